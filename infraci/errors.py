@@ -1,0 +1,65 @@
+"""The one tree of errors that infraci raises on purpose.
+
+Every message reads ``cannot <verb> <object>: <reason>``; the hint says what to do next. Each
+class fixes the exit code of a command that ends with it (see :class:`ExitCode`). Anything else
+that escapes is a bug and is reported as one.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended, in the numbers that ``git bisect run`` and CI engines understand."""
+
+    PASSED = 0
+    FAILED = 1
+    INVALID = 2
+    UNTESTABLE = 125
+    INTERRUPTED = 130
+
+
+class InfraciError(Exception):
+    """Trouble with a known cause: one message, and a hint that says what to do next."""
+
+    exit_code = ExitCode.UNTESTABLE
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(InfraciError):
+    """What was asked for makes no sense: a wrong option, an unknown run, no repository."""
+
+    exit_code = ExitCode.INVALID
+
+
+class DefinitionError(InfraciError):
+    """The commit's own files are wrong: pipeline, template, environment, spec or script."""
+
+    exit_code = ExitCode.INVALID
+
+
+class CloudError(InfraciError):
+    """The cloud could not do what was asked; no commit is to blame."""
+
+
+class UnreachableError(InfraciError):
+    """A server could not be logged in to, or the connection to it was lost."""
+
+
+class ConfigureError(InfraciError):
+    """A configure step ended badly, so that the specs have nothing to judge."""
+
+
+class PhaseTimeoutError(InfraciError):
+    """A phase did not end within its time."""
+
+
+class InterruptedRunError(InfraciError):
+    """The user (Ctrl-C) or the machine (SIGTERM) ended the run."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,1 @@
+"""What infraci knows: pipelines, commits, servers, runs, verdicts. Frozen values, no behaviour."""

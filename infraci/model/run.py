@@ -1,0 +1,153 @@
+"""What a run is made of: its commit, servers, phases, testcases and verdict.
+
+All times are seconds since the epoch (UTC); all durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from infraci.errors import ExitCode
+
+
+class Phase(StrEnum):
+    """The way of a commit, in order."""
+
+    PLAN = "plan"
+    PROVISION = "provision"
+    CONFIGURE = "configure"
+    VERIFY = "verify"
+    REPORT = "report"
+    DESTROY = "destroy"
+
+
+class Verdict(StrEnum):
+    """What a run says of its commit."""
+
+    PASSED = "passed"
+    FAILED = "failed"  # a spec's testcase failed: the one verdict that may blame the commit
+    INVALID = "invalid"  # the commit's own files are wrong
+    ERROR = "error"  # could not be tested: nobody is blamed
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a command that ends with this verdict."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES: Mapping[Verdict, ExitCode] = {
+    Verdict.PASSED: ExitCode.PASSED,
+    Verdict.FAILED: ExitCode.FAILED,
+    Verdict.INVALID: ExitCode.INVALID,
+    Verdict.ERROR: ExitCode.UNTESTABLE,
+    Verdict.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """The commit under test."""
+
+    sha: str
+    author: str
+    email: str
+    date: str  # ISO 8601, the author's
+    subject: str
+    dirty: bool = False  # the working tree was tested, with changes that no commit holds
+
+    @property
+    def short(self) -> str:
+        """The sha as people write it; ``+dirty`` where uncommitted changes were tested."""
+        return self.sha[:10] + ("+dirty" if self.dirty else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server of a run's stack, and how to log in to it."""
+
+    name: str  # unique within the run
+    id: str  # Nova's
+    role: str
+    user: str
+    address: str
+    port: int = 22
+    host_keys: tuple[str, ...] = ()  # as in known_hosts, without the host: "ssh-ed25519 AAAA…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a phase did not end well."""
+
+    kind: str  # the error's class name
+    message: str
+    hint: str | None = None
+    details: str = ""  # Heat's events, a step's output: whatever tells the story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseResult:
+    """How one phase went."""
+
+    phase: Phase
+    started: float
+    duration_s: float
+    trouble: Trouble | None = None
+
+
+class Outcome(StrEnum):
+    """How one testcase ended, in JUnit's words."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testcase:
+    """One check on one server."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    server: str
+    role: str
+    classname: str  # "specs.web.test_nginx", or "specs.web.test_nginx.TestClass"
+    name: str  # as pytest calls it: "test_installed[web-0]"
+    nodeid: str  # pytest's, relative to the commit's tree
+    outcome: Outcome
+    duration_s: float = 0.0
+    message: str = ""  # one line
+    text: str = ""  # the whole story: traceback, reason
+    stdout: str = ""
+    stderr: str = ""
+    file: PurePosixPath | None = None
+    line: int | None = None  # 1-based
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """All that is known of a run; what the ledger keeps in ``run.json``."""
+
+    id: str
+    pipeline: str
+    voting: bool
+    commit: Commit
+    cloud: str
+    stack_name: str
+    stack_id: str | None = None
+    tags: tuple[str, ...] = ()
+    created: float
+    expires: float
+    destroy: str  # always, passing, never
+    pid: int | None = None
+    servers: tuple[Server, ...] = ()
+    phases: tuple[PhaseResult, ...] = ()
+    testcases: tuple[Testcase, ...] = ()
+    evidence: tuple[str, ...] = ()  # files, relative to the run's folder
+    verdict: Verdict | None = None  # None until known
+    destroyed: bool = False
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of the stack; hidden ones masked
