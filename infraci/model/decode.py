@@ -1,0 +1,153 @@
+"""The pipelines and the project file of a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
+
+from infraci.errors import UsageError
+from infraci.model.document import Document, parse_document, read_document
+from infraci.model.judge import Judged, judge
+from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.pipeline import Pipeline, PipelineDefinition
+from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
+from infraci.model.project import Project
+
+PIPELINES = PurePosixPath("pipelines")
+PROJECT_FILE = PurePosixPath("infraci.yaml")
+
+_SUFFIXES = (".yaml", ".yml")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+
+
+def load_pipeline(path: Path, *, root: Path) -> Pipeline:
+    """The pipeline in one file of the tree at the root.
+
+    Raises PipelineFileError with every problem the file has.
+    """
+    judged = _judge_pipeline(path, root)
+    if judged.value is None:
+        raise PipelineFileError(judged.problems)
+    return judged.value
+
+
+def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
+    """The named pipelines of the tree at the root, in that order; without names, all of them.
+
+    Raises UsageError where a name is unknown or there is none at all, and PipelineFileError with
+    every problem of all the files.
+    """
+    files = _pipeline_files(root)
+    chosen = [_named(name, files) for name in dict.fromkeys(names)] if names else list(files)
+    judged = [_judge_pipeline(files[name], root) for name in dict.fromkeys(chosen)]
+    problems = [problem for result in judged for problem in result.problems]
+    problems += _twins(root, chosen)
+    if problems:
+        raise PipelineFileError(problems)
+    return tuple(result.value for result in judged if result.value is not None)
+
+
+def load_project(root: Path) -> Project:
+    """The project file of the tree at the root; an empty project where there is none.
+
+    Raises ProjectFileError with every problem the file has.
+    """
+    if not (root / PROJECT_FILE).exists():
+        return Project()
+    document = _document(root / PROJECT_FILE, root)
+    if document.root is None and [p.message for p in document.problems] == ["the file is empty"]:
+        return Project()
+    judged = judge(document, Project)
+    if judged.value is None:
+        raise ProjectFileError(judged.problems)
+    return judged.value
+
+
+def parse_pipeline(text: str, *, name: str = "pipeline", root: Path | None = None) -> Pipeline:
+    """A pipeline from text, as if it stood in ``pipelines/NAME.yaml``.
+
+    Without a root, its paths need not exist.
+    """
+    file = PIPELINES / f"{name}.yaml"
+    judged = _as_pipeline(parse_document(text.encode(), file=str(file)), file, root)
+    if judged.value is None:
+        raise PipelineFileError(judged.problems)
+    return judged.value
+
+
+def _judge_pipeline(path: Path, root: Path) -> Judged[Pipeline]:
+    return _as_pipeline(_document(path, root), PurePosixPath(_shown(path, root)), root)
+
+
+def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> Judged[Pipeline]:
+    judged = judge(document, PipelineDefinition, root=root)
+    problems = judged.problems
+    if not _NAME.match(file.stem):
+        message = "the file's name, which names the pipeline, may hold letters, digits, _ . and -"
+        problems = (Problem(file=str(file), message=message), *problems)
+    if judged.value is None or problems:
+        return Judged(value=None, problems=problems)
+    said = {item.name: getattr(judged.value, item.name) for item in fields(judged.value)}
+    return Judged(value=Pipeline(name=file.stem, path=file, **said), problems=())
+
+
+def _document(path: Path, root: Path) -> Document:
+    shown = _shown(path, root)
+    judged = judge_path(shown, root=root)
+    if isinstance(judged, PathTrouble):
+        problem = Problem(file=shown, message=judged.message, suggestion=judged.suggestion)
+        return Document(file=shown, root=None, problems=(problem,))
+    return read_document(path, file=shown)
+
+
+def _shown(path: Path, root: Path) -> str:
+    """The path relative to the root, whatever links lead to the root itself."""
+    for base, full in ((root, path), (root.resolve(), path.absolute())):
+        if full.is_relative_to(base):
+            return full.relative_to(base).as_posix()
+    return path.as_posix()
+
+
+def _pipeline_files(root: Path) -> dict[str, Path]:
+    folder = root / PIPELINES
+    try:
+        entries = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f'cannot load pipelines: there is no folder "{PIPELINES}" at the repository\'s top',
+            hint=f"write {PIPELINES}/NAME.yaml, and commit it",
+        ) from error
+    files = [e for e in entries if e.suffix in _SUFFIXES and not e.name.startswith(".")]
+    if not files:
+        raise UsageError(
+            f'cannot load pipelines: "{PIPELINES}" holds no *.yaml file',
+            hint=f"write {PIPELINES}/NAME.yaml, and commit it",
+        )
+    return {file.stem: file for file in reversed(files)}  # NAME.yaml before NAME.yml
+
+
+def _named(name: str, files: Iterable[str]) -> str:
+    known = sorted(files)
+    path = PurePosixPath(name)
+    stem = path.stem if path.suffix in _SUFFIXES else path.name
+    if stem in known and path.parent in {PurePosixPath(), PIPELINES}:
+        return stem
+    meant = near(stem, known)
+    raise UsageError(
+        f'cannot load pipeline "{name}": there is no {PIPELINES}/{stem}.yaml',
+        hint=f'did you mean "{meant}"?' if meant else f"there are {quoted(known, 'and')}",
+    )
+
+
+def _twins(root: Path, names: Iterable[str]) -> list[Problem]:
+    """A pipeline that is written twice, in NAME.yaml and NAME.yml."""
+    return [
+        Problem(
+            file=str(PIPELINES / f"{name}.yml"),
+            message=f'"{name}.yaml" has the same name; remove one of the two',
+        )
+        for name in names
+        if all((root / PIPELINES / f"{name}{suffix}").exists() for suffix in _SUFFIXES)
+    ]

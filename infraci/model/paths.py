@@ -1,0 +1,86 @@
+"""Paths that a file of the repository names: they must exist in the tree, and stay in it."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from infraci.model.problem import near
+
+
+class PathWanted(StrEnum):
+    """What a path has to lead to."""
+
+    FILE = "a file"
+    SPECS = "a spec file (*.py) or a directory of specs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathTrouble:
+    """Why a path is not good."""
+
+    message: str
+    suggestion: str | None = None
+
+
+def judge_path(
+    text: str, *, root: Path | None, wanted: PathWanted = PathWanted.FILE
+) -> PurePosixPath | PathTrouble:
+    """The path, normalised, relative to the tree at the root; or what is wrong with it.
+
+    Without a root only the spelling is judged.
+    """
+    if text.startswith(("/", "~")):
+        return PathTrouble(
+            message=f'"{text}" is not relative to the repository\'s top',
+            suggestion=_relative(text, root),
+        )
+    path = posixpath.normpath(text)
+    if path == ".." or path.startswith("../"):
+        return PathTrouble(message=f'"{text}" leads out of the repository')
+    if root is None:
+        return PurePosixPath(path)
+    return _on_disk(text, PurePosixPath(path), root.resolve(), wanted)
+
+
+def _on_disk(
+    text: str, path: PurePosixPath, root: Path, wanted: PathWanted
+) -> PurePosixPath | PathTrouble:
+    try:
+        real = (root / path).resolve()
+        if not real.is_relative_to(root):
+            return PathTrouble(message=f'"{text}" leads out of the repository, by a symbolic link')
+        if not real.exists():
+            return PathTrouble(message=f'no such file: "{text}"', suggestion=_near(path, root))
+        is_directory = real.is_dir()
+    except (OSError, RuntimeError) as error:  # a loop of links, a name too long, no permission
+        reason = getattr(error, "strerror", None) or "its symbolic links go in a circle"
+        return PathTrouble(message=f'"{text}" cannot be read: {reason}')
+    if wanted is PathWanted.FILE and is_directory:
+        return PathTrouble(message=f'expected {wanted}, found the directory "{text}"')
+    if wanted is PathWanted.SPECS and not is_directory and path.suffix != ".py":
+        return PathTrouble(message=f'expected {wanted}, found "{text}"')
+    return path
+
+
+def _relative(text: str, root: Path | None) -> str | None:
+    path = text.lstrip("/")
+    return path if root and path and text[0] == "/" and (root / path).exists() else None
+
+
+def _near(path: PurePosixPath, root: Path) -> str | None:
+    """The path with its first missing part replaced by a near name, if that path exists."""
+    folder = root
+    for index, part in enumerate(path.parts):
+        if (folder / part).exists():
+            folder /= part
+            continue
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        meant = near(part, names)
+        if meant is None:
+            return None
+        candidate = PurePosixPath(*path.parts[:index], meant, *path.parts[index + 1 :])
+        return str(candidate) if (root / candidate).exists() else None
+    return None

@@ -1,0 +1,257 @@
+"""A pipeline: which stack, which servers, how they are configured, which specs judge them.
+
+The classes are both the values that the other rooms work with and the format of the file:
+descriptions, aliases and types here are what the decoder enforces and the JSON Schema shows.
+Paths are relative to the repository's top; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from infraci.model.fields import (
+    EVERY_SERVER,
+    DeclaredRole,
+    FilePath,
+    Flag,
+    ParameterValue,
+    RoleName,
+    Seconds,
+    SpecPath,
+    Text,
+    UserName,
+    VariableName,
+    choice,
+)
+from infraci.model.steps import read_step, step_body, step_kind
+
+
+class DestroyPolicy(StrEnum):
+    """When a run's stack is destroyed at its end."""
+
+    ALWAYS = "always"
+    PASSING = "passing"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A mapping in a file of ours: unknown keys are problems."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts(Section):
+    """How long each phase may take."""
+
+    provision_s: Annotated[
+        Seconds,
+        Field(
+            alias="provision",
+            description="From asking Heat for the stack until every server can be logged in to.",
+            json_schema_extra={"default": "10m"},
+        ),
+    ] = 600.0
+    configure_s: Annotated[
+        Seconds,
+        Field(
+            alias="configure",
+            description="All configure steps together.",
+            json_schema_extra={"default": "10m"},
+        ),
+    ] = 600.0
+    verify_s: Annotated[
+        Seconds,
+        Field(
+            alias="verify",
+            description="The specs, on all servers at once.",
+            json_schema_extra={"default": "10m"},
+        ),
+    ] = 600.0
+    destroy_s: Annotated[
+        Seconds,
+        Field(
+            alias="destroy",
+            description="Deleting the stack.",
+            json_schema_extra={"default": "5m"},
+        ),
+    ] = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackDefinition(Section):
+    """The Heat stack that a run stands up."""
+
+    template: Annotated[FilePath, Field(description="The HOT template.")]
+    environments: Annotated[
+        tuple[FilePath, ...],
+        Field(description="Heat environments, in order; a later one wins over an earlier one."),
+    ] = ()
+    parameters: Annotated[
+        Mapping[str, ParameterValue],
+        Field(
+            description="Values for the template's parameters; they win over the environments'. "
+            "Numbers and booleans reach Heat as they are written here."
+        ),
+    ] = field(default_factory=dict)
+    files: Annotated[
+        Mapping[str, FilePath],
+        Field(
+            description="Extra entries of Heat's files: a name that get_file uses, and the file. "
+            "Only needed for names that the template computes."
+        ),
+    ] = field(default_factory=dict)
+    key_parameter: Annotated[
+        Text,
+        Field(
+            description="The template parameter that takes the name of the run's key pair, "
+            "if the template declares it and nothing else gives it a value.",
+        ),
+    ] = "key_name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDefinition(Section):
+    """Which servers have a role, and how to log in to them."""
+
+    names: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="Patterns (*, ?, [...]) of Nova server names; they win over metadata.",
+            examples=[["*-web-*", "web?"]],
+        ),
+    ] = ()
+    user: Annotated[
+        UserName | None,
+        Field(description="Who logs in to these servers, in place of servers.user."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServersDefinition(Section):
+    """Who logs in to the stack's servers, and which server has which role."""
+
+    user: Annotated[UserName, Field(description="Who logs in by SSH, with password-less sudo.")] = (
+        "debian"
+    )
+    role_metadata: Annotated[
+        Text, Field(description="The key of a server's Nova metadata that holds its role.")
+    ] = "role"
+    roles: Annotated[
+        Mapping[DeclaredRole, RoleDefinition],
+        Field(
+            description="Roles by server name, where metadata does not say it, "
+            "or with a user of their own."
+        ),
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudInitStep(Section):
+    """Wait until cloud-init has finished on every server, and fail if it failed."""
+
+    timeout_s: Annotated[
+        Seconds,
+        Field(
+            alias="timeout",
+            description="How long cloud-init may take.",
+            json_schema_extra={"default": "5m"},
+        ),
+    ] = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptStep(Section):
+    """Run a script of the repository on servers, over SSH; it fails if its exit status is not 0."""
+
+    path: Annotated[FilePath, Field(description="The script, copied to the server and executed.")]
+    roles: Annotated[
+        tuple[RoleName, ...],
+        AfterValidator(lambda roles: () if EVERY_SERVER in roles else roles),
+        Field(
+            min_length=1,
+            description="On servers with one of these roles; without it, or with `all`, "
+            "on every server.",
+        ),
+    ] = ()
+    environment: Annotated[
+        Mapping[VariableName, Text],
+        Field(description="Environment variables; values reach the script as written here."),
+    ] = field(default_factory=dict)
+    arguments: Annotated[tuple[Text, ...], Field(description="The script's arguments.")] = ()
+    timeout_s: Annotated[
+        Seconds,
+        Field(
+            alias="timeout",
+            description="How long the script may take on one server.",
+            json_schema_extra={"default": "5m"},
+        ),
+    ] = 300.0
+    sudo: Annotated[Flag, Field(description="Whether it runs as root.")] = True
+
+
+#: The configure steps, each under the key that names it in the file.
+ConfigureStep = Annotated[
+    Annotated[CloudInitStep, BeforeValidator(step_body), Tag("cloud-init")]
+    | Annotated[ScriptStep, BeforeValidator(step_body), Tag("script")],
+    Discriminator(step_kind),
+    BeforeValidator(read_step),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineDefinition(Section):
+    """What a pipeline file says."""
+
+    description: Annotated[Text, Field(description="What it proves, for people.")] = ""
+    voting: Annotated[
+        Flag,
+        Field(description="Whether its failure fails the commit; otherwise it is only reported."),
+    ] = True
+    destroy: Annotated[
+        DestroyPolicy,
+        BeforeValidator(choice(DestroyPolicy)),
+        Field(description="When the stack is destroyed at the end: never leaves it to look at."),
+    ] = DestroyPolicy.ALWAYS
+    expires_s: Annotated[
+        Seconds,
+        Field(
+            alias="expires",
+            description="How old the stack may become before `infraci gc` removes it.",
+            json_schema_extra={"default": "4h"},
+        ),
+    ] = 14400.0
+    timeouts: Annotated[Timeouts, Field(description="How long each phase may take.")] = field(
+        default_factory=Timeouts
+    )
+    stack: Annotated[StackDefinition, Field(description="The Heat stack that is stood up.")]
+    servers: Annotated[
+        ServersDefinition, Field(description="How to log in to servers, and their roles.")
+    ] = field(default_factory=ServersDefinition)
+    configure: Annotated[
+        tuple[ConfigureStep, ...],
+        Field(description="What is done to the servers before the specs, in order."),
+    ] = ()
+    specs: Annotated[
+        Mapping[RoleName, Annotated[tuple[SpecPath, ...], Field(min_length=1)]],
+        Field(
+            min_length=1,
+            description="Spec files or directories by role; `all` is every server.",
+            examples=[{"all": ["specs/common"], "web": ["specs/web/test_http.py"]}],
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline(PipelineDefinition):
+    """A pipeline of a tree."""
+
+    name: str  # the file's, without .yaml
+    path: PurePosixPath  # the file, relative to the repository's top

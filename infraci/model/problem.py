@@ -1,0 +1,77 @@
+"""What is wrong in a file of the repository: where, and what was expected there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from infraci.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in one file; as a string, a line that editors can jump to."""
+
+    file: str  # relative to the repository's top
+    line: int | None = None  # 1-based
+    column: int | None = None  # 1-based
+    key_path: str = ""  # "configure[1].script.timeout"; empty for the file as a whole
+    message: str
+    expected: str | None = None
+    suggestion: str | None = None  # what was probably meant
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        parts = [place, self.key_path, self.message]
+        text = ": ".join(part for part in parts if part)
+        return f'{text}; did you mean "{self.suggestion}"?' if self.suggestion else text
+
+
+class FileError(DefinitionError):
+    """Files that cannot be used, with every problem they have."""
+
+    def __init__(self, problems: Iterable[Problem], *, hint: str | None = None) -> None:
+        self.problems = tuple(sorted(set(problems), key=_place))
+        files = list(dict.fromkeys(problem.file for problem in self.problems))
+        subject = files[0] if len(files) == 1 else f"{len(files)} files"
+        count = len(self.problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(
+            f"cannot load {subject}: {count} problem{'' if count == 1 else 's'}{lines}", hint=hint
+        )
+
+
+class PipelineFileError(FileError):
+    """Pipeline files that cannot be used."""
+
+
+class ProjectFileError(FileError):
+    """A project file (``infraci.yaml``) that cannot be used."""
+
+
+class TemplateError(FileError):
+    """A template, an environment, or a file they name, that cannot be used."""
+
+
+def near(word: str, words: Iterable[str]) -> str | None:
+    """The one of the words that was probably meant, if any is near enough."""
+    by_folded = {candidate.casefold(): candidate for candidate in words}
+    found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
+
+
+def quoted(words: Sequence[str], last: str = "or") -> str:
+    """The words as a list in a sentence: ``"a", "b" or "c"``."""
+    marked = [f'"{word}"' for word in words]
+    return f" {last} ".join(filter(None, [", ".join(marked[:-1]), *marked[-1:]]))
+
+
+def _place(problem: Problem) -> tuple[str, int, int, str, str]:
+    return (
+        problem.file,
+        problem.line or 0,
+        problem.column or 0,
+        problem.key_path,
+        problem.message,
+    )
