@@ -1,0 +1,291 @@
+"""``.infraci/runs/``: what is known of every run, kept so that no run can be lost.
+
+A run has a folder of its own with ``run.json`` (replaced atomically, never edited) and ``lock``,
+which the process at work on the run holds with ``flock``: the kernel lets go of it however that
+process ends, so a run is alive exactly as long as somebody works on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infraci.errors import InfraciError, UsageError
+from infraci.model.problem import near
+from infraci.model.run import Commit, RunRecord
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+_RECORD = "run.json"
+_LOCK = "lock"
+_MAX_NAME = 32
+
+
+class DamagedRunError(InfraciError):
+    """A run whose record cannot be read."""
+
+    def __init__(self, run_id: str, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"cannot read run {run_id}: {folder / _RECORD}: {reason}",
+            hint="`infraci gc` still finds what it left, by its tags",
+        )
+        self.run_id = run_id
+
+
+class RunLock:
+    """Proof that this process is at work on a run; let go by ``release`` or by the process's end.
+
+    A context manager. Processes that this one starts do not inherit it, forked ones do.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """Let go of the run; again is no error."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Ledger:
+    """The runs of one repository; the root is its top."""
+
+    def __init__(self, root: Path) -> None:
+        self._home = root / ".infraci"
+        self._runs = self._home / "runs"
+
+    def new_run_id(self, pipeline: str, commit: Commit) -> str:
+        """A name for a new run: a host name, and a part of a Heat stack's name, not used yet."""
+        slug = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:_MAX_NAME].strip("-")
+        slug = slug if slug[:1].isalpha() else f"p-{slug}".strip("-")
+        while True:
+            tail = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+            run_id = f"{slug}-{commit.sha[:8].lower()}-{tail}"
+            if not self.folder(run_id).exists():
+                return run_id
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run, which may not exist. Raises UsageError for what is no run's id."""
+        if not _ID.match(run_id):
+            raise UsageError(f'cannot find run "{run_id}": that is not a run\'s id')
+        return self._runs / run_id
+
+    def create(self, record: RunRecord) -> RunLock:
+        """Write a new run's record, its lock held first, so that nobody ever sees it dead."""
+        folder = self.folder(record.id)
+        with _saying(f"cannot write the record of run {record.id}"):
+            self._runs.mkdir(parents=True, exist_ok=True)
+            self._ignore()
+            folder.mkdir(mode=0o700)
+            lock = self.lock(record.id)
+            try:
+                self._write(record)
+            except BaseException:
+                lock.release()
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return lock
+
+    def update(self, record: RunRecord) -> None:
+        """Replace a run's record, atomically; write it again should it have been deleted."""
+        with _saying(f"cannot write the record of run {record.id}"):
+            self.folder(record.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(record)
+
+    def load(self, run_id: str) -> RunRecord:
+        """The record of a run. Raises UsageError when unknown, DamagedRunError when unreadable."""
+        folder = self.folder(run_id)
+        try:
+            content = (folder / _RECORD).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            meant = near(run_id, self.ids())
+            hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
+            raise UsageError(f"cannot find run {run_id}", hint=hint) from error
+        except OSError as error:
+            raise DamagedRunError(run_id, folder, error.strerror or str(error)) from error
+        try:
+            record = _load_record(content)
+        except ValueError as error:
+            raise DamagedRunError(run_id, folder, _reason(content, error)) from error
+        if record.id != run_id:
+            raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
+        return record
+
+    def ids(self) -> tuple[str, ...]:
+        """Every run's id, also of those whose record is damaged."""
+        try:
+            names = sorted(entry.name for entry in self._runs.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise InfraciError(f"cannot read {self._runs}: {error.strerror}") from error
+        return tuple(n for n in names if _ID.match(n) and (self._runs / n / _RECORD).exists())
+
+    def list(
+        self, *, on_damaged: Callable[[DamagedRunError], None] | None = None
+    ) -> tuple[RunRecord, ...]:
+        """Every run, the oldest first; those that cannot be read go to the callable given."""
+        records = []
+        for run_id in self.ids():
+            try:
+                records.append(self.load(run_id))
+            except DamagedRunError as error:
+                if on_damaged is not None:
+                    on_damaged(error)
+            except UsageError:  # removed meanwhile
+                continue
+        return tuple(sorted(records, key=lambda record: (record.created, record.id)))
+
+    def find(self, prefix: str) -> str:
+        """The id of the one run that begins so. Raises UsageError for none, and for several."""
+        known = self.ids()
+        if prefix in known:
+            return prefix
+        found = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            shown = "".join(f"\n  {run_id}" for run_id in found[:10])
+            raise UsageError(
+                f'cannot find run "{prefix}": {len(found)} runs begin so{shown}',
+                hint="give more of the id",
+            )
+        meant = near(prefix, known)
+        hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
+        raise UsageError(f'cannot find run "{prefix}"', hint=hint)
+
+    def lock(self, run_id: str) -> RunLock:
+        """Take a run for this process. Raises UsageError while another works on it."""
+        folder = self.folder(run_id)
+        with _saying(f"cannot lock run {run_id}"), _guarding(folder):
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
+            except BlockingIOError as error:
+                holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+                os.close(descriptor)
+                raise UsageError(
+                    f"cannot lock run {run_id}: process {holder or '?'} is at work on it",
+                    hint="wait until it has ended, or interrupt it (Ctrl-C)",
+                ) from error
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return RunLock(descriptor)
+
+    def is_alive(self, run_id: str) -> bool:
+        """Whether a process (this one included) is at work on the run."""
+        folder = self.folder(run_id)
+        with suppress(FileNotFoundError), _guarding(folder):
+            descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(descriptor)
+        return False
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run, its folder and all; gone already is no error."""
+        folder = self.folder(run_id)
+        with _saying(f"cannot remove run {run_id}"), suppress(FileNotFoundError):
+            (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
+            shutil.rmtree(folder)
+
+    def _write(self, record: RunRecord) -> None:
+        _replace(self.folder(record.id) / _RECORD, _dump_record(record))
+
+    def _ignore(self) -> None:
+        """Hide everything here from git, without touching the user's own .gitignore."""
+        ignore = self._home / ".gitignore"
+        if not ignore.exists():
+            _replace(ignore, b"*\n")
+
+
+@contextmanager
+def _guarding(folder: Path) -> Iterator[None]:
+    """Look at or take a run's lock one at a time, lest a look be mistaken for a holder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Translate the system's errors: a full disk, a read-only file system, no permission."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise InfraciError(f"{what}: {error.strerror or error}{where}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it, whenever, finds the old content or the new."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _dump_record(record: RunRecord) -> bytes:
+    from pydantic import TypeAdapter
+
+    data = TypeAdapter(RunRecord).dump_python(record, mode="json")
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
+
+
+def _load_record(content: bytes) -> RunRecord:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(RunRecord).validate_python(json.loads(content))
+
+
+def _reason(content: bytes, error: ValueError) -> str:
+    if not content.strip():
+        return "it is empty"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON from line {error.lineno}, column {error.colno} on ({error.msg})"
+    if isinstance(error, UnicodeDecodeError):
+        return "not JSON"
+    return str(error).replace("\n", " ")
