@@ -1,0 +1,276 @@
+"""The commit under test, and its tree on disk; the user's index and work tree stay untouched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from infraci.errors import InfraciError, UsageError
+from infraci.model.problem import near, quoted
+from infraci.model.run import Commit
+
+_FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
+_SUBMODULE = "160000"
+#: Settings of the user's that concern a work tree which is not the one we write.
+_OWN_INDEX = (
+    "-c", "core.sparseCheckout=false",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.splitIndex=false",
+    "-c", "core.untrackedCache=false",
+)  # fmt: skip
+
+
+class GitError(InfraciError):
+    """git could not do what was asked, for a reason that lies in no commit."""
+
+
+def repository_root(start: Path) -> Path:
+    """The top of the repository's work tree around a folder.
+
+    Raises UsageError where there is none, or git refuses to trust it.
+    """
+    folder = start if start.is_dir() else start.parent
+    if not folder.exists():
+        raise UsageError(f"cannot find a git repository: there is no {start}")
+    try:
+        bare, *top = _git(
+            folder, "rev-parse", "--is-bare-repository", "--is-inside-work-tree"
+        ).splitlines()
+        if bare == "true":
+            raise UsageError(
+                f"cannot work in {folder}: it is a bare repository",
+                hint="`git worktree add ../work` makes a work tree of it",
+            )
+        if top == ["false"]:
+            raise UsageError(
+                f"cannot work in {folder}: it is inside a .git folder", hint="go to its work tree"
+            )
+        return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+    except GitError as error:
+        _explain_no_repository(folder, error)
+
+
+def resolve(root: Path, revision: str = "HEAD") -> Commit:
+    """The commit that a revision names: a branch, a tag, a sha, ``HEAD~2``.
+
+    Raises UsageError for one that names no commit of this repository.
+    """
+    if not revision.strip() or revision.startswith("-") or "\0" in revision:
+        raise UsageError(f'cannot find commit "{displayable(revision)}": that names no revision')
+    try:
+        sha = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+    except GitError as error:
+        _explain_no_commit(root, revision, error)
+    return _commit(root, sha)
+
+
+def working_tree(root: Path) -> Commit:
+    """The commit checked out, marked dirty if anything tracked or untracked differs from it."""
+    commit = resolve(root)
+    changes = _git(root, "status", "--porcelain", "-z", "--untracked-files=normal")
+    return commit if not changes else _as_dirty(commit)
+
+
+def export_tree(root: Path, sha: str, destination: Path) -> None:
+    """Write all files of a commit into a new or empty folder, as a checkout would have them.
+
+    Attributes and filters (line ends, LFS) apply as that commit says. Submodules come from their
+    clones in the work tree; UsageError names one that has not been cloned there.
+    """
+    _prepare(destination)
+    directory = Path(_git(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
+    with tempfile.TemporaryDirectory(prefix="infraci-index-") as folder:
+        environment = {
+            "GIT_DIR": str(directory),
+            "GIT_WORK_TREE": str(destination),
+            "GIT_INDEX_FILE": str(Path(folder) / "index"),
+        }
+        try:
+            _git(
+                destination, "read-tree", "-m", "-u", "--no-recurse-submodules", sha,
+                options=_OWN_INDEX, environment=environment,
+            )  # fmt: skip
+        except GitError as error:
+            raise GitError(
+                f"cannot export commit {sha[:10]}: {_reason(error)}", hint=error.hint
+            ) from error
+    for path, submodule_sha in _submodules(root, sha):
+        _export_submodule(root, path, submodule_sha, destination)
+
+
+def export_working_tree(root: Path, destination: Path) -> None:
+    """Copy the work tree's tracked and untracked files, without ignored ones, to a new folder."""
+    _prepare(destination)
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in dict.fromkeys(filter(None, listed.split("\0"))):
+        source, target = root / name, destination / name
+        try:
+            if source.is_symlink() or source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target, follow_symlinks=False)
+            elif source.is_dir() and (source / ".git").exists() and not name.endswith("/"):
+                export_working_tree(source, target)
+        except FileNotFoundError:  # deleted, before or while it was copied
+            continue
+        except OSError as error:
+            raise GitError(f"cannot copy {name}: {error.strerror or error}") from error
+
+
+def displayable(text: str) -> str:
+    """The text without what could mislead a reader: control characters and bidi overrides."""
+    return re.sub(r" {2,}", " ", "".join(_visible(character) for character in text)).strip()
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in {"Cc", "Zl", "Zp"}:
+        return " "
+    if category == "Cs" or character in "\ufffe\uffff":
+        return "\ufffd"
+    if unicodedata.bidirectional(character) in _BIDI_CONTROLS:
+        return ""
+    return character
+
+
+_BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+
+def _commit(root: Path, sha: str) -> Commit:
+    shown = _git(
+        root, "log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8",
+        f"--format={_FORMAT}", sha, "--",
+    )  # fmt: skip
+    sha, author, email, date, subject = shown.rstrip("\n").split("\0", 4)
+    return Commit(
+        sha=sha,
+        author=displayable(author),
+        email=displayable(email),
+        date=date,
+        subject=displayable(subject),
+    )
+
+
+def _as_dirty(commit: Commit) -> Commit:
+    from dataclasses import replace
+
+    return replace(commit, dirty=True)
+
+
+def _prepare(destination: Path) -> None:
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        if any(destination.iterdir()):
+            raise GitError(f"cannot export to {destination}: it is not empty")
+    except OSError as error:
+        raise GitError(f"cannot export to {destination}: {error.strerror}") from error
+
+
+def _submodules(root: Path, sha: str) -> list[tuple[str, str]]:
+    """Path and commit of every submodule in a commit."""
+    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", sha)
+    entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
+    modes = ((details.split(), path) for details, path in entries)
+    return [(path, details[2]) for details, path in modes if details[0] == _SUBMODULE]
+
+
+def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> None:
+    clone = root / path
+    try:
+        if not (clone / ".git").exists():
+            raise UsageError(f"cannot export submodule {path}: it is not cloned")
+        _git(clone, "cat-file", "-e", f"{sha}^{{commit}}")
+    except (GitError, UsageError) as error:
+        raise UsageError(
+            f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
+            hint="`git submodule update --init --recursive` fetches submodules",
+        ) from error
+    export_tree(clone, sha, destination / path)
+
+
+def _git(
+    folder: Path,
+    *arguments: str,
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """What git prints; GitError, with git's own words, when it fails."""
+    try:
+        from git import Git
+        from git.exc import GitCommandError, GitCommandNotFound
+    except ImportError as error:
+        raise GitError("cannot run git: it is not installed", hint="install git") from error
+    git = Git(str(folder))
+    git.update_environment(
+        GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", **(environment or {})
+    )
+    try:
+        result = git.execute(
+            ["git", *options, *arguments], strip_newline_in_stdout=False, with_extended_output=False
+        )
+    except GitCommandNotFound as error:
+        raise GitError("cannot run git: it is not installed", hint="install git") from error
+    except GitCommandError as error:
+        said = _said(error.stderr)
+        raise GitError(f"cannot run git {arguments[0]}: {said}") from error
+    return str(result)
+
+
+def _said(stderr: object) -> str:
+    """Git's own words, from GitPython's ``stderr: '…'``."""
+    text = str(stderr).strip().removeprefix("stderr:").strip().strip("'").strip()
+    return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
+
+
+def _reason(error: GitError) -> str:
+    return error.message.partition(": ")[2]
+
+
+def _explain_no_repository(folder: Path, error: GitError) -> NoReturn:
+    if "dubious ownership" in error.message:
+        raise UsageError(
+            f"cannot use the git repository at {folder}: it belongs to another user",
+            hint=f"if you trust it: git config --global --add safe.directory {folder.resolve()}",
+        ) from error
+    if "not a git repository" in error.message:
+        raise UsageError(
+            f"cannot find a git repository: neither {folder} nor a folder above it is one",
+            hint="infraci tests commits: run it in a repository, or `git init` one",
+        ) from error
+    raise error
+
+
+def _explain_no_commit(root: Path, revision: str, error: GitError) -> NoReturn:
+    shown = f'cannot find commit "{displayable(revision)}"'
+    if "ambiguous" in error.message and "short" in error.message:
+        raise UsageError(f"{shown}: several begin so", hint="give more of the sha") from error
+    if "dubious ownership" in error.message:
+        _explain_no_repository(root, error)
+    references = _git(
+        root, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"
+    ).split()
+    if not references and _is_unborn(root):
+        raise UsageError(
+            f"{shown}: the repository has no commit yet", hint="commit something first"
+        ) from error
+    if "expected commit type" in error.message or "wrong type" in error.message:
+        raise UsageError(f"{shown}: that names a file or a folder, not a commit") from error
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
+    elif meant := near(revision, references):
+        hint = f'did you mean "{meant}"?'
+    else:
+        hint = f"there are {quoted(references[:8], 'and')}" if references else "see `git log --all`"
+    raise UsageError(f"{shown}: there is no such revision here", hint=hint) from error
+
+
+def _is_unborn(root: Path) -> bool:
+    try:
+        _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    except GitError:
+        return True
+    return False
