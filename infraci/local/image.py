@@ -1,0 +1,272 @@
+"""Images: what a server's root file system comes from.
+
+An image is a recipe of ours, built from a Debian mirror at first use and cached by content
+(:mod:`infraci.local.recipe`), or any OCI reference that podman has or can pull, provided there
+is a systemd in it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from infraci.errors import CloudError
+from infraci.local.recipe import (
+    RECIPES,
+    Mirrors,
+    Recipe,
+    customize_script,
+    host_mirrors,
+    overlay,
+)
+
+Progress = Callable[[str], None]
+
+_LABEL_RECIPE = "infraci.recipe"
+_OCI_REFERENCE = re.compile(
+    r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+#: Documentation and translations of what the image begins with; what a server installs later
+#: comes whole.
+_LEFT_OUT = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
+
+
+class ImageNotFoundError(CloudError):
+    """There is no recipe of that name, and podman neither has nor can pull it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """An image that podman has."""
+
+    #: What it was asked for as: a recipe's name or an OCI reference.
+    name: str
+    #: What podman is to be given.
+    reference: str
+    #: podman's image ID, 64 hexadecimal digits.
+    id: str
+    size_bytes: int
+    #: ISO 8601, UTC.
+    created: str
+
+
+def recipes() -> tuple[Recipe, ...]:
+    """Return the recipes, by name."""
+    return tuple(RECIPES[name] for name in sorted(RECIPES))
+
+
+def known(name: str) -> bool:
+    """Say whether a name could be an image: a recipe's, or an OCI reference with a slash."""
+    return name in RECIPES or _OCI_REFERENCE.fullmatch(name) is not None
+
+
+def ensure(name: str, *, on_progress: Progress = lambda _: None) -> ImageRef:
+    """Return the image of that name, built or pulled if this machine has not got it yet.
+
+    Two processes that ask at once build once. Blocks for as long as the build takes (half a
+    minute on two cores). Raises ImageNotFoundError or CloudError.
+    """
+    recipe = RECIPES.get(name)
+    if recipe is not None:
+        return _find(name, recipe.tag(host_mirrors())) or _ensure_built(recipe, on_progress)
+    if not known(name):
+        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4) or sorted(RECIPES)
+        raise ImageNotFoundError(
+            f"cannot use image {name!r}: there is no such recipe",
+            hint=f"did you mean {' or '.join(near)}? Other images are named by their registry, "
+            "as in docker.io/library/debian:12",
+        )
+    return _find(name, name) or _pull(name, on_progress)
+
+
+def build(name: str, *, on_progress: Progress = lambda _: None) -> ImageRef:
+    """Build a recipe even if it is cached, so that it has the mirror's packages of today."""
+    if name not in RECIPES:
+        return ensure(name, on_progress=on_progress)
+    with _lock(name):
+        return _build(RECIPES[name], host_mirrors(), on_progress)
+
+
+def list_images() -> tuple[ImageRef, ...]:
+    """Return the images built from recipes, those of earlier recipes included."""
+    found = _podman("image", "ls", "--format=json", f"--filter=label={_LABEL_RECIPE}")
+    return tuple(
+        ImageRef(
+            name=image["Labels"][_LABEL_RECIPE],
+            reference=name,
+            id=image["Id"],
+            size_bytes=image["Size"],
+            created=image["CreatedAt"],
+        )
+        for image in json.loads(found.stdout or "[]")
+        for name in image.get("Names") or [image["Id"]]
+    )
+
+
+def remove(name: str) -> None:
+    """Remove every build of a recipe, or one reference; gone already is a success.
+
+    Raises CloudError when a server still uses it.
+    """
+    if name in RECIPES:
+        references = [i.reference for i in list_images() if i.name == name]
+    else:
+        references = [name]
+    for reference in references:
+        done = _podman("image", "rm", reference, check=False)
+        if done.returncode != 0 and _find(name, reference) is not None:
+            raise CloudError(
+                f"cannot remove image {reference}: {_reason(done.stderr)}",
+                hint="destroy the servers that use it first",
+            )
+
+
+def _find(name: str, reference: str) -> ImageRef | None:
+    done = _podman("image", "inspect", "--format=json", reference, check=False)
+    if done.returncode != 0:
+        return None
+    (image,) = json.loads(done.stdout)
+    return ImageRef(
+        name=name,
+        reference=reference,
+        id=image["Id"],
+        size_bytes=image["Size"],
+        created=image["Created"],
+    )
+
+
+def _pull(name: str, on_progress: Progress) -> ImageRef:
+    on_progress(f"pulling {name}")
+    done = _podman("image", "pull", "--quiet", name, check=False)
+    image = _find(name, name) if done.returncode == 0 else None
+    if image is None:
+        raise ImageNotFoundError(f"cannot pull image {name}: {_reason(done.stderr)}")
+    return image
+
+
+def _ensure_built(recipe: Recipe, on_progress: Progress) -> ImageRef:
+    mirrors = host_mirrors()
+    with _lock(recipe.name):
+        image = _find(recipe.name, recipe.tag(mirrors))
+        return image or _build(recipe, mirrors, on_progress)
+
+
+def _build(recipe: Recipe, mirrors: Mirrors, on_progress: Progress) -> ImageRef:
+    if shutil.which("mmdebstrap") is None:
+        raise CloudError(
+            f"cannot build image {recipe.name}: mmdebstrap is not installed",
+            hint="apt-get install --yes mmdebstrap",
+        )
+    with tempfile.TemporaryDirectory(prefix="infraci-image-") as folder:
+        tarball = Path(folder) / "root.tar"
+        on_progress(f"building {recipe.name} from {mirrors.main}")
+        _bootstrap(recipe, mirrors, tarball, on_progress)
+        on_progress(f"{recipe.name}: importing the image")
+        tag = recipe.tag(mirrors)
+        changes = (
+            'CMD ["/sbin/init"]',
+            "STOPSIGNAL SIGRTMIN+3",
+            f"LABEL {_LABEL_RECIPE}={recipe.name}",
+        )
+        _podman("import", "--quiet", *(f"--change={c}" for c in changes), str(tarball), tag)
+    image = _find(recipe.name, tag)
+    if image is None:
+        raise CloudError(f"cannot build image {recipe.name}: podman has no {tag} after its import")
+    on_progress(f"{recipe.name}: done")
+    return image
+
+
+def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Progress) -> None:
+    files = tarball.with_name("overlay.tar")
+    script = tarball.with_name("customize.sh")
+    files.write_bytes(overlay())
+    script.write_text(customize_script())
+    command = [
+        "mmdebstrap",
+        "--variant=apt",
+        f"--include={','.join(recipe.packages)}",
+        "--aptopt=Apt::Install-Recommends false",
+        "--aptopt=Acquire::Languages none",
+        "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt={option}" for option in _LEFT_OUT),
+        f"--customize-hook=tar-in {files} /",
+        f'--customize-hook=chroot "$1" /bin/sh -eu < {script}',
+        recipe.suite,
+        str(tarball),
+        *mirrors.sources(recipe.suite),
+    ]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        lines: list[str] = []
+        for line in process.stderr or ():
+            lines.append(line.rstrip())
+            phase = _phase(line)
+            if phase is not None:
+                on_progress(f"{recipe.name}: {phase}")
+    if process.returncode != 0:
+        raise CloudError(
+            f"cannot build image {recipe.name}: mmdebstrap ended with {process.returncode}: "
+            + "\n".join(lines[-10:]),
+            hint=f"check that this machine reaches {mirrors.main}",
+        )
+
+
+def _phase(line: str) -> str | None:
+    """Return what mmdebstrap says it does now, or None for its chatter."""
+    match = re.match(r"I: ((?:running apt-get|downloading|extracting|installing|creating).*)", line)
+    return match[1].rstrip(". \n") if match else None
+
+
+@contextmanager
+def _lock(name: str) -> Iterator[None]:
+    folder = platformdirs.user_cache_path("infraci", ensure_exists=True)
+    with (folder / f"image-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    try:
+        done = subprocess.run(
+            ["podman", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise CloudError(
+            "cannot look up images: podman is not installed",
+            hint="apt-get install --yes podman",
+        ) from error
+    if check and done.returncode != 0:
+        raise CloudError(f"cannot run podman {arguments[0]}: {_reason(done.stderr)}")
+    return done
+
+
+def _reason(stderr: str) -> str:
+    lines = [line for line in stderr.strip().splitlines() if line]
+    return lines[-1].removeprefix("Error: ") if lines else "podman gave no reason"

@@ -1,0 +1,140 @@
+"""Recipes of the images that infraci builds itself, from a Debian mirror.
+
+A recipe is data: a release, its packages, and two files of this folder's ``debian/`` — a tree
+laid over the root file system, and a script run once inside it. Its tag is a hash of all of it,
+so that a changed recipe is another image and an unchanged one is never built twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+_DEBIAN = Path(__file__).parent / "debian"
+_DEFAULT_MIRROR = "http://deb.debian.org/debian"
+_DEFAULT_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+_REPOSITORY = "localhost/infraci"
+
+#: What a server has when it boots. The full ``python3``, because Ansible's modules and
+#: Testinfra's checks need more than ``python3-minimal``; otherwise what Debian's cloud image has
+#: and scripts take for granted.
+_PACKAGES = (
+    "apt-utils",
+    "ca-certificates",
+    "cloud-init",
+    "cron",
+    "curl",
+    "dbus",
+    "gpg",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libpam-systemd",
+    "logrotate",
+    "lsb-release",
+    "netbase",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "tzdata",
+    "wget",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrors:
+    """Where packages come from, while the image is built and in its servers."""
+
+    main: str = _DEFAULT_MIRROR
+    security: str = _DEFAULT_SECURITY_MIRROR
+
+    def sources(self, suite: str) -> tuple[str, ...]:
+        """Return the lines of ``sources.list`` for a stable release."""
+        return (
+            f"deb {self.main} {suite} main",
+            f"deb {self.main} {suite}-updates main",
+            f"deb {self.security} {suite}-security main",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A release of Debian, made into a server."""
+
+    name: str
+    suite: str
+    description: str
+    packages: tuple[str, ...] = _PACKAGES
+
+    def tag(self, mirrors: Mirrors) -> str:
+        """Return the image's name, whose tag is a hash of all that goes into it."""
+        digest = hashlib.sha256()
+        for part in (self.suite, *self.packages, *mirrors.sources(self.suite), customize_script()):
+            digest.update(part.encode() + b"\0")
+        digest.update(overlay())
+        return f"{_REPOSITORY}/{self.name}:{digest.hexdigest()[:12]}"
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "debian-12": Recipe(
+            name="debian-12", suite="bookworm", description="Debian 12 with cloud-init"
+        ),
+    }
+)
+
+
+def repository(recipe: Recipe) -> str:
+    """Return the name that every build of a recipe has, without its tag."""
+    return f"{_REPOSITORY}/{recipe.name}"
+
+
+def customize_script() -> str:
+    """Return the shell script run once inside the new root file system."""
+    return (_DEBIAN / "customize.sh").read_text()
+
+
+def overlay() -> bytes:
+    """Return the tree laid over the root file system: a tar archive, the same on any machine."""
+    root = _DEBIAN / "root"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(root.rglob("*")):
+            if not path.is_file():
+                continue
+            member = tarfile.TarInfo(path.relative_to(root).as_posix())
+            member.size = path.stat().st_size
+            member.mode = 0o755 if "bin" in path.parts or "libexec" in path.parts else 0o644
+            archive.addfile(member, io.BytesIO(path.read_bytes()))
+    return buffer.getvalue()
+
+
+def host_mirrors(sources: Path = Path("/etc/apt")) -> Mirrors:
+    """Return the mirrors this machine itself uses, if it is a Debian; else Debian's own."""
+    uris = _uris(sources)
+    main = next((u for u in uris if u.endswith("/debian")), _DEFAULT_MIRROR)
+    security = next((u for u in uris if u.endswith("/debian-security")), _DEFAULT_SECURITY_MIRROR)
+    return Mirrors(main=main, security=security)
+
+
+def _uris(sources: Path) -> list[str]:
+    files = [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*"))]
+    words: list[str] = []
+    for file in files:
+        if not file.is_file() or file.suffix not in (".list", ".sources"):
+            continue
+        for line in file.read_text(errors="replace").splitlines():
+            if line.startswith(("deb ", "URIs:")):
+                words.extend(line.split())
+    return [word.rstrip("/") for word in words if word.startswith(("http://", "https://"))]
