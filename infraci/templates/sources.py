@@ -1,0 +1,258 @@
+"""One template or environment: whether it is one, what it refers to, and where that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import yaml
+
+from infraci.model.problem import Problem, near, quoted
+from infraci.model.yaml_trouble import describe
+
+MAX_VALUES = 200_000  # with every alias expanded
+
+_SECTIONS = {
+    "template": (
+        "heat_template_version",
+        "description",
+        "parameter_groups",
+        "parameters",
+        "conditions",
+        "resources",
+        "outputs",
+    ),
+    "environment": (
+        "parameters",
+        "parameter_defaults",
+        "resource_registry",
+        "encrypted_param_names",
+        "event_sinks",
+        "parameter_merge_strategies",
+    ),
+}
+_MAPPINGS = ("parameters", "parameter_defaults", "resource_registry", "resources", "outputs")
+_NESTED = (".yaml", ".template")
+_FOREIGN = ("HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
+
+
+class Kind(StrEnum):
+    """What a file is read as."""
+
+    TEMPLATE = "template"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A file that a template or environment names."""
+
+    text: str
+    kind: Kind
+    line: int
+    column: int
+    key_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file's text, and for a template or environment its nodes."""
+
+    text: str
+    root: yaml.MappingNode | None = None
+    references: tuple[Reference, ...] = field(default=())
+
+    def keys(self, section: str) -> list[str]:
+        """The keys of a section."""
+        node = _get(self.root, section)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        return [str(key.value) for key, _ in pairs]
+
+    def place(self, path: Sequence[str]) -> tuple[int, int]:
+        """Line and column of the key at that path, or of the nearest one around it."""
+        node: yaml.Node | None = self.root
+        place = (1, 1)
+        for step in path:
+            for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+                if key.value == step:
+                    place, node = _place(key), value
+                    break
+            else:
+                break
+        return place
+
+
+def judge_source(text: str, *, kind: Kind, file: str) -> tuple[Source | None, list[Problem]]:
+    """The source, or nothing where Heat could make nothing of it; and what is wrong with it."""
+    if kind is Kind.FILE and not _looks_like_template(text):
+        return Source(text=text), []
+    try:
+        root = _compose(text)
+    except yaml.YAMLError as error:
+        problem = describe(error, text, file)
+        return (Source(text=text), []) if kind is Kind.FILE else (None, [problem])
+    except RecursionError:
+        return None, [Problem(file=file, message="nested too deeply")]
+    if root is None and kind is Kind.ENVIRONMENT:
+        return Source(text=text), []
+    if not isinstance(root, yaml.MappingNode):
+        if kind is Kind.FILE:
+            return Source(text=text), []
+        found = "nothing" if root is None else "a list" if _is_list(root) else "text"
+        message = f"expected a mapping, found {found}; this is no {_called(kind)}"
+        return None, [Problem(file=file, line=1, column=1, message=message)]
+    if trouble := _too_large(root):
+        return None, [Problem(file=file, message=trouble)]
+    problems = [*_judge_sections(root, kind, file)]
+    references = _registry(root) if kind is Kind.ENVIRONMENT else _template_references(root)
+    return Source(text=text, root=root, references=tuple(references)), problems
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The text's nodes; by libyaml where it can, by PyYAML for its better messages where not."""
+    try:
+        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def _judge_sections(root: yaml.MappingNode, kind: Kind, file: str) -> Iterator[Problem]:
+    known = _SECTIONS["environment" if kind is Kind.ENVIRONMENT else "template"]
+    names = [key.value for key, _ in root.value]
+    if kind is not Kind.ENVIRONMENT and "heat_template_version" not in names:
+        foreign = next((name for name in names if name in _FOREIGN), None)
+        message = "heat_template_version is missing; this is no HOT template"
+        message = f"{foreign}: only HOT templates are supported" if foreign else message
+        yield Problem(file=file, line=1, column=1, message=message)
+        return
+    for key, value in root.value:
+        line, column = _place(key)
+        if key.value not in known:
+            meant = near(str(key.value), known)
+            message = "unknown section" if meant else f"unknown section; expected {quoted(known)}"
+            yield Problem(
+                file=file,
+                line=line,
+                column=column,
+                key_path=str(key.value),
+                message=message,
+                suggestion=meant,
+            )
+        elif key.value in _MAPPINGS and not _is_mapping(value) and not _is_null(value):
+            found = "a list" if _is_list(value) else f'"{value.value}"'
+            yield Problem(
+                file=file,
+                line=line,
+                column=column,
+                key_path=str(key.value),
+                message=f"expected a mapping, found {found}",
+            )
+
+
+def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
+    """What ``get_file`` and nested templates' types name, by openstacksdk's own rule."""
+    for path, key, value in _pairs(root):
+        if not isinstance(value, yaml.ScalarNode) or value.tag != "tag:yaml.org,2002:str":
+            continue
+        if key == "get_file" or (key == "type" and value.value.endswith(_NESTED)):
+            kind = Kind.FILE if key == "get_file" else Kind.TEMPLATE
+            yield _reference(value, kind, path)
+
+
+def _registry(root: yaml.MappingNode) -> Iterator[Reference]:
+    """What an environment's resource registry names, by openstacksdk's own rule."""
+    registry = _get(root, "resource_registry")
+    for key, value in registry.value if isinstance(registry, yaml.MappingNode) else ():
+        if key.value == "resources" and isinstance(value, yaml.MappingNode):
+            for name, said in value.value:
+                for inner, text in said.value if isinstance(said, yaml.MappingNode) else ():
+                    if _is_file_name(inner, text):
+                        path = f"resource_registry.resources.{name.value}.{inner.value}"
+                        yield _reference(text, Kind.TEMPLATE, path)
+        elif _is_file_name(key, value):
+            yield _reference(value, Kind.TEMPLATE, f"resource_registry.{key.value}")
+
+
+def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
+    is_text = isinstance(value, yaml.ScalarNode)
+    return is_text and key.value not in {"hooks", "restricted_actions"} and "::" not in value.value
+
+
+def _reference(node: yaml.Node, kind: Kind, key_path: str) -> Reference:
+    line, column = _place(node)
+    return Reference(text=node.value, kind=kind, line=line, column=column, key_path=key_path)
+
+
+def _pairs(root: yaml.Node) -> Iterator[tuple[str, str, yaml.Node]]:
+    """Every key, with its path and value; what aliases share only once."""
+    seen: set[int] = set()
+    todo: list[tuple[str, yaml.Node]] = [("", root)]
+    while todo:
+        path, node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            inner = [(f"{path}.{key.value}".lstrip("."), key, value) for key, value in node.value]
+            yield from ((at, str(key.value), value) for at, key, value in inner)
+            todo += [(at, value) for at, _, value in reversed(inner)]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += [(f"{path}[{index}]", value) for index, value in enumerate(node.value)]
+
+
+def _too_large(root: yaml.Node) -> str | None:
+    """Why the value is too large to hand on once its aliases are expanded."""
+    sizes: dict[int, int | None] = {}  # None while a node is being counted
+    todo: list[tuple[yaml.Node, bool]] = [(root, False)]
+    while todo:
+        node, counted = todo.pop()
+        children = _children(node)
+        if counted:
+            sizes[id(node)] = 1 + sum(sizes[id(child)] or 0 for child in children)
+            if (sizes[id(node)] or 0) > MAX_VALUES:
+                line, _ = _place(node)
+                return f"more than {MAX_VALUES} values, with aliases expanded, in line {line}"
+        elif id(node) not in sizes:
+            sizes[id(node)] = None
+            todo.append((node, True))
+            todo += [(child, False) for child in children]
+        elif sizes[id(node)] is None and children:
+            return "an alias makes a value contain itself"
+    return None
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _looks_like_template(text: str) -> bool:
+    return "heat_template_version" in text
+
+
+def _called(kind: Kind) -> str:
+    return "environment" if kind is Kind.ENVIRONMENT else "HOT template"
+
+
+def _get(root: yaml.MappingNode | None, name: str) -> yaml.Node | None:
+    pairs = root.value if root is not None else ()
+    return next((value for key, value in pairs if key.value == name), None)
+
+
+def _is_mapping(node: yaml.Node | None) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _is_list(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.SequenceNode)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return node.tag == "tag:yaml.org,2002:null"
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1

@@ -1,0 +1,192 @@
+"""The files a stack is made of, read from the commit's tree and nowhere else.
+
+Their URLs are those of the tree, ``file:///stacks/web.yaml``, wherever it lies on disk, so that
+what Heat is sent is the same on every machine. Environments from the command line may lie outside;
+theirs begin with ``file://command-line/``.
+"""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote, urljoin
+
+from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.problem import Problem
+from infraci.templates.sources import Kind, Source, judge_source
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_TREE = "file:///"
+_OUTSIDE = "file://command-line/"
+
+
+@dataclass(slots=True)
+class _Reference:
+    """A file that another one names."""
+
+    kind: Kind
+    stands_in: str | None = None  # a path in the tree whose content it stands for
+
+
+@dataclass(slots=True)
+class Tree:
+    """Reads files by URL, and remembers all that is wrong with them."""
+
+    root: Path
+    extra: Mapping[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    _expected: dict[str, _Reference] = field(default_factory=dict)
+    _sources: dict[str, Source] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
+    _edges: dict[str, set[str]] = field(default_factory=dict)
+
+    def template(self, path: str) -> str:
+        """The URL of a template of the tree."""
+        return self._expect(_TREE + quote(path), Kind.TEMPLATE)
+
+    def environment(self, path: str) -> str:
+        """The URL of an environment of the tree."""
+        return self._expect(_TREE + quote(path), Kind.ENVIRONMENT)
+
+    def outside_environment(self, path: Path) -> str:
+        """The URL of an environment that may lie anywhere."""
+        full = path.absolute()
+        for root in (self.root, self.root.resolve()):
+            if full.is_relative_to(root):
+                return self.environment(full.relative_to(root).as_posix())
+        return self._expect(_OUTSIDE + quote(full.as_posix().lstrip("/")), Kind.ENVIRONMENT)
+
+    def read(self, method: str, url: str) -> str:
+        """The content behind a URL, as openstacksdk's ``object_request``; empty where refused."""
+        if url in self._refused:
+            return ""
+        reference = self._expected.get(url, _Reference(Kind.FILE))
+        if url not in self._sources:
+            source = self._load(url, reference)
+            if source is None:
+                self._refused.add(url)
+                return ""
+            self._sources[url] = source
+            self._judge_references(url, source)
+        return self._sources[url].text
+
+    def extra_files(self) -> dict[str, str]:
+        """The pipeline's own entries of Heat's files."""
+        return {name: self.read("GET", _TREE + quote(path)) for name, path in self.extra.items()}
+
+    def parameters_in(self, urls: Iterable[str]) -> list[str]:
+        """The parameters that these environments give values to."""
+        known = (self._sources[url] for url in urls if url in self._sources)
+        return [name for source in known for name in source.keys("parameters")]
+
+    def shown(self, url: str) -> str:
+        """The file behind a URL, as messages call it."""
+        _, path = self._locate(url)
+        return f"/{path}" if url.startswith(_OUTSIDE) else path
+
+    def problem(
+        self, url: str, path: Sequence[str], message: str, *, suggestion: str | None = None
+    ) -> Problem:
+        """A problem at a key of a file that has been read, or nearest to it."""
+        source = self._sources.get(url)
+        line, column = source.place(path) if source else (None, None)
+        return Problem(
+            file=self.shown(url),
+            line=line,
+            column=column,
+            key_path=".".join(path),
+            message=message,
+            suggestion=suggestion,
+        )
+
+    def _expect(self, url: str, kind: Kind) -> str:
+        self._expected[url] = _Reference(kind)
+        return url
+
+    def _locate(self, url: str) -> tuple[Path, str]:
+        """The root that a URL is under, and the path from there."""
+        if url.startswith(_OUTSIDE):
+            return Path("/"), unquote(url.removeprefix(_OUTSIDE))
+        return self.root, unquote(url.removeprefix(_TREE))
+
+    def _load(self, url: str, reference: _Reference) -> Source | None:
+        root, path = self._locate(url)
+        judged = judge_path(reference.stands_in or path, root=root)
+        if isinstance(judged, PathTrouble):
+            self.problems.append(
+                Problem(file=self.shown(url), message=judged.message, suggestion=judged.suggestion)
+            )
+            return None
+        try:
+            content = (root / judged).read_bytes()
+        except OSError as error:
+            message = f"cannot be read: {error.strerror or error}"
+            self.problems.append(Problem(file=self.shown(url), message=message))
+            return None
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = base64.encodebytes(content).decode("ascii")  # as Heat's own clients do
+        source, problems = judge_source(text, kind=reference.kind, file=self.shown(url))
+        self.problems += problems
+        return source
+
+    def _judge_references(self, url: str, source: Source) -> None:
+        for reference in source.references:
+            target = self._judge_reference(url, reference.text, reference.kind)
+            if isinstance(target, PathTrouble):
+                self.problems.append(
+                    Problem(
+                        file=self.shown(url),
+                        line=reference.line,
+                        column=reference.column,
+                        key_path=reference.key_path,
+                        message=target.message,
+                        suggestion=target.suggestion,
+                    )
+                )
+
+    def _judge_reference(self, url: str, text: str, kind: Kind) -> PathTrouble | None:
+        """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
+        root, path = self._locate(url)
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+        target = urljoin(url, text)
+        if kind is Kind.FILE and text in self.extra:
+            self._expected[target] = _Reference(Kind.FILE, stands_in=self.extra[text])
+            return None
+        if scheme := _SCHEME.match(text):
+            self._refused.add(target)
+            return PathTrouble(message=f"a {scheme[1]} URL; all files have to be in the repository")
+        if text.startswith("/"):
+            self._refused.add(target)
+            return PathTrouble(message=f'"{text}" is not relative to this file')
+        judged = judge_path(joined, root=root)
+        if isinstance(judged, PathTrouble):
+            self._refused.add(target)
+            folder = posixpath.dirname(path) or "."
+            meant = judged.suggestion and posixpath.relpath(judged.suggestion, folder)
+            return PathTrouble(message=judged.message, suggestion=meant)
+        self._edges.setdefault(url, set()).add(target)
+        if self._reaches(target, url):
+            self._refused.add(target)
+            return PathTrouble(message=f'"{joined}" contains itself')
+        known = self._expected.setdefault(target, _Reference(kind))
+        if kind is Kind.TEMPLATE:
+            known.kind = kind
+        return None
+
+    def _reaches(self, start: str, end: str) -> bool:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            url = todo.pop()
+            if url == end:
+                return True
+            if url not in seen:
+                seen.add(url)
+                todo += self._edges.get(url, ())
+        return False
