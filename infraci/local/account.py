@@ -1,0 +1,10 @@
+"""The one account of the embedded cloud: its user, project and roles."""
+
+from __future__ import annotations
+
+USER = "infraci"
+USER_ID = "1f7ac1000000400080000000000000bb"
+PROJECT = "infraci"
+PROJECT_ID = "1f7ac1000000400080000000000000aa"
+ROLES = ("admin", "member", "reader")
+REGION = "local"

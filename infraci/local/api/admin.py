@@ -1,0 +1,57 @@
+"""What the embedded cloud says and does of itself; no OpenStack has this API."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+
+from werkzeug.wrappers import Request
+
+from infraci import __version__
+from infraci.local.api.web import Api, route
+from infraci.local.servers import Servers
+from infraci.local.store import Document, Store
+
+
+class Admin(Api):
+    """Status, garbage collection, the end."""
+
+    error_key = "error"
+
+    def __init__(
+        self,
+        store: Store,
+        servers: Servers,
+        is_valid_token: Callable[[str | None], bool],
+        *,
+        end: Callable[[], None],
+    ) -> None:
+        super().__init__(is_valid_token)
+        self._store = store
+        self._servers = servers
+        self._end = end
+
+    @route("GET", "/status")
+    def status(self, request: Request) -> Document:
+        """What runs here, and what it takes."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "servers": [s["name"] for s in self._store.find("server")],
+            "networks": [
+                n["name"] for n in self._store.find("network") if not n["router:external"]
+            ],
+            "routers": [r["name"] for r in self._store.find("router")],
+        }
+
+    @route("POST", "/gc")
+    def gc(self, request: Request) -> Document:
+        """Remove what this machine still has of servers and networks that nobody knows."""
+        return {"removed": self._servers.reconcile(dry_run="dry_run" in request.args)}
+
+    @route("POST", "/down")
+    def down(self, request: Request) -> None:
+        """End the process."""
+        self._end()

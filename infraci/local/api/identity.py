@@ -1,0 +1,227 @@
+"""Identity v3, for one user in one project: tokens and the catalog.
+
+Source: https://docs.openstack.org/api-ref/identity/v3/
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from werkzeug.wrappers import Request, Response
+
+from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
+from infraci.local.api.web import Api, ApiError, reply, route
+from infraci.local.store import Document
+
+TOKEN_LIFE_S = 12 * 3600.0
+
+_DOMAIN = {"id": "default", "name": "Default"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """An entry of the catalog; ``path`` is below the cloud's own address."""
+
+    type: str
+    name: str
+    path: str
+
+
+SERVICES = (
+    Service(type="identity", name="keystone", path="/identity/v3"),
+    Service(type="orchestration", name="heat", path=f"/orchestration/v1/{PROJECT_ID}"),
+    Service(type="compute", name="nova", path="/compute/v2.1"),
+    Service(type="network", name="neutron", path="/network"),
+    Service(type="image", name="glance", path="/image"),
+)
+
+
+def catalog(url: str) -> list[Document]:
+    """The catalog of a cloud that answers at ``url``."""
+    return [
+        {
+            "id": service.type,
+            "type": service.type,
+            "name": service.name,
+            "endpoints": [
+                {
+                    "id": f"{service.type}-{interface}",
+                    "interface": interface,
+                    "region": REGION,
+                    "region_id": REGION,
+                    "url": url + service.path,
+                }
+                for interface in ("public", "internal", "admin")
+            ],
+        }
+        for service in SERVICES
+    ]
+
+
+class Tokens:
+    """The tokens that are good now, and until when."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._expiry: dict[str, float] = {}
+
+    def issue(self, life_s: float = TOKEN_LIFE_S) -> tuple[str, float]:
+        """A new token, and when it expires."""
+        token, expires = secrets.token_urlsafe(32), self._clock() + life_s
+        with self._lock:
+            now = self._clock()
+            self._expiry = {t: e for t, e in self._expiry.items() if e > now}
+            self._expiry[token] = expires
+        return token, expires
+
+    def expiry(self, token: str | None) -> float | None:
+        """When the token expires, or None if it is not good."""
+        with self._lock:
+            expires = self._expiry.get(token or "")
+        return expires if expires and expires > self._clock() else None
+
+    def is_valid(self, token: str | None) -> bool:
+        """Whether the token is good."""
+        return self.expiry(token) is not None
+
+    def revoke(self, token: str) -> None:
+        """Make a token worthless."""
+        with self._lock:
+            self._expiry.pop(token, None)
+
+
+def token_document(url: str, expires: float) -> Document:
+    """What Keystone says of a token: user, project, roles, catalog."""
+    return {
+        "token": {
+            "methods": ["password"],
+            "user": {"id": USER_ID, "name": USER, "domain": _DOMAIN, "password_expires_at": None},
+            "project": {"id": PROJECT_ID, "name": PROJECT, "domain": _DOMAIN},
+            "is_domain": False,
+            "roles": [{"id": role, "name": role} for role in ROLES],
+            "catalog": catalog(url),
+            "audit_ids": [secrets.token_urlsafe(16)],
+            "issued_at": _timestamp(time.time()),
+            "expires_at": _timestamp(expires),
+        }
+    }
+
+
+class Identity(Api):
+    """Checks the password, hands out tokens."""
+
+    error_key = "error"
+
+    def __init__(self, url: str, password: str, tokens: Tokens) -> None:
+        super().__init__(tokens.is_valid)
+        self._url = url
+        self._password = password
+        self._tokens = tokens
+
+    def may_ask(self, request: Request) -> bool:
+        """Anybody may ask for a token, or for the versions."""
+        public = request.path in ("/", "/v3", "/v3/") or (
+            request.path == "/v3/auth/tokens" and request.method == "POST"
+        )
+        return public or super().may_ask(request)
+
+    @route("GET", "/")
+    def versions(self, request: Request) -> Response:
+        """The one version there is."""
+        return reply({"versions": {"values": [self._version()]}}, 300)
+
+    @route("GET", "/v3")
+    def version(self, request: Request) -> Document:
+        """Version 3."""
+        return {"version": self._version()}
+
+    @route("POST", "/v3/auth/tokens")
+    def authenticate(self, request: Request) -> Response:
+        """A token, for a password or for another token."""
+        try:
+            identity = json.loads(request.get_data())["auth"]["identity"]
+            good = any(self._is_proved(identity, method) for method in identity["methods"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ApiError(400, "The request's body is no authentication request.") from None
+        if not good:
+            raise ApiError(401, "The request you have made requires authentication.")
+        token, expires = self._tokens.issue()
+        answer = reply(token_document(self._url, expires), 201)
+        answer.headers["X-Subject-Token"] = token
+        return answer
+
+    def _is_proved(self, identity: Document, method: str) -> bool:
+        if method == "password":
+            user = identity["password"]["user"]
+            known = user.get("id") == USER_ID or user.get("name") == USER
+            return known and hmac.compare_digest(
+                str(user["password"]).encode(), self._password.encode()
+            )
+        return method == "token" and self._tokens.is_valid(identity["token"]["id"])
+
+    @route("GET", "/v3/auth/tokens")
+    def show_token(self, request: Request) -> Response:
+        """What a token is good for."""
+        subject = request.headers.get("X-Subject-Token")
+        expires = self._tokens.expiry(subject)
+        if subject is None or expires is None:
+            raise ApiError(404, "The token could not be found.")
+        answer = reply(token_document(self._url, expires))
+        answer.headers["X-Subject-Token"] = subject
+        return answer
+
+    @route("DELETE", "/v3/auth/tokens")
+    def revoke_token(self, request: Request) -> None:
+        """Make a token worthless."""
+        self._tokens.revoke(request.headers.get("X-Subject-Token", ""))
+
+    @route("GET", "/v3/auth/catalog")
+    def show_catalog(self, request: Request) -> Document:
+        """The catalog."""
+        return {"catalog": catalog(self._url)}
+
+    @route("GET", "/v3/auth/projects")
+    def auth_projects(self, request: Request) -> Document:
+        """The one project."""
+        return self.projects(request)
+
+    @route("GET", "/v3/projects")
+    def projects(self, request: Request) -> Document:
+        """The one project."""
+        return {"projects": [self._project()], "links": {}}
+
+    @route("GET", "/v3/projects/<id_>")
+    def show_project(self, request: Request, id_: str) -> Document:
+        """The one project."""
+        if id_ != PROJECT_ID:
+            raise ApiError(404, f"Could not find project: {id_}.")
+        return {"project": self._project()}
+
+    def _project(self) -> Document:
+        return {"id": PROJECT_ID, "name": PROJECT, "domain_id": "default", "enabled": True}
+
+    def _version(self) -> Document:
+        return {
+            "id": "v3.14",
+            "status": "stable",
+            "updated": "2020-04-07T00:00:00Z",
+            "links": [{"rel": "self", "href": f"{self._url}/identity/v3/"}],
+            "media-types": [
+                {
+                    "base": "application/json",
+                    "type": "application/vnd.openstack.identity-v3+json",
+                }
+            ],
+        }
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

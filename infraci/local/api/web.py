@@ -1,0 +1,120 @@
+"""What all the APIs share: routes, JSON in and out, errors, and who may ask."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from infraci.errors import InfraciError
+from infraci.local.store import Document
+
+LOG = logging.getLogger(__name__)
+
+Handler = TypeVar("Handler", bound=Callable[..., "Document | Response | None"])
+
+
+class ApiError(Exception):
+    """A refusal that the client is told of, with its HTTP status."""
+
+    def __init__(self, status: int, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind  # Neutron's exception name: its client raises by it
+
+
+def missing(what: str, id_: str) -> ApiError:
+    """The 404 of an API."""
+    return ApiError(404, f"{what} {id_} could not be found.", kind=f"{what}NotFound")
+
+
+def route(method: str, path: str) -> Callable[[Handler], Handler]:
+    """Mark a method as the answer to ``method path``; it gets the request and the path's parts."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.__dict__["route"] = (method, path)
+        return handler
+
+    return mark
+
+
+def body_of(request: Request, key: str) -> Document:
+    """The object under ``key`` in the request's JSON body."""
+    try:
+        value = json.loads(request.get_data())[key]
+    except (ValueError, KeyError, TypeError):
+        raise ApiError(400, f"The request's body lacks a JSON object {key!r}.") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, f"{key!r} in the request's body is not an object.")
+    return value
+
+
+class Api:
+    """A WSGI application made of the methods that :func:`route` marks."""
+
+    #: The name under which an error is shown; None is Neutron's form.
+    error_key: ClassVar[str | None] = None
+
+    def __init__(self, is_valid_token: Callable[[str | None], bool]) -> None:
+        self._is_valid_token = is_valid_token
+        self._routes = Map(
+            [self._rule(name) for name in dir(type(self)) if self._is_route(name)],
+            strict_slashes=False,
+        )
+
+    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        return self._answer(Request(environ))(environ, start_response)
+
+    def may_ask(self, request: Request) -> bool:
+        """Whether the request shows a good token, or asks for what everybody may know."""
+        return request.path == "/" or self._is_valid_token(request.headers.get("X-Auth-Token"))
+
+    def _is_route(self, name: str) -> bool:
+        return hasattr(getattr(type(self), name, None), "route")
+
+    def _rule(self, name: str) -> Rule:
+        method, path = getattr(type(self), name).route
+        return Rule(path, endpoint=name, methods=[method])
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            if not self.may_ask(request):
+                raise ApiError(401, "The request you have made requires authentication.")
+            name, parts = self._routes.bind_to_environ(request.environ).match()
+            answer = getattr(self, name)(request, **parts)
+        except ApiError as error:
+            return self._refusal(error)
+        except InfraciError as error:
+            return self._refusal(ApiError(409, error.message))
+        except HTTPException as error:
+            return self._refusal(ApiError(error.code or 500, f"{error.name}: {request.path}"))
+        except Exception:
+            LOG.exception("cannot answer %s %s", request.method, request.path)
+            return self._refusal(ApiError(500, "The embedded cloud has a bug; see its log."))
+        if isinstance(answer, Response):
+            return answer
+        return Response(status=204) if answer is None else reply(answer)
+
+    def _refusal(self, error: ApiError) -> Response:
+        key = self.error_key
+        if key is None:
+            name = error.kind or "HTTPError"
+            return reply(
+                {"NeutronError": {"type": name, "message": error.message, "detail": ""}},
+                error.status,
+            )
+        if key == "error" or error.status == 401:
+            key = "error"
+        return reply({key: {"code": error.status, "message": error.message}}, error.status)
+
+
+def reply(document: Document, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(json.dumps(document), status=status, content_type="application/json")

@@ -1,0 +1,202 @@
+"""Heat itself: its engine and its API application, unmodified, in this process.
+
+The engine's clients are led to the APIs of the embedded cloud by the catalog that
+:mod:`infraci.local.api.identity` writes; nothing else is different from a Heat in a cloud, but for
+what :class:`Seams` puts in place of services that only a whole OpenStack has.
+
+Import this module first of all that belongs to OpenStack: the threading backend of oslo.service
+must be chosen before anything else of it is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+with warnings.catch_warnings():
+    # A library of Heat's still looks whether eventlet is there; eventlet says it is deprecated.
+    warnings.simplefilter("ignore")
+    from oslo_service import backend
+
+    backend.init_backend(backend.BackendType.THREADING)
+
+    from heat.api.middleware.fault import FaultWrapper
+    from heat.api.openstack import version_negotiation_filter
+    from heat.api.openstack.v1 import API
+    from heat.common import config, context, messaging
+    from heat.db import api as db_api
+    from heat.db import models
+    from heat.engine import resources, scheduler, service
+    from heat.engine.clients.os.keystone import fake_keystoneclient
+    from heat.objects.stack_tag import StackTagList
+    from heat.rpc import api as rpc_api
+    from keystoneauth1 import access
+    from keystoneauth1.identity.access import AccessInfoPlugin
+    from oslo_config import cfg
+    from oslo_log import log as oslo_log
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine as Database
+
+from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
+from infraci.local.api.identity import token_document
+from infraci.local.honoured import narrow
+from infraci.local.store import Document
+
+#: Heat polls its resources this often. Its own constant, a second, suits clouds that need minutes.
+TICK_S = 0.05
+
+_FAR_FUTURE = 4102444800.0  # 2100-01-01
+
+WsgiApp = Callable[..., Iterable[bytes]]
+
+
+class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
+    """Stands for Keystone where Heat makes trusts, and users who may send signals.
+
+    One user in one project needs no trust; a signal's user gets a token of its own.
+    """
+
+    def __init__(self, context: Any = None, *_: object, **__: object) -> None:
+        super().__init__(context=context)
+
+    def create_trust_context(self) -> Any:
+        """The request's own context: it is the user's, and stays so."""
+        stored = context.RequestContext.from_dict(self.context.to_dict())
+        stored.trust_id = "local"
+        stored.trustor_user_id = USER_ID
+        return stored
+
+    regenerate_trust_context = create_trust_context
+
+    def create_stack_domain_project(self, stack_id: str) -> str:
+        """The one project there is."""
+        return PROJECT_ID
+
+    def create_stack_domain_user(
+        self, username: str, project_id: str, password: str | None = None
+    ) -> str:
+        """The one user there is."""
+        return USER_ID
+
+    def stack_domain_user_token(self, user_id: str, project_id: str, password: str) -> str:
+        """A token with which a server may signal."""
+        return _issue_token()
+
+
+def _issue_token() -> str:
+    raise NotImplementedError("Heat was not started")
+
+
+def start(
+    *, state: Path, url: str, signal_url: str, service_token: str, issue_token: Callable[[], str]
+) -> tuple[service.EngineService, WsgiApp]:
+    """Start the engine and build the API application; once in a process.
+
+    ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
+    ``service_token`` is the token with which the engine itself asks, ``issue_token`` makes those
+    for signals.
+    """
+    global _issue_token
+    _issue_token = issue_token
+    _configure(state, url, signal_url)
+    _authenticate_as(url, service_token)
+    scheduler.TaskRunner._sleep = _short_sleep
+    messaging.setup("fake:///")
+    models.BASE.metadata.create_all(db_api.get_engine())
+    engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
+    narrow(resources.global_env().registry)
+    engine.start()
+    return engine, _api(url)
+
+
+def stack_tags(stack_id: str) -> list[str]:
+    """Return the tags of a stack; none when there is no such stack."""
+    found = StackTagList.get(context.get_admin_context(), stack_id)
+    return [tag.tag for tag in found or ()]
+
+
+def _configure(state: Path, url: str, signal_url: str) -> None:
+    conf = cfg.CONF
+    logging.getLogger("heat").setLevel(logging.ERROR)
+    oslo_log.register_options(conf)  # Heat's fault middleware reads `debug`
+    conf(args=[], project="heat", prog="infraci-cloud", default_config_files=[])
+    config.set_config_defaults()
+    for name, value in {
+        "convergence_engine": False,
+        "keystone_backend": f"{__name__}.Keystone",
+        "stack_domain_admin": "infraci",
+        "stack_domain_admin_password": "unused",
+        "stack_user_domain_id": "default",
+        "stack_scheduler_hints": True,
+        "region_name_for_services": "local",
+        "num_engine_workers": 1,
+        "environment_dir": str(state / "environment.d"),
+        "template_dir": str(state / "templates"),
+        "max_resources_per_stack": -1,
+        "max_stacks_per_tenant": -1,
+        "heat_metadata_server_url": signal_url,
+    }.items():
+        conf.set_override(name, value)
+    conf.set_override("connection", f"sqlite:///{state / 'heat.sqlite'}", group="database")
+    conf.set_override("auth_uri", f"{url}/identity/v3", group="clients_keystone")
+    # The address that servers are given for their signals; the engine itself never asks it.
+    conf.set_override("url", f"{signal_url}/orchestration/v1/%(tenant_id)s", group="clients_heat")
+
+
+def _authenticate_as(url: str, token: str) -> None:
+    document = token_document(url, _FAR_FUTURE)
+    plugin = AccessInfoPlugin(
+        auth_ref=access.create(body=document, auth_token=token), auth_url=f"{url}/identity/v3"
+    )
+    context.RequestContext.auth_plugin = property(lambda _: plugin)
+
+
+def _short_sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
+    if wait_time is not None:
+        scheduler.time.sleep(min(wait_time, TICK_S))
+
+
+def _api(url: str) -> WsgiApp:
+    app = context.ContextMiddleware(API(cfg.CONF), {})
+    app = version_negotiation_filter(app, cfg.CONF)
+    wrapped: WsgiApp = FaultWrapper(_Authenticated(app, url))
+    return wrapped
+
+
+class _Authenticated:
+    """Tells Heat who asks; whether they may was checked before."""
+
+    def __init__(self, app: WsgiApp, url: str) -> None:
+        self._app = app
+        self._catalog = token_document(url, _FAR_FUTURE)["token"]["catalog"]
+        self._url = url
+
+    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
+        environ |= {
+            "HTTP_X_IDENTITY_STATUS": "Confirmed",
+            "HTTP_X_PROJECT_ID": PROJECT_ID,
+            "HTTP_X_PROJECT_NAME": PROJECT,
+            "HTTP_X_USER_ID": USER_ID,
+            "HTTP_X_USER_NAME": USER,
+            "HTTP_X_ROLES": ",".join(ROLES),
+            "HTTP_X_AUTH_URL": f"{self._url}/identity/v3",
+        }
+        return self._app(environ, start_response)
+
+
+@event.listens_for(Database, "connect")
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA busy_timeout=30000")
+
+
+@event.listens_for(Database, "begin")
+def _begin_immediate(connection: Any) -> None:
+    # A deferred transaction that turns to writing fails at once when another one writes.
+    if "in_transaction" not in connection.info:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.info["in_transaction"] = True

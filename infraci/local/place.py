@@ -1,0 +1,117 @@
+"""Where the embedded cloud keeps its things, and how it says where it answers."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+from platformdirs import user_state_path
+
+from infraci.local.account import PROJECT, REGION, USER
+
+CLOUD = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a running embedded cloud answers."""
+
+    pid: int
+    url: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The state folder: one a user, or where INFRACI_STATE_DIR says."""
+
+    folder: Path
+
+    @classmethod
+    def of_this_user(cls) -> Place:
+        """The place of the user who asks."""
+        given = os.environ.get("INFRACI_STATE_DIR")
+        return cls(folder=Path(given) if given else user_state_path("infraci") / "cloud")
+
+    @property
+    def owner(self) -> str:
+        """Whose cloud this is, as the labels of its containers say it: user and state folder."""
+        return f"{getpass.getuser()}:{self.folder}"
+
+    @property
+    def clouds_yaml(self) -> Path:
+        """What any OpenStack client needs to know."""
+        return self.folder / "clouds.yaml"
+
+    @property
+    def log(self) -> Path:
+        """What the process wrote."""
+        return self.folder / "cloud.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process while it lives."""
+        return self.folder / "lock"
+
+    def make(self) -> None:
+        """Make the folder; nobody else may look into it."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def password(self) -> str:
+        """The password, random, made once and kept in ``clouds.yaml``."""
+        try:
+            clouds = yaml.safe_load(self.clouds_yaml.read_text())
+            return str(clouds["clouds"][CLOUD]["auth"]["password"])
+        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            return secrets.token_urlsafe(24)
+
+    def write_clouds_yaml(self, url: str, password: str) -> None:
+        """Say where the cloud answers, to its user only."""
+        entry = {
+            "auth": {
+                "auth_url": f"{url}/identity/v3",
+                "username": USER,
+                "password": password,
+                "project_name": PROJECT,
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            },
+            "region_name": REGION,
+            "identity_api_version": 3,
+        }
+        self._write(self.clouds_yaml, yaml.safe_dump({"clouds": {CLOUD: entry}}))
+
+    def write_address(self, address: Address) -> None:
+        """Say that the cloud runs, and where."""
+        self._write(self.folder / "address.json", json.dumps(asdict(address)))
+
+    def read_address(self) -> Address | None:
+        """Where the cloud answered when it was last heard of."""
+        try:
+            return Address(**json.loads((self.folder / "address.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remember(self, name: str, values: Mapping[str, object]) -> None:
+        """Keep a choice, so that the next start makes it again."""
+        self._write(self.folder / f"{name}.json", json.dumps(values))
+
+    def recall(self, name: str) -> dict[str, object]:
+        """What was chosen at an earlier start, or nothing."""
+        try:
+            values = json.loads((self.folder / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def _write(self, path: Path, text: str) -> None:
+        partial = path.with_suffix(".partial")
+        partial.touch(mode=0o600)
+        partial.write_text(text)
+        partial.replace(path)

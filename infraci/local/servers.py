@@ -1,0 +1,457 @@
+"""Servers: Nova's nouns on one side, containers in network namespaces on the other."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from infraci.errors import InfraciError
+from infraci.local.account import PROJECT_ID, USER_ID
+from infraci.local.addresses import default_pools, ipv4_network, next_free
+from infraci.local.api.web import ApiError, missing
+from infraci.local.config_drive import config_drive, hostname
+from infraci.local.flavors import FLAVORS
+from infraci.local.networks import PUBLIC_ID, Networks
+from infraci.local.store import Document, Store, new_id
+
+LOG = logging.getLogger(__name__)
+
+NOVA_OWNER = "compute:local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network card of a server: its port, as the machine needs to know it."""
+
+    device: str  # "eth0", "eth1", …
+    network_id: str
+    mac: str
+    addresses: tuple[str, ...]  # with prefix length: "10.0.0.5/24"
+    gateway: str | None
+    routes: tuple[tuple[str, str], ...]  # (destination CIDR, next hop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootPlan:
+    """All the machine needs to stand up a server."""
+
+    id: str
+    name: str
+    hostname: str
+    image: str
+    vcpus: int
+    ram_mb: int
+    nics: tuple[Nic, ...]
+    access: str | None  # the address on the host's bridge at which the host logs in
+    dns: tuple[str, ...]
+    labels: Mapping[str, str]
+    config_drive: Mapping[str, bytes]
+
+
+class Machine(Protocol):
+    """What servers ask of the machine; every call may block for seconds."""
+
+    def boot(self, plan: BootPlan) -> None:
+        """Wire and start a new server."""
+
+    def start(self, plan: BootPlan) -> None:
+        """Wire and start a server that was stopped."""
+
+    def stop(self, server_id: str) -> None:
+        """Shut a server down."""
+
+    def reboot(self, server_id: str) -> None:
+        """Shut a server down and start it."""
+
+    def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
+        """Change a server's limits."""
+
+    def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
+        """Remove a server and its wires; one that is gone already is fine."""
+
+    def plug(self, server_id: str, nic: Nic) -> None:
+        """Give a running server a network card."""
+
+    def unplug(self, server_id: str, network_id: str, device: str) -> None:
+        """Take a network card out of a running server."""
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its console."""
+
+    def states(self) -> Mapping[str, bool]:
+        """The servers there are, and whether each runs."""
+
+    def sweep(
+        self,
+        *,
+        servers: Collection[str],
+        networks: Collection[str],
+        routers: Collection[str],
+        dry_run: bool,
+    ) -> list[str]:
+        """Remove whatever of ours belongs to none of these; returns what, a line each."""
+
+
+class Servers:
+    """Nova's servers, kept in the store and stood up on the machine."""
+
+    def __init__(
+        self,
+        store: Store,
+        networks: Networks,
+        machine: Machine,
+        *,
+        access_cidr: str,
+        labels_of: Callable[[Document], Mapping[str, str]],
+    ) -> None:
+        self._store = store
+        self._networks = networks
+        self._machine = machine
+        self._access_cidr = ipv4_network(access_cidr)
+        self._labels_of = labels_of
+
+    def create(self, wish: Document, hints: Document) -> Document:
+        """Accept a new server; it boots in the background, as Nova's do."""
+        flavor = FLAVORS.get(str(wish.get("flavorRef")))
+        if flavor is None:
+            raise ApiError(400, f"Flavor {wish.get('flavorRef')} could not be found.")
+        key_name = wish.get("key_name")
+        if key_name and self._store.get("keypair", key_name) is None:
+            raise ApiError(400, "Invalid key_name provided.")
+        now = _now()
+        server: Document = {
+            "id": new_id(),
+            "name": wish["name"],
+            "status": "BUILD",
+            "image": wish.get("imageRef"),
+            "flavor": flavor.name,
+            "key_name": key_name,
+            "user_data": wish.get("user_data"),
+            "metadata": wish.get("metadata") or {},
+            "config_drive": bool(wish.get("config_drive")),
+            "description": wish.get("description"),
+            "tags": wish.get("tags") or [],
+            "hints": hints,
+            "created": now,
+            "updated": now,
+            "access": None,
+        }
+        self._store.put("server", server)
+        try:
+            groups = self._group_ids(wish.get("security_groups") or [])
+            self._claim_ports(server["id"], wish.get("networks"), groups)
+        except Exception:
+            self._forget(server["id"])
+            raise
+        self._in_background(self._boot, server["id"])
+        return server
+
+    def _group_ids(self, wished: list[Document]) -> list[str]:
+        ids = []
+        for wish in wished:
+            name = wish.get("name")
+            if name == "default":
+                self._networks.default_group()
+            found = [g for g in self._store.find("security_group") if name in (g["id"], g["name"])]
+            if len(found) != 1:
+                raise ApiError(400, f"Security group {name} found {len(found)} times, not once.")
+            ids.append(found[0]["id"])
+        return ids
+
+    def _claim_ports(self, server_id: str, wished: object, groups: list[str]) -> None:
+        for position, wish in enumerate(self._wished_networks(wished)):
+            if wish.get("port"):
+                port = self._networks.require("port", wish["port"])
+                if port["device_id"]:
+                    raise ApiError(409, f"Port {port['id']} is still in use.")
+            else:
+                port = self._new_port(wish, groups)
+            claim = {
+                "device_id": server_id,
+                "device_owner": NOVA_OWNER,
+                "status": "ACTIVE",
+                "infraci:position": position,
+            }
+            self._store.change("port", port["id"], claim)
+
+    def _new_port(self, wish: Document, groups: list[str]) -> Document:
+        if wish.get("uuid") == PUBLIC_ID:
+            raise ApiError(
+                400,
+                "The embedded cloud can't put a server on the external network itself;"
+                " give it a floating IP.",
+            )
+        fixed_ips = [{"ip_address": wish["fixed_ip"]}] if wish.get("fixed_ip") else None
+        return self._networks.create_port(
+            {
+                "network_id": wish.get("uuid"),
+                "fixed_ips": fixed_ips,
+                "security_groups": groups or None,
+                "infraci:by_nova": True,
+            }
+        )
+
+    def _wished_networks(self, wished: object) -> list[Document]:
+        if wished == "none":
+            return []
+        if isinstance(wished, list):
+            return wished
+        ours = [n for n in self._store.find("network") if not n["router:external"] and n["subnets"]]
+        if len(ours) > 1:
+            raise ApiError(
+                409, "Multiple possible networks found, use a Network ID to be more specific."
+            )
+        return [{"uuid": network["id"]} for network in ours]
+
+    def _boot(self, id_: str) -> None:
+        try:
+            server = self._with_access(self.require(id_))
+            self._machine.boot(self._boot_plan(server))
+        except (InfraciError, ApiError) as error:
+            self._fail(id_, error.message)
+        except Exception as error:
+            LOG.exception("cannot boot server %s", id_)
+            self._fail(id_, f"{type(error).__name__}: {error}")
+        else:
+            self._settle(id_, "ACTIVE")
+
+    def _settle(self, id_: str, status: str) -> None:
+        changed = self._store.change("server", id_, {"status": status, "updated": _now()})
+        if changed is None:  # deleted while it was being built
+            self._machine.remove(id_, access=None, network_id=None)
+
+    def _fail(self, id_: str, message: str) -> None:
+        fault = {"code": 500, "created": _now(), "message": message}
+        self._store.change("server", id_, {"status": "ERROR", "fault": fault, "updated": _now()})
+
+    def _with_access(self, server: Document) -> Document:
+        if server["access"] or not self.ports(server["id"]):
+            return server
+        with self._store.locked():
+            taken = {s["access"] for s in self._store.find("server")}
+            # The first address is the host's, the upper half belongs to the networks' own legs.
+            pools = default_pools(self._access_cidr, str(self._access_cidr.network_address + 1))
+            half = int(self._access_cidr.network_address) + self._access_cidr.num_addresses // 2
+            pools[-1]["end"] = str(ipaddress.IPv4Address(half - 1))
+            address = next_free(pools, taken)
+            if address is None:
+                raise ApiError(409, f"No access address is left in {self._access_cidr}.")
+            return self._store.change("server", server["id"], {"access": address}) or server
+
+    def _boot_plan(self, server: Document) -> BootPlan:
+        flavor = FLAVORS[server["flavor"]]
+        nics = self.nics(server["id"])
+        key = self._store.get("keypair", server["key_name"] or "")
+        user_data = server["user_data"]
+        return BootPlan(
+            id=server["id"],
+            name=server["name"],
+            hostname=hostname(server["name"]),
+            image=self._store.get("image", server["image"])["name"],  # type: ignore[index]
+            vcpus=flavor.vcpus,
+            ram_mb=flavor.ram_mb,
+            nics=nics,
+            access=server["access"],
+            dns=self._name_servers(server["id"]),
+            labels=self._labels_of(server),
+            config_drive=config_drive(
+                server_id=server["id"],
+                name=server["name"],
+                metadata=server["metadata"],
+                keys={key["name"]: key["public_key"]} if key else {},
+                user_data=base64.b64decode(user_data) if user_data else None,
+                project_id=PROJECT_ID,
+            ),
+        )
+
+    def ports(self, server_id: str) -> list[Document]:
+        """The server's ports, in the order of its network cards."""
+        ports = self._store.find("port", device_id=server_id)
+        return sorted(ports, key=lambda port: int(port.get("infraci:position", 0)))
+
+    def nics(self, server_id: str) -> tuple[Nic, ...]:
+        """The server's network cards."""
+        return tuple(self._nic(port) for port in self.ports(server_id))
+
+    def _nic(self, port: Document) -> Nic:
+        subnets = [self._networks.require("subnet", f["subnet_id"]) for f in port["fixed_ips"]]
+        gateways = [s["gateway_ip"] for s in subnets if s["gateway_ip"]]
+        return Nic(
+            device=f"eth{port.get('infraci:position', 0)}",
+            network_id=port["network_id"],
+            mac=port["mac_address"],
+            addresses=tuple(
+                f"{fixed['ip_address']}/{ipv4_network(subnet['cidr']).prefixlen}"
+                for fixed, subnet in zip(port["fixed_ips"], subnets, strict=True)
+            ),
+            gateway=gateways[0] if gateways else None,
+            routes=tuple(
+                (route["destination"], route["nexthop"])
+                for subnet in subnets
+                for route in subnet["host_routes"]
+            ),
+        )
+
+    def _name_servers(self, server_id: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for port in self.ports(server_id):
+            for fixed in port["fixed_ips"]:
+                subnet = self._networks.require("subnet", fixed["subnet_id"])
+                found.update(dict.fromkeys(subnet["dns_nameservers"]))
+        return tuple(found)
+
+    def delete(self, id_: str) -> None:
+        """Remove a server, and the ports that were made for it."""
+        server = self.require(id_)
+        self._store.change("server", id_, {"status": "DELETING"})
+        ports = self.ports(id_)
+        self._machine.remove(
+            id_, access=server["access"], network_id=ports[0]["network_id"] if ports else None
+        )
+        self._forget(id_)
+
+    def _forget(self, id_: str) -> None:
+        for port in self.ports(id_):
+            if port.get("infraci:by_nova"):
+                self._networks.delete_port(port["id"])
+            else:
+                self._store.change("port", port["id"], _UNCLAIMED)
+        self._store.drop("server", id_)
+
+    def act(self, id_: str, action: str, arguments: Document) -> Document | None:
+        """What Nova calls an action: start, stop, reboot, rebuild, resize, console."""
+        server = self.require(id_)
+        match action:
+            case "os-getConsoleOutput":
+                text = self._machine.console(id_)
+                length = arguments.get("length")
+                lines = text.splitlines(keepends=True)
+                return {"output": "".join(lines[-int(length) :] if length else lines)}
+            case "os-stop":
+                self._machine.stop(id_)
+                self._settle(id_, "SHUTOFF")
+            case "os-start":
+                self._machine.start(self._boot_plan(server))
+                self._settle(id_, "ACTIVE")
+            case "reboot":
+                self._machine.reboot(id_)
+                self._settle(id_, "ACTIVE")
+            case "rebuild":
+                return self._rebuild(server, arguments)
+            case "resize":
+                self._resize(server, arguments)
+            case "confirmResize":
+                self._settle(id_, "ACTIVE")
+            case "addSecurityGroup" | "removeSecurityGroup":
+                self._regroup(id_, action, arguments)
+            case _:
+                raise ApiError(400, f"The embedded cloud has no server action {action!r}.")
+        return None
+
+    def _rebuild(self, server: Document, wish: Document) -> Document:
+        changes = {"image": wish["imageRef"], "status": "REBUILD"}
+        for key in ("name", "metadata", "description"):
+            if wish.get(key) is not None:
+                changes[key] = wish[key]
+        server = self._store.change("server", server["id"], changes) or server
+        self._machine.remove(server["id"], access=None, network_id=None)
+        self._in_background(self._boot, server["id"])
+        return {"server": server}
+
+    def _resize(self, server: Document, wish: Document) -> None:
+        flavor = FLAVORS.get(str(wish.get("flavorRef")))
+        if flavor is None:
+            raise ApiError(400, f"Flavor {wish.get('flavorRef')} could not be found.")
+        self._machine.resize(server["id"], vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
+        self._store.change("server", server["id"], {"flavor": flavor.name})
+        self._settle(server["id"], "VERIFY_RESIZE")
+
+    def _regroup(self, id_: str, action: str, wish: Document) -> None:
+        (group,) = self._group_ids([wish])
+        for port in self.ports(id_):
+            groups = [g for g in port["security_groups"] if g != group]
+            if action == "addSecurityGroup":
+                groups.append(group)
+            self._store.change("port", port["id"], {"security_groups": groups})
+
+    def attach(self, id_: str, wish: Document) -> Document:
+        """Give a server one more port; returns the port."""
+        self.require(id_)
+        before = {port["id"] for port in self.ports(id_)}
+        spec = {"port": wish.get("port_id"), "uuid": wish.get("net_id")}
+        if wish.get("fixed_ips"):
+            spec["fixed_ip"] = wish["fixed_ips"][0]["ip_address"]
+        position = 1 + max((p.get("infraci:position", 0) for p in self.ports(id_)), default=-1)
+        self._claim_ports(id_, [spec], [])
+        (port,) = [port for port in self.ports(id_) if port["id"] not in before]
+        port = self._store.change("port", port["id"], {"infraci:position": position}) or port
+        self._machine.plug(id_, self._nic(port))
+        return port
+
+    def detach(self, id_: str, port_id: str) -> None:
+        """Take a port from a server."""
+        self.require(id_)
+        port = self._networks.require("port", port_id)
+        if port["device_id"] != id_:
+            raise missing("Port", port_id)
+        self._machine.unplug(id_, port["network_id"], self._nic(port).device)
+        if port.get("infraci:by_nova"):
+            self._networks.delete_port(port_id)
+        else:
+            self._store.change("port", port_id, _UNCLAIMED)
+
+    def reconcile(self, *, dry_run: bool = False) -> list[str]:
+        """Take over the servers that still are, and remove those of which nothing is known.
+
+        Returns what was (or would be) removed, a line each.
+        """
+        states = self._machine.states()
+        if not dry_run:
+            for server in self._store.find("server"):
+                self._take_over(server, states.get(server["id"]))
+        known = {s["id"] for s in self._store.find("server")}
+        removed = []
+        for id_ in sorted(states.keys() - known):
+            removed.append(f"server {id_}")
+            if not dry_run:
+                self._machine.remove(id_, access=None, network_id=None)
+        networks = {n["id"] for n in self._store.find("network")}
+        routers = {r["id"] for r in self._store.find("router")}
+        return removed + self._machine.sweep(
+            servers=known, networks=networks, routers=routers, dry_run=dry_run
+        )
+
+    def _take_over(self, server: Document, runs: bool | None) -> None:
+        if server["status"] in ("BUILD", "REBUILD", "DELETING") or runs is None:
+            if server["status"] != "ERROR":
+                self._fail(server["id"], "The embedded cloud was killed before it was built.")
+        elif server["status"] in ("ACTIVE", "SHUTOFF"):
+            self._settle(server["id"], "ACTIVE" if runs else "SHUTOFF")
+
+    def require(self, id_: str) -> Document:
+        """A server, or the API's 404."""
+        server = self._store.get("server", id_)
+        if server is None:
+            raise ApiError(404, f"Instance {id_} could not be found.")
+        return server
+
+    @staticmethod
+    def _in_background(work: Callable[[str], None], id_: str) -> None:
+        threading.Thread(target=work, args=(id_,), name=f"server-{id_}", daemon=True).start()
+
+
+_UNCLAIMED: Document = {"device_id": "", "device_owner": "", "status": "DOWN"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+#: Whom the servers belong to, as Nova shows it.
+OWNER: Document = {"tenant_id": PROJECT_ID, "user_id": USER_ID}

@@ -1,0 +1,94 @@
+"""What the embedded cloud remembers: API documents by kind and id, in SQLite.
+
+The documents are the bodies that the Compute, Network and Image APIs show. A process that is
+killed loses none of them: every change is one committed transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def new_id() -> str:
+    """A fresh UUID, as OpenStack writes them."""
+    return str(uuid.uuid4())
+
+
+class Store:
+    """Documents by kind and id; safe to share among threads.
+
+    ``path`` None keeps everything in memory: that is how a plan is made without a cloud.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(
+            path or ":memory:", check_same_thread=False, isolation_level=None
+        )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS document"
+            " (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold everybody else off: for a choice that must not be made twice, as of an address."""
+        with self._lock:
+            yield
+
+    def put(self, kind: str, document: Document) -> Document:
+        """Keep ``document`` under its ``id``, in place of any there was."""
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO document VALUES (?, ?, ?)"
+                " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                (kind, document["id"], json.dumps(document)),
+            )
+        return document
+
+    def get(self, kind: str, id_: str) -> Document | None:
+        """The document of that id, or None."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT body FROM document WHERE kind = ? AND id = ?", (kind, id_)
+            ).fetchone()
+        return None if row is None else self._load(row)
+
+    def find(self, kind: str, **wanted: object) -> list[Document]:
+        """The documents whose fields equal all those wanted, oldest id order undefined."""
+        with self._lock:
+            rows = self._db.execute("SELECT body FROM document WHERE kind = ?", (kind,)).fetchall()
+        documents = [self._load(row) for row in rows]
+        return [d for d in documents if all(d.get(k) == v for k, v in wanted.items())]
+
+    def change(self, kind: str, id_: str, changes: Mapping[str, object]) -> Document | None:
+        """Set fields of a document; None when it is gone meanwhile."""
+        with self._lock:
+            document = self.get(kind, id_)
+            return None if document is None else self.put(kind, {**document, **changes})
+
+    def drop(self, kind: str, id_: str) -> None:
+        """Forget a document; forgetting one that is gone is fine."""
+        with self._lock:
+            self._db.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id_))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+    @staticmethod
+    def _load(row: tuple[str]) -> Document:
+        document: Document = json.loads(row[0])
+        return document
