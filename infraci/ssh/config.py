@@ -1,0 +1,120 @@
+"""Keys, and the ``ssh_config`` of a run: what people and other programs log in with."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from infraci.model.run import Server
+
+_KEY_LINE = re.compile(r"\b((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) (AAAA[0-9A-Za-z+/]+={0,2})")
+_KEYS_BEGIN = "-----BEGIN SSH HOST KEY KEYS-----"
+_KEYS_END = "-----END SSH HOST KEY KEYS-----"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key pair; the private half is a file that only its owner may read."""
+
+    private_path: Path
+    public: str  # as in authorized_keys
+
+
+def generate_key(folder: Path, comment: str) -> Key:
+    """Write a new Ed25519 key pair into ``folder``: ``id_ed25519`` and ``id_ed25519.pub``."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private = Ed25519PrivateKey.generate()
+    encoded = private.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    public = f"{encoded.decode()} {' '.join(comment.split())}".rstrip()
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    path = folder / "id_ed25519"
+    _write(path, pem)
+    _write(path.with_suffix(".pub"), f"{public}\n".encode())
+    return Key(private_path=path, public=public)
+
+
+def host_keys_from_console(text: str) -> tuple[str, ...]:
+    """Read the host keys that cloud-init printed to the console, as ``"ssh-ed25519 AAAA…"``.
+
+    Only a whole block counts; of several (a reboot, keys made anew) the last. A console may
+    put its clock or a unit's name before each line.
+    """
+    end = text.rfind(_KEYS_END)
+    begin = text.rfind(_KEYS_BEGIN, 0, end) if end >= 0 else -1
+    if begin < 0:
+        return ()
+    found = (_KEY_LINE.search(line) for line in text[begin:end].splitlines())
+    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in found if match))
+
+
+def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path) -> Path:
+    """Write ``ssh_config`` and ``known_hosts`` into ``folder``; returns the former's path.
+
+    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server of that name, and to none
+    that shows another host key than the pinned one.
+    """
+    config, known_hosts = (folder / "ssh_config").absolute(), (folder / "known_hosts").absolute()
+    blocks, known = [], []
+    for server in servers:
+        name = alias(server.name)
+        blocks.append(
+            f"Host {name}\n"
+            f"  HostName {server.address}\n"
+            f"  Port {server.port}\n"
+            f"  User {server.user}\n"
+            f"  HostKeyAlias {name}\n"
+        )
+        known += [f"{name},[{server.address}]:{server.port} {key}\n" for key in server.host_keys]
+    blocks.append(
+        "Host *\n"
+        f"  IdentityFile {_quoted(private_key.absolute())}\n"
+        "  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {_quoted(known_hosts)}\n"
+        "  GlobalKnownHostsFile /dev/null\n"
+        "  StrictHostKeyChecking yes\n"
+        "  PasswordAuthentication no\n"
+        "  ConnectTimeout 10\n"
+        "  ServerAliveInterval 15\n"
+    )
+    _write(known_hosts, "".join(known).encode())
+    _write(config, "\n".join(blocks).encode())
+    return config
+
+
+def identity_of(ssh_config: Path) -> Path:
+    """Find the private key that an ``ssh_config`` of :func:`write_ssh_config` names."""
+    for line in ssh_config.read_text().splitlines():
+        keyword, _, value = line.strip().partition(" ")
+        if keyword == "IdentityFile":
+            return Path(value.strip('"').replace("%%", "%"))
+    raise ValueError(f"{ssh_config} names no IdentityFile")
+
+
+def alias(name: str) -> str:
+    """Make of a server's name, in which anything is allowed, a word without wildcards."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)
+
+
+def _quoted(path: Path) -> str:
+    """Quote a path for ``ssh_config``, where ``%`` begins a token."""
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, in one step."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    draft.replace(path)

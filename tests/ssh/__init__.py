@@ -1,0 +1,1 @@
+"""Tests of SSH, against a real sshd."""

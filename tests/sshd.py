@@ -1,0 +1,127 @@
+"""A real sshd on loopback, with keys and configuration of its own, for tests of SSH."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+from infraci.model.run import Server
+from infraci.ssh import Key, generate_key
+
+SSHD = "/usr/sbin/sshd"
+
+_CONFIG = """\
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host_key
+PidFile none
+AuthorizedKeysFile {folder}/authorized_keys
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 100
+UseDNS no
+"""
+
+
+@dataclass
+class Sshd:
+    """A running sshd; ``server`` is how to log in to it."""
+
+    folder: Path
+    key: Key
+    server: Server
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def named(self, name: str, role: str = "web") -> Server:
+        """Make the server known under another name."""
+        return replace(self.server, name=name, role=role)
+
+    def authorize(self, *public_keys: str) -> None:
+        """Accept these keys from now on, and no others."""
+        (self.folder / "authorized_keys").write_text("".join(f"{key}\n" for key in public_keys))
+
+    def kill(self) -> None:
+        """Kill the listener and every session, as a power cut would."""
+        for pid in (*children(self.process.pid), self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def children(pid: int) -> tuple[int, ...]:
+    """Return the processes that ``pid`` started, and theirs, the youngest first."""
+    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return tuple(found for child in map(int, listing) for found in (*children(child), child))
+
+
+@contextmanager
+def running_sshd(folder: Path, extra: str = "") -> Iterator[Sshd]:
+    """Run an sshd with everything it needs in ``folder``."""
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    host_folder = folder / "host"
+    host_folder.mkdir(parents=True)
+    host = generate_key(host_folder, "host")
+    host.private_path.rename(folder / "host_key")
+    user = generate_key(folder, "test")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = folder / "sshd_config"
+    config.write_text(extra + _CONFIG.format(port=port, folder=folder))
+    log = (folder / "sshd.log").open("wb")
+    process = subprocess.Popen(
+        [SSHD, "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL
+    )
+    server = Server(
+        name="web-0",
+        id="11111111-2222-3333-4444-555555555555",
+        role="web",
+        user=getpass.getuser(),
+        address="127.0.0.1",
+        port=port,
+        host_keys=(" ".join(host.public.split()[:2]),),
+    )
+    sshd = Sshd(folder=folder, key=user, server=server, process=process)
+    sshd.authorize(user.public)
+    try:
+        _wait_until_it_listens(sshd)
+        yield sshd
+    finally:
+        log.close()
+        if process.poll() is None:
+            sshd.kill()
+
+
+def _wait_until_it_listens(sshd: Sshd) -> None:
+    with _alarm(10):
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", sshd.server.port), timeout=5).close()
+            except ConnectionRefusedError:
+                assert sshd.process.poll() is None, (sshd.folder / "sshd.log").read_text()
+            else:
+                return
+
+
+@contextmanager
+def _alarm(seconds: int) -> Iterator[None]:
+    def too_late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("sshd does not listen")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
