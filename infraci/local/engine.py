@@ -43,6 +43,7 @@ with warnings.catch_warnings():
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
 from infraci.local.honoured import narrow
+from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document
 
 #: Heat polls its resources this often. Its own constant, a second, suits clouds that need minutes.
@@ -104,7 +105,7 @@ def start(
     _configure(state, url, signal_url)
     _authenticate_as(url, service_token)
     scheduler.TaskRunner._sleep = _short_sleep
-    messaging.setup("fake:///")
+    messaging.setup(TRANSPORT_URL)
     models.BASE.metadata.create_all(db_api.get_engine())
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
     narrow(resources.global_env().registry)

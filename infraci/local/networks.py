@@ -505,6 +505,11 @@ class Networks:
             self._store.drop("security_group_rule", rule["id"])
         self._store.drop("security_group", id_)
 
+    def delete_rule(self, id_: str) -> None:
+        """Remove a rule of a security group."""
+        self.require("security_group_rule", id_)
+        self._store.drop("security_group_rule", id_)
+
     def show_group(self, group: Document) -> Document:
         """A security group with its rules, as the API shows it."""
         rules = self._store.find("security_group_rule", security_group_id=group["id"])

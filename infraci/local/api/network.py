@@ -89,6 +89,7 @@ class Network(Api):
             "router": networks.delete_router,
             "floatingip": networks.delete_floating,
             "security_group": networks.delete_group,
+            "security_group_rule": networks.delete_rule,
         }
 
     @route("GET", "/")
@@ -162,7 +163,7 @@ class Network(Api):
         """Remove one."""
         kind = _kind(collection)
         self._networks.require(kind, id_)
-        self._delete.get(kind, lambda gone: self._store.drop(kind, gone))(id_)
+        self._delete[kind](id_)
 
     @route("GET", "/v2.0/<collection>/<id_>/tags")
     def tags(self, request: Request, collection: str, id_: str) -> Document:
