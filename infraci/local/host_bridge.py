@@ -1,0 +1,230 @@
+"""The host's end of the fabric: one bridge, its two pools, and what leaves the machine.
+
+On the bridge are the *public* pool, of which routers have their external addresses and servers
+their floating IPs, and the *access* pool, of which every server has the address that the host logs
+in to. The public pool reaches the world, masqueraded; the access pool reaches nothing but the port
+on which servers send signals. Nothing from outside the machine reaches either.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import socket
+import struct
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from infraci.errors import CloudError
+from infraci.local.netns import HOST, WiringError, label_text, mac_for
+
+_IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+#: Pairs of neighbours, the public pool and the access pool, in order of preference.
+_CANDIDATES = (
+    ("172.24.4.0/24", "172.24.5.0/24"),
+    ("172.24.104.0/24", "172.24.105.0/24"),
+    ("172.31.204.0/24", "172.31.205.0/24"),
+    ("10.213.4.0/24", "10.213.5.0/24"),
+    ("192.168.244.0/24", "192.168.245.0/24"),
+    ("198.18.4.0/24", "198.18.5.0/24"),
+)
+_BRIDGES = tuple(f"infraci{number}" for number in range(10))
+_ETHERTYPE_ARP = 0x0806
+_BROADCAST = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """The bridge of a cloud and the addresses on it; the host has the first of each pool."""
+
+    bridge: str
+    public: ipaddress.IPv4Network
+    access: ipaddress.IPv4Network
+
+    @property
+    def public_host(self) -> ipaddress.IPv4Address:
+        """The host's address among the public ones: every router's way out."""
+        return self.public[1]
+
+    @property
+    def access_host(self) -> ipaddress.IPv4Address:
+        """The host's address among the access ones: where signals are to be listened for."""
+        return self.access[1]
+
+
+def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None = None) -> Pools:
+    """Return pools that nothing on this machine uses, or those this cloud has a bridge for.
+
+    The caller remembers them, so that addresses outlive a restart. Raises CloudError when a
+    pool asked for overlaps a route of this machine, or when every candidate does.
+    """
+    bridge = _free_bridge(cloud_id)
+    taken = _routed(except_device=bridge)
+    wanted: Iterable[tuple[str, str]] = _CANDIDATES
+    if public is not None and access is not None:
+        wanted = ((public, access),)
+    for pair in wanted:
+        first, second = (ipaddress.IPv4Network(cidr) for cidr in pair)
+        if not any(first.overlaps(other) or second.overlaps(other) for other in taken):
+            return Pools(bridge=bridge, public=first, access=second)
+    listed = ", ".join(f"{a} and {b}" for a, b in wanted)
+    raise CloudError(
+        f"cannot choose addresses for the embedded cloud: this machine already routes {listed}",
+        hint="name two unused networks of /24 for its public and its access addresses",
+    )
+
+
+def _free_bridge(cloud_id: str) -> str:
+    existing = {link["ifname"] for link in HOST.show("link", "show", "type", "bridge")}
+    owners = {name: HOST.labels(name) for name in _BRIDGES if name in existing}
+    for name, labels in owners.items():
+        if labels is not None and labels.get("cloud") == cloud_id:
+            return name
+    for name in _BRIDGES:
+        if name not in existing:
+            return name
+    raise CloudError(f"cannot choose a bridge: {', '.join(_BRIDGES)} are all there")
+
+
+def _routed(*, except_device: str) -> tuple[ipaddress.IPv4Network, ...]:
+    routes = HOST.show("-4", "route", "show", "table", "all")
+    return tuple(
+        ipaddress.IPv4Network(route["dst"], strict=False)
+        for route in routes
+        if route.get("dst", "default") != "default" and route.get("dev") != except_device
+    )
+
+
+class HostBridge:
+    """The bridge on the host, with its packet filter. It keeps no state: the kernel does."""
+
+    def __init__(self, cloud_id: str, pools: Pools, *, mtu: int) -> None:
+        self._cloud_id = cloud_id
+        self.pools = pools
+        self.mtu = mtu
+        self._table = f"ip {pools.bridge}"
+
+    def ensure(self) -> None:
+        """Make the bridge, let the host forward, and let the public pool out; again if need be.
+
+        Raises WiringError when the bridge is another cloud's.
+        """
+        bridge = self.pools.bridge
+        labels = HOST.labels(bridge)
+        if labels is not None and labels.get("cloud") != self._cloud_id:
+            raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
+        forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
+        alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})
+        HOST.ip(
+            [
+                f"link add {bridge} address {mac_for(bridge)} mtu {self.mtu} type bridge"
+                " mcast_snooping 0",
+                f"link set {bridge} alias {alias}",
+                f"addr replace {self.pools.public_host}/{self.pools.public.prefixlen} dev {bridge}",
+                f"addr replace {self.pools.access_host}/{self.pools.access.prefixlen} dev {bridge}",
+                f"link set {bridge} up",
+            ]
+        )
+        HOST.sysctl({f"ipv6/conf/{bridge}/disable_ipv6": 1, "ipv4/ip_forward": 1})
+        HOST.nft(self._rules())
+        _open_other_firewalls(bridge)
+
+    def set_signal_port(self, port: int | None) -> None:
+        """Let servers reach this one TCP port at the host's access address, or none at all."""
+        table = self._table
+        element = "" if port is None else f"add element {table} signal {{ {port} }}\n"
+        HOST.nft(f"flush set {table} signal\n{element}")
+
+    def forget(self, address: str) -> None:
+        """Drop what the host remembers of who had an address, since somebody else has it now."""
+        HOST.ip_undo([f"neigh flush to {address} dev {self.pools.bridge}"])
+
+    def announce(self, address: str, mac: str) -> None:
+        """Tell everybody on the bridge who has an address now: one gratuitous ARP."""
+        hardware, protocol = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
+        arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+        arp += hardware + protocol + b"\0" * 6 + protocol
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(arp, (self.pools.bridge, _ETHERTYPE_ARP, 0, 1, _BROADCAST))
+        self.forget(address)
+
+    def remove(self) -> None:
+        """Leave the host as it was found; gone already is a success."""
+        labels = HOST.labels(self.pools.bridge)
+        if labels is None or labels.get("cloud") != self._cloud_id:
+            return
+        _close_other_firewalls(self.pools.bridge)
+        HOST.nft(f"add table {self._table}\ndelete table {self._table}\n")
+        HOST.ip_undo([f"link del {self.pools.bridge}"])
+        if labels.get("ip_forward") == "0":
+            HOST.sysctl({"ipv4/ip_forward": 0})
+
+    def _rules(self) -> str:
+        table, bridge, pools = self._table, self.pools.bridge, self.pools
+        chains = ("postrouting", "forward", "input")
+        return "\n".join(
+            [
+                f"add table {table}",
+                f"add set {table} signal {{ type inet_service; }}",
+                f"add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}",
+                f"add chain {table} forward {{ type filter hook forward priority filter; }}",
+                f"add chain {table} input {{ type filter hook input priority filter; }}",
+                *(f"flush chain {table} {chain}" for chain in chains),
+                f'add rule {table} postrouting ip saddr {pools.public} oifname != "{bridge}"'
+                " masquerade",
+                f'add rule {table} forward iifname "{bridge}" ip saddr {pools.access} drop',
+                f'add rule {table} forward oifname "{bridge}" ip daddr {pools.access}'
+                " ct state != { established, related } drop",
+                f'add rule {table} forward iifname != "{bridge}" oifname "{bridge}"'
+                " ct state != { established, related } drop",
+                f'add rule {table} input iifname != {{ "{bridge}", "lo" }}'
+                f" ip daddr {{ {pools.public}, {pools.access} }} drop",
+                f'add rule {table} input iifname "{bridge}" ip saddr {pools.access}'
+                " ct state { established, related } accept",
+                f'add rule {table} input iifname "{bridge}" ip saddr {pools.access}'
+                f" ip daddr {pools.access_host} tcp dport @signal accept",
+                f'add rule {table} input iifname "{bridge}" ip saddr {pools.access} drop',
+                "",
+            ]
+        )
+
+
+def _open_other_firewalls(bridge: str) -> None:
+    """Accept what comes from and returns to the bridge where the host forwards nothing unasked.
+
+    Docker and ufw do that with the policy of ``iptables``' FORWARD chain; an accept in our own
+    table cannot overrule it.
+    """
+    if "-P FORWARD DROP" not in _iptables("-S", "FORWARD"):
+        return
+    for rule in _accepting(bridge):
+        if _iptables("-C", "FORWARD", *rule, ok="there") != "there":
+            _iptables("-I", "FORWARD", *rule)
+
+
+def _close_other_firewalls(bridge: str) -> None:
+    for rule in _accepting(bridge):
+        while _iptables("-D", "FORWARD", *rule, ok="removed") == "removed":
+            pass
+
+
+def _accepting(bridge: str) -> tuple[tuple[str, ...], ...]:
+    returning = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+    return (
+        ("-i", bridge, "-j", "ACCEPT"),
+        ("-o", bridge, *returning, "-j", "ACCEPT"),
+    )
+
+
+def _iptables(*arguments: str, ok: str | None = None) -> str:
+    """Return what iptables says, or ``ok``; nothing when it failed or is not there."""
+    if shutil.which("iptables") is None:
+        return ""
+    done = subprocess.run(
+        ["iptables", "-w", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        return ""
+    return ok if ok is not None else done.stdout
