@@ -1,0 +1,139 @@
+"""The ``cloud-init`` step: wait until cloud-init has ended, and take its verdict.
+
+The verdict is read from the files in ``/run/cloud-init``, which are the same in every release
+since 2014, rather than from exit codes: 22.4 (Debian 12) knows 0 and 1, newer ones also 2 for
+warnings that did no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from infraci.configure.step import StepContext, StepError
+from infraci.deadline import duration
+from infraci.errors import InfraciError
+from infraci.model.pipeline import CloudInitStep
+from infraci.model.run import Server
+from infraci.ssh import CommandTimeoutError, Session
+
+_ABSENT = 97
+_MARK = "----8<---- infraci"
+_WAIT = f"""\
+command -v cloud-init >/dev/null 2>&1 || exit {_ABSENT}
+[ -e /run/cloud-init/result.json ] || cloud-init status --wait >/dev/null 2>&1
+"""
+_LOOK = f"""\
+cat /run/cloud-init/status.json 2>/dev/null
+echo; echo '{_MARK}'
+cat /run/cloud-init/result.json 2>/dev/null
+echo; echo '{_MARK}'
+[ -e /run/cloud-init/result.json ] || cloud-init status --long 2>&1
+echo; echo '{_MARK}'
+log=/var/log/cloud-init-output.log
+sudo -n tail -n 40 "$log" 2>/dev/null || tail -n 40 "$log" 2>/dev/null
+exit 0
+"""
+#: ('scripts_user', RuntimeError('Runparts: 1 failures (part-001) in 1 attempted commands'))
+_FAILED_MODULE = re.compile(r"""^\(['"]([\w-]+)['"], \s*\w*\((.*)\)\)$""", re.DOTALL)
+
+
+class CloudInit:
+    """Waits for cloud-init; modules and user scripts that failed are errors, by name."""
+
+    name = "cloud-init"
+    roles: tuple[str, ...] = ()
+
+    def __init__(self, options: CloudInitStep) -> None:
+        self._options = options
+
+    def apply(self, session: Session, server: Server, context: StepContext) -> None:
+        """Wait for the step's timeout at most; warnings are logged, errors raised."""
+        timeout_s = context.deadline.within(self._options.timeout_s)
+        try:
+            done = session.run(_WAIT + _LOOK, timeout_s=timeout_s)
+        except CommandTimeoutError as error:
+            raise _too_slow(session, server, timeout_s) from error
+        if done.exit_status == _ABSENT:
+            raise StepError(
+                f"cannot wait for cloud-init on {server.name}: it is not installed there",
+                hint="use an image with cloud-init, or leave the cloud-init step out",
+            )
+        status, result, text, tail = _parts(done.stdout)
+        if not result:
+            raise StepError(
+                f"cannot configure {server.name}: cloud-init did not run"
+                f" ({_first_line(text) or 'it left no result'})",
+                hint="is it disabled in this image, or did it find no data source?",
+                details=text,
+            )
+        for line in _warnings(status):
+            context.log(f"cloud-init: warning: {line}")
+        errors = [*_errors(result), *(e for stage in _stages(status) for e in _errors(stage))]
+        if errors:
+            raise _failed(server, list(dict.fromkeys(errors)), tail)
+        context.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
+
+
+def _failed(server: Server, errors: list[str], tail: str) -> StepError:
+    found = _FAILED_MODULE.match(errors[0])
+    reason = (
+        f"module {found[1]} failed: {found[2].strip(chr(39) + chr(34))}" if found else errors[0]
+    )
+    return StepError(
+        f"cannot configure {server.name}: cloud-init's {reason}"
+        if found
+        else f"cannot configure {server.name}: cloud-init failed: {reason}",
+        hint="the end of /var/log/cloud-init-output.log on the server shows what happened",
+        details="\n".join([*errors, "", "/var/log/cloud-init-output.log:", tail]),
+    )
+
+
+def _too_slow(session: Session, server: Server, timeout_s: float) -> StepError:
+    stage, tail = "", ""
+    with suppress(InfraciError):
+        status, _, _, tail = _parts(session.run(_LOOK, timeout_s=20).stdout)
+        stage = str(status.get("stage") or "")
+    return StepError(
+        f"cannot configure {server.name}: cloud-init did not end in {duration(timeout_s)}"
+        + (f", it is still in {stage}" if stage else ""),
+        hint="the last lines of its output show what it waits for",
+        details=f"/var/log/cloud-init-output.log:\n{tail}" if tail else "",
+    )
+
+
+def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str, str]:
+    """Take apart what ``_LOOK`` prints: status.json, result.json, status, the log's end."""
+    status, result, text, tail = (*output.split(_MARK), "", "", "", "")[:4]
+    return _v1(status), _v1(result), text.strip(), tail.strip()
+
+
+def _v1(text: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)["v1"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _stages(status: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    yield from (stage for stage in status.values() if isinstance(stage, dict))
+
+
+def _errors(stage: Mapping[str, object]) -> list[str]:
+    errors = stage.get("errors")
+    return [str(error) for error in errors] if isinstance(errors, list) else []
+
+
+def _warnings(status: Mapping[str, object]) -> Iterator[str]:
+    """Name what newer releases call recoverable errors: nobody is stopped by them."""
+    for stage in _stages(status):
+        recoverable = stage.get("recoverable_errors")
+        for lines in recoverable.values() if isinstance(recoverable, dict) else ():
+            yield from (str(line) for line in (lines if isinstance(lines, list) else [lines]))
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

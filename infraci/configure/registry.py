@@ -1,0 +1,16 @@
+"""The drivers, by the options that the pipeline file has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infraci.configure.cloud_init import CloudInit
+from infraci.configure.script import Script
+from infraci.configure.step import Step
+from infraci.model.pipeline import CloudInitStep, ScriptStep
+
+DRIVERS: Mapping[type, Callable[[Any], Step]] = {
+    CloudInitStep: CloudInit,
+    ScriptStep: Script,
+}
