@@ -125,7 +125,8 @@ def _pipeline_files(root: Path) -> dict[str, Path]:
             f'cannot load pipelines: "{PIPELINES}" holds no *.yaml file',
             hint=f"write {PIPELINES}/NAME.yaml, and commit it",
         )
-    return {file.stem: file for file in reversed(files)}  # NAME.yaml before NAME.yml
+    by_name = {file.stem: file for file in reversed(files)}  # NAME.yaml before NAME.yml
+    return dict(sorted(by_name.items()))
 
 
 def _named(name: str, files: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """What a single value in a file of ours may be: text, durations, paths, roles, choices.
 
-Each is a type whose validator takes what :mod:`infraci.model.document` reads and raises an
+Each is a type whose validator takes :mod:`infraci.model.nodes` and raises an
 :func:`unexpected` that says what would have been right; the JSON Schema says the same. Paths are
 judged against the tree given as the validation's context.
 """
@@ -17,7 +17,7 @@ from typing import Annotated, cast
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from infraci.model.document import Plain, plain
+from infraci.model.nodes import Plain, plain
 from infraci.model.paths import PathTrouble, PathWanted, judge_path
 from infraci.model.problem import near, quoted
 
@@ -182,6 +182,8 @@ def path_in_tree(wanted: PathWanted) -> BeforeValidator:
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _PATH = WithJsonSchema({"type": "string", "minLength": 1})
 
+USER_SCHEMA = WithJsonSchema({"type": "string", "pattern": _USER_PATTERN})
+
 Text = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_SCALAR)]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Seconds = Annotated[
@@ -206,15 +208,20 @@ RoleName = Annotated[
     BeforeValidator(_matching(_ROLE_PATTERN, "a role's name (letters, digits, _ . -)")),
     WithJsonSchema({"type": ["string", "number", "boolean"], "pattern": _ROLE_PATTERN}),
 ]
-DeclaredRole = Annotated[str, BeforeValidator(_read_declared_role)]
+DeclaredRole = Annotated[
+    str,
+    BeforeValidator(_read_declared_role),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!{EVERY_SERVER}$){_ROLE_PATTERN[1:]}"}),
+]
 UserName = Annotated[
     str,
     BeforeValidator(_matching(_USER_PATTERN, "a user's name")),
-    WithJsonSchema({"type": "string", "pattern": _USER_PATTERN}),
+    USER_SCHEMA,
 ]
 VariableName = Annotated[
     str,
     BeforeValidator(_matching(_VARIABLE_PATTERN, "a variable's name (letters, digits, _)")),
+    WithJsonSchema({"type": "string", "pattern": _VARIABLE_PATTERN}),
 ]
 FilePath = Annotated[PurePosixPath, path_in_tree(PathWanted.FILE), _PATH]
 SpecPath = Annotated[PurePosixPath, path_in_tree(PathWanted.SPECS), _PATH]

@@ -12,8 +12,9 @@ from pydantic import Tag, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from infraci.model.document import Document, Key
+from infraci.model.document import Document
 from infraci.model.fields import found
+from infraci.model.nodes import Key
 from infraci.model.problem import Problem, near, quoted
 
 T = TypeVar("T")
@@ -44,8 +45,10 @@ def judge(document: Document, into: type[T], *, root: Path | None = None) -> Jud
         value = TypeAdapter(into).validate_python(document.root.data(), context=root)
     except ValidationError as error:
         details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
-        problems = tuple(_problem(detail, document, into) for detail in details)
-        return Judged(value=None, problems=document.problems + problems)
+        judged = [_problem(detail, document, into) for detail in details]
+        known = {(problem.line, problem.column) for problem in document.problems}
+        more = (problem for problem in judged if (problem.line, problem.column) not in known)
+        return Judged(value=None, problems=(*document.problems, *more))
     return Judged(value=None if document.problems else value, problems=document.problems)
 
 

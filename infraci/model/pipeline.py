@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator,
 
 from infraci.model.fields import (
     EVERY_SERVER,
+    USER_SCHEMA,
     DeclaredRole,
     FilePath,
     Flag,
@@ -130,7 +131,11 @@ class RoleDefinition(Section):
     ] = ()
     user: Annotated[
         UserName | None,
-        Field(description="Who logs in to these servers, in place of servers.user."),
+        USER_SCHEMA,
+        Field(
+            description="Who logs in to these servers, in place of servers.user.",
+            json_schema_extra=lambda schema: schema.pop("default", None),
+        ),
     ] = None
 
 
@@ -174,12 +179,12 @@ class ScriptStep(Section):
     path: Annotated[FilePath, Field(description="The script, copied to the server and executed.")]
     roles: Annotated[
         tuple[RoleName, ...],
-        AfterValidator(lambda roles: () if EVERY_SERVER in roles else roles),
         Field(
             min_length=1,
             description="On servers with one of these roles; without it, or with `all`, "
             "on every server.",
         ),
+        AfterValidator(lambda roles: () if EVERY_SERVER in roles else roles),
     ] = ()
     environment: Annotated[
         Mapping[VariableName, Text],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,28 +13,49 @@ from infraci.model.steps import STEP_KINDS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+Schema = dict[str, Any]
 
-def json_schema() -> dict[str, Any]:
+
+def json_schema() -> Schema:
     """The JSON Schema (2020-12) of a pipeline file."""
     schema = _schema(PipelineDefinition, "urn:infraci:pipeline", "infraci pipeline")
-    steps = schema["properties"]["configure"]["items"].pop("oneOf")
-    schema["properties"]["configure"]["items"]["oneOf"] = _step_forms(steps)
+    items = schema["properties"]["configure"]["items"]
+    items["oneOf"] = _step_forms(items["oneOf"])
     return schema
 
 
-def project_schema() -> dict[str, Any]:
+def project_schema() -> Schema:
     """The JSON Schema (2020-12) of the project file."""
     return _schema(Project, "urn:infraci:project", "infraci project")
 
 
-def _schema(model: type, identity: str, title: str) -> dict[str, Any]:
+def _schema(model: type, identity: str, title: str) -> Schema:
     schema = TypeAdapter(model).json_schema(by_alias=True, mode="validation")
-    return {"$schema": _DIALECT, "$id": identity} | schema | {"title": title}
+    schema = {"$schema": _DIALECT, "$id": identity} | schema | {"title": title}
+    for part in _parts(schema):
+        for name, said in part.get("properties", {}).items():
+            definition = schema["$defs"].get(said.get("$ref", "").rpartition("/")[2], {})
+            said.setdefault("title", name.replace("_", " ").title())
+            said.setdefault("description", definition.get("description"))
+        if "patternProperties" in part:
+            part["additionalProperties"] = False
+        if "minItems" in part:
+            part.pop("default", None)
+    return schema
 
 
-def _step_forms(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """Every schema within a schema, itself first."""
+    yield schema
+    for value in schema.values():
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, dict):
+                yield from _parts(child)
+
+
+def _step_forms(steps: list[Schema]) -> list[Schema]:
     """Each step under its key; then the short forms."""
-    forms: list[dict[str, Any]] = []
+    forms: list[Schema] = []
     for (kind, short), step in zip(STEP_KINDS.items(), steps, strict=True):
         text = {"type": "string", "minLength": 1}
         body = {"anyOf": [step, text if short else {"type": "null"}]}

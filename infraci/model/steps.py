@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic_core import PydanticCustomError
 
-from infraci.model.document import Plain
 from infraci.model.fields import unexpected
+from infraci.model.nodes import Plain
 from infraci.model.problem import near, quoted
 
 #: Every kind of step, and the key for which text stands alone (``- script: PATH``).

@@ -6,7 +6,8 @@ reads through a :class:`~infraci.templates.tree.Tree`, which judges all they say
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,18 +50,11 @@ def load_stack(
     for name in tree.parameters_in(theirs):  # the command line's environments win over the file
         given.pop(name, None)
     given |= parameters or {}
-    problems = [
-        *tree.problems,
-        *_undeclared(tree, template_url, template, given, ours + theirs),
-    ]
-    if problems:
-        raise TemplateError(problems)
-    return StackRequest(
-        template=template,
-        environment=environment,
-        files=files | tree.extra_files(),
-        parameters=given,
-    )
+    files |= tree.extra_files()
+    problems = _undeclared(tree, template_url, template, given, ours + theirs)
+    if problems or tree.problems:
+        raise TemplateError([*tree.problems, *problems])
+    return StackRequest(template=template, environment=environment, files=files, parameters=given)
 
 
 def template_parameters(request: StackRequest) -> Mapping[str, Mapping[str, Any]]:
@@ -81,22 +75,38 @@ def _read(
     tree: Tree, template_url: str, environment_urls: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
     """Files, template and merged environment. Raises TemplateError if they cannot be read."""
-    from openstack.exceptions import SDKException
     from openstack.orchestration.util import template_utils
 
-    try:
+    files: dict[str, str] = {}
+    with _reporting(tree, template_url):
+        _, template = template_utils.get_template_contents(
+            template_object=template_url, object_request=tree.read, files=files
+        )
+    with _reporting(tree, *environment_urls):
         more, environment = template_utils.process_multiple_environments_and_files(
             env_paths=list(environment_urls),
             env_path_is_object=lambda _: True,
             object_request=tree.read,
         )
-        files, template = template_utils.get_template_contents(
-            template_object=template_url, object_request=tree.read
-        )
-    except (SDKException, ValueError, TypeError, AttributeError, RecursionError) as error:
-        reason = Problem(file=tree.shown(template_url), message=str(error) or "nested too deeply")
-        raise TemplateError(tree.problems or [reason]) from error
+    if tree.problems:
+        raise TemplateError(tree.problems)
     return {**files, **more}, template or {}, environment
+
+
+@contextmanager
+def _reporting(tree: Tree, *urls: str) -> Iterator[None]:
+    """Turn openstacksdk's complaints into a problem, where the tree has not found it already."""
+    from openstack.exceptions import SDKException
+
+    before = len(tree.problems)
+    try:
+        yield
+    except (SDKException, ValueError, TypeError, AttributeError, RecursionError) as error:
+        if len(tree.problems) == before:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            for url in urls:
+                reason = reason.replace(f"Error parsing template {url} ", "not valid: ")
+            tree.problems.append(Problem(file=tree.shown(urls[0]), message=reason))
 
 
 def _undeclared(

@@ -62,7 +62,7 @@ class Tree:
 
     def read(self, method: str, url: str) -> str:
         """The content behind a URL, as openstacksdk's ``object_request``; empty where refused."""
-        if url in self._refused:
+        if url in self._refused or not url.startswith((_TREE, _OUTSIDE)):
             return ""
         reference = self._expected.get(url, _Reference(Kind.FILE))
         if url not in self._sources:
@@ -153,11 +153,13 @@ class Tree:
     def _judge_reference(self, url: str, text: str, kind: Kind) -> PathTrouble | None:
         """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
         root, path = self._locate(url)
-        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(text)))
         target = urljoin(url, text)
         if kind is Kind.FILE and text in self.extra:
             self._expected[target] = _Reference(Kind.FILE, stands_in=self.extra[text])
             return None
+        if not text:
+            return PathTrouble(message="expected a file's name, found nothing")
         if scheme := _SCHEME.match(text):
             self._refused.add(target)
             return PathTrouble(message=f"a {scheme[1]} URL; all files have to be in the repository")
