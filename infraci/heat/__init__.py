@@ -1,0 +1,43 @@
+"""A cloud by openstacksdk: stacks and their story, servers, consoles, key pairs."""
+
+from __future__ import annotations
+
+from infraci.heat.cloud import Cloud, OnEvent
+from infraci.heat.connection import (
+    LOCAL,
+    ExistsError,
+    GoneError,
+    RefusedError,
+    TransientCloudError,
+)
+from infraci.heat.story import StackFailedError, story
+from infraci.heat.values import (
+    Event,
+    FoundStack,
+    Keypair,
+    NovaServer,
+    PreviewResource,
+    Resource,
+    Stack,
+    StackPreview,
+)
+
+__all__ = [
+    "LOCAL",
+    "Cloud",
+    "Event",
+    "ExistsError",
+    "FoundStack",
+    "GoneError",
+    "Keypair",
+    "NovaServer",
+    "OnEvent",
+    "PreviewResource",
+    "RefusedError",
+    "Resource",
+    "Stack",
+    "StackFailedError",
+    "StackPreview",
+    "TransientCloudError",
+    "story",
+]

@@ -1,0 +1,123 @@
+"""What a cloud says of stacks and servers, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a stack's story."""
+
+    id: str
+    time: str  # ISO 8601, as Heat says it
+    stack_name: str  # the (nested) stack it happened in
+    resource: str
+    status: str  # "CREATE_IN_PROGRESS"
+    reason: str = ""
+    physical_id: str = ""
+
+    def __str__(self) -> str:
+        reason = "" if self.reason in _DULL else f"  {self.reason}"
+        return f"{self.time} {self.stack_name} {self.resource} {self.status}{reason}"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something went wrong."""
+        return self.status.endswith("_FAILED")
+
+
+#: Reasons that say nothing beyond the status.
+_DULL = frozenset({"", "state changed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack."""
+
+    id: str
+    name: str
+    status: str  # "CREATE_COMPLETE"
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+    outputs: Mapping[str, object] = field(default_factory=dict)  # only where they were asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundStack:
+    """A stack found by its tags."""
+
+    id: str
+    name: str
+    status: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource of a stack, or of a stack nested in it."""
+
+    path: str  # "app_servers.0": through the nested stacks
+    type: str
+    status: str
+    reason: str = ""
+    physical_id: str = ""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it went wrong."""
+        return self.status.endswith("_FAILED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NovaServer:
+    """A server as Nova knows it."""
+
+    id: str
+    name: str
+    status: str  # "ACTIVE"
+    address: str  # where it can be logged in to; empty if it has none
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""  # Nova's, of a server in ERROR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypair:
+    """A key pair of the user's."""
+
+    name: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewResource:
+    """A resource as Heat would make it."""
+
+    name: str
+    type: str
+    path: str  # through the nested stacks: "app_servers.0"
+    stack_name: str  # of the (nested) stack it would be in
+    properties: Mapping[str, object] = field(default_factory=dict)
+    required_by: tuple[str, ...] = ()
+    nested: tuple[PreviewResource, ...] = ()
+
+    def walk(self) -> Iterator[PreviewResource]:
+        """This one, and everything nested in it."""
+        yield self
+        for child in self.nested:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPreview:
+    """What Heat would make of a request."""
+
+    name: str
+    description: str
+    resources: tuple[PreviewResource, ...]
+
+    def walk(self) -> Iterator[PreviewResource]:
+        """All resources, nested ones after what holds them."""
+        for resource in self.resources:
+            yield from resource.walk()
