@@ -8,7 +8,6 @@ process ends, so a run is alive exactly as long as somebody works on it.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ from typing import Self
 
 from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near
+from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
@@ -120,15 +120,13 @@ class Ledger:
         try:
             content = (folder / _RECORD).read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
-            meant = near(run_id, self.ids())
-            hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
-            raise UsageError(f"cannot find run {run_id}", hint=hint) from error
+            raise self._unknown(run_id) from error
         except OSError as error:
             raise DamagedRunError(run_id, folder, error.strerror or str(error)) from error
         try:
-            record = _load_record(content)
+            record = parse_record(content)
         except ValueError as error:
-            raise DamagedRunError(run_id, folder, _reason(content, error)) from error
+            raise DamagedRunError(run_id, folder, str(error)) from error
         if record.id != run_id:
             raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
         return record
@@ -172,13 +170,13 @@ class Ledger:
                 f'cannot find run "{prefix}": {len(found)} runs begin so{shown}',
                 hint="give more of the id",
             )
-        meant = near(prefix, known)
-        hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
-        raise UsageError(f'cannot find run "{prefix}"', hint=hint)
+        raise self._unknown(prefix)
 
     def lock(self, run_id: str) -> RunLock:
         """Take a run for this process. Raises UsageError while another works on it."""
         folder = self.folder(run_id)
+        if not folder.is_dir():
+            raise self._unknown(run_id)
         with _saying(f"cannot lock run {run_id}"), _guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -200,7 +198,8 @@ class Ledger:
     def is_alive(self, run_id: str) -> bool:
         """Whether a process (this one included) is at work on the run."""
         folder = self.folder(run_id)
-        with suppress(FileNotFoundError), _guarding(folder):
+        what = f"cannot look at the lock of run {run_id}"
+        with _saying(what), suppress(FileNotFoundError), _guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -217,8 +216,13 @@ class Ledger:
             (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
             shutil.rmtree(folder)
 
+    def _unknown(self, run_id: str) -> UsageError:
+        meant = near(run_id, self.ids())
+        hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
+        return UsageError(f"cannot find run {run_id}", hint=hint)
+
     def _write(self, record: RunRecord) -> None:
-        _replace(self.folder(record.id) / _RECORD, _dump_record(record))
+        _replace(self.folder(record.id) / _RECORD, dump_record(record))
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""
@@ -265,27 +269,3 @@ def _replace(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _dump_record(record: RunRecord) -> bytes:
-    from pydantic import TypeAdapter
-
-    data = TypeAdapter(RunRecord).dump_python(record, mode="json")
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
-
-
-def _load_record(content: bytes) -> RunRecord:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(RunRecord).validate_python(json.loads(content))
-
-
-def _reason(content: bytes, error: ValueError) -> str:
-    if not content.strip():
-        return "it is empty"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON from line {error.lineno}, column {error.colno} on ({error.msg})"
-    if isinstance(error, UnicodeDecodeError):
-        return "not JSON"
-    return str(error).replace("\n", " ")
