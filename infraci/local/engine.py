@@ -47,7 +47,7 @@ from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document
 
 #: Heat polls its resources this often. Its own constant, a second, suits clouds that need minutes.
-TICK_S = 0.05
+TICK_S = 0.02
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
 

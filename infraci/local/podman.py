@@ -136,6 +136,12 @@ class Podman:
             timeout_s=20 + _QUICK_S,
         )
 
+    def resize(self, server_id: str, *, cpus: float, memory_mb: int) -> None:
+        """Change the limits of a server, where this machine can enforce them."""
+        limits = self._limits(cpus, memory_mb)
+        if limits:
+            _run(["update", *limits, container_name(server_id)], f"resize server {server_id}")
+
     def remove(self, server_id: str) -> None:
         """Remove a server and all that is its own, running or not; gone already is a success."""
         name = container_name(server_id)
@@ -225,11 +231,15 @@ class Podman:
             *(f"--dns={server}" for server in spec.dns),
             *(f"--label={key}={value}" for key, value in labels.items()),
         ]
-        if spec.cpus is not None and self._capabilities.cpu_limits:
-            command.append(f"--cpus={spec.cpus:g}")
-        if spec.memory_mb is not None and self._capabilities.memory_limits:
-            command.append(f"--memory={spec.memory_mb}m")
-        return [*command, spec.image]
+        return [*command, *self._limits(spec.cpus, spec.memory_mb), spec.image]
+
+    def _limits(self, cpus: float | None, memory_mb: int | None) -> list[str]:
+        limits = []
+        if cpus is not None and self._capabilities.cpu_limits:
+            limits.append(f"--cpus={cpus:g}")
+        if memory_mb is not None and self._capabilities.memory_limits:
+            limits.append(f"--memory={memory_mb}m")
+        return limits
 
 
 def _write_seed(folder: Path, seed: Mapping[str, bytes]) -> None:

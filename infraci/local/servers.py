@@ -6,6 +6,7 @@ import base64
 import ipaddress
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from infraci.local.account import PROJECT_ID, USER_ID
 from infraci.local.addresses import default_pools, ipv4_network, next_free
 from infraci.local.api.web import ApiError, missing
 from infraci.local.config_drive import config_drive, hostname
+from infraci.local.fabric import Nic
 from infraci.local.flavors import FLAVORS
 from infraci.local.networks import PUBLIC_ID, Networks
 from infraci.local.store import Document, Store, new_id
@@ -24,17 +26,8 @@ LOG = logging.getLogger(__name__)
 
 NOVA_OWNER = "compute:local"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nic:
-    """A network card of a server: its port, as the machine needs to know it."""
-
-    device: str  # "eth0", "eth1", …
-    network_id: str
-    mac: str
-    addresses: tuple[str, ...]  # with prefix length: "10.0.0.5/24"
-    gateway: str | None
-    routes: tuple[tuple[str, str], ...]  # (destination CIDR, next hop)
+#: A server that is being removed; Nova shows it as active, with a task.
+DELETING = "DELETING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +59,7 @@ class Machine(Protocol):
     def stop(self, server_id: str) -> None:
         """Shut a server down."""
 
-    def reboot(self, server_id: str) -> None:
+    def reboot(self, server_id: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
 
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
@@ -78,7 +71,7 @@ class Machine(Protocol):
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a running server a network card."""
 
-    def unplug(self, server_id: str, network_id: str, device: str) -> None:
+    def unplug(self, server_id: str, device: str) -> None:
         """Take a network card out of a running server."""
 
     def console(self, server_id: str) -> str:
@@ -87,15 +80,8 @@ class Machine(Protocol):
     def states(self) -> Mapping[str, bool]:
         """The servers there are, and whether each runs."""
 
-    def sweep(
-        self,
-        *,
-        servers: Collection[str],
-        networks: Collection[str],
-        routers: Collection[str],
-        dry_run: bool,
-    ) -> list[str]:
-        """Remove whatever of ours belongs to none of these; returns what, a line each."""
+    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
+        """Remove whatever of ours belongs to nothing known; returns what, a line each."""
 
 
 class Servers:
@@ -107,14 +93,16 @@ class Servers:
         networks: Networks,
         machine: Machine,
         *,
-        access_cidr: str,
+        access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Document], Mapping[str, str]],
     ) -> None:
         self._store = store
         self._networks = networks
         self._machine = machine
-        self._access_cidr = ipv4_network(access_cidr)
+        self._access_cidr = access_cidr
         self._labels_of = labels_of
+        # A server's life is a sequence, whatever is asked for while it is being built.
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def create(self, wish: Document, hints: Document) -> Document:
         """Accept a new server; it boots in the background, as Nova's do."""
@@ -210,6 +198,8 @@ class Servers:
         return [{"uuid": network["id"]} for network in ours]
 
     def _boot(self, id_: str) -> None:
+        if self.require(id_)["status"] == DELETING:
+            return
         try:
             server = self._with_access(self.require(id_))
             self._machine.boot(self._boot_plan(server))
@@ -222,9 +212,10 @@ class Servers:
             self._settle(id_, "ACTIVE")
 
     def _settle(self, id_: str, status: str) -> None:
-        changed = self._store.change("server", id_, {"status": status, "updated": _now()})
-        if changed is None:  # deleted while it was being built
-            self._machine.remove(id_, access=None, network_id=None)
+        with self._store.locked():
+            server = self._store.get("server", id_)
+            if server and server["status"] != DELETING:
+                self._store.change("server", id_, {"status": status, "updated": _now()})
 
     def _fail(self, id_: str, message: str) -> None:
         fault = {"code": 500, "created": _now(), "message": message}
@@ -235,10 +226,7 @@ class Servers:
             return server
         with self._store.locked():
             taken = {s["access"] for s in self._store.find("server")}
-            # The first address is the host's, the upper half belongs to the networks' own legs.
-            pools = default_pools(self._access_cidr, str(self._access_cidr.network_address + 1))
-            half = int(self._access_cidr.network_address) + self._access_cidr.num_addresses // 2
-            pools[-1]["end"] = str(ipaddress.IPv4Address(half - 1))
+            pools = default_pools(self._access_cidr, str(self._access_cidr[1]))
             address = next_free(pools, taken)
             if address is None:
                 raise ApiError(409, f"No access address is left in {self._access_cidr}.")
@@ -307,14 +295,24 @@ class Servers:
         return tuple(found)
 
     def delete(self, id_: str) -> None:
-        """Remove a server, and the ports that were made for it."""
+        """Remove a server, and the ports that were made for it, in the background."""
         server = self.require(id_)
-        self._store.change("server", id_, {"status": "DELETING"})
+        if server["status"] != DELETING:
+            self._store.change("server", id_, {"status": DELETING})
+            self._in_background(self._remove, id_)
+
+    def _remove(self, id_: str) -> None:
+        server = self.require(id_)
         ports = self.ports(id_)
-        self._machine.remove(
-            id_, access=server["access"], network_id=ports[0]["network_id"] if ports else None
-        )
-        self._forget(id_)
+        network_id = ports[0]["network_id"] if ports else None
+        try:
+            self._machine.remove(id_, access=server["access"], network_id=network_id)
+        except Exception as error:
+            LOG.exception("cannot remove server %s", id_)
+            self._fail(id_, str(error))
+        else:
+            self._forget(id_)
+            self._turns.pop(id_, None)
 
     def _forget(self, id_: str) -> None:
         for port in self.ports(id_):
@@ -340,7 +338,7 @@ class Servers:
                 self._machine.start(self._boot_plan(server))
                 self._settle(id_, "ACTIVE")
             case "reboot":
-                self._machine.reboot(id_)
+                self._machine.reboot(id_, hard=arguments.get("type") == "HARD")
                 self._settle(id_, "ACTIVE")
             case "rebuild":
                 return self._rebuild(server, arguments)
@@ -400,7 +398,7 @@ class Servers:
         port = self._networks.require("port", port_id)
         if port["device_id"] != id_:
             raise missing("Port", port_id)
-        self._machine.unplug(id_, port["network_id"], self._nic(port).device)
+        self._machine.unplug(id_, self._nic(port).device)
         if port.get("infraci:by_nova"):
             self._networks.delete_port(port_id)
         else:
@@ -421,14 +419,11 @@ class Servers:
             removed.append(f"server {id_}")
             if not dry_run:
                 self._machine.remove(id_, access=None, network_id=None)
-        networks = {n["id"] for n in self._store.find("network")}
-        routers = {r["id"] for r in self._store.find("router")}
-        return removed + self._machine.sweep(
-            servers=known, networks=networks, routers=routers, dry_run=dry_run
-        )
+        known |= {d["id"] for kind in ("network", "router") for d in self._store.find(kind)}
+        return removed + self._machine.sweep(known=known, dry_run=dry_run)
 
     def _take_over(self, server: Document, runs: bool | None) -> None:
-        if server["status"] in ("BUILD", "REBUILD", "DELETING") or runs is None:
+        if server["status"] in ("BUILD", "REBUILD", DELETING) or runs is None:
             if server["status"] != "ERROR":
                 self._fail(server["id"], "The embedded cloud was killed before it was built.")
         elif server["status"] in ("ACTIVE", "SHUTOFF"):
@@ -441,9 +436,13 @@ class Servers:
             raise ApiError(404, f"Instance {id_} could not be found.")
         return server
 
-    @staticmethod
-    def _in_background(work: Callable[[str], None], id_: str) -> None:
-        threading.Thread(target=work, args=(id_,), name=f"server-{id_}", daemon=True).start()
+    def _in_background(self, work: Callable[[str], None], id_: str) -> None:
+        def in_turn() -> None:
+            with self._turns[id_]:
+                if self._store.get("server", id_):
+                    work(id_)
+
+        threading.Thread(target=in_turn, name=f"server-{id_}", daemon=True).start()
 
 
 _UNCLAIMED: Document = {"device_id": "", "device_owner": "", "status": "DOWN"}

@@ -31,7 +31,7 @@ from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
 from infraci.local.api.network import Network
-from infraci.local.machine import LazyMachine
+from infraci.local.machine import Machine
 from infraci.local.networks import Networks
 from infraci.local.place import Address, Place
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
@@ -66,9 +66,9 @@ class Cloud:
         self.password = place.password()
         self._tokens = Tokens()
         self._store = Store(place.folder / "cloud.sqlite")
-        self._machine = LazyMachine(place, signal_port=self._signal_port)
+        self._machine = Machine(place, signal_port=self._signal_port)
         self._networks = Networks(
-            self._store, self._machine, public_cidr=self._machine.pools.public
+            self._store, self._machine, public_cidr=str(self._machine.pools.public)
         )
         self._servers = Servers(
             self._store,
@@ -92,7 +92,9 @@ class Cloud:
         listeners = [
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
-                (self._machine.pools.host, self._signal_port), SignalsOnly(app), numthreads=2
+                (str(self._machine.pools.access_host), self._signal_port),
+                SignalsOnly(app),
+                numthreads=2,
             ),
         ]
         for listener in listeners:
@@ -107,7 +109,6 @@ class Cloud:
         for listener in listeners:
             listener.stop()
         heat.stop()
-        self._machine.leave(is_used=bool(self._store.find("server") or self._store.find("router")))
 
     def end(self) -> None:
         """Make :meth:`serve` return soon."""
@@ -192,6 +193,8 @@ def main() -> None:
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
     )
+    # Heat's clients say at each start that they are deprecated; Heat knows.
+    logging.getLogger("neutronclient").setLevel(logging.ERROR)
     lock = place.lock.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.web import Api, ApiError, body_of, reply, route
 from infraci.local.flavors import FLAVORS, Flavor
-from infraci.local.servers import OWNER, Servers
+from infraci.local.servers import DELETING, OWNER, Servers
 from infraci.local.store import Document, Store
 
 MAX_MICROVERSION = "2.60"
@@ -114,7 +114,7 @@ class Compute(Api):
 
     @route("DELETE", "/v2.1/servers/<id_>")
     def delete_server(self, request: Request, id_: str) -> None:
-        """Remove a server; it is gone when this answers."""
+        """Remove a server; it is shown until it is gone."""
         self._servers.delete(id_)
 
     @route("POST", "/v2.1/servers/<id_>/action")
@@ -205,7 +205,7 @@ class Compute(Api):
             **OWNER,
             "id": server["id"],
             "name": server["name"],
-            "status": server["status"],
+            "status": "ACTIVE" if server["status"] == DELETING else server["status"],
             "image": {"id": server["image"]},
             "flavor": _embedded(FLAVORS[server["flavor"]]),
             "metadata": server["metadata"],
@@ -228,7 +228,7 @@ class Compute(Api):
             "OS-EXT-AZ:availability_zone": "local",
             "OS-EXT-SRV-ATTR:instance_name": f"infraci-{server['id']}",
             "OS-EXT-SRV-ATTR:host": "local",
-            "OS-EXT-STS:task_state": None,
+            "OS-EXT-STS:task_state": "deleting" if server["status"] == DELETING else None,
             "OS-EXT-STS:vm_state": _VM_STATES.get(server["status"], "building"),
             "OS-EXT-STS:power_state": 1 if server["status"] == "ACTIVE" else 0,
             "OS-SRV-USG:launched_at": None,
