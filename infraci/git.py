@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -73,7 +74,7 @@ def working_tree(root: Path) -> Commit:
     """The commit checked out, marked dirty if anything tracked or untracked differs from it."""
     commit = resolve(root)
     changes = _git(root, "status", "--porcelain", "-z", "--untracked-files=normal")
-    return commit if not changes else _as_dirty(commit)
+    return replace(commit, dirty=bool(changes))
 
 
 def export_tree(root: Path, sha: str, destination: Path) -> None:
@@ -153,12 +154,6 @@ def _commit(root: Path, sha: str) -> Commit:
         date=date,
         subject=displayable(subject),
     )
-
-
-def _as_dirty(commit: Commit) -> Commit:
-    from dataclasses import replace
-
-    return replace(commit, dirty=True)
 
 
 def _prepare(destination: Path) -> None:
@@ -257,20 +252,30 @@ def _explain_no_commit(root: Path, revision: str, error: GitError) -> NoReturn:
         raise UsageError(
             f"{shown}: the repository has no commit yet", hint="commit something first"
         ) from error
-    if "expected commit type" in error.message or "wrong type" in error.message:
+    if _names_something(root, revision):
         raise UsageError(f"{shown}: that names a file or a folder, not a commit") from error
     if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
     elif meant := near(revision, references):
         hint = f'did you mean "{meant}"?'
+    elif references and not set(revision) & set("~^@:{}"):
+        hint = f"there are {quoted(references[:8], 'and')}"
     else:
-        hint = f"there are {quoted(references[:8], 'and')}" if references else "see `git log --all`"
+        hint = "`git log` shows the commits"
     raise UsageError(f"{shown}: there is no such revision here", hint=hint) from error
 
 
 def _is_unborn(root: Path) -> bool:
+    return not _succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD")
+
+
+def _names_something(root: Path, revision: str) -> bool:
+    return _succeeds(root, "cat-file", "-t", revision)
+
+
+def _succeeds(root: Path, *arguments: str) -> bool:
     try:
-        _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+        _git(root, *arguments)
     except GitError:
-        return True
-    return False
+        return False
+    return True
