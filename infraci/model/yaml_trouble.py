@@ -45,8 +45,8 @@ def describe(error: yaml.YAMLError, text: str, file: str) -> Problem:
     message, mark = f"not valid YAML: {error.problem}", error.problem_mark
     for words, meaning, at_context in _MEANINGS:
         if words in (error.problem or ""):
-            character = _character(text, error.problem_mark)
-            message = f"not valid YAML: {meaning.format(character=character)}"
+            meaning = meaning.replace("{character}", _character(text, error.problem_mark))
+            message = f"not valid YAML: {meaning}"
             mark = (error.context_mark or mark) if at_context else mark
             break
     if mark is None:

@@ -106,6 +106,8 @@ def judge_source(text: str, *, kind: Kind, file: str) -> tuple[Source | None, li
     if trouble := _too_large(root):
         return None, [Problem(file=file, message=trouble)]
     problems = [*_judge_sections(root, kind, file)]
+    if kind is Kind.ENVIRONMENT:
+        problems += _judge_base_url(root, file)
     references = _registry(root) if kind is Kind.ENVIRONMENT else _template_references(root)
     return Source(text=text, root=root, references=tuple(references)), problems
 
@@ -151,6 +153,20 @@ def _judge_sections(root: yaml.MappingNode, kind: Kind, file: str) -> Iterator[P
             )
 
 
+def _judge_base_url(root: yaml.MappingNode, file: str) -> Iterator[Problem]:
+    registry = _get(root, "resource_registry")
+    for path, key, value in _pairs(registry) if registry else ():
+        if key == "base_url":
+            line, column = _place(value)
+            yield Problem(
+                file=file,
+                line=line,
+                column=column,
+                key_path=f"resource_registry.{path}",
+                message="base_url is not supported; name files relative to the environment",
+            )
+
+
 def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
     """What ``get_file`` and nested templates' types name, by openstacksdk's own rule."""
     for path, key, value in _pairs(root):
@@ -177,7 +193,8 @@ def _registry(root: yaml.MappingNode) -> Iterator[Reference]:
 
 def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
     is_text = isinstance(value, yaml.ScalarNode)
-    return is_text and key.value not in {"hooks", "restricted_actions"} and "::" not in value.value
+    no_file = {"base_url", "hooks", "restricted_actions"}
+    return is_text and key.value not in no_file and "::" not in value.value
 
 
 def _reference(node: yaml.Node, kind: Kind, key_path: str) -> Reference:

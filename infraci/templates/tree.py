@@ -154,15 +154,16 @@ class Tree:
         """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
         root, path = self._locate(url)
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(text)))
-        target = urljoin(url, text)
+        target = urljoin(url, text or ".")
         if kind is Kind.FILE and text in self.extra:
             self._expected[target] = _Reference(Kind.FILE, stands_in=self.extra[text])
             return None
         if not text:
+            self._refused.add(target)
             return PathTrouble(message="expected a file's name, found nothing")
         if scheme := _SCHEME.match(text):
             self._refused.add(target)
-            return PathTrouble(message=f"a {scheme[1]} URL; all files have to be in the repository")
+            return PathTrouble(message=f'"{scheme[0]}…" is not a file of the repository')
         if text.startswith("/"):
             self._refused.add(target)
             return PathTrouble(message=f'"{text}" is not relative to this file')
