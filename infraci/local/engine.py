@@ -42,7 +42,7 @@ with warnings.catch_warnings():
 
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
-from infraci.local.honoured import narrow
+from infraci.local.narrowing import narrow
 from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document
 

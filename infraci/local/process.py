@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -14,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -94,30 +93,45 @@ def down() -> bool:
 
 def _start(place: Place) -> None:
     place.make()
-    with place.log.open("a") as log:
+    with place.log.open("ab") as log:
         started = log.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infraci.local.service"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
-    with process.stdout or Path(os.devnull).open("rb") as output:
+        pid, output = _spawn(log)
+    with output:
         said = output.readline()
     if said == b"ready\n" or _is_up_by_another(place):
         return
-    process.wait(timeout=_START_S)
-    with place.log.open() as log:
+    os.waitpid(pid, 0)
+    with place.log.open("rb") as log:
         log.seek(started)
-        last = (log.read().strip().splitlines() or ["it said nothing"])[-1]
+        last = (log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
     if "No module named" in last:
         raise UsageError(
             f"cannot start the embedded cloud: {last}",
             hint="install its packages: pip install 'infraci[local]'",
         )
     raise CloudError(f"cannot start the embedded cloud: {last}", hint=f"its log is {place.log}")
+
+
+def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
+    """Start the process, which is to outlive us; returns its id, and what it says."""
+    reader, writer = os.pipe()
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "infraci.local.service"],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                (os.POSIX_SPAWN_DUP2, writer, 1),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(writer)
+        os.close(null)
+    return pid, os.fdopen(reader, "rb")
 
 
 def _is_up_by_another(place: Place) -> bool:

@@ -190,6 +190,7 @@ def main() -> None:
     """Run the embedded cloud; standard output says «ready» once it answers."""
     place = Place.of_this_user()
     place.make()
+    os.chdir("/")  # hold no file system of the user's
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
     )

@@ -137,9 +137,7 @@ def test_a_router_interface_stays_while_a_floating_ip_needs_it(networks: Network
     port = networks.create_port({"network_id": subnet["network_id"]})
     router = networks.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
     networks.add_interface(router["id"], {"subnet_id": subnet["id"]})
-    floating = networks.create_floating(
-        {"floating_network_id": PUBLIC_ID, "port_id": port["id"]}
-    )
+    floating = networks.create_floating({"floating_network_id": PUBLIC_ID, "port_id": port["id"]})
     with pytest.raises(ApiError) as error:
         networks.remove_interface(router["id"], {"subnet_id": subnet["id"]})
     assert refusal(error) == (409, "RouterInterfaceInUseByFloatingIP")
