@@ -31,6 +31,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 100
 UseDNS no
+SetEnv HOME={folder}
 """
 
 

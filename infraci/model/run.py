@@ -107,6 +107,16 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+class ErrorKind(StrEnum):
+    """Why a testcase is an error rather than a failure: whose fault it may be."""
+
+    SPEC = "spec"  # the spec itself is wrong: it cannot be loaded, or asks for no such fixture
+    SETUP = "setup"  # the check's own set-up or tear-down raised
+    INFRASTRUCTURE = "infrastructure"  # the server could not be reached, or was lost
+    TIMEOUT = "timeout"  # the phase's time was over
+    CRASH = "crash"  # the interpreter that ran the specs died, or was made to stop
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testcase:
     """One check on one server."""
@@ -126,6 +136,7 @@ class Testcase:
     stderr: str = ""
     file: PurePosixPath | None = None
     line: int | None = None  # 1-based
+    kind: ErrorKind | None = None  # of an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

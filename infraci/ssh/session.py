@@ -53,7 +53,7 @@ class Session:
     def __init__(self, server: Server, transport: paramiko.Transport, *, private_key: Path) -> None:
         self.server = server
         self.private_key = private_key
-        self._transport = transport
+        self.transport = transport
         self._lock = threading.Lock()
         self._closed = False
 
@@ -77,13 +77,13 @@ class Session:
     @property
     def is_alive(self) -> bool:
         """Whether the connection stands, as far as this side can know."""
-        return not self._closed and self._transport.is_active()
+        return not self._closed and self.transport.is_active()
 
     def close(self) -> None:
         """End the session; a command that runs in another thread ends with an error."""
         self._closed = True
         with contextlib.suppress(Exception):
-            self._transport.close()
+            self.transport.close()
 
     def run(
         self,
@@ -121,7 +121,7 @@ class Session:
                 output=output.finish(),
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if self._transport.is_active() and isinstance(error, TimeoutError):
+            if self.transport.is_active() and isinstance(error, TimeoutError):
                 reason = "it no longer answers"
             else:
                 reason = "the connection was lost"
@@ -156,15 +156,15 @@ class Session:
             if self._closed:
                 raise unreachable(self.server, "the session is closed")
             try:
-                if self._transport.is_active():
-                    return self._transport.open_session(timeout=limit_s)
+                if self.transport.is_active():
+                    return self.transport.open_session(timeout=limit_s)
             except (paramiko.SSHException, EOFError, OSError) as error:
-                if self._transport.is_active():  # it stands, so nobody reads at the other end
+                if self.transport.is_active():  # it stands, so nobody reads at the other end
                     raise unreachable(self.server, f"no answer in {limit_s:.3g} s") from error
-            self._transport.close()
-            self._transport = connect(self.server, private_key=self.private_key, timeout_s=limit_s)
+            self.transport.close()
+            self.transport = connect(self.server, private_key=self.private_key, timeout_s=limit_s)
             try:
-                return self._transport.open_session(timeout=limit_s)
+                return self.transport.open_session(timeout=limit_s)
             except (paramiko.SSHException, EOFError, OSError) as error:
                 raise unreachable(self.server, "the connection was lost") from error
 
@@ -187,7 +187,7 @@ class Session:
         _drain(channel, output)
         while not channel.status_event.wait(max(0.0, min(_LOOK_S, ends - time.monotonic()))):
             heard = self._judge(channel, heard, ends)
-        if not self._transport.is_active() and channel.exit_status < 0:
+        if not self.transport.is_active() and channel.exit_status < 0:
             raise EOFError
         return channel.exit_status
 
@@ -200,7 +200,7 @@ class Session:
             except TimeoutError:
                 self._judge(channel, time.monotonic(), ends)
             except OSError:
-                if channel.closed and self._transport.is_active():
+                if channel.closed and self.transport.is_active():
                     break  # the command ended without reading it all
                 raise
             _drain(channel, output)
@@ -214,7 +214,7 @@ class Session:
         now = time.monotonic()
         if now >= ends:
             raise _TimeIsUpError
-        if not self._transport.is_active():
+        if not self.transport.is_active():
             raise EOFError
         if now - heard >= self.silence_s and not channel.closed:
             self._probe(min(self.answer_s, ends - now))
@@ -224,7 +224,7 @@ class Session:
     def _probe(self, timeout_s: float) -> None:
         """Ask for a channel: whether it is granted or not, an answer is a sign of life."""
         try:
-            self._transport.open_session(timeout=timeout_s).close()
+            self.transport.open_session(timeout=timeout_s).close()
         except paramiko.ChannelException:
             pass
         except (paramiko.SSHException, EOFError, OSError) as error:

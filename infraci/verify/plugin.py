@@ -1,0 +1,178 @@
+"""The pytest plugin that makes ``host`` the server and streams what becomes of each check."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+import testinfra.backend
+
+from infraci.errors import UnreachableError
+from infraci.model.run import ErrorKind, Outcome, Testcase
+from infraci.verify import fixtures
+from infraci.verify import task as words
+from infraci.verify.addopts import without_clashes
+from infraci.verify.link import Link
+from infraci.verify.outcome import CheckReports, classname_of, error_kind
+from infraci.verify.task import Task, testcase_to_json
+
+testinfra.backend.BACKENDS[fixtures.SCHEME] = "infraci.verify.backend.ServerBackend"
+
+Send = Callable[[str, object], None]
+
+
+class SpecPlugin:
+    """One server's run; ``send`` takes each answer (see :mod:`infraci.verify.task`)."""
+
+    def __init__(self, task: Task, link: Link, send: Send, *, arguments: Sequence[str]) -> None:
+        self._task = task
+        self._link = link
+        self._send = send
+        self._arguments = list(arguments)  # ours, at the end of all
+        self._checks: dict[str, CheckReports] = {}
+        self._items: dict[str, Mapping[str, Any]] = {}
+
+    # -- configuration ---------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(
+        self, early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+    ) -> None:
+        """Leave out the repository's options that would break the run."""
+        theirs = args[: len(args) - len(self._arguments)]
+
+        def parse(options: list[str]) -> tuple[Sequence[str], Sequence[str]]:
+            known, unknown = parser.parse_known_and_unknown_args(
+                options, namespace=copy.copy(early_config.option)
+            )
+            return known.file_or_dir, unknown
+
+        kept, left_out = without_clashes(theirs, parse)
+        if left_out:
+            print("infraci: left out of addopts:", *left_out)
+        args[:] = [*kept, *self._arguments]
+        confcutdir = early_config.known_args_namespace.confcutdir
+        early_config.known_args_namespace = parser.parse_known_args(
+            args, namespace=copy.copy(early_config.option)
+        )
+        early_config.known_args_namespace.confcutdir = confcutdir
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give Testinfra the one server, before anything that a module or an option says."""
+        config.option.hosts = f"{fixtures.SCHEME}://server"
+        config.pluginmanager.register(fixtures, "infraci-host")
+
+    # -- collection ------------------------------------------------------------------------
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Report what cannot be collected: an error, or a skip of a whole module."""
+        if report.passed:
+            return
+        reason = _skip_reason(report.longrepr)
+        text = report.longreprtext
+        self._send_testcase(
+            self._testcase(
+                nodeid=report.nodeid,
+                name=report.nodeid.rpartition("/")[2] or report.nodeid,
+                classname=classname_of(report.nodeid),
+                outcome=Outcome.ERROR if report.failed else Outcome.SKIPPED,
+                message=f"cannot collect {report.nodeid}: {_last_line(text)}"
+                if report.failed
+                else reason,
+                text=text if report.failed else reason,
+                kind=ErrorKind.SPEC if report.failed else None,
+            )
+        )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Say which checks will come, so that none can get lost."""
+        for item in session.items:
+            _, line, _ = item.location
+            self._items[item.nodeid] = {
+                "nodeid": item.nodeid,
+                "name": item.name,
+                "classname": classname_of(item.nodeid),
+                "file": PurePosixPath(item.nodeid.split("::")[0]),
+                "line": None if line is None else line + 1,
+            }
+        checks = [
+            testcase_to_json(self._testcase(**known, outcome=Outcome.ERROR))
+            for known in self._items.values()
+        ]
+        self._send(words.COLLECTED, checks)
+
+    # -- the checks ------------------------------------------------------------------------
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A check begins."""
+        self._checks[nodeid] = CheckReports()
+        self._send(words.STARTED, nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Have the server there before the check's own set-up, or fail with one clear error."""
+        if "_testinfra_host" in getattr(item, "fixturenames", ()):
+            self._link.next_check()
+            self._link.check()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell trouble with the server from a check that failed."""
+        report = yield
+        if report.failed and call.excinfo is not None:
+            error = call.excinfo.value
+            kind = error_kind(error, call.when)
+            report.__dict__["infraci_kind"] = kind
+            if kind is ErrorKind.INFRASTRUCTURE and isinstance(error, UnreachableError):
+                hint = f"\n{error.hint}" if error.hint else ""
+                report.__dict__["infraci_message"] = error.message
+                if call.when == "setup":  # nobody needs our own traceback
+                    report.longrepr = error.message + hint
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a phase of the check reports."""
+        self._checks.setdefault(report.nodeid, CheckReports()).add(report)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Send what became of the check."""
+        reports = self._checks.pop(nodeid, None)
+        if reports is not None and nodeid in self._items:
+            self._send_testcase(self._testcase(**self._items[nodeid], **reports.verdict()))
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Send pytest's own trouble."""
+        self._send(words.BROKEN, str(excrepr))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Send why the specs stopped themselves."""
+        self._send(words.BROKEN, f"the specs stopped themselves: {excinfo.value}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Say that pytest came to its end."""
+        self._send(words.FINISHED, int(exitstatus))
+
+    def _testcase(self, **known: Any) -> Testcase:
+        return Testcase(server=self._task.server.name, role=self._task.server.role, **known)
+
+    def _send_testcase(self, testcase: Testcase) -> None:
+        self._send(words.TESTCASE, testcase_to_json(testcase))
+
+
+def _skip_reason(longrepr: object) -> str:
+    reason = str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr or "")
+    return reason.removeprefix("Skipped: ")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("E ").strip() if lines else "no reason given"

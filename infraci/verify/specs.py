@@ -1,0 +1,266 @@
+"""The near side: asks the warm interpreter for runs, and makes sure that no check gets lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, Any, Self
+
+from infraci.deadline import duration
+from infraci.model.run import ErrorKind, Outcome, Server, Testcase
+from infraci.ssh import identity_of
+from infraci.verify import task as words
+from infraci.verify.task import Task, testcase_from_json
+
+_START_S = 60.0
+#: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
+_BURIAL_S = 5.0
+_LOG_TAIL = 20_000
+#: pytest's exit statuses.
+_STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 2, 3, 4, 5
+
+
+class SpecSession:
+    """A warm interpreter that specs are run in. Threads may share it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, root: Path):
+        self._process = process
+        self._control = control
+        self._root = root
+        self._lock = threading.Lock()
+
+    @classmethod
+    def start(cls, root: Path) -> Self:
+        """Start it for the commit's tree at ``root``; does not wait until it is warm."""
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST"):
+            environment.pop(name, None)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "infraci.verify.warm", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,
+            )
+        return cls(process, ours, root.absolute())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and every run that is still under way."""
+        self._control.close()
+        try:
+            self._process.wait(_BURIAL_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def run(
+        self,
+        server: Server,
+        paths: Iterable[PurePosixPath | str],
+        *,
+        ssh_config: Path,
+        timeout_s: float,
+        on_testcase: Callable[[Testcase], None] | None = None,
+        log: Path | None = None,
+    ) -> tuple[Testcase, ...]:
+        """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
+
+        Every check that pytest collected comes back, in pytest's order, whatever happens.
+        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``.
+        """
+        task = Task(
+            server=server,
+            root=self._root,
+            paths=tuple(map(str, paths)),
+            private_key=identity_of(ssh_config),
+            ssh_config=ssh_config.absolute(),
+            timeout_s=timeout_s,
+        )
+        with contextlib.ExitStack() as stack:
+            output: IO[bytes] = stack.enter_context(_output(log))
+            begin = output.seek(0, os.SEEK_END)
+            run = _Run(task, on_testcase or (lambda testcase: None))
+            try:
+                answers = stack.enter_context(self._ask(task, output))
+            except OSError as error:
+                run.broken = f"the specs' interpreter does not answer: {error}"
+            else:
+                run.listen(answers)
+            return run.conclude(_tail(output, begin))
+
+    def _ask(self, task: Task, output: IO[bytes]) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        try:
+            with self._lock, theirs:
+                self._control.settimeout(_START_S)
+                files = [theirs.fileno(), output.fileno()]
+                request = task.to_json().encode() + b"\n"
+                sent = socket.send_fds(self._control, [request], files)
+                self._control.sendall(request[sent:])
+                if not self._control.recv(1):
+                    raise ConnectionError("it has died")
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
+
+class _Run:
+    """What is heard of one run."""
+
+    def __init__(self, task: Task, on_testcase: Callable[[Testcase], None]) -> None:
+        self._task = task
+        self._on_testcase = on_testcase
+        self._expected: dict[str, Testcase] = {}
+        self._done: list[Testcase] = []
+        self._collected = False
+        self._current: str | None = None
+        self._finished: int | None = None
+        self._status: int | None = None
+        self._timed_out = False
+        self.broken = ""
+
+    def listen(self, answers: socket.socket) -> None:
+        """Take answers until the process has ended, or kill it when the time is over."""
+        ends = time.monotonic() + self._task.timeout_s
+        received = b""
+        while self._status is None:
+            answers.settimeout(max(0.001, ends - time.monotonic()))
+            try:
+                chunk = answers.recv(1 << 16)
+            except TimeoutError:
+                if self._timed_out:
+                    return  # told to die, it did not even answer that
+                self._timed_out = True
+                answers.sendall(b"kill\n")
+                ends = time.monotonic() + _BURIAL_S
+                continue
+            except OSError:
+                chunk = b""
+            if not chunk:
+                return
+            *lines, received = (received + chunk).split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        ((key, value),) = answer.items()
+        if key == words.COLLECTED:
+            self._collected = True
+            self._expected = {c.nodeid: c for c in map(testcase_from_json, value)}
+        elif key == words.STARTED:
+            self._current = value
+        elif key == words.TESTCASE:
+            self._add(testcase_from_json(value))
+            self._current = None
+        elif key == words.BROKEN:
+            self.broken = value
+        elif key == words.FINISHED:
+            self._finished = value
+        elif key == words.EXITED:
+            self._status = value
+
+    def _add(self, testcase: Testcase) -> None:
+        self._expected.pop(testcase.nodeid, None)
+        self._done.append(testcase)
+        self._on_testcase(testcase)
+
+    def conclude(self, log: str) -> tuple[Testcase, ...]:
+        """Account for what was never heard of."""
+        kind, reason, text = self._trouble(log)
+        if self._current is not None and self._current in self._expected:
+            self._add_error(self._expected[self._current], kind, reason, text)
+            reason = f"not checked: {reason}"
+        for testcase in tuple(self._expected.values()):
+            self._add_error(testcase, kind, reason, "")
+        if not self._done and (reason or self._finished is None):
+            paths = " ".join(self._task.paths)
+            whole = Testcase(
+                server=self._task.server.name,
+                role=self._task.server.role,
+                classname="specs",
+                name=paths,
+                nodeid=paths,
+                outcome=Outcome.ERROR,
+            )
+            self._add_error(whole, kind, reason, text)
+        return tuple(self._done)
+
+    def _add_error(self, testcase: Testcase, kind: ErrorKind, message: str, text: str) -> None:
+        text = f"{message}\n\n{text}" if text else message
+        self._add(replace(testcase, outcome=Outcome.ERROR, message=message, text=text, kind=kind))
+
+    def _trouble(self, log: str) -> tuple[ErrorKind, str, str]:
+        """Say why checks are missing: kind, one line, and the whole story."""
+        paths, server = " ".join(self._task.paths), self._task.server.name
+        if self._timed_out:
+            limit = duration(self._task.timeout_s)
+            return ErrorKind.TIMEOUT, f"the specs of {server} did not end in {limit}", log
+        if self._finished == _NOTHING:
+            return ErrorKind.SPEC, f"no checks in {paths}", log
+        if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
+            reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
+            return ErrorKind.CRASH, reason[-1], self.broken
+        if self._finished is not None:
+            return ErrorKind.CRASH, "pytest ended without running this check", log
+        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        if exited == _USAGE_ERROR:
+            return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
+        return ErrorKind.CRASH, self.broken or _death(exited), log
+
+
+def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes]]:
+    return tempfile.TemporaryFile() if log is None else log.open("a+b")
+
+
+def _death(exited: int | None) -> str:
+    if exited is None:
+        return "the specs' interpreter was lost"
+    if exited >= 0:
+        return f"the specs ended their interpreter, with exit status {exited}"
+    with contextlib.suppress(ValueError):
+        return f"the specs' interpreter was ended by {signal.Signals(-exited).name}"
+    return f"the specs' interpreter was ended by signal {-exited}"
+
+
+def _reason(log: str) -> str:
+    """Find the line that says it in what pytest prints of a conftest.py or an option."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    said = [line[2:].strip() for line in lines if line.startswith("E ")]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (said or errors or lines or ["pytest did not say why"])[-1]
+
+
+def _tail(output: IO[bytes], begin: int) -> str:
+    end = output.seek(0, os.SEEK_END)
+    output.seek(max(begin, end - _LOG_TAIL))
+    return output.read().decode(errors="replace").strip()
+
+
+__all__: Sequence[str] = ["SpecSession"]

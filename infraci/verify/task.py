@@ -1,0 +1,73 @@
+"""What the specs' interpreter is asked to do, and the words in which it answers.
+
+Both travel as JSON, one object a line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from infraci.model.run import ErrorKind, Outcome, Server, Testcase
+
+#: The keys of answers; each answer has one of them.
+COLLECTED = "collected"  # the checks to come, as testcases that have not run
+STARTED = "started"  # a check's nodeid
+TESTCASE = "testcase"
+FINISHED = "finished"  # pytest's exit status
+BROKEN = "broken"  # pytest's own trouble, as text
+EXITED = "exited"  # the process's wait status; the last answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The specs of one server."""
+
+    server: Server
+    root: Path  # the commit's tree, where pytest runs
+    paths: tuple[str, ...]  # relative to it
+    private_key: Path
+    ssh_config: Path
+    timeout_s: float
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, line: str) -> Task:
+        """What :meth:`to_json` wrote."""
+        found = json.loads(line)
+        server = found["server"]
+        return cls(
+            server=Server(**{**server, "host_keys": tuple(server["host_keys"])}),
+            root=Path(found["root"]),
+            paths=tuple(found["paths"]),
+            private_key=Path(found["private_key"]),
+            ssh_config=Path(found["ssh_config"]),
+            timeout_s=found["timeout_s"],
+        )
+
+
+def testcase_to_json(testcase: Testcase) -> Mapping[str, Any]:
+    """A mapping of plain values."""
+    found = dataclasses.asdict(testcase)
+    found["file"] = None if testcase.file is None else str(testcase.file)
+    return found
+
+
+def testcase_from_json(found: Mapping[str, Any]) -> Testcase:
+    """What :func:`testcase_to_json` made."""
+    file, kind = found["file"], found["kind"]
+    return Testcase(
+        **{
+            **found,
+            "outcome": Outcome(found["outcome"]),
+            "file": None if file is None else PurePosixPath(file),
+            "kind": None if kind is None else ErrorKind(kind),
+        }
+    )
