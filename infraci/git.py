@@ -227,9 +227,11 @@ def _reason(error: GitError) -> str:
 
 def _explain_no_repository(folder: Path, error: GitError) -> NoReturn:
     if "dubious ownership" in error.message:
+        named = re.search(r"repository at '([^']+)'", error.message)
+        top = named[1] if named else folder.resolve()
         raise UsageError(
-            f"cannot use the git repository at {folder}: it belongs to another user",
-            hint=f"if you trust it: git config --global --add safe.directory {folder.resolve()}",
+            f"cannot use the git repository at {top}: it belongs to another user",
+            hint=f"if you trust it: git config --global --add safe.directory {top}",
         ) from error
     if "not a git repository" in error.message:
         raise UsageError(

@@ -112,7 +112,7 @@ class TestRepositoryRoot:
         for path in [root, root / ".git"]:
             os.chown(path, 12345, 12345)
         with pytest.raises(UsageError, match="it belongs to another user") as caught:
-            repository_root(root)
+            repository_root(root / "lib")
         assert caught.value.hint == (
             f"if you trust it: git config --global --add safe.directory {root}"
         )
@@ -290,9 +290,17 @@ class TestExportTree:
         assert (root / "a.txt").read_text() == "not staged\n"
 
     def test_modes_links_and_awkward_names(self, root: Path, tmp_path: Path) -> None:
-        awkward = ["with space", "ünï", "new\nline", "-dash", 'quote"', "tab\t"]
+        awkward = [
+            "with space",
+            "ünï",
+            "new\nline",
+            "-dash",
+            'quote"',
+            "tab\t",
+            os.fsdecode(b"\xff\xfe"),
+        ]
         for name in awkward:
-            (root / name).write_text(name)
+            (root / name).write_bytes(os.fsencode(name))
         (root / "run.sh").write_text("#!/bin/sh\n")
         (root / "run.sh").chmod(0o755)
         (root / "link").symlink_to("lib/b.txt")
@@ -304,7 +312,7 @@ class TestExportTree:
                 export_tree(root, "HEAD", out)
             else:
                 export_working_tree(root, out)
-            assert [(out / name).read_text() for name in awkward] == awkward
+            assert [os.fsdecode((out / name).read_bytes()) for name in awkward] == awkward
             assert os.access(out / "run.sh", os.X_OK)
             assert not os.access(out / "a.txt", os.X_OK)
             assert (out / "link").readlink() == Path("lib/b.txt")

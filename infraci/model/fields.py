@@ -102,11 +102,10 @@ def _meant_duration(value: object) -> str | None:
 def _read_flag(value: object) -> bool:
     if isinstance(value, Plain) and isinstance(value.value, bool):
         return value.value
-    meant = None
-    if isinstance(value, str):
-        meaning = {"yes": "true", "on": "true", "true": "true", "y": "true"}
-        meaning |= {"no": "false", "off": "false", "false": "false", "n": "false"}
-        meant = meaning.get(value.casefold())
+    if isinstance(value, str) and value in {"true", "false"}:
+        raise unexpected("true or false, without quotes", value)
+    words = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+    meant = words.get(value.casefold()) if isinstance(value, str) else None
     raise unexpected("true or false", value, suggestion=meant)
 
 

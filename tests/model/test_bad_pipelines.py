@@ -122,7 +122,7 @@ NOT_A_PIPELINE = [
     Bad("voting-off", MINIMAL + "voting: Off\n",
         '3:9: voting: expected true or false, found "Off"; did you mean "false"?'),
     Bad("voting-quoted", MINIMAL + 'voting: "true"\n',
-        '3:9: voting: expected true or false, found "true"; did you mean "true"?'),
+        '3:9: voting: expected true or false, without quotes, found "true"'),
     Bad("voting-number", MINIMAL + "voting: 1\n",
         "3:9: voting: expected true or false, found the number 1"),
     Bad("voting-null", MINIMAL + "voting:\n", "3:8: voting: expected true or false, found nothing"),
