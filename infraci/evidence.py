@@ -1,0 +1,108 @@
+"""What is saved from servers and stack before they go. Nothing here may fail a run."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from infraci.deadline import Deadline
+from infraci.mask import Masker
+from infraci.model.run import Server
+from infraci.parallel import in_parallel
+from infraci.ssh import CommandTimeoutError, Session
+
+#: Each file, and the command whose output it holds.
+COMMANDS: Mapping[str, str] = {
+    "cloud-init-status.txt": "cloud-init status --long",
+    "cloud-init.log": "cat /var/log/cloud-init.log",
+    "cloud-init-output.log": "cat /var/log/cloud-init-output.log",
+    "failed-units.txt": "systemctl --failed --no-pager --full",
+    "journal.txt": "journalctl -b --no-pager -o short-precise -n 20000",
+    "df.txt": "df -h",
+    "listening.txt": "ss -tulpn",
+    "processes.txt": "ps auxf",
+    "addresses.txt": "ip a; ip r; ip -6 r",
+}
+#: Of each file the end is kept; for each command, and for a whole server, there is a limit.
+_FILE_BYTES = 1 << 20
+_COMMAND_S = 10
+_SERVER_S = 60.0
+
+
+def collect(
+    servers: Sequence[Server],
+    *,
+    open_session: Callable[[Server], Session],
+    console: Callable[[Server], str],
+    events: Callable[[], str],
+    folder: Path,
+    deadline: Deadline,
+    masker: Masker | None = None,
+) -> tuple[str, ...]:
+    """Save what there is to ``<folder>/evidence``; returns the files relative to ``folder``.
+
+    A server that cannot be reached still has its console log, and a note that says why there
+    is no more. Never raises; ends by ``deadline``, or soon after.
+    """
+    masker = masker or Masker()
+    target = folder / "evidence"
+
+    def save(name: str, text: str) -> None:
+        with contextlib.suppress(OSError):
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(masker.mask(text[-_FILE_BYTES:]), encoding="utf-8", errors="replace")
+
+    def save_server(server: Server) -> None:
+        name = server.name.replace("/", "-")
+        try:
+            save(f"{name}/console.log", console(server))
+        except Exception as error:
+            save(f"{name}/console.log", f"cannot read the console log: {error}\n")
+        try:
+            found = _ask(open_session(server), deadline.within(_SERVER_S))
+        except Exception as error:
+            found = {"unreachable.txt": f"cannot look at the server: {error}\n"}
+        for file, text in found.items():
+            save(f"{name}/{file}", text)
+
+    with contextlib.suppress(Exception):
+        in_parallel(save_server, servers)
+    try:
+        save("stack-events.txt", events())
+    except Exception as error:
+        save("stack-events.txt", f"cannot read the stack's events: {error}\n")
+    with contextlib.suppress(OSError):
+        files = sorted(path for path in target.rglob("*") if path.is_file())
+        return tuple(str(path.relative_to(folder)) for path in files)
+    return ()
+
+
+def _ask(session: Session, timeout_s: float) -> Mapping[str, str]:
+    """Run all commands in one go: one round trip, however many files."""
+    mark = f"----8<---- {secrets.token_hex(8)}"
+    script = "".join(
+        f"echo '{mark} {file}'; timeout {_COMMAND_S} sh -c {shlex.quote(command)} </dev/null 2>&1"
+        f" | tail -c {_FILE_BYTES}; echo\n"
+        for file, command in COMMANDS.items()
+    )
+    # As root where that needs no password; much of this is not for everybody's eyes. The
+    # script comes in by stdin, so that the list of processes does not show it.
+    command = "if sudo -n true 2>/dev/null; then exec sudo -n sh -s; else exec sh -s; fi"
+    try:
+        done = session.run(
+            command,
+            timeout_s=timeout_s,
+            stdin=script.encode(),
+            keep_bytes=2 * len(COMMANDS) * _FILE_BYTES,
+        )
+    except CommandTimeoutError as error:
+        return {"unreachable.txt": f"{error.message}\n{error.output}\n"}
+    files = {}
+    for part in done.stdout.split(mark)[1:]:
+        name, _, text = part.partition("\n")
+        files[name.strip()] = text.rstrip("\n") + "\n"
+    return files

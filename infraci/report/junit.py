@@ -1,0 +1,100 @@
+"""JUnit XML, in the core that every reader agrees on."""
+
+from __future__ import annotations
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import junit_xml
+
+from infraci.model.run import Outcome, RunRecord, Testcase
+from infraci.report.suites import Suite, suites
+
+#: What XML 1.0 cannot hold, and terminals' escape sequences, which nobody wants to read.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_INVALID = re.compile(
+    "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufde0-\ufffd\U00010000-\U0010fffd]"
+)
+#: Readers cut or refuse more.
+_LONGEST = 300_000
+
+
+def write_junit(path: Path, record: RunRecord, *, folder: Path | None = None) -> None:
+    """Write ``record`` to ``path`` in one step, whatever its verdict so far.
+
+    ``folder`` is the run's own, which evidence is named relative to; by default the report's.
+    """
+    write_junits(path, [record], folder=folder)
+
+
+def write_junits(path: Path, records: Iterable[RunRecord], *, folder: Path | None = None) -> None:
+    """Write several pipelines' runs into one report."""
+    document = ET.Element("testsuites", {"name": "infraci"})
+    totals = dict.fromkeys(("tests", "failures", "errors"), 0)
+    time_s = 0.0
+    for record in records:
+        for suite in suites(record, (folder or path.parent).absolute()):
+            element = _element(suite, len(document))
+            for name in totals:
+                totals[name] += int(element.get(name, "0"))
+            time_s += sum(case.duration_s for case in suite.cases)
+            document.append(element)
+    document.attrib.update({name: str(number) for name, number in totals.items()})
+    document.set("time", f"{time_s:.3f}")
+    ET.indent(document)
+    content = ET.tostring(document, encoding="utf-8", xml_declaration=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content + b"\n")
+    draft.replace(path)
+
+
+def _element(suite: Suite, number: int) -> ET.Element:
+    """Have junit-xml build a suite, then put right what it cannot say."""
+    built = junit_xml.TestSuite(
+        clean(suite.name),
+        [_case(case) for case in suite.cases],
+        hostname=clean(suite.hostname),
+        id=str(number),
+        package=clean(suite.package),
+        timestamp=datetime.fromtimestamp(suite.started, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        properties={name: clean(value) for name, value in suite.properties.items()},
+    ).build_xml_doc()
+    element: ET.Element = built
+    element.set("time", f"{sum(case.duration_s for case in suite.cases):.3f}")
+    for case, found in zip(suite.cases, element.findall("testcase"), strict=True):
+        found.set("time", f"{case.duration_s:.3f}")  # it leaves a time of zero out
+        skipped = found.find("skipped")
+        if skipped is not None:  # the schema allows it no attributes
+            skipped.attrib.clear()
+    return element
+
+
+def _case(case: Testcase) -> junit_xml.TestCase:
+    made = junit_xml.TestCase(
+        clean(case.name),
+        classname=clean(case.classname),
+        elapsed_sec=case.duration_s,
+        stdout=clean(case.stdout) or None,
+        stderr=clean(case.stderr) or None,
+    )
+    message = clean(case.message) or case.outcome.value
+    if case.outcome is Outcome.FAILURE:
+        made.add_failure_info(message, clean(case.text), "failure")
+    elif case.outcome is Outcome.ERROR:
+        made.add_error_info(message, clean(case.text), str(case.kind or "error"))
+    elif case.outcome is Outcome.SKIPPED:
+        made.add_skipped_info(message, clean(case.text or case.message))
+    return made
+
+
+def clean(text: str) -> str:
+    """Make ``text`` fit for XML, and no longer than readers take."""
+    text = _INVALID.sub("", _ESCAPES.sub("", text))
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}\n[… {len(text) - _LONGEST} characters …]\n{text[-half:]}"

@@ -1,0 +1,150 @@
+"""A run as JUnit's suites: plain values, before they become XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infraci.model.run import (
+    Outcome,
+    Phase,
+    PhaseResult,
+    RunRecord,
+    Server,
+    Testcase,
+)
+from infraci.report.header import header
+
+#: The phases that have a suite of their own, and what their one case is called.
+_PHASES: Mapping[Phase, str] = {
+    Phase.PLAN: "the stack, the scripts and the specs can be read",
+    Phase.PROVISION: "every server of the stack can be logged in to",
+    Phase.CONFIGURE: "every configure step ends well",
+    Phase.VERIFY: "every spec can be run",
+    Phase.DESTROY: "nothing is left of the stack",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A suite and its cases."""
+
+    name: str
+    package: str
+    hostname: str
+    started: float
+    properties: Mapping[str, str]
+    cases: Sequence[Testcase]
+
+
+def suites(record: RunRecord, folder: Path) -> Iterator[Suite]:
+    """One suite a server, and one for each phase that prepares or clears away."""
+    package = f"infraci.{record.pipeline}"
+    for result in record.phases:
+        case = _phase_case(record, result, package)
+        if case is not None:
+            yield Suite(
+                name=f"{package}.{result.phase}",
+                package=package,
+                hostname=record.cloud,
+                started=result.started,
+                properties=_properties(record, folder),
+                cases=[case],
+            )
+    verified = [result.started for result in record.phases if result.phase is Phase.VERIFY]
+    for server, cases in _by_server(record):
+        yield Suite(
+            name=f"{package}.{server.name}",
+            package=package,
+            hostname=server.name,
+            started=verified[0] if verified else record.created,
+            properties=_properties(record, folder, server),
+            cases=[_with_header(record, case, server) for case in _unique(cases)],
+        )
+
+
+def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
+    title = _PHASES.get(result.phase)
+    if title is None or (result.trouble is None and result.phase in (Phase.PLAN, Phase.VERIFY)):
+        return None  # these are told by what follows, or by their testcases
+    case = Testcase(
+        server="",
+        role="",
+        classname=f"{package}.{result.phase}",
+        name=title,
+        nodeid=str(result.phase),
+        outcome=Outcome.PASSED,
+        duration_s=result.duration_s,
+    )
+    if result.trouble is None:
+        return case
+    trouble = result.trouble
+    told = [header(record), trouble.message, trouble.hint or "", trouble.details]
+    return replace(
+        case,
+        outcome=Outcome.ERROR,
+        message=trouble.message,
+        text="\n\n".join(part for part in told if part),
+    )
+
+
+def _by_server(record: RunRecord) -> Iterator[tuple[Server, list[Testcase]]]:
+    """Group the testcases by server, in the servers' order."""
+    by_name: dict[str, list[Testcase]] = {}
+    for case in record.testcases:
+        by_name.setdefault(case.server, []).append(case)
+    known = {server.name: server for server in record.servers}
+    order = [*(name for name in known if name in by_name), *(n for n in by_name if n not in known)]
+    for name in order:
+        role = by_name[name][0].role
+        unknown = Server(name=name, id="", role=role, user="", address="")
+        yield known.get(name, unknown), by_name[name]
+
+
+def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
+    """Number what would share class and name with another: readers drop duplicates."""
+    seen: dict[tuple[str, str], int] = {}
+    for case in cases:
+        key = (case.classname, case.name)
+        seen[key] = seen.get(key, 0) + 1
+        yield case if seen[key] == 1 else replace(case, name=f"{case.name} #{seen[key]}")
+
+
+def _with_header(record: RunRecord, case: Testcase, server: Server) -> Testcase:
+    if case.outcome not in (Outcome.FAILURE, Outcome.ERROR):
+        return case
+    again = f"check    {case.nodeid}"
+    text = case.text or case.message
+    return replace(case, text=f"{header(record, server)}\n{again}\n\n{text}")
+
+
+def _properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
+    commit = record.commit
+    found = {
+        "infraci.run": record.id,
+        "infraci.commit": commit.sha,
+        "infraci.commit.dirty": json.dumps(commit.dirty),
+        "infraci.author": commit.author,
+        "infraci.email": commit.email,
+        "infraci.date": commit.date,
+        "infraci.subject": commit.subject,
+        "infraci.pipeline": record.pipeline,
+        "infraci.voting": json.dumps(record.voting),
+        "infraci.stack": record.stack_name,
+        "infraci.stack.id": record.stack_id or "",
+        "infraci.cloud": record.cloud,
+        "infraci.verdict": record.verdict or "",
+    }
+    if server is not None:
+        found |= {
+            "infraci.server": server.name,
+            "infraci.server.id": server.id,
+            "infraci.server.address": server.address,
+            "infraci.role": server.role,
+        }
+    mine = f"evidence/{server.name}/" if server is not None else ""
+    for number, name in enumerate(n for n in record.evidence if n.startswith(mine)):
+        found[f"infraci.evidence.{number}"] = str(folder / name)
+    return found

@@ -1,0 +1,78 @@
+"""The table at the end: a line a pipeline, as a gate would print it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from rich.table import Table
+
+from infraci.deadline import duration
+from infraci.model.run import Outcome, RunRecord, Verdict
+
+_STYLES = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.INVALID: "red",
+    Verdict.ERROR: "yellow",
+    Verdict.INTERRUPTED: "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A pipeline's line."""
+
+    name: str
+    voting: bool
+    verdict: Verdict | None
+    duration_s: float
+    checks: str  # "12 passed, 1 failed"
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Self:
+        """The line of a run."""
+        return cls(
+            name=record.pipeline,
+            voting=record.voting,
+            verdict=record.verdict,
+            duration_s=sum(result.duration_s for result in record.phases),
+            checks=_checks(record),
+        )
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the line says, in order: name, voting, verdict, checks, time."""
+        return (
+            self.name,
+            "voting" if self.voting else "non-voting",
+            (str(self.verdict) if self.verdict else "unknown").upper(),
+            self.checks,
+            f"in {duration(round(self.duration_s, 1))}",
+        )
+
+
+def render_table(rows: Sequence[Row]) -> Table:
+    """The lines for a terminal; without colours it is plain text in columns."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for justify in ("left", "left", "left", "left", "right"):
+        table.add_column(justify=justify, overflow="fold")
+    for row in rows:
+        name, voting, verdict, checks, time = row.cells
+        style = _STYLES[row.verdict] if row.verdict else "yellow"
+        table.add_row(name, voting, f"[{style}]{verdict}[/]", checks, time)
+    return table
+
+
+def _checks(record: RunRecord) -> str:
+    counts = Counter(case.outcome for case in record.testcases)
+    words: Iterable[tuple[Outcome, str]] = (
+        (Outcome.PASSED, "passed"),
+        (Outcome.FAILURE, "failed"),
+        (Outcome.ERROR, "error" if counts[Outcome.ERROR] == 1 else "errors"),
+        (Outcome.SKIPPED, "skipped"),
+    )
+    said = [f"{counts[outcome]} {word}" for outcome, word in words if counts[outcome]]
+    return ", ".join(said) or "no checks"

@@ -1,0 +1,152 @@
+"""JUnit: valid, complete, and the same story in every reader."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from infraci.model.run import Outcome, Phase, RunRecord, Verdict
+from infraci.report.junit import clean, write_junit, write_junits
+from tests.records import COMMIT, MIXED, check, record, trouble
+
+SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).parent.parent / "data" / "junit.rng"))
+
+
+def _written(tmp_path: Path, *records: RunRecord) -> etree._Element:
+    path = tmp_path / "junit.xml"
+    write_junits(path, records)
+    document = etree.parse(path)
+    SCHEMA.assertValid(document)
+    assert list(tmp_path.iterdir()) == [path]
+    _assert_counts(document.getroot())
+    return document.getroot()
+
+
+def _assert_counts(root: etree._Element) -> None:
+    for element in (root, *root.iter("testsuite")):
+        for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
+            assert int(element.get(attribute, "")) == len(list(element.iter(tag))), attribute
+        total = sum(float(case.get("time", "")) for case in element.iter("testcase"))
+        assert float(element.get("time", "")) == pytest.approx(total, abs=0.01)
+
+
+def test_a_suite_a_server_and_one_a_phase(tmp_path: Path) -> None:
+    root = _written(tmp_path, record())
+    assert [suite.get("name") for suite in root] == [
+        "infraci.three-tier.provision",
+        "infraci.three-tier.configure",
+        "infraci.three-tier.destroy",
+        "infraci.three-tier.web-0",
+        "infraci.three-tier.db-0",
+    ]
+    assert [case.get("name") for case in root[3].iter("testcase")] == [
+        "test_port[web-0]",
+        "test_answer[web-0]",
+        "test_later[web-0]",
+        "test_up[web-0]",
+    ]
+    kinds = [[child.tag for child in case] for case in root[3].iter("testcase")]
+    assert kinds == [["system-out"], ["failure", "system-err"], ["skipped"], ["error"]]
+
+
+def test_suite_properties(tmp_path: Path) -> None:
+    root = _written(tmp_path, record())
+    found = {p.get("name"): p.get("value") for p in root[3].iter("property")}
+    assert found["infraci.run"] == "three-tier-1"
+    assert found["infraci.commit"] == COMMIT.sha
+    assert found["infraci.author"] == "Zoë <Ops>"
+    assert found["infraci.subject"] == COMMIT.subject
+    assert found["infraci.server"] == "web-0"
+    assert found["infraci.role"] == "web"
+    assert found["infraci.evidence.0"] == str(tmp_path / "evidence/web-0/console.log")
+    assert "infraci.evidence.1" not in found
+    assert len([p for p in root[0].iter("property") if "evidence" in p.get("name", "")]) == 3
+
+
+def test_a_failure_begins_with_who_and_what_and_how_to_see_it_again(tmp_path: Path) -> None:
+    (failure,) = _written(tmp_path, record()).iter("failure")
+    assert failure.get("message") == "AssertionError: assert 500 == 200"
+    assert (failure.text or "").splitlines() == [
+        f"commit   {COMMIT.sha}",
+        "author   Zoë <Ops> <zoe@example.org>",
+        "date     2026-11-21T12:00:00+01:00",
+        'subject  Listen on 8080 & say "hello"',
+        "pipeline three-tier",
+        "stack    infraci-three-tier-1 on local",
+        "server   web-0 (web, debian@192.0.2.10)",
+        "again    infraci run --commit 0123456789 three-tier",
+        "check    specs/web/test_http.py::test_answer[web-0]",
+        "",
+        "def test_answer(host):",
+        ">   assert 500 == 200",
+    ]
+
+
+def test_uncommitted_changes_are_no_commit_to_run_again(tmp_path: Path) -> None:
+    dirty = record(commit=replace(COMMIT, dirty=True))
+    (failure,) = _written(tmp_path, dirty).iter("failure")
+    assert "(with uncommitted changes)" in (failure.text or "")
+    assert "again    infraci run three-tier\n" in (failure.text or "")
+
+
+@pytest.mark.parametrize("phase", [Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.DESTROY])
+def test_trouble_in_a_phase_is_an_error_of_its_own_suite(tmp_path: Path, phase: Phase) -> None:
+    failed = record(phases=(trouble(phase),), testcases=(), servers=(), verdict=Verdict.ERROR)
+    root = _written(tmp_path, failed)
+    assert [suite.get("name") for suite in root] == [f"infraci.three-tier.{phase}"]
+    (error,) = root.iter("error")
+    assert error.get("message") == "cannot create stack infraci-three-tier-1: no valid host"
+    assert COMMIT.sha in (error.text or "")
+    assert "ask the cloud's operator" in (error.text or "")
+    assert (error.text or "").endswith("12:00 web CREATE_FAILED no valid host")
+
+
+def test_names_are_unique_in_a_suite(tmp_path: Path) -> None:
+    same = check("test_same")
+    root = _written(tmp_path, record(testcases=(same, same, same), phases=()))
+    names = [case.get("name") for case in root.iter("testcase")]
+    assert names == ["test_same[web-0]", "test_same[web-0] #2", "test_same[web-0] #3"]
+
+
+def test_what_xml_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    nasty = "".join(map(chr, range(0x180))) + "\ud800\ufffe\uffff\U0001f600\x1b[31mred\x1b[0m]]>"
+    case = check("test_x", Outcome.FAILURE, message=nasty, text=nasty, stdout=nasty)
+    odd = record(testcases=(case,), commit=replace(COMMIT, subject=nasty, author=nasty))
+    (failure,) = _written(tmp_path, odd).iter("failure")
+    assert (failure.text or "").endswith("\U0001f600red]]>")
+    assert (failure.text or "").count("é") >= 1
+
+
+def test_a_check_without_a_story_still_has_one(tmp_path: Path) -> None:
+    cases = (check("test_f", Outcome.FAILURE), check("test_e", Outcome.ERROR))
+    root = _written(tmp_path, record(testcases=cases))
+    assert [f.get("message") for f in root.iter("failure", "error")] == ["failure", "error"]
+
+
+def test_endless_output_is_cut_in_the_middle() -> None:
+    text = clean("a" * 1_000_000 + "the end")
+    assert len(text) < 301_000
+    assert text.endswith("the end")
+    assert "700007 characters" in text
+
+
+def test_a_run_of_which_nothing_is_known_yet(tmp_path: Path) -> None:
+    assert len(_written(tmp_path, record(phases=(), testcases=(), verdict=None))) == 0
+
+
+def test_several_pipelines_in_one_report(tmp_path: Path) -> None:
+    root = _written(tmp_path, record(), record(pipeline="single", testcases=MIXED[:1]))
+    assert [suite.get("id") for suite in root] == [str(number) for number in range(9)]
+    assert len({suite.get("name") for suite in root}) == 9
+
+
+def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    write_junit(path, record())
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        write_junit(path, "no record")  # type: ignore[arg-type]
+    assert path.read_bytes() == before
