@@ -23,7 +23,7 @@ _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: What podman itself asks for when it is told nothing.
 _DEFAULT_LIMIT = 1048576
 #: What a server may do beyond podman's default container: configure its own network and packet
-#: filter, ping, audit, see all its processes, lock memory. Not CAP_SYS_ADMIN: its root is this
+#: filter, ping, audit, see all its processes, lock memory, reboot (which ends its own init only). Not CAP_SYS_ADMIN: its root is this
 #: machine's root, held by what it may not do.
 _SERVER_CAPABILITIES = (
     "AUDIT_WRITE",
@@ -31,6 +31,7 @@ _SERVER_CAPABILITIES = (
     "MKNOD",
     "NET_ADMIN",
     "NET_RAW",
+    "SYS_BOOT",
     "SYS_NICE",
     "SYS_PTRACE",
 )
@@ -39,6 +40,7 @@ _CAPABILITY_NUMBERS = {
     "NET_RAW": 13,
     "IPC_LOCK": 14,
     "SYS_PTRACE": 19,
+    "SYS_BOOT": 22,
     "SYS_NICE": 23,
     "MKNOD": 27,
     "AUDIT_WRITE": 29,

@@ -32,3 +32,5 @@ systemctl mask --quiet \
     dpkg-db-backup.timer fstrim.timer e2scrub_all.timer man-db.timer
 
 systemctl set-default --quiet multi-user.target
+
+systemctl enable --quiet sessions-without-cgroup-v2.service
