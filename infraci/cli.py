@@ -1,0 +1,144 @@
+"""The command line: names, options, and the one place where errors become exit codes.
+
+The commands themselves are imported when they are run; ``infraci --help`` imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from infraci import __version__
+from infraci.errors import ExitCode, InfraciError
+
+#: A bug in infraci itself; not one of the numbers that say something of a commit.
+BUG = 3
+#: As the shell says it of who died of SIGPIPE.
+_BROKEN_PIPE = 141
+
+#: The verbs: the module below `infraci.commands`, and what `--help` says.
+COMMANDS = {
+    "run": ("run", "Take a commit's pipelines all the way, and tear down."),
+    "plan": ("plan", "Show what would be made and run, and everything that is wrong."),
+    "provision": ("provision", "Stand a pipeline's stack up, and keep it."),
+    "configure": ("configure", "Take a run's servers through the configure steps."),
+    "verify": ("verify", "Run the specs against a run's servers."),
+    "destroy": ("destroy", "Remove all that runs have made."),
+    "list": ("list", "List the runs."),
+    "login": ("login", "Log in to a server of a run."),
+    "exec": ("exec", "Run a command on a server of a run."),
+    "logs": ("logs", "Show what is known of a run: phases, failures, logs, evidence."),
+    "gc": ("gc", "Remove what dead and expired runs have left."),
+    "schema": ("schema", "Print the JSON Schema of pipeline files."),
+    "doctor": ("doctor", "Say what this machine lacks, and what mends it."),
+    "cloud": ("cloud", "Start, stop and look at the embedded cloud."),
+    "image": ("image", "Build, list and remove images of the embedded cloud."),
+    "completion": ("completion", "Print the shell's completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when one of them is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order of a run."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"infraci.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with their help, none of them imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest a near verb for an unknown one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from infraci.model.problem import near
+
+            meant = near(args[0], COMMANDS)
+            hint = f' Did you mean "{meant}"?' if meant else ""
+            ctx.fail(f'There is no command "{args[0]}".{hint}')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="infraci")
+@click.option("-v", "--verbose", count=True, help="Tell more: Heat's events, each step.")
+@click.option("-q", "--quiet", count=True, help="Tell only what went wrong, and the result.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: int, quiet: int) -> None:
+    """Every infrastructure commit proves itself.
+
+    A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
+    """
+    ctx.obj = verbose - quiet
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code. What went wrong is said on stderr."""
+    try:
+        result: Any = cli.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="infraci",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        say_error("interrupted", None)
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except InfraciError as error:
+        say_error(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        say_error("interrupted", None)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; the interpreter would complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as error:
+        _say_bug(error)
+        return BUG
+    return result if isinstance(result, int) else ExitCode.PASSED
+
+
+def say_error(message: str, hint: str | None) -> None:
+    """Tell the user what went wrong, and what to do about it."""
+    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    start = click.style("error:", fg="red", bold=True) if color else "error:"
+    click.echo(f"{start} {message}", err=True)
+    if hint:
+        click.echo(f"{click.style('hint:', fg='cyan') if color else 'hint:'} {hint}", err=True)
+
+
+def _say_bug(error: Exception) -> None:
+    import platform
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="infraci-bug-", suffix=".log", delete=False
+    ) as log:
+        log.write(f"infraci {__version__}, Python {platform.python_version()}\n{sys.argv}\n\n")
+        log.write("".join(traceback.format_exception(error)))
+    say_error(
+        f"this is a bug in infraci: {type(error).__name__}: {error}",
+        f"please report it with {log.name}; `infraci list` shows whether a run was left",
+    )

@@ -1,0 +1,93 @@
+"""Options that several verbs have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def source_options(function: Function) -> Function:
+    """--commit and --working-tree."""
+    for option in (
+        click.option(
+            "--working-tree", is_flag=True, help="Test the files as they are, uncommitted too."
+        ),
+        click.option("--commit", metavar="REV", help="The commit to test; HEAD by default."),
+    ):
+        function = option(function)
+    return function
+
+
+def cloud_option(function: Function) -> Function:
+    """--cloud."""
+    return click.option(
+        "--cloud",
+        metavar="NAME",
+        default="local",
+        envvar="INFRACI_CLOUD",
+        show_default=True,
+        help='A cloud of clouds.yaml; "local" is the embedded one.',
+    )(function)
+
+
+def stack_options(function: Function) -> Function:
+    """-P and -e."""
+    for option in (
+        click.option(
+            "-e",
+            "--environment",
+            "environments",
+            metavar="FILE",
+            multiple=True,
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="One more Heat environment; wins over the pipeline's. Repeatable.",
+        ),
+        click.option(
+            "-P",
+            "--parameter",
+            "parameters",
+            metavar="NAME=VALUE",
+            multiple=True,
+            callback=_pairs,
+            help="A value for one of the template's parameters. Repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def destroy_option(function: Function) -> Function:
+    """--destroy."""
+    return click.option(
+        "--destroy",
+        "destroy_policy",
+        type=click.Choice(["always", "passing", "never"]),
+        help="When to destroy the stack at the end; by default as the pipeline says.",
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print data, as JSON.")(function)
+
+
+def run_argument(function: Function) -> Function:
+    """RUN, by default the latest."""
+    return click.argument("run_id", metavar="[RUN]", required=False)(function)
+
+
+def _pairs(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f'expected NAME=VALUE, found "{value}"')
+        pairs[name] = text
+    return pairs

@@ -1,0 +1,119 @@
+"""How the verbs put a run together: cloud, ledger, progress, and the rooms that do the work."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from infraci.errors import UsageError
+from infraci.heat import Cloud
+from infraci.ledger import Ledger
+from infraci.model.pipeline import Pipeline
+from infraci.model.run import RunRecord
+from infraci.pipeline import Drivers, Interrupts, Work
+from infraci.progress import Progress
+from infraci.progress.plain import PlainProgress
+from infraci.templates import StackRequest
+
+Load = Callable[[], StackRequest]
+
+
+def open_cloud(name: str) -> Cloud:
+    """The cloud of that name; the embedded one is started if need be."""
+
+    def up() -> Path:
+        from infraci.local.process import ensure_up
+
+        return ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True))
+
+    return Cloud.connect(name, local=up)
+
+
+def make_progress(verbosity: int) -> Progress:
+    """A live view in a terminal, lines elsewhere; both on stderr."""
+    if verbosity >= 0 and sys.stderr.isatty() and not os.environ.get("CI"):
+        from infraci.progress.live import LiveProgress
+
+        return LiveProgress(verbosity=verbosity)
+    return PlainProgress(lambda line: click.echo(line, err=True), verbosity=verbosity)
+
+
+def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
+    """The real ones."""
+    from infraci.configure import configure_servers
+    from infraci.evidence import collect
+    from infraci.report.junit import write_junit
+    from infraci.ssh import wait_for_login
+    from infraci.verify import SpecSession
+
+    return Drivers(
+        cloud=cloud,
+        ledger=ledger,
+        progress=progress,
+        log_in=wait_for_login,
+        configure=configure_servers,
+        specs=SpecSession.start,
+        collect=collect,
+        write_junit=write_junit,
+        clock=time.time,
+    )
+
+
+def loader(
+    pipeline: Pipeline,
+    *,
+    tree: Path,
+    cloud: str,
+    parameters: Mapping[str, str] | None = None,
+    environments: Sequence[Path] = (),
+) -> Load:
+    """What Heat will be sent, under the cloud's own names; read when it is asked for."""
+
+    def load() -> StackRequest:
+        from infraci.model.decode import load_project
+        from infraci.templates import load_stack, with_names
+
+        request = load_stack(
+            pipeline.stack, root=tree, parameters=parameters or {}, environments=environments
+        )
+        return with_names(request, load_project(tree).names_on(cloud))
+
+    return load
+
+
+def make_work(
+    record: RunRecord,
+    *,
+    pipeline: Pipeline,
+    tree: Path,
+    drivers: Drivers,
+    interrupts: Interrupts,
+    load: Load,
+) -> Work:
+    """A run, ready to be worked on."""
+    return Work(
+        record, pipeline=pipeline, tree=tree, load=load, drivers=drivers, interrupts=interrupts
+    )
+
+
+def find_run(ledger: Ledger, run_id: str | None) -> RunRecord:
+    """The run that begins so; the latest one that still has a stack, if none is named."""
+    if run_id is not None:
+        return ledger.load(ledger.find(run_id))
+    records = ledger.list()
+    if not records:
+        raise UsageError("cannot find a run: there is none yet", hint="`infraci run` makes one")
+    standing = [record for record in records if not record.destroyed]
+    return (standing or list(records))[-1]
+
+
+def find_pipeline(tree: Path, name: str) -> Pipeline:
+    """The pipeline of a run, in the tree that is worked with now."""
+    from infraci.model.decode import load_pipelines
+
+    return load_pipelines(tree, [name])[0]

@@ -1,0 +1,220 @@
+"""``infraci run``: a commit's pipelines all the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from infraci.commands.options import (
+    cloud_option,
+    destroy_option,
+    source_options,
+    stack_options,
+)
+from infraci.commands.parts import (
+    find_pipeline,
+    find_run,
+    loader,
+    make_drivers,
+    make_progress,
+    make_work,
+    open_cloud,
+)
+from infraci.commands.source import Source, exported, open_source
+from infraci.errors import ExitCode, UsageError
+from infraci.ledger import Ledger
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.run import Phase, RunRecord
+from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
+from infraci.pipeline.run import WHOLE_WAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line asks for."""
+
+    parameters: Mapping[str, str]
+    environments: Sequence[Path]
+    destroy_policy: DestroyPolicy | None
+    report: Path | None
+
+
+@click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
+@click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
+@source_options
+@cloud_option
+@stack_options
+@destroy_option
+@click.option("--resume", metavar="RUN", help="Go on with a run from its first phase undone.")
+@click.option(
+    "--report",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the JUnit reports there, PIPELINE.xml each.",
+)
+@click.pass_obj
+def command(
+    verbosity: int,
+    pipelines: Sequence[str],
+    commit: str | None,
+    working_tree: bool,
+    cloud: str,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+    destroy_policy: str | None,
+    resume: str | None,
+    report: Path | None,
+) -> int:
+    """Take a commit's pipelines all the way, and tear down.
+
+    PIPELINE names files of pipelines/; without one, all of them are run: plan, provision,
+    configure, verify, report, destroy.
+
+    Exit status: 0 passed, 1 a spec failed, 2 the commit's own files are wrong, 125 it could
+    not be tested, 130 interrupted. Pipelines that do not vote never change it.
+    """
+    wish = Wish(
+        parameters=parameters,
+        environments=environments,
+        destroy_policy=DestroyPolicy(destroy_policy) if destroy_policy else None,
+        report=report,
+    )
+    if resume is not None:
+        return _resume(resume, pipelines, wish, verbosity)
+    with (
+        Interrupts() as interrupts,
+        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_cloud(cloud) as opened,
+    ):
+        from infraci.model.decode import load_pipelines
+
+        chosen = load_pipelines(source.tree, pipelines)
+        drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
+        records = []
+        for pipeline in chosen:
+            records.append(_run(pipeline, source, wish, drivers, interrupts))
+            if interrupts.happened:
+                break
+        return _end(records, interrupts, verbosity, table=len(chosen) > 1)
+
+
+def _run(
+    pipeline: Pipeline, source: Source, wish: Wish, drivers: Drivers, interrupts: Interrupts
+) -> RunRecord:
+    record = new_record(
+        pipeline,
+        source.commit,
+        cloud=drivers.cloud.name,
+        ledger=drivers.ledger,
+        destroy_policy=wish.destroy_policy or pipeline.destroy,
+        now=time.time(),
+    )
+    with drivers.ledger.create(record):
+        load = loader(
+            pipeline,
+            tree=source.tree,
+            cloud=drivers.cloud.name,
+            parameters=wish.parameters,
+            environments=wish.environments,
+        )
+        work = make_work(
+            record,
+            pipeline=pipeline,
+            tree=source.tree,
+            drivers=drivers,
+            interrupts=interrupts,
+            load=load,
+        )
+        record = carry_out(work, WHOLE_WAY)
+    publish(work.junit, record, wish.report)
+    return record
+
+
+def _resume(run_id: str, pipelines: Sequence[str], wish: Wish, verbosity: int) -> int:
+    from infraci import git
+
+    if pipelines:
+        raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
+    root = git.repository_root(Path.cwd())
+    ledger = Ledger(root)
+    record = find_run(ledger, run_id)
+    if record.destroyed:
+        raise UsageError(
+            f"cannot resume run {record.id}: its stack is destroyed",
+            hint=f"begin anew: infraci run {record.pipeline} --commit {record.commit.sha[:10]}",
+        )
+    with ExitStack() as stack:
+        stack.enter_context(ledger.lock(record.id))
+        interrupts = stack.enter_context(Interrupts())
+        tree = stack.enter_context(exported(root, record.commit))
+        cloud = stack.enter_context(open_cloud(record.cloud))
+        pipeline = find_pipeline(tree, record.pipeline)
+        policy = wish.destroy_policy or pipeline.destroy
+        record = replace(
+            record, destroy=str(policy), pid=os.getpid(), verdict=None, voting=pipeline.voting
+        )
+        load = loader(
+            pipeline,
+            tree=tree,
+            cloud=record.cloud,
+            parameters=wish.parameters,
+            environments=wish.environments,
+        )
+        work = make_work(
+            record,
+            pipeline=pipeline,
+            tree=tree,
+            drivers=make_drivers(cloud, ledger, make_progress(verbosity)),
+            interrupts=interrupts,
+            load=load,
+        )
+        record = carry_out(work, undone(record))
+        publish(work.junit, record, wish.report)
+        return _end([record], interrupts, verbosity, table=False)
+
+
+def undone(record: RunRecord) -> tuple[Phase, ...]:
+    """The phases from the first one on that has not gone well."""
+    well = {result.phase for result in record.phases if result.trouble is None}
+    for number, phase in enumerate(WHOLE_WAY):
+        if phase not in well:
+            return WHOLE_WAY[number:]
+    return (Phase.VERIFY,)
+
+
+def publish(junit: Path, record: RunRecord, folder: Path | None) -> None:
+    """Copy a run's report to where CI looks for it."""
+    if folder is None or not junit.exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(junit, folder / f"{record.pipeline}.xml")
+    except OSError as error:
+        raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from error
+
+
+def _end(
+    records: Sequence[RunRecord], interrupts: Interrupts, verbosity: int, *, table: bool
+) -> int:
+    if table:
+        print_table(records)
+    code = Outcomes(records=tuple(records)).exit_code
+    return ExitCode.INTERRUPTED if interrupts.happened else code
+
+
+def print_table(records: Sequence[RunRecord]) -> None:
+    """A line a pipeline, as a gate prints it."""
+    from rich.console import Console
+
+    from infraci.report.table import Row, render_table
+
+    console = Console(file=sys.stdout, soft_wrap=True)
+    console.print(render_table([Row.of(record) for record in records]))

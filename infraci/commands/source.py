@@ -1,0 +1,98 @@
+"""The commit under test: which one, and its files on disk."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from infraci import git
+from infraci.errors import UsageError
+from infraci.model.run import Commit
+from infraci.pipeline.owner import is_alive, this_process
+
+_TREES = Path(".infraci") / "trees"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is tested: a repository, the commit, and where its files are."""
+
+    root: Path
+    commit: Commit
+    tree: Path
+
+
+@contextmanager
+def open_source(
+    *, commit: str | None = None, working_tree: bool = False, quiet: bool = False
+) -> Iterator[Source]:
+    """The commit's files, exported for as long as they are needed.
+
+    Without a commit it is HEAD; a line says so if there are changes that will not be tested.
+    """
+    if commit is not None and working_tree:
+        raise UsageError("cannot test --commit and --working-tree at once: choose one")
+    root = git.repository_root(Path.cwd())
+    if working_tree:
+        found = git.working_tree(root)
+    else:
+        found = git.resolve(root, commit or "HEAD")
+        if commit is None and not quiet and git.working_tree(root).dirty:
+            click.echo(
+                "note: uncommitted changes are not tested (--working-tree tests them)", err=True
+            )
+    with exported(root, found) as tree:
+        yield Source(root=root, commit=found, tree=tree)
+
+
+@contextmanager
+def exported(root: Path, commit: Commit) -> Iterator[Path]:
+    """The files of a commit, or of the working tree where that was tested."""
+    trees = root / _TREES
+    tree = trees / f"{commit.sha[:10]}.{this_process()}"
+    _prepare(trees)
+    remove_dead_trees(root)
+    number = 0
+    while tree.exists():
+        number += 1
+        tree = trees / f"{commit.sha[:10]}-{number}.{this_process()}"
+    try:
+        if commit.dirty:
+            git.export_working_tree(root, tree)
+        else:
+            git.export_tree(root, commit.sha, tree)
+        yield tree
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+def remove_dead_trees(root: Path) -> int:
+    """Remove what processes that died have exported; returns how many trees that were."""
+    count = 0
+    for tree in (root / _TREES).glob("*.*.*"):
+        process = tree.name.partition(".")[2]
+        if not is_alive(process):
+            shutil.rmtree(tree, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _prepare(trees: Path) -> None:
+    try:
+        trees.mkdir(parents=True, exist_ok=True)
+        ignore = trees.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def is_terminal() -> bool:
+    """Whether somebody looks at a terminal."""
+    return sys.stderr.isatty()

@@ -1,0 +1,22 @@
+"""A run: the phases in order, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+from infraci.pipeline.drivers import Drivers, Specs
+from infraci.pipeline.gate import Outcomes, worst
+from infraci.pipeline.interrupt import AbandonedError, Interrupts
+from infraci.pipeline.run import carry_out, destroy_run, new_record
+from infraci.pipeline.work import Work
+
+__all__ = [
+    "AbandonedError",
+    "Drivers",
+    "Interrupts",
+    "Outcomes",
+    "Specs",
+    "Work",
+    "carry_out",
+    "destroy_run",
+    "new_record",
+    "worst",
+]

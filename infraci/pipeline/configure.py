@@ -1,0 +1,32 @@
+"""The configure phase: the pipeline's steps on the run's servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infraci.model.run import Phase, Server
+from infraci.pipeline.provision import read_outputs
+from infraci.pipeline.work import Work
+
+
+def configure(work: Work) -> None:
+    """Take the servers through the steps, in order."""
+
+    def tell(step: str, servers: Sequence[Server]) -> None:
+        for server in servers:
+            work.drivers.progress.server(server.name, step)
+
+    with work.phase(Phase.CONFIGURE, work.pipeline.timeouts.configure_s) as deadline:
+        work.drivers.configure(
+            work.pipeline.configure,
+            work.record.servers,
+            session_of=work.session_of,
+            root=work.tree,
+            outputs=read_outputs(work),
+            run_id=work.record.id,
+            commit=work.record.commit.sha,
+            logs=work.folder / "logs",
+            deadline=deadline,
+            masker=work.masker,
+            on_step=tell,
+        )

@@ -1,0 +1,123 @@
+"""What a run works with. All of it is handed in, so that every part can be another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from infraci.deadline import Deadline
+from infraci.heat.cloud import OnEvent, Request
+from infraci.heat.values import Event, NovaServer, Stack
+from infraci.ledger import Ledger
+from infraci.mask import Masker
+from infraci.model.pipeline import ConfigureStep
+from infraci.model.run import RunRecord, Server, Testcase
+from infraci.progress import Progress
+from infraci.ssh import Session
+
+
+class CloudDriver(Protocol):
+    """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def create_stack(  # noqa: D102
+        self, request: Request, *, name: str, tags: Iterable[str], timeout_s: float
+    ) -> str: ...
+
+    def find_stack(self, name_or_id: str) -> Stack | None: ...  # noqa: D102
+
+    def wait(  # noqa: D102
+        self, stack_id: str, wanted: str = ..., *, deadline: Deadline, on_event: OnEvent | None
+    ) -> Stack: ...
+
+    def delete_stack(  # noqa: D102
+        self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None
+    ) -> None: ...
+
+    def servers(self, stack_id: str) -> tuple[NovaServer, ...]: ...  # noqa: D102
+
+    def outputs(self, stack_id: str) -> Mapping[str, object]: ...  # noqa: D102
+
+    def events(self, stack_id: str) -> tuple[Event, ...]: ...  # noqa: D102
+
+    def console(self, server_id: str) -> str: ...  # noqa: D102
+
+    def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
+
+    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
+
+
+class Specs(Protocol):
+    """A warm interpreter that runs specs against servers."""
+
+    def run(
+        self,
+        server: Server,
+        paths: Sequence[PurePosixPath],
+        *,
+        ssh_config: Path,
+        timeout_s: float,
+    ) -> tuple[Testcase, ...]:
+        """Judge one server; called from a thread a server."""
+
+
+class Configure(Protocol):
+    """See :func:`infraci.configure.configure_servers`."""
+
+    def __call__(  # noqa: D102
+        self,
+        steps: Sequence[ConfigureStep],
+        servers: Sequence[Server],
+        *,
+        session_of: Callable[[Server], Session],
+        root: Path,
+        outputs: Mapping[str, str],
+        run_id: str,
+        commit: str,
+        logs: Path,
+        deadline: Deadline,
+        masker: Masker | None,
+        on_step: Callable[[str, Sequence[Server]], None] | None,
+    ) -> None: ...
+
+
+class Collect(Protocol):
+    """See :func:`infraci.evidence.collect`."""
+
+    def __call__(  # noqa: D102
+        self,
+        servers: Sequence[Server],
+        *,
+        open_session: Callable[[Server], Session],
+        console: Callable[[Server], str],
+        events: Callable[[], str],
+        folder: Path,
+        deadline: Deadline,
+    ) -> tuple[str, ...]: ...
+
+
+class LogIn(Protocol):
+    """See :func:`infraci.ssh.wait_for_login`."""
+
+    def __call__(self, server: Server, *, private_key: Path, deadline: Deadline) -> Session: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drivers:
+    """What a run works with."""
+
+    cloud: CloudDriver
+    ledger: Ledger
+    progress: Progress
+    log_in: LogIn
+    configure: Configure
+    specs: Callable[[Path], AbstractContextManager[Specs]]  # of the commit's tree
+    collect: Collect
+    write_junit: Callable[[Path, RunRecord], object]
+    clock: Callable[[], float] = time.time

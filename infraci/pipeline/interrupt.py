@@ -1,0 +1,124 @@
+"""Ctrl-C and SIGTERM: the first one ends the run in order, a second one the waiting for that."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from infraci.errors import InterruptedRunError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class AbandonedError(InterruptedRunError):
+    """The user did not want to wait for the end of a tear-down."""
+
+
+class Interrupts:
+    """Turns signals into InterruptedRunError, raised in the main thread; a context manager.
+
+    Only the first signal raises, and only inside :meth:`until_interrupted` or before it was ever
+    called: those after it could hit code that cleans up. They count for nothing until
+    :meth:`tearing_down`, where the next one raises AbandonedError.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._raising = True
+        self._deferring = 0
+        self._pending: int | None = None
+        self._on_first: Callable[[], None] | None = None
+        self._tearing_down = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                # Who is started with nohup wants to live on when the terminal goes.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    @property
+    def happened(self) -> bool:
+        """Whether a signal has come."""
+        return self._count > 0
+
+    def check(self) -> None:
+        """Raise if a signal has come: for code between two pieces of work."""
+        if self.happened:
+            raise InterruptedRunError("cannot go on: the run was interrupted")
+
+    def until_interrupted(self, work: Callable[[], object]) -> BaseException | None:
+        """Do the work; returns what it raised, an interruption too.
+
+        After that, no signal raises anything outside of the next such call.
+        """
+        try:
+            try:
+                self._raising = True
+                work()
+            finally:
+                self._raising = False
+        except BaseException as error:
+            return error
+        return None
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let nothing come between asking for something and writing down that it exists.
+
+        A signal that comes meanwhile is raised at the end.
+        """
+        self._deferring += 1
+        try:
+            yield
+        finally:
+            self._deferring -= 1
+        if self._pending is not None and not self._deferring:
+            number, self._pending = self._pending, None
+            raise _interruption(number)
+
+    @contextmanager
+    def tearing_down(self, on_first: Callable[[], None]) -> Iterator[None]:
+        """In here a signal ends the waiting, unless it is the first of all: that is only told.
+
+        ``on_first`` tells the user that one more signal is needed.
+        """
+        self._tearing_down, self._on_first = True, on_first
+        try:
+            yield
+        finally:
+            self._tearing_down, self._on_first = False, None
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._tearing_down:
+            if self._count == 1 and self._on_first is not None:
+                self._on_first()
+            else:
+                self._tearing_down = False  # one is enough
+                raise AbandonedError("cannot wait for the tear-down: interrupted again")
+        elif self._deferring:
+            self._pending = number if self._count == 1 else self._pending
+        elif self._raising and self._count == 1:
+            raise _interruption(number)
+
+
+def _interruption(number: int) -> InterruptedRunError:
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    return InterruptedRunError(f"cannot finish the run: interrupted by {name}")

@@ -1,0 +1,100 @@
+"""Whose a run is: tags by which anybody, on any machine, can tell what may be removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TAG = "infraci"
+#: What our stacks and key pairs are called, before the run's id.
+PREFIX = "infraci-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """What the tags of a stack say."""
+
+    run_id: str
+    expires: float  # seconds since the epoch
+    host: str
+    process: str = ""  # "PID.START"; only where nothing may outlive the process
+
+    def tags(self) -> tuple[str, ...]:
+        """As Heat's stack tags (80 characters at most, no commas)."""
+        tags = [
+            TAG,
+            f"{TAG}-run={self.run_id}",
+            f"{TAG}-expires={self.expires:.0f}",
+            f"{TAG}-host={self.host}",
+        ]
+        return (*tags, f"{TAG}-pid={self.process}") if self.process else tuple(tags)
+
+    def comment(self) -> str:
+        """As the comment of a public key, which a cloud keeps with the key pair."""
+        return " ".join(self.tags())
+
+    def is_expired(self, now: float) -> bool:
+        """Whether anybody may remove it."""
+        return self.expires <= now
+
+    def is_orphan(self) -> bool:
+        """Whether its process, that it was not to outlive, was on this machine and is dead."""
+        return bool(self.process) and self.host == this_host() and not is_alive(self.process)
+
+
+def read_ownership(tags: Iterable[str]) -> Ownership | None:
+    """What tags say; None if they are not ours, or not whole."""
+    said: Mapping[str, str] = {
+        name.removeprefix(f"{TAG}-"): value
+        for name, equals, value in (tag.partition("=") for tag in tags)
+        if equals and name.startswith(f"{TAG}-")
+    }
+    try:
+        return Ownership(
+            run_id=said["run"],
+            expires=float(said["expires"]),
+            host=said["host"],
+            process=said.get("pid", ""),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def read_key_comment(public_key: str) -> Ownership | None:
+    """What the comment of a public key says."""
+    words = public_key.split()
+    return read_ownership(words[2:]) if TAG in words[2:] else None
+
+
+def this_host() -> str:
+    """This machine, by a hash that gives nothing away."""
+    try:
+        name = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        name = ""
+    return hashlib.sha256((name or socket.gethostname()).encode()).hexdigest()[:12]
+
+
+def this_process() -> str:
+    """This process, also when its number is used again: ``PID.START``."""
+    return f"{os.getpid()}.{_start_of(os.getpid())}"
+
+
+def is_alive(process: str) -> bool:
+    """Whether that process still runs."""
+    pid, _, start = process.partition(".")
+    return pid.isdecimal() and _start_of(int(pid)) == start
+
+
+def _start_of(pid: int) -> str:
+    """When a process was started, in clock ticks since boot; empty for one that is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # the command's name may hold anything
+    return "" if fields[0] == "Z" else fields[19]

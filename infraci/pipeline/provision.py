@@ -1,0 +1,222 @@
+"""The provision phase: from a request for Heat to servers that can be logged in to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from infraci.deadline import Deadline
+from infraci.errors import CloudError, DefinitionError, PhaseTimeoutError, UnreachableError
+from infraci.heat import NovaServer
+from infraci.mask import Masker
+from infraci.model.pipeline import Pipeline, ServersDefinition
+from infraci.model.problem import quoted
+from infraci.model.run import Phase, Server
+from infraci.parallel import in_parallel
+from infraci.pipeline.owner import read_ownership
+from infraci.pipeline.work import Work
+from infraci.plan.roles import role_of, user_of
+from infraci.ssh import generate_key, host_keys_from_console, write_ssh_config
+from infraci.templates import StackRequest, template_parameters, with_key_pair
+
+_CONSOLE_LINES = 15
+
+
+def provision(work: Work, request: StackRequest) -> None:
+    """Stand the stack up, and wait until each server can be logged in to."""
+    with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
+        _make_key(work)
+        # While Heat works, the interpreter for the specs gets ready.
+        work.warm_specs()
+        stack_id = _create(work, request, deadline)
+        work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
+        read_outputs(work)
+        found = work.drivers.cloud.servers(stack_id)
+        servers = assign(found, work.pipeline)
+        work.update(servers=servers)
+        judge_roles(servers, work.pipeline)
+        work.update(servers=_log_in(work, servers, deadline))
+        write_ssh_config(work.folder, work.record.servers, work.private_key)
+
+
+def secrets_of(request: StackRequest) -> Masker:
+    """Hides the values of parameters that the template declares hidden."""
+    given = {**(request.environment.get("parameters") or {}), **request.parameters}
+    secrets = [
+        str(given.get(name, said.get("default", "")))
+        for name, said in template_parameters(request).items()
+        if str(said.get("hidden", "")).lower() == "true"
+    ]
+    return Masker(secrets)
+
+
+def read_outputs(work: Work) -> Mapping[str, str]:
+    """The stack's outputs as text; the record keeps them without secrets."""
+    if work.outputs is None:
+        said = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
+        work.outputs = {name: _text(value) for name, value in said.items()}
+        work.update(outputs={name: work.masker.mask(v) for name, v in work.outputs.items()})
+    return work.outputs
+
+
+def assign(found: Sequence[NovaServer], pipeline: Pipeline) -> tuple[Server, ...]:
+    """Give each server its name within the run, its role, and who logs in."""
+    names = [server.name for server in found]
+    return tuple(
+        _server(
+            server,
+            # Heat lets two servers have one name.
+            server.name if names.count(server.name) == 1 else f"{server.name}-{server.id[:8]}",
+            pipeline.servers,
+        )
+        for server in found
+    )
+
+
+def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
+    """Raise DefinitionError for roles that no server has: nothing would be judged."""
+    if not servers:
+        raise DefinitionError(
+            f"cannot verify pipeline {pipeline.name}: its stack has no servers",
+            hint="a stack without an OS::Nova::Server has nothing that specs could look at",
+        )
+    present = {server.role for server in servers}
+    wanted = {role: "specs" for role in pipeline.specs if role != "all"}
+    for step in pipeline.configure:
+        wanted |= dict.fromkeys(getattr(step, "roles", ()), "configure")
+    absent = sorted(set(wanted) - present)
+    if absent:
+        have = quoted(sorted(filter(None, present)), "and") or "none"
+        raise DefinitionError(
+            f"cannot verify pipeline {pipeline.name}: no server has the role "
+            f"{quoted(absent)} of its {wanted[absent[0]]}; the servers' roles are {have}",
+            hint=f'a role comes from the Nova metadata "{pipeline.servers.role_metadata}" of a '
+            "server, or from servers: roles: in the pipeline",
+        )
+
+
+def _server(server: NovaServer, name: str, definition: ServersDefinition) -> Server:
+    if not server.address:
+        raise CloudError(
+            f"cannot log in to {server.name}: it has no address",
+            hint="is it in a network, and if need be given a floating IP?",
+        )
+    role = role_of(server.name, server.metadata, definition)
+    user = user_of(role, definition)
+    return Server(name=name, id=server.id, role=role, user=user, address=server.address)
+
+
+def _make_key(work: Work) -> None:
+    """The run's own key pair, on disk and, under the stack's name, in the cloud."""
+    public = work.private_key.with_suffix(".pub")
+    if work.private_key.exists() and public.exists():  # of a run that is resumed
+        text = public.read_text().strip()
+    else:
+        owner = read_ownership(work.record.tags)
+        comment = owner.comment() if owner else work.record.id
+        text = generate_key(work.folder, comment=comment).public
+    with work.interrupts.deferred():
+        work.drivers.cloud.create_keypair(work.record.stack_name, text)
+
+
+def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
+    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+    if (standing := _standing(work, deadline)) is not None:
+        return standing
+    # A stack that is asked for but not written down would have to be searched for.
+    with work.interrupts.deferred():
+        stack_id = work.drivers.cloud.create_stack(
+            request,
+            name=work.record.stack_name,
+            tags=work.record.tags,
+            timeout_s=deadline.remaining_s,
+        )
+        work.update(stack_id=stack_id)
+    return stack_id
+
+
+def _standing(work: Work, deadline: Deadline) -> str | None:
+    """The stack of a run that is resumed; one that failed is removed first."""
+    if work.record.stack_id is None:
+        return None
+    stack = work.drivers.cloud.find_stack(work.record.stack_id)
+    if stack is None:
+        return None
+    if stack.status in ("CREATE_COMPLETE", "CREATE_IN_PROGRESS"):
+        return stack.id
+    work.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
+    work.drivers.cloud.delete_stack(
+        stack.id, deadline=deadline, on_event=work.drivers.progress.event
+    )
+    return None
+
+
+def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
+    """Pin each server's host keys and log in, all at once."""
+    tell = work.drivers.progress.server
+
+    def log_in(server: Server) -> Server:
+        tell(server.name, "waiting for its host keys")
+        server = replace(server, host_keys=host_keys_of(work, server, deadline))
+        tell(server.name, f"logging in at {server.address}")
+        session = work.drivers.log_in(server, private_key=work.private_key, deadline=deadline)
+        work.keep(server, session)
+        tell(server.name, "ready")
+        return server
+
+    ready: list[Server] = []
+    errors: list[Exception] = []
+    for result in in_parallel(log_in, servers):
+        if isinstance(result, Exception):
+            errors.append(result)
+        else:
+            ready.append(result)
+    if errors:
+        raise _together(errors)
+    return tuple(ready)
+
+
+def host_keys_of(work: Work, server: Server, deadline: Deadline) -> tuple[str, ...]:
+    """The host keys that the server printed to its console, once it has.
+
+    Raises UnreachableError with the console's last lines when it never does.
+    """
+    text = ""
+    what = f"{server.name} to print its host keys to its console"
+    try:
+        for _ in deadline.poll(what, first_s=0.1, ceiling_s=1.5):
+            text = work.drivers.cloud.console(server.id)
+            keys = host_keys_from_console(text)
+            if keys:
+                return keys
+    except PhaseTimeoutError as error:
+        last = "\n".join(text.strip().splitlines()[-_CONSOLE_LINES:])
+        raise SilentServerError(
+            f"cannot trust {server.name}: its console shows no SSH host keys after "
+            f"{deadline.seconds:.0f} s",
+            hint="cloud-init prints them; does the image have it, and did it get that far?",
+            details=f"the end of its console:\n{last}" if last else "its console is empty",
+        ) from error
+    raise AssertionError("poll() ends only by an exception")
+
+
+class SilentServerError(UnreachableError):
+    """A server never printed its host keys; ``details`` are its console's last lines."""
+
+    def __init__(self, message: str, *, hint: str, details: str) -> None:
+        super().__init__(message, hint=hint)
+        self.details = details
+
+
+def _together(errors: Sequence[Exception]) -> Exception:
+    """The first error; the others are noted in its details."""
+    first, *others = errors
+    if others:
+        more = "\n".join(str(error) for error in others)
+        first.details = f"{getattr(first, 'details', '')}\n\nand:\n{more}".strip()  # type: ignore[attr-defined]
+    return first
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

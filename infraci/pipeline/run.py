@@ -1,0 +1,163 @@
+"""One run from beginning to end: whatever happens, it is recorded, reported and cleaned up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+from infraci.errors import InfraciError
+from infraci.ledger import Ledger
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.problem import FileError
+from infraci.model.run import Commit, Phase, RunRecord, Verdict
+from infraci.pipeline import verdict as judge
+from infraci.pipeline.configure import configure
+from infraci.pipeline.owner import PREFIX, Ownership, this_host, this_process
+from infraci.pipeline.provision import provision, secrets_of
+from infraci.pipeline.teardown import destroy, save_evidence
+from infraci.pipeline.verify import verify
+from infraci.pipeline.work import Work
+from infraci.plan import judge_files
+
+#: What `infraci run` does, in order.
+WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
+
+#: Loading files takes no longer than this, or the disk is broken.
+_PLAN_S = 120.0
+
+
+def new_record(
+    pipeline: Pipeline,
+    commit: Commit,
+    *,
+    cloud: str,
+    ledger: Ledger,
+    destroy_policy: DestroyPolicy,
+    now: float,
+) -> RunRecord:
+    """The record of a run that is about to begin."""
+    run_id = ledger.new_run_id(pipeline.name, commit)
+    expires = now + pipeline.expires_s
+    dies_with_us = destroy_policy is DestroyPolicy.ALWAYS
+    owner = Ownership(
+        run_id=run_id,
+        expires=expires,
+        host=this_host(),
+        process=this_process() if dies_with_us else "",
+    )
+    return RunRecord(
+        id=run_id,
+        pipeline=pipeline.name,
+        voting=pipeline.voting,
+        commit=commit,
+        cloud=cloud,
+        stack_name=f"{PREFIX}{run_id}",
+        tags=owner.tags(),
+        created=now,
+        expires=expires,
+        destroy=str(destroy_policy),
+        pid=os.getpid(),
+    )
+
+
+def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
+    """Take a run through the phases, then report and tear down as its policy says.
+
+    Known trouble is in the record that is returned, and not raised. A bug is raised, but only
+    after the tear-down.
+    """
+    work.drivers.progress.begin(work.record, cleanup=work.cleanup)
+    guard = work.interrupts.until_interrupted
+    errors = [guard(lambda: _go(work, phases))]
+    verdict = judge.worst([*_verdicts(errors), judge.of_testcases(work.record.testcases)])
+    for ending in (_save, _report, _tear_down, _report):
+        _decide(work, phases, verdict)
+        error = guard(partial(ending, work, phases))
+        errors.append(error)
+        verdict = judge.worst([verdict, *_verdicts(errors)])
+        if isinstance(error, InfraciError) and ending is not _tear_down:
+            work.drivers.progress.note(error.message)
+    _decide(work, phases, verdict)
+    work.close()
+    work.drivers.progress.end(work.record)
+    bugs = [error for error in errors if error and not isinstance(error, InfraciError)]
+    if bugs:
+        raise bugs[0]
+    return work.record
+
+
+def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:
+    """Write the verdict down; there is none yet when all went well but nothing was verified."""
+    known = Phase.VERIFY in phases or verdict is not Verdict.PASSED
+    with suppress(InfraciError):  # a full disk does not keep us from tearing down
+        work.update(verdict=verdict if known else None)
+
+
+def _verdicts(errors: Sequence[BaseException | None]) -> list[Verdict]:
+    return [judge.of_error(error) for error in errors if error is not None]
+
+
+def destroy_run(work: Work) -> RunRecord:
+    """Tear a run down whatever its policy; trouble is raised."""
+    try:
+        destroy(work)
+    finally:
+        work.close()
+    return work.record
+
+
+def _go(work: Work, phases: Sequence[Phase]) -> None:
+    if Phase.PLAN in phases or Phase.PROVISION in phases:
+        with work.phase(Phase.PLAN, _PLAN_S):
+            problems = judge_files(work.pipeline, work.tree)
+            if problems:
+                raise FileError(problems)
+            request = work.load()
+            work.masker = secrets_of(request)
+    else:
+        with suppress(InfraciError):  # only to know what has to be hidden
+            work.masker = secrets_of(work.load())
+    if Phase.PROVISION in phases:
+        work.interrupts.check()
+        provision(work, request)
+    if Phase.CONFIGURE in phases:
+        work.interrupts.check()
+        configure(work)
+    if Phase.VERIFY in phases:
+        work.interrupts.check()
+        verify(work)
+
+
+def _save(work: Work, phases: Sequence[Phase]) -> None:
+    """Evidence is for failures; who interrupts a run does not want to wait for it."""
+    if work.record.verdict not in (None, Verdict.PASSED, Verdict.INTERRUPTED):
+        save_evidence(work)
+
+
+def _report(work: Work, phases: Sequence[Phase]) -> None:
+    work.drivers.write_junit(work.junit, work.record)
+
+
+def _tear_down(work: Work, phases: Sequence[Phase]) -> None:
+    if not any(result.phase is Phase.PROVISION for result in work.record.phases):
+        work.update(destroyed=True)  # nothing was asked for
+    elif wants_destroy(work.record, phases):
+        destroy(work)
+    elif not work.record.destroyed:
+        work.drivers.progress.note(f"the stack is kept; remove it by: {work.cleanup}")
+
+
+def wants_destroy(record: RunRecord, phases: Sequence[Phase]) -> bool:
+    """Whether the run's policy has the stack destroyed now."""
+    if record.destroyed or record.destroy == DestroyPolicy.NEVER:
+        return False
+    if record.destroy == DestroyPolicy.ALWAYS:
+        return True
+    # What was interrupted before anything failed is not worth looking at.
+    passed = record.verdict is Verdict.PASSED and Phase.VERIFY in phases
+    return passed or (
+        record.verdict is Verdict.INTERRUPTED
+        and judge.of_testcases(record.testcases) is Verdict.PASSED
+    )

@@ -1,0 +1,46 @@
+"""The verify phase: each server judged by the specs of its role, all servers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infraci.errors import DefinitionError
+from infraci.model.run import Phase, Server, Testcase
+from infraci.parallel import in_parallel
+from infraci.pipeline.work import Work
+from infraci.plan.roles import specs_for
+from infraci.ssh import write_ssh_config
+
+
+def verify(work: Work) -> None:
+    """Run the specs; their outcomes are data, only trouble on the way to them is raised."""
+    with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
+        specs = work.warm_specs()
+        write_ssh_config(work.folder, work.record.servers, work.private_key)
+
+        def judge(server: Server) -> tuple[Testcase, ...]:
+            paths = specs_for(server.role, work.pipeline)
+            work.drivers.progress.server(server.name, "specs")
+            testcases = specs.run(
+                server, paths, ssh_config=work.ssh_config, timeout_s=deadline.remaining_s
+            )
+            work.drivers.progress.checked(server.name, testcases)
+            return testcases
+
+        judged = [s for s in work.record.servers if specs_for(s.role, work.pipeline)]
+        results = in_parallel(judge, judged)
+        work.update(testcases=tuple(_flat(results)))
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        if not work.record.testcases:
+            raise DefinitionError(
+                f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
+                hint="pytest collects functions whose names begin with test_",
+            )
+
+
+def _flat(results: Sequence[tuple[Testcase, ...] | Exception]) -> list[Testcase]:
+    return [
+        testcase for result in results if not isinstance(result, Exception) for testcase in result
+    ]

@@ -1,0 +1,18 @@
+"""What a run would do, and all that is wrong, without making anything."""
+
+from __future__ import annotations
+
+from infraci.plan.files import judge_files
+from infraci.plan.pipeline import Planner, plan_pipeline
+from infraci.plan.refusal import place_refusal
+from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
+
+__all__ = [
+    "PipelinePlan",
+    "PlannedServer",
+    "PlannedStep",
+    "Planner",
+    "judge_files",
+    "place_refusal",
+    "plan_pipeline",
+]

@@ -1,0 +1,72 @@
+"""Scripts and specs of the tree, judged without running them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from infraci.configure.script import check_script
+from infraci.model.pipeline import Pipeline, ScriptStep
+from infraci.model.problem import Problem
+
+
+def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
+    """All that is wrong with the scripts and specs that a pipeline names."""
+    return (*_scripts(pipeline, root), *_specs(pipeline, root))
+
+
+def spec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:
+    """The files that pytest collects for a path of the pipeline: a file, or a folder of them."""
+    full = root / path
+    if not full.is_dir():
+        return (path,)
+    found = {*full.rglob("test_*.py"), *full.rglob("*_test.py")}
+    return tuple(sorted(PurePosixPath(file.relative_to(root)) for file in found))
+
+
+def _scripts(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
+    for path in dict.fromkeys(s.path for s in pipeline.configure if isinstance(s, ScriptStep)):
+        flaw = check_script(root / path)
+        if flaw is not None:
+            yield Problem(file=str(path), line=1, message=f"cannot be run: {flaw}")
+
+
+def _specs(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
+    named = dict.fromkeys(path for paths in pipeline.specs.values() for path in paths)
+    for path in named:
+        files = spec_files(path, root)
+        if not files:
+            yield Problem(
+                file=str(path), message="holds no spec: pytest collects test_*.py and *_test.py"
+            )
+        for file in files:
+            yield from _syntax(file, root)
+    for conftest in sorted({found for path in named for found in _conftests(path, root)}):
+        yield from _syntax(conftest, root)
+
+
+def _conftests(path: PurePosixPath, root: Path) -> Iterator[PurePosixPath]:
+    """The conftest.py files that pytest loads for a path."""
+    for folder in (path, *path.parents):
+        if (root / folder / "conftest.py").is_file():
+            yield folder / "conftest.py"
+    if (root / path).is_dir():
+        for file in (root / path).rglob("conftest.py"):
+            yield PurePosixPath(file.relative_to(root))
+
+
+def _syntax(path: PurePosixPath, root: Path) -> Iterator[Problem]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile((root / path).read_bytes(), str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        yield Problem(
+            file=str(path),
+            line=error.lineno,
+            column=error.offset,
+            message=f"is not Python: {error.msg}",
+        )
+    except (OSError, ValueError) as error:  # ValueError: NUL bytes
+        yield Problem(file=str(path), message=f"cannot be read: {error}")

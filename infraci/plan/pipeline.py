@@ -1,0 +1,169 @@
+"""One pipeline's plan."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
+from infraci.heat.cloud import Request
+from infraci.model.pipeline import Pipeline, ScriptStep
+from infraci.model.problem import FileError, Problem, near, quoted
+from infraci.plan.files import judge_files, spec_files
+from infraci.plan.refusal import place_refusal
+from infraci.plan.roles import role_of, specs_for, user_of, wanted_roles
+from infraci.plan.stack import networks_of, nova_name, servers_of
+from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
+from infraci.templates import StackRequest, template_parameters, with_key_pair
+
+_UNENFORCED = ("OS::Neutron::SecurityGroup", "OS::Neutron::SecurityGroupRule")
+
+
+class Planner(Protocol):
+    """What a plan asks of a cloud; see :class:`infraci.heat.Cloud`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def preview(self, request: Request, *, name: str) -> StackPreview: ...  # noqa: D102
+
+    def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
+
+    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
+
+
+def plan_pipeline(
+    pipeline: Pipeline,
+    *,
+    root: Path,
+    cloud: Planner,
+    load: Callable[[], StackRequest],
+    public_key: Callable[[], str],
+) -> PipelinePlan:
+    """Ask Heat what it would make, and say what would run where. Problems are in the plan.
+
+    The template's key pair, which Heat wants to see, is there only for the question.
+    """
+    problems = list(judge_files(pipeline, root))
+    name = f"infraci-plan-{secrets.token_hex(4)}"
+    try:
+        request = load()
+        preview, request = _ask(pipeline, request, cloud, name, public_key)
+    except FileError as error:
+        problems += error.problems
+        return _plan(pipeline, problems=problems)
+    except RefusedError as error:
+        template = pipeline.stack.template
+        problems.append(place_refusal(error.reason, template=template, root=root))
+        return _plan(pipeline, problems=problems)
+    servers = tuple(_server(server, pipeline, request, root) for server in servers_of(preview))
+    return _plan(
+        pipeline,
+        preview=preview,
+        servers=servers,
+        notices=tuple(_notices(pipeline, preview, servers, cloud.name)),
+        problems=[*problems, *_role_problems(pipeline, servers)],
+    )
+
+
+def _ask(
+    pipeline: Pipeline,
+    request: StackRequest,
+    cloud: Planner,
+    name: str,
+    public_key: Callable[[], str],
+) -> tuple[StackPreview, StackRequest]:
+    parameter = pipeline.stack.key_parameter
+    keyed = with_key_pair(request, parameter, name)
+    if keyed is request or parameter not in template_parameters(request):
+        return cloud.preview(request, name=name), request
+    cloud.create_keypair(name, public_key())
+    try:
+        return cloud.preview(keyed, name=name), keyed
+    finally:
+        cloud.delete_keypair(name)
+
+
+def _plan(
+    pipeline: Pipeline,
+    *,
+    preview: StackPreview | None = None,
+    servers: tuple[PlannedServer, ...] = (),
+    notices: tuple[str, ...] = (),
+    problems: Sequence[Problem] = (),
+) -> PipelinePlan:
+    return PipelinePlan(
+        name=pipeline.name,
+        description=pipeline.description,
+        voting=pipeline.voting,
+        resources=preview.resources if preview else (),
+        servers=servers,
+        steps=tuple(_steps(pipeline, servers)),
+        notices=notices,
+        problems=tuple(problems),
+    )
+
+
+def _server(
+    server: PreviewResource, pipeline: Pipeline, request: StackRequest, root: Path
+) -> PlannedServer:
+    name = nova_name(server)
+    metadata = server.properties.get("metadata")
+    role = role_of(name, metadata if isinstance(metadata, dict) else {}, pipeline.servers)
+    specs = specs_for(role, pipeline)
+    return PlannedServer(
+        name=name,
+        path=server.path,
+        role=role,
+        user=user_of(role, pipeline.servers),
+        image=str(server.properties.get("image") or ""),
+        flavor=str(server.properties.get("flavor") or ""),
+        networks=networks_of(server, request.template),
+        specs=tuple(str(path) for path in specs),
+        spec_files=len({file for path in specs for file in spec_files(path, root)}),
+    )
+
+
+def _steps(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[PlannedStep]:
+    for step in pipeline.configure:
+        roles = getattr(step, "roles", ())
+        name = f"script {step.path}" if isinstance(step, ScriptStep) else "cloud-init"
+        concerned = [s.path for s in servers if not roles or s.role in roles]
+        yield PlannedStep(name=name, servers=tuple(concerned))
+
+
+def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Problem]:
+    file = str(pipeline.path)
+    if not servers:
+        yield Problem(
+            file=str(pipeline.stack.template),
+            message="holds no OS::Nova::Server, so that there is nothing to verify",
+        )
+        return
+    present = sorted({server.role for server in servers} - {""})
+    for role, key_path in wanted_roles(pipeline).items():
+        if role not in present:
+            yield Problem(
+                file=file,
+                key_path=key_path,
+                message=f'no server has the role "{role}"'
+                + (f" (there are {quoted(present, 'and')})" if present else " (none has any)"),
+                suggestion=near(role, present),
+            )
+
+
+def _notices(
+    pipeline: Pipeline, preview: StackPreview, servers: Sequence[PlannedServer], cloud: str
+) -> Iterator[str]:
+    if cloud == LOCAL and any(resource.type in _UNENFORCED for resource in preview.walk()):
+        yield "security group rules are not enforced on the embedded cloud"
+    for server in servers:
+        if not server.specs:
+            role = f'its role "{server.role}"' if server.role else "no role"
+            yield f"no spec judges {server.path}: {role} is in none of the pipeline's specs"
+    for role, definition in pipeline.servers.roles.items():
+        if not any(server.role == role for server in servers):
+            said = f" ({', '.join(definition.names)})" if definition.names else ""
+            yield f'no server has the role "{role}"{said} of the pipeline\'s servers.roles'

@@ -1,0 +1,141 @@
+"""Where in the template stands what Heat refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from infraci.model.compose import Composer, UnreadableError
+from infraci.model.nodes import Node
+from infraci.model.problem import Problem, near
+
+_RESOURCE = re.compile(r"\bresources(?:\.([\w-]+)|\[([\w-]+)\])")
+_PROPERTY = re.compile(r"\bproperties\.([\w.\[\]-]+)")
+_UNKNOWN = re.compile(r"Unknown Property (\S+)")
+_PARAMETER = re.compile(r"Parameter '([^']+)'|parameter \"?([\w-]+)\"? was not provided", re.I)
+_TYPE = re.compile(r"Resource Type \(([^)]+)\)|resource type \"?([\w:.]+)\"?", re.I)
+_QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
+
+
+def place_refusal(reason: str, *, template: PurePosixPath, root: Path) -> Problem:
+    """Heat's reason as a problem of the template: the nearest line that it is about."""
+    try:
+        top = Composer(str(template)).compose((root / template).read_text("utf-8"))
+    except (OSError, ValueError, UnreadableError):
+        return Problem(file=str(template), message=reason)
+    path = _path(reason, top)
+    line, column = _place(top, path)
+    return Problem(
+        file=str(template),
+        line=line,
+        column=column,
+        key_path=".".join(path),
+        message=_without_place(reason),
+        suggestion=_meant(reason),
+    )
+
+
+def _path(reason: str, top: Node) -> tuple[str, ...]:
+    """The key path that the reason speaks of, as far as the template has it."""
+    if found := _RESOURCE.search(reason):
+        name = found[1] or found[2]
+        wanted = ["resources", name]
+        if "properties" in reason:
+            wanted.append("properties")
+            if inner := _PROPERTY.search(reason):
+                wanted += re.split(r"[.\[\]]+", inner[1].strip(".[]"))
+            elif unknown := _UNKNOWN.search(reason):
+                wanted.append(unknown[1])
+        return _existing(top, wanted)
+    if found := _PARAMETER.search(reason):
+        return _existing(top, ["parameters", found[1] or found[2]])
+    if found := _TYPE.search(reason):
+        return _of_type(top, found[1] or found[2])
+    for word in _QUOTED.findall(reason):
+        path = _existing(top, ["resources", word])
+        if len(path) == 2:
+            return path
+    return ()
+
+
+def _existing(top: Node, wanted: list[str]) -> tuple[str, ...]:
+    path: list[str] = []
+    node = top
+    for key in wanted:
+        if not isinstance(node.value, dict) or key not in node.value:
+            break
+        node = node.value[key]
+        path.append(key)
+    return tuple(path)
+
+
+def _of_type(top: Node, name: str) -> tuple[str, ...]:
+    # Heat drops a colon in some of its messages: OS:Nova:Server.
+    folded = re.sub(":+", ":", name)
+    for resource, node in _items(top, "resources"):
+        if isinstance(node.value, dict) and "type" in node.value:
+            said = node.value["type"].value
+            if isinstance(said, str) and re.sub(":+", ":", said) == folded:
+                return ("resources", resource, "type")
+    return ()
+
+
+def _items(top: Node, section: str) -> Iterator[tuple[str, Node]]:
+    if isinstance(top.value, dict) and section in top.value:
+        inner = top.value[section].value
+        if isinstance(inner, dict):
+            yield from inner.items()
+
+
+def _place(top: Node, path: tuple[str, ...]) -> tuple[int | None, int | None]:
+    node, place = top, None
+    for key in path:
+        place = node.keys.get(key)
+        if not isinstance(node.value, dict):
+            break
+        node = node.value[key]
+    return place or (None, None)
+
+
+def _without_place(reason: str) -> str:
+    """The reason without the path, which is said before it."""
+    text = re.sub(r"^Property error: ", "", reason)
+    return re.sub(r"^(?:resources[.\[][\w.\[\]<>-]*: ?)+", "", text) or reason
+
+
+def _meant(reason: str) -> str | None:
+    """A resource type that is nearly right."""
+    if not (found := _TYPE.search(reason)) or "could not be found" not in reason:
+        return None
+    name = re.sub("(?<!:):(?!:)", "::", found[1] or found[2])
+    return near(name, COMMON_TYPES)
+
+
+#: The types that templates mostly use; for "did you mean" only.
+COMMON_TYPES = (
+    "OS::Cinder::Volume",
+    "OS::Cinder::VolumeAttachment",
+    "OS::Heat::CloudConfig",
+    "OS::Heat::MultipartMime",
+    "OS::Heat::RandomString",
+    "OS::Heat::ResourceChain",
+    "OS::Heat::ResourceGroup",
+    "OS::Heat::SoftwareConfig",
+    "OS::Heat::Stack",
+    "OS::Heat::Value",
+    "OS::Heat::WaitCondition",
+    "OS::Heat::WaitConditionHandle",
+    "OS::Neutron::FloatingIP",
+    "OS::Neutron::FloatingIPAssociation",
+    "OS::Neutron::Net",
+    "OS::Neutron::Port",
+    "OS::Neutron::Router",
+    "OS::Neutron::RouterInterface",
+    "OS::Neutron::SecurityGroup",
+    "OS::Neutron::SecurityGroupRule",
+    "OS::Neutron::Subnet",
+    "OS::Nova::KeyPair",
+    "OS::Nova::Server",
+    "OS::Nova::ServerGroup",
+)

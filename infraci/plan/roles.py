@@ -1,0 +1,39 @@
+"""Which server has which role, and what judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from infraci.model.fields import EVERY_SERVER
+from infraci.model.pipeline import Pipeline, ServersDefinition
+
+
+def role_of(name: str, metadata: Mapping[str, object], servers: ServersDefinition) -> str:
+    """A server's role: by its name, else by its metadata; empty if it has none."""
+    for role, definition in servers.roles.items():
+        if any(fnmatchcase(name, pattern) for pattern in definition.names):
+            return role
+    return str(metadata.get(servers.role_metadata) or "")
+
+
+def user_of(role: str, servers: ServersDefinition) -> str:
+    """Who logs in to servers of a role."""
+    said = servers.roles.get(role)
+    return (said.user if said else None) or servers.user
+
+
+def specs_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
+    """The specs that judge a server of that role: everybody's, then the role's own."""
+    own = pipeline.specs.get(role, ()) if role else ()
+    return tuple(dict.fromkeys((*pipeline.specs.get(EVERY_SERVER, ()), *own)))
+
+
+def wanted_roles(pipeline: Pipeline) -> dict[str, str]:
+    """The roles that need a server, and the key path that says so."""
+    roles = {role: f"specs.{role}" for role in pipeline.specs if role != EVERY_SERVER}
+    for number, step in enumerate(pipeline.configure):
+        for role in getattr(step, "roles", ()):
+            roles.setdefault(role, f"configure[{number}].script.roles")
+    return roles

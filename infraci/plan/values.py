@@ -1,0 +1,45 @@
+"""What a plan says: what would be made, what would run where, and what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infraci.heat.values import PreviewResource
+from infraci.model.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedServer:
+    """A server as the stack would have it."""
+
+    name: str  # Nova's; "…" stands for what Heat makes up
+    path: str  # the resource's: "app_servers.0"
+    role: str  # empty if it has none
+    user: str
+    image: str
+    flavor: str
+    networks: tuple[str, ...]
+    specs: tuple[str, ...]  # the paths that the pipeline names
+    spec_files: int  # that pytest would collect there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """A configure step, and the servers it is for."""
+
+    name: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelinePlan:
+    """What a run of one pipeline would do."""
+
+    name: str
+    description: str = ""
+    voting: bool = True
+    resources: tuple[PreviewResource, ...] = ()
+    servers: tuple[PlannedServer, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
+    notices: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,152 @@
+"""Progress as a live view in a terminal: what is done scrolls by, what goes on stays below."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from infraci.deadline import duration
+from infraci.heat.values import Event
+from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Verdict
+from infraci.progress.plain import ending, tally
+
+_STYLES = {
+    Verdict.PASSED: "bold green",
+    Verdict.FAILED: "bold red",
+    Verdict.INVALID: "bold red",
+    Verdict.ERROR: "bold yellow",
+    Verdict.INTERRUPTED: "bold yellow",
+}
+
+
+class LiveProgress:
+    """The phase at work, the servers and Heat's resources in it, and the time."""
+
+    def __init__(
+        self,
+        *,
+        verbosity: int = 0,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._verbosity = verbosity
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._began = clock()
+        self._phase: Phase | None = None
+        self._phase_began = clock()
+        self._servers: dict[str, str] = {}
+        self._resources: dict[tuple[str, str], str] = {}
+
+    def begin(self, record: RunRecord, *, cleanup: str) -> None:
+        """A run begins."""
+        self._began = self._clock()
+        self._servers, self._resources = {}, {}
+        commit = record.commit
+        head = f"[bold]{escape(record.pipeline)}[/]  {commit.short} {escape(commit.subject)}"
+        self._print(f"{head}  [dim]on {escape(record.cloud)}[/]")
+        self._print(f"[dim]should this be lost, clean up by:[/] {escape(cleanup)}")
+        self._live = Live(
+            get_renderable=self._view,
+            console=self._console,
+            transient=True,
+            refresh_per_second=8,
+        )
+        self._live.start()
+
+    def phase(self, run_id: str, phase: Phase) -> None:
+        """A phase begins."""
+        with self._lock:
+            self._phase, self._phase_began = phase, self._clock()
+            self._resources = {}
+
+    def phase_done(self, run_id: str, result: PhaseResult) -> None:
+        """A phase has ended."""
+        with self._lock:
+            self._phase = None
+        took = f"[dim]{duration(round(result.duration_s, 1))}[/]"
+        if result.trouble is None:
+            self._print(f"[green]✓[/] {result.phase:<10} {took}")
+            return
+        self._print(f"[red]✗[/] {result.phase:<10} {took}  {escape(result.trouble.message)}")
+        if result.trouble.hint:
+            self._print(f"  [cyan]hint:[/] {escape(result.trouble.hint)}")
+
+    def event(self, event: Event) -> None:
+        """Heat says something."""
+        with self._lock:
+            self._resources[event.stack_name, event.resource] = event.status
+        if event.is_failure or self._verbosity > 0:
+            self._print(f"[dim]{escape(str(event))}[/]")
+
+    def server(self, name: str, text: str) -> None:
+        """A server is at that."""
+        with self._lock:
+            self._servers[name] = text
+        if self._verbosity > 0:
+            self._print(f"[dim]{escape(name)}: {escape(text)}[/]")
+
+    def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
+        """A server's specs have run."""
+        with self._lock:
+            self._servers[server] = tally(testcases)
+        bad = [t for t in testcases if t.outcome in (Outcome.FAILURE, Outcome.ERROR)]
+        mark = "[red]✗[/]" if bad else "[green]✓[/]"
+        self._print(f"  {mark} {escape(server)}: {tally(testcases)}")
+        for testcase in bad:
+            self._print(
+                f"    [red]{testcase.outcome}[/] {escape(testcase.nodeid)}: "
+                f"{escape(testcase.message)}"
+            )
+
+    def note(self, text: str) -> None:
+        """A line that matters to the user."""
+        self._print(f"[yellow]{escape(text)}[/]")
+
+    def end(self, record: RunRecord) -> None:
+        """The run is over."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        style = _STYLES[record.verdict] if record.verdict else "bold"
+        self._print(f"[{style}]{escape(ending(record, self._clock() - self._began))}[/]")
+
+    def _print(self, markup: str) -> None:
+        self._console.print(markup, soft_wrap=True)
+
+    def _view(self) -> RenderableType:
+        with self._lock:
+            phase, servers, resources = self._phase, dict(self._servers), dict(self._resources)
+        if phase is None:
+            return Text("")
+        took = duration(round(self._clock() - self._phase_began))
+        line = Table.grid(padding=(0, 1))
+        line.add_row(Spinner("dots"), Text(str(phase)), Text(took, style="dim"))
+        parts: list[RenderableType] = [line]
+        if resources:
+            parts.append(
+                Text(_resources(resources), style="dim", no_wrap=True, overflow="ellipsis")
+            )
+        shown = list(servers.items())[: max(1, self._console.height - 6)]
+        parts += [
+            Text(f"  {name}: {text}", no_wrap=True, overflow="ellipsis") for name, text in shown
+        ]
+        return Group(*parts)
+
+
+def _resources(resources: dict[tuple[str, str], str]) -> str:
+    """How far Heat is: ``7 of 9 resources; at work on router, lb``."""
+    at_work = [name for (_, name), status in resources.items() if status.endswith("IN_PROGRESS")]
+    done = len(resources) - len(at_work)
+    text = f"  {done} of {len(resources)} resources"
+    return f"{text}; at work on {', '.join(at_work)}" if at_work else text

@@ -1,0 +1,113 @@
+"""Progress as lines, for logs and CI."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from infraci.deadline import duration
+from infraci.heat.values import Event
+from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Verdict
+
+Write = Callable[[str], object]
+
+
+class PlainProgress:
+    """One line for everything worth a line, each with the time since the run began."""
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        verbosity: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write = write
+        self._verbosity = verbosity
+        self._clock = clock
+        self._began = clock()
+        self._lock = threading.Lock()
+
+    def begin(self, record: RunRecord, *, cleanup: str) -> None:
+        """A run begins."""
+        self._began = self._clock()
+        commit = record.commit
+        self._say(f"{record.pipeline}: {commit.short} {commit.subject} (on {record.cloud})", -1)
+        self._say(f"should this be lost, clean up by: {cleanup}", -1)
+
+    def phase(self, run_id: str, phase: Phase) -> None:
+        """A phase begins."""
+        self._say(f"{phase} …", 1)
+
+    def phase_done(self, run_id: str, result: PhaseResult) -> None:
+        """A phase has ended."""
+        took = duration(round(result.duration_s, 1))
+        if result.trouble is None:
+            self._say(f"{result.phase} done in {took}")
+        else:
+            self._say(f"{result.phase} failed after {took}: {result.trouble.message}", -1)
+
+    def event(self, event: Event) -> None:
+        """Heat says something; without -v only what failed."""
+        reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
+        text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
+        self._say(text, 0 if event.is_failure else 1)
+
+    def server(self, name: str, text: str) -> None:
+        """A server is at that."""
+        self._say(f"{name}: {text}", 1)
+
+    def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
+        """A server's specs have run."""
+        self._say(f"{server}: {tally(testcases)}")
+        for testcase in testcases:
+            if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
+                self._say(f"  {testcase.outcome}: {testcase.nodeid}: {testcase.message}", -1)
+
+    def note(self, text: str) -> None:
+        """A line that matters to the user."""
+        self._say(text)
+
+    def end(self, record: RunRecord) -> None:
+        """The run is over."""
+        self._say(ending(record, self._clock() - self._began), -1)
+
+    def _say(self, text: str, level: int = 0) -> None:
+        if level > self._verbosity:
+            return
+        with self._lock:
+            elapsed_s = self._clock() - self._began
+            for line in text.splitlines():
+                self._write(f"[{elapsed_s:6.1f}] {line}")
+
+
+def tally(testcases: Sequence[Testcase]) -> str:
+    """How many checks ended how: ``12 passed, 1 failure``."""
+    counts = dict.fromkeys(Outcome, 0)
+    for testcase in testcases:
+        counts[testcase.outcome] += 1
+    said = [f"{count} {outcome}" for outcome, count in counts.items() if count]
+    return ", ".join(said) or "no checks"
+
+
+def ending(record: RunRecord, elapsed_s: float) -> str:
+    """A run in one line."""
+    verdict = record.verdict or "not verified"
+    checks = f" ({tally(record.testcases)})" if record.testcases else ""
+    voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
+    took = duration(round(elapsed_s, 1))
+    return f"{record.pipeline}: {verdict}{checks}{voting} in {took}; run {record.id}"
+
+
+class Silent:
+    """Progress that nobody hears."""
+
+    def begin(self, record: RunRecord, *, cleanup: str) -> None: ...  # noqa: D102
+    def phase(self, run_id: str, phase: Phase) -> None: ...  # noqa: D102
+    def phase_done(self, run_id: str, result: PhaseResult) -> None: ...  # noqa: D102
+    def event(self, event: Event) -> None: ...  # noqa: D102
+    def server(self, name: str, text: str) -> None: ...  # noqa: D102
+    def checked(self, server: str, testcases: Sequence[Testcase]) -> None: ...  # noqa: D102
+    def note(self, text: str) -> None: ...  # noqa: D102
+    def end(self, record: RunRecord) -> None: ...  # noqa: D102
