@@ -49,12 +49,12 @@ def hot(resources: Mapping[str, object], **sections: object) -> dict[str, object
     return {"heat_template_version": "2018-08-31", "resources": dict(resources), **sections}
 
 
-def resource(type_: str, **properties: object) -> dict[str, object]:
+def resource(type_: str, **properties: object) -> dict[str, Any]:
     """A resource of a template."""
     return {"type": type_, "properties": properties}
 
 
-def server(**properties: object) -> dict[str, object]:
+def server(**properties: object) -> dict[str, Any]:
     """A server of a template, with an image and a flavor."""
     return resource("OS::Nova::Server", image="debian-12", flavor="m1.tiny", **properties)
 
