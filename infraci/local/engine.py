@@ -133,6 +133,8 @@ def _configure(state: Path, url: str, signal_url: str) -> None:
         "stack_user_domain_id": "default",
         "stack_scheduler_hints": True,
         "region_name_for_services": "local",
+        # What fails on one machine fails there again; a cloud has others to try.
+        "action_retry_limit": 0,
         "num_engine_workers": 1,
         "environment_dir": str(state / "environment.d"),
         "template_dir": str(state / "templates"),

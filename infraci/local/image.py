@@ -153,6 +153,10 @@ def _find(name: str, reference: str) -> ImageRef | None:
 
 
 def _pull(name: str, on_progress: Progress) -> ImageRef:
+    if name.startswith("localhost/"):  # podman would ask a registry there, for a minute or more
+        raise ImageNotFoundError(
+            f"cannot use image {name}: podman has no image of that name on this machine"
+        )
     on_progress(f"pulling {name}")
     done = _podman("image", "pull", "--quiet", name, check=False)
     image = _find(name, name) if done.returncode == 0 else None
