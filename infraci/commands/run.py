@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -20,15 +18,14 @@ from infraci.commands.options import (
     stack_options,
 )
 from infraci.commands.parts import (
-    find_pipeline,
-    find_run,
     loader,
     make_drivers,
     make_progress,
     make_work,
     open_cloud,
 )
-from infraci.commands.source import Source, exported, open_source
+from infraci.commands.source import Source, open_source
+from infraci.commands.standing import open_work
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
@@ -139,46 +136,18 @@ def _run(
 
 
 def _resume(run_id: str, pipelines: Sequence[str], wish: Wish, verbosity: int) -> int:
-    from infraci import git
-
     if pipelines:
         raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
-    root = git.repository_root(Path.cwd())
-    ledger = Ledger(root)
-    record = find_run(ledger, run_id)
-    if record.destroyed:
-        raise UsageError(
-            f"cannot resume run {record.id}: its stack is destroyed",
-            hint=f"begin anew: infraci run {record.pipeline} --commit {record.commit.sha[:10]}",
-        )
-    with ExitStack() as stack:
-        stack.enter_context(ledger.lock(record.id))
-        interrupts = stack.enter_context(Interrupts())
-        tree = stack.enter_context(exported(root, record.commit))
-        cloud = stack.enter_context(open_cloud(record.cloud))
-        pipeline = find_pipeline(tree, record.pipeline)
-        policy = wish.destroy_policy or pipeline.destroy
-        record = replace(
-            record, destroy=str(policy), pid=os.getpid(), verdict=None, voting=pipeline.voting
-        )
-        load = loader(
-            pipeline,
-            tree=tree,
-            cloud=record.cloud,
-            parameters=wish.parameters,
-            environments=wish.environments,
-        )
-        work = make_work(
-            record,
-            pipeline=pipeline,
-            tree=tree,
-            drivers=make_drivers(cloud, ledger, make_progress(verbosity)),
-            interrupts=interrupts,
-            load=load,
-        )
-        record = carry_out(work, undone(record))
+    with open_work(
+        run_id,
+        verbosity=verbosity,
+        destroy_policy=wish.destroy_policy,
+        parameters=wish.parameters,
+        environments=wish.environments,
+    ) as work:
+        record = carry_out(work, undone(work.record))
         publish(work.junit, record, wish.report)
-        return _end([record], interrupts, verbosity, table=False)
+        return _end([record], work.interrupts, verbosity, table=False)
 
 
 def undone(record: RunRecord) -> tuple[Phase, ...]:

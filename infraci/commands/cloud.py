@@ -1,0 +1,73 @@
+"""``infraci cloud``: the embedded cloud's process."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from infraci.commands.options import json_option
+from infraci.errors import ExitCode
+
+
+@click.group("cloud", short_help="Start, stop and look at the embedded cloud.")
+def command() -> None:
+    """Start, stop and look at the embedded cloud.
+
+    It starts by itself when it is needed, and ends when nobody has asked it for a while.
+    """
+
+
+@command.command("up")
+def up() -> None:
+    """Start it, unless it runs; prints its clouds.yaml."""
+    from infraci.local.process import ensure_up
+
+    click.echo(ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True)))
+
+
+@command.command("down")
+def down() -> None:
+    """End its process; its servers stay, and the next start takes them over."""
+    from infraci.local import process
+
+    click.echo("ended" if process.down() else "it was not running")
+
+
+@command.command("status")
+@json_option
+def status(as_json: bool) -> int:
+    """Say whether it runs, and what is in it. Exit status 1 if it does not run."""
+    from infraci.local import process
+
+    found = process.status()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif found is None:
+        click.echo("it is not running")
+    else:
+        for name, value in found.items():
+            shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+            click.echo(f"{name}: {shown}")
+    return ExitCode.FAILED if found is None else ExitCode.PASSED
+
+
+@command.command("clouds-yaml")
+def clouds_yaml() -> None:
+    """Print the path of its clouds.yaml, starting it if need be.
+
+    export OS_CLIENT_CONFIG_FILE=$(infraci cloud clouds-yaml) OS_CLOUD=local
+    """
+    from infraci.local.process import ensure_up
+
+    click.echo(ensure_up())
+
+
+@command.command("gc")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def gc(dry_run: bool) -> None:
+    """Remove containers and networks of it that belong to no server it knows."""
+    from infraci.local import process
+
+    for line in process.gc(dry_run=dry_run) or ["nothing to remove"]:
+        click.echo(line)

@@ -1,0 +1,129 @@
+"""``infraci gc``: remove what dead and expired runs have left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import click
+
+from infraci import git
+from infraci.commands.parts import make_progress, open_cloud
+from infraci.commands.source import remove_dead_trees
+from infraci.errors import ExitCode, InfraciError
+from infraci.heat import LOCAL, Cloud
+from infraci.ledger import Ledger
+from infraci.pipeline import Interrupts
+from infraci.pipeline.gc import find_on_cloud, reason_of
+from infraci.pipeline.removal import remove_run
+from infraci.progress import Progress
+
+
+@click.command("gc", short_help="Remove what dead and expired runs have left.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--cloud",
+    "clouds",
+    metavar="NAME",
+    multiple=True,
+    help="Clouds to search by tags; by default the embedded one and those of this repository's "
+    "runs. Repeatable.",
+)
+@click.pass_obj
+def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
+    """Remove what dead and expired runs have left, also of runs that nobody remembers.
+
+    Runs at work and runs that are kept on purpose (`--destroy never`, `infraci provision`) stay
+    until they expire. Nothing without infraci's tags is touched.
+    """
+    sweep = Sweep(verbosity=verbosity, dry_run=dry_run)
+    with Interrupts() as interrupts:
+        for name in clouds or sweep.clouds():
+            interrupts.check()
+            try:
+                with open_cloud(name) as cloud:
+                    sweep.cloud(cloud)
+            except InfraciError as error:
+                sweep.fail(error)
+        if LOCAL in (clouds or sweep.clouds()):
+            sweep.machine()
+    sweep.files()
+    if not sweep.found:
+        click.echo("nothing to remove")
+    return sweep.exit_code
+
+
+class Sweep:
+    """One gc: what it finds, it removes (or only names)."""
+
+    def __init__(self, *, verbosity: int, dry_run: bool) -> None:
+        self._dry_run = dry_run
+        self._progress: Progress = make_progress(min(verbosity, 0))
+        self._root = _repository()
+        # Outside of a repository there are still the clouds.
+        self._ledger = Ledger(self._root or Path("/nonexistent"))
+        self.found = 0
+        self.exit_code: int = ExitCode.PASSED
+
+    def clouds(self) -> list[str]:
+        """The embedded cloud, and those of runs that are not destroyed."""
+        named = [record.cloud for record in self._ledger.list() if not record.destroyed]
+        return list(dict.fromkeys([LOCAL, *named]))
+
+    def cloud(self, cloud: Cloud) -> None:
+        """The ledger's dead runs on that cloud, then what has our tags there."""
+        now = time.time()
+        for record in self._ledger.list():
+            why = reason_of(record, self._ledger, now) if record.cloud == cloud.name else None
+            if why is not None:
+                remove = partial(
+                    remove_run, record, cloud=cloud, ledger=self._ledger, progress=self._progress
+                )
+                self._remove(f"run {record.id}", why, remove)
+        for leftover in find_on_cloud(cloud, ledger=self._ledger, now=now):
+            self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
+
+    def machine(self) -> None:
+        """Containers and networks of the embedded cloud that belong to nobody."""
+        from infraci.local import process
+
+        try:
+            lines = process.gc(dry_run=self._dry_run)
+        except InfraciError as error:
+            self.fail(error)
+            return
+        for line in lines:
+            self.found += 1
+            click.echo(line)
+
+    def files(self) -> None:
+        """Trees that dead processes exported."""
+        if self._root is not None and not self._dry_run:
+            with suppress(OSError):
+                remove_dead_trees(self._root)
+
+    def fail(self, error: InfraciError) -> None:
+        """Tell, and go on with the rest."""
+        self.exit_code = max(self.exit_code, error.exit_code)
+        click.echo(f"{error.message}" + (f" ({error.hint})" if error.hint else ""), err=True)
+
+    def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:
+        self.found += 1
+        if self._dry_run:
+            click.echo(f"would remove {what}: {why}")
+            return
+        try:
+            remove()
+        except InfraciError as error:
+            self.fail(error)
+        else:
+            click.echo(f"removed {what}: {why}")
+
+
+def _repository() -> Path | None:
+    with suppress(InfraciError):
+        return git.repository_root(Path.cwd())
+    return None

@@ -1,0 +1,58 @@
+"""``infraci image``: what servers of the embedded cloud boot from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from infraci.commands.options import json_option
+
+
+@click.group("image", short_help="Build, list and remove images of the embedded cloud.")
+def command() -> None:
+    """Build, list and remove images of the embedded cloud.
+
+    They are built when a server first needs them; doing it before saves that time.
+    """
+
+
+@command.command("build")
+@click.argument("name", default="debian-12")
+@click.option("--fresh", is_flag=True, help="Even if there is one: with the packages of today.")
+def build(name: str, fresh: bool) -> None:
+    """Build an image, unless this machine has it."""
+    from infraci.local import image
+
+    make = image.build if fresh else image.ensure
+    made = make(name, on_progress=lambda text: click.echo(text, err=True))
+    click.echo(f"{made.name}  {made.reference}")
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the images that were built, and those that could be."""
+    from infraci.local import image
+
+    built = image.list_images()
+    if as_json:
+        click.echo(json.dumps([asdict(ref) for ref in built], indent=2, default=str))
+        return
+    for ref in built:
+        click.echo(f"{ref.name}  {ref.reference}  {ref.size_bytes >> 20} MB")
+    for recipe in image.recipes():
+        if all(ref.name != recipe.name for ref in built):
+            click.echo(f"{recipe.name}  not built yet")
+
+
+@command.command("rm")
+@click.argument("names", nargs=-1, required=True)
+def remove(names: tuple[str, ...]) -> None:
+    """Remove images; gone already is a success."""
+    from infraci.local import image
+
+    for name in names:
+        image.remove(name)
+        click.echo(f"{name}: removed")

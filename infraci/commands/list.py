@@ -1,0 +1,82 @@
+"""``infraci list``: the runs."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from infraci.commands.options import json_option
+from infraci.commands.standing import ledger_here
+from infraci.deadline import duration
+from infraci.ledger import DamagedRunError, Ledger
+from infraci.model.run import RunRecord
+from infraci.plan.columns import columns
+
+
+@click.command("list", short_help="List the runs.")
+@json_option
+@click.option("--standing", is_flag=True, help="Only those whose stack is not destroyed.")
+def command(as_json: bool, standing: bool) -> None:
+    """List the runs, the latest last: what they say, and whether their stack still stands."""
+    ledger = ledger_here()
+    records = ledger.list(on_damaged=_tell)
+    shown = [record for record in records if not (standing and record.destroyed)]
+    if as_json:
+        click.echo(json.dumps([_data(record, ledger) for record in shown], indent=2))
+        return
+    if not shown:
+        click.echo("no runs", err=True)
+        return
+    now = time.time()
+    rows = [_HEAD, *(_row(record, ledger, now) for record in shown)]
+    for line in columns(rows):
+        click.echo(line)
+
+
+_HEAD = ("RUN", "COMMIT", "VERDICT", "STACK", "CLOUD", "AGE", "EXPIRES")
+
+
+def _row(record: RunRecord, ledger: Ledger, now: float) -> tuple[str, ...]:
+    return (
+        record.id,
+        record.commit.short,
+        record.verdict or "-",
+        _state(record, ledger),
+        record.cloud,
+        duration(round(now - record.created)),
+        "-" if record.destroyed else _left(record.expires - now),
+    )
+
+
+def _state(record: RunRecord, ledger: Ledger) -> str:
+    if record.destroyed:
+        return "destroyed"
+    if ledger.is_alive(record.id):
+        return "at work"
+    return "kept" if record.verdict is not None or record.destroy == "never" else "lost"
+
+
+def _left(seconds: float) -> str:
+    return f"in {duration(round(seconds))}" if seconds > 0 else "expired"
+
+
+def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "pipeline": record.pipeline,
+        "commit": record.commit.sha,
+        "dirty": record.commit.dirty,
+        "cloud": record.cloud,
+        "stack": record.stack_name,
+        "verdict": record.verdict,
+        "state": _state(record, ledger),
+        "created": record.created,
+        "expires": record.expires,
+        "servers": {server.name: server.address for server in record.servers},
+    }
+
+
+def _tell(error: DamagedRunError) -> None:
+    click.echo(f"{error.message}", err=True)

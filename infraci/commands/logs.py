@@ -1,0 +1,69 @@
+"""``infraci logs``: what is known of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from infraci.commands.options import json_option, run_argument
+from infraci.commands.parts import find_run
+from infraci.commands.standing import ledger_here
+from infraci.deadline import duration
+from infraci.model.run import Outcome, RunRecord
+
+
+@click.command("logs", short_help="Show what is known of a run: phases, failures, logs, evidence.")
+@run_argument
+@json_option
+@click.option("--files", is_flag=True, help="Only the paths of the logs and of the evidence.")
+def command(run_id: str | None, as_json: bool, files: bool) -> None:
+    """Show what is known of a run: its phases, what failed and why, its servers' logs."""
+    ledger = ledger_here()
+    if run_id is None and (records := ledger.list()):
+        record = records[-1]
+    else:
+        record = find_run(ledger, run_id)
+    folder = ledger.folder(record.id)
+    if as_json:
+        click.echo(json.dumps(json.loads((folder / "run.json").read_text()), indent=2))
+    elif files:
+        for path in _files(record, folder):
+            click.echo(path)
+    else:
+        for line in _story(record, folder):
+            click.echo(line)
+
+
+def _story(record: RunRecord, folder: Path) -> Iterator[str]:
+    commit = record.commit
+    yield f"run {record.id}: {record.verdict or 'no verdict'}"
+    yield f"commit {commit.short} {commit.subject} ({commit.author})"
+    yield f"pipeline {record.pipeline} on {record.cloud}, stack {record.stack_name}"
+    for result in record.phases:
+        state = "failed" if result.trouble else "done"
+        yield f"{result.phase}: {state} in {duration(round(result.duration_s, 1))}"
+        if result.trouble is not None:
+            yield f"  {result.trouble.message}"
+            if result.trouble.hint:
+                yield f"  hint: {result.trouble.hint}"
+            yield from (f"  | {line}" for line in result.trouble.details.splitlines())
+    for testcase in record.testcases:
+        if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
+            yield f"{testcase.outcome}: {testcase.server}: {testcase.nodeid}"
+            yield from (f"  | {line}" for line in (testcase.text or testcase.message).splitlines())
+    for log in sorted((folder / "logs").glob("*.log")):
+        yield f"==> {log}"
+        yield log.read_text(errors="replace").rstrip("\n")
+    if record.evidence:
+        yield f"evidence in {folder / 'evidence'}:"
+        yield from (f"  {name}" for name in record.evidence)
+    yield f"report: {folder / 'junit.xml'}"
+
+
+def _files(record: RunRecord, folder: Path) -> Iterator[Path]:
+    yield from sorted((folder / "logs").glob("*.log"))
+    yield from (folder / name for name in record.evidence)
+    yield folder / "junit.xml"

@@ -1,0 +1,101 @@
+"""``infraci plan``: what a run would make and run, and everything that is wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import click
+
+from infraci.commands.options import cloud_option, json_option, source_options, stack_options
+from infraci.commands.parts import loader, open_cloud
+from infraci.commands.source import Source, open_source
+from infraci.errors import ExitCode
+from infraci.heat import Cloud
+from infraci.model.problem import FileError
+from infraci.plan import PipelinePlan, plan_pipeline
+from infraci.plan.show import as_data, as_text
+
+
+@click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
+@click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
+@source_options
+@cloud_option
+@stack_options
+@json_option
+@click.pass_obj
+def command(
+    verbosity: int,
+    pipelines: Sequence[str],
+    commit: str | None,
+    working_tree: bool,
+    cloud: str,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+    as_json: bool,
+) -> int:
+    """Show what would be made and run, and everything that is wrong.
+
+    The stacks' templates are expanded by Heat itself; nothing is made. Exit status 2 if
+    anything is wrong.
+    """
+    with (
+        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_cloud(cloud) as opened,
+    ):
+        plans = _plans(source, pipelines, opened, parameters, environments)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_data(plans, source.commit, cloud), indent=2))
+    else:
+        click.echo(as_text(plans, source.commit, cloud, verbose=verbosity > 0))
+    wrong = any(plan.problems for plan in plans)
+    return ExitCode.INVALID if wrong else ExitCode.PASSED
+
+
+def _plans(
+    source: Source,
+    names: Sequence[str],
+    cloud: Cloud,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+) -> list[PipelinePlan]:
+    """The plans of all pipelines; those whose files cannot be read have problems only."""
+    from infraci.model.decode import load_pipelines
+
+    try:
+        pipelines = load_pipelines(source.tree, names)
+    except FileError as error:
+        return [PipelinePlan(name=_stems(error), problems=error.problems)]
+    return [
+        plan_pipeline(
+            pipeline,
+            root=source.tree,
+            cloud=cloud,
+            load=loader(
+                pipeline,
+                tree=source.tree,
+                cloud=cloud.name,
+                parameters=parameters,
+                environments=environments,
+            ),
+            public_key=_public_key,
+        )
+        for pipeline in pipelines
+    ]
+
+
+def _stems(error: FileError) -> str:
+    return ", ".join(dict.fromkeys(Path(problem.file).stem for problem in error.problems))
+
+
+@cache
+def _public_key() -> str:
+    """A key that nobody keeps the private half of."""
+    from infraci.ssh import generate_key
+
+    with tempfile.TemporaryDirectory() as folder:
+        return generate_key(Path(folder), comment="infraci plan").public

@@ -1,0 +1,76 @@
+"""``infraci provision``: a stack that stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from infraci.commands.options import cloud_option, source_options, stack_options
+from infraci.commands.parts import loader, make_drivers, make_progress, make_work, open_cloud
+from infraci.commands.source import open_source
+from infraci.errors import ExitCode
+from infraci.ledger import Ledger
+from infraci.model.pipeline import DestroyPolicy
+from infraci.model.run import Phase
+from infraci.pipeline import Interrupts, Outcomes, carry_out, new_record
+
+
+@click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
+@click.argument("pipeline")
+@source_options
+@cloud_option
+@stack_options
+@click.pass_obj
+def command(
+    verbosity: int,
+    pipeline: str,
+    commit: str | None,
+    working_tree: bool,
+    cloud: str,
+    parameters: Mapping[str, str],
+    environments: tuple[Path, ...],
+) -> int:
+    """Stand a pipeline's stack up, and keep it until it is destroyed or expires.
+
+    Prints the run's id. A stack that fails is kept as well, to be looked at.
+    """
+    with (
+        Interrupts() as interrupts,
+        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_cloud(cloud) as opened,
+    ):
+        from infraci.model.decode import load_pipelines
+
+        (chosen,) = load_pipelines(source.tree, [pipeline])
+        drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
+        record = new_record(
+            chosen,
+            source.commit,
+            cloud=cloud,
+            ledger=drivers.ledger,
+            destroy_policy=DestroyPolicy.NEVER,
+            now=time.time(),
+        )
+        with drivers.ledger.create(record):
+            load = loader(
+                chosen,
+                tree=source.tree,
+                cloud=cloud,
+                parameters=parameters,
+                environments=environments,
+            )
+            work = make_work(
+                record,
+                pipeline=chosen,
+                tree=source.tree,
+                drivers=drivers,
+                interrupts=interrupts,
+                load=load,
+            )
+            record = carry_out(work, (Phase.PLAN, Phase.PROVISION))
+    click.echo(record.id)
+    code = Outcomes(records=(record,)).exit_code
+    return ExitCode.INTERRUPTED if interrupts.happened else code

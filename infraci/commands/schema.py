@@ -1,0 +1,16 @@
+"""``infraci schema``: the JSON Schemas of our files."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("schema", short_help="Print the JSON Schema of pipeline files.")
+@click.option("--project", is_flag=True, help="That of infraci.yaml instead.")
+def command(project: bool) -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    from infraci.model.schema import json_schema, project_schema
+
+    click.echo(json.dumps(project_schema() if project else json_schema(), indent=2))

@@ -1,0 +1,75 @@
+"""Verbs that work on a run whose stack stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from infraci import git
+from infraci.commands.parts import (
+    find_pipeline,
+    find_run,
+    loader,
+    make_drivers,
+    make_progress,
+    make_work,
+    open_cloud,
+)
+from infraci.commands.source import exported
+from infraci.errors import UsageError
+from infraci.ledger import Ledger
+from infraci.pipeline import Interrupts, Work
+
+
+def ledger_here() -> Ledger:
+    """The ledger of the repository we are in."""
+    return Ledger(git.repository_root(Path.cwd()))
+
+
+@contextmanager
+def open_work(
+    run_id: str | None,
+    *,
+    verbosity: int,
+    working_tree: bool = False,
+    destroy_policy: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    environments: Sequence[Path] = (),
+) -> Iterator[Work]:
+    """A run taken up again: its lock, its commit's files (or those of the working tree)."""
+    root = git.repository_root(Path.cwd())
+    ledger = Ledger(root)
+    record = find_run(ledger, run_id)
+    if record.destroyed:
+        raise UsageError(
+            f"cannot go on with run {record.id}: its stack is destroyed",
+            hint=f"begin anew: infraci run {record.pipeline} --commit {record.commit.sha[:10]}",
+        )
+    with ExitStack() as stack:
+        stack.enter_context(ledger.lock(record.id))
+        interrupts = stack.enter_context(Interrupts())
+        commit = git.working_tree(root) if working_tree else record.commit
+        tree = stack.enter_context(exported(root, commit))
+        cloud = stack.enter_context(open_cloud(record.cloud))
+        pipeline = find_pipeline(tree, record.pipeline)
+        record = replace(record, commit=commit, verdict=None)
+        if destroy_policy is not None:
+            record = replace(record, destroy=destroy_policy)
+        work = make_work(
+            record,
+            pipeline=pipeline,
+            tree=tree,
+            drivers=make_drivers(cloud, ledger, make_progress(verbosity)),
+            interrupts=interrupts,
+            load=loader(
+                pipeline,
+                tree=tree,
+                cloud=record.cloud,
+                parameters=parameters,
+                environments=environments,
+            ),
+        )
+        stack.callback(work.close)
+        yield work

@@ -1,0 +1,103 @@
+"""What dead and expired runs have left: found in the ledger, and by tags on the clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from infraci.deadline import Deadline
+from infraci.heat import FoundStack, Keypair, OnEvent
+from infraci.ledger import Ledger
+from infraci.model.pipeline import DestroyPolicy
+from infraci.model.run import RunRecord
+from infraci.pipeline.owner import PREFIX, TAG, Ownership, read_key_comment, read_ownership
+from infraci.pipeline.removal import DESTROY_S, Remover
+
+
+class Sweeper(Remover, Protocol):
+    """What gc asks of a cloud."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]: ...  # noqa: D102
+
+    def keypairs(self) -> tuple[Keypair, ...]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something that may be removed, and why."""
+
+    what: str  # "run", "stack", "key pair"
+    name: str
+    why: str
+    remove: Callable[[], None]
+
+
+def reason_of(record: RunRecord, ledger: Ledger, now: float) -> str | None:
+    """Why a run's stack may be removed; None for what is at work or kept on purpose."""
+    if record.destroyed or ledger.is_alive(record.id):
+        return None
+    if record.expires <= now:
+        return "expired"
+    if record.destroy == DestroyPolicy.NEVER:
+        return None
+    if record.destroy == DestroyPolicy.PASSING and record.verdict is not None:
+        return None
+    return "its process died"
+
+
+def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Leftover]:
+    """Stacks and key pairs that carry our tags, and whose run is dead or expired.
+
+    What is not tagged, or not whole, is not ours to remove, whatever its name.
+    """
+    kept = set()
+    for stack in cloud.find_stacks([TAG]):
+        owner = read_ownership(stack.tags)
+        why = _reason(owner, ledger, now) if owner else None
+        if owner is None or why is None:
+            kept.add(stack.name)
+            continue
+        yield Leftover(
+            what="stack", name=stack.name, why=why, remove=_stack_remover(cloud, stack.id)
+        )
+    for pair in cloud.keypairs():
+        owner = read_key_comment(pair.public_key)
+        if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in kept:
+            continue
+        why = _reason(owner, ledger, now)
+        if why is not None:
+            yield Leftover(
+                what="key pair", name=pair.name, why=why, remove=_key_remover(cloud, pair.name)
+            )
+
+
+def _reason(owner: Ownership, ledger: Ledger, now: float) -> str | None:
+    if _is_at_work(owner, ledger):
+        return None
+    if owner.is_expired(now):
+        return "expired"
+    return "its process died" if owner.is_orphan() else None
+
+
+def _is_at_work(owner: Ownership, ledger: Ledger) -> bool:
+    """Whether a process of this repository holds the run; it may be another than began it."""
+    return owner.run_id in ledger.ids() and ledger.is_alive(owner.run_id)
+
+
+def _stack_remover(cloud: Sweeper, stack_id: str) -> Callable[[], None]:
+    def remove() -> None:
+        deadline = Deadline(DESTROY_S, phase=f"removing stack {stack_id}")
+        cloud.delete_stack(stack_id, deadline=deadline, on_event=_nobody)
+
+    return remove
+
+
+def _key_remover(cloud: Sweeper, name: str) -> Callable[[], None]:
+    return lambda: cloud.delete_keypair(name)
+
+
+_nobody: OnEvent = lambda event: None  # noqa: E731

@@ -1,0 +1,13 @@
+"""Rows of text in columns, as wide as their widest cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+def columns(rows: Sequence[Sequence[str]], *, indent: str = "") -> Iterator[str]:
+    """A line a row; all rows have the same number of cells."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield f"{indent}{'  '.join(cells)}".rstrip()
