@@ -46,7 +46,7 @@ def _pipeline(plan: PipelinePlan, verbose: bool) -> Iterator[str]:
         yield from columns([(s.name, "on", _names(s.servers)) for s in plan.steps], indent="    ")
     if plan.servers:
         yield "  specs"
-        yield from _columns(
+        yield from columns(
             [
                 (server.path, _files(server), ", ".join(server.specs))
                 for server in plan.servers

@@ -93,7 +93,7 @@ def tally(testcases: Sequence[Testcase]) -> str:
 
 def ending(record: RunRecord, elapsed_s: float) -> str:
     """A run in one line."""
-    verdict = record.verdict or "not verified"
+    verdict = record.verdict or "ready"
     checks = f" ({tally(record.testcases)})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
     took = duration(round(elapsed_s, 1))
