@@ -1,10 +1,8 @@
 """The fabric: networks, servers' cards and routers, made of network namespaces.
 
-A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it, a server
-``infraci-s-…`` with ``eth0``, ``eth1``…, a router ``infraci-r-…`` (:mod:`infraci.local.router`).
-So networks of the same addresses never meet. Every network also has a leg, ``up0``, on the host's
-bridge (:mod:`infraci.local.host_bridge`) for two things only: logins from the host to a server's
-access address, and signals from servers to 169.254.169.254, where the network knows the cloud.
+A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it
+(:mod:`infraci.local.segment`), a server ``infraci-s-…`` with ``eth0``, ``eth1``…, a router
+``infraci-r-…`` (:mod:`infraci.local.router`). So networks of the same addresses never meet.
 
 Nothing is remembered here. What there is, and whose, is asked of the kernel: each namespace's
 loopback device bears its labels.
@@ -18,32 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infraci.local import router
+from infraci.local import router, segment
 from infraci.local.host_bridge import HostBridge, Pools
-from infraci.local.netns import HOST, TABLE, Namespace, label_text, mac_for, namespaces, short
+from infraci.local.netns import HOST, Namespace, clip, namespaces, short
 from infraci.local.router import Router
+from infraci.local.segment import CLOUD_ADDRESS, Segment
 
-#: Where every network knows the cloud, as on any OpenStack.
-CLOUD_ADDRESS = "169.254.169.254"
-
-_NETWORK = "infraci-n-"
 _SERVER = "infraci-s-"
-_KINDS = {_NETWORK: "network", _SERVER: "server", router.PREFIX: "router"}
-_NETWORK_SYSCTLS = {
-    "ipv4/ip_forward": 1,
-    "ipv4/conf/all/send_redirects": 0,
-    "ipv4/conf/default/send_redirects": 0,
-    "ipv4/conf/all/rp_filter": 0,
-    "ipv4/conf/default/rp_filter": 0,
-    "ipv4/conf/all/arp_ignore": 1,
-    "ipv4/conf/all/arp_announce": 2,
-    "ipv6/conf/all/disable_ipv6": 1,
-    "ipv6/conf/default/disable_ipv6": 1,
-    # What passes from one server to another is not this namespace's to filter.
-    "bridge/bridge-nf-call-iptables": 0,
-    "bridge/bridge-nf-call-ip6tables": 0,
-    "bridge/bridge-nf-call-arptables": 0,
-}
+_KINDS = {segment.PREFIX: "network", _SERVER: "server", router.PREFIX: "router"}
 #: A server forwards nothing until it is told to, and has ::1 but no other IPv6 address.
 _SERVER_SYSCTLS = {
     "ipv4/ip_forward": 0,
@@ -101,8 +81,6 @@ class Fabric:
     def __init__(self, cloud_id: str, pools: Pools, *, mtu: int = 1500) -> None:
         """Build on ``pools`` (see ``choose_pools``), with the MTU of the machine's uplink."""
         self._cloud_id = cloud_id
-        self._pools = pools
-        self._mtu = mtu
         self._host = HostBridge(cloud_id, pools, mtu=mtu)
         # `ip` itself is not safe against its like when it makes namespaces.
         self._lock = threading.RLock()
@@ -129,7 +107,7 @@ class Fabric:
 
     def list_ours(self) -> tuple[Found, ...]:
         """Return what there is of this cloud."""
-        return tuple(f for f in find_all() if f.labels.get("cloud") == self._cloud_id)
+        return tuple(f for f in find_all() if f.labels.get("cloud") == clip(self._cloud_id))
 
     def remove_found(self, found: Found) -> None:
         """Remove a namespace that :meth:`list_ours` or :func:`find_all` found."""
@@ -140,44 +118,21 @@ class Fabric:
         """Add labels to a network, a server or a router: its run, its expiry."""
         prefix = next(p for p, k in _KINDS.items() if k == kind)
         namespace = Namespace(f"{prefix}{short(object_id)}")
-        merged = {**(namespace.labels() or {}), **labels}
-        namespace.ip([f"link set lo alias {label_text(merged)}"])
+        namespace.label({**(namespace.labels() or {}), **labels})
 
     # Networks
 
     def create_network(self, network_id: str, labels: Mapping[str, str] | None = None) -> None:
         """Make a network: a bridge that nothing is plugged into."""
-        namespace, uplink = _network(network_id), _uplink(network_id)
+        network = Segment(network_id, self._host)
         with self._lock:
-            if namespace.labels() is not None:
-                return
-            HOST.ip([f"netns add {namespace.name}"])
-            namespace.sysctl(_NETWORK_SYSCTLS)
-            HOST.ip(
-                [
-                    f"link add {uplink} mtu {self._mtu} type veth"
-                    f" peer name up0 netns {namespace.name} mtu {self._mtu}",
-                    f"link set {uplink} master {self._pools.bridge} up",
-                ]
-            )
-            namespace.nft(_network_rules(self._pools))
-            namespace.ip(
-                [
-                    f"link add br0 address {mac_for('bridge', network_id)} mtu {self._mtu}"
-                    " type bridge mcast_snooping 0",
-                    "link set lo up",
-                    "link set br0 up",
-                    f"addr replace {CLOUD_ADDRESS}/32 dev br0",
-                    "link set up0 up",
-                    f"route replace {self._pools.access_host}/32 dev up0",
-                    f"link set lo alias {self._alias(network_id, labels)}",
-                ]
-            )
+            if not network.namespace.is_whole():
+                network.create(self._labels(network_id, labels))
 
     def delete_network(self, network_id: str) -> None:
         """Remove a network; cards still plugged into it are gone with it."""
         with self._lock:
-            self._delete_network(_network(network_id))
+            segment.delete(segment.namespace_of(network_id))
 
     # Servers
 
@@ -187,27 +142,26 @@ class Fabric:
         """Make the namespace a server is to live in, without any card; return its file."""
         namespace = _server(server_id)
         with self._lock:
-            if namespace.labels() is None:
-                HOST.ip([f"netns add {namespace.name}"])
-                namespace.sysctl(_SERVER_SYSCTLS)
-                alias = self._alias(server_id, labels)
-                namespace.ip(["link set lo up", f"link set lo alias {alias}"])
+            if not namespace.is_whole():
+                namespace.create(self._labels(server_id, labels), _SERVER_SYSCTLS)
+                namespace.finish()
         return namespace.path
 
     def delete_server_namespace(self, server_id: str) -> None:
         """Remove a server's namespace and its cards."""
         with self._lock:
-            _delete(_server(server_id))
+            _server(server_id).delete()
 
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a server a card, up and addressed, whether it runs already or not."""
-        server, network = _server(server_id), _network(nic.network_id)
+        server, network = _server(server_id), segment.namespace_of(nic.network_id)
         peer = f"s{short(server_id)}{nic.device.removeprefix('eth')}"
         with self._lock:
+            mtu = self._host.mtu
             HOST.ip(
                 [
-                    f"link add {nic.device} netns {server.name} address {nic.mac} mtu {self._mtu}"
-                    f" type veth peer name {peer} netns {network.name} mtu {self._mtu}"
+                    f"link add {nic.device} netns {server.name} address {nic.mac} mtu {mtu}"
+                    f" type veth peer name {peer} netns {network.name} mtu {mtu}"
                 ]
             )
             network.ip([f"link set {peer} master br0 up"])
@@ -222,62 +176,33 @@ class Fabric:
 
         It is also what the host sees when that server sends a signal.
         """
-        namespace = _network(network_id)
         with self._lock:
-            stale = [
-                outer
-                for outer, inner in namespace.map_entries("access").items()
-                if (outer == access) != (inner == fixed)
-            ]
-            for outer in stale:
-                self.remove_access(network_id, outer)
-            namespace.ip(
-                [
-                    f"addr replace {access}/32 dev up0",
-                    f"route replace {fixed}/32 dev br0 src {CLOUD_ADDRESS}",
-                ]
-            )
-            namespace.nft(
-                f"add element {TABLE} access {{ {access} : {fixed} }}\n"
-                f"add element {TABLE} origin {{ {fixed} : {access} }}\n"
-                f"add element {TABLE} servers {{ {fixed} }}\n"
-            )
-            self._host.forget(access)
+            Segment(network_id, self._host).add_access(access, fixed)
 
     def remove_access(self, network_id: str, access: str) -> None:
         """Take an access address away."""
-        namespace = _network(network_id)
         with self._lock:
-            if not namespace.exists():
-                return
-            fixed = namespace.map_entries("access").get(access)
-            undo = [f"addr del {access}/32 dev up0"]
-            if fixed is not None:
-                namespace.nft(
-                    f"delete element {TABLE} access {{ {access} }}\n"
-                    f"delete element {TABLE} origin {{ {fixed} }}\n"
-                    f"delete element {TABLE} servers {{ {fixed} }}\n"
-                )
-                undo.append(f"route del {fixed}/32 dev br0")
-            namespace.ip_undo(undo)
+            Segment(network_id, self._host).remove_access(access)
 
     # Routers
 
     def create_router(self, router_id: str, labels: Mapping[str, str] | None = None) -> None:
         """Make a router without any leg."""
         with self._lock:
-            if self._router(router_id).namespace.labels() is None:
+            if not self._router(router_id).namespace.is_whole():
                 self._router(router_id).create(self._labels(router_id, labels))
 
     def delete_router(self, router_id: str) -> None:
         """Remove a router and its legs."""
         with self._lock:
-            self._router(router_id).delete()
+            router.delete(self._router(router_id).namespace)
 
     def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
         """Join a network to a router, which has this address (``10.0.0.1/24``) there."""
         with self._lock:
-            self._router(router_id).add_leg(network_id, _network(network_id), mac, address)
+            self._router(router_id).add_leg(
+                network_id, segment.namespace_of(network_id), mac, address
+            )
 
     def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
         """Take a router out of a network."""
@@ -310,39 +235,15 @@ class Fabric:
     def _labels(self, object_id: str, labels: Mapping[str, str] | None) -> dict[str, str]:
         return {**(labels or {}), "cloud": self._cloud_id, "id": object_id}
 
-    def _alias(self, object_id: str, labels: Mapping[str, str] | None) -> str:
-        return label_text(self._labels(object_id, labels))
-
-    def _remove(self, found: Found) -> None:
+    @staticmethod
+    def _remove(found: Found) -> None:
         namespace = Namespace(found.namespace)
-        if found.kind == "network":
-            self._delete_network(namespace)
-        else:
-            _delete(namespace)
-
-    def _delete_network(self, namespace: Namespace) -> None:
-        uplink = f"iqn{namespace.name.removeprefix(_NETWORK)}"
-        HOST.ip_undo([f"link del {uplink}"])
-        _delete(namespace)
-
-
-def _network(network_id: str) -> Namespace:
-    return Namespace(f"{_NETWORK}{short(network_id)}")
+        remove = {"network": segment.delete, "router": router.delete, "server": Namespace.delete}
+        remove[found.kind](namespace)
 
 
 def _server(server_id: str) -> Namespace:
     return Namespace(f"{_SERVER}{short(server_id)}")
-
-
-def _uplink(network_id: str) -> str:
-    return f"iqn{short(network_id)}"
-
-
-def _delete(namespace: Namespace) -> None:
-    """Remove a namespace, its devices first: the kernel takes its time with what is left inside."""
-    devices = [link["ifname"] for link in namespace.show("link") if link["ifname"] != "lo"]
-    namespace.ip_undo([f"link del {device}" for device in devices])
-    HOST.ip_undo([f"netns del {namespace.name}"])
 
 
 def _nic_lines(nic: Nic) -> list[str]:
@@ -364,36 +265,3 @@ def _nic_lines(nic: Nic) -> list[str]:
         onlink = "" if near else " onlink"
         lines.append(f"route replace default via {nic.gateway} dev {nic.device}{onlink}{metric}")
     return lines
-
-
-def _network_rules(pools: Pools) -> str:
-    """Return the packet filter of a network's namespace.
-
-    In by ``up0`` come the host's logins, out go signals, and each is translated on both sides:
-    a server sees the cloud's address only, the host the server's access address. Of all else
-    nothing is forwarded, so that a server cannot use the namespace as its router.
-    """
-    return f"""\
-add table {TABLE}
-add map {TABLE} access {{ type ipv4_addr : ipv4_addr; }}
-add map {TABLE} origin {{ type ipv4_addr : ipv4_addr; }}
-add set {TABLE} servers {{ type ipv4_addr; }}
-add chain {TABLE} prerouting {{ type nat hook prerouting priority dstnat; }}
-add chain {TABLE} postrouting {{ type nat hook postrouting priority srcnat; }}
-add chain {TABLE} forward {{ type filter hook forward priority filter; policy drop; }}
-add chain {TABLE} input {{ type filter hook input priority filter; policy drop; }}
-flush chain {TABLE} prerouting
-flush chain {TABLE} postrouting
-flush chain {TABLE} forward
-flush chain {TABLE} input
-add rule {TABLE} prerouting iifname "up0" ip saddr {pools.access_host} dnat to ip daddr map @access
-add rule {TABLE} prerouting iifname "br0" ip daddr {CLOUD_ADDRESS} ip saddr @servers \
-meta l4proto tcp dnat to {pools.access_host}
-add rule {TABLE} postrouting oifname "br0" ct status dnat snat to {CLOUD_ADDRESS}
-add rule {TABLE} postrouting oifname "up0" snat to ip saddr map @origin
-add rule {TABLE} forward ct state {{ established, related }} accept
-add rule {TABLE} forward iifname "up0" oifname "br0" ct status dnat accept
-add rule {TABLE} forward iifname "br0" oifname "up0" ct status dnat accept
-add rule {TABLE} forward iifname "br0" oifname "br0" accept
-add rule {TABLE} input iifname "br0" icmp type echo-request accept
-"""

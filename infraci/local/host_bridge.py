@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.errors import CloudError
-from infraci.local.netns import HOST, WiringError, label_text, mac_for
+from infraci.local.netns import HOST, WiringError, clip, label_text, mac_for
 
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 #: Pairs of neighbours, the public pool and the access pool, in order of preference.
@@ -80,7 +80,7 @@ def _free_bridge(cloud_id: str) -> str:
     existing = {link["ifname"] for link in HOST.show("link", "show", "type", "bridge")}
     owners = {name: HOST.labels(name) for name in _BRIDGES if name in existing}
     for name, labels in owners.items():
-        if labels is not None and labels.get("cloud") == cloud_id:
+        if labels is not None and labels.get("cloud") == clip(cloud_id):
             return name
     for name in _BRIDGES:
         if name not in existing:
@@ -113,7 +113,7 @@ class HostBridge:
         """
         bridge = self.pools.bridge
         labels = HOST.labels(bridge)
-        if labels is not None and labels.get("cloud") != self._cloud_id:
+        if labels is not None and labels.get("cloud") != clip(self._cloud_id):
             raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
         forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
         alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})
@@ -153,7 +153,7 @@ class HostBridge:
     def remove(self) -> None:
         """Leave the host as it was found; gone already is a success."""
         labels = HOST.labels(self.pools.bridge)
-        if labels is None or labels.get("cloud") != self._cloud_id:
+        if labels is None or labels.get("cloud") != clip(self._cloud_id):
             return
         _close_other_firewalls(self.pools.bridge)
         HOST.nft(f"add table {self._table}\ndelete table {self._table}\n")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from infraci.errors import CloudError
 
@@ -35,6 +36,7 @@ _GONE_ALREADY = (
 )
 #: What marks a device, and with it its namespace, as ours; the kernel keeps it as an alias.
 _MARK = "infraci"
+_VALUE_MAX = 64
 
 
 class WiringError(CloudError):
@@ -58,6 +60,30 @@ class Namespace:
     def exists(self) -> bool:
         """Whether the namespace is there."""
         return not self.name or self.path.exists()
+
+    def create(self, labels: Mapping[str, str], sysctls: Mapping[str, int]) -> None:
+        """Make it, or carry on with one half made; :meth:`finish` says that it is whole."""
+        HOST.ip([f"netns add {self.name}"])
+        self.label(labels)
+        self.sysctl(sysctls)
+
+    def finish(self, lines: Iterable[str] = ()) -> None:
+        """Run the last lines of ``ip`` that make it whole; its loopback goes up with them."""
+        self.ip([*lines, "link set lo up"])
+
+    def is_whole(self) -> bool:
+        """Whether it has been made to the end."""
+        return any("UP" in link["flags"] for link in self.show("link", "show", "dev", "lo"))
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Replace its labels."""
+        self.ip([f"link set lo alias {label_text(labels)}"])
+
+    def delete(self) -> None:
+        """Remove it, its devices first: the kernel takes its time with what is left inside."""
+        devices = [link["ifname"] for link in self.show("link") if link["ifname"] != "lo"]
+        self.ip_undo([f"link del {device}" for device in devices])
+        HOST.ip_undo([f"netns del {self.name}"])
 
     def ip(self, lines: Iterable[str]) -> None:
         """Run lines of ``ip`` that make something, in one process, whichever was there already."""
@@ -155,8 +181,8 @@ def mac_for(*words: str) -> str:
 
 def label_text(labels: Mapping[str, str]) -> str:
     """Return labels as the alias of a device, quoted for ``ip -batch``."""
-    words = [_MARK, *(f"{key}={value}" for key, value in sorted(labels.items()))]
-    return '"' + " ".join(words).replace('"', "") + '"'
+    words = [_MARK, *(f"{key}={quote(clip(value))}" for key, value in sorted(labels.items()))]
+    return f'"{" ".join(words)}"'
 
 
 def label_values(alias: str) -> dict[str, str] | None:
@@ -164,7 +190,13 @@ def label_values(alias: str) -> dict[str, str] | None:
     mark, *words = alias.split() or [""]
     if mark != _MARK:
         return None
-    return dict(word.split("=", 1) for word in words if "=" in word)
+    pairs = (word.split("=", 1) for word in words if "=" in word)
+    return {key: unquote(value) for key, value in pairs}
+
+
+def clip(value: str) -> str:
+    """Return a label's value as it is kept: the kernel has 255 bytes for all of them."""
+    return value if len(quote(value)) <= _VALUE_MAX else f"{value[:20]}…{digest(value)}"
 
 
 def _first_trouble(stderr: str, batch: Sequence[str], tolerated: Sequence[str]) -> str | None:

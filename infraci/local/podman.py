@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -29,7 +30,11 @@ LABEL_FOLDER = "infraci.folder"
 
 #: Where cloud-init's ConfigDrive datasource looks before it looks for a disk.
 _SEED = PurePosixPath("/var/lib/cloud/seed/config_drive")
+#: A file of the server's: the options that it was resized to, which podman forgets at a restart.
+_LIMITS = "limits"
 _QUICK_S = 60.0
+#: The kernel ends the init of a process namespace by SIGHUP for a reboot, by SIGINT for a halt.
+_REBOOTED = 128 + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +71,14 @@ class ContainerState:
     exit_code: int
     #: Its init's process ID on this machine, 0 when it does not run.
     pid: int
-    #: ISO 8601, UTC; when it was last started.
-    started: str
+    #: When it was last started, UTC.
+    started: datetime
     labels: Mapping[str, str]
+
+    @property
+    def wants_reboot(self) -> bool:
+        """Whether it ended because somebody inside asked for a reboot: it is to be started."""
+        return not self.running and self.exit_code == _REBOOTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +109,8 @@ class Podman:
         Whatever was made before it failed is removed again.
         """
         folder = self._folder / spec.id
+        if folder.exists():
+            raise CloudError(f"cannot create server {spec.name}: {folder} is there already")
         try:
             _write_seed(folder / "seed", spec.seed)
             _run(self._run_command(spec, folder), f"create server {spec.name}", timeout_s=300)
@@ -119,6 +131,7 @@ class Podman:
     def start(self, server_id: str) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
         _run(["start", container_name(server_id)], f"start server {server_id}")
+        self._update_limits(server_id)
 
     def stop(self, server_id: str, *, timeout_s: float = 20.0) -> None:
         """Shut a server down in an orderly way, and pull the plug after ``timeout_s``."""
@@ -135,12 +148,15 @@ class Podman:
             f"reboot server {server_id}",
             timeout_s=20 + _QUICK_S,
         )
+        self._update_limits(server_id)
 
     def resize(self, server_id: str, *, cpus: float, memory_mb: int) -> None:
-        """Change the limits of a server, where this machine can enforce them."""
+        """Change the limits of a server, where this machine can enforce them, from now on."""
         limits = self._limits(cpus, memory_mb)
-        if limits:
-            _run(["update", *limits, container_name(server_id)], f"resize server {server_id}")
+        (self._folder / server_id / _LIMITS).write_text("\n".join(limits))
+        state = self.inspect(server_id)
+        if state is not None and state.running:
+            self._update_limits(server_id)
 
     def remove(self, server_id: str) -> None:
         """Remove a server and all that is its own, running or not; gone already is a success."""
@@ -168,7 +184,7 @@ class Podman:
             running=state["Status"] == "running",
             exit_code=state["ExitCode"],
             pid=state["Pid"],
-            started=state["StartedAt"],
+            started=datetime.fromisoformat(state["StartedAt"]).astimezone(UTC),
             labels=MappingProxyType(dict(found["Config"]["Labels"] or {})),
         )
 
@@ -183,7 +199,7 @@ class Podman:
                 running=found["State"] == "running",
                 exit_code=found["ExitCode"],
                 pid=found["Pid"],
-                started=str(found["StartedAt"]),
+                started=datetime.fromtimestamp(found["StartedAt"], UTC),
                 labels=MappingProxyType(found["Labels"]),
             )
             for found in json.loads(done.stdout or "[]")
@@ -233,7 +249,16 @@ class Podman:
         ]
         return [*command, *self._limits(spec.cpus, spec.memory_mb), spec.image]
 
+    def _update_limits(self, server_id: str) -> None:
+        try:
+            limits = (self._folder / server_id / _LIMITS).read_text().split()
+        except FileNotFoundError:
+            return
+        if limits:
+            _run(["update", *limits, container_name(server_id)], f"resize server {server_id}")
+
     def _limits(self, cpus: float | None, memory_mb: int | None) -> list[str]:
+        """Return the options that limit a server, as far as this machine can enforce them."""
         limits = []
         if cpus is not None and self._capabilities.cpu_limits:
             limits.append(f"--cpus={cpus:g}")
@@ -257,7 +282,7 @@ def _write_seed(folder: Path, seed: Mapping[str, bytes]) -> None:
 def _console(log: str) -> str:
     """Return the text of a k8s-file log: ``<time> <stream> <P|F> <text>``, P for half a line."""
     pieces: list[str] = []
-    for line in log.splitlines():
+    for line in log.split("\n"):
         fields = line.split(" ", 3)
         if len(fields) == 4:
             pieces.append(fields[3].rstrip("\r") + ("\n" if fields[2] == "F" else ""))

@@ -14,7 +14,6 @@ from infraci.local.netns import (
     TABLE,
     Namespace,
     digest,
-    label_text,
     mac_for,
     short,
 )
@@ -66,20 +65,13 @@ class Router:
         self.namespace = Namespace(f"{PREFIX}{short(router_id)}")
         self._id = router_id
         self._host = host
-        self._outside = f"iqg{short(router_id)}"
+        self._outside = _outside(self.namespace)
 
     def create(self, labels: Mapping[str, str]) -> None:
         """Make the namespace; it forwards nothing yet, having no legs."""
-        HOST.ip([f"netns add {self.namespace.name}"])
-        self.namespace.sysctl(_SYSCTLS)
-        self.namespace.ip(["link set lo up", f"link set lo alias {label_text(labels)}"])
+        self.namespace.create(labels, _SYSCTLS)
         self.namespace.nft(_RULES)
-
-    def delete(self) -> None:
-        """Remove the router and its legs."""
-        legs = [f"link del {link['ifname']}" for link in self.namespace.show("link")[1:]]
-        self.namespace.ip_undo(legs)
-        HOST.ip_undo([f"link del {self._outside}", f"netns del {self.namespace.name}"])
+        self.namespace.finish()
 
     def add_leg(self, network_id: str, network: Namespace, mac: str, address: str) -> None:
         """Join a network with an address of it (``10.0.0.1/24``)."""
@@ -178,6 +170,17 @@ class Router:
             for link in found
             for address in link["addr_info"]
         ]
+
+
+def delete(namespace: Namespace) -> None:
+    """Remove a router's namespace with its legs; gone already is a success."""
+    HOST.ip_undo([f"link del {_outside(namespace)}"])
+    namespace.delete()
+
+
+def _outside(namespace: Namespace) -> str:
+    """Return the name of the host's end of a router's external leg."""
+    return f"iqg{namespace.name.removeprefix(PREFIX)}"
 
 
 def _leg(network_id: str, address: str) -> tuple[str, str]:
