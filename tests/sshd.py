@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import signal
@@ -55,13 +56,27 @@ class Sshd:
     def kill(self) -> None:
         """Kill the listener and every session, as a power cut would."""
         for pid in (*children(self.process.pid), self.process.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+    def clear(self) -> None:
+        """Kill what commands left running; all of it knows this folder as its home."""
+        home = f"HOME={self.folder}".encode()
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if process.name.isdigit() and home in (process / "environ").read_bytes().split(
+                    b"\0"
+                ):
+                    os.kill(int(process.name), signal.SIGKILL)
 
 
 def children(pid: int) -> tuple[int, ...]:
     """Return the processes that ``pid`` started, and theirs, the youngest first."""
-    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        listing = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return ()  # it has just ended
     return tuple(found for child in map(int, listing) for found in (*children(child), child))
 
 
@@ -101,6 +116,7 @@ def running_sshd(folder: Path, extra: str = "") -> Iterator[Sshd]:
         log.close()
         if process.poll() is None:
             sshd.kill()
+        sshd.clear()
 
 
 def _wait_until_it_listens(sshd: Sshd) -> None:

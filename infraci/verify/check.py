@@ -69,6 +69,11 @@ def _options(task: Task) -> list[str]:
         os.devnull if configuration is None else str(configuration),
         "-p",
         "no:cacheprovider",
+        # Options of plugins that are not installed here are no reason to refuse the specs.
+        "-o",
+        "strict_config=false",
+        "-W",
+        "ignore::pytest.PytestConfigWarning",
         "--maxfail=0",
         "--continue-on-collection-errors",
         "--color=no",

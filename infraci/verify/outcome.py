@@ -86,7 +86,8 @@ def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
 
 
 def _story(report: pytest.TestReport) -> str:
-    heading = "" if report.when == "call" else f"in {report.when}:\n"
+    clear = report.when == "call" or isinstance(report.longrepr, str)
+    heading = "" if clear else f"in {report.when}:\n"
     return heading + report.longreprtext
 
 

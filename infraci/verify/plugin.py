@@ -34,6 +34,7 @@ class SpecPlugin:
         self._arguments = list(arguments)  # ours, at the end of all
         self._checks: dict[str, CheckReports] = {}
         self._items: dict[str, Mapping[str, Any]] = {}
+        self._left_out: list[str] = []
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -51,14 +52,17 @@ class SpecPlugin:
             return known.file_or_dir, unknown
 
         kept, left_out = without_clashes(theirs, parse)
-        if left_out:
-            print("infraci: left out of addopts:", *left_out)
+        self._left_out = left_out
         args[:] = [*kept, *self._arguments]
         confcutdir = early_config.known_args_namespace.confcutdir
         early_config.known_args_namespace = parser.parse_known_args(
             args, namespace=copy.copy(early_config.option)
         )
         early_config.known_args_namespace.confcutdir = confcutdir
+
+    def pytest_report_header(self) -> list[str]:
+        """Say in the log what was left out."""
+        return [f"infraci: left out of addopts: {' '.join(self._left_out)}"][: len(self._left_out)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:

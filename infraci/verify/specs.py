@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -88,15 +88,17 @@ class SpecSession:
         timeout_s: float,
         on_testcase: Callable[[Testcase], None] | None = None,
         log: Path | None = None,
+        root: Path | None = None,
     ) -> tuple[Testcase, ...]:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
         Every check that pytest collected comes back, in pytest's order, whatever happens.
         ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``.
+        ``root`` is the tree of another commit than the one it was started for.
         """
         task = Task(
             server=server,
-            root=self._root,
+            root=self._root if root is None else root.absolute(),
             paths=tuple(map(str, paths)),
             private_key=identity_of(ssh_config),
             ssh_config=ssh_config.absolute(),
@@ -227,11 +229,11 @@ class _Run:
         if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
             reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
             return ErrorKind.CRASH, reason[-1], self.broken
+        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        if self._finished == _USAGE_ERROR or (exited == _USAGE_ERROR and not self._collected):
+            return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
         if self._finished is not None:
             return ErrorKind.CRASH, "pytest ended without running this check", log
-        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
-        if exited == _USAGE_ERROR:
-            return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
         return ErrorKind.CRASH, self.broken or _death(exited), log
 
 
@@ -261,6 +263,3 @@ def _tail(output: IO[bytes], begin: int) -> str:
     end = output.seek(0, os.SEEK_END)
     output.seek(max(begin, end - _LOG_TAIL))
     return output.read().decode(errors="replace").strip()
-
-
-__all__: Sequence[str] = ["SpecSession"]

@@ -10,6 +10,7 @@ ends. It never has a second thread, as forks of threads are fragile.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import importlib.metadata
@@ -33,6 +34,7 @@ from infraci.verify.task import EXITED, Task
 #: From asking a hanging process for its traceback to killing it.
 _GRACE_S = 0.5
 _MODULES = ("testinfra.backend.local", "testinfra.backend.ssh", "infraci.verify.check")
+_PR_SET_PDEATHSIG = 1
 _REHEARSAL = """\
 import pytest
 
@@ -121,6 +123,8 @@ class _Server:
         self._selector.register(control, selectors.EVENT_READ, self._request)
         self._selector.register(self._children, selectors.EVENT_READ, self._reap)
         self._open = True
+        self._pid = os.getpid()
+        self._libc = ctypes.CDLL(None)
 
     def serve(self) -> None:
         """Until the control socket closes."""
@@ -160,6 +164,7 @@ class _Server:
         status = 70
         try:
             os.setsid()
+            self._die_with_parent()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -178,6 +183,13 @@ class _Server:
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
+
+    def _die_with_parent(self) -> None:
+        """Have the kernel kill this fork when the warm interpreter is killed."""
+        if sys.platform == "linux":
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._pid:
+                os._exit(1)  # too late to be told
 
     def _kill(self, fork: _Fork) -> None:
         """The other end wants no more of it: a traceback into the log, then the end."""

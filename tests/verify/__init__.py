@@ -1,0 +1,1 @@
+"""Tests of specs, which are run for real."""

@@ -1,0 +1,93 @@
+"""One warm interpreter, one sshd, and a tree that each test fills with specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from infraci.model.run import Server, Testcase
+from infraci.ssh import write_ssh_config
+from infraci.verify import SpecSession
+from tests.sshd import Sshd, running_sshd
+
+
+@dataclass
+class Bench:
+    """Runs specs on a server, and keeps what was heard."""
+
+    specs: SpecSession
+    sshd: Sshd
+    folder: Path
+    heard: list[Testcase]
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / "tree"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "specs.log"
+
+    def write(self, **files: str) -> None:
+        """Write files, whose names have ``__`` for ``/`` and end in ``.py``."""
+        for name, content in files.items():
+            self.put(name.replace("__", "/") + ".py", content)
+
+    def put(self, name: str, content: str) -> None:
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(content))
+
+    def run(
+        self,
+        *paths: str,
+        server: Server | None = None,
+        timeout_s: float = 60,
+        on_testcase: Callable[[Testcase], None] | None = None,
+    ) -> Mapping[str, Testcase]:
+        """Run the specs (by default all in ``specs``); returns the testcases by name."""
+        server = server or self.sshd.server
+        folder = self.folder / server.id
+        folder.mkdir(exist_ok=True)
+        found = self.specs.run(
+            server,
+            paths or ("specs",),
+            ssh_config=write_ssh_config(folder, [server], self.sshd.key.private_path),
+            timeout_s=timeout_s,
+            on_testcase=on_testcase or self.heard.append,
+            log=self.log,
+            root=self.tree,
+        )
+        by_name = {testcase.name: testcase for testcase in found}
+        assert len(by_name) == len(found)
+        return by_name
+
+
+@pytest.fixture(scope="package")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpecSession]:
+    with SpecSession.start(tmp_path_factory.mktemp("nothing")) as session:
+        yield session
+
+
+@pytest.fixture(scope="package")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """One that the test may hurt."""
+    with running_sshd(tmp_path / "sshd") as running:
+        yield running
+
+
+@pytest.fixture
+def bench(specs: SpecSession, sshd: Sshd, tmp_path: Path) -> Bench:
+    folder = tmp_path / "bench"
+    (folder / "tree").mkdir(parents=True)
+    return Bench(specs=specs, sshd=sshd, folder=folder, heard=[])
