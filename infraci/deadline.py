@@ -45,6 +45,11 @@ class Deadline:
         """End every wait on this deadline with :class:`InterruptedRunError`."""
         self._cancelled.set()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled it."""
+        return self._cancelled.is_set()
+
     def check(self, what: str | Callable[[], str]) -> None:
         """Raise :class:`PhaseTimeoutError` when the time is over, naming ``what`` was waited for.
 

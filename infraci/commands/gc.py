@@ -76,15 +76,18 @@ class Sweep:
     def cloud(self, cloud: Cloud) -> None:
         """The ledger's dead runs on that cloud, then what has our tags there."""
         now = time.time()
+        removed = set()
         for record in self._ledger.list():
             why = reason_of(record, self._ledger, now) if record.cloud == cloud.name else None
             if why is not None:
+                removed.add(record.stack_name)
                 remove = partial(
                     remove_run, record, cloud=cloud, ledger=self._ledger, progress=self._progress
                 )
                 self._remove(f"run {record.id}", why, remove)
         for leftover in find_on_cloud(cloud, ledger=self._ledger, now=now):
-            self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
+            if leftover.name not in removed:
+                self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
 
     def machine(self) -> None:
         """Containers and networks of the embedded cloud that belong to nobody."""

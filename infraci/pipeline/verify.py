@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from infraci.errors import DefinitionError
 from infraci.model.run import Phase, Server, Testcase
 from infraci.parallel import in_parallel
@@ -18,29 +16,28 @@ def verify(work: Work) -> None:
         specs = work.warm_specs()
         write_ssh_config(work.folder, work.record.servers, work.private_key)
 
-        def judge(server: Server) -> tuple[Testcase, ...]:
+        done: dict[str, tuple[Testcase, ...]] = {}
+
+        def judge(server: Server) -> None:
             paths = specs_for(server.role, work.pipeline)
             work.drivers.progress.server(server.name, "specs")
             testcases = specs.run(
                 server, paths, ssh_config=work.ssh_config, timeout_s=deadline.remaining_s
             )
-            work.drivers.progress.checked(server.name, testcases)
-            return testcases
+            if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
+                done[server.name] = testcases
+                work.drivers.progress.checked(server.name, testcases)
 
         judged = [s for s in work.record.servers if specs_for(s.role, work.pipeline)]
-        results = in_parallel(judge, judged)
-        work.update(testcases=tuple(_flat(results)))
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        try:
+            for result in in_parallel(judge, judged):
+                if isinstance(result, Exception):
+                    raise result
+        finally:
+            found = [case for server in judged for case in done.get(server.name, ())]
+            work.update(testcases=tuple(found))
         if not work.record.testcases:
             raise DefinitionError(
                 f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
             )
-
-
-def _flat(results: Sequence[tuple[Testcase, ...] | Exception]) -> list[Testcase]:
-    return [
-        testcase for result in results if not isinstance(result, Exception) for testcase in result
-    ]
