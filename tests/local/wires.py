@@ -1,0 +1,133 @@
+"""A fabric to test on: its own bridge and pools, and processes that speak across it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from infraci.local.fabric import Fabric, Nic
+from infraci.local.host_bridge import Pools
+
+_LISTEN = """
+import socket, sys
+server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+print("ready", flush=True)
+while True:
+    connection, (address, _) = server.accept()
+    connection.sendall(f"{sys.argv[1]} saw {address}".encode())
+    connection.close()
+"""
+_ASK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as asked:
+    print(asked.makefile().read())
+"""
+_PORT = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A server's namespace without a container: what the fabric sees of a server."""
+
+    id: str
+    path: Path
+
+
+class Bench:
+    """A cloud's fabric of one test module, removed with all that speaks on it."""
+
+    def __init__(self) -> None:
+        number = os.getpid() % 100
+        self.cloud = f"test:{uuid.uuid4()}"
+        self.pools = Pools(
+            bridge=f"infrat{os.getpid() % 10**7}",
+            public=ipaddress.IPv4Network(f"172.26.{2 * number}.0/24"),
+            access=ipaddress.IPv4Network(f"172.26.{2 * number + 1}.0/24"),
+        )
+        self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Bench:
+        self.fabric.ensure_host()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+        self.fabric.teardown()
+
+    def public(self, number: int) -> str:
+        """An address of the public pool."""
+        return str(self.pools.public[number])
+
+    def access(self, number: int) -> str:
+        """An access address."""
+        return str(self.pools.access[number])
+
+    def network(self) -> str:
+        """A new network; returns its ID."""
+        network_id = str(uuid.uuid4())
+        self.fabric.create_network(network_id)
+        return network_id
+
+    def host(self, network_id: str, address: str, *, gateway: str | None = None) -> Host:
+        """A new server's namespace, with ``eth0`` in a network."""
+        server_id = str(uuid.uuid4())
+        path = self.fabric.create_server_namespace(server_id)
+        self.fabric.plug(server_id, nic(network_id, address, gateway=gateway))
+        return Host(id=server_id, path=path)
+
+    def listen(self, name: str, host: Host | None, port: int = _PORT) -> None:
+        """Let somebody answer each connection with its name and whom it saw."""
+        process = subprocess.Popen(
+            [*_in(host), sys.executable, "-ISc", _LISTEN, name, str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+    def ask(
+        self, host: Host | None, address: str, port: int = _PORT, *, within_s: float = 5.0
+    ) -> str | None:
+        """What who listens at an address says to who asks; None if nobody can be reached."""
+        done = subprocess.run(
+            [*_in(host), sys.executable, "-ISc", _ASK, address, str(port), str(within_s)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip() or None
+
+    def reaches_nobody(self, host: Host | None, address: str, port: int = _PORT) -> bool:
+        """Whether an address, that others do reach, stays silent."""
+        return self.ask(host, address, port, within_s=0.5) is None
+
+
+def nic(network_id: str, address: str, *, device: str = "eth0", gateway: str | None = None) -> Nic:
+    """A card whose MAC address follows from its address."""
+    last = ipaddress.ip_interface(address).ip.packed
+    mac = "fa:16:" + ":".join(f"{byte:02x}" for byte in last)
+    return Nic(device=device, network_id=network_id, mac=mac, addresses=(address,), gateway=gateway)
+
+
+def run_in(host: Host, *command: str) -> str:
+    """What a command prints in a server's namespace."""
+    return subprocess.run([*_in(host), *command], capture_output=True, text=True, check=True).stdout
+
+
+def _in(host: Host | None) -> list[str]:
+    return ["nsenter", f"--net={host.path}", "--"] if host is not None else []
