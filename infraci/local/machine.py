@@ -15,12 +15,12 @@ from functools import cached_property
 
 from infraci.errors import CloudError
 from infraci.local import image as images
+from infraci.local.boot import BootPlan
 from infraci.local.capabilities import install_command, probe
 from infraci.local.fabric import Fabric, Nic, server_namespace
 from infraci.local.host_bridge import Pools, choose_pools
 from infraci.local.place import Place
 from infraci.local.podman import LABEL_CLOUD, LABEL_SERVER, ContainerSpec, Podman
-from infraci.local.servers import BootPlan
 
 LOG = logging.getLogger(__name__)
 

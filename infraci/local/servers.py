@@ -7,81 +7,24 @@ import ipaddress
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID, USER_ID
-from infraci.local.addresses import default_pools, ipv4_network, next_free
+from infraci.local.addresses import default_pools, next_free
 from infraci.local.api.web import ApiError, missing
+from infraci.local.boot import BootPlan, Machine
 from infraci.local.config_drive import config_drive, hostname
-from infraci.local.fabric import Nic
 from infraci.local.flavors import FLAVORS
-from infraci.local.networks import PUBLIC_ID, Networks
+from infraci.local.networks import Networks
+from infraci.local.server_ports import ServerPorts
 from infraci.local.store import Document, Store, new_id
 
 LOG = logging.getLogger(__name__)
 
-NOVA_OWNER = "compute:local"
-
 #: A server that is being removed; Nova shows it as active, with a task.
 DELETING = "DELETING"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootPlan:
-    """All the machine needs to stand up a server."""
-
-    id: str
-    name: str
-    hostname: str
-    image: str
-    vcpus: int
-    ram_mb: int
-    nics: tuple[Nic, ...]
-    access: str | None  # the address on the host's bridge at which the host logs in
-    dns: tuple[str, ...]
-    labels: Mapping[str, str]
-    config_drive: Mapping[str, bytes]
-
-
-class Machine(Protocol):
-    """What servers ask of the machine; every call may block for seconds."""
-
-    def boot(self, plan: BootPlan) -> None:
-        """Wire and start a new server."""
-
-    def start(self, plan: BootPlan) -> None:
-        """Wire and start a server that was stopped."""
-
-    def stop(self, server_id: str) -> None:
-        """Shut a server down."""
-
-    def reboot(self, server_id: str, *, hard: bool) -> None:
-        """Shut a server down and start it."""
-
-    def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
-        """Change a server's limits."""
-
-    def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
-        """Remove a server and its wires; one that is gone already is fine."""
-
-    def plug(self, server_id: str, nic: Nic) -> None:
-        """Give a running server a network card."""
-
-    def unplug(self, server_id: str, device: str) -> None:
-        """Take a network card out of a running server."""
-
-    def console(self, server_id: str) -> str:
-        """What the server wrote to its console."""
-
-    def states(self) -> Mapping[str, bool]:
-        """The servers there are, and whether each runs."""
-
-    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
-        """Remove whatever of ours belongs to nothing known; returns what, a line each."""
 
 
 class Servers:
@@ -98,6 +41,7 @@ class Servers:
     ) -> None:
         self._store = store
         self._networks = networks
+        self.ports = ServerPorts(store, networks)
         self._machine = machine
         self._access_cidr = access_cidr
         self._labels_of = labels_of
@@ -132,70 +76,13 @@ class Servers:
         }
         self._store.put("server", server)
         try:
-            groups = self._group_ids(wish.get("security_groups") or [])
-            self._claim_ports(server["id"], wish.get("networks"), groups)
+            groups = self.ports.group_ids(wish.get("security_groups") or [])
+            self.ports.claim(server["id"], wish.get("networks"), groups)
         except Exception:
             self._forget(server["id"])
             raise
         self._in_background(self._boot, server["id"])
         return server
-
-    def _group_ids(self, wished: list[Document]) -> list[str]:
-        ids = []
-        for wish in wished:
-            name = wish.get("name")
-            if name == "default":
-                self._networks.default_group()
-            found = [g for g in self._store.find("security_group") if name in (g["id"], g["name"])]
-            if len(found) != 1:
-                raise ApiError(400, f"Security group {name} found {len(found)} times, not once.")
-            ids.append(found[0]["id"])
-        return ids
-
-    def _claim_ports(self, server_id: str, wished: object, groups: list[str]) -> None:
-        for position, wish in enumerate(self._wished_networks(wished)):
-            if wish.get("port"):
-                port = self._networks.require("port", wish["port"])
-                if port["device_id"]:
-                    raise ApiError(409, f"Port {port['id']} is still in use.")
-            else:
-                port = self._new_port(wish, groups)
-            claim = {
-                "device_id": server_id,
-                "device_owner": NOVA_OWNER,
-                "status": "ACTIVE",
-                "infraci:position": position,
-            }
-            self._store.change("port", port["id"], claim)
-
-    def _new_port(self, wish: Document, groups: list[str]) -> Document:
-        if wish.get("uuid") == PUBLIC_ID:
-            raise ApiError(
-                400,
-                "The embedded cloud can't put a server on the external network itself;"
-                " give it a floating IP.",
-            )
-        fixed_ips = [{"ip_address": wish["fixed_ip"]}] if wish.get("fixed_ip") else None
-        return self._networks.create_port(
-            {
-                "network_id": wish.get("uuid"),
-                "fixed_ips": fixed_ips,
-                "security_groups": groups or None,
-                "infraci:by_nova": True,
-            }
-        )
-
-    def _wished_networks(self, wished: object) -> list[Document]:
-        if wished == "none":
-            return []
-        if isinstance(wished, list):
-            return wished
-        ours = [n for n in self._store.find("network") if not n["router:external"] and n["subnets"]]
-        if len(ours) > 1:
-            raise ApiError(
-                409, "Multiple possible networks found, use a Network ID to be more specific."
-            )
-        return [{"uuid": network["id"]} for network in ours]
 
     def _boot(self, id_: str) -> None:
         if self.require(id_)["status"] == DELETING:
@@ -222,7 +109,7 @@ class Servers:
         self._store.change("server", id_, {"status": "ERROR", "fault": fault, "updated": _now()})
 
     def _with_access(self, server: Document) -> Document:
-        if server["access"] or not self.ports(server["id"]):
+        if server["access"] or not self.ports.of(server["id"]):
             return server
         with self._store.locked():
             taken = {s["access"] for s in self._store.find("server")}
@@ -234,7 +121,7 @@ class Servers:
 
     def _boot_plan(self, server: Document) -> BootPlan:
         flavor = FLAVORS[server["flavor"]]
-        nics = self.nics(server["id"])
+        nics = self.ports.nics(server["id"])
         key = self._store.get("keypair", server["key_name"] or "")
         user_data = server["user_data"]
         return BootPlan(
@@ -246,7 +133,7 @@ class Servers:
             ram_mb=flavor.ram_mb,
             nics=nics,
             access=server["access"],
-            dns=self._name_servers(server["id"]),
+            dns=self.ports.name_servers(server["id"]),
             labels=self._labels_of(server),
             config_drive=config_drive(
                 server_id=server["id"],
@@ -258,42 +145,6 @@ class Servers:
             ),
         )
 
-    def ports(self, server_id: str) -> list[Document]:
-        """The server's ports, in the order of its network cards."""
-        ports = self._store.find("port", device_id=server_id)
-        return sorted(ports, key=lambda port: int(port.get("infraci:position", 0)))
-
-    def nics(self, server_id: str) -> tuple[Nic, ...]:
-        """The server's network cards."""
-        return tuple(self._nic(port) for port in self.ports(server_id))
-
-    def _nic(self, port: Document) -> Nic:
-        subnets = [self._networks.require("subnet", f["subnet_id"]) for f in port["fixed_ips"]]
-        gateways = [s["gateway_ip"] for s in subnets if s["gateway_ip"]]
-        return Nic(
-            device=f"eth{port.get('infraci:position', 0)}",
-            network_id=port["network_id"],
-            mac=port["mac_address"],
-            addresses=tuple(
-                f"{fixed['ip_address']}/{ipv4_network(subnet['cidr']).prefixlen}"
-                for fixed, subnet in zip(port["fixed_ips"], subnets, strict=True)
-            ),
-            gateway=gateways[0] if gateways else None,
-            routes=tuple(
-                (route["destination"], route["nexthop"])
-                for subnet in subnets
-                for route in subnet["host_routes"]
-            ),
-        )
-
-    def _name_servers(self, server_id: str) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        for port in self.ports(server_id):
-            for fixed in port["fixed_ips"]:
-                subnet = self._networks.require("subnet", fixed["subnet_id"])
-                found.update(dict.fromkeys(subnet["dns_nameservers"]))
-        return tuple(found)
-
     def delete(self, id_: str) -> None:
         """Remove a server, and the ports that were made for it, in the background."""
         server = self.require(id_)
@@ -303,7 +154,7 @@ class Servers:
 
     def _remove(self, id_: str) -> None:
         server = self.require(id_)
-        ports = self.ports(id_)
+        ports = self.ports.of(id_)
         network_id = ports[0]["network_id"] if ports else None
         try:
             self._machine.remove(id_, access=server["access"], network_id=network_id)
@@ -315,11 +166,7 @@ class Servers:
             self._turns.pop(id_, None)
 
     def _forget(self, id_: str) -> None:
-        for port in self.ports(id_):
-            if port.get("infraci:by_nova"):
-                self._networks.delete_port(port["id"])
-            else:
-                self._store.change("port", port["id"], _UNCLAIMED)
+        self.ports.release(id_)
         self._store.drop("server", id_)
 
     def act(self, id_: str, action: str, arguments: Document) -> Document | None:
@@ -371,8 +218,8 @@ class Servers:
         self._settle(server["id"], "VERIFY_RESIZE")
 
     def _regroup(self, id_: str, action: str, wish: Document) -> None:
-        (group,) = self._group_ids([wish])
-        for port in self.ports(id_):
+        (group,) = self.ports.group_ids([wish])
+        for port in self.ports.of(id_):
             groups = [g for g in port["security_groups"] if g != group]
             if action == "addSecurityGroup":
                 groups.append(group)
@@ -381,15 +228,11 @@ class Servers:
     def attach(self, id_: str, wish: Document) -> Document:
         """Give a server one more port; returns the port."""
         self.require(id_)
-        before = {port["id"] for port in self.ports(id_)}
         spec = {"port": wish.get("port_id"), "uuid": wish.get("net_id")}
         if wish.get("fixed_ips"):
             spec["fixed_ip"] = wish["fixed_ips"][0]["ip_address"]
-        position = 1 + max((p.get("infraci:position", 0) for p in self.ports(id_)), default=-1)
-        self._claim_ports(id_, [spec], [])
-        (port,) = [port for port in self.ports(id_) if port["id"] not in before]
-        port = self._store.change("port", port["id"], {"infraci:position": position}) or port
-        self._machine.plug(id_, self._nic(port))
+        (port,) = self.ports.claim(id_, [spec], [])
+        self._machine.plug(id_, self.ports.nic(port))
         return port
 
     def detach(self, id_: str, port_id: str) -> None:
@@ -398,11 +241,8 @@ class Servers:
         port = self._networks.require("port", port_id)
         if port["device_id"] != id_:
             raise missing("Port", port_id)
-        self._machine.unplug(id_, self._nic(port).device)
-        if port.get("infraci:by_nova"):
-            self._networks.delete_port(port_id)
-        else:
-            self._store.change("port", port_id, _UNCLAIMED)
+        self._machine.unplug(id_, self.ports.nic(port).device)
+        self.ports.let_go(port)
 
     def reconcile(self, *, dry_run: bool = False) -> list[str]:
         """Take over the servers that still are, and remove those of which nothing is known.
@@ -443,9 +283,6 @@ class Servers:
                     work(id_)
 
         threading.Thread(target=in_turn, name=f"server-{id_}", daemon=True).start()
-
-
-_UNCLAIMED: Document = {"device_id": "", "device_owner": "", "status": "DOWN"}
 
 
 def _now() -> str:

@@ -35,6 +35,7 @@ from infraci.local.machine import Machine
 from infraci.local.networks import Networks
 from infraci.local.place import Address, Place
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
+from infraci.local.routers import Routers
 from infraci.local.servers import Servers
 from infraci.local.signals import GatewayServer, SignalsOnly
 from infraci.local.store import Document, Store
@@ -70,6 +71,7 @@ class Cloud:
         self._networks = Networks(
             self._store, self._machine, public_cidr=str(self._machine.pools.public)
         )
+        self._routers = Routers(self._store, self._networks, self._machine)
         self._servers = Servers(
             self._store,
             self._networks,
@@ -126,7 +128,7 @@ class Cloud:
             "/identity": Identity(self.url, self.password, self._tokens),
             "/orchestration": _authenticated(heat_api, good),
             "/compute": Compute(self._store, self._servers, good),
-            "/network": Network(self._store, self._networks, good),
+            "/network": Network(self._store, self._networks, self._routers, good),
             "/image": Image(
                 self._store,
                 good,

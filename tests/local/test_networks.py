@@ -8,6 +8,8 @@ import pytest
 
 from infraci.local.api.web import ApiError
 from infraci.local.networks import PUBLIC_ID, Networks
+from infraci.local.routers import Routers
+from infraci.local.security_groups import SecurityGroups
 from infraci.local.store import Document, Store
 
 
@@ -56,6 +58,16 @@ def wires() -> Wires:
 @pytest.fixture
 def networks(wires: Wires) -> Networks:
     return Networks(Store(), wires, public_cidr="172.24.4.0/24")
+
+
+@pytest.fixture
+def routers(networks: Networks, wires: Wires) -> Routers:
+    return Routers(networks.store, networks, wires)
+
+
+@pytest.fixture
+def groups(networks: Networks) -> SecurityGroups:
+    return SecurityGroups(networks.store)
 
 
 def subnet_of(networks: Networks, cidr: str = "10.0.0.0/24", **more: object) -> Document:
@@ -117,44 +129,50 @@ def test_what_is_no_ipv4_cidr_is_refused(networks: Networks, cidr: str | None) -
     assert error.value.status == 400
 
 
-def test_a_floating_ip_needs_a_router_to_the_outside(networks: Networks, wires: Wires) -> None:
+def test_a_floating_ip_needs_a_router_to_the_outside(
+    networks: Networks, routers: Routers, wires: Wires
+) -> None:
     subnet = subnet_of(networks)
     port = networks.create_port({"network_id": subnet["network_id"]})
-    floating = networks.create_floating({"floating_network_id": PUBLIC_ID})
+    floating = routers.create_floating({"floating_network_id": PUBLIC_ID})
     with pytest.raises(ApiError) as error:
-        networks.associate(floating["id"], port["id"], None)
+        routers.associate(floating["id"], port["id"], None)
     assert refusal(error) == (404, "ExternalGatewayForFloatingIPNotFound")
 
-    router = networks.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    networks.add_interface(router["id"], {"subnet_id": subnet["id"]})
-    floating = networks.associate(floating["id"], port["id"], None)
+    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
+    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    floating = routers.associate(floating["id"], port["id"], None)
     assert floating["status"] == "ACTIVE"
     assert wires.calls[-1] == ("add_floating", "172.24.4.2", "10.0.0.2")
 
 
-def test_a_router_interface_stays_while_a_floating_ip_needs_it(networks: Networks) -> None:
+def test_a_router_interface_stays_while_a_floating_ip_needs_it(
+    networks: Networks, routers: Routers
+) -> None:
     subnet = subnet_of(networks)
     port = networks.create_port({"network_id": subnet["network_id"]})
-    router = networks.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    networks.add_interface(router["id"], {"subnet_id": subnet["id"]})
-    floating = networks.create_floating({"floating_network_id": PUBLIC_ID, "port_id": port["id"]})
+    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
+    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    floating = routers.create_floating({"floating_network_id": PUBLIC_ID, "port_id": port["id"]})
     with pytest.raises(ApiError) as error:
-        networks.remove_interface(router["id"], {"subnet_id": subnet["id"]})
+        routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
     assert refusal(error) == (409, "RouterInterfaceInUseByFloatingIP")
-    networks.delete_floating(floating["id"])
-    networks.remove_interface(router["id"], {"subnet_id": subnet["id"]})
+    routers.delete_floating(floating["id"])
+    routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
 
 
-def test_nothing_is_removed_that_is_in_use(networks: Networks) -> None:
+def test_nothing_is_removed_that_is_in_use(
+    networks: Networks, groups: SecurityGroups, routers: Routers
+) -> None:
     subnet = subnet_of(networks)
     port = networks.create_port({"network_id": subnet["network_id"]})
-    router = networks.create_router({})
-    networks.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    router = routers.create_router({})
+    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
     for remove, id_ in (
         (networks.delete_network, subnet["network_id"]),
         (networks.delete_subnet, subnet["id"]),
-        (networks.delete_router, router["id"]),
-        (networks.delete_group, port["security_groups"][0]),
+        (routers.delete_router, router["id"]),
+        (groups.delete, port["security_groups"][0]),
         (networks.delete_network, PUBLIC_ID),
     ):
         with pytest.raises(ApiError) as error:
@@ -162,13 +180,15 @@ def test_nothing_is_removed_that_is_in_use(networks: Networks) -> None:
         assert error.value.status == 409
 
 
-def test_everything_goes_in_the_reverse_order(networks: Networks, wires: Wires) -> None:
+def test_everything_goes_in_the_reverse_order(
+    networks: Networks, routers: Routers, wires: Wires
+) -> None:
     subnet = subnet_of(networks)
-    router = networks.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    networks.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
+    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
     wires.calls.clear()
-    networks.remove_interface(router["id"], {"subnet_id": subnet["id"]})
-    networks.delete_router(router["id"])
+    routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
+    routers.delete_router(router["id"])
     networks.delete_subnet(subnet["id"])
     networks.delete_network(subnet["network_id"])
     assert [call[0] for call in wires.calls] == [
@@ -179,14 +199,16 @@ def test_everything_goes_in_the_reverse_order(networks: Networks, wires: Wires) 
     ]
 
 
-def test_what_is_gone_is_not_found(networks: Networks) -> None:
+def test_what_is_gone_is_not_found(
+    networks: Networks, groups: SecurityGroups, routers: Routers
+) -> None:
     for remove in (
         networks.delete_network,
         networks.delete_subnet,
         networks.delete_port,
-        networks.delete_router,
-        networks.delete_floating,
-        networks.delete_group,
+        routers.delete_router,
+        routers.delete_floating,
+        groups.delete,
     ):
         with pytest.raises(ApiError) as error:
             remove("1f7ac100-0000-4000-8000-00000000dead")
@@ -194,15 +216,15 @@ def test_what_is_gone_is_not_found(networks: Networks) -> None:
 
 
 def test_a_security_group_shows_its_rules_and_refuses_a_second_of_a_kind(
-    networks: Networks,
+    groups: SecurityGroups,
 ) -> None:
-    group = networks.create_group({"name": "web"})
+    group = groups.create({"name": "web"})
     rule = {"security_group_id": group["id"], "protocol": "tcp", "port_range_min": 80}
-    networks.create_rule(rule)
-    shown = networks.show_group(group)["security_group_rules"]
+    groups.create_rule(rule)
+    shown = groups.show(group)["security_group_rules"]
     assert sorted(r["direction"] for r in shown) == ["egress", "egress", "ingress"]
     with pytest.raises(ApiError) as error:
-        networks.create_rule(rule)
+        groups.create_rule(rule)
     assert refusal(error) == (409, "SecurityGroupRuleExists")
 
 

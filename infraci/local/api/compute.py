@@ -5,16 +5,13 @@ Source: https://docs.openstack.org/api-ref/compute/
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.web import Api, ApiError, body_of, reply, route
 from infraci.local.flavors import FLAVORS, Flavor
+from infraci.local.keypairs import fingerprint, new_key
 from infraci.local.servers import DELETING, OWNER, Servers
 from infraci.local.store import Document, Store
 
@@ -173,7 +170,7 @@ class Compute(Api):
     def interfaces(self, request: Request, id_: str) -> Document:
         """A server's network cards."""
         self._servers.require(id_)
-        ports = self._servers.ports(id_)
+        ports = self._servers.ports.of(id_)
         return {"interfaceAttachments": [_interface(port) for port in ports]}
 
     @route("POST", "/v2.1/servers/<id_>/os-interface")
@@ -240,7 +237,7 @@ class Compute(Api):
 
     def _addresses(self, id_: str) -> Document:
         by_network: Document = {}
-        for port in self._servers.ports(id_):
+        for port in self._servers.ports.of(id_):
             network = self._store.get("network", port["network_id"]) or {"name": "?"}
             entries = by_network.setdefault(network["name"], [])
             for fixed in port["fixed_ips"]:
@@ -250,7 +247,7 @@ class Compute(Api):
         return by_network
 
     def _groups(self, id_: str) -> list[Document]:
-        ids = {group for port in self._servers.ports(id_) for group in port["security_groups"]}
+        ids = {group for port in self._servers.ports.of(id_) for group in port["security_groups"]}
         found = [self._store.get("security_group", group) for group in sorted(ids)]
         return [{"id": g["id"], "name": g["name"]} for g in found if g]
 
@@ -295,7 +292,7 @@ class Compute(Api):
         private = None
         public = wish.get("public_key")
         if public is None:
-            private, public = _new_key(name)
+            private, public = new_key(name)
         with self._store.locked():
             if self._store.get("keypair", name):
                 raise ApiError(409, f"Key pair '{name}' already exists.")
@@ -303,7 +300,7 @@ class Compute(Api):
                 "id": name,
                 "name": name,
                 "public_key": public.strip(),
-                "fingerprint": _fingerprint(public),
+                "fingerprint": fingerprint(public),
                 "type": "ssh",
                 "user_id": OWNER["user_id"],
             }
@@ -380,25 +377,3 @@ def _interface(port: Document) -> Document:
         "port_state": port["status"],
         "fixed_ips": port["fixed_ips"],
     }
-
-
-def _new_key(comment: str) -> tuple[str, str]:
-    key = ed25519.Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return private.decode(), f"{public.decode()} {comment}"
-
-
-def _fingerprint(public: str) -> str:
-    try:
-        blob = base64.b64decode(public.split()[1], validate=True)
-    except (IndexError, ValueError):
-        raise ApiError(400, "Keypair data is invalid: no OpenSSH public key.") from None
-    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-    return ":".join(digest[i : i + 2] for i in range(0, 32, 2))

@@ -1,4 +1,4 @@
-"""Networking v2.0: what Neutron's clients say, led to :mod:`infraci.local.networks`.
+"""Networking v2.0: what Neutron's clients say, led to those who keep them.
 
 Source: https://docs.openstack.org/api-ref/network/v2/
 """
@@ -11,6 +11,8 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.web import Api, ApiError, body_of, missing, reply, route
 from infraci.local.networks import Networks
+from infraci.local.routers import Routers
+from infraci.local.security_groups import SecurityGroups
 from infraci.local.store import Document, Store
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
@@ -63,33 +65,39 @@ class Network(Api):
     """One set of routes for all collections; what differs stands in the tables."""
 
     def __init__(
-        self, store: Store, networks: Networks, is_valid_token: Callable[[str | None], bool]
+        self,
+        store: Store,
+        networks: Networks,
+        routers: Routers,
+        is_valid_token: Callable[[str | None], bool],
     ) -> None:
         super().__init__(is_valid_token)
         self._store = store
         self._networks = networks
+        self._routers = routers
+        self._groups = groups = SecurityGroups(store)
         self._create: dict[str, Callable[[Document], Document]] = {
             "network": networks.create_network,
             "subnet": networks.create_subnet,
             "port": networks.create_port,
-            "router": networks.create_router,
-            "floatingip": networks.create_floating,
-            "security_group": networks.create_group,
-            "security_group_rule": networks.create_rule,
+            "router": routers.create_router,
+            "floatingip": routers.create_floating,
+            "security_group": groups.create,
+            "security_group_rule": groups.create_rule,
         }
         self._update: dict[str, Callable[[str, Document], Document]] = {
             "port": networks.update_port,
-            "router": networks.update_router,
+            "router": routers.update_router,
             "floatingip": self._update_floating,
         }
         self._delete: dict[str, Callable[[str], None]] = {
             "network": networks.delete_network,
             "subnet": networks.delete_subnet,
             "port": networks.delete_port,
-            "router": networks.delete_router,
-            "floatingip": networks.delete_floating,
-            "security_group": networks.delete_group,
-            "security_group_rule": networks.delete_rule,
+            "router": routers.delete_router,
+            "floatingip": routers.delete_floating,
+            "security_group": groups.delete,
+            "security_group_rule": groups.delete_rule,
         }
 
     @route("GET", "/")
@@ -184,17 +192,17 @@ class Network(Api):
     @route("PUT", "/v2.0/routers/<id_>/add_router_interface")
     def add_interface(self, request: Request, id_: str) -> Document:
         """Give a router a leg in a subnet."""
-        return self._networks.add_interface(id_, request.get_json(silent=True) or {})
+        return self._routers.add_interface(id_, request.get_json(silent=True) or {})
 
     @route("PUT", "/v2.0/routers/<id_>/remove_router_interface")
     def remove_interface(self, request: Request, id_: str) -> Document:
         """Take a router's leg out of a subnet."""
-        return self._networks.remove_interface(id_, request.get_json(silent=True) or {})
+        return self._routers.remove_interface(id_, request.get_json(silent=True) or {})
 
     def _update_floating(self, id_: str, changes: Document) -> Document:
         document = self._networks.require("floatingip", id_)
         if "port_id" in changes:
-            document = self._networks.associate(
+            document = self._routers.associate(
                 id_, changes["port_id"], changes.get("fixed_ip_address")
             )
         if "description" in changes:
@@ -203,7 +211,7 @@ class Network(Api):
         return document
 
     def _shown(self, kind: str, document: Document) -> Document:
-        return self._networks.show_group(document) if kind == "security_group" else document
+        return self._groups.show(document) if kind == "security_group" else document
 
     @staticmethod
     def _checked(kind: str, wish: Document) -> Document:
