@@ -7,7 +7,13 @@ rm -f /var/lib/dbus/machine-id /etc/hostname /etc/resolv.conf
 rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log /var/log/journal
 
 # The options this image was built with are not the server's.
-rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap
+rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap \
+    /etc/dpkg/dpkg.cfg.d/98build
+# What was unpacked before there was an option to leave it out.
+rm -rf /usr/share/man/* /usr/share/locale/*
+find /usr/share/doc -type f ! -name copyright -delete
+find /usr/share/doc -type l -delete
+find /usr/share/doc -type d -empty -delete
 
 # A container has no terminals, devices, kernel modules, boot loader or swap of its own.
 systemctl mask --quiet \
