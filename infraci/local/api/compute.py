@@ -152,6 +152,11 @@ class Compute(Api):
         left = {k: v for k, v in self._servers.require(id_)["metadata"].items() if k != key}
         self._store.change("server", id_, {"metadata": left})
 
+    @route("GET", "/v2.1/servers/<id_>/tags")
+    def tags(self, request: Request, id_: str) -> Document:
+        """A server's tags."""
+        return {"tags": self._servers.require(id_)["tags"]}
+
     @route("PUT", "/v2.1/servers/<id_>/tags")
     def replace_tags(self, request: Request, id_: str) -> Document:
         """Set a server's tags."""
