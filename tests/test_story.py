@@ -98,7 +98,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The repository as examples/README.md has people build it."""
     folder = tmp_path_factory.mktemp("story")
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("OS_")},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OS_", "INFRACI_"))
+        },
         "INFRACI_STATE_DIR": str(folder / "cloud"),
     }
     subprocess.run([BUILD, folder / "shop"], check=True, capture_output=True)

@@ -1,0 +1,98 @@
+"""The whole job, as a user runs it: ``infraci run smoke`` in a clone, on a cloud of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run: by the clock, and by its own record."""
+
+    wall_s: float
+    phases_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A clone of this repository's last commit, and an embedded cloud that only it uses."""
+
+    clone: Path
+    state: Path
+
+    @classmethod
+    @contextmanager
+    def standing(cls, folder: Path) -> Iterator[Bench]:
+        """Make it; in the end the cloud is gone."""
+        clone = folder / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
+        bench = cls(clone=clone, state=folder / "cloud")
+        try:
+            yield bench
+        finally:
+            bench.infraci("cloud", "down")
+
+    def infraci(self, *arguments: str) -> str:
+        """Run the command line there; it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "infraci", *arguments],
+            cwd=self.clone,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"infraci {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def run(self, servers: int) -> Job:
+        """The whole job on so many servers."""
+        began = time.monotonic()
+        self.infraci("run", "smoke", "-P", f"servers={servers}")
+        wall_s = time.monotonic() - began
+        records = (self.clone / ".infraci" / "runs").glob("*/run.json")
+        latest = max(records, key=lambda path: path.stat().st_mtime)
+        phases = json.loads(latest.read_text())["phases"]
+        return Job(wall_s=wall_s, phases_s={p["phase"]: p["duration_s"] for p in phases})
+
+    def plan_s(self) -> float:
+        """A plan of the largest example."""
+        began = time.monotonic()
+        self.infraci("plan", "three-tier")
+        return time.monotonic() - began
+
+    def cloud_memory_mb(self) -> Mapping[str, float]:
+        """What the cloud's process holds now, RSS and PSS."""
+        pid = json.loads((self.state / "address.json").read_text())["pid"]
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        fields = dict(line.split(":", 1) for line in text.splitlines() if line.endswith("kB"))
+        return {name: int(fields[name].split()[0]) / 1024 for name in ("Rss", "Pss")}
+
+    def _environment(self) -> Mapping[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OS_", "INFRACI_"))
+        }
+        return {**kept, "INFRACI_STATE_DIR": str(self.state)}
+
+
+def help_cpu_s() -> float:
+    """The CPU time of ``infraci --help``."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "infraci", "--help"], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
