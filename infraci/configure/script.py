@@ -19,11 +19,15 @@ from infraci.ssh import CommandTimeoutError, Session
 _CHORE_S = 60.0
 _TRIES = 2
 _LAST_LINES = 20
-#: Terminate the script's process group, and kill what is left of it after two seconds.
-_KILL = (
-    "p=$(cat {pid}) && kill -TERM -- -$p && for _ in 1 2 3 4 5 6 7 8 9 10;"
-    " do kill -0 -- -$p || exit 0; sleep 0.2; done; kill -KILL -- -$p"
-)
+#: Terminate the script's process group, and kill what is left of it after two seconds. The
+#: group is that of the command, unless an SSH server makes none: then it is spared.
+_KILL = """\
+read -r pid group <{pid}
+case $(cat /proc/$group/comm) in sshd*|dropbear*) target=$pid;; *) target=-$group;; esac
+kill -s TERM -- $target
+for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- $target || exit 0; sleep 0.2; done
+kill -s KILL -- $target
+"""
 
 
 def check_script(path: Path) -> str | None:
@@ -111,7 +115,8 @@ class Script:
         shebang = content.partition(b"\n")[0][2:].decode(errors="replace").strip()
         words = [*shebang.split(maxsplit=1), self._script(folder), *self._options.arguments]
         lines = [
-            f"echo $$ >{folder}/.pid",
+            "read -r _ _ _ _ group _ </proc/$$/stat",
+            f'echo "$$ $group" >{folder}/.pid',
             *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
             f"exec {shlex.join(words)} </dev/null",
         ]
@@ -119,8 +124,7 @@ class Script:
 
     def _run(self, session: Session, folder: str, server: Server, context: StepContext) -> None:
         path, sudo = self._options.path, self._sudo(server)
-        # A session of its own, so that one signal reaches all that it starts.
-        command = f"{sudo}$(command -v setsid >/dev/null && echo setsid -w) sh {folder}/.run"
+        command = f"{sudo}sh {folder}/.run"
         timeout_s = context.deadline.within(self._options.timeout_s)
         last: list[str] = []
 
@@ -133,8 +137,8 @@ class Script:
             done = session.run(command, timeout_s=timeout_s, on_output=hear, keep_bytes=1 << 16)
         except CommandTimeoutError as error:
             with suppress(InfraciError):
-                kill = _KILL.format(pid=f"{folder}/.pid")
-                _run(session, f"{sudo}sh -c {shlex.quote(kill)}")
+                kill = _KILL.format(pid=f"{folder}/.pid").encode()
+                session.run(f"{sudo}sh -s", timeout_s=_CHORE_S, stdin=kill)
             raise StepError(
                 f"cannot configure {server.name}: {path} was killed after {duration(timeout_s)}",
                 hint="does it wait for input or for another server? its timeout: is in the"

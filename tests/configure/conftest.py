@@ -1,0 +1,94 @@
+"""Servers to configure: a real sshd that shows itself under several names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from infraci.configure import configure_servers
+from infraci.deadline import Deadline
+from infraci.mask import Masker
+from infraci.model.pipeline import ConfigureStep
+from infraci.model.run import Server
+from infraci.ssh import Session
+from tests.sshd import Sshd, running_sshd
+
+
+@dataclass
+class Site:
+    """Runs steps on servers, and keeps their sessions."""
+
+    sshd: Sshd
+    folder: Path
+    sessions: dict[str, Session] = field(default_factory=dict)
+    begun: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / "tree"
+
+    def session_of(self, server: Server) -> Session:
+        if server.name not in self.sessions:
+            key = self.sshd.key.private_path
+            self.sessions[server.name] = Session.open(server, private_key=key, timeout_s=10)
+        return self.sessions[server.name]
+
+    def script(self, name: str, text: str) -> None:
+        (self.tree / name).write_text(text)
+
+    def configure(
+        self,
+        *steps: ConfigureStep,
+        servers: Sequence[Server] | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """Take servers (by default web-0 alone) through the steps."""
+        configure_servers(
+            steps,
+            [self.sshd.named("web-0")] if servers is None else servers,
+            session_of=self.session_of,
+            root=self.tree,
+            outputs={"lb url": "http://192.0.2.1"},
+            run_id="run-1",
+            commit="0123456789abcdef",
+            logs=self.folder / "logs",
+            deadline=Deadline(60),
+            masker=Masker(secrets),
+            on_step=lambda name, concerned: self.begun.append(
+                (name, tuple(server.name for server in concerned))
+            ),
+        )
+
+    def log(self, name: str = "web-0") -> list[str]:
+        """The lines of a server's log, without their times."""
+        lines = (self.folder / "logs" / f"{name}.log").read_text().splitlines()
+        return [line.partition(" ")[2] for line in lines]
+
+
+@pytest.fixture(scope="package")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def site_of(tmp_path: Path) -> Iterator[Callable[[Sshd], Site]]:
+    made: list[Site] = []
+
+    def make(sshd: Sshd) -> Site:
+        (tmp_path / "site" / "tree").mkdir(parents=True)
+        made.append(Site(sshd=sshd, folder=tmp_path / "site"))
+        return made[-1]
+
+    yield make
+    for site in made:
+        for session in site.sessions.values():
+            session.close()
+
+
+@pytest.fixture
+def site(site_of: Callable[[Sshd], Site], sshd: Sshd) -> Site:
+    return site_of(sshd)

@@ -1,0 +1,115 @@
+"""cloud-init's verdict, from real servers that run it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.configure import StepContext, StepError, StepFailedError
+from infraci.configure.cloud_init import CloudInit
+from infraci.deadline import Deadline
+from infraci.model.pipeline import CloudInitStep
+from infraci.model.run import Server
+from infraci.ssh import Session, generate_key, wait_for_login
+from tests.configure.conftest import Site
+from tests.containers import booted, inside
+
+GOOD = """\
+#cloud-config
+write_files:
+- {path: /srv/written, content: "yes"}
+runcmd:
+- [sh, -c, "test -e /srv/written && touch /srv/ran"]
+"""
+BAD = "#!/bin/sh\necho 'E: Unable to locate package nginxx'\nexit 100\n"
+ENDLESS = "#cloud-config\nruncmd:\n- [sh, -c, 'echo waiting for godot; sleep 600']\n"
+
+Login = Callable[[str], AbstractContextManager[tuple[Server, Session]]]
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> Login:
+    """Boot a server with this user data and log in."""
+    key = generate_key(tmp_path, "test")
+
+    @contextmanager
+    def boot(user_data: str) -> Any:
+        with booted(tmp_path, key, user_data) as server:
+            private_key = key.private_path
+            with wait_for_login(server, private_key=private_key, deadline=Deadline(60)) as session:
+                yield server, session
+
+    return boot
+
+
+def _apply(server: Server, session: Session, *, timeout_s: float = 120) -> list[str]:
+    """Apply the step; returns what it logged."""
+    log: list[str] = []
+    context = StepContext(
+        root=Path(),
+        outputs={},
+        run_id="run-1",
+        commit="abc",
+        deadline=Deadline(300),
+        log=log.append,
+    )
+    CloudInit(CloudInitStep(timeout_s=timeout_s)).apply(session, server, context)
+    return log
+
+
+@pytest.mark.cloud
+def test_it_waits_until_cloud_init_is_done(login: Login) -> None:
+    with login(GOOD) as (server, session):
+        (done,) = _apply(server, session)
+        assert done.startswith("cloud-init: done, from DataSourceConfigDrive")
+        inside(server, "test", "-e", "/srv/ran")
+
+        # What a newer release says of things that did no harm.
+        status = json.loads(inside(server, "cat", "/run/cloud-init/status.json"))
+        status["v1"]["init"]["recoverable_errors"] = {"WARNING": ["Unknown key 'rumcmd'"]}
+        _write(server, "/run/cloud-init/status.json", json.dumps(status))
+        assert _apply(server, session)[0] == "cloud-init: warning: Unknown key 'rumcmd'"
+
+        inside(server, "rm", "/run/cloud-init/status.json", "/run/cloud-init/result.json")
+        inside(server, "touch", "/run/cloud-init/disabled")
+        with pytest.raises(StepError, match=r"cloud-init did not run \(status: ") as caught:
+            _apply(server, session)
+        assert "disabled" in (caught.value.hint or "")
+
+
+@pytest.mark.cloud
+def test_a_user_script_that_fails_is_named_with_what_it_said(login: Login) -> None:
+    with login(BAD) as (server, session), pytest.raises(StepError) as caught:
+        _apply(server, session)
+    assert re.fullmatch(
+        "cannot configure web-0: cloud-init's module scripts.user failed:"
+        r" Runparts: 1 failures \(part-001\) in 1 attempted commands",
+        caught.value.message,
+    )
+    assert "E: Unable to locate package nginxx" in caught.value.details
+
+
+@pytest.mark.cloud
+def test_it_does_not_wait_for_ever(login: Login) -> None:
+    with login(ENDLESS) as (server, session), pytest.raises(StepError) as caught:
+        _apply(server, session, timeout_s=8)
+    assert caught.value.message.startswith(
+        "cannot configure web-0: cloud-init did not end in 8 s, it is still in modules-final"
+    )
+    assert "waiting for godot" in caught.value.details
+
+
+def test_a_server_without_cloud_init(site: Site) -> None:
+    with pytest.raises(StepFailedError, match="it is not installed there") as caught:
+        site.configure(CloudInitStep())
+    assert "leave the cloud-init step out" in (caught.value.hint or "")
+
+
+def _write(server: Server, path: str, content: str) -> None:
+    inside(server, "sh", "-c", f"cat >{path} <<'END'\n{content}\nEND\n")

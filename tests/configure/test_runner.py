@@ -1,0 +1,148 @@
+"""Steps in order, servers at once, every failing server reported."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from infraci.configure import StepContext, StepFailedError, configure_servers
+from infraci.deadline import Deadline
+from infraci.errors import ConfigureError, PhaseTimeoutError
+from infraci.model.pipeline import ConfigureStep, ScriptStep
+from infraci.model.run import Server
+from infraci.ssh import Session
+from tests.configure.conftest import Site
+from tests.sshd import Sshd
+
+
+@dataclass
+class Step:
+    """A driver that meets the others at a barrier, and fails where it is told to."""
+
+    options: ScriptStep
+    name: str = field(init=False)
+    roles: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = str(self.options.path)
+        self.roles = self.options.roles
+
+    def apply(self, session: Session, server: Server, context: StepContext) -> None:
+        arguments = self.options.arguments
+        context.log("applied")
+        if server.name in arguments:
+            raise ConfigureError(f"cannot configure {server.name}: told to fail")
+        if "bug" in arguments:
+            raise ZeroDivisionError
+        if "meet" in arguments:
+            BARRIER.wait(timeout=20)
+        if "interrupt" in arguments:
+            raise KeyboardInterrupt
+
+
+BARRIER = threading.Barrier(3)
+DRIVERS: Mapping[type, type[Step]] = {ScriptStep: Step}
+NAMES = ("web-0", "web-1", "db-0")
+
+
+def _step(name: str, *arguments: str, roles: tuple[str, ...] = ()) -> ConfigureStep:
+    return ScriptStep(path=PurePosixPath(name), arguments=arguments, roles=roles)
+
+
+def _configure(
+    sshd: Sshd, folder: Path, *steps: ConfigureStep, deadline: Deadline | None = None
+) -> list[tuple[str, list[str]]]:
+    begun: list[tuple[str, list[str]]] = []
+    sessions = {
+        name: Session.open(sshd.server, private_key=sshd.key.private_path, timeout_s=10)
+        for name in NAMES
+    }
+    try:
+        configure_servers(
+            steps,
+            [sshd.named(name, name.partition("-")[0]) for name in NAMES],
+            session_of=lambda server: sessions[server.name],
+            root=folder,
+            outputs={},
+            run_id="run-1",
+            commit="abc",
+            logs=folder,
+            deadline=deadline or Deadline(60, phase="configure"),
+            on_step=lambda name, servers: begun.append((name, [s.name for s in servers])),
+            drivers=DRIVERS,
+        )
+    finally:
+        alive = [session.is_alive for session in sessions.values()]
+        for session in sessions.values():
+            session.close()
+        begun.append(("alive", [str(all(alive))]))
+    return begun
+
+
+def test_steps_in_order_on_the_servers_of_their_roles_at_once(sshd: Sshd, tmp_path: Path) -> None:
+    steps = [_step("first", "meet"), _step("second", roles=("web",)), _step("third", roles=("x",))]
+    assert _configure(sshd, tmp_path, *steps)[:3] == [
+        ("first", ["web-0", "web-1", "db-0"]),
+        ("second", ["web-0", "web-1"]),
+        ("third", []),
+    ]
+    lines = (tmp_path / "web-1.log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        "==> first",
+        "applied",
+        "==> first: done",
+        "==> second",
+        "applied",
+        "==> second: done",
+    ]
+    assert all(line.split(" ")[0].endswith("Z") for line in lines)
+
+
+def test_all_servers_that_failed_are_reported_and_later_steps_not_begun(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    with pytest.raises(StepFailedError) as caught:
+        _configure(sshd, tmp_path, _step("first", "web-1", "db-0"), _step("second"))
+    error = caught.value
+    assert error.message == "cannot configure web-1: told to fail (and on db-0)"
+    assert [failure.server.name for failure in error.failures] == ["web-1", "db-0"]
+    assert "cannot configure db-0: told to fail" in error.details
+    assert "second" not in (tmp_path / "web-0.log").read_text()
+    assert "==> first: cannot configure web-1" in (tmp_path / "web-1.log").read_text()
+
+
+def test_a_bug_is_no_failure_of_a_step(sshd: Sshd, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        _configure(sshd, tmp_path, _step("first", "bug"))
+
+
+def test_no_step_begins_after_the_deadline(sshd: Sshd, tmp_path: Path) -> None:
+    with pytest.raises(PhaseTimeoutError, match="still waiting for first"):
+        _configure(sshd, tmp_path, _step("first"), deadline=Deadline(0, phase="configure"))
+
+
+def test_ctrl_c_closes_the_sessions(site: Site) -> None:
+    servers = [site.sshd.named(name) for name in NAMES]
+    sessions = [site.session_of(server) for server in servers]
+    with pytest.raises(KeyboardInterrupt):
+        configure_servers(
+            [_step("first", "interrupt")],
+            servers,
+            session_of=site.session_of,
+            root=site.tree,
+            outputs={},
+            run_id="run-1",
+            commit="abc",
+            logs=site.folder,
+            deadline=Deadline(60),
+            drivers=DRIVERS,
+        )
+    assert not any(session.is_alive for session in sessions)
+
+
+def test_nothing_to_do(sshd: Sshd, tmp_path: Path) -> None:
+    assert _configure(sshd, tmp_path) == [("alive", ["True"])]

@@ -1,0 +1,212 @@
+"""Scripts on a real server: what they get, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from infraci.configure import StepContext, StepError, StepFailedError, check_script
+from infraci.configure.script import Script
+from infraci.deadline import Deadline
+from infraci.errors import UnreachableError
+from infraci.model.pipeline import ScriptStep
+from infraci.ssh import CommandTimeoutError, generate_key, wait_for_login
+from tests.configure.conftest import Site
+from tests.containers import booted, inside
+from tests.sshd import Sshd, running_sshd
+
+LEFTOVERS = Path("/tmp")
+
+
+def _script(path: str = "app.sh", **options: Any) -> ScriptStep:
+    return ScriptStep(path=PurePosixPath(path), **options)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    before = set(LEFTOVERS.glob("infraci.*"))
+    yield
+    assert set(LEFTOVERS.glob("infraci.*")) == before
+
+
+def test_what_a_script_gets(site: Site) -> None:
+    site.script(
+        "app.sh",
+        '#!/bin/sh\nset -eu\nprintf "%s|" "$@" "$A" "$INFRACI_SERVER" "$INFRACI_ROLE"'
+        ' "$INFRACI_RUN" "$INFRACI_COMMIT" "$INFRACI_OUTPUT_LB_URL"\necho; cat; basename "$0"\n',
+    )
+    nasty = 'it\'s $(false) "q"\n`x`'
+    site.configure(_script(arguments=("one", "two words"), environment={"A": nasty}))
+    assert site.log() == [
+        "==> script app.sh",
+        'one|two words|it\'s $(false) "q"',
+        "`x`|web-0|web|run-1|0123456789abcdef|http://192.0.2.1|",
+        "app.sh",
+        "==> script app.sh: done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shebang", "body"),
+    [
+        ("#!/usr/bin/env python3", "import sys; print('ran by', sys.version_info.major)"),
+        ("#! /bin/sh -e", "false; echo not reached"),
+        ("#!/usr/bin/env -S python3 -u", "print('ran by 3')"),
+    ],
+)
+def test_the_first_line_names_the_interpreter(site: Site, shebang: str, body: str) -> None:
+    site.script("app.sh", f"{shebang}\n{body}\n")
+    if "-e" in shebang.split():
+        with pytest.raises(StepFailedError, match="exit status 1"):
+            site.configure(_script())
+    else:
+        site.configure(_script())
+        assert "ran by 3" in site.log()
+
+
+def test_its_environment_shows_in_no_process_list_and_its_files_are_private(site: Site) -> None:
+    """The script looks for its own secret in every command line of the machine."""
+    site.script(
+        "app.sh",
+        "#!/bin/sh\n"
+        'for f in /proc/[0-9]*/cmdline; do if grep -q "$SECRET" "$f" 2>/dev/null; then'
+        ' echo "seen in $f"; fi; done\n'
+        'stat -c "%a" "$0" "$(dirname "$0")" "$(dirname "$0")/.run"\n'
+        'echo "the secret is $SECRET"\n',
+    )
+    site.configure(_script(environment={"SECRET": "sesame99"}), secrets=["sesame99"])
+    assert site.log()[1:-1] == ["700", "700", "600", "the secret is ******"]
+
+
+def test_a_script_that_fails(site: Site) -> None:
+    lines = "".join(f"echo line {number}\n" for number in range(50))
+    site.script("app.sh", f"#!/bin/sh\n{lines}echo 'no package nginx' >&2\nexit 3\n")
+    site.script("next.sh", "#!/bin/sh\n")
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_script(), _script("next.sh"))
+    assert caught.value.message == (
+        "cannot configure web-0: app.sh ended with exit status 3: no package nginx"
+    )
+    assert "line 49\nno package nginx" in caught.value.details
+    assert "line 10\n" not in caught.value.details
+    assert [name for name, _ in site.begun] == ["script app.sh"]
+
+
+def test_a_script_that_a_signal_ends(site: Site) -> None:
+    site.script("app.sh", "#!/bin/sh\nkill -9 $$\n")
+    with pytest.raises(StepFailedError, match=r"app\.sh was ended by a signal"):
+        site.configure(_script())
+
+
+def test_a_script_that_takes_too_long_is_killed_with_all_it_started(site: Site) -> None:
+    site.script("app.sh", "#!/bin/sh\ntrap '' TERM\necho waiting\nsleep 600 & sleep 601\n")
+    with pytest.raises(StepFailedError, match=r"app\.sh was killed after 1 s") as caught:
+        site.configure(_script(timeout_s=1.0))
+    assert "waiting" in caught.value.details
+    still = site.sessions["web-0"].run("pgrep -fx 'sleep 60[01]'", timeout_s=10)
+    assert still.stdout == ""
+
+
+def test_the_connection_is_lost_while_a_script_runs(
+    site_of: Callable[[Sshd], Site], tmp_path: Path
+) -> None:
+    with running_sshd(tmp_path / "own") as own:
+        site = site_of(own)
+        site.script("app.sh", f"#!/bin/sh\nkill -9 {own.process.pid} $(pgrep -P {own.process.pid})")
+        with pytest.raises(StepFailedError) as caught:
+            site.configure(_script())
+    (failure,) = caught.value.failures
+    assert isinstance(failure.error, UnreachableError)
+    assert "the connection was lost while app.sh ran" in caught.value.message
+    for folder in LEFTOVERS.glob("infraci.*"):  # nobody could remove it
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def test_a_connection_lost_before_the_script_is_no_trouble(site: Site) -> None:
+    site.script("app.sh", "#!/bin/sh\necho ran\n")
+    session = site.session_of(site.sshd.named("web-0"))
+    daemon = session.run("echo $PPID", timeout_s=10).stdout.strip()
+    with pytest.raises(UnreachableError):
+        session.run(f"kill -9 {daemon}; sleep 600", timeout_s=10)
+    site.configure(_script())
+    assert "ran" in site.log()
+
+
+@pytest.mark.cloud
+def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
+    key = generate_key(tmp_path, "test")
+    deadline = Deadline(90)
+    with booted(tmp_path, key) as server:
+        login = wait_for_login(server, private_key=key.private_path, deadline=deadline)
+        with login as session:
+
+            def configure(script: ScriptStep) -> list[str]:
+                lines: list[str] = []
+                context = StepContext(
+                    root=tmp_path,
+                    outputs={},
+                    run_id="run-1",
+                    commit="abc",
+                    deadline=deadline,
+                    log=lines.append,
+                )
+                Script(script).apply(session, server, context)
+                return lines
+
+            (tmp_path / "who.sh").write_text('#!/bin/sh\nid -un; echo "$A"; : >"$0.left"\n')
+            assert configure(_script("who.sh", environment={"A": "b c"})) == ["root", "b c"]
+            assert configure(_script("who.sh", sudo=False)) == ["debian", ""]
+
+            (tmp_path / "long.sh").write_text("#!/bin/sh\ntrap '' TERM\nsleep 600 & sleep 601\n")
+            for sudo in (True, False):
+                with pytest.raises(StepError, match=r"long\.sh was killed after 1 s"):
+                    configure(_script("long.sh", timeout_s=1.0, sudo=sudo))
+            with pytest.raises(CommandTimeoutError):
+                session.run("sleep 600; true", timeout_s=0.5)
+            assert session.run("pgrep -fx 'sleep 60[01]'", timeout_s=10).stdout == ""
+            assert session.run("ls -d /tmp/infraci.*", timeout_s=10).stdout == ""
+
+            inside(server, "sh", "-c", "rm -f /etc/sudoers.d/*")
+            with pytest.raises(StepError, match="exit status 1: sudo: a password is") as caught:
+                configure(_script("who.sh"))
+            assert "debian needs password-less sudo" in (caught.value.hint or "")
+
+
+def test_a_script_that_is_not_there(site: Site) -> None:
+    with pytest.raises(StepFailedError, match=r"cannot read app\.sh: No such file"):
+        site.configure(_script())
+
+
+@pytest.mark.parametrize(
+    ("content", "flaw"),
+    [
+        (b"#!/bin/sh\necho fine\n", None),
+        (b"#!/usr/bin/env -S python3 -u\n", None),
+        (b"", "it is empty"),
+        (b"\n \n", "it is empty"),
+        (b"echo no interpreter\n", "names no interpreter"),
+        (b"#!sh\n", "absolute path"),
+        (b"#!\n", "absolute path"),
+        (b"#!/bin/sh\r\necho\r\n", "CRLF"),
+        (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
+    ],
+)
+def test_check_script(tmp_path: Path, content: bytes, flaw: str | None) -> None:
+    path = tmp_path / "script"
+    path.write_bytes(content)
+    path.chmod(stat.S_IRUSR)  # the mode in the tree does not matter
+    found = check_script(path)
+    assert found is None if flaw is None else flaw in (found or "")
+    assert "No such file" in (check_script(tmp_path / "none") or "")
+
+
+def test_a_flaw_is_found_before_anything_is_sent(site: Site) -> None:
+    site.script("app.sh", "#!/bin/sh\r\n")
+    with pytest.raises(StepFailedError, match=r"cannot run app\.sh on web-0: .*CRLF"):
+        site.configure(_script())

@@ -1,0 +1,83 @@
+"""A server of the embedded cloud's image, alone: systemd, cloud-init and sshd for real."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infraci.deadline import Deadline
+from infraci.local.capabilities import probe
+from infraci.local.config_drive import config_drive
+from infraci.local.image import ensure
+from infraci.model.run import Server
+from infraci.ssh import Key
+
+SEED = "/var/lib/cloud/seed/config_drive"
+
+
+@contextmanager
+def booted(folder: Path, key: Key, user_data: str = "", *, name: str = "web-0") -> Iterator[Server]:
+    """Boot a server with this user data; yields how to log in to it."""
+    for path, content in config_drive(
+        server_id=name,
+        name=name,
+        metadata={},
+        keys={"run": key.public},
+        user_data=user_data.encode() or None,
+        project_id="test",
+    ).items():
+        file = folder / "seed" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    container = _podman(
+        "run",
+        "--detach",
+        "--tty",
+        "--env=TERM=dumb",
+        "--log-driver=k8s-file",
+        f"--hostname={name}",
+        "--entrypoint=/sbin/init",
+        f"--volume={folder / 'seed'}:{SEED}:ro",
+        f"--publish=127.0.0.1:{port}:22",
+        *probe().run_options,
+        ensure("debian-12").reference,
+    )
+    try:
+        yield Server(
+            name=name,
+            id=container,
+            role="web",
+            user="debian",
+            address="127.0.0.1",
+            port=port,
+            host_keys=_host_keys(container),
+        )
+    finally:
+        _podman("rm", "--force", "--time=0", container)
+
+
+def inside(server: Server, *command: str) -> str:
+    """Run a command in a server as root, around SSH."""
+    return _podman("exec", server.id, *command)
+
+
+def _host_keys(container: str) -> tuple[str, ...]:
+    """Read the host key around SSH; on the console it is only when cloud-init has ended."""
+    for _ in Deadline(60).poll("a host key", ceiling_s=0.2):
+        show = "cat /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null || true"
+        if key := _podman("exec", container, "sh", "-c", show).split():
+            return (" ".join(key[:2]),)
+    raise AssertionError
+
+
+def _podman(*arguments: str) -> str:
+    done = subprocess.run(
+        ["podman", *arguments], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
