@@ -1,0 +1,59 @@
+"""What people read says what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infraci.local.honoured import OWN_TYPES, PROPERTIES
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+
+
+def honoured_row(type_: str) -> str:
+    """The row of docs/embedded-cloud.md that this type should have."""
+    return f"| `{type_}` | {_listed(PROPERTIES[type_])} |"
+
+
+def _listed(paths: frozenset[str]) -> str:
+    names = sorted({path.partition(".")[0] for path in paths})
+    return ", ".join(f"`{name}`{_inner(paths, name)}" for name in names)
+
+
+def _inner(paths: frozenset[str], name: str) -> str:
+    below = frozenset(
+        path.removeprefix(f"{name}.") for path in paths if path.startswith(f"{name}.")
+    )
+    return f" ({_listed(below)})" if below else ""
+
+
+def _links(page: Path) -> Iterator[str]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not re.match(r"[a-z]+:|#", target):
+            yield target.partition("#")[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = [target for target in _links(page) if not (page.parent / target).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("type_", sorted(PROPERTIES))
+def test_every_honoured_property_is_documented(type_: str) -> None:
+    assert honoured_row(type_) in (ROOT / "docs/embedded-cloud.md").read_text().splitlines()
+
+
+def test_every_type_of_heats_own_is_documented() -> None:
+    text = (ROOT / "docs/embedded-cloud.md").read_text()
+    named = set(re.findall(r"`((?:OS|AWS)::[\w:]+)`", text))
+    assert named == {*OWN_TYPES, *PROPERTIES, "OS::Heat::SoftwareDeployment"}
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = set(_links(ROOT / "docs/README.md"))
+    assert {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"} <= index
