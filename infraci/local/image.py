@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
@@ -63,8 +64,8 @@ class ImageRef:
     #: podman's image ID, 64 hexadecimal digits.
     id: str
     size_bytes: int
-    #: ISO 8601, UTC.
-    created: str
+    #: UTC, to the second.
+    created: datetime
 
 
 def recipes() -> tuple[Recipe, ...]:
@@ -113,7 +114,7 @@ def list_images() -> tuple[ImageRef, ...]:
             reference=name,
             id=image["Id"],
             size_bytes=image["Size"],
-            created=image["CreatedAt"],
+            created=_when(image["CreatedAt"]),
         )
         for image in json.loads(found.stdout or "[]")
         for name in image.get("Names") or [image["Id"]]
@@ -148,7 +149,7 @@ def _find(name: str, reference: str) -> ImageRef | None:
         reference=reference,
         id=image["Id"],
         size_bytes=image["Size"],
-        created=image["Created"],
+        created=_when(image["Created"]),
     )
 
 
@@ -271,6 +272,10 @@ def _podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
     if check and done.returncode != 0:
         raise CloudError(f"cannot run podman {arguments[0]}: {_reason(done.stderr)}")
     return done
+
+
+def _when(iso: str) -> datetime:
+    return datetime.fromisoformat(iso).astimezone(UTC).replace(microsecond=0)
 
 
 def _reason(stderr: str) -> str:
