@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ from infraci.commands.standing import open_work
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Phase, RunRecord
+from infraci.model.problem import FileError
+from infraci.model.run import Phase, PhaseResult, RunRecord, Trouble, Verdict
 from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
 from infraci.pipeline.run import WHOLE_WAY
 
@@ -91,9 +93,7 @@ def command(
         open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
         open_cloud(cloud) as opened,
     ):
-        from infraci.model.decode import load_pipelines
-
-        chosen = load_pipelines(source.tree, pipelines)
+        chosen = _load(source, pipelines, cloud, report)
         drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
         records = []
         for pipeline in chosen:
@@ -101,6 +101,53 @@ def command(
             if interrupts.happened:
                 break
         return _end(records, interrupts, verbosity, table=len(chosen) > 1)
+
+
+def _load(
+    source: Source, names: Sequence[str], cloud: str, report: Path | None
+) -> tuple[Pipeline, ...]:
+    """The pipelines; should their files be wrong, CI's report says so as well."""
+    from infraci.model.decode import load_pipelines
+
+    try:
+        return load_pipelines(source.tree, names)
+    except FileError as error:
+        if report is not None:
+            _report_files(error, source, cloud, report)
+        raise
+
+
+def _report_files(error: FileError, source: Source, cloud: str, folder: Path) -> None:
+    from infraci.report.junit import write_junit
+
+    now = time.time()
+    for name in dict.fromkeys(Path(problem.file).stem for problem in error.problems):
+        trouble = Trouble(kind=type(error).__name__, message=error.message, hint=error.hint)
+        record = RunRecord(
+            id=name,
+            pipeline=name,
+            voting=True,
+            commit=source.commit,
+            cloud=cloud,
+            stack_name="",
+            created=now,
+            expires=now,
+            destroy="always",
+            phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
+            verdict=Verdict.INVALID,
+            destroyed=True,
+        )
+        with _writing(folder):
+            write_junit(folder / f"{name}.xml", record)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from error
 
 
 def _run(
@@ -163,11 +210,8 @@ def publish(junit: Path, record: RunRecord, folder: Path | None) -> None:
     """Copy a run's report to where CI looks for it."""
     if folder is None or not junit.exists():
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder):
         shutil.copyfile(junit, folder / f"{record.pipeline}.xml")
-    except OSError as error:
-        raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from error
 
 
 def _end(

@@ -188,7 +188,7 @@ def reason_of(response: Any) -> str:
 def readable_reason(text: str) -> str:
     """Heat's validation message without its stuttering colons and inner quotation."""
     text = re.sub(r"\s+", " ", text).strip()
-    text = re.sub(r"(?:\s*:)+\s*:", ":", text)
+    text = re.sub(r":(?:\s+:)+", ":", text)
     return re.sub(r"^(?:ERROR: )+", "", text)
 
 

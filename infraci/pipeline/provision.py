@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from infraci.deadline import Deadline
 from infraci.errors import CloudError, DefinitionError, PhaseTimeoutError, UnreachableError
-from infraci.heat import NovaServer
+from infraci.heat import NovaServer, RefusedError
 from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline, ServersDefinition
-from infraci.model.problem import quoted
+from infraci.model.problem import TemplateError, quoted
 from infraci.model.run import Phase, Server
 from infraci.parallel import in_parallel
 from infraci.pipeline.owner import read_ownership
 from infraci.pipeline.work import Work
+from infraci.plan.refusal import place_refusal
 from infraci.plan.roles import role_of, user_of
 from infraci.ssh import generate_key, host_keys_from_console, write_ssh_config
 from infraci.templates import StackRequest, template_parameters, with_key_pair
@@ -126,12 +127,17 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
         return standing
     # A stack that is asked for but not written down would have to be searched for.
     with work.interrupts.deferred():
-        stack_id = work.drivers.cloud.create_stack(
-            request,
-            name=work.record.stack_name,
-            tags=work.record.tags,
-            timeout_s=deadline.remaining_s,
-        )
+        try:
+            stack_id = work.drivers.cloud.create_stack(
+                request,
+                name=work.record.stack_name,
+                tags=work.record.tags,
+                timeout_s=deadline.remaining_s,
+            )
+        except RefusedError as error:
+            template = work.pipeline.stack.template
+            problem = place_refusal(error.reason, template=template, root=work.tree)
+            raise TemplateError([problem]) from error
         work.update(stack_id=stack_id)
     return stack_id
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from infraci.errors import InfraciError
+from infraci.errors import InfraciError, InterruptedRunError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
@@ -24,6 +24,8 @@ from infraci.plan import judge_files
 #: What `infraci run` does, in order.
 WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
 
+#: Once the commit is judged, these no longer change what is known of it.
+_STOPS = (InterruptedRunError, KeyboardInterrupt)
 #: Loading files takes no longer than this, or the disk is broken.
 _PLAN_S = 120.0
 
@@ -76,7 +78,8 @@ def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
         _decide(work, phases, verdict)
         error = guard(partial(ending, work, phases))
         errors.append(error)
-        verdict = judge.worst([verdict, *_verdicts(errors)])
+        if error is not None and (verdict is Verdict.PASSED or not isinstance(error, _STOPS)):
+            verdict = judge.worst([verdict, judge.of_error(error)])
         if isinstance(error, InfraciError) and ending is not _tear_down:
             work.drivers.progress.note(error.message)
     _decide(work, phases, verdict)
@@ -137,7 +140,12 @@ def _save(work: Work, phases: Sequence[Phase]) -> None:
 
 
 def _report(work: Work, phases: Sequence[Phase]) -> None:
-    work.drivers.write_junit(work.junit, work.record)
+    try:
+        work.drivers.write_junit(work.junit, work.record)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the report {work.junit}: {error.strerror or error}"
+        ) from error
 
 
 def _tear_down(work: Work, phases: Sequence[Phase]) -> None:

@@ -71,12 +71,9 @@ def _existing(top: Node, wanted: list[str]) -> tuple[str, ...]:
 
 
 def _of_type(top: Node, name: str) -> tuple[str, ...]:
-    # Heat drops a colon in some of its messages: OS:Nova:Server.
-    folded = re.sub(":+", ":", name)
     for resource, node in _items(top, "resources"):
         if isinstance(node.value, dict) and "type" in node.value:
-            said = node.value["type"].value
-            if isinstance(said, str) and re.sub(":+", ":", said) == folded:
+            if node.value["type"].value == name:
                 return ("resources", resource, "type")
     return ()
 
@@ -108,8 +105,7 @@ def _meant(reason: str) -> str | None:
     """A resource type that is nearly right."""
     if not (found := _TYPE.search(reason)) or "could not be found" not in reason:
         return None
-    name = re.sub("(?<!:):(?!:)", "::", found[1] or found[2])
-    return near(name, COMMON_TYPES)
+    return near(found[1] or found[2], COMMON_TYPES)
 
 
 #: The types that templates mostly use; for "did you mean" only.

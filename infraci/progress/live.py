@@ -16,7 +16,7 @@ from rich.text import Text
 from infraci.deadline import duration
 from infraci.heat.values import Event
 from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Verdict
-from infraci.progress.plain import ending, tally
+from infraci.progress.plain import aftermath, ending, length, tally
 
 _STYLES = {
     Verdict.PASSED: "bold green",
@@ -74,13 +74,13 @@ class LiveProgress:
         """A phase has ended."""
         with self._lock:
             self._phase = None
-        took = f"[dim]{duration(round(result.duration_s, 1))}[/]"
+        took = f"[dim]{length(result.duration_s)}[/]"
         if result.trouble is None:
             self._print(f"[green]✓[/] {result.phase:<10} {took}")
             return
         self._print(f"[red]✗[/] {result.phase:<10} {took}  {escape(result.trouble.message)}")
-        if result.trouble.hint:
-            self._print(f"  [cyan]hint:[/] {escape(result.trouble.hint)}")
+        for line in aftermath(result.trouble):
+            self._print(f"  [dim]{escape(line)}[/]")
 
     def event(self, event: Event) -> None:
         """Heat says something."""
@@ -120,6 +120,8 @@ class LiveProgress:
             self._live = None
         style = _STYLES[record.verdict] if record.verdict else "bold"
         self._print(f"[{style}]{escape(ending(record, self._clock() - self._began))}[/]")
+        if record.verdict not in (None, Verdict.PASSED):
+            self._print(f"[dim]more: infraci logs {record.id}[/]")
 
     def _print(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
-from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Verdict
+from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Trouble, Verdict
+
+_DETAILS = 15
 
 Write = Callable[[str], object]
 
@@ -42,11 +44,13 @@ class PlainProgress:
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
-        took = duration(round(result.duration_s, 1))
+        took = length(result.duration_s)
         if result.trouble is None:
             self._say(f"{result.phase} done in {took}")
-        else:
-            self._say(f"{result.phase} failed after {took}: {result.trouble.message}", -1)
+            return
+        self._say(f"{result.phase} failed after {took}: {result.trouble.message}", -1)
+        for line in aftermath(result.trouble):
+            self._say(f"  {line}", -1)
 
     def event(self, event: Event) -> None:
         """Heat says something; without -v only what failed."""
@@ -72,6 +76,8 @@ class PlainProgress:
     def end(self, record: RunRecord) -> None:
         """The run is over."""
         self._say(ending(record, self._clock() - self._began), -1)
+        if record.verdict not in (None, Verdict.PASSED):
+            self._say(f"more: infraci logs {record.id}")
 
     def _say(self, text: str, level: int = 0) -> None:
         if level > self._verbosity:
@@ -80,6 +86,18 @@ class PlainProgress:
             elapsed_s = self._clock() - self._began
             for line in text.splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {line}")
+
+
+def length(seconds: float) -> str:
+    """A duration, no finer than it matters: ``0.02 s``, ``4.21 s``, ``75.3 s``."""
+    return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
+
+
+def aftermath(trouble: Trouble) -> list[str]:
+    """What helps with trouble: the hint, and the last lines of the story."""
+    hint = [f"hint: {trouble.hint}"] if trouble.hint else []
+    lines = trouble.details.strip().removeprefix(trouble.message).strip().splitlines()
+    return hint + [f"| {line}" for line in lines[-_DETAILS:]]
 
 
 def tally(testcases: Sequence[Testcase]) -> str:
@@ -96,7 +114,7 @@ def ending(record: RunRecord, elapsed_s: float) -> str:
     verdict = record.verdict or "ready"
     checks = f" ({tally(record.testcases)})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
-    took = duration(round(elapsed_s, 1))
+    took = length(elapsed_s)
     return f"{record.pipeline}: {verdict}{checks}{voting} in {took}; run {record.id}"
 
 

@@ -1,0 +1,306 @@
+"""Drivers that do nothing but what a test tells them to, and remember what they were asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from infraci.heat import Event, FoundStack, Keypair, NovaServer, Stack
+from infraci.ledger import Ledger
+from infraci.model.decode import parse_pipeline
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.run import Commit, Outcome, RunRecord, Server, Testcase
+from infraci.pipeline import Drivers, Interrupts, Work, new_record
+from infraci.progress.plain import Silent
+from infraci.ssh import Session
+from infraci.templates import StackRequest
+
+COMMIT = Commit(
+    sha="0123456789abcdef0123456789abcdef01234567",
+    author="Åsa",
+    email="asa@example.org",
+    date="2026-01-02T03:04:05+01:00",
+    subject="Open the port",
+)
+KEYS = (
+    "-----BEGIN SSH HOST KEY KEYS-----\n"
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRlc3Q= root@web\n"
+    "-----END SSH HOST KEY KEYS-----\n"
+)
+PIPELINE = """\
+stack: {template: stack.yaml, parameters: {password: top-secret}}
+configure: [cloud-init]
+specs: {all: [specs], web: [specs/test_web.py]}
+"""
+
+Trap = BaseException | Callable[[], object]
+
+
+@dataclass
+class Traps:
+    """What is to happen, by the name of the call it happens in."""
+
+    by_name: dict[str, Trap] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def spring(self, name: str) -> None:
+        self.calls.append(name)
+        trap = self.by_name.get(name)
+        if isinstance(trap, BaseException):
+            raise trap
+        if trap is not None:
+            trap()
+
+
+def interrupt(number: int = signal.SIGINT) -> None:
+    """What a terminal does on Ctrl-C; the main thread gets it at its next step."""
+    os.kill(os.getpid(), number)
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(0)  # a step
+
+
+class FakeCloud:
+    """A cloud with one web server."""
+
+    name = "local"
+
+    def __init__(self, traps: Traps) -> None:
+        self.traps = traps
+        self.stacks: dict[str, tuple[str, ...]] = {}
+        self.keys: dict[str, str] = {}
+        self.requests: list[Any] = []
+        self.found: tuple[NovaServer, ...] = (
+            NovaServer(
+                id="1", name="web-0", status="ACTIVE", address="192.0.2.1", metadata={"role": "web"}
+            ),
+        )
+        self.console_text = KEYS
+
+    def create_stack(self, request: Any, *, name: str, tags: Any, timeout_s: float) -> str:
+        self.requests.append(request)
+        self.stacks[name] = tuple(tags)
+        try:
+            self.traps.spring("create_stack")
+        except Exception:
+            del self.stacks[name]
+            raise
+        return name
+
+    def find_stack(self, name_or_id: str) -> Stack | None:
+        self.traps.spring("find_stack")
+        known = name_or_id in self.stacks
+        return Stack(id=name_or_id, name=name_or_id, status="CREATE_COMPLETE") if known else None
+
+    def wait(self, stack_id: str, wanted: str = "", *, deadline: Any, on_event: Any) -> Stack:
+        on_event(Event(id="e", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE"))
+        self.traps.spring("wait")
+        return Stack(id=stack_id, name=stack_id, status="CREATE_COMPLETE")
+
+    def delete_stack(self, name_or_id: str, *, deadline: Any, on_event: Any) -> None:
+        self.traps.spring("delete_stack")
+        self.stacks.pop(name_or_id, None)
+
+    def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
+        self.traps.spring("servers")
+        return self.found
+
+    def outputs(self, stack_id: str) -> Mapping[str, object]:
+        self.traps.spring("outputs")
+        return {"url": "http://192.0.2.1", "secret": "it is top-secret", "ports": [80, 443]}
+
+    def events(self, stack_id: str) -> tuple[Event, ...]:
+        self.traps.spring("events")
+        return ()
+
+    def console(self, server_id: str) -> str:
+        self.traps.spring("console")
+        return self.console_text
+
+    def create_keypair(self, name: str, public_key: str) -> None:
+        self.keys[name] = public_key
+        self.traps.spring("create_keypair")
+
+    def delete_keypair(self, name: str) -> None:
+        self.traps.spring("delete_keypair")
+        self.keys.pop(name, None)
+
+    def keypairs(self) -> tuple[Keypair, ...]:
+        return tuple(Keypair(name=name, public_key=key) for name, key in self.keys.items())
+
+    def find_stacks(self, tags: Any) -> tuple[FoundStack, ...]:
+        return tuple(
+            FoundStack(id=name, name=name, status="CREATE_COMPLETE", tags=found)
+            for name, found in self.stacks.items()
+            if set(tags) <= set(found)
+        )
+
+
+class FakeSession:
+    """A session that is alive until it is closed."""
+
+    def __init__(self) -> None:
+        self.is_alive = True
+
+    def close(self) -> None:
+        self.is_alive = False
+
+
+class FakeSpecs:
+    """Specs that all end in one way."""
+
+    def __init__(self, traps: Traps) -> None:
+        self.traps = traps
+        self.outcomes: tuple[Outcome, ...] = (Outcome.PASSED, Outcome.PASSED)
+        self.kind: Any = None
+        self.asked: dict[str, tuple[str, ...]] = {}
+
+    def run(
+        self, server: Server, paths: Any, *, ssh_config: Path, timeout_s: float
+    ) -> tuple[Testcase, ...]:
+        self.asked[server.name] = tuple(map(str, paths))
+        self.traps.spring("specs")
+        return tuple(
+            Testcase(
+                server=server.name,
+                role=server.role,
+                classname="specs.test_web",
+                name=f"test_{number}[{server.name}]",
+                nodeid=f"specs/test_web.py::test_{number}[{server.name}]",
+                outcome=outcome,
+                kind=self.kind if outcome is Outcome.ERROR else None,
+            )
+            for number, outcome in enumerate(self.outcomes)
+        )
+
+
+class Notes(Silent):
+    """Progress that is remembered."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.cleanup = ""
+        self.ended: RunRecord | None = None
+
+    def begin(self, record: RunRecord, *, cleanup: str) -> None:
+        self.cleanup = cleanup
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def end(self, record: RunRecord) -> None:
+        self.ended = record
+
+
+class Lab:
+    """A run with fakes all around."""
+
+    def __init__(self, root: Path, **traps: Trap) -> None:
+        self.root = root
+        self.traps = Traps(by_name=dict(traps))
+        self.cloud = FakeCloud(self.traps)
+        self.specs = FakeSpecs(self.traps)
+        self.progress = Notes()
+        self.ledger = Ledger(root)
+        self.reports: list[RunRecord] = []
+        self.sessions: list[FakeSession] = []
+        self.configured: dict[str, Any] = {}
+        self.now = 1_000_000.0
+        self.pipeline = write_tree(root)
+
+    @property
+    def calls(self) -> list[str]:
+        """What was asked of the drivers, in order."""
+        return self.traps.calls
+
+    def drivers(self) -> Drivers:
+        return Drivers(
+            cloud=self.cloud,
+            ledger=self.ledger,
+            progress=self.progress,
+            log_in=self._log_in,
+            configure=self._configure,
+            specs=self._open_specs,
+            collect=self._collect,
+            write_junit=self._write_junit,
+            clock=self._clock,
+        )
+
+    def work(
+        self,
+        interrupts: Interrupts,
+        *,
+        policy: DestroyPolicy = DestroyPolicy.ALWAYS,
+        record: RunRecord | None = None,
+    ) -> Work:
+        if record is None:
+            record = new_record(
+                self.pipeline,
+                COMMIT,
+                cloud="local",
+                ledger=self.ledger,
+                destroy_policy=policy,
+                now=self.now,
+            )
+            self.ledger.create(record).release()
+        return Work(
+            record,
+            pipeline=self.pipeline,
+            tree=self.root,
+            load=self._load,
+            drivers=self.drivers(),
+            interrupts=interrupts,
+        )
+
+    def _load(self) -> StackRequest:
+        self.traps.spring("load")
+        return StackRequest(
+            template={
+                "parameters": {"key_name": {"type": "string"}, "password": {"hidden": True}},
+                "resources": {},
+            },
+            parameters={"password": "top-secret"},
+        )
+
+    def _clock(self) -> float:
+        self.now += 1
+        return self.now
+
+    def _log_in(self, server: Server, *, private_key: Path, deadline: Any) -> Session:
+        self.traps.spring("log_in")
+        assert server.host_keys
+        assert private_key.exists()
+        self.sessions.append(FakeSession())
+        return cast(Session, self.sessions[-1])
+
+    def _configure(self, steps: Any, servers: Any, **more: Any) -> None:
+        self.configured = more
+        self.traps.spring("configure")
+
+    @contextmanager
+    def _open_specs(self, tree: Path) -> Iterator[FakeSpecs]:
+        self.traps.spring("open_specs")
+        yield self.specs
+        self.traps.spring("close_specs")
+
+    def _collect(self, servers: Any, **more: Any) -> tuple[str, ...]:
+        self.traps.spring("collect")
+        return ("evidence/stack-events.txt",)
+
+    def _write_junit(self, path: Path, record: RunRecord) -> None:
+        self.reports.append(record)
+        self.traps.spring("write_junit")
+
+
+def write_tree(root: Path) -> Pipeline:
+    """A repository's files, with one pipeline."""
+    (root / "specs").mkdir(parents=True)
+    (root / "specs" / "test_web.py").write_text("def test_0(host): pass\n")
+    (root / "stack.yaml").write_text("heat_template_version: 2018-08-31\nresources: {}\n")
+    return parse_pipeline(PIPELINE, name="web", root=root)
