@@ -1,0 +1,47 @@
+"""Several pipelines: the worst of those that vote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from infraci.errors import ExitCode
+from infraci.model.run import RunRecord, Verdict
+from infraci.pipeline import Outcomes
+from tests.pipeline.fakes import COMMIT
+
+RECORD = RunRecord(
+    id="r",
+    pipeline="p",
+    voting=True,
+    commit=COMMIT,
+    cloud="local",
+    stack_name="s",
+    created=0,
+    expires=0,
+    destroy="always",
+)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ("", ExitCode.PASSED),
+        ("passed passed", ExitCode.PASSED),
+        ("passed error", ExitCode.UNTESTABLE),
+        ("error invalid passed", ExitCode.INVALID),
+        ("error failed invalid", ExitCode.FAILED),
+        ("failed interrupted", ExitCode.INTERRUPTED),
+        ("passed !failed", ExitCode.PASSED),
+        ("!error !invalid", ExitCode.PASSED),
+        ("error !failed", ExitCode.UNTESTABLE),
+        ("passed !interrupted", ExitCode.INTERRUPTED),
+    ],
+)
+def test_exit_code(verdicts: str, code: ExitCode) -> None:
+    records = tuple(
+        replace(RECORD, verdict=Verdict(word.strip("!")), voting=not word.startswith("!"))
+        for word in verdicts.split()
+    )
+    assert Outcomes(records=records).exit_code is code
