@@ -18,24 +18,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from infraci.local.recipe import KEYRING
+
 _CAP_SYS_RESOURCE = 24
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: What podman itself asks for when it is told nothing.
 _DEFAULT_LIMIT = 1048576
-#: What a server may do beyond podman's default container: configure its own network and packet
-#: filter, ping, audit, see all its processes, lock memory, reboot (which ends its own init only). Not CAP_SYS_ADMIN: its root is this
-#: machine's root, held by what it may not do.
-_SERVER_CAPABILITIES = (
-    "AUDIT_WRITE",
-    "IPC_LOCK",
-    "MKNOD",
-    "NET_ADMIN",
-    "NET_RAW",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_PTRACE",
-)
-_CAPABILITY_NUMBERS = {
+#: What a server may do beyond podman's default container, with the kernel's numbers: configure its
+#: own network and packet filter, ping, audit, see all its processes, lock memory, reboot (which
+#: ends no more than its own init). Not CAP_SYS_ADMIN: its root is this machine's root, held by
+#: what it may not do.
+_SERVER_CAPABILITIES = {
     "NET_ADMIN": 12,
     "NET_RAW": 13,
     "IPC_LOCK": 14,
@@ -46,6 +38,7 @@ _CAPABILITY_NUMBERS = {
     "AUDIT_WRITE": 29,
 }
 _KERNEL_PROBE = """\
+echo namespaces
 ip link add name b type bridge && echo bridge
 ip link add v0 type veth peer name v1 && echo veth
 nft -f - <<'END' && echo nf_tables
@@ -105,7 +98,7 @@ class Capabilities:
     nft: bool
     mmdebstrap: bool
     debian_keyring: bool
-    #: Of bridge, veth and nf_tables, what the kernel really made.
+    #: Of namespaces, bridge, veth and nf_tables, what the kernel really made.
     kernel: frozenset[str]
     ip_forward: bool
     uplink: Uplink | None
@@ -136,12 +129,22 @@ class Capabilities:
         if not self.debian_keyring:
             found.append(_package("Debian's archive keys", "debian-archive-keyring"))
         if self.is_root and self.ip and self.nft:
-            found.extend(
-                Missing(what=f"{name} in the kernel", remedy=f"modprobe {name}")
-                for name in ("bridge", "veth", "nf_tables")
-                if name not in self.kernel
-            )
+            found.extend(self._missing_in_kernel())
         return tuple(found)
+
+    def _missing_in_kernel(self) -> tuple[Missing, ...]:
+        if "namespaces" not in self.kernel:
+            return (
+                Missing(
+                    what="permission to make network namespaces",
+                    remedy="run as root outside of a container, or in a privileged one",
+                ),
+            )
+        return tuple(
+            Missing(what=f"{name} in the kernel", remedy=f"modprobe {name}")
+            for name in ("bridge", "veth", "nf_tables")
+            if name not in self.kernel
+        )
 
 
 def install_command(missing: Sequence[Missing]) -> str | None:
@@ -179,7 +182,7 @@ def probe() -> Capabilities:
         ip=ip,
         nft=nft,
         mmdebstrap=shutil.which("mmdebstrap") is not None,
-        debian_keyring=_KEYRING.exists(),
+        debian_keyring=KEYRING.exists(),
         kernel=_kernel() if is_root and ip and nft else frozenset(),
         ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
         uplink=_uplink() if ip else None,
@@ -201,7 +204,7 @@ def run_options(
         files = _lowest(open_files, _DEFAULT_LIMIT)
         tasks = _lowest(processes, pid_max)
         options += [f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={tasks}:{tasks}"]
-    held = [n for n in _SERVER_CAPABILITIES if effective & (1 << _CAPABILITY_NUMBERS[n])]
+    held = [name for name, bit in _SERVER_CAPABILITIES.items() if effective & (1 << bit)]
     if held:
         options.append(f"--cap-add={','.join(held)}")
     return tuple(options)

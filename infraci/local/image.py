@@ -142,7 +142,9 @@ def remove(name: str) -> None:
 def _find(name: str, reference: str) -> ImageRef | None:
     done = _podman("image", "inspect", "--format=json", reference, check=False)
     if done.returncode != 0:
-        return None
+        if "not known" in done.stderr or "no such" in done.stderr:
+            return None
+        raise CloudError(f"cannot look up image {reference}: {_reason(done.stderr)}")
     (image,) = json.loads(done.stdout)
     return ImageRef(
         name=name,

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+#: Debian's archive keys, at the same place here (for the build) and in the image.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
 _DEBIAN = Path(__file__).parent / "debian"
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _DEFAULT_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
@@ -61,10 +64,11 @@ class Mirrors:
 
     def sources(self, suite: str) -> tuple[str, ...]:
         """Return the lines of ``sources.list`` for a stable release."""
+        signed = f"deb [signed-by={KEYRING}]"
         return (
-            f"deb {self.main} {suite} main",
-            f"deb {self.main} {suite}-updates main",
-            f"deb {self.security} {suite}-security main",
+            f"{signed} {self.main} {suite} main",
+            f"{signed} {self.main} {suite}-updates main",
+            f"{signed} {self.security} {suite}-security main",
         )
 
 

@@ -32,7 +32,7 @@ WHOLE = Capabilities(
     nft=True,
     mmdebstrap=True,
     debian_keyring=True,
-    kernel=frozenset({"bridge", "veth", "nf_tables"}),
+    kernel=frozenset({"namespaces", "bridge", "veth", "nf_tables"}),
     ip_forward=False,
     uplink=Uplink(device="eth0", mtu=1500),
 )
@@ -64,9 +64,11 @@ def test_bare_machine_is_mended_by_one_command() -> None:
 def test_root_and_kernel_are_no_packages() -> None:
     unprivileged = dataclasses.replace(WHOLE, is_root=False, kernel=frozenset())
     assert [lack.package for lack in unprivileged.missing()] == [None]
-    old_kernel = dataclasses.replace(WHOLE, kernel=frozenset({"bridge", "veth"}))
+    old_kernel = dataclasses.replace(WHOLE, kernel=frozenset({"namespaces", "bridge", "veth"}))
     assert [lack.remedy for lack in old_kernel.missing()] == ["modprobe nf_tables"]
     assert install_command(old_kernel.missing()) is None
+    contained = dataclasses.replace(WHOLE, kernel=frozenset())
+    assert [lack.what for lack in contained.missing()] == ["permission to make network namespaces"]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,6 @@ def test_this_machine_can_be_a_cloud() -> None:
     found = probe()
     assert found.missing() == ()
     assert found.runtime in ("crun", "runc")
-    assert found.kernel == {"bridge", "veth", "nf_tables"}
+    assert found.kernel == WHOLE.kernel
     assert found.uplink is not None
     assert Path(f"/sys/class/net/{found.uplink.device}").exists()

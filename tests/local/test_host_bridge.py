@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -31,6 +32,53 @@ def test_pool_asked_for_is_taken() -> None:
     pools = choose_pools("test", public="198.18.76.0/24", access="198.18.77.0/24")
     assert str(pools.public) == "198.18.76.0/24"
     assert str(pools.access_host) == "198.18.77.1"
+
+
+_ON_A_FOREIGN_HOST = """
+import ipaddress, pathlib, shutil, subprocess, sys
+from infraci.local.host_bridge import HostBridge, Pools
+
+def state():
+    forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    tables = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
+    links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True).stdout
+    return [forward, tables, links]
+
+pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+if shutil.which("iptables"):
+    # As Docker leaves it.
+    subprocess.run(["iptables", "-w", "-P", "FORWARD", "DROP"], check=True)
+    subprocess.run(["iptables", "-w", "-A", "FORWARD", "-i", "docker0", "-j", "ACCEPT"], check=True)
+before = state()
+pools = Pools(
+    bridge="infraci0",
+    public=ipaddress.IPv4Network("198.18.4.0/24"),
+    access=ipaddress.IPv4Network("198.18.5.0/24"),
+)
+bridge = HostBridge("test", pools, mtu=1400)
+bridge.ensure()
+bridge.ensure()
+bridge.set_signal_port(8000)
+forward, tables, links = state()
+assert forward == "1\\n"
+assert "infraci0" in links
+assert "masquerade" in tables
+if shutil.which("iptables"):
+    accepted = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True).stdout
+    assert accepted.count("-i infraci0 -j ACCEPT") == 1, accepted
+    assert accepted.index("infraci0") < accepted.index("docker0"), accepted
+bridge.remove()
+bridge.remove()
+after = state()
+assert after == before, f"{before} became {after}"
+"""
+
+
+@pytest.mark.cloud
+def test_host_that_forwards_nothing_is_left_as_it_was() -> None:
+    command = ["unshare", "--net", sys.executable, "-c", _ON_A_FOREIGN_HOST]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -79,5 +79,6 @@ def test_mirrors_are_debians_where_there_is_no_debian(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb http://archive.ubuntu.com/ubuntu noble main\n")
     assert host_mirrors(tmp_path) == Mirrors()
     assert Mirrors().sources("bookworm")[2] == (
-        "deb http://deb.debian.org/debian-security bookworm-security main"
+        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+        " http://deb.debian.org/debian-security bookworm-security main"
     )
