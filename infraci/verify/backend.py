@@ -44,7 +44,7 @@ class ServerBackend(ParamikoBackend):  # type: ignore[misc]
     def client(self) -> paramiko.SSHClient:
         """A client on the same connection, for specs that reach for it."""
         client = paramiko.SSHClient()
-        client._transport = self.link.check().transport  # type: ignore[attr-defined]
+        client._transport = self.link.session().transport  # type: ignore[attr-defined]
         return client
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:

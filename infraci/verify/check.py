@@ -49,6 +49,7 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
     )
     link = Link(task.server, task.private_key, timeout_s=task.timeout_s)
     backend.use(link)
+    link.open()
     arguments = [*_options(task), *task.paths]
     plugin = SpecPlugin(task, link, send, arguments=arguments)
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 
 from infraci.errors import UnreachableError
 from infraci.model.run import Server
@@ -15,7 +17,7 @@ _NEXT_TRY_S = 5.0
 
 
 class Link:
-    """Connects when it is first needed, and once more after a loss; then it stays broken."""
+    """Connects once, and once more after each loss; when that fails it stays broken."""
 
     def __init__(
         self,
@@ -29,53 +31,68 @@ class Link:
         self._private_key = private_key
         self._timeout_s = timeout_s  # for one command: the whole run ends no later
         self._connect = connect
+        self._opening: Future[Session] | None = None
         self._session: Session | None = None
         self._lost: UnreachableError | None = None
         self._broken: UnreachableError | None = None
 
-    def check(self) -> Session:
-        """Have a connection, or raise at once what broke the last one.
+    def open(self) -> None:
+        """Begin to connect, while pytest still gets ready."""
+        opening: Future[Session] = Future()
 
-        Called before each check, so that a server that is gone costs one wait, not one a
-        check.
+        def connect() -> None:
+            try:
+                opening.set_result(self._connected(_FIRST_TRY_S))
+            except BaseException as error:  # whoever needs the connection gets it
+                opening.set_exception(error)
+
+        self._opening = opening
+        Thread(target=connect, daemon=True).start()
+
+    def begin_check(self) -> None:
+        """Have a connection for a new check, or raise at once what broke the last one.
+
+        So a server that is gone costs one wait, not one a check.
         """
         if self._broken is not None:
             raise UnreachableError(
                 f"not checked, since the server was lost: {self._broken.message}",
                 hint=self._broken.hint,
             )
+        lost, self._lost = self._lost, None
+        try:
+            self.session(_FIRST_TRY_S if lost is None else _NEXT_TRY_S)
+        except UnreachableError as error:
+            self._broken = error
+            raise
+
+    def session(self, timeout_s: float = _FIRST_TRY_S) -> Session:
+        """The connection, made if need be; what was lost in this check stays lost."""
+        if self._lost is not None:
+            raise self._lost
         if self._session is None:
-            limit_s = _FIRST_TRY_S if self._lost is None else _NEXT_TRY_S
-            try:
-                self._session = self._connect(
-                    self.server, private_key=self._private_key, timeout_s=limit_s
-                )
-            except UnreachableError as error:
-                self._broken = error
-                raise
+            if self._opening is not None:
+                opening, self._opening = self._opening, None
+                self._session = opening.result()
+            else:
+                self._session = self._connected(timeout_s)
         return self._session
 
     def run(self, command: bytes) -> Completed:
         """Run a command of a check."""
-        if self._session is None and self._lost is not None:
-            raise self._lost  # the same check goes on after the loss
-        session = self.check()
+        session = self.session()
         try:
             return session.run(command, timeout_s=self._timeout_s, keep_bytes=None)
         except UnreachableError as error:
-            self._lost = error
-            self._session = None
+            self._lost, self._session = error, None
             session.close()
             raise
-
-    def next_check(self) -> None:
-        """Another check begins: a lost connection may be made anew."""
-        if self._broken is None and self._session is None and self._lost is not None:
-            self.check()
-            self._lost = None
 
     def close(self) -> None:
         """End the connection."""
         if self._session is not None:
             with contextlib.suppress(Exception):
                 self._session.close()
+
+    def _connected(self, timeout_s: float) -> Session:
+        return self._connect(self.server, private_key=self._private_key, timeout_s=timeout_s)

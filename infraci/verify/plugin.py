@@ -120,8 +120,7 @@ class SpecPlugin:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Have the server there before the check's own set-up, or fail with one clear error."""
         if "_testinfra_host" in getattr(item, "fixturenames", ()):
-            self._link.next_check()
-            self._link.check()
+            self._link.begin_check()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -33,7 +33,12 @@ from infraci.verify.task import EXITED, Task
 
 #: From asking a hanging process for its traceback to killing it.
 _GRACE_S = 0.5
-_MODULES = ("testinfra.backend.local", "testinfra.backend.ssh", "infraci.verify.check")
+_MODULES = (
+    "testinfra.backend.local",
+    "testinfra.backend.ssh",
+    "infraci.verify.check",
+    "encodings.idna",  # for the first connection
+)
 _PR_SET_PDEATHSIG = 1
 _REHEARSAL = """\
 import pytest
