@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from infraci.configure.registry import DRIVERS
 from infraci.configure.runner import ServerFailure, StepFailedError, configure_servers
-from infraci.configure.script import check_script
 from infraci.configure.step import Step, StepContext, StepError
 
 __all__ = [
@@ -14,6 +13,5 @@ __all__ = [
     "StepContext",
     "StepError",
     "StepFailedError",
-    "check_script",
     "configure_servers",
 ]

@@ -6,14 +6,17 @@ import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from infraci.configure.step import StepContext, StepError
 from infraci.deadline import duration
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.pipeline import ScriptStep
 from infraci.model.run import Server
+from infraci.scripts import check_script, find_flaw
 from infraci.ssh import CommandTimeoutError, Session
+
+__all__ = ["Script", "check_script"]
 
 #: Limits for the small commands around the script itself.
 _CHORE_S = 60.0
@@ -28,31 +31,6 @@ kill -s TERM -- $target
 for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- $target || exit 0; sleep 0.2; done
 kill -s KILL -- $target
 """
-
-
-def check_script(path: Path) -> str | None:
-    """Say why the script at ``path`` could not be run anywhere; None when nothing is wrong."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
-    return _flaw(content)
-
-
-def _flaw(content: bytes) -> str | None:
-    first, _, _ = content.partition(b"\n")
-    if not content.strip():
-        return "it is empty"
-    if content.startswith(b"\xef\xbb\xbf"):
-        return "it begins with a byte order mark, so that its first line is not seen"
-    if b"\r\n" in content:
-        return "its lines end as on Windows (CRLF), which its interpreter takes for commands"
-    if not first.startswith(b"#!"):
-        return "its first line names no interpreter (such as #!/bin/sh)"
-    interpreter = first[2:].split()
-    if not interpreter or not interpreter[0].startswith(b"/"):
-        return "its first line names no interpreter by its absolute path (such as #!/bin/sh)"
-    return None
 
 
 class Script:
@@ -70,7 +48,7 @@ class Script:
             content = (context.root / path).read_bytes()
         except OSError as error:
             raise StepError(f"cannot read {path}: {error.strerror}") from error
-        if (flaw := _flaw(content)) is not None:
+        if (flaw := find_flaw(content)) is not None:
             raise StepError(f"cannot run {path} on {server.name}: {flaw}")
         folder = self._push(session, content, server, context)
         try:

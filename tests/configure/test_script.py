@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from infraci.configure import StepContext, StepError, StepFailedError, check_script
+from infraci.configure import StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
@@ -181,29 +180,6 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
 def test_a_script_that_is_not_there(site: Site) -> None:
     with pytest.raises(StepFailedError, match=r"cannot read app\.sh: No such file"):
         site.configure(_script())
-
-
-@pytest.mark.parametrize(
-    ("content", "flaw"),
-    [
-        (b"#!/bin/sh\necho fine\n", None),
-        (b"#!/usr/bin/env -S python3 -u\n", None),
-        (b"", "it is empty"),
-        (b"\n \n", "it is empty"),
-        (b"echo no interpreter\n", "names no interpreter"),
-        (b"#!sh\n", "absolute path"),
-        (b"#!\n", "absolute path"),
-        (b"#!/bin/sh\r\necho\r\n", "CRLF"),
-        (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
-    ],
-)
-def test_check_script(tmp_path: Path, content: bytes, flaw: str | None) -> None:
-    path = tmp_path / "script"
-    path.write_bytes(content)
-    path.chmod(stat.S_IRUSR)  # the mode in the tree does not matter
-    found = check_script(path)
-    assert found is None if flaw is None else flaw in (found or "")
-    assert "No such file" in (check_script(tmp_path / "none") or "")
 
 
 def test_a_flaw_is_found_before_anything_is_sent(site: Site) -> None:
