@@ -1,0 +1,107 @@
+"""A cloud's services, answering from a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import requests
+
+from infraci.heat import Cloud
+from infraci.heat.connection import Connection
+
+Answer = tuple[int, Any] | Exception
+Handler = Callable[[str, str, Mapping[str, Any]], Answer]
+
+
+class FakeService:
+    """One service of openstacksdk's connection."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    def request(self, path: str, method: str, **more: Any) -> requests.Response:
+        said = {"json": more.get("json"), "params": dict(more.get("params") or {})}
+        self.asked.append((method, path, said))
+        answer = self._handler(method, path, said)
+        if isinstance(answer, Exception):
+            raise answer
+        status, body = answer
+        response = requests.Response()
+        response.status_code = status
+        response.reason = "reason"
+        response.url = f"http://cloud{path}"
+        response._content = b"" if body is None else json.dumps(body).encode()
+        return response
+
+
+class FakeSdk:
+    """Two services; what they answer is up to the test."""
+
+    def __init__(self, heat: Handler, nova: Handler | None = None) -> None:
+        self.config = SimpleNamespace(auth={"auth_url": "http://cloud/identity"})
+        self.orchestration = FakeService(heat)
+        self.compute = FakeService(nova or (lambda *_: (500, None)))
+
+    def close(self) -> None:
+        pass
+
+
+class FakeClock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def fake_cloud(
+    heat: Handler, nova: Handler | None = None, *, name: str = "far"
+) -> tuple[Cloud, FakeSdk, FakeClock]:
+    """A cloud whose services answer as they are told."""
+    sdk, clock = FakeSdk(heat, nova), FakeClock()
+    return Cloud(Connection(name, sdk), clock=clock), sdk, clock
+
+
+def stack_entry(status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:
+    """A stack as Heat shows it."""
+    return {"stack": {"id": "s-1", "stack_name": "web", "stack_status": status, **more}}
+
+
+def links(stack: str, nested: str | None = None) -> list[dict[str, str]]:
+    """Links as a resource or an event has them."""
+    found = [{"rel": "stack", "href": f"http://cloud/stacks/{stack}/id"}]
+    if nested:
+        found.append({"rel": "nested", "href": f"http://cloud/stacks/{nested}/id"})
+    return found
+
+
+def resource_entry(name: str, status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:
+    """A resource as Heat shows it."""
+    return {
+        "resource_name": name,
+        "resource_type": "OS::Nova::Server",
+        "resource_status": status,
+        "links": links("web"),
+        **more,
+    }
+
+
+def event_entry(number: int, resource: str, status: str, **more: Any) -> dict[str, Any]:
+    """An event as Heat shows it."""
+    return {
+        "id": f"e{number}",
+        "event_time": "2026-01-01T00:00:00Z",
+        "resource_name": resource,
+        "resource_status": status,
+        "links": links("web"),
+        **more,
+    }

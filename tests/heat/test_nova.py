@@ -1,0 +1,90 @@
+"""Servers and key pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from infraci.heat import ExistsError
+from infraci.heat.nova import address_of
+from tests.heat.fakes import Answer, fake_cloud, resource_entry, stack_entry
+
+KEY = "ssh-ed25519 AAAA infraci"
+
+
+def entry(number: int, **more: Any) -> dict[str, Any]:
+    return {"id": f"id{number}", "name": f"web-{9 - number}", "status": "ACTIVE", **more}
+
+
+def address(addr: str, kind: str, version: int = 4) -> dict[str, Any]:
+    return {"addr": addr, "OS-EXT-IPS:type": kind, "version": version}
+
+
+def test_the_servers_of_a_stack_by_one_list() -> None:
+    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+        if path.endswith("/resources"):
+            ids = ("id1", "id2", "net")
+            found = [resource_entry(i, physical_resource_id=i) for i in ids]
+            return (200, {"resources": found})
+        return (200, stack_entry())
+
+    pages: list[Answer] = [
+        (200, {"servers": [entry(1), entry(3)], "servers_links": [{"rel": "next"}]}),
+        (200, {"servers": [entry(2, metadata={"role": "web"}, accessIPv4="192.0.2.7")]}),
+    ]
+    cloud, sdk, _ = fake_cloud(heat, lambda *_: pages.pop(0))
+    servers = cloud.servers("s-1")
+    assert [server.name for server in servers] == ["web-7", "web-8"]
+    assert servers[0].metadata == {"role": "web"}
+    assert servers[0].address == "192.0.2.7"
+    assert sdk.compute.asked[1][2]["params"] == {"marker": "id3"}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"accessIPv4": "192.0.2.1", "addresses": {"n": [address("10.0.0.1", "fixed")]}},
+         "192.0.2.1"),
+        ({"addresses": {"n": [address("10.0.0.1", "fixed"), address("192.0.2.2", "floating")]}},
+         "192.0.2.2"),
+        ({"addresses": {"a": [address("fd::1", "fixed", 6)], "b": [address("10.0.0.2", "fixed")]}},
+         "10.0.0.2"),
+        ({"addresses": {"a": [address("fd00::1", "fixed", 6)]}}, "fd00::1"),
+        ({"accessIPv6": "fd00::2"}, "fd00::2"),
+        ({"addresses": {}}, ""),
+    ],
+)  # fmt: skip
+def test_where_to_log_in(said: Mapping[str, Any], found: str) -> None:
+    assert address_of(said) == found
+
+
+def test_the_console() -> None:
+    cloud, sdk, _ = fake_cloud(lambda *_: (500, None), lambda *_: (200, {"output": "boot"}))
+    assert cloud.console("id1") == "boot"
+    assert sdk.compute.asked[0][1] == "/servers/id1/action"
+
+
+def keypairs(create: Answer, known: str) -> Any:
+    def nova(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+        if method == "POST":
+            return create
+        return (200, {"keypairs": [{"keypair": {"name": "k", "public_key": known}}]})
+
+    return fake_cloud(lambda *_: (500, None), nova)[0]
+
+
+@pytest.mark.parametrize("create", [(409, {"conflictingRequest": {"message": "x"}}), (503, None)])
+def test_a_key_pair_whose_answer_was_lost(create: Answer) -> None:
+    keypairs(create, f"{KEY}\n").create_keypair("k", KEY)
+
+
+def test_another_key_of_that_name() -> None:
+    with pytest.raises(ExistsError):
+        keypairs((409, None), "ssh-ed25519 BBBB").create_keypair("k", KEY)
+
+
+def test_deleting_a_key_pair_that_is_gone() -> None:
+    cloud, _, _ = fake_cloud(lambda *_: (500, None), lambda *_: (404, None))
+    cloud.delete_keypair("k")
