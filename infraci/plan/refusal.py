@@ -13,7 +13,7 @@ from infraci.model.problem import Problem, near
 _RESOURCE = re.compile(r"\bresources(?:\.([\w-]+)|\[([\w-]+)\])")
 _PROPERTY = re.compile(r"\bproperties\.([\w.\[\]-]+)")
 _UNKNOWN = re.compile(r"Unknown Property (\S+)")
-_PARAMETER = re.compile(r"Parameter '([^']+)'|parameter \"?([\w-]+)\"? was not provided", re.I)
+_PARAMETER = re.compile(r"Parameter (?:'([^']+)'|\(([^)]+)\))")
 _TYPE = re.compile(r"Resource Type \(([^)]+)\)|resource type \"?([\w:.]+)\"?", re.I)
 _QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 
@@ -47,7 +47,9 @@ def _path(reason: str, top: Node) -> tuple[str, ...]:
                 wanted += re.split(r"[.\[\]]+", inner[1].strip(".[]"))
             elif unknown := _UNKNOWN.search(reason):
                 wanted.append(unknown[1])
-        return _existing(top, wanted)
+        # What a group repeats is written one level deeper.
+        repeated = [*wanted[:3], "resource_def", *wanted[2:]]
+        return max(_existing(top, wanted), _existing(top, repeated), key=len)
     if found := _PARAMETER.search(reason):
         return _existing(top, ["parameters", found[1] or found[2]])
     if found := _TYPE.search(reason):
@@ -98,7 +100,8 @@ def _place(top: Node, path: tuple[str, ...]) -> tuple[int | None, int | None]:
 def _without_place(reason: str) -> str:
     """The reason without the path, which is said before it."""
     text = re.sub(r"^Property error: ", "", reason)
-    return re.sub(r"^(?:resources[.\[][\w.\[\]<>-]*: ?)+", "", text) or reason
+    text = re.sub(r"^(?:resources[.\[][\w.\[\]<>-]*: ?)+", "", text) or reason
+    return text.rstrip(".")
 
 
 def _meant(reason: str) -> str | None:

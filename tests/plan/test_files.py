@@ -1,0 +1,75 @@
+"""Scripts and specs, judged without running them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from infraci.model.decode import parse_pipeline
+from infraci.plan.files import judge_files, spec_files
+
+PIPELINE = """\
+stack: {template: stack.yaml}
+configure: [cloud-init, {script: setup.sh}]
+specs: {all: [specs], web: [extra.py]}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "specs" / "deep").mkdir(parents=True)
+    (tmp_path / "specs" / "deep" / "test_a.py").write_text("def test_a(host): pass\n")
+    (tmp_path / "extra.py").write_text("def test_b(host): pass\n")
+    (tmp_path / "setup.sh").write_text("#!/bin/sh\ntrue\n")
+    (tmp_path / "stack.yaml").write_text("resources: {}\n")
+    return tmp_path
+
+
+def problems(tree: Path) -> list[str]:
+    pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
+    return [str(problem) for problem in judge_files(pipeline, tree)]
+
+
+def test_nothing_is_wrong(tree: Path) -> None:
+    assert problems(tree) == []
+
+
+def test_everything_is_wrong_at_once(tree: Path) -> None:
+    (tree / "setup.sh").write_bytes(b"#!/bin/sh\r\ntrue\r\n")
+    (tree / "extra.py").write_text("def test_b(host) pass\n")
+    (tree / "specs" / "conftest.py").write_text("import os\n  x = 1\n")
+    (tree / "specs" / "deep" / "test_a.py").write_bytes(b"def test_a():\n  '\0'\n")
+    found = problems(tree)
+    assert [line.partition(":")[0] for line in found] == [
+        "setup.sh",
+        "specs/deep/test_a.py",
+        "extra.py",
+        "specs/conftest.py",
+    ]
+    assert found[2].startswith("extra.py:1:18: is not Python")
+
+
+def test_a_folder_without_specs(tree: Path) -> None:
+    (tree / "specs" / "deep" / "test_a.py").rename(tree / "specs" / "deep" / "a.py")
+    assert problems(tree) == ["specs: holds no spec: pytest collects test_*.py and *_test.py"]
+
+
+def test_nothing_is_executed(tree: Path) -> None:
+    (tree / "extra.py").write_text("raise SystemExit('executed')\n")
+    assert problems(tree) == []
+
+
+def test_warnings_of_the_compiler_are_not_ours(tree: Path) -> None:
+    (tree / "extra.py").write_text("x = '\\d'\nassert (x, 'always true')\n")
+    assert problems(tree) == []
+
+
+def test_what_pytest_collects(tree: Path) -> None:
+    (tree / "specs" / "other_test.py").write_text("")
+    (tree / "specs" / "helper.py").write_text("")
+    assert spec_files(PurePosixPath("specs"), tree) == (
+        PurePosixPath("specs/deep/test_a.py"),
+        PurePosixPath("specs/other_test.py"),
+    )
+    assert spec_files(PurePosixPath("extra.py"), tree) == (PurePosixPath("extra.py"),)

@@ -1,0 +1,203 @@
+"""One pipeline's plan: what is shown, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.errors import CloudError
+from infraci.heat import PreviewResource, RefusedError, StackPreview
+from infraci.model.decode import parse_pipeline
+from infraci.model.pipeline import StackDefinition
+from infraci.plan import PipelinePlan, plan_pipeline
+from infraci.plan.show import as_data, as_text
+from infraci.templates import StackRequest, load_stack
+from tests.pipeline.fakes import COMMIT
+
+TEMPLATE = """\
+heat_template_version: 2018-08-31
+parameters: {key_name: {type: string}}
+resources:
+  net: {type: OS::Neutron::Net}
+  port: {type: OS::Neutron::Port, properties: {network: {get_resource: net}}}
+  web:
+    type: OS::Nova::Server
+    properties: {networks: [{port: {get_resource: port}}, {network: public}]}
+  apps:
+    type: OS::Heat::ResourceGroup
+    properties:
+      resource_def:
+        type: OS::Nova::Server
+        properties: {networks: [{network: {get_resource: net}}]}
+"""
+PIPELINE = """\
+description: the web
+stack: {template: stack.yaml}
+servers: {roles: {web: {names: ["*-web-*"], user: admin}}}
+configure: [cloud-init, {script: {path: app.sh, roles: [app]}}]
+specs: {all: [specs], app: [specs/test_app.py]}
+"""
+
+
+def server(resource_name: str, path: str, stack: str, **properties: Any) -> PreviewResource:
+    given = {"image": "debian-12", "flavor": "m1.small", **properties}
+    return PreviewResource(
+        name=resource_name, type="OS::Nova::Server", path=path, stack_name=stack, properties=given
+    )
+
+
+def resource(name: str, type_: str, *nested: PreviewResource) -> PreviewResource:
+    return PreviewResource(name=name, type=type_, path=name, stack_name="s", nested=nested)
+
+
+class Heat:
+    """Answers previews, and remembers the key pairs there were."""
+
+    name = "local"
+
+    def __init__(self, answer: StackPreview | Exception) -> None:
+        self.answer = answer
+        self.keys: list[str] = []
+        self.asked: list[Mapping[str, object]] = []
+
+    def preview(self, request: Any, *, name: str) -> StackPreview:
+        self.asked.append({**request.parameters, "keys": list(self.keys)})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def create_keypair(self, name: str, public_key: str) -> None:
+        self.keys.append(name)
+
+    def delete_keypair(self, name: str) -> None:
+        self.keys.remove(name)
+
+
+APPS = tuple(
+    server(str(n), f"apps.{n}", "s-apps", name=f"app-{n}", metadata={"role": "app"})
+    for n in range(2)
+)
+PREVIEW = StackPreview(
+    name="s",
+    description="",
+    resources=(
+        resource("apps", "OS::Heat::ResourceGroup", *APPS),
+        resource("fw", "OS::Neutron::SecurityGroup"),
+        resource("net", "OS::Neutron::Net"),
+        server("web", "web", "s"),
+    ),
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "specs").mkdir()
+    for name in ("test_all.py", "test_app.py"):
+        (tmp_path / "specs" / name).write_text("def test_it(host): pass\n")
+    (tmp_path / "app.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "stack.yaml").write_text(TEMPLATE)
+    return tmp_path
+
+
+def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
+    pipeline = parse_pipeline(text, name="web", root=tree)
+    definition: StackDefinition = pipeline.stack
+
+    def load() -> StackRequest:
+        return load_stack(definition, root=tree)
+
+    return plan_pipeline(
+        pipeline, root=tree, cloud=heat, load=load, public_key=lambda: "ssh-ed25519 AAAA"
+    )
+
+
+def test_servers_with_all_that_matters(tree: Path) -> None:
+    found = plan(tree, Heat(PREVIEW))
+    assert found.problems == ()
+    assert [(s.path, s.name, s.role, s.user) for s in found.servers] == [
+        ("apps.0", "app-0", "app", "debian"),
+        ("apps.1", "app-1", "app", "debian"),
+        ("web", "s-web-…", "web", "admin"),
+    ]
+    assert [s.networks for s in found.servers] == [("net",), ("net",), ("net", "public")]
+    assert [s.spec_files for s in found.servers] == [2, 2, 2]
+    assert found.servers[0].specs == ("specs", "specs/test_app.py")
+    assert [(s.name, s.servers) for s in found.steps] == [
+        ("cloud-init", ("apps.0", "apps.1", "web")),
+        ("script app.sh", ("apps.0", "apps.1")),
+    ]
+    assert found.notices == ("security group rules are not enforced on the embedded cloud",)
+
+
+def test_heat_sees_a_key_pair_that_is_gone_afterwards(tree: Path) -> None:
+    heat = Heat(PREVIEW)
+    plan(tree, heat)
+    (asked,) = heat.asked
+    assert asked["keys"] == [asked["key_name"]]
+    assert heat.keys == []
+
+
+def test_the_key_pair_is_gone_after_a_refusal_too(tree: Path) -> None:
+    heat = Heat(RefusedError("no", reason="resources.web: no"))
+    found = plan(tree, heat)
+    assert [str(problem) for problem in found.problems] == ["stack.yaml:6:3: resources.web: no"]
+    assert heat.keys == []
+
+
+def test_everything_wrong_is_found_at_once(tree: Path) -> None:
+    (tree / "specs" / "test_app.py").write_text("def\n")
+    (tree / "app.sh").write_text("no interpreter\n")
+    (tree / "stack.yaml").write_text("resources: [\n")
+    files = {problem.file for problem in plan(tree, Heat(PREVIEW)).problems}
+    assert files == {"specs/test_app.py", "app.sh", "stack.yaml"}
+
+
+def test_roles_without_servers_are_problems(tree: Path) -> None:
+    text = PIPELINE.replace("app: [specs", "ap: [specs")
+    found = plan(tree, Heat(PREVIEW), text)
+    assert [str(problem) for problem in found.problems] == [
+        'pipelines/web.yaml: specs.ap: no server has the role "ap" (there are "app" and "web"); '
+        'did you mean "app"?'
+    ]
+
+
+def test_servers_without_specs_and_unused_roles_are_told(tree: Path) -> None:
+    text = PIPELINE.replace("all: [specs], ", "").replace("*-web-*", "*-wbe-*")
+    notices = plan(tree, Heat(PREVIEW), text).notices
+    assert "no spec judges web: no role is in none of the pipeline's specs" in notices
+    assert any(notice.startswith('no server has the role "web" (*-wbe-*)') for notice in notices)
+
+
+def test_a_stack_without_servers(tree: Path) -> None:
+    found = plan(tree, Heat(StackPreview(name="s", description="", resources=())))
+    assert "holds no OS::Nova::Server" in str(found.problems[0])
+
+
+def test_a_cloud_that_does_not_answer_is_no_problem_of_the_files(tree: Path) -> None:
+    with pytest.raises(CloudError):
+        plan(tree, Heat(CloudError("no answer")))
+
+
+def test_as_text(tree: Path) -> None:
+    text = as_text([plan(tree, Heat(PREVIEW))], COMMIT, "local")
+    assert text.startswith("commit 0123456789 Open the port (on local)\n\nweb  the web\n")
+    assert "    apps  OS::Heat::ResourceGroup\n      0  OS::Nova::Server\n" in text
+    assert "    apps.0  app  debian@app-0   debian-12  m1.small  net\n" in text
+    assert "script app.sh  on  apps.0, apps.1" in text
+
+
+def test_as_text_with_problems(tree: Path) -> None:
+    (tree / "app.sh").write_text("no interpreter\n")
+    text = as_text([plan(tree, Heat(PREVIEW))], COMMIT, "local")
+    assert "  problem: app.sh:1: cannot be run" in text
+    assert text.endswith("1 problem: nothing would be made")
+
+
+def test_as_data_is_json(tree: Path) -> None:
+    data = json.loads(json.dumps(as_data([plan(tree, Heat(PREVIEW))], COMMIT, "local")))
+    assert data["pipelines"][0]["servers"][0]["role"] == "app"
+    assert data["commit"]["sha"] == COMMIT.sha

@@ -1,0 +1,87 @@
+"""Heat's reasons, and where in the template they are about."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from infraci.plan import place_refusal
+
+TEMPLATE = """\
+heat_template_version: 2018-08-31
+parameters:
+  image:
+    type: string
+resources:
+  web:
+    type: OS::Nova::Servr
+    properties:
+      flavour: m1.small
+      networks:
+        - {network: public}
+  apps:
+    type: OS::Heat::ResourceGroup
+    properties:
+      resource_def:
+        type: OS::Nova::Server
+        properties:
+          imge: debian-12
+"""
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        (
+            "Property error: resources.web.properties: Unknown Property flavour",
+            "t.yaml:9:7: resources.web.properties.flavour: Unknown Property flavour",
+        ),
+        (
+            "Property error: resources.web.properties.networks[0].network: no such network",
+            "t.yaml:10:7: resources.web.properties.networks: no such network",
+        ),
+        (
+            "Parameter 'image' is invalid: No images matching {'name': 'x'}.",
+            "t.yaml:3:3: parameters.image: Parameter 'image' is invalid: No images matching "
+            "{'name': 'x'}",
+        ),
+        (
+            "Property error: resources.apps<nested_stack>.resources[0].properties: "
+            "Unknown Property imge",
+            "t.yaml:17:11: resources.apps.properties.resource_def.properties.imge: "
+            "Unknown Property imge",
+        ),
+        (
+            "The Parameter (image) was not provided.",
+            "t.yaml:3:3: parameters.image: The Parameter (image) was not provided",
+        ),
+        (
+            "The Resource Type (OS::Nova::Servr) could not be found.",
+            "t.yaml:7:5: resources.web.type: The Resource Type (OS::Nova::Servr) could not be "
+            'found; did you mean "OS::Nova::Server"?',
+        ),
+        (
+            "resources.web: Property image not assigned",
+            "t.yaml:6:3: resources.web: Property image not assigned",
+        ),
+        (
+            'The specified reference "web" (in x) is incorrect.',
+            't.yaml:6:3: resources.web: The specified reference "web" (in x) is incorrect',
+        ),
+        ("Something else", "t.yaml: Something else"),
+        ("resources.gone: no", "t.yaml:5:1: resources: no"),
+    ],
+)
+def test_the_line_that_a_reason_is_about(tmp_path: Path, reason: str, shown: str) -> None:
+    (tmp_path / "t.yaml").write_text(TEMPLATE)
+    found = place_refusal(reason, template=PurePosixPath("t.yaml"), root=tmp_path)
+    assert str(found) == shown
+
+
+@pytest.mark.parametrize("text", [None, "a: [", "\xff"])
+def test_a_template_that_cannot_be_read(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "t.yaml").write_text(text, "latin-1")
+    found = place_refusal("resources.web: no", template=PurePosixPath("t.yaml"), root=tmp_path)
+    assert str(found) == "t.yaml: resources.web: no"

@@ -1,0 +1,56 @@
+"""Progress in a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from infraci.heat import Event
+from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
+from infraci.progress.live import LiveProgress
+from tests.records import check, record
+
+
+def terminal() -> tuple[Console, io.StringIO]:
+    screen = io.StringIO()
+    return Console(
+        file=screen, force_terminal=True, width=100, height=20, color_system=None
+    ), screen
+
+
+def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
+    console, screen = terminal()
+    progress = LiveProgress(console=console, clock=lambda: 1.0)
+    run = record(verdict=Verdict.FAILED)
+    progress.begin(run, cleanup="infraci destroy [x]")
+    progress.phase(run.id, Phase.PROVISION)
+    event = Event(id="1", time="t", stack_name="s", resource="router", status="CREATE_IN_PROGRESS")
+    progress.event(event)
+    progress.server("web-0", "logging in at [::1]")
+    with console.capture() as capture:
+        console.print(progress._view())
+    view = capture.get()
+    assert "provision" in view
+    assert "0 of 1 resources; at work on router" in view
+    assert "web-0: logging in at [::1]" in view
+    trouble = Trouble(kind="X", message="cannot [do] it", hint="try [this]")
+    progress.phase_done(
+        run.id, PhaseResult(phase=Phase.PROVISION, started=0, duration_s=2, trouble=trouble)
+    )
+    progress.checked("web-0", [check("test_b", Outcome.FAILURE, message="list[0]")])
+    progress.note("[kept]")
+    progress.end(run)
+    said = screen.getvalue()
+    for text in ("infraci destroy [x]", "cannot [do] it", "try [this]", "list[0]", "[kept]"):
+        assert text in said
+    assert progress._live is None
+    assert "\x1b[?25h" in said  # the cursor is back
+
+
+def test_between_phases_nothing_is_shown() -> None:
+    console, _ = terminal()
+    progress = LiveProgress(console=console)
+    with console.capture() as capture:
+        console.print(progress._view())
+    assert capture.get().strip() == ""

@@ -1,0 +1,89 @@
+"""Progress as lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from infraci.heat import Event
+from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
+from infraci.progress.plain import PlainProgress, length, tally
+from tests.records import check, record
+
+EVENT = Event(id="1", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE")
+FAILED = replace(EVENT, status="CREATE_FAILED", reason="no valid host")
+DONE = PhaseResult(phase=Phase.PROVISION, started=0, duration_s=4.214)
+TROUBLE = Trouble(kind="X", message="cannot do it", hint="try this", details="a\nb")
+
+
+class Clock:
+    """A second passes with every look at it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def tell(verbosity: int) -> list[str]:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append, verbosity=verbosity, clock=Clock())
+    run = record(verdict=Verdict.FAILED)
+    progress.begin(run, cleanup="infraci destroy x")
+    progress.phase(run.id, Phase.PROVISION)
+    progress.event(EVENT)
+    progress.event(FAILED)
+    progress.server("web-0", "logging in")
+    progress.phase_done(run.id, DONE)
+    progress.phase_done(run.id, replace(DONE, trouble=TROUBLE))
+    progress.checked("web-0", [check("test_a"), check("test_b", Outcome.FAILURE, message="no")])
+    progress.note("the stack is kept")
+    progress.end(run)
+    return [line.partition("] ")[2] for line in lines]
+
+
+def test_lines() -> None:
+    lines = tell(0)
+    assert lines[1] == "should this be lost, clean up by: infraci destroy x"
+    assert lines[2:-2] == [
+        "heat: s web CREATE_FAILED: no valid host",
+        "provision done in 4.21 s",
+        "provision failed after 4.21 s: cannot do it",
+        "  hint: try this",
+        "  | a",
+        "  | b",
+        "web-0: 1 passed, 1 failure",
+        f"  failure: {check('test_b').nodeid}: no",
+        "the stack is kept",
+    ]
+    assert lines[-1].startswith("more: infraci logs")
+
+
+def test_verbose_tells_more() -> None:
+    more = set(tell(1)) - set(tell(0))
+    assert {"provision …", "heat: s web CREATE_COMPLETE", "web-0: logging in"} <= more
+
+
+def test_quiet_tells_what_went_wrong_and_how_it_ended() -> None:
+    lines = tell(-1)
+    assert not any("done" in line or "kept" in line for line in lines)
+    assert any("cannot do it" in line for line in lines)
+    assert any("failed" in line for line in lines)
+
+
+def test_very_quiet_tells_nothing() -> None:
+    assert tell(-2) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0001, "0.01 s"), (4.218, "4.22 s"), (75.32, "75.3 s")]
+)
+def test_length(seconds: float, said: str) -> None:
+    assert length(seconds) == said
+
+
+def test_tally() -> None:
+    assert tally([]) == "no checks"
+    assert tally([check("a"), check("b", Outcome.SKIPPED)]) == "1 passed, 1 skipped"
