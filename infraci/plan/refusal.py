@@ -74,9 +74,9 @@ def _existing(top: Node, wanted: list[str]) -> tuple[str, ...]:
 
 def _of_type(top: Node, name: str) -> tuple[str, ...]:
     for resource, node in _items(top, "resources"):
-        if isinstance(node.value, dict) and "type" in node.value:
-            if node.value["type"].value == name:
-                return ("resources", resource, "type")
+        said = node.value.get("type") if isinstance(node.value, dict) else None
+        if said is not None and said.value == name:
+            return ("resources", resource, "type")
     return ()
 
 

@@ -49,7 +49,7 @@ resources:
         (
             "Property error: resources.apps<nested_stack>.resources[0].properties: "
             "Unknown Property imge",
-            "t.yaml:17:11: resources.apps.properties.resource_def.properties.imge: "
+            "t.yaml:18:11: resources.apps.properties.resource_def.properties.imge: "
             "Unknown Property imge",
         ),
         (
