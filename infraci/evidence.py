@@ -11,6 +11,7 @@ from pathlib import Path
 from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.run import Server
+from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.ssh import CommandTimeoutError, Session
 
@@ -57,7 +58,7 @@ def collect(
             path.write_text(masker.mask(text[-_FILE_BYTES:]), encoding="utf-8", errors="replace")
 
     def save_server(server: Server) -> None:
-        name = server.name.replace("/", "-")
+        name = plain(server.name)
         try:
             save(f"{name}/console.log", console(server))
         except Exception as error:

@@ -16,6 +16,7 @@ from infraci.errors import ConfigureError, InfraciError
 from infraci.mask import Masker
 from infraci.model.pipeline import ConfigureStep
 from infraci.model.run import Server
+from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -73,7 +74,7 @@ def configure_servers(
     with ExitStack() as stack:
         log_of = {
             server.name: stack.enter_context(
-                ServerLog(logs / f"{server.name}.log", masker or Masker())
+                ServerLog(logs / f"{plain(server.name)}.log", masker or Masker())
             )
             for server in servers
         }

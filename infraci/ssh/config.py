@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.model.run import Server
+from infraci.names import plain
 
 _KEY_LINE = re.compile(r"\b((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) (AAAA[0-9A-Za-z+/]+={0,2})")
 _KEYS_BEGIN = "-----BEGIN SSH HOST KEY KEYS-----"
@@ -67,7 +68,7 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
     config, known_hosts = (folder / "ssh_config").absolute(), (folder / "known_hosts").absolute()
     blocks, known = [], []
     for server in servers:
-        name = alias(server.name)
+        name = plain(server.name)
         blocks.append(
             f"Host {name}\n"
             f"  HostName {server.address}\n"
@@ -99,11 +100,6 @@ def identity_of(ssh_config: Path) -> Path:
         if keyword == "IdentityFile":
             return Path(value.strip('"').replace("%%", "%"))
     raise ValueError(f"{ssh_config} names no IdentityFile")
-
-
-def alias(name: str) -> str:
-    """Make of a server's name, in which anything is allowed, a word without wildcards."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name)
 
 
 def _quoted(path: Path) -> str:
