@@ -101,7 +101,7 @@ def build(name: str, *, on_progress: Progress = lambda _: None) -> ImageRef:
     """Build a recipe even if it is cached, so that it has the mirror's packages of today."""
     if name not in RECIPES:
         return ensure(name, on_progress=on_progress)
-    with _lock(name):
+    with _lock(name, on_progress):
         return _build(RECIPES[name], host_mirrors(), on_progress)
 
 
@@ -170,7 +170,7 @@ def _pull(name: str, on_progress: Progress) -> ImageRef:
 
 def _ensure_built(recipe: Recipe, on_progress: Progress) -> ImageRef:
     mirrors = host_mirrors()
-    with _lock(recipe.name):
+    with _lock(recipe.name, on_progress):
         image = _find(recipe.name, recipe.tag(mirrors))
         return image or _build(recipe, mirrors, on_progress)
 
@@ -250,10 +250,14 @@ def _phase(line: str) -> str | None:
 
 
 @contextmanager
-def _lock(name: str) -> Iterator[None]:
+def _lock(name: str, on_progress: Progress) -> Iterator[None]:
     folder = platformdirs.user_cache_path("infraci", ensure_exists=True)
     with (folder / f"image-{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_progress(f"{name}: another process is building it")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

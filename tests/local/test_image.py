@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,14 +73,14 @@ def test_reference_that_cannot_be_pulled() -> None:
 
 @pytest.mark.cloud
 def test_build_that_fails_says_why(tmp_path: Path) -> None:
-    nowhere = Mirrors(main="http://127.0.0.1:9/debian", security="http://127.0.0.1:9/security")
+    nowhere = Mirrors(main="file:///nowhere/debian", security="file:///nowhere/security")
     told: list[str] = []
     with pytest.raises(CloudError, match=r"cannot build image debian-12: mmdebstrap") as caught:
         image._build(RECIPES["debian-12"], nowhere, told.append)
-    assert "127.0.0.1:9" in str(caught.value)
-    assert caught.value.hint == "check that this machine reaches http://127.0.0.1:9/debian"
+    assert "/nowhere/debian" in str(caught.value)
+    assert caught.value.hint == "check that this machine reaches file:///nowhere/debian"
     assert told[:2] == [
-        "building debian-12 from http://127.0.0.1:9/debian",
+        "building debian-12 from file:///nowhere/debian",
         "debian-12: running apt-get update",
     ]
 
@@ -86,3 +88,31 @@ def test_build_that_fails_says_why(tmp_path: Path) -> None:
 @pytest.mark.cloud
 def test_removing_what_is_not_there_is_a_success() -> None:
     image.remove("localhost/infraci/none:1")
+
+
+def test_who_waits_for_anothers_build_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    order: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        with image._lock("debian-12", order.append):
+            told = threading.Event()
+            waiting = pool.submit(_locked, order, told)
+            assert told.wait(20)
+            order.append("built by the first")
+        waiting.result(20)
+    assert order == [
+        "debian-12: another process is building it",
+        "built by the first",
+        "the second's turn",
+    ]
+
+
+def _locked(order: list[str], told: threading.Event) -> None:
+    def tell(line: str) -> None:
+        order.append(line)
+        told.set()
+
+    with image._lock("debian-12", tell):
+        order.append("the second's turn")

@@ -39,4 +39,7 @@ systemctl mask --quiet \
 
 systemctl set-default --quiet multi-user.target
 
+# What systemd would otherwise do at a first boot has been done by the packages.
+touch /etc/.updated /var/.updated
+
 systemctl enable --quiet sessions-without-cgroup-v2.service
