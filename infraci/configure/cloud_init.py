@@ -21,9 +21,13 @@ from infraci.ssh import CommandTimeoutError, Session
 
 _ABSENT = 97
 _MARK = "----8<---- infraci"
+# At first without cloud-init's own waiting, which starts a Python on a server that is busy
+# with its boot.
 _WAIT = f"""\
 command -v cloud-init >/dev/null 2>&1 || exit {_ABSENT}
-[ -e /run/cloud-init/result.json ] || cloud-init status --wait >/dev/null 2>&1
+cd /run/cloud-init 2>/dev/null; n=0
+until [ -e result.json ] || [ -e disabled ] || [ $n -ge 50 ]; do sleep 0.1; n=$((n+1)); done
+[ -e result.json ] || cloud-init status --wait >/dev/null 2>&1
 """
 _LOOK = f"""\
 cat /run/cloud-init/status.json 2>/dev/null

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
-from infraci.deadline import duration
-from infraci.model.run import ErrorKind, Outcome, Server, Testcase
+from infraci.model.run import Server, Testcase
 from infraci.ssh import identity_of
-from infraci.verify import task as words
-from infraci.verify.task import Task, testcase_from_json
+from infraci.verify.account import Account
+from infraci.verify.task import Task
 
 _START_S = 60.0
-#: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
-_BURIAL_S = 5.0
+_END_S = 5.0
 _LOG_TAIL = 20_000
-#: pytest's exit statuses.
-_STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 2, 3, 4, 5
 
 
 class SpecSession:
@@ -74,7 +66,7 @@ class SpecSession:
         """End it, and every run that is still under way."""
         self._control.close()
         try:
-            self._process.wait(_BURIAL_S)
+            self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -107,14 +99,14 @@ class SpecSession:
         with contextlib.ExitStack() as stack:
             output: IO[bytes] = stack.enter_context(_output(log))
             begin = output.seek(0, os.SEEK_END)
-            run = _Run(task, on_testcase or (lambda testcase: None))
+            account = Account(task, on_testcase or (lambda testcase: None))
             try:
                 answers = stack.enter_context(self._ask(task, output))
             except OSError as error:
-                run.broken = f"the specs' interpreter does not answer: {error}"
+                account.broken = f"the specs' interpreter does not answer: {error}"
             else:
-                run.listen(answers)
-            return run.conclude(_tail(output, begin))
+                account.listen(answers)
+            return account.conclude(_tail(output, begin))
 
     def _ask(self, task: Task, output: IO[bytes]) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -133,130 +125,8 @@ class SpecSession:
         return ours
 
 
-class _Run:
-    """What is heard of one run."""
-
-    def __init__(self, task: Task, on_testcase: Callable[[Testcase], None]) -> None:
-        self._task = task
-        self._on_testcase = on_testcase
-        self._expected: dict[str, Testcase] = {}
-        self._done: list[Testcase] = []
-        self._collected = False
-        self._current: str | None = None
-        self._finished: int | None = None
-        self._status: int | None = None
-        self._timed_out = False
-        self.broken = ""
-
-    def listen(self, answers: socket.socket) -> None:
-        """Take answers until the process has ended, or kill it when the time is over."""
-        ends = time.monotonic() + self._task.timeout_s
-        received = b""
-        while self._status is None:
-            answers.settimeout(max(0.001, ends - time.monotonic()))
-            try:
-                chunk = answers.recv(1 << 16)
-            except TimeoutError:
-                if self._timed_out:
-                    return  # told to die, it did not even answer that
-                self._timed_out = True
-                answers.sendall(b"kill\n")
-                ends = time.monotonic() + _BURIAL_S
-                continue
-            except OSError:
-                chunk = b""
-            if not chunk:
-                return
-            *lines, received = (received + chunk).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
-
-    def _take(self, answer: dict[str, Any]) -> None:
-        ((key, value),) = answer.items()
-        if key == words.COLLECTED:
-            self._collected = True
-            self._expected = {c.nodeid: c for c in map(testcase_from_json, value)}
-        elif key == words.STARTED:
-            self._current = value
-        elif key == words.TESTCASE:
-            self._add(testcase_from_json(value))
-            self._current = None
-        elif key == words.BROKEN:
-            self.broken = value
-        elif key == words.FINISHED:
-            self._finished = value
-        elif key == words.EXITED:
-            self._status = value
-
-    def _add(self, testcase: Testcase) -> None:
-        self._expected.pop(testcase.nodeid, None)
-        self._done.append(testcase)
-        self._on_testcase(testcase)
-
-    def conclude(self, log: str) -> tuple[Testcase, ...]:
-        """Account for what was never heard of."""
-        kind, reason, text = self._trouble(log)
-        if self._current is not None and self._current in self._expected:
-            self._add_error(self._expected[self._current], kind, reason, text)
-            reason = f"not checked: {reason}"
-        for testcase in tuple(self._expected.values()):
-            self._add_error(testcase, kind, reason, "")
-        if not self._done and (reason or self._finished is None):
-            paths = " ".join(self._task.paths)
-            whole = Testcase(
-                server=self._task.server.name,
-                role=self._task.server.role,
-                classname="specs",
-                name=paths,
-                nodeid=paths,
-                outcome=Outcome.ERROR,
-            )
-            self._add_error(whole, kind, reason, text)
-        return tuple(self._done)
-
-    def _add_error(self, testcase: Testcase, kind: ErrorKind, message: str, text: str) -> None:
-        text = f"{message}\n\n{text}" if text else message
-        self._add(replace(testcase, outcome=Outcome.ERROR, message=message, text=text, kind=kind))
-
-    def _trouble(self, log: str) -> tuple[ErrorKind, str, str]:
-        """Say why checks are missing: kind, one line, and the whole story."""
-        paths, server = " ".join(self._task.paths), self._task.server.name
-        if self._timed_out:
-            limit = duration(self._task.timeout_s)
-            return ErrorKind.TIMEOUT, f"the specs of {server} did not end in {limit}", log
-        if self._finished == _NOTHING:
-            return ErrorKind.SPEC, f"no checks in {paths}", log
-        if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
-            reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
-            return ErrorKind.CRASH, reason[-1], self.broken
-        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
-        if self._finished == _USAGE_ERROR or (exited == _USAGE_ERROR and not self._collected):
-            return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
-        if self._finished is not None:
-            return ErrorKind.CRASH, "pytest ended without running this check", log
-        return ErrorKind.CRASH, self.broken or _death(exited), log
-
-
 def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes]]:
     return tempfile.TemporaryFile() if log is None else log.open("a+b")
-
-
-def _death(exited: int | None) -> str:
-    if exited is None:
-        return "the specs' interpreter was lost"
-    if exited >= 0:
-        return f"the specs ended their interpreter, with exit status {exited}"
-    with contextlib.suppress(ValueError):
-        return f"the specs' interpreter was ended by {signal.Signals(-exited).name}"
-    return f"the specs' interpreter was ended by signal {-exited}"
-
-
-def _reason(log: str) -> str:
-    """Find the line that says it in what pytest prints of a conftest.py or an option."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    said = [line[2:].strip() for line in lines if line.startswith("E ")]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (said or errors or lines or ["pytest did not say why"])[-1]
 
 
 def _tail(output: IO[bytes], begin: int) -> str:
