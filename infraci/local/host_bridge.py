@@ -8,29 +8,35 @@ on which servers send signals. Nothing from outside the machine reaches either.
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from infraci.errors import CloudError
 from infraci.local.netns import HOST, WiringError, clip, label_text, mac_for
 
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
-#: Pairs of neighbours, the public pool and the access pool, in order of preference.
-_CANDIDATES = (
-    ("172.24.4.0/24", "172.24.5.0/24"),
-    ("172.24.104.0/24", "172.24.105.0/24"),
-    ("172.31.204.0/24", "172.31.205.0/24"),
-    ("10.213.4.0/24", "10.213.5.0/24"),
-    ("192.168.244.0/24", "192.168.245.0/24"),
-    ("198.18.4.0/24", "198.18.5.0/24"),
-)
-_BRIDGES = tuple(f"infraci{number}" for number in range(10))
+#: Bridge → its public and its access pool, in order of preference: one for each cloud that is up.
+_SLOTS = {
+    "infraci0": ("172.24.4.0/24", "172.24.5.0/24"),
+    "infraci1": ("172.24.104.0/24", "172.24.105.0/24"),
+    "infraci2": ("172.31.204.0/24", "172.31.205.0/24"),
+    "infraci3": ("10.213.4.0/24", "10.213.5.0/24"),
+    "infraci4": ("192.168.244.0/24", "192.168.245.0/24"),
+    "infraci5": ("198.18.4.0/24", "198.18.5.0/24"),
+    "infraci6": ("198.18.14.0/24", "198.18.15.0/24"),
+    "infraci7": ("198.18.24.0/24", "198.18.25.0/24"),
+}
+_LOCKS = Path("/run/infraci")
+#: The locks this process holds on its slots, until it ends.
+_held: list[IO[str]] = []
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 
@@ -55,37 +61,47 @@ class Pools:
 
 
 def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None = None) -> Pools:
-    """Return pools that nothing on this machine uses, or those this cloud has a bridge for.
+    """Return a bridge and pools that nothing else on this machine uses, and keep others off them.
 
-    The caller remembers them, so that addresses outlive a restart. Raises CloudError when a
-    pool asked for overlaps a route of this machine, or when every candidate does.
+    A cloud whose bridge still stands, since its process was killed, gets it again. Raises
+    CloudError when a pool asked for overlaps a route of this machine, or when every slot is taken.
     """
-    bridge = _free_bridge(cloud_id)
-    taken = _routed(except_device=bridge)
-    wanted: Iterable[tuple[str, str]] = _CANDIDATES
-    if public is not None and access is not None:
-        wanted = ((public, access),)
-    for pair in wanted:
+    owners = {name: HOST.labels(name) for name in _SLOTS}
+    ours = [name for name, labels in owners.items() if _is_of(cloud_id, labels)]
+    free = [name for name, labels in owners.items() if labels is None]
+    for bridge in (*ours, *free):
+        pair = (public, access) if public and access else _SLOTS[bridge]
         first, second = (ipaddress.IPv4Network(cidr) for cidr in pair)
-        if not any(first.overlaps(other) or second.overlaps(other) for other in taken):
+        taken = _routed(except_device=bridge)
+        if any(first.overlaps(other) or second.overlaps(other) for other in taken):
+            continue
+        if _lock(bridge):
             return Pools(bridge=bridge, public=first, access=second)
-    listed = ", ".join(f"{a} and {b}" for a, b in wanted)
+    listed = f"{public} and {access}" if public else "any of the networks it knows"
     raise CloudError(
         f"cannot choose addresses for the embedded cloud: this machine already routes {listed}",
-        hint="name two unused networks of /24 for its public and its access addresses",
+        hint="ip route shows them; infraci gc removes what clouds that were killed have left",
     )
 
 
-def _free_bridge(cloud_id: str) -> str:
-    existing = {link["ifname"] for link in HOST.show("link", "show", "type", "bridge")}
-    owners = {name: HOST.labels(name) for name in _BRIDGES if name in existing}
-    for name, labels in owners.items():
-        if labels is not None and labels.get("cloud") == clip(cloud_id):
-            return name
-    for name in _BRIDGES:
-        if name not in existing:
-            return name
-    raise CloudError(f"cannot choose a bridge: {', '.join(_BRIDGES)} are all there")
+def _is_of(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
+    return labels is not None and labels.get("cloud") == clip(cloud_id)
+
+
+def _lock(bridge: str) -> bool:
+    """Whether this process may have that bridge; two clouds may be about to make it."""
+    try:
+        _LOCKS.mkdir(mode=0o755, exist_ok=True)
+        file = (_LOCKS / f"{bridge}.lock").open("w")
+    except PermissionError:
+        return True  # who may not lock it can't make it either: a cloud that only plans
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    _held.append(file)
+    return True
 
 
 def _routed(*, except_device: str) -> tuple[ipaddress.IPv4Network, ...]:
@@ -113,7 +129,7 @@ class HostBridge:
         """
         bridge = self.pools.bridge
         labels = HOST.labels(bridge)
-        if labels is not None and labels.get("cloud") != clip(self._cloud_id):
+        if labels is not None and not _is_of(self._cloud_id, labels):
             raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
         forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
         alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})
@@ -153,13 +169,13 @@ class HostBridge:
     def remove(self) -> None:
         """Leave the host as it was found; gone already is a success."""
         labels = HOST.labels(self.pools.bridge)
-        if labels is None or labels.get("cloud") != clip(self._cloud_id):
+        if labels is None or not _is_of(self._cloud_id, labels):
             return
         _close_other_firewalls(self.pools.bridge)
         HOST.nft(f"add table {self._table}\ndelete table {self._table}\n")
         HOST.ip_undo([f"link del {self.pools.bridge}"])
         if labels.get("ip_forward") == "0":
-            HOST.sysctl({"ipv4/ip_forward": 0})
+            _stop_forwarding()
 
     def _rules(self) -> str:
         table, bridge, pools = self._table, self.pools.bridge, self.pools
@@ -189,6 +205,17 @@ class HostBridge:
                 "",
             ]
         )
+
+
+def _stop_forwarding() -> None:
+    """Let the host forward no more, as it was found; if another cloud stands, when that goes."""
+    for bridge in _SLOTS:
+        labels = HOST.labels(bridge)
+        if labels is not None:
+            alias = label_text({**labels, "ip_forward": "0"})
+            HOST.ip([f"link set {bridge} alias {alias}"])
+            return
+    HOST.sysctl({"ipv4/ip_forward": 0})
 
 
 def _open_other_firewalls(bridge: str) -> None:

@@ -44,28 +44,12 @@ class Machine:
 
     @cached_property
     def pools(self) -> Pools:
-        """The addresses of this cloud on the host; chosen once, then kept."""
-        kept = self._place.recall("pools")
+        """The bridge and the addresses of this cloud on the host, nobody else's while it runs."""
         try:
-            if kept:
-                return Pools(
-                    bridge=str(kept["bridge"]),
-                    public=ipaddress.IPv4Network(str(kept["public"])),
-                    access=ipaddress.IPv4Network(str(kept["access"])),
-                )
-            pools = choose_pools(self._place.owner)
-        except (CloudError, KeyError, ValueError) as error:
+            return choose_pools(self._place.owner)
+        except CloudError as error:
             LOG.warning("assuming the usual addresses: %s", error)
             return _ASSUMED
-        self._place.remember(
-            "pools",
-            {
-                "bridge": pools.bridge,
-                "public": str(pools.public),
-                "access": str(pools.access),
-            },
-        )
-        return pools
 
     @cached_property
     def _tools(self) -> tuple[Podman, Fabric]:

@@ -13,9 +13,19 @@ from pathlib import Path
 import yaml
 from platformdirs import user_state_path
 
+import infraci
 from infraci.local.account import PROJECT, REGION, USER
 
 CLOUD = "local"
+
+
+def build() -> str:
+    """Which infraci this is: its version, and when its newest file was written.
+
+    A cloud that was started by another build is replaced, also in a checkout that just changed.
+    """
+    files = Path(infraci.__file__).parent.rglob("*.py")
+    return f"{infraci.__version__}-{max(int(file.stat().st_mtime) for file in files)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +34,7 @@ class Address:
 
     pid: int
     url: str
-    version: str
+    build: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

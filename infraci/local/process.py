@@ -17,9 +17,8 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from infraci import __version__
 from infraci.errors import CloudError, UsageError
-from infraci.local.place import CLOUD, Address, Place
+from infraci.local.place import CLOUD, Address, Place, build
 
 _START_S = 60.0
 _ASK_S = 30.0
@@ -33,8 +32,8 @@ def ensure_up(*, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     """
     place = Place.of_this_user()
     address = running(place)
-    if address is not None and address.version != __version__:
-        on_progress(f"restarting the embedded cloud: it is of version {address.version}")
+    if address is not None and address.build != build() and not _is_used(place):
+        on_progress("restarting the embedded cloud, which is of another build of infraci")
         down()
         address = None
     if address is None:
@@ -89,6 +88,12 @@ def down() -> bool:
         with suppress(ProcessLookupError):
             os.kill(address.pid, signal.SIGKILL)
     return True
+
+
+def _is_used(place: Place) -> bool:
+    """Whether there is anything on the cloud: then it goes on, of whichever build it is."""
+    said = _ask(place, "GET", "/status")
+    return any(said[noun] for noun in ("servers", "networks", "routers"))
 
 
 def _start(place: Place) -> None:

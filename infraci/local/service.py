@@ -24,7 +24,6 @@ from cheroot.wsgi import Server
 from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from infraci import __version__
 from infraci.local import image as images
 from infraci.local.api.admin import Admin
 from infraci.local.api.compute import Compute
@@ -33,7 +32,7 @@ from infraci.local.api.image import Image
 from infraci.local.api.network import Network
 from infraci.local.machine import Machine
 from infraci.local.networks import Networks
-from infraci.local.place import Address, Place
+from infraci.local.place import Address, Place, build
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.routers import Routers
 from infraci.local.servers import Servers
@@ -105,7 +104,7 @@ class Cloud:
             threading.Thread(target=listener.serve, name="listener", daemon=True).start()
         self._servers.reconcile()
         self._place.write_clouds_yaml(self.url, self.password)
-        self._place.write_address(Address(pid=os.getpid(), url=self.url, version=__version__))
+        self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
         ready()
         self._wait()
         for listener in listeners:
