@@ -72,7 +72,7 @@ def test_a_server_that_is_gone_is_unreachable(
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_it_ends_with_the_phase_and_says_so(site: Site, prepare: Prepare, seconds: float) -> None:
-    """Its own timeout is longer. (The server has no cloud-init, which may be said instead.)"""
+    """Its own timeout is longer; of the server without cloud-init that may be said instead."""
     step, context = prepare(site, seconds)
     server = site.sshd.server
     with pytest.raises((ConfigureError, PhaseTimeoutError)) as caught:

@@ -272,3 +272,20 @@ def test_subtests_count_for_their_check(bench: Bench) -> None:
     )
     (case,) = bench.run().values()
     assert case.outcome is Outcome.FAILURE
+
+
+def test_a_check_may_look_at_another_server(bench: Bench) -> None:
+    bench.write(
+        specs__test_it="""\
+            import os
+            import testinfra
+
+            def test_it(host):
+                other = testinfra.get_host("ssh://web-0", ssh_config=os.environ["INFRACI_SSH_CONFIG"])
+                assert other.check_output("echo there") == "there"
+                with host.sudo("nobody"):
+                    assert host.backend.sudo_user == "nobody"
+                assert host.backend.client.get_transport().is_active()
+            """
+    )
+    assert bench.run()["test_it[web-0]"].outcome is Outcome.PASSED
