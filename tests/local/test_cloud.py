@@ -360,3 +360,45 @@ def test_a_wrong_password_is_refused(state: Path, cloud: Connection) -> None:
             f"{url.split('/identity')[0]}/{path}", authenticated=False, raise_exc=False
         )
         assert blank.status_code == 401, path
+
+
+def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
+    template = hot({**network(), "router": resource("OS::Neutron::Router")})
+    assert create(cloud, "here", template).status == "CREATE_COMPLETE"
+    environment = {**os.environ, "INFRACI_STATE_DIR": str(tmp_path)}
+    script = (
+        "from openstack.config import OpenStackConfig\n"
+        "from openstack.connection import Connection\n"
+        "from infraci.local import process\n"
+        "from tests.local.conftest import create, hot, network, resource, until\n"
+        "config = OpenStackConfig(config_files=[str(process.ensure_up())], load_envvars=False)\n"
+        "cloud = Connection(config=config.get_one('local'))\n"
+        "router = resource('OS::Neutron::Router', external_gateway_info={'network': 'public'})\n"
+        "stack = create(cloud, 'there', hot({**network(), 'router': router}))\n"
+        "print(stack.status)\n"
+        "print(*[subnet.cidr for subnet in cloud.network.subnets(name='public')])\n"
+        "cloud.orchestration.delete_stack(stack)\n"
+        "until(lambda: not list(cloud.orchestration.stacks()))\n"
+        "process.down()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    status, cidr = done.stdout.decode().split()
+    (here,) = cloud.network.subnets(name="public")
+    assert status == "CREATE_COMPLETE"
+    assert cidr != here.cidr
+
+
+def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "INFRACI_STATE_DIR": str(tmp_path),
+        "INFRACI_CLOUD_IDLE_S": "1",
+    }
+    start = "from infraci.local import process; process.ensure_up()"
+    subprocess.run([sys.executable, "-c", start], env=environment, check=True)
+    place = Place(folder=tmp_path)
+    until(lambda: process.running(place) is None)
+    assert not (tmp_path / "address.json").exists()
