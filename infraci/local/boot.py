@@ -59,5 +59,8 @@ class Machine(Protocol):
     def states(self) -> Mapping[str, bool]:
         """The servers there are, and whether each runs."""
 
+    def ended(self) -> Mapping[str, bool]:
+        """The servers that ended by themselves since last asked → whether for a reboot."""
+
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove whatever of ours belongs to nothing known; returns what, a line each."""

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
+from pathlib import Path
 
 from infraci.errors import CloudError
 from infraci.local import image as images
@@ -20,7 +21,7 @@ from infraci.local.capabilities import install_command, probe
 from infraci.local.fabric import Fabric, Nic, server_namespace
 from infraci.local.host_bridge import Pools, choose_pools
 from infraci.local.place import Place
-from infraci.local.podman import LABEL_CLOUD, LABEL_SERVER, ContainerSpec, Podman
+from infraci.local.podman import LABEL_CLOUD, LABEL_SERVER, ContainerSpec, ContainerState, Podman
 
 LOG = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Machine:
         # Guards the host's own part: it is made for the first that stands, removed after the last.
         self._lock = threading.RLock()
         self._standing: set[str] = set()
+        self._inits: dict[str, int] = {}  # the process id of each running server's init
 
     @cached_property
     def pools(self) -> Pools:
@@ -145,7 +147,7 @@ class Machine:
         """Wire and start a new server."""
         self._wire(plan)
         image = images.ensure(plan.image, on_progress=LOG.warning)
-        self._podman.create_server(
+        state = self._podman.create_server(
             ContainerSpec(
                 id=plan.id,
                 name=plan.name,
@@ -159,6 +161,7 @@ class Machine:
                 dns=plan.dns,
             )
         )
+        self._inits[plan.id] = state.pid
 
     def _wire(self, plan: BootPlan) -> None:
         labels = {key.removeprefix("infraci."): value for key, value in plan.labels.items()}
@@ -177,14 +180,17 @@ class Machine:
         """Wire and start a server that was stopped."""
         self._wire(plan)
         self._podman.start(plan.id)
+        self._look_at(plan.id)
 
     def stop(self, server_id: str) -> None:
         """Shut a server down."""
+        self._inits.pop(server_id, None)
         self._podman.stop(server_id)
 
     def reboot(self, server_id: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         self._podman.reboot(server_id, hard=hard)
+        self._look_at(server_id)
 
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
         """Change a server's limits."""
@@ -192,6 +198,7 @@ class Machine:
 
     def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
         """Remove a server and its wires; one that is gone already is fine."""
+        self._inits.pop(server_id, None)
         self._podman.remove(server_id)
         if access and network_id:
             self._fabric.remove_access(network_id, access)
@@ -217,7 +224,25 @@ class Machine:
             found = self._podman.list_servers({LABEL_CLOUD: self._place.owner})
         except CloudError:
             return {}
+        self._inits = {state.id: state.pid for state in found if state.running}
         return {state.id: state.running for state in found}
+
+    def ended(self) -> Mapping[str, bool]:
+        """The servers that ended by themselves since last asked → whether for a reboot."""
+        ended = {}
+        for server_id, init in list(self._inits.items()):
+            if not Path(f"/proc/{init}").exists():
+                state = self._look_at(server_id)
+                if state is not None and not state.running:
+                    ended[server_id] = state.wants_reboot
+        return ended
+
+    def _look_at(self, server_id: str) -> ContainerState | None:
+        state = self._podman.inspect(server_id)
+        self._inits.pop(server_id, None)
+        if state is not None and state.running:
+            self._inits[server_id] = state.pid
+        return state
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove the namespaces of ours that belong to nothing known; returns what, a line each."""

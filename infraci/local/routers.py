@@ -89,11 +89,7 @@ class Routers(Neutron):
             port = self._gateway_port(router_id, subnet)
         leg = {"device_id": router_id, "device_owner": ROUTER_INTERFACE, "status": "ACTIVE"}
         port = self.store.change("port", port["id"], leg) or port
-        fixed = port["fixed_ips"][0]
-        self._wiring.create_network(port["network_id"])
-        self._wiring.add_router_leg(
-            router_id, port["network_id"], port["mac_address"], self._with_prefix(fixed)
-        )
+        self._join(router_id, port)
         return self._interface(router_id, port)
 
     def _gateway_port(self, router_id: str, subnet: Document) -> Document:
@@ -203,6 +199,31 @@ class Routers(Neutron):
         for port in self.store.find("port", device_id=id_, device_owner=FLOATING_IP):
             self.store.drop("port", port["id"])
         self.store.drop("floatingip", id_)
+
+    def restore(self) -> None:
+        """Make on the machine again what the documents say: it may have been rebooted."""
+        for router in self.store.find("router"):
+            self._wiring.create_router(router["id"])
+            legs = self.store.find("port", device_id=router["id"], device_owner=ROUTER_INTERFACE)
+            for leg in legs:
+                self._join(router["id"], leg)
+            gateway = router["external_gateway_info"]
+            if gateway:
+                address = gateway["external_fixed_ips"][0]["ip_address"]
+                self._wiring.set_router_gateway(router["id"], address, snat=gateway["enable_snat"])
+            for floating in self.store.find("floatingip", router_id=router["id"]):
+                self._wiring.add_floating(
+                    router["id"], floating["floating_ip_address"], floating["fixed_ip_address"]
+                )
+
+    def _join(self, router_id: str, leg: Document) -> None:
+        self._wiring.create_network(leg["network_id"])
+        self._wiring.add_router_leg(
+            router_id,
+            leg["network_id"],
+            leg["mac_address"],
+            self._with_prefix(leg["fixed_ips"][0]),
+        )
 
     def _router_to(self, port: Document) -> str:
         for leg in self.store.find(

@@ -178,15 +178,9 @@ class Servers:
                 length = arguments.get("length")
                 lines = text.splitlines(keepends=True)
                 return {"output": "".join(lines[-int(length) :] if length else lines)}
-            case "os-stop":
-                self._machine.stop(id_)
-                self._settle(id_, "SHUTOFF")
-            case "os-start":
-                self._machine.start(self._boot_plan(server))
-                self._settle(id_, "ACTIVE")
-            case "reboot":
-                self._machine.reboot(id_, hard=arguments.get("type") == "HARD")
-                self._settle(id_, "ACTIVE")
+            case "os-stop" | "os-start" | "reboot":
+                with self._turns[id_]:
+                    self._power(server, action, arguments)
             case "rebuild":
                 return self._rebuild(server, arguments)
             case "resize":
@@ -198,6 +192,17 @@ class Servers:
             case _:
                 raise ApiError(400, f"The embedded cloud has no server action {action!r}.")
         return None
+
+    def _power(self, server: Document, action: str, arguments: Document) -> None:
+        if action == "os-stop":
+            self._machine.stop(server["id"])
+            self._settle(server["id"], "SHUTOFF")
+            return
+        if action == "os-start":
+            self._machine.start(self._boot_plan(server))
+        else:
+            self._machine.reboot(server["id"], hard=arguments.get("type") == "HARD")
+        self._settle(server["id"], "ACTIVE")
 
     def _rebuild(self, server: Document, wish: Document) -> Document:
         changes = {"image": wish["imageRef"], "status": "REBUILD"}
@@ -243,6 +248,18 @@ class Servers:
             raise missing("Port", port_id)
         self._machine.unplug(id_, self.ports.nic(port).device)
         self.ports.let_go(port)
+
+    def watch(self) -> None:
+        """Start servers again that asked for a reboot from within; others that ended are off."""
+        for id_, wants_reboot in self._machine.ended().items():
+            with self._turns[id_]:
+                server = self._store.get("server", id_)
+                if server is None or server["status"] != "ACTIVE":
+                    continue
+                if wants_reboot:
+                    self._machine.start(self._boot_plan(server))
+                else:
+                    self._settle(id_, "SHUTOFF")
 
     def reconcile(self, *, dry_run: bool = False) -> list[str]:
         """Take over the servers that still are, and remove those of which nothing is known.

@@ -24,6 +24,7 @@ from cheroot.wsgi import Server
 from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from infraci.errors import CloudError
 from infraci.local import image as images
 from infraci.local.api.admin import Admin
 from infraci.local.api.compute import Compute
@@ -102,7 +103,7 @@ class Cloud:
             listener.error_log = _log_error  # type: ignore[method-assign, assignment]
             listener.prepare()
             threading.Thread(target=listener.serve, name="listener", daemon=True).start()
-        self._servers.reconcile()
+        self._take_over()
         self._place.write_clouds_yaml(self.url, self.password)
         self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
         ready()
@@ -111,12 +112,24 @@ class Cloud:
             listener.stop()
         heat.stop()
 
+    def _take_over(self) -> None:
+        """Go on with what an earlier process has left, or a reboot of the machine."""
+        try:
+            self._routers.restore()
+        except CloudError:
+            LOG.exception("cannot restore the routers")
+        self._servers.reconcile()
+
     def end(self) -> None:
         """Make :meth:`serve` return soon."""
         self._ended.set()
 
     def _wait(self) -> None:
         while not self._ended.wait(1.0):
+            try:
+                self._servers.watch()
+            except Exception:
+                LOG.exception("cannot look after the servers")
             if time.monotonic() - self._last_request > self._idle_s:
                 LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
                 return

@@ -169,6 +169,32 @@ def test_a_server_is_stopped_started_and_rebooted(cloud: Connection) -> None:
     assert addresses(web.id) == ["10.0.0.2/24"]
 
 
+def test_a_server_that_reboots_itself_comes_back_and_one_that_halts_is_off(
+    cloud: Connection,
+) -> None:
+    stack = create(cloud, "itself", hot({**network(), "web": on_net()}))
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    (web,) = cloud.compute.servers()
+    booted(cloud, web.id)
+    inside(web.id, "touch /run/before")
+    assert inside(web.id, "systemctl reboot --no-block; echo asked") == "asked\n"
+    until(lambda: came_back(web.id))
+    assert addresses(web.id) == ["10.0.0.2/24"]
+    assert cloud.compute.get_server(web).status == "ACTIVE"
+    assert inside(web.id, "systemctl poweroff --no-block; echo asked") == "asked\n"
+    until(lambda: cloud.compute.get_server(web).status == "SHUTOFF")
+
+
+def came_back(server_id: str) -> bool:
+    """Whether a server runs, and not since before."""
+    done = subprocess.run(
+        ["podman", "exec", f"infraci-{server_id}", "test", "!", "-e", "/run/before"],
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
 @pytest.fixture
 def other_image() -> Iterator[str]:
     """An image of the user's own making: any with systemd may be named."""
