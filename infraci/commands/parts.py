@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from infraci.errors import UsageError
-from infraci.heat import Cloud
+from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
@@ -60,8 +60,24 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         specs=SpecSession.start,
         collect=collect,
         write_junit=write_junit,
+        prepare=_image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
         clock=time.time,
     )
+
+
+def _image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], None]:
+    """Builds or pulls the images of a stack's servers, so that Heat needs not wait for them."""
+
+    def make(request: StackRequest) -> None:
+        from infraci.local import image
+        from infraci.plan.stack import servers_of
+
+        preview = cloud.preview(request, name="images")
+        names = {str(server.properties.get("image")) for server in servers_of(preview)}
+        for name in sorted(filter(image.known, names)):
+            image.ensure(name, on_progress=progress.note)
+
+    return make
 
 
 def loader(

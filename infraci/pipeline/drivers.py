@@ -18,6 +18,7 @@ from infraci.model.pipeline import ConfigureStep
 from infraci.model.run import RunRecord, Server, Testcase
 from infraci.progress import Progress
 from infraci.ssh import Session
+from infraci.templates import StackRequest
 
 
 class CloudDriver(Protocol):
@@ -63,6 +64,7 @@ class Specs(Protocol):
         *,
         ssh_config: Path,
         timeout_s: float,
+        log: Path | None,
     ) -> tuple[Testcase, ...]:
         """Judge one server; called from a thread a server."""
 
@@ -99,6 +101,7 @@ class Collect(Protocol):
         events: Callable[[], str],
         folder: Path,
         deadline: Deadline,
+        masker: Masker | None,
     ) -> tuple[str, ...]: ...
 
 
@@ -120,4 +123,6 @@ class Drivers:
     specs: Callable[[Path], AbstractContextManager[Specs]]  # of the commit's tree
     collect: Collect
     write_junit: Callable[[Path, RunRecord], object]
+    #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.
+    prepare: Callable[[StackRequest], None] = lambda _: None
     clock: Callable[[], float] = time.time

@@ -30,6 +30,8 @@ def provision(work: Work, request: StackRequest) -> None:
         _make_key(work)
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
+        request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+        work.drivers.prepare(request)
         stack_id = _create(work, request, deadline)
         work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
         read_outputs(work)
@@ -122,7 +124,6 @@ def _make_key(work: Work) -> None:
 
 
 def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
-    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
     if (standing := _standing(work, deadline)) is not None:
         return standing
     # A stack that is asked for but not written down would have to be searched for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infraci.deadline import Deadline
 from infraci.errors import InfraciError
-from infraci.heat import Event, story
+from infraci.heat import story
 from infraci.model.run import Phase, Server
 from infraci.pipeline.interrupt import AbandonedError
 from infraci.pipeline.work import Work
@@ -20,25 +20,35 @@ def save_evidence(work: Work) -> None:
     cloud = work.drivers.cloud
 
     def console(server: Server) -> str:
-        return work.masker.mask(cloud.console(server.id))
+        return cloud.console(server.id)
 
     def events() -> str:
-        said: tuple[Event, ...] = cloud.events(stack_id)
-        return work.masker.mask(story(said))
+        return story(cloud.events(stack_id))
 
     work.drivers.progress.note("saving evidence")
     try:
         files = work.drivers.collect(
-            work.record.servers,
+            _servers(work, stack_id),
             open_session=work.session_of,
             console=console,
             events=events,
             folder=work.folder,
             deadline=Deadline(_EVIDENCE_S, phase="saving evidence"),
+            masker=work.masker,
         )
         work.update(evidence=files)
     except InfraciError as error:
         work.drivers.progress.note(f"evidence is incomplete: {error.message}")
+
+
+def _servers(work: Work, stack_id: str) -> tuple[Server, ...]:
+    """The run's servers; of a stack that failed, those that have a console all the same."""
+    if work.record.servers:
+        return work.record.servers
+    return tuple(
+        Server(name=found.name, id=found.id, role="", user="", address=found.address or "")
+        for found in work.drivers.cloud.servers(stack_id)
+    )
 
 
 def destroy(work: Work) -> None:

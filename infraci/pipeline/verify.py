@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from infraci.errors import DefinitionError
+from infraci.mask import Masker
 from infraci.model.run import Phase, Server, Testcase
+from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.pipeline.work import Work
 from infraci.plan.roles import specs_for
@@ -22,8 +26,13 @@ def verify(work: Work) -> None:
             paths = specs_for(server.role, work.pipeline)
             work.drivers.progress.server(server.name, "specs")
             testcases = specs.run(
-                server, paths, ssh_config=work.ssh_config, timeout_s=deadline.remaining_s
+                server,
+                paths,
+                ssh_config=work.ssh_config,
+                timeout_s=deadline.remaining_s,
+                log=work.folder / "logs" / f"{plain(server.name)}.specs.log",
             )
+            testcases = tuple(_masked(case, work.masker) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
                 done[server.name] = testcases
                 work.drivers.progress.checked(server.name, testcases)
@@ -41,3 +50,13 @@ def verify(work: Work) -> None:
                 f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
             )
+
+
+def _masked(case: Testcase, masker: Masker) -> Testcase:
+    return replace(
+        case,
+        message=masker.mask(case.message),
+        text=masker.mask(case.text),
+        stdout=masker.mask(case.stdout),
+        stderr=masker.mask(case.stderr),
+    )

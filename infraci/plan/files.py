@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infraci.configure.script import check_script
 from infraci.model.pipeline import Pipeline, ScriptStep
 from infraci.model.problem import Problem
+from infraci.scripts import check_script
 
 
 def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:

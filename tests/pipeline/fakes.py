@@ -162,7 +162,7 @@ class FakeSpecs:
         self.asked: dict[str, tuple[str, ...]] = {}
 
     def run(
-        self, server: Server, paths: Any, *, ssh_config: Path, timeout_s: float
+        self, server: Server, paths: Any, *, ssh_config: Path, timeout_s: float, log: Path | None
     ) -> tuple[Testcase, ...]:
         self.asked[server.name] = tuple(map(str, paths))
         self.traps.spring("specs")
