@@ -104,8 +104,10 @@ class Place:
     def read_address(self) -> Address | None:
         """Where the cloud answered when it was last heard of."""
         try:
-            return Address(**json.loads((self.folder / "address.json").read_text()))
-        except (OSError, ValueError, TypeError):
+            said = json.loads((self.folder / "address.json").read_text())
+            # Another build may have written it, with other fields.
+            return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def remember(self, name: str, values: Mapping[str, object]) -> None:

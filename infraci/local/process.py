@@ -125,7 +125,8 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "infraci.local.service"],
-            os.environ,
+            # Each of its many threads would otherwise hoard memory of its own.
+            {**os.environ, "MALLOC_ARENA_MAX": "2"},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, writer, 1),
