@@ -1,0 +1,1 @@
+"""A real OpenStack on one machine, as a fixture: installed, started, stopped and cleaned."""

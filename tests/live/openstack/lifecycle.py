@@ -1,0 +1,182 @@
+"""The OpenStack comes up, goes down, and is forgotten."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tests.live.openstack import catalogue, guest, host, packages
+from tests.live.openstack.place import ADDRESS, BrokenError, Place, say
+from tests.live.openstack.processes import alive, start, stop, sweep, wait_for
+from tests.live.openstack.services import (
+    backends,
+    glance,
+    heat,
+    keystone,
+    libvirt,
+    neutron,
+    nova,
+    placement,
+)
+
+_SERVICES = (keystone, placement, neutron, glance, nova, heat)
+#: In the order in which they end: who has work to finish, before what it needs for that.
+_FIRST = (
+    "heat-all",
+    "nova-compute",
+    "nova-api",
+    "nova-scheduler",
+    "nova-conductor",
+    "neutron-metadata-agent",
+    "neutron-l3-agent",
+    "neutron-dhcp-agent",
+    "neutron-linuxbridge-agent",
+    "neutron-server",
+    "glance-api",
+    "placement",
+    "keystone",
+)
+_LAST = (libvirt.LIBVIRTD, "rabbitmq", "epmd", "mariadb")
+#: The APIs' ports.
+_APIS = {"keystone": 5000, "placement": 8778, "glance-api": 9292, "nova-api": 8774}
+_APIS |= {"neutron-server": 9696, "heat-all": 8004}
+
+
+def install(place: Place) -> None:
+    """Packages and guest images, side by side as far as they can be."""
+    packages.install_guest_tools()
+    with ThreadPoolExecutor() as pool:
+        _all(pool.submit(guest.build, place), pool.submit(packages.install, place))
+
+
+def up(place: Place) -> None:
+    """Bring it up, as far as it is not."""
+    install(place)
+    place.make()
+    if is_up(place):
+        say("it is up")
+        return
+    for part in (backends, libvirt, *_SERVICES):
+        part.configure(place)
+    catalogue.write_clouds_yaml(place)
+    host.set_up(place)
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        _all(pool.submit(_backends, place), pool.submit(_hypervisor, place))
+        ready = place.data / "schemas-made"
+        if not ready.exists():
+            say("databases")
+            _make_schemas(place, pool)
+            ready.touch()
+        say("services")
+        for service in _SERVICES:
+            for daemon in service.daemons(place):
+                start(place, daemon)
+        start(place, nova.compute(place))
+        _await_api(place, "keystone")
+        api = catalogue.administrator(place)
+        catalogue.make_accounts(place, api)
+        _all(*(pool.submit(_await_api, place, name) for name in _APIS))
+    say("images, networks, hosts")
+    catalogue.make_resources(place, api)
+    _await(place, "a host to run servers on", lambda: catalogue.has_host(api))
+    _await(place, "Neutron's agents", lambda: catalogue.has_agents(api))
+    (place.run / "up").touch()
+    say(f"up: OS_CLIENT_CONFIG_FILE={place.clouds_yaml} OS_CLOUD=live")
+
+
+def down(place: Place) -> None:
+    """Stop it; what it remembers stays."""
+    place.make()
+    (place.run / "up").unlink(missing_ok=True)
+    libvirt.end_guests(place)
+    stop(place, _FIRST)
+    stop(place, _LAST)
+    sweep(place)
+    host.tear_down(place)
+    left = {kind: names for kind, names in host.leftovers().items() if names}
+    if left:
+        raise BrokenError(f"left on this machine: {left}")
+    say("down")
+
+
+def clean(place: Place) -> None:
+    """Stop it and forget it; packages and guest images stay."""
+    down(place)
+    shutil.rmtree(place.state)
+    say("clean")
+
+
+def is_up(place: Place) -> bool:
+    """Say whether all of it runs."""
+    return (place.run / "up").exists() and all(state(place).values())
+
+
+def state(place: Place) -> dict[str, bool]:
+    """Each process, and whether it runs."""
+    return {name: alive(place, name) for name in (*_FIRST, *_LAST)}
+
+
+def _backends(place: Place) -> None:
+    for daemon in backends.messaging(place):
+        start(place, daemon)
+    backends.create_database_files(place)
+    start(place, backends.database(place))
+    backends.database_ready(place)
+
+
+def _hypervisor(place: Place) -> None:
+    for daemon in libvirt.daemons(place):
+        start(place, daemon)
+    libvirt.ready(place)
+
+
+def _make_schemas(place: Place, pool: ThreadPoolExecutor) -> None:
+    backends.create_databases(place, [name for s in _SERVICES for name in s.DATABASES])
+
+    def in_turn(*makers: Callable[[Place], None]) -> None:
+        for make in makers:
+            make(place)
+
+    # Three of about the same length.
+    _all(
+        pool.submit(in_turn, neutron.create_schema, glance.create_schema),
+        pool.submit(
+            in_turn, keystone.create_schema, heat.create_schema, placement.create_schema
+        ),
+        pool.submit(in_turn, nova.create_schema),
+    )
+
+
+def _await_api(place: Place, name: str) -> None:
+    """Wait until an API answers; at once, it fails if its process has ended."""
+
+    def answers() -> bool:
+        url = f"http://{ADDRESS}:{_APIS[name]}/"
+        code = subprocess.run(
+            ["curl", "--silent", "--noproxy", "*", "--max-time", "30", "--output", "/dev/null"]
+            + ["--write-out", "%{http_code}", url],
+            capture_output=True,
+            text=True,
+        ).stdout
+        return "200" <= code < "500"
+
+    _await(place, name, answers)
+
+
+def _await(place: Place, what: str, condition: Callable[[], bool]) -> None:
+    """Wait for something; at once, it fails if any process has ended."""
+
+    def holds() -> bool:
+        for name, up in state(place).items():
+            if not up:
+                raise BrokenError(f"{name} ended; see {place.log / name}.log")
+        return condition()
+
+    wait_for(what, holds, timeout_s=120)
+
+
+def _all(*parts: Future[None]) -> None:
+    for part in parts:
+        part.result()

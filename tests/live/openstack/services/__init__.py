@@ -1,0 +1,1 @@
+"""The services of the OpenStack, a file each: configuration, schema, processes."""
