@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
 from infraci.local.addresses import ipv4_network, new_mac
 from infraci.local.api.web import ApiError, missing
 from infraci.local.networks import (
@@ -30,8 +33,15 @@ class Routers(Neutron):
         gateway = wish.get("external_gateway_info")
         document = {**router_defaults(new_id()), **wish, "external_gateway_info": None}
         self.store.put("router", document)
-        self._wiring.create_router(document["id"])
-        return self.set_gateway(document["id"], gateway) if gateway else document
+        with _or_undo(lambda: self._forget(document["id"])):
+            self._wiring.create_router(document["id"])
+            return self.set_gateway(document["id"], gateway) if gateway else document
+
+    def _forget(self, id_: str) -> None:
+        for port in self.store.find("port", device_id=id_):
+            self.store.drop("port", port["id"])
+        self.store.drop("router", id_)
+        self._wiring.delete_router(id_)
 
     def update_router(self, id_: str, changes: Document) -> Document:
         """Change a router, its gateway too."""
@@ -80,8 +90,9 @@ class Routers(Neutron):
     def add_interface(self, router_id: str, wish: Document) -> Document:
         """Give a router a leg in a subnet, at its gateway address, or by a port."""
         self.require("router", router_id)
+        before = None
         if wish.get("port_id"):
-            port = self.require("port", wish["port_id"])
+            before = port = self.require("port", wish["port_id"])
             if port["device_id"]:
                 raise ApiError(409, f"Port {port['id']} is in use.", kind="PortInUse")
         else:
@@ -89,8 +100,12 @@ class Routers(Neutron):
             port = self._gateway_port(router_id, subnet)
         leg = {"device_id": router_id, "device_owner": ROUTER_INTERFACE, "status": "ACTIVE"}
         port = self.store.change("port", port["id"], leg) or port
-        self._join(router_id, port)
+        with _or_undo(lambda: self.store.put("port", before) if before else self._drop(port)):
+            self._join(router_id, port)
         return self._interface(router_id, port)
+
+    def _drop(self, port: Document) -> None:
+        self.store.drop("port", port["id"])
 
     def _gateway_port(self, router_id: str, subnet: Document) -> Document:
         address = subnet["gateway_ip"]
@@ -172,7 +187,8 @@ class Routers(Neutron):
         }
         self.store.put("floatingip", document)
         if wish.get("port_id"):
-            return self.associate(id_, wish["port_id"], wish.get("fixed_ip_address"))
+            with _or_undo(lambda: self.delete_floating(id_)):
+                return self.associate(id_, wish["port_id"], wish.get("fixed_ip_address"))
         return document
 
     def associate(self, id_: str, port_id: str | None, fixed: str | None) -> Document:
@@ -243,3 +259,14 @@ class Routers(Neutron):
     def _with_prefix(self, fixed: Document) -> str:
         subnet = self.require("subnet", fixed["subnet_id"])
         return f"{fixed['ip_address']}/{ipv4_network(subnet['cidr']).prefixlen}"
+
+
+@contextmanager
+def _or_undo(undo: Callable[[], object]) -> Iterator[None]:
+    """Leave nothing of what failed half-way: its client never learns its id."""
+    try:
+        yield
+    except Exception:
+        with suppress(Exception):
+            undo()
+        raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.errors import CloudError
 from infraci.local.api.web import ApiError
 from infraci.local.networks import PUBLIC_ID, Networks
 from infraci.local.routers import Routers
@@ -18,36 +19,42 @@ class Wires:
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
+        self.broken = False
+
+    def note(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.broken:
+            raise CloudError("cannot wire anything")
 
     def create_network(self, network_id: str) -> None:
-        self.calls.append(("create_network",))
+        self.note("create_network")
 
     def delete_network(self, network_id: str) -> None:
-        self.calls.append(("delete_network",))
+        self.note("delete_network")
 
     def create_router(self, router_id: str) -> None:
-        self.calls.append(("create_router",))
+        self.note("create_router")
 
     def delete_router(self, router_id: str) -> None:
-        self.calls.append(("delete_router",))
+        self.note("delete_router")
 
     def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        self.calls.append(("add_router_leg", address))
+        self.note("add_router_leg", address)
 
     def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        self.calls.append(("remove_router_leg", address))
+        self.note("remove_router_leg", address)
 
     def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
-        self.calls.append(("set_router_gateway", address, snat))
+        self.note("set_router_gateway", address, snat)
 
     def clear_router_gateway(self, router_id: str) -> None:
-        self.calls.append(("clear_router_gateway",))
+        self.note("clear_router_gateway")
 
     def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        self.calls.append(("add_floating", floating, fixed))
+        self.note("add_floating", floating, fixed)
 
     def remove_floating(self, router_id: str, floating: str) -> None:
-        self.calls.append(("remove_floating", floating))
+        self.note("remove_floating", floating)
 
 
 @pytest.fixture
@@ -233,3 +240,25 @@ def test_documents_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
     subnet = subnet_of(first)
     second = Networks(Store(tmp_path / "cloud.sqlite"), wires, public_cidr="172.24.4.0/24")
     assert second.require("subnet", subnet["id"]) == subnet
+
+
+def test_what_fails_half_way_leaves_nothing(
+    networks: Networks, routers: Routers, wires: Wires
+) -> None:
+    subnet = subnet_of(networks)
+    own = networks.create_port({"network_id": subnet["network_id"]})
+    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
+    kinds = ("router", "port", "floatingip")
+    before = {kind: networks.store.find(kind) for kind in kinds}
+    wires.broken = True
+    for attempt in (
+        lambda: routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}}),
+        lambda: routers.add_interface(router["id"], {"subnet_id": subnet["id"]}),
+        lambda: routers.add_interface(router["id"], {"port_id": own["id"]}),
+    ):
+        with pytest.raises(CloudError):
+            attempt()
+    wish = {"floating_network_id": PUBLIC_ID, "port_id": own["id"]}
+    with pytest.raises(ApiError):
+        routers.create_floating(wish)
+    assert {kind: networks.store.find(kind) for kind in kinds} == before
