@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +73,7 @@ def _image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], N
         from infraci.local import image
         from infraci.plan.stack import servers_of
 
-        preview = cloud.preview(request, name="images")
+        preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
         names = {str(server.properties.get("image")) for server in servers_of(preview)}
         for name in sorted(filter(image.known, names)):
             image.ensure(name, on_progress=progress.note)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from infraci.deadline import Deadline
@@ -31,8 +32,9 @@ def provision(work: Work, request: StackRequest) -> None:
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
         request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
-        work.drivers.prepare(request)
-        stack_id = _create(work, request, deadline)
+        with _placing_refusals(work):
+            work.drivers.prepare(request)
+            stack_id = _create(work, request, deadline)
         work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
         read_outputs(work)
         found = work.drivers.cloud.servers(stack_id)
@@ -128,19 +130,25 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
         return standing
     # A stack that is asked for but not written down would have to be searched for.
     with work.interrupts.deferred():
-        try:
-            stack_id = work.drivers.cloud.create_stack(
-                request,
-                name=work.record.stack_name,
-                tags=work.record.tags,
-                timeout_s=deadline.remaining_s,
-            )
-        except RefusedError as error:
-            template = work.pipeline.stack.template
-            problem = place_refusal(error.reason, template=template, root=work.tree)
-            raise TemplateError([problem]) from error
+        stack_id = work.drivers.cloud.create_stack(
+            request,
+            name=work.record.stack_name,
+            tags=work.record.tags,
+            timeout_s=deadline.remaining_s,
+        )
         work.update(stack_id=stack_id)
     return stack_id
+
+
+@contextmanager
+def _placing_refusals(work: Work) -> Iterator[None]:
+    """Say where in the template stands what Heat refuses."""
+    try:
+        yield
+    except RefusedError as error:
+        template = work.pipeline.stack.template
+        problem = place_refusal(error.reason, template=template, root=work.tree)
+        raise TemplateError([problem]) from error
 
 
 def _standing(work: Work, deadline: Deadline) -> str | None:

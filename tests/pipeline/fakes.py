@@ -229,6 +229,7 @@ class Lab:
             specs=self._open_specs,
             collect=self._collect,
             write_junit=self._write_junit,
+            prepare=lambda _: self.traps.spring("prepare"),
             clock=self._clock,
         )
 

@@ -63,6 +63,7 @@ def test_the_order_of_things(lab: Make) -> None:
         "load",
         "create_keypair",
         "open_specs",
+        "prepare",
         "create_stack",
         "wait",
         "outputs",
@@ -132,6 +133,8 @@ STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
     ("load", DefinitionError("cannot load"), Phase.PLAN, Verdict.INVALID),
     ("create_keypair", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
     ("open_specs", CloudError("cannot start"), Phase.PROVISION, Verdict.ERROR),
+    ("prepare", CloudError("cannot build"), Phase.PROVISION, Verdict.ERROR),
+    ("prepare", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.INVALID),
     ("create_stack", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
     ("create_stack", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.INVALID),
     ("wait", CloudError("CREATE_FAILED"), Phase.PROVISION, Verdict.ERROR),
@@ -322,7 +325,7 @@ def test_a_silent_console(lab: Make) -> None:
     assert record.verdict is Verdict.ERROR
 
 
-INTERRUPTIBLE = ["load", "open_specs", "wait", "outputs", "servers", "console", "log_in"]
+INTERRUPTIBLE = ["load", "open_specs", "prepare", "wait", "outputs", "servers", "console", "log_in"]
 INTERRUPTIBLE += ["configure", "specs"]
 
 
