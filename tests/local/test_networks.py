@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -251,11 +252,12 @@ def test_what_fails_half_way_leaves_nothing(
     kinds = ("router", "port", "floatingip")
     before = {kind: networks.store.find(kind) for kind in kinds}
     wires.broken = True
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}}),
         lambda: routers.add_interface(router["id"], {"subnet_id": subnet["id"]}),
         lambda: routers.add_interface(router["id"], {"port_id": own["id"]}),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(CloudError):
             attempt()
     wish = {"floating_network_id": PUBLIC_ID, "port_id": own["id"]}
