@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from infraci.deadline import Deadline
 from infraci.errors import InfraciError
 from infraci.heat import story
@@ -56,7 +58,8 @@ def destroy(work: Work) -> None:
     tell = work.drivers.progress.note
 
     def on_first() -> None:
-        tell(f"tearing down; once more ends the waiting, then clean up by: {work.cleanup}")
+        with suppress(RuntimeError):  # we may be in the midst of writing to the same stream
+            tell(f"tearing down; once more ends the waiting, then clean up by: {work.cleanup}")
 
     with (
         work.interrupts.tearing_down(on_first),

@@ -40,7 +40,7 @@ class LiveProgress:
         self._console = console or Console(stderr=True, highlight=False)
         self._verbosity = verbosity
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may tell something, too
         self._live: Live | None = None
         self._began = clock()
         self._phase: Phase | None = None
@@ -84,8 +84,9 @@ class LiveProgress:
 
     def event(self, event: Event) -> None:
         """Heat says something."""
-        with self._lock:
-            self._resources[event.stack_name, event.resource] = event.status
+        if event.resource != event.stack_name:  # the stack itself
+            with self._lock:
+                self._resources[event.stack_name, event.resource] = event.status
         if event.is_failure or self._verbosity > 0:
             self._print(f"[dim]{escape(str(event))}[/]")
 

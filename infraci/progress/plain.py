@@ -29,7 +29,7 @@ class PlainProgress:
         self._verbosity = verbosity
         self._clock = clock
         self._began = clock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may tell something, too
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins."""
