@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from infraci.errors import UsageError
+from infraci.errors import CloudError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
@@ -73,12 +74,27 @@ def _image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], N
         from infraci.local import image
         from infraci.plan.stack import servers_of
 
+        _check_machine()
         preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
         names = {str(server.properties.get("image")) for server in servers_of(preview)}
         for name in sorted(filter(image.known, names)):
             image.ensure(name, on_progress=progress.note)
 
     return make
+
+
+def _check_machine() -> None:
+    """Raise CloudError where it is plain that no server can run here; cheap, so not thorough."""
+    if os.geteuid() == 0 and all(map(shutil.which, ("podman", "ip", "nft"))):
+        return
+    from infraci.local import capabilities
+
+    lacks = [missing.what for missing in capabilities.probe().missing()]
+    if lacks:
+        raise CloudError(
+            f"cannot make servers on this machine: it lacks {', '.join(lacks)}",
+            hint="`infraci doctor` says what mends it",
+        )
 
 
 def loader(
