@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,20 +19,50 @@ def in_parallel(
     Ctrl-C is not kept waiting: what has not begun is dropped, and what runs is left to the
     caller, who can end it by closing what it works on.
     """
-    if not items:
-        return []
-    pool = ThreadPoolExecutor(max_workers=min(at_once, len(items)))
-    futures = [pool.submit(work, item) for item in items]
+    # No executor of the standard library: an exception that a signal's handler raises while it
+    # starts threads leaves it with one that nobody ends, and the interpreter waits for it.
+    slots: list[_Slot[Result]] = [_Slot() for _ in items]
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(items)):
+        todo.put(number)
+    given_up = threading.Event()
+
+    def labour() -> None:
+        while not given_up.is_set():
+            try:
+                number = todo.get_nowait()
+            except queue.Empty:
+                return
+            slots[number].fill(work, items[number])
+
     try:
-        results: list[Result | Exception] = []
-        for future in futures:
-            error = future.exception()
-            if error is None:
-                results.append(future.result())
-            elif isinstance(error, Exception):
-                results.append(error)
-            else:
-                raise error
+        for _ in range(min(at_once, len(items))):
+            threading.Thread(target=labour, daemon=True).start()
+        return [slot.take() for slot in slots]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return results
+        given_up.set()
+
+
+class _Slot(Generic[Result]):
+    """Where the outcome of one piece of work is put, and waited for."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._result: Result | Exception | None = None
+        self._fatal: BaseException | None = None
+
+    def fill(self, work: Callable[[Item], Result], item: Item) -> None:
+        try:
+            self._result = work(item)
+        except Exception as error:
+            self._result = error
+        except BaseException as error:
+            self._fatal = error
+        finally:
+            self._done.set()
+
+    def take(self) -> Result | Exception:
+        self._done.wait()
+        if self._fatal is not None:
+            raise self._fatal
+        return self._result  # type: ignore[return-value]
