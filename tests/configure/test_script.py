@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -102,12 +103,14 @@ def test_a_script_that_a_signal_ends(site: Site) -> None:
 
 
 def test_a_script_that_takes_too_long_is_killed_with_all_it_started(site: Site) -> None:
-    site.script("app.sh", "#!/bin/sh\ntrap '' TERM\necho waiting\nsleep 600 & sleep 601\n")
+    # Nobody else on this machine sleeps for so long.
+    nap = 10**6 + os.getpid()
+    site.script("app.sh", f"#!/bin/sh\ntrap '' TERM\necho waiting\nsleep {nap} & sleep {nap}\n")
     with pytest.raises(StepFailedError, match=r"app\.sh was killed after 1 s") as caught:
         site.configure(_script(timeout_s=1.0))
     assert "waiting" in caught.value.details
     # A killed process is gone when the kernel gets to it.
-    gone = "for _ in $(seq 50); do pgrep -fx 'sleep 60[01]' || exit 0; sleep 0.1; done; exit 1"
+    gone = f"for _ in $(seq 50); do pgrep -fx 'sleep {nap}' || exit 0; sleep 0.1; done; exit 1"
     assert site.sessions["web-0"].run(gone, timeout_s=10).exit_status == 0
 
 

@@ -314,7 +314,7 @@ def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
 def test_a_silent_console(lab: Make) -> None:
     here = lab()
     here.pipeline = replace(
-        here.pipeline, timeouts=replace(here.pipeline.timeouts, provision_s=1.0)
+        here.pipeline, timeouts=replace(here.pipeline.timeouts, provision_s=3.0)
     )
     here.cloud.console_text = "boot\nkernel panic\n"
     record = run(here)
