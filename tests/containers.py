@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 from infraci.deadline import Deadline
 from infraci.local.capabilities import probe
 from infraci.local.config_drive import config_drive
+from infraci.local.fabric import Fabric, Nic
+from infraci.local.host_bridge import choose_pools
 from infraci.local.image import ensure
 from infraci.model.run import Server
 from infraci.ssh import Key
@@ -32,8 +34,11 @@ def booted(folder: Path, key: Key, user_data: str = "", *, name: str = "web-0") 
         file = folder / "seed" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with _wired() as (namespace, address):
+        yield from _running(folder / "seed", name, namespace, address)
+
+
+def _running(seed: Path, name: str, namespace: Path, address: str) -> Iterator[Server]:
     container = _podman(
         "run",
         "--detach",
@@ -42,8 +47,8 @@ def booted(folder: Path, key: Key, user_data: str = "", *, name: str = "web-0") 
         "--log-driver=k8s-file",
         f"--hostname={name}",
         "--entrypoint=/sbin/init",
-        f"--volume={folder / 'seed'}:{SEED}:ro",
-        f"--publish=127.0.0.1:{port}:22",
+        f"--volume={seed}:{SEED}:ro",
+        f"--network=ns:{namespace}",
         *probe().run_options,
         ensure("debian-12").reference,
     )
@@ -53,12 +58,35 @@ def booted(folder: Path, key: Key, user_data: str = "", *, name: str = "web-0") 
             id=container,
             role="web",
             user="debian",
-            address="127.0.0.1",
-            port=port,
+            address=address,
             host_keys=_host_keys(container),
         )
     finally:
         _podman("rm", "--force", "--time=0", container)
+
+
+@contextmanager
+def _wired() -> Iterator[tuple[Path, str]]:
+    """A namespace for a server, and the address at which the host reaches it."""
+    cloud_id, network_id, server_id = (str(uuid.uuid4()) for _ in range(3))
+    pools = choose_pools(cloud_id)
+    fabric = Fabric(cloud_id, pools)
+    access = str(pools.access[2])
+    try:
+        fabric.ensure_host()
+        fabric.create_network(network_id)
+        namespace = fabric.create_server_namespace(server_id)
+        nic = Nic(
+            device="eth0",
+            network_id=network_id,
+            mac="fa:16:3e:00:00:01",
+            addresses=("10.0.0.2/24",),
+        )
+        fabric.plug(server_id, nic)
+        fabric.add_access(network_id, access, "10.0.0.2")
+        yield namespace, access
+    finally:
+        fabric.teardown()
 
 
 def inside(server: Server, *command: str) -> str:

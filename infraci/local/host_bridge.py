@@ -36,7 +36,7 @@ _SLOTS = {
 }
 _LOCKS = Path("/run/infraci")
 #: The locks this process holds on its slots, until it ends.
-_held: list[IO[str]] = []
+_held: dict[str, IO[str]] = {}
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 
@@ -90,6 +90,8 @@ def _is_of(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
 
 def _lock(bridge: str) -> bool:
     """Whether this process may have that bridge; two clouds may be about to make it."""
+    if bridge in _held:
+        return True
     try:
         _LOCKS.mkdir(mode=0o755, exist_ok=True)
         file = (_LOCKS / f"{bridge}.lock").open("w")
@@ -100,7 +102,7 @@ def _lock(bridge: str) -> bool:
     except BlockingIOError:
         file.close()
         return False
-    _held.append(file)
+    _held[bridge] = file
     return True
 
 
