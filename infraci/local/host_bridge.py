@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
+import os
 import shutil
 import socket
 import struct
@@ -17,7 +18,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from infraci.errors import CloudError
 from infraci.local.netns import HOST, WiringError, clip, label_text, mac_for
@@ -36,7 +36,7 @@ _SLOTS = {
 }
 _LOCKS = Path("/run/infraci")
 #: The locks this process holds on its slots, until it ends.
-_held: dict[str, IO[str]] = {}
+_held: dict[str, int] = {}
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 
@@ -94,15 +94,15 @@ def _lock(bridge: str) -> bool:
         return True
     try:
         _LOCKS.mkdir(mode=0o755, exist_ok=True)
-        file = (_LOCKS / f"{bridge}.lock").open("w")
+        lock = os.open(_LOCKS / f"{bridge}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError:
         return True  # who may not lock it can't make it either: a cloud that only plans
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
+        os.close(lock)
         return False
-    _held[bridge] = file
+    _held[bridge] = lock
     return True
 
 
