@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from infraci.errors import InfraciError, InterruptedRunError
@@ -70,6 +71,7 @@ def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
     Known trouble is in the record that is returned, and not raised. A bug is raised, but only
     after the tear-down.
     """
+    work.record = _begun_again(work.record, phases[0])
     work.drivers.progress.begin(work.record, cleanup=work.cleanup)
     guard = work.interrupts.until_interrupted
     errors = [guard(lambda: _go(work, phases))]
@@ -89,6 +91,13 @@ def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
     if bugs:
         raise bugs[0]
     return work.record
+
+
+def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
+    """The record without what an earlier time said of the phases that come now."""
+    before = WHOLE_WAY[: WHOLE_WAY.index(first)]
+    kept = tuple(result for result in record.phases if result.phase in before)
+    return replace(record, phases=kept, testcases=(), evidence=(), verdict=None)
 
 
 def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:

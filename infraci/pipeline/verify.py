@@ -18,6 +18,8 @@ def verify(work: Work) -> None:
     """Run the specs; their outcomes are data, only trouble on the way to them is raised."""
     with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
         specs = work.warm_specs()
+        logs = work.folder / "logs"
+        logs.mkdir(exist_ok=True)
         write_ssh_config(work.folder, work.record.servers, work.private_key)
 
         done: dict[str, tuple[Testcase, ...]] = {}
@@ -30,7 +32,7 @@ def verify(work: Work) -> None:
                 paths,
                 ssh_config=work.ssh_config,
                 timeout_s=deadline.remaining_s,
-                log=work.folder / "logs" / f"{plain(server.name)}.specs.log",
+                log=logs / f"{plain(server.name)}.specs.log",
             )
             testcases = tuple(_masked(case, work.masker) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server

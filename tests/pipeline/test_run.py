@@ -436,6 +436,19 @@ def test_a_run_is_taken_up_where_its_stack_stands(lab: Make) -> None:
     assert (here.ledger.folder(record.id) / "id_ed25519").read_bytes() == key
 
 
+def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:
+    here = lab()
+    here.specs.outcomes = (Outcome.FAILURE,)
+    record = run(here, DestroyPolicy.NEVER)
+    assert record.evidence
+    with Interrupts() as interrupts:
+        again = here.work(interrupts, policy=DestroyPolicy.NEVER, record=record)
+        record = carry_out(again, (Phase.CONFIGURE,))
+    assert record.verdict is None
+    assert (record.testcases, record.evidence) == ((), ())
+    assert [r.phase for r in record.phases] == [*WHOLE_WAY[:3]]
+
+
 def test_an_interruption_in_between_is_not_lost() -> None:
     with Interrupts() as interrupts:
         interrupts.until_interrupted(lambda: None)

@@ -1,0 +1,132 @@
+"""A repository with a tiny pipeline, and an embedded cloud of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infraci.heat import Cloud
+from infraci.local.fabric import find_all
+from infraci.local.place import Place
+
+STACK = """\
+heat_template_version: 2018-08-31
+parameters:
+  key_name: {type: string, constraints: [{custom_constraint: nova.keypair}]}
+  image: {type: string, default: debian-12, constraints: [{custom_constraint: glance.image}]}
+resources:
+  net: {type: OS::Neutron::Net}
+  subnet:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}, cidr: 10.9.8.0/24}
+  web:
+    type: OS::Nova::Server
+    depends_on: subnet
+    properties:
+      name: web
+      image: {get_param: image}
+      flavor: m1.tiny
+      key_name: {get_param: key_name}
+      networks: [{network: {get_resource: net}}]
+      metadata: {role: web}
+outputs:
+  address: {value: {get_attr: [web, first_address]}}
+"""
+PIPELINE = """\
+stack: {template: stack.yaml}
+configure: [cloud-init, script: setup.sh]
+specs: {web: [specs]}
+"""
+SPEC = """\
+def test_setup(host):
+    assert host.file("/setup").exists
+
+
+def test_name(host):
+    assert host.check_output("hostname") == "web"
+"""
+FILES = {
+    "stack.yaml": STACK,
+    "pipelines/tiny.yaml": PIPELINE,
+    "setup.sh": "#!/bin/sh\ntouch /setup\n",
+    "specs/test_web.py": SPEC,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Runs the command line in the repository."""
+
+    folder: Path
+    state: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """That of the command line."""
+        return {**os.environ, "INFRACI_STATE_DIR": str(self.state)}
+
+    def write(self, files: Mapping[str, str], message: str = "Change it") -> None:
+        """Commit files."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", f"--message={message}")
+
+    def git(self, *arguments: str) -> None:
+        """Run git as somebody."""
+        somebody = ("-c", "user.name=Somebody", "-c", "user.email=s@example.org")
+        subprocess.run(["git", *somebody, *arguments], cwd=self.folder, check=True)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command line."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "infraci", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        with self.start(*arguments) as process:
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    def stop_at(self, mark: str, signals: list[int]) -> tuple[int, str]:
+        """Run the pipeline, and send the signals when it says the mark; status and stderr."""
+        process = self.start("-v", "run", "tiny")
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if signals and mark in line:
+                process.send_signal(signals.pop(0))
+        process.communicate()
+        return process.returncode, "".join(said)
+
+    def leftovers(self) -> list[str]:
+        """Whatever of this cloud or repository is still there."""
+        owner = Place(folder=self.state).owner
+        podman = ["podman", "ps", "--all", "--format={{.Names}}"]
+        found = subprocess.run(
+            [*podman, f"--filter=label=infraci.cloud={owner}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        found += [n.namespace for n in find_all() if n.labels.get("cloud") == owner]
+        found += [str(tree) for tree in (self.folder / ".infraci" / "trees").glob("*")]
+        clouds_yaml = self.infraci("cloud", "clouds-yaml").stdout.strip()
+        with Cloud.connect("local", local=lambda: Path(clouds_yaml)) as cloud:
+            found += [stack.name for stack in cloud.find_stacks(["infraci"])]
+            found += [pair.name for pair in cloud.keypairs()]
+        return found

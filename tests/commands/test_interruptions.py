@@ -1,0 +1,76 @@
+"""Signals in every phase of a real run: nothing is left, or gc removes it."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.commands.house import House
+
+pytestmark = pytest.mark.cloud
+
+#: What `-v` says when a phase has begun, or is in its midst.
+MARKS = {
+    "provision": "provision …",
+    "create": "CREATE_IN_PROGRESS",
+    "boot": "waiting for its host keys",
+    "configure": "configure …",
+    "verify": "verify …",
+    "destroy": "destroy …",
+}
+
+
+@pytest.mark.parametrize("phase", MARKS)
+def test_kill_9_then_gc_leaves_nothing(house: House, phase: str) -> None:
+    status, said = house.stop_at(MARKS[phase], [signal.SIGKILL])
+    assert status == -signal.SIGKILL, said
+    dry = house.infraci("gc", "--dry-run")
+    assert "would remove run tiny-" in dry.stdout
+    swept = house.infraci("gc")
+    assert swept.returncode == 0, swept.stderr
+    assert house.leftovers() == []
+    assert house.infraci("gc").stdout == "nothing to remove\n"
+
+
+def test_gc_finds_what_nobody_remembers(house: House) -> None:
+    status, said = house.stop_at(MARKS["configure"], [signal.SIGKILL])
+    assert status == -signal.SIGKILL, said
+    for record in (house.folder / ".infraci" / "runs").rglob("*"):
+        if record.is_file():
+            record.unlink()
+    swept = house.infraci("gc")
+    assert "removed stack infraci-tiny-" in swept.stdout
+    assert "removed key pair infraci-tiny-" in swept.stdout
+    assert house.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [*((phase, signal.SIGINT) for phase in MARKS), ("boot", signal.SIGTERM)],
+)
+def test_an_interruption_tears_down(house: House, phase: str, number: signal.Signals) -> None:
+    status, said = house.stop_at(MARKS[phase], [number])
+    assert status == 130, said
+    assert house.leftovers() == []
+    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    assert run["state"] == "destroyed"
+    assert run["verdict"] == ("passed" if phase == "destroy" else "interrupted")
+
+
+def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
+    process = house.start("-v", "run", "tiny")
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if MARKS["configure"] in line or "destroy …" in line:
+            process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    assert f"clean up by: infraci destroy {run['id']}" in "".join(said)
+    assert run["state"] == "kept"
+    assert house.infraci("destroy", run["id"]).returncode == 0
+    assert house.leftovers() == []

@@ -1,0 +1,191 @@
+"""Real runs: every kind of commit ends with its verdict, its report, and nothing left."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.commands.house import FILES, PIPELINE, STACK, House
+
+pytestmark = pytest.mark.cloud
+
+
+def outcomes(report: Path) -> list[str]:
+    """What went wrong according to a report: ``suite: kind``."""
+    root = ET.parse(report).getroot()
+    return [
+        f"{suite.get('name')}: {child.tag}"
+        for suite in root.iter("testsuite")
+        for case in suite.iter("testcase")
+        for child in case
+        if child.tag in ("failure", "error")
+    ]
+
+
+def test_a_good_commit(house: House) -> None:
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 0, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == []
+    first = done.stderr.partition("plan done")[0]
+    assert "clean up by: infraci destroy tiny-" in first
+    assert "2 passed" in done.stderr
+    assert house.leftovers() == []
+
+
+NO_IMAGE = {"stack.yaml": STACK.replace("default: debian-12", "default: debian-99")}
+NO_PROPERTY = {"stack.yaml": STACK.replace("flavor:", "flavour:")}
+NO_YAML = {"stack.yaml": STACK + "resources: [\n"}
+NO_PIPELINE = {"pipelines/tiny.yaml": PIPELINE.replace("specs:", "spcs:")}
+NO_ROLE = {"pipelines/tiny.yaml": PIPELINE.replace("web:", "wbe:")}
+NO_SYNTAX = {"specs/test_web.py": "def test_it(host)\n"}
+NO_IMPORT = {"specs/test_web.py": "import no_such_module\n"}
+NO_FILE = {"specs/test_web.py": "def test_it(host):\n    assert host.file('/nope').exists\n"}
+NO_SUCCESS = {"setup.sh": "#!/bin/sh\necho no luck >&2\nexit 7\n"}
+NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package\n"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "wrong", "said"),
+    [
+        (NO_IMAGE, 2, ["infraci.tiny.provision: error"], "stack.yaml:4:3: parameters.image"),
+        (NO_PROPERTY, 2, ["infraci.tiny.provision: error"], "Unknown Property flavour"),
+        (NO_YAML, 2, ["infraci.tiny.plan: error"], "stack.yaml:"),
+        (NO_PIPELINE, 2, ["infraci.tiny.plan: error"], 'did you mean "specs"?'),
+        (NO_ROLE, 2, ["infraci.tiny.provision: error"], 'no server has the role "wbe"'),
+        (NO_SYNTAX, 2, ["infraci.tiny.plan: error"], "specs/test_web.py:1"),
+        (NO_IMPORT, 2, ["infraci.tiny.web: error"], "No module named 'no_such_module'"),
+        (NO_FILE, 1, ["infraci.tiny.web: failure"], "test_it[web]"),
+        (NO_SUCCESS, 125, ["infraci.tiny.configure: error"], "no luck"),
+        (NO_PACKAGE, 125, ["infraci.tiny.configure: error"], "no-such-package"),
+    ],
+)
+def test_a_bad_commit(
+    house: House, change: Mapping[str, str], status: int, wrong: list[str], said: str
+) -> None:
+    house.write(change, "Break it")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == status, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == wrong
+    assert said in done.stderr
+    assert house.leftovers() == []
+
+
+def test_evidence_of_a_failure(house: House) -> None:
+    house.write(NO_SUCCESS, "Break it")
+    house.infraci("run")
+    files = house.infraci("logs", "--files").stdout.split()
+    names = {Path(file).name for file in files if Path(file).exists()}
+    assert {"console.log", "cloud-init.log", "journal.txt", "stack-events.txt", "web.log"} <= names
+    story = house.infraci("logs").stdout
+    assert "setup.sh ended with exit status 7" in story
+    assert "no luck" in story
+
+
+def test_uncommitted_changes_are_not_tested_unless_asked(house: House) -> None:
+    (house.folder / "specs" / "test_web.py").write_text(NO_FILE["specs/test_web.py"])
+    done = house.infraci("run")
+    assert done.returncode == 0, done.stderr
+    assert "uncommitted changes are not tested" in done.stderr
+    done = house.infraci("run", "--working-tree")
+    assert done.returncode == 1, done.stderr
+    assert "+dirty" in done.stderr
+
+
+def test_a_commit_of_long_ago(house: House) -> None:
+    house.write(NO_FILE, "Break it")
+    assert house.infraci("run", "--commit", "HEAD~1").returncode == 0
+    assert house.infraci("run", "--commit", "HEAD").returncode == 1
+    assert house.infraci("run", "--commit", "nope").returncode == 2
+
+
+def test_several_pipelines_and_a_table(house: House) -> None:
+    house.write(
+        {
+            "pipelines/shaky.yaml": PIPELINE.replace("[specs]", "[shaky]") + "voting: false\n",
+            "shaky/test_it.py": NO_FILE["specs/test_web.py"],
+        }
+    )
+    done = house.infraci("run")
+    assert done.returncode == 0, done.stderr
+    shaky, tiny = (line.split() for line in done.stdout.splitlines())
+    assert shaky[:3] == ["shaky", "non-voting", "FAILED"]
+    assert tiny[:3] == ["tiny", "voting", "PASSED"]
+    assert house.leftovers() == []
+
+
+def test_two_at_once(house: House) -> None:
+    both = [house.start("run", "tiny") for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert house.leftovers() == []
+
+
+def test_parameters_of_the_command_line(house: House) -> None:
+    done = house.infraci("run", "-P", "image=debian-99")
+    assert done.returncode == 2
+    assert "debian-99" in done.stderr
+    done = house.infraci("run", "-P", "imge=debian-12")
+    assert done.returncode == 2
+    assert 'did you mean "image"?' in done.stderr
+
+
+def test_one_verb_at_a_time(house: House) -> None:
+    made = house.infraci("provision", "tiny")
+    assert made.returncode == 0, made.stderr
+    run = made.stdout.strip()
+    assert house.infraci("gc").stdout == "nothing to remove\n"
+    (listed,) = json.loads(house.infraci("list", "--json").stdout)
+    assert (listed["id"], listed["state"], listed["verdict"]) == (run, "kept", None)
+    assert house.infraci("verify", run[:6]).returncode == 1  # it is not configured yet
+    assert house.infraci("configure").returncode == 0
+    assert house.infraci("verify").returncode == 0
+    spec = FILES["specs/test_web.py"].replace("/setup", "/other")
+    (house.folder / "specs" / "test_web.py").write_text(spec)
+    assert house.infraci("verify", "--working-tree").returncode == 1
+    said = house.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
+    assert (said.stdout, said.returncode) == ("a  b\n", 5)
+    assert house.infraci("exec", run, "wbe", "--", "true").returncode == 2
+    for _ in range(2):
+        gone = house.infraci("destroy", run)
+        assert gone.returncode == 0, gone.stderr
+    assert house.leftovers() == []
+    assert "its stack is destroyed" in house.infraci("verify", run).stderr
+
+
+def test_what_is_kept_is_taken_up_again(house: House) -> None:
+    house.write(NO_SUCCESS, "Break it")
+    done = house.infraci("run", "--destroy", "passing")
+    assert done.returncode == 125
+    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    assert run["state"] == "kept"
+    assert house.infraci("gc").stdout == "nothing to remove\n"
+    again = house.infraci("run", "--resume", run["id"])
+    assert again.returncode == 125
+    assert "provision" not in again.stderr.replace(run["id"], "")
+    assert house.leftovers() != []  # it is still kept
+    again = house.infraci("run", "--resume", run["id"], "--destroy", "always")
+    assert again.returncode == 125
+    assert house.leftovers() == []
+
+
+def test_plan_makes_nothing(house: House) -> None:
+    done = house.infraci("plan", "--json")
+    assert done.returncode == 0, done.stderr
+    (plan,) = json.loads(done.stdout)["pipelines"]
+    (server,) = plan["servers"]
+    assert (server["name"], server["role"], server["networks"]) == ("web", "web", ["net"])
+    assert plan["problems"] == []
+    assert house.leftovers() == []
+    assert house.infraci("list").stderr == "no runs\n"
+
+
+def test_plan_tells_everything_at_once(house: House) -> None:
+    house.write({**NO_IMAGE, **NO_SYNTAX, "setup.sh": "no interpreter\n"}, "Break it")
+    done = house.infraci("plan")
+    assert done.returncode == 2
+    for said in ("stack.yaml:4:3", "specs/test_web.py:1", "setup.sh:1"):
+        assert f"problem: {said}" in done.stdout
