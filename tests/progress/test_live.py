@@ -14,9 +14,15 @@ from tests.records import check, record
 
 def terminal() -> tuple[Console, io.StringIO]:
     screen = io.StringIO()
-    return Console(
-        file=screen, force_terminal=True, width=100, height=20, color_system=None
-    ), screen
+    console = Console(
+        file=screen,
+        force_terminal=True,
+        width=100,
+        height=20,
+        color_system=None,
+        _environ={"TERM": "xterm"},
+    )
+    return console, screen
 
 
 def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
