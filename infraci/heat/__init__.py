@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infraci.heat.cloud import Cloud, OnEvent
+from infraci.heat.cloud import Cloud
 from infraci.heat.connection import (
     LOCAL,
     ExistsError,
@@ -10,7 +10,8 @@ from infraci.heat.connection import (
     RefusedError,
     TransientCloudError,
 )
-from infraci.heat.story import StackFailedError, story
+from infraci.heat.stacks import Request
+from infraci.heat.story import OnEvent, StackFailedError, story
 from infraci.heat.values import (
     Event,
     FoundStack,
@@ -34,6 +35,7 @@ __all__ = [
     "OnEvent",
     "PreviewResource",
     "RefusedError",
+    "Request",
     "Resource",
     "Stack",
     "StackFailedError",

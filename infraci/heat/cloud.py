@@ -1,25 +1,20 @@
-"""A cloud: its stacks, and the servers in them."""
+"""A cloud: its stacks, waited for, and the servers in them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from infraci.deadline import Deadline
+from infraci.errors import CloudError
 from infraci.heat import nova
-from infraci.heat.connection import (
-    LOCAL,
-    Connection,
-    ExistsError,
-    GoneError,
-    TransientCloudError,
-    connect,
-)
-from infraci.heat.preview import read_preview
-from infraci.heat.story import Follower, read_resources, stack_failed
+from infraci.heat.connection import LOCAL, Connection, GoneError, TransientCloudError, connect
+from infraci.heat.stacks import Request, Stacks
+from infraci.heat.story import Follower, OnEvent, read_resources, stack_failed
 from infraci.heat.values import (
     Event,
     FoundStack,
@@ -30,24 +25,9 @@ from infraci.heat.values import (
     StackPreview,
 )
 
-OnEvent = Callable[[Event], None]
 T = TypeVar("T")
 
-_CONSOLE_LINES = 2000
 _DELETE_TRIES = 4
-
-
-class Request(Protocol):
-    """What Heat is sent; :class:`infraci.templates.StackRequest` is one."""
-
-    @property
-    def template(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def environment(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def files(self) -> Mapping[str, str]: ...  # noqa: D102
-    @property
-    def parameters(self) -> Mapping[str, object]: ...  # noqa: D102
 
 
 class Cloud:
@@ -57,10 +37,13 @@ class Cloud:
         self, connection: Connection, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._connection = connection
+        self._stacks = Stacks(connection)
         self._clock = clock
         self.name = connection.cloud
         near = self.name == LOCAL
         self._first_s, self._ceiling_s = (0.05, 0.25) if near else (0.5, 3.0)
+        #: Events cost Heat more than the status does, and nobody reads that fast.
+        self._events_s = 0.5 if near else 0.0
         #: How long a cloud that does not answer is asked again before a wait is given up.
         self.patience_s = 5.0 if near else 60.0
 
@@ -91,8 +74,7 @@ class Cloud:
 
     def preview(self, request: Request, *, name: str) -> StackPreview:
         """What Heat would make of a request. Raises RefusedError with Heat's reason."""
-        answer = self._heat("POST", "/stacks/preview", "plan the stack", json=_body(request, name))
-        return read_preview(answer["stack"], request.template)
+        return self._stacks.preview(request, name)
 
     def create_stack(
         self, request: Request, *, name: str, tags: Iterable[str] = (), timeout_s: float
@@ -102,24 +84,29 @@ class Cloud:
         Should the answer get lost, the stack that came of it is taken: names are ours alone.
         Raises RefusedError when Heat finds the request wrong.
         """
-        body = _body(request, name)
-        body |= {"tags": ",".join(tags), "timeout_mins": max(1, round(timeout_s / 60 + 0.5))}
-        try:
-            answer = self._heat("POST", "/stacks", f"create stack {name}", json=body)
-        except (TransientCloudError, ExistsError):
-            made = self.find_stack(name)
-            if made is None or not set(tags) <= set(made.tags):
-                raise
-            return made.id
-        return str(answer["stack"]["id"])
+        return self._stacks.create(request, name, tuple(tags), timeout_s)
 
     def find_stack(self, name_or_id: str) -> Stack | None:
         """The stack of that name or id; None if there is none."""
-        try:
-            stack = self._stack(name_or_id)
-        except GoneError:
-            return None
-        return None if stack.status == "DELETE_COMPLETE" else stack
+        return self._stacks.find(name_or_id)
+
+    def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]:
+        """The stacks that have all of the tags."""
+        return self._stacks.find_by_tags(tags)
+
+    def outputs(self, stack_id: str) -> Mapping[str, object]:
+        """The stack's outputs; those that Heat could not compute are left out."""
+        return self._stacks.read(stack_id, outputs=True).outputs
+
+    def resources(self, stack_id: str) -> tuple[Resource, ...]:
+        """All resources of a stack, those of nested stacks too."""
+        return read_resources(self._connection, self._stacks.known(stack_id))
+
+    def events(self, stack_id: str) -> tuple[Event, ...]:
+        """All events of a stack, those of nested stacks too."""
+        follower = Follower(self._connection, self._stacks.known(stack_id), None)
+        follower.read()
+        return tuple(follower.events)
 
     def wait(
         self,
@@ -133,22 +120,22 @@ class Cloud:
 
         Raises StackFailedError as soon as it ends in another one, and PhaseTimeoutError.
         """
-        stack = self._patiently(lambda: self._stack(stack_id), deadline)
-        follower = Follower(self._connection, stack, on_event)
+        stack = self._patiently(lambda: self._stacks.read(stack_id), deadline)
+        follower = self._follow(stack, on_event)
+
+        seen = stack
 
         def look() -> Stack:
-            seen = self._stack(stack_id, stack.name)
-            follower.read()
+            nonlocal seen
+            seen = self._stacks.read(stack_id)
+            follower.read_now_and_then()
             return seen
 
-        def awaited() -> str:
-            return self._unfinished(stack)
-
-        for _ in deadline.poll(awaited, first_s=self._first_s, ceiling_s=self._ceiling_s):
+        for _ in self._poll(lambda: self._unfinished(seen), deadline):
             stack = self._patiently(look, deadline)
             if not stack.status.endswith("IN_PROGRESS"):
-                follower.read()
                 break
+        follower.read()
         if stack.status == wanted:
             return stack
         verb = wanted.partition("_")[0].lower()
@@ -163,10 +150,10 @@ class Cloud:
         Raises StackFailedError saying what is left, and PhaseTimeoutError.
         """
         try:
-            stack = self._stack(name_or_id)
+            stack = self._stacks.read(name_or_id)
         except GoneError:
             return
-        follower = Follower(self._connection, stack, on_event)
+        follower = self._follow(stack, on_event)
         follower.skip()
         left: Stack | None = stack
         for attempt in range(_DELETE_TRIES):
@@ -174,24 +161,19 @@ class Cloud:
             left = self._delete_once(stack, follower, deadline)
             if left is None:
                 return
+        follower.read()
         raise stack_failed("delete", left or stack, self.resources(stack.id), follower.events)
 
     def _delete_once(self, stack: Stack, follower: Follower, deadline: Deadline) -> Stack | None:
         """Returns None when the stack is gone, else as it was left."""
-        path = f"/stacks/{stack.name}/{stack.id}"
-
-        def ask() -> None:
-            self._heat("DELETE", path, f"delete stack {stack.name}")
 
         def look() -> Stack:
-            follower.read()
-            return self._stack(stack.id, stack.name)
+            follower.read_now_and_then()
+            return self._stacks.read(stack.id)
 
         try:
-            self._patiently(ask, deadline)
-            for number in deadline.poll(
-                lambda: self._unfinished(stack), first_s=self._first_s, ceiling_s=self._ceiling_s
-            ):
+            self._patiently(lambda: self._stacks.delete(stack), deadline)
+            for number in self._poll(lambda: self._unfinished(stack), deadline):
                 seen = self._patiently(look, deadline)
                 if seen.status == "DELETE_COMPLETE":
                     return None
@@ -200,48 +182,6 @@ class Cloud:
         except GoneError:
             return None
         raise AssertionError("poll() ends only by an exception")
-
-    def _pause(self, attempt: int, stack: Stack, deadline: Deadline) -> None:
-        """Wait before another try, longer each time."""
-        wait_s = self._first_s * 4 * attempt
-        for number in deadline.poll(
-            f"the next try to delete {stack.name}", first_s=wait_s, ceiling_s=wait_s
-        ):
-            if number:
-                return
-
-    def resources(self, stack_id: str) -> tuple[Resource, ...]:
-        """All resources of a stack, those of nested stacks too."""
-        return read_resources(self._connection, self._stack(stack_id))
-
-    def events(self, stack_id: str) -> tuple[Event, ...]:
-        """All events of a stack, those of nested stacks too."""
-        follower = Follower(self._connection, self._stack(stack_id), None)
-        follower.read()
-        return tuple(follower.events)
-
-    def outputs(self, stack_id: str) -> Mapping[str, object]:
-        """The stack's outputs; those that Heat could not compute are left out."""
-        return self._stack(stack_id, outputs=True).outputs
-
-    def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]:
-        """The stacks that have all of the tags."""
-        params: dict[str, object] = {"tags": ",".join(tags), "limit": 100}
-        found: list[FoundStack] = []
-        while True:
-            entries = self._heat("GET", "/stacks", "list stacks", params=params)["stacks"]
-            found += [
-                FoundStack(
-                    id=entry["id"],
-                    name=entry["stack_name"],
-                    status=entry["stack_status"],
-                    tags=tuple(entry.get("tags") or ()),
-                )
-                for entry in entries
-            ]
-            if len(entries) < 100:
-                return tuple(found)
-            params["marker"] = entries[-1]["id"]
 
     # Servers and key pairs
 
@@ -266,35 +206,23 @@ class Cloud:
         """The user's key pairs."""
         return nova.read_keypairs(self._connection)
 
-    # Asking
+    # Waiting
 
-    def _stack(self, name_or_id: str, name: str | None = None, *, outputs: bool = False) -> Stack:
-        path = f"/stacks/{name}/{name_or_id}" if name else f"/stacks/{name_or_id}"
-        params: dict[str, object] = {"resolve_outputs": str(outputs)}
-        entry = self._heat("GET", path, f"read stack {name or name_or_id}", params=params)["stack"]
-        return Stack(
-            id=entry["id"],
-            name=entry["stack_name"],
-            status=entry["stack_status"],
-            reason=entry.get("stack_status_reason") or "",
-            tags=tuple(entry.get("tags") or ()),
-            outputs={
-                output["output_key"]: output.get("output_value")
-                for output in entry.get("outputs") or ()
-                if not output.get("output_error")
-            },
+    def _follow(self, stack: Stack, on_event: OnEvent | None) -> Follower:
+        return Follower(
+            self._connection, stack, on_event, every_s=self._events_s, clock=self._clock
         )
 
-    def _unfinished(self, stack: Stack) -> str:
-        """What a stack still works on; asked only when the time is over."""
-        try:
-            resources = read_resources(self._connection, stack)
-        except Exception:
-            return f"stack {stack.name} ({stack.status})"
-        open_ = [r.path for r in resources if r.status.endswith("IN_PROGRESS")]
-        leaves = [p for p in open_ if not any(other.startswith(f"{p}.") for other in open_)]
-        shown = ", ".join(leaves[:5]) + (", …" if len(leaves) > 5 else "")
-        return f"stack {stack.name} ({stack.status})" + (f": {shown}" if shown else "")
+    def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
+        return deadline.poll(what, first_s=self._first_s, ceiling_s=self._ceiling_s)
+
+    def _pause(self, attempt: int, stack: Stack, deadline: Deadline) -> None:
+        """Wait before another try, longer each time."""
+        wait_s = self._first_s * 4 * attempt
+        what = f"the next try to delete {stack.name}"
+        for number in deadline.poll(what, first_s=wait_s, ceiling_s=wait_s):
+            if number:
+                return
 
     def _patiently(self, ask: Callable[[], T], deadline: Deadline) -> T:
         """Ask again for a while when the cloud does not answer: API services are restarted."""
@@ -308,16 +236,16 @@ class Cloud:
                     raise
         raise AssertionError("poll() ends only by an exception")
 
-    def _heat(self, method: str, path: str, verb: str, **more: Any) -> Any:
-        return self._connection.ask(verb, "orchestration", method, path, **more)
-
-
-def _body(request: Request, name: str) -> dict[str, object]:
-    return {
-        "stack_name": name,
-        "template": request.template,
-        "environment": request.environment,
-        "files": request.files,
-        "parameters": request.parameters,
-        "disable_rollback": True,
-    }
+    def _unfinished(self, stack: Stack) -> str:
+        """What a stack still works on; asked only when the time is over."""
+        shown = ""
+        with suppress(CloudError):
+            found = read_resources(self._connection, stack)
+            unfinished = [r.path for r in found if r.status.endswith("IN_PROGRESS")]
+            leaves = [
+                path
+                for path in unfinished
+                if not any(other.startswith(f"{path}.") for other in unfinished)
+            ]
+            shown = ", ".join(leaves[:5]) + (", …" if len(leaves) > 5 else "")
+        return f"stack {stack.name} ({stack.status})" + (f": {shown}" if shown else "")

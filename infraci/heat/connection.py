@@ -6,6 +6,7 @@ second.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,6 +56,8 @@ class Connection:
 
         Raises UsageError for a cloud that nothing is said of, with near names.
         """
+        # What it has to say is said again, better, by our errors.
+        logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
         from openstack.config import OpenStackConfig
         from openstack.connection import Connection as SdkConnection
         from openstack.exceptions import ConfigException
@@ -135,7 +138,7 @@ class Connection:
         if isinstance(error, auth.EndpointNotFound):
             hint = "`openstack catalog list` shows what the cloud has"
             return CloudError(f"{start}: it does not offer that service: {error}", hint=hint)
-        if isinstance(error, auth.ConnectionError):
+        if _is_broken_connection(error):
             if self.cloud == LOCAL:
                 hint = "`infraci cloud status` shows whether the embedded cloud is up"
             else:
@@ -197,6 +200,17 @@ def _unknown(name: str, known: list[str]) -> UsageError:
     meant = near(name, names)
     hint = f'did you mean "{meant}"?' if meant else f"there are {quoted(names, 'and')}"
     return UsageError(f'cannot use cloud "{name}": no clouds.yaml says anything of it', hint=hint)
+
+
+def _is_broken_connection(error: BaseException | None) -> bool:
+    """Whether no connection is behind it; a failed look for API versions hides that."""
+    from keystoneauth1 import exceptions as auth
+
+    while error is not None:
+        if isinstance(error, auth.ConnectionError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _short(error: Exception) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from infraci.errors import CloudError
 from infraci.heat.connection import Connection, GoneError
 from infraci.heat.values import Event, Resource, Stack
+
+OnEvent = Callable[[Event], None]
 
 #: Deeper nesting than anybody has; Heat's own limit is 5 by default.
 DEPTH = 20
@@ -51,11 +54,20 @@ class Follower:
     """Reads a stack's events, those of nested stacks too, each once."""
 
     def __init__(
-        self, connection: Connection, stack: Stack, on_event: Callable[[Event], None] | None
+        self,
+        connection: Connection,
+        stack: Stack,
+        on_event: OnEvent | None,
+        *,
+        every_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._stack = stack
         self._on_event = on_event
+        self._every_s = every_s
+        self._clock = clock
+        self._next_read = clock()
         self._seen: set[str] = set()
         self._order: list[str] = []  # the ids, as Heat sorts them
         self.events: list[Event] = []
@@ -66,6 +78,12 @@ class Follower:
         self.read()
         self._on_event = on_event
         self.events.clear()
+
+    def read_now_and_then(self) -> None:
+        """Read, unless it was done not long ago."""
+        if self._clock() >= self._next_read:
+            self.read()
+            self._next_read = self._clock() + self._every_s
 
     def read(self) -> None:
         """Ask for what is new, and hand it on."""

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from infraci.deadline import Deadline
-from infraci.heat.cloud import OnEvent, Request
+from infraci.heat.stacks import Request
+from infraci.heat.story import OnEvent
 from infraci.heat.values import Event, NovaServer, Stack
 from infraci.ledger import Ledger
 from infraci.mask import Masker

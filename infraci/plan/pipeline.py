@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
-from infraci.heat.cloud import Request
+from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline, ScriptStep
 from infraci.model.problem import FileError, Problem, near, quoted
 from infraci.plan.files import judge_files, spec_files

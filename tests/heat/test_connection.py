@@ -66,6 +66,17 @@ def test_a_connection_error_names_cloud_and_endpoint() -> None:
     assert "auth_url" in caught.value.hint
 
 
+def test_a_cloud_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "clouds.yaml"
+    path.write_text(CLOUDS)
+    with (
+        Cloud.connect("local", local=lambda: path) as cloud,
+        pytest.raises(TransientCloudError, match="connection refused"),
+    ):
+        cloud.keypairs()
+    assert capfd.readouterr().err == ""
+
+
 def test_the_embedded_clouds_hint_is_its_own() -> None:
     with pytest.raises(TransientCloudError) as caught:
         ask(auth.ConnectFailure("Connection refused"), cloud="local")

@@ -1,0 +1,125 @@
+"""Single questions to Heat about stacks; nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from infraci.heat.connection import Connection, ExistsError, GoneError, TransientCloudError
+from infraci.heat.preview import read_preview
+from infraci.heat.values import FoundStack, Stack, StackPreview
+
+_PAGE = 100
+
+
+class Request(Protocol):
+    """What Heat is sent; :class:`infraci.templates.StackRequest` is one."""
+
+    @property
+    def template(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def environment(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def files(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def parameters(self) -> Mapping[str, object]: ...  # noqa: D102
+
+
+class Stacks:
+    """The stacks of a cloud; remembers their names, since by its id alone costs two requests."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._names: dict[str, str] = {}
+
+    def preview(self, request: Request, name: str) -> StackPreview:
+        """What Heat would make of a request."""
+        answer = self._ask("POST", "/stacks/preview", "plan the stack", json=_body(request, name))
+        return read_preview(answer["stack"], request.template)
+
+    def create(self, request: Request, name: str, tags: Iterable[str], timeout_s: float) -> str:
+        """Ask for a stack; should the answer get lost, take the one that came of it."""
+        body = _body(request, name)
+        body |= {"tags": ",".join(tags), "timeout_mins": max(1, round(timeout_s / 60 + 0.5))}
+        try:
+            answer = self._ask("POST", "/stacks", f"create stack {name}", json=body)
+        except (TransientCloudError, ExistsError):
+            made = self.find(name)
+            if made is None or not set(tags) <= set(made.tags):
+                raise
+            return made.id
+        stack_id = str(answer["stack"]["id"])
+        self._names[stack_id] = name
+        return stack_id
+
+    def read(self, name_or_id: str, *, outputs: bool = False) -> Stack:
+        """A stack as it is. Raises GoneError."""
+        name = self._names.get(name_or_id)
+        path = f"/stacks/{name}/{name_or_id}" if name else f"/stacks/{name_or_id}"
+        params: dict[str, object] = {"resolve_outputs": str(outputs)}
+        answer = self._ask("GET", path, f"read stack {name or name_or_id}", params=params)
+        entry = answer["stack"]
+        self._names[entry["id"]] = entry["stack_name"]
+        return Stack(
+            id=entry["id"],
+            name=entry["stack_name"],
+            status=entry["stack_status"],
+            reason=entry.get("stack_status_reason") or "",
+            tags=tuple(entry.get("tags") or ()),
+            outputs={
+                output["output_key"]: output.get("output_value")
+                for output in entry.get("outputs") or ()
+                if not output.get("output_error")
+            },
+        )
+
+    def known(self, stack_id: str) -> Stack:
+        """A stack's name and id; asked for only if we do not know them yet."""
+        if stack_id in self._names:
+            return Stack(id=stack_id, name=self._names[stack_id], status="")
+        return self.read(stack_id)
+
+    def find(self, name_or_id: str) -> Stack | None:
+        """The stack of that name or id; None if there is none (any more)."""
+        try:
+            stack = self.read(name_or_id)
+        except GoneError:
+            return None
+        return None if stack.status == "DELETE_COMPLETE" else stack
+
+    def find_by_tags(self, tags: Iterable[str]) -> tuple[FoundStack, ...]:
+        """The stacks that have all of the tags."""
+        params: dict[str, object] = {"tags": ",".join(tags), "limit": _PAGE}
+        found: list[FoundStack] = []
+        while True:
+            entries = self._ask("GET", "/stacks", "list stacks", params=params)["stacks"]
+            found += [
+                FoundStack(
+                    id=entry["id"],
+                    name=entry["stack_name"],
+                    status=entry["stack_status"],
+                    tags=tuple(entry.get("tags") or ()),
+                )
+                for entry in entries
+            ]
+            if len(entries) < _PAGE:
+                return tuple(found)
+            params["marker"] = entries[-1]["id"]
+
+    def delete(self, stack: Stack) -> None:
+        """Ask for a stack's deletion. Raises GoneError."""
+        self._ask("DELETE", f"/stacks/{stack.name}/{stack.id}", f"delete stack {stack.name}")
+
+    def _ask(self, method: str, path: str, verb: str, **more: Any) -> Any:
+        return self._connection.ask(verb, "orchestration", method, path, **more)
+
+
+def _body(request: Request, name: str) -> dict[str, object]:
+    return {
+        "stack_name": name,
+        "template": request.template,
+        "environment": request.environment,
+        "files": request.files,
+        "parameters": request.parameters,
+        "disable_rollback": True,
+    }
