@@ -124,15 +124,25 @@ def _make_flavors(api: Api) -> None:
 
 def _make_images(place: Place, api: Api) -> None:
     for image in images(place):
-        known = api.get(f"{IMAGE}/v2/images?name={image.name}&status=active")["images"]
-        if not known:
-            say(f"image {image.name}")
-            _upload(api, image)
+        names = (image.name, f"{image.name}-kernel", f"{image.name}-initrd")
+        known = [
+            entry
+            for name in names
+            for entry in api.get(f"{IMAGE}/v2/images?name={name}")["images"]
+        ]
+        current = [e for e in known if e["status"] == "active" and e.get("recipe") == image.recipe]
+        if len(current) == len(known) == len(names):
+            continue
+        for entry in known:
+            api.delete(f"{IMAGE}/v2/images/{entry['id']}")
+        say(f"image {image.name}")
+        _upload(api, image)
 
 
 def _upload(api: Api, image: Image) -> None:
     def send(name: str, file: Path, form: str, container: str, **more: str) -> str:
         wish = {"name": name, "disk_format": form, "container_format": container}
+        more["recipe"] = image.recipe
         made = api.post(f"{IMAGE}/v2/images", {**wish, "visibility": "public", **more})["id"]
         api.upload(f"{IMAGE}/v2/images/{made}/file", file)
         return str(made)

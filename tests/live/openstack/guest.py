@@ -18,8 +18,10 @@ from pathlib import Path
 from tests.live.openstack.place import HERE, PATH, BrokenError, Place, say
 
 _FILES = HERE / "guest_files"
+#: The embedded cloud's servers have it too.
+_STAGES = HERE.parents[2] / "infraci/local/debian/root"
 _COMMAND_LINE = (
-    "console=ttyS0 quiet mitigations=off nokaslr audit=0 apparmor=0 random.trust_cpu=on "
+    "console=ttyS0 quiet mitigations=off nokaslr audit=0 apparmor=0 selinux=0 random.trust_cpu=on "
     "no_timer_check net.ifnames=0"
 )
 
@@ -29,6 +31,8 @@ class Image:
     """What Glance is given, and Nova boots."""
 
     name: str
+    #: Changes with what it is made from.
+    recipe: str
     kernel: Path
     initrd: Path
     disk: Path
@@ -42,6 +46,7 @@ def images(place: Place) -> tuple[Image, ...]:
     return (
         Image(
             name="debian-12",
+            recipe=_recipe(),
             kernel=kernel,
             initrd=folder / "debian.initrd",
             disk=folder / "debian.qcow2",
@@ -49,6 +54,7 @@ def images(place: Place) -> tuple[Image, ...]:
         ),
         Image(
             name="nano",
+            recipe=_recipe(),
             kernel=kernel,
             initrd=folder / "nano.initrd",
             disk=folder / "nano.raw",
@@ -69,7 +75,12 @@ def build(place: Place) -> None:
     with tempfile.TemporaryDirectory(dir=place.images, prefix=".building-") as name:
         work = Path(name)
         (work / "images").mkdir()
-        _run([str(_FILES / "build"), str(work), _mirror()])
+        for file in _stages():
+            copy = work / "stages" / file.relative_to(_STAGES)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+            copy.chmod(0o755 if "libexec" in copy.parts else 0o644)
+        _run([str(_FILES / "build"), str(work), _mirror(), str(work / "stages")])
         (work / "images").rename(folder)
     say("guest images are built")
 
@@ -77,9 +88,21 @@ def build(place: Place) -> None:
 def _recipe() -> str:
     """A name that changes with what the images are made from."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in _FILES.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(_FILES).as_posix().encode() + b"\0" + file.read_bytes())
+    for file in [*sorted(path for path in _FILES.rglob("*") if path.is_file()), *_stages()]:
+        digest.update(file.relative_to(HERE.parents[2]).as_posix().encode() + b"\0")
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _stages() -> list[Path]:
+    """What lets cloud-init's stages share one interpreter."""
+    found = [_STAGES / "usr/libexec/cloud-init-stages"]
+    found += [
+        path
+        for path in (_STAGES / "etc/systemd/system").rglob("*")
+        if path.is_file() and "cloud-" in path.relative_to(_STAGES).as_posix()
+    ]
+    return sorted(found)
 
 
 def _mirror() -> str:

@@ -20,14 +20,15 @@ _SETTINGS = (
     "net.bridge.bridge-nf-call-iptables",
 )
 #: Servers reach the world under this host's address. Big packets are agreed to be small enough
-#: for the uplink, whose size not everybody on the way tells.
+#: for the uplink, whose size not everybody on the way tells. The kernel shows what passes through
+#: Neutron's bridges as well, which is not on its way out.
 _RULES = f"""
 table ip {_TABLE}
 delete table ip {_TABLE}
 table ip {_TABLE} {{
     chain out {{
         type nat hook postrouting priority srcnat
-        ip saddr {EXTERNAL_CIDR} ip daddr != {EXTERNAL_CIDR} oifname != "{BRIDGE}" masquerade
+        ip saddr {EXTERNAL_CIDR} ip daddr != {EXTERNAL_CIDR} oifname != {{ "{BRIDGE}", "brq*" }} masquerade
     }}
     chain sizes {{
         type filter hook forward priority mangle

@@ -42,6 +42,10 @@ class Api:
         """Set."""
         self._open("PUT", url, body).close()
 
+    def delete(self, url: str) -> None:
+        """Remove."""
+        self._open("DELETE", url).close()
+
     def upload(self, url: str, file: Path) -> None:
         """Send a file."""
         with file.open("rb") as data:

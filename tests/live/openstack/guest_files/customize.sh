@@ -20,6 +20,9 @@ systemctl mask --quiet \
     sys-kernel-debug.mount sys-kernel-tracing.mount proc-sys-fs-binfmt_misc.automount \
     modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service \
     modprobe@fuse.service systemd-ask-password-console.path systemd-ask-password-wall.path \
+    systemd-logind.service systemd-random-seed.service systemd-sysusers.service \
+    systemd-network-generator.service systemd-journal-flush.service kmod-static-nodes.service \
+    systemd-modules-load.service \
     cloud-init-hotplugd.socket cloud-init-hotplugd.service
 systemctl set-default --quiet multi-user.target
 systemctl enable --quiet systemd-networkd.service systemd-resolved.service

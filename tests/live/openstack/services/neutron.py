@@ -61,6 +61,8 @@ def configure(place: Place) -> None:
             "agent": {"polling_interval": 1},
         },
     )
+    # It would read its files as nobody, who may not enter the state folder.
+    (place.etc / "dnsmasq.conf").write_text("user=root\n")
     write(
         place.etc / "agents.ini",
         {
@@ -69,6 +71,7 @@ def configure(place: Place) -> None:
                 "dhcp_driver": "neutron.agent.linux.dhcp.Dnsmasq",
                 "enable_isolated_metadata": True,
                 "resync_interval": 5,
+                "dnsmasq_config_file": place.etc / "dnsmasq.conf",
                 "dnsmasq_dns_servers": ",".join(nameservers()),
                 "agent_mode": "legacy",
                 "nova_metadata_host": "127.0.0.1",
