@@ -41,12 +41,12 @@ class Image:
 
 def images(place: Place) -> tuple[Image, ...]:
     """The images, whether they are built yet or not."""
-    folder = place.images / _recipe()
+    folder = place.images / recipe()
     kernel = folder / "vmlinuz"
     return (
         Image(
             name="debian-12",
-            recipe=_recipe(),
+            recipe=recipe(),
             kernel=kernel,
             initrd=folder / "debian.initrd",
             disk=folder / "debian.qcow2",
@@ -54,7 +54,7 @@ def images(place: Place) -> tuple[Image, ...]:
         ),
         Image(
             name="nano",
-            recipe=_recipe(),
+            recipe=recipe(),
             kernel=kernel,
             initrd=folder / "nano.initrd",
             disk=folder / "nano.raw",
@@ -65,7 +65,7 @@ def images(place: Place) -> tuple[Image, ...]:
 
 def build(place: Place) -> None:
     """Build the images unless they are there; takes about a minute."""
-    folder = place.images / _recipe()
+    folder = place.images / recipe()
     if folder.exists():
         return
     place.images.mkdir(parents=True, exist_ok=True)
@@ -85,8 +85,8 @@ def build(place: Place) -> None:
     say("guest images are built")
 
 
-def _recipe() -> str:
-    """A name that changes with what the images are made from."""
+def recipe() -> str:
+    """Return a name that changes with what the images are made from."""
     digest = hashlib.sha256()
     for file in [*sorted(path for path in _FILES.rglob("*") if path.is_file()), *_stages()]:
         digest.update(file.relative_to(HERE.parents[2]).as_posix().encode() + b"\0")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from tests.live.openstack import catalogue, guest, host, packages
 from tests.live.openstack.place import ADDRESS, BrokenError, Place, say
@@ -82,14 +83,14 @@ def up(place: Place) -> None:
     catalogue.make_resources(place, api)
     _await(place, "a host to run servers on", lambda: catalogue.has_host(api))
     _await(place, "Neutron's agents", lambda: catalogue.has_agents(api))
-    (place.run / "up").touch()
+    _note(place).write_text(guest.recipe())
     say(f"up: OS_CLIENT_CONFIG_FILE={place.clouds_yaml} OS_CLOUD=live")
 
 
 def down(place: Place) -> None:
     """Stop it; what it remembers stays."""
     place.make()
-    (place.run / "up").unlink(missing_ok=True)
+    _note(place).unlink(missing_ok=True)
     libvirt.end_guests(place)
     stop(place, _FIRST)
     stop(place, _LAST)
@@ -109,8 +110,15 @@ def clean(place: Place) -> None:
 
 
 def is_up(place: Place) -> bool:
-    """Say whether all of it runs."""
-    return (place.run / "up").exists() and all(state(place).values())
+    """Say whether all of it runs, with the guests of today."""
+    note = _note(place)
+    current = note.exists() and note.read_text() == guest.recipe()
+    return current and all(state(place).values())
+
+
+def _note(place: Place) -> Path:
+    """Says of which guests all is there."""
+    return place.run / "up"
 
 
 def state(place: Place) -> dict[str, bool]:
