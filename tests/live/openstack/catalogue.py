@@ -16,6 +16,7 @@ _NETWORK = f"http://{ADDRESS}:9696/v2.0"
 _ENDPOINTS = {
     "placement": ("placement", f"http://{ADDRESS}:8778"),
     "image": ("glance", IMAGE),
+    "volumev3": ("cinder", f"http://{ADDRESS}:8776/v3/%(project_id)s"),
     "compute": ("nova", _COMPUTE),
     "network": ("neutron", f"http://{ADDRESS}:9696"),
     "orchestration": ("heat", f"http://{ADDRESS}:8004/v1/%(tenant_id)s"),
@@ -126,9 +127,7 @@ def _make_images(place: Place, api: Api) -> None:
     for image in images(place):
         names = (image.name, f"{image.name}-kernel", f"{image.name}-initrd")
         known = [
-            entry
-            for name in names
-            for entry in api.get(f"{IMAGE}/v2/images?name={name}")["images"]
+            entry for name in names for entry in api.get(f"{IMAGE}/v2/images?name={name}")["images"]
         ]
         current = [e for e in known if e["status"] == "active" and e.get("recipe") == image.recipe]
         if len(current) == len(known) == len(names):

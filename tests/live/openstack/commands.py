@@ -56,10 +56,6 @@ def _status(place: Place) -> int:
     return 0 if all(states.values()) else 3
 
 
-
-
-
-
 class _Lock:
     """One command at a time."""
 

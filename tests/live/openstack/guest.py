@@ -107,7 +107,9 @@ def _stages() -> list[Path]:
 
 def _mirror() -> str:
     """The mirror that this host has its packages from."""
-    for file in sorted(Path("/etc/apt").rglob("*.list")) + sorted(Path("/etc/apt").rglob("*.sources")):
+    for file in sorted(Path("/etc/apt").rglob("*.list")) + sorted(
+        Path("/etc/apt").rglob("*.sources")
+    ):
         for word in file.read_text(errors="replace").split():
             if word.startswith("http") and word.rstrip("/").endswith("/debian"):
                 return word.rstrip("/")

@@ -114,7 +114,10 @@ def leftovers() -> dict[str, list[str]]:
 
 def _forget_chains(program: str) -> None:
     """Take Neutron's chains, and only those, out of the packet filter."""
-    table, rules, flushed, deleted = "", [], [], []
+    table = ""
+    rules: list[str] = []
+    flushed: list[str] = []
+    deleted: list[str] = []
     script: list[str] = []
     for line in [*_run(f"{program}-save", check=False).splitlines(), "*"]:
         if line.startswith("*"):
@@ -125,7 +128,9 @@ def _forget_chains(program: str) -> None:
             chain = line[1:].split()[0]
             flushed.append(f"-F {chain}")
             deleted.append(f"-X {chain}")
-        elif line.startswith("-A ") and " -j neutron-" in line and not line.startswith("-A neutron-"):
+        elif (
+            line.startswith("-A ") and " -j neutron-" in line and not line.startswith("-A neutron-")
+        ):
             rules.append(f"-D {line[3:]}")
     if script:
         _run(f"{program}-restore", "--noflush", text="\n".join([*script, ""]))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tests.live.openstack import catalogue, guest, host, packages
 from tests.live.openstack.place import ADDRESS, BrokenError, Place, say
-from tests.live.openstack.processes import alive, start, stop, sweep, wait_for
+from tests.live.openstack.processes import alive, ended, start, stop, sweep, wait_for
 from tests.live.openstack.services import (
     backends,
+    cinder,
     glance,
     heat,
     keystone,
@@ -22,7 +23,7 @@ from tests.live.openstack.services import (
     placement,
 )
 
-_SERVICES = (keystone, placement, neutron, glance, nova, heat)
+_SERVICES = (keystone, placement, neutron, glance, nova, heat, cinder)
 #: In the order in which they end: who has work to finish, before what it needs for that.
 _FIRST = (
     "heat-all",
@@ -30,6 +31,9 @@ _FIRST = (
     "nova-api",
     "nova-scheduler",
     "nova-conductor",
+    "cinder-volume",
+    "cinder-scheduler",
+    "cinder-api",
     "neutron-metadata-agent",
     "neutron-l3-agent",
     "neutron-dhcp-agent",
@@ -42,7 +46,7 @@ _FIRST = (
 _LAST = (libvirt.LIBVIRTD, "rabbitmq", "epmd", "mariadb")
 #: The APIs' ports.
 _APIS = {"keystone": 5000, "placement": 8778, "glance-api": 9292, "nova-api": 8774}
-_APIS |= {"neutron-server": 9696, "heat-all": 8004}
+_APIS |= {"neutron-server": 9696, "heat-all": 8004, "cinder-api": 8776}
 
 
 def install(place: Place) -> None:
@@ -67,18 +71,16 @@ def up(place: Place) -> None:
         _all(pool.submit(_backends, place), pool.submit(_hypervisor, place))
         ready = place.data / "schemas-made"
         if not ready.exists():
-            say("databases")
-            _make_schemas(place, pool)
+            say("databases and accounts")
+            _first_time(place, pool)
             ready.touch()
         say("services")
         for service in _SERVICES:
             for daemon in service.daemons(place):
                 start(place, daemon)
         start(place, nova.compute(place))
-        _await_api(place, "keystone")
-        api = catalogue.administrator(place)
-        catalogue.make_accounts(place, api)
         _all(*(pool.submit(_await_api, place, name) for name in _APIS))
+    api = catalogue.administrator(place)
     say("images, networks, hosts")
     catalogue.make_resources(place, api)
     _await(place, "a host to run servers on", lambda: catalogue.has_host(api))
@@ -140,25 +142,32 @@ def _hypervisor(place: Place) -> None:
     libvirt.ready(place)
 
 
-def _make_schemas(place: Place, pool: ThreadPoolExecutor) -> None:
+def _first_time(place: Place, pool: ThreadPoolExecutor) -> None:
+    """Make tables and accounts, without which some services do not even start."""
     backends.create_databases(place, [name for s in _SERVICES for name in s.DATABASES])
 
     def in_turn(*makers: Callable[[Place], None]) -> None:
         for make in makers:
             make(place)
 
-    # Three of about the same length.
+    # Of about the same length.
     _all(
         pool.submit(in_turn, neutron.create_schema, glance.create_schema),
-        pool.submit(
-            in_turn, keystone.create_schema, heat.create_schema, placement.create_schema
-        ),
+        pool.submit(in_turn, keystone.create_schema, _accounts, heat.create_schema),
         pool.submit(in_turn, nova.create_schema),
+        pool.submit(in_turn, cinder.create_schema, placement.create_schema),
     )
 
 
+def _accounts(place: Place) -> None:
+    for daemon in keystone.daemons(place):
+        start(place, daemon)
+    _await_api(place, "keystone")
+    catalogue.make_accounts(place, catalogue.administrator(place))
+
+
 def _await_api(place: Place, name: str) -> None:
-    """Wait until an API answers; at once, it fails if its process has ended."""
+    """Wait until an API answers."""
 
     def answers() -> bool:
         url = f"http://{ADDRESS}:{_APIS[name]}/"
@@ -174,11 +183,11 @@ def _await_api(place: Place, name: str) -> None:
 
 
 def _await(place: Place, what: str, condition: Callable[[], bool]) -> None:
-    """Wait for something; at once, it fails if any process has ended."""
+    """Wait for something; fails at once if any process has ended by itself."""
 
     def holds() -> bool:
-        for name, up in state(place).items():
-            if not up:
+        for name in (*_FIRST, *_LAST):
+            if ended(place, name):
                 raise BrokenError(f"{name} ended; see {place.log / name}.log")
         return condition()
 

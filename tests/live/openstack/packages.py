@@ -66,8 +66,10 @@ def install(place: Place) -> None:
     # libvirtd looks its default user up even where its configuration names another.
     if subprocess.run(["id", _LIBVIRT_USER], capture_output=True).returncode:
         _run(
-            ["useradd", "--system", "--user-group", "--no-create-home"]
-            + ["--shell", "/usr/sbin/nologin", _LIBVIRT_USER]
+            [
+                *("useradd", "--system", "--user-group", "--no-create-home"),
+                *("--shell", "/usr/sbin/nologin", _LIBVIRT_USER),
+            ]
         )
     _unpack(place.unpacked)
 

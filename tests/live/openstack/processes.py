@@ -56,6 +56,11 @@ def alive(place: Place, name: str) -> bool:
     return _pid(place, name) is not None
 
 
+def ended(place: Place, name: str) -> bool:
+    """Say whether a process was started under that name, and has ended without being stopped."""
+    return _note(place, name).exists() and not alive(place, name)
+
+
 def pid_of(place: Place, name: str) -> int:
     """The process started under that name. Raises BrokenError if there is none."""
     pid = _pid(place, name)

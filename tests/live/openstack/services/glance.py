@@ -30,9 +30,7 @@ def configure(place: Place) -> None:
             "os_glance_tasks_store": {"filesystem_store_datadir": store / "tasks"},
             "paste_deploy": {
                 "flavor": "keystone",
-                "config_file": common(
-                    place, "usr/share/glance-common/glance-api-paste.ini"
-                ),
+                "config_file": common(place, "usr/share/glance-common/glance-api-paste.ini"),
             },
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.live.openstack.packages import common
 from tests.live.openstack.place import ADDRESS, REGION, Place
 from tests.live.openstack.processes import Daemon, entry, run, script
-from tests.live.openstack.services.common import RABBIT, IDENTITY, login, shared, transport, write
+from tests.live.openstack.services.common import IDENTITY, RABBIT, login, shared, transport, write
 
 DATABASES = ("heat",)
 

@@ -30,7 +30,9 @@ def create_schema(place: Place) -> None:
     root = ("--keystone-user", "root", "--keystone-group", "root")
     for folder in ("fernet", "credential"):
         (place.data / folder).mkdir(exist_ok=True)
-    endpoints = [w for kind in ("public", "internal", "admin") for w in (f"--bootstrap-{kind}-url", IDENTITY)]
+    endpoints = [
+        w for kind in ("public", "internal", "admin") for w in (f"--bootstrap-{kind}-url", IDENTITY)
+    ]
     for arguments in (
         ("db_sync",),
         ("fernet_setup", *root),
@@ -39,7 +41,9 @@ def create_schema(place: Place) -> None:
     ):
         run(
             place,
-            script("keystone-manage", "--config-file", str(place.etc / "keystone.conf"), *arguments),
+            script(
+                "keystone-manage", "--config-file", str(place.etc / "keystone.conf"), *arguments
+            ),
             log="keystone-schema",
             OS_BOOTSTRAP_PASSWORD=place.passwords["admin"],
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.live.openstack.place import Place
-from tests.live.openstack.processes import Daemon, alive, wait_for
+from tests.live.openstack.place import HERE, PATH, Place
+from tests.live.openstack.processes import Daemon, alive, pid_of, wait_for
 
 LIBVIRTD = "libvirtd"
 
@@ -46,6 +46,16 @@ def daemons(place: Place) -> list[Daemon]:
     lines += [f"exec libvirtd --pid-file '{place.run / 'libvirtd-own.pid'}'"]
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(lines)]
     return [Daemon(LIBVIRTD, command)]
+
+
+def beside_guests(place: Place, daemon: Daemon) -> Daemon:
+    """The daemon in libvirtd's mount namespace: what it mounts, guests see and the host does not.
+
+    Programs of ours stand in for some of the system's.
+    """
+    inside = ["nsenter", f"--mount=/proc/{pid_of(place, LIBVIRTD)}/ns/mnt"]
+    path = f"{HERE / 'programs'}:{PATH}"
+    return Daemon(daemon.name, [*inside, *daemon.command], {**daemon.environment, "PATH": path})
 
 
 def ready(place: Place) -> None:

@@ -90,8 +90,7 @@ def create_schema(place: Place) -> None:
 
 def daemons(place: Place) -> list[Daemon]:
     """The server, and the agents, which begin when it listens."""
-    agents = ("--config-file", str(place.etc / "neutron.conf"))
-    agents = (*agents, "--config-file", str(place.etc / "agents.ini"))
+    agents = _config(place, "neutron.conf", "agents.ini")
     return [
         entry("neutron-server", *_files(place), after=[RABBIT]),
         entry("neutron-linuxbridge-agent", *_files(place), after=[RABBIT, API]),
@@ -102,5 +101,8 @@ def daemons(place: Place) -> list[Daemon]:
 
 
 def _files(place: Place) -> tuple[str, ...]:
-    files = (place.etc / "neutron.conf", place.etc / "ml2.ini")
-    return tuple(word for file in files for word in ("--config-file", str(file)))
+    return _config(place, "neutron.conf", "ml2.ini")
+
+
+def _config(place: Place, *names: str) -> tuple[str, ...]:
+    return tuple(word for name in names for word in ("--config-file", str(place.etc / name)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.live.openstack.packages import common
 from tests.live.openstack.place import ADDRESS, Place
-from tests.live.openstack.processes import Daemon, entry, pid_of, run, script
+from tests.live.openstack.processes import Daemon, entry, run, script
 from tests.live.openstack.services.common import (
     IMAGE,
     RABBIT,
@@ -17,7 +17,7 @@ from tests.live.openstack.services.common import (
     transport,
     write,
 )
-from tests.live.openstack.services.libvirt import LIBVIRTD, uri
+from tests.live.openstack.services.libvirt import beside_guests, uri
 
 DATABASES = ("nova", "nova_api", "nova_cell0")
 
@@ -90,15 +90,9 @@ def _sections(place: Place) -> dict[str, Section]:
 
 def _privileged(helper: Section) -> Mapping[str, Section]:
     """There is no sudo: all is root's already."""
-    return {
-        name: helper
-        for name in (
-            "nova_sys_admin",
-            "vif_plug_linux_bridge_privileged",
-            "vif_plug_ovs_privileged",
-            "privsep_osbrick",
-        )
-    }
+    names = ("nova_sys_admin", "privsep_osbrick")
+    plugs = ("vif_plug_linux_bridge_privileged", "vif_plug_ovs_privileged")
+    return dict.fromkeys((*names, *plugs), helper)
 
 
 def create_schema(place: Place) -> None:
@@ -131,9 +125,4 @@ def compute(place: Place) -> Daemon:
         *("--config-file", str(place.etc / "nova-compute.conf")),
         after=[RABBIT, f"{ADDRESS}:5000", f"{ADDRESS}:8778", f"{ADDRESS}:9696"],
     )
-    inside = ["nsenter", f"--mount=/proc/{pid_of(place, LIBVIRTD)}/ns/mnt"]
-    return Daemon(
-        daemon.name,
-        [*inside, *daemon.command],
-        {"PATH": f"{place.etc / 'bin'}:{place.environment()['PATH']}"},
-    )
+    return beside_guests(place, daemon)
