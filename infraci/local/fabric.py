@@ -90,6 +90,10 @@ class Fabric:
         with self._lock:
             self._host.ensure()
 
+    def keep_forwarding(self) -> None:
+        """See to it that the host still forwards, while there are networks."""
+        self._host.keep_forwarding()
+
     def set_signal_port(self, port: int | None) -> None:
         """Let servers reach this TCP port of the host at 169.254.169.254, and no other.
 

@@ -149,6 +149,11 @@ class HostBridge:
         HOST.nft(self._rules())
         _open_other_firewalls(bridge)
 
+    def keep_forwarding(self) -> None:
+        """Let the host forward again if somebody who found it not forwarding has put that back."""
+        if _IP_FORWARD.read_text().strip() == "0":
+            HOST.sysctl({"ipv4/ip_forward": 1})
+
     def set_signal_port(self, port: int | None) -> None:
         """Let servers reach this one TCP port at the host's access address, or none at all."""
         table = self._table

@@ -230,6 +230,8 @@ class Machine:
     def ended(self) -> Mapping[str, bool]:
         """The servers that ended by themselves since last asked → whether for a reboot."""
         ended = {}
+        if self._inits:
+            self._fabric.keep_forwarding()
         for server_id, init in list(self._inits.items()):
             if not Path(f"/proc/{init}").exists():
                 state = self._look_at(server_id)
