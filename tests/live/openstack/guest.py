@@ -63,10 +63,15 @@ def images(place: Place) -> tuple[Image, ...]:
     )
 
 
+def is_built(place: Place) -> bool:
+    """Say whether the images are there."""
+    return (place.images / recipe()).exists()
+
+
 def build(place: Place) -> None:
     """Build the images unless they are there; takes about a minute."""
     folder = place.images / recipe()
-    if folder.exists():
+    if is_built(place):
         return
     place.images.mkdir(parents=True, exist_ok=True)
     for old in place.images.iterdir():

@@ -23,12 +23,13 @@ _SETTINGS = (
 #: for the uplink, whose size not everybody on the way tells. The kernel shows what passes through
 #: Neutron's bridges as well, which is not on its way out.
 _RULES = f"""
+define inside = {{ "{BRIDGE}", "brq*" }}
 table ip {_TABLE}
 delete table ip {_TABLE}
 table ip {_TABLE} {{
     chain out {{
         type nat hook postrouting priority srcnat
-        ip saddr {EXTERNAL_CIDR} ip daddr != {EXTERNAL_CIDR} oifname != {{ "{BRIDGE}", "brq*" }} masquerade
+        ip saddr {EXTERNAL_CIDR} ip daddr != {EXTERNAL_CIDR} oifname != $inside masquerade
     }}
     chain sizes {{
         type filter hook forward priority mangle

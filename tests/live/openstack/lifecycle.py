@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from tests.live.openstack import catalogue, guest, host, packages
 from tests.live.openstack.place import ADDRESS, BrokenError, Place, say
 from tests.live.openstack.processes import alive, ended, start, stop, sweep, wait_for
+from tests.live.openstack.rest import answers_at
 from tests.live.openstack.services import (
     backends,
     cinder,
@@ -51,6 +51,9 @@ _APIS |= {"neutron-server": 9696, "heat-all": 8004, "cinder-api": 8776}
 
 def install(place: Place) -> None:
     """Packages and guest images, side by side as far as they can be."""
+    if guest.is_built(place) and packages.are_installed(place):
+        return
+    packages.refresh_lists()
     packages.install_guest_tools()
     with ThreadPoolExecutor() as pool:
         _all(pool.submit(guest.build, place), pool.submit(packages.install, place))
@@ -171,13 +174,7 @@ def _await_api(place: Place, name: str) -> None:
 
     def answers() -> bool:
         url = f"http://{ADDRESS}:{_APIS[name]}/"
-        code = subprocess.run(
-            ["curl", "--silent", "--noproxy", "*", "--max-time", "30", "--output", "/dev/null"]
-            + ["--write-out", "%{http_code}", url],
-            capture_output=True,
-            text=True,
-        ).stdout
-        return "200" <= code < "500"
+        return answers_at(url)
 
     _await(place, name, answers)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -51,8 +52,24 @@ GUEST_TOOLS = ("busybox-static", "cpio", "dropbear-bin", "e2fsprogs", "kmod", "m
 #: Wanted for ``api-paste.ini`` and the like only; to install them is to be asked questions.
 _UNPACKED = ("cinder-common", "glance-common", "heat-common", "neutron-common", "nova-common")
 
+_ALL = (*_SERVICES, *_BACKENDS, *_HYPERVISOR, *_NETWORK)
+_LISTS_ARE_OLD_S = 12 * 3600
+
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _LIBVIRT_USER = "libvirt-qemu"
+
+
+def refresh_lists() -> None:
+    """Ask the mirror what it has, unless that was done today: it keeps no old packages."""
+    lists = Path("/var/lib/apt/lists")
+    known = any(lists.glob("*_Packages*"))
+    if not known or time.time() - lists.stat().st_mtime > _LISTS_ARE_OLD_S:
+        _apt("update")
+
+
+def are_installed(place: Place) -> bool:
+    """Say whether there is nothing to install."""
+    return not missing([*_ALL, *GUEST_TOOLS]) and _is_unpacked(place.unpacked)
 
 
 def install_guest_tools() -> None:
@@ -62,7 +79,7 @@ def install_guest_tools() -> None:
 
 def install(place: Place) -> None:
     """Install what is missing; nothing, and in no time, when all is there."""
-    _apt_install([*_SERVICES, *_BACKENDS, *_HYPERVISOR, *_NETWORK])
+    _apt_install(_ALL)
     # libvirtd looks its default user up even where its configuration names another.
     if subprocess.run(["id", _LIBVIRT_USER], capture_output=True).returncode:
         _run(
@@ -96,18 +113,11 @@ def _apt_install(packages: Sequence[str]) -> None:
         return
     say(f"packages: {len(wanted)} and what they need")
     with _no_daemons():
-        if not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
-            _apt("update")
-        try:
-            _apt("install", "--no-install-recommends", *wanted)
-        except BrokenError:  # the lists may be older than what the mirror still has
-            _apt("update")
-            _apt("install", "--no-install-recommends", *wanted)
+        _apt("install", "--no-install-recommends", *wanted)
 
 
 def _unpack(folder: Path) -> None:
-    done = folder / ".done"
-    if done.exists() and done.read_text().split() == list(_UNPACKED):
+    if _is_unpacked(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     _run(["apt-get", "--quiet=2", "download", *_UNPACKED], cwd=folder)
@@ -115,7 +125,12 @@ def _unpack(folder: Path) -> None:
         for archive in folder.glob(f"{package}_*.deb"):
             _run(["dpkg-deb", "--extract", str(archive), str(folder)])
             archive.unlink()
-    done.write_text("\n".join(_UNPACKED))
+    (folder / ".done").write_text("\n".join(_UNPACKED))
+
+
+def _is_unpacked(folder: Path) -> bool:
+    done = folder / ".done"
+    return done.exists() and done.read_text().split() == list(_UNPACKED)
 
 
 @contextlib.contextmanager

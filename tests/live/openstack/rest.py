@@ -11,6 +11,19 @@ from typing import Any
 
 from tests.live.openstack.place import BrokenError
 
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def answers_at(url: str) -> bool:
+    """Say whether a service answers, if only that it wants a token."""
+    try:
+        _OPENER.open(url, timeout=30).close()
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+    return True
+
 
 class Api:
     """The cloud's APIs, with somebody's token."""
@@ -70,9 +83,8 @@ class Api:
         request.add_header("Accept", "application/json")
         if self._token:
             request.add_header("X-Auth-Token", self._token)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            return opener.open(request, timeout=120)
+            return _OPENER.open(request, timeout=120)
         except urllib.error.HTTPError as error:
             reason = error.read().decode(errors="replace")
             where = f"{request.method} {request.full_url}"
