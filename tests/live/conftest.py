@@ -58,6 +58,8 @@ def live_cloud() -> Iterator[LiveCloud]:
     was_up = subprocess.run([_CLOUD, "status"], capture_output=True).returncode == 0
     brought = subprocess.run([_CLOUD, "up"], capture_output=True, text=True)
     if brought.returncode:
+        if not was_up:
+            subprocess.run([_CLOUD, "down"], capture_output=True)
         pytest.fail(f"there is no OpenStack to test on:\n{brought.stderr}", pytrace=False)
     clouds_yaml = Place.of_environment().clouds_yaml
     config = OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False)

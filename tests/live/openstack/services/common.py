@@ -86,14 +86,18 @@ def shared(place: Place, name: str) -> Mapping[str, Section]:
     }
 
 
-def uwsgi(port: int, program: str) -> list[str]:
-    """The command that serves a WSGI program."""
+def uwsgi(port: int, program: str, *, processes: int = 1) -> list[str]:
+    """The command that serves a WSGI program.
+
+    Processes and no threads: two threads that are the first to ask for a policy at the same time
+    see half of its rules, and forbid what is allowed.
+    """
     return [
         "/usr/bin/uwsgi-core",
         *("--plugin", "/usr/lib/uwsgi/plugins/python3_plugin.so"),
         *("--http-socket", f"{ADDRESS}:{port}"),
         *("--wsgi-file", program),
-        *("--master", "--processes", "1", "--threads", "4", "--enable-threads", "--lazy-apps"),
+        *("--master", "--processes", str(processes), "--enable-threads", "--lazy-apps"),
         *("--die-on-term", "--buffer-size", "65535", "--disable-logging"),
         *("--add-header", "Connection: close"),
     ]

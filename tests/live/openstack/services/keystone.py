@@ -52,4 +52,6 @@ def create_schema(place: Place) -> None:
 def daemons(place: Place) -> list[Daemon]:
     """The API."""
     environment = {"OS_KEYSTONE_CONFIG_FILES": str(place.etc / "keystone.conf")}
-    return [Daemon("keystone", uwsgi(5000, "/usr/bin/keystone-wsgi-public"), environment)]
+    return [
+        Daemon("keystone", uwsgi(5000, "/usr/bin/keystone-wsgi-public", processes=2), environment)
+    ]
