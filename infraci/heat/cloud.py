@@ -190,6 +190,13 @@ class Cloud:
         ours = {resource.physical_id for resource in self.resources(stack_id)}
         return nova.read_servers(self._connection, ours)
 
+    def server(self, server_id: str) -> NovaServer:
+        """One server as it is now: its status, and Nova's fault of one in ERROR.
+
+        Raises GoneError.
+        """
+        return nova.read_server(self._connection, server_id)
+
     def console(self, server_id: str) -> str:
         """The end of what a server wrote to its console."""
         return nova.read_console(self._connection, server_id)

@@ -17,6 +17,12 @@ def read_servers(connection: Connection, ids: Collection[str]) -> tuple[NovaServ
     return tuple(sorted(found, key=lambda server: server.name))
 
 
+def read_server(connection: Connection, server_id: str) -> NovaServer:
+    """One server, its status and fault among all. Raises GoneError."""
+    path = f"/servers/{server_id}"
+    return _server(connection.ask(f"read server {server_id}", "compute", "GET", path)["server"])
+
+
 def read_console(connection: Connection, server_id: str) -> str:
     """The end of what a server wrote to its console."""
     answer = connection.ask(

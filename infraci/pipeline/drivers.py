@@ -44,6 +44,8 @@ class CloudDriver(Protocol):
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]: ...  # noqa: D102
 
+    def server(self, server_id: str) -> NovaServer: ...  # noqa: D102
+
     def outputs(self, stack_id: str) -> Mapping[str, object]: ...  # noqa: D102
 
     def events(self, stack_id: str) -> tuple[Event, ...]: ...  # noqa: D102

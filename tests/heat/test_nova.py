@@ -60,6 +60,14 @@ def test_where_to_log_in(said: Mapping[str, Any], found: str) -> None:
     assert address_of(said) == found
 
 
+def test_one_server_and_its_fault() -> None:
+    broken = entry(1, status="ERROR", fault={"message": "No valid host was found.", "code": 500})
+    cloud, sdk, _ = fake_cloud(lambda *_: (500, None), lambda *_: (200, {"server": broken}))
+    server = cloud.server("id1")
+    assert (server.status, server.fault) == ("ERROR", "No valid host was found.")
+    assert sdk.compute.asked[0][1] == "/servers/id1"
+
+
 def test_the_console() -> None:
     cloud, sdk, _ = fake_cloud(lambda *_: (500, None), lambda *_: (200, {"output": "boot"}))
     assert cloud.console("id1") == "boot"

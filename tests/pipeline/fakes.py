@@ -111,6 +111,10 @@ class FakeCloud:
         self.traps.spring("servers")
         return self.found
 
+    def server(self, server_id: str) -> NovaServer:
+        self.traps.spring("server")
+        return next(server for server in self.found if server.id == server_id)
+
     def outputs(self, stack_id: str) -> Mapping[str, object]:
         self.traps.spring("outputs")
         return {"url": "http://192.0.2.1", "secret": "it is top-secret", "ports": [80, 443]}
