@@ -20,15 +20,27 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+#: The classes of what can go wrong with a cloud: what to do about each is in docs/failures.md.
+CATEGORIES = (
+    "quota", "no valid host", "not found", "timeout", "api", "guest", "delete", "leak",
+)  # fmt: skip
+
+
 class InfraciError(Exception):
     """Trouble with a known cause: one message, and a hint that says what to do next."""
 
     exit_code = ExitCode.UNTESTABLE
+    #: The class of the failure, one of :data:`CATEGORIES`, or empty; docs/failures.md tells them.
+    category = ""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, category: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if category is not None:
+            self.category = category
 
 
 class UsageError(InfraciError):
@@ -50,6 +62,8 @@ class CloudError(InfraciError):
 class UnreachableError(InfraciError):
     """A server could not be logged in to, or the connection to it was lost."""
 
+    category = "guest"
+
 
 class ConfigureError(InfraciError):
     """A configure step ended badly, so that the specs have nothing to judge."""
@@ -57,6 +71,8 @@ class ConfigureError(InfraciError):
 
 class PhaseTimeoutError(InfraciError):
     """A phase did not end within its time."""
+
+    category = "timeout"
 
 
 class InterruptedRunError(InfraciError):

@@ -66,6 +66,19 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bastion:
+    """A host that is only passed on the way to others, as by ssh's ProxyJump."""
+
+    name: str
+    user: str
+    address: str
+    port: int = 22
+    host_keys: tuple[str, ...] = ()
+    private_key: str = ""  # a file on this machine; empty: the run's own
+    bastion: Bastion | None = None  # through which it is reached itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server of a run's stack, and how to log in to it."""
 
@@ -76,6 +89,8 @@ class Server:
     address: str
     port: int = 22
     host_keys: tuple[str, ...] = ()  # as in known_hosts, without the host: "ssh-ed25519 AAAA…"
+    address_kind: str = ""  # "access", "floating" or "fixed"
+    bastion: Bastion | None = None  # through which it is reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +101,7 @@ class Trouble:
     message: str
     hint: str | None = None
     details: str = ""  # Heat's events, a step's output: whatever tells the story
+    category: str = ""  # the class of the failure, one of infraci.errors.CATEGORIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +156,14 @@ class Testcase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Possession:
+    """Something on the cloud that a run's stack made, by which the leak audit knows it."""
+
+    kind: str  # Heat's type of it: "OS::Neutron::Port"
+    id: str  # the cloud's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """All that is known of a run; what the ledger keeps in ``run.json``."""
 
@@ -161,4 +185,7 @@ class RunRecord:
     evidence: tuple[str, ...] = ()  # files, relative to the run's folder
     verdict: Verdict | None = None  # None until known
     destroyed: bool = False
+    possessions: tuple[Possession, ...] = ()  # known since the tear-down began
+    leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
+    api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the stack; hidden ones masked

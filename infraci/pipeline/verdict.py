@@ -55,6 +55,7 @@ def trouble_of(error: BaseException, masker: Masker) -> Trouble:
             message=masker.mask(error.message),
             hint=masker.mask(error.hint) if error.hint else None,
             details=masker.mask(str(details)),
+            category=error.category,
         )
     return Trouble(
         kind=type(error).__name__,
