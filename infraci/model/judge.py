@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Tag, TypeAdapter, ValidationError
@@ -138,8 +138,12 @@ def _inner(annotation: Any, step: Key) -> Any:
 
 
 def _bare(annotation: Any) -> Any:
+    """The annotation without what is said about it, and without ``| None``."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
+    choices = [choice for choice in get_args(annotation) if choice is not NoneType]
+    if get_origin(annotation) is UnionType and len(choices) == 1:
+        return _bare(choices[0])
     return annotation
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -31,6 +31,13 @@ from infraci.model.fields import (
     choice,
 )
 from infraci.model.steps import read_step, step_body, step_kind
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Say of an optional key that it is absent or of its kind, but never null."""
+    schema.pop("default", None)
+    if choices := schema.pop("anyOf", None):
+        schema |= choices[0]
 
 
 class DestroyPolicy(StrEnum):
@@ -57,6 +64,15 @@ class Timeouts(Section):
         Field(
             alias="provision",
             description="From asking Heat for the stack until every server can be logged in to.",
+            json_schema_extra={"default": "10m"},
+        ),
+    ] = 600.0
+    update_s: Annotated[
+        Seconds,
+        Field(
+            alias="update",
+            description="Of an upgrade: from asking Heat for the update until every server can be "
+            "logged in to, or until it has been rolled back.",
             json_schema_extra={"default": "10m"},
         ),
     ] = 600.0
@@ -134,7 +150,7 @@ class RoleDefinition(Section):
         USER_SCHEMA,
         Field(
             description="Who logs in to these servers, in place of servers.user.",
-            json_schema_extra=lambda schema: schema.pop("default", None),
+            json_schema_extra=_never_null,
         ),
     ] = None
 
@@ -212,6 +228,29 @@ ConfigureStep = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeDefinition(Section):
+    """Stand the stack up at an earlier commit, and update it to the commit under test."""
+
+    from_revision: Annotated[
+        Text | None,
+        Field(
+            alias="from",
+            description="The commit to upgrade from: a revision, or a branch, which means the "
+            "merge base with it; without it, the first parent of the commit under test.",
+            json_schema_extra=_never_null,
+        ),
+    ] = None
+    no_replace: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="Patterns (*, ?, [...]) of resources that the update must not replace or "
+            "rebuild; those of nested stacks are dotted.",
+            examples=[["database", "app_servers.*"]],
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineDefinition(Section):
     """What a pipeline file says."""
 
@@ -252,6 +291,13 @@ class PipelineDefinition(Section):
             examples=[{"all": ["specs/common"], "web": ["specs/web/test_http.py"]}],
         ),
     ]
+    upgrade: Annotated[
+        UpgradeDefinition | None,
+        Field(
+            description="Test the stack's update from an earlier commit, not a new stack.",
+            json_schema_extra=_never_null,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,7 @@ def test_every_key_of_a_full_pipeline(tree: Path) -> None:
         "all": (COMMON,),
         "web": (PurePosixPath("specs/web/test_http.py"), COMMON),
     }
+    assert pipeline.upgrade == UpgradeDefinition(from_revision="1.10", no_replace=("db", "web.*"))
 
 
 @pytest.mark.parametrize(

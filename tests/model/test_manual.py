@@ -37,7 +37,7 @@ def test_pipelines_load_and_are_valid(block: str) -> None:
 def test_the_project_file_loads(tmp_path: Path) -> None:
     (block,) = (block for block in blocks("yaml") if block.startswith("# infraci.yaml"))
     write(tmp_path, "infraci.yaml", block)
-    assert load_project(tmp_path).names_on("production").networks == {"public": "ext-net"}
+    assert load_project(tmp_path).cloud("production").networks == {"public": "ext-net"}
 
 
 def test_settings_are_json() -> None:
@@ -53,6 +53,7 @@ def test_every_key_is_there_with_its_default() -> None:
         "stack.": schema["$defs"]["StackDefinition"],
         "servers.": schema["$defs"]["ServersDefinition"],
         "servers.roles.ROLE.": schema["$defs"]["RoleDefinition"],
+        "upgrade.": schema["$defs"]["UpgradeDefinition"],
     }
     leaves = {
         f"{prefix}{name}": said

@@ -59,6 +59,7 @@ def test_examples_in_the_schema_are_shown_as_people_write_them() -> None:
     timeouts = json_schema()["$defs"]["Timeouts"]["properties"]
     assert {name: said["default"] for name, said in timeouts.items()} == {
         "provision": "10m",
+        "update": "10m",
         "configure": "10m",
         "verify": "10m",
         "destroy": "5m",

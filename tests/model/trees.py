@@ -38,6 +38,7 @@ configure:
 specs:
   all: [specs/common]
   web: [specs/web/test_http.py, specs/common]
+upgrade: {from: 1.10, no_replace: [db, "web.*"]}
 """
 
 
