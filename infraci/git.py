@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -75,6 +76,59 @@ def working_tree(root: Path) -> Commit:
     commit = resolve(root)
     changes = _git(root, "status", "--porcelain", "-z", "--untracked-files=normal")
     return replace(commit, dirty=bool(changes))
+
+
+def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
+    """The commit that an upgrade to a commit begins from.
+
+    A branch (also one that only ``origin`` has, as in CI engines' clones) means the merge base
+    with it, any other revision itself. Without a revision, or on the branch itself, it is the
+    first parent; for uncommitted changes it is the commit they were made on.
+
+    Raises UsageError where there is no such commit.
+    """
+    if revision is None:
+        return _commit(root, commit.sha) if commit.dirty else _parent(root, commit)
+    branch = None if revision.startswith("-") else _branch(root, revision)
+    if branch is None:
+        return resolve(root, revision)
+    try:
+        sha = _git(root, "merge-base", commit.sha, branch).strip()
+    except GitError as error:
+        raise UsageError(
+            f'cannot upgrade from "{displayable(revision)}": it has no commit in common with '
+            f"{commit.short}",
+            hint=_shallow_hint(root),
+        ) from error
+    return base_of(root, commit) if sha == commit.sha else _commit(root, sha)
+
+
+def _branch(root: Path, revision: str) -> str | None:
+    """The full name of a branch, None if the revision is something else."""
+    for name in (revision, f"refs/remotes/origin/{revision}"):
+        with suppress(GitError):
+            full = _git(root, "rev-parse", "--verify", "--symbolic-full-name", name).strip()
+            if full.startswith(("refs/heads/", "refs/remotes/")):
+                return full
+            if full or name == revision:
+                return None
+    return None
+
+
+def _parent(root: Path, commit: Commit) -> Commit:
+    try:
+        return _commit(root, _git(root, "rev-parse", "--verify", f"{commit.sha}^1").strip())
+    except GitError as error:
+        raise UsageError(
+            f"cannot upgrade to {commit.short}: it has no parent to upgrade from",
+            hint=_shallow_hint(root) or "say from which commit: upgrade: {from: REVISION}",
+        ) from error
+
+
+def _shallow_hint(root: Path) -> str | None:
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "true":
+        return None
+    return "this clone is shallow: `git fetch --unshallow` fetches the rest"
 
 
 def export_tree(root: Path, sha: str, destination: Path) -> None:
@@ -256,8 +310,8 @@ def _explain_no_commit(root: Path, revision: str, error: GitError) -> NoReturn:
         ) from error
     if _names_something(root, revision):
         raise UsageError(f"{shown}: that names a file or a folder, not a commit") from error
-    if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
-        hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
+    if shallow := _shallow_hint(root):
+        hint = shallow
     elif meant := near(revision, references):
         hint = f'did you mean "{meant}"?'
     elif references and not set(revision) & set("~^@:{}"):

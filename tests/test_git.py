@@ -11,6 +11,7 @@ import pytest
 from infraci.errors import UsageError
 from infraci.git import (
     GitError,
+    base_of,
     displayable,
     export_tree,
     export_working_tree,
@@ -270,6 +271,81 @@ class TestWorkingTree:
         before = (root / ".git/index").read_bytes()
         assert not working_tree(root).dirty
         assert (root / ".git/index").read_bytes() == before
+
+
+class TestBaseOf:
+    """The commit that an upgrade begins from."""
+
+    def test_the_first_parent(self, root: Path) -> None:
+        first = resolve(root)
+        git(root, "checkout", "--quiet", "-b", "side")
+        commit(root, {"s.txt": "s"})
+        git(root, "checkout", "--quiet", "main")
+        second = commit(root, {"a.txt": "x"})
+        git(root, "merge", "--quiet", "--no-edit", "side")
+        assert base_of(root, resolve(root)).sha == second
+        assert base_of(root, resolve(root, second)) == first
+
+    def test_a_revision(self, root: Path) -> None:
+        git(root, "tag", "v1")
+        first = resolve(root)
+        commit(root, {"a.txt": "x"})
+        commit(root, {"a.txt": "y"})
+        assert base_of(root, resolve(root), "v1") == first
+        assert base_of(root, resolve(root), "HEAD~2") == first
+        assert base_of(root, resolve(root), first.sha[:10]) == first
+        with pytest.raises(UsageError, match="there is no such revision"):
+            base_of(root, resolve(root), "v2")
+        with pytest.raises(UsageError, match="names no revision"):
+            base_of(root, resolve(root), "--all")
+
+    def test_a_branch_means_the_merge_base(self, root: Path) -> None:
+        first = resolve(root)
+        git(root, "checkout", "--quiet", "-b", "topic")
+        commit(root, {"t.txt": "1"})
+        commit(root, {"t.txt": "2"})
+        git(root, "checkout", "--quiet", "main")
+        commit(root, {"a.txt": "x"})
+        assert base_of(root, resolve(root, "topic"), "main") == first
+
+    def test_a_branch_that_only_origin_has(self, root: Path, tmp_path: Path) -> None:
+        first = resolve(root)
+        git(root, "checkout", "--quiet", "-b", "topic")
+        commit(root, {"t.txt": "1"})
+        commit(root, {"t.txt": "2"})
+        git(tmp_path, "clone", "--quiet", "--branch=topic", str(root), "clone")
+        clone = tmp_path / "clone"
+        assert base_of(clone, resolve(clone), "main") == first
+        assert base_of(clone, resolve(clone), "origin/main") == first
+
+    def test_on_the_branch_itself(self, root: Path) -> None:
+        first = resolve(root)
+        commit(root, {"a.txt": "x"})
+        assert base_of(root, resolve(root), "main") == first
+
+    def test_uncommitted_changes(self, root: Path) -> None:
+        commit(root, {"a.txt": "x"})
+        (root / "a.txt").write_text("y")
+        assert base_of(root, working_tree(root)) == resolve(root)
+        assert base_of(root, working_tree(root), "main") == resolve(root)
+
+    def test_no_parent(self, root: Path) -> None:
+        with pytest.raises(UsageError, match="has no parent") as caught:
+            base_of(root, resolve(root))
+        assert "upgrade: {from: REVISION}" in str(caught.value.hint)
+
+    def test_a_shallow_clone(self, root: Path, tmp_path: Path) -> None:
+        commit(root, {"a.txt": "x"})
+        git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{root}", "shallow")
+        with pytest.raises(UsageError, match="has no parent") as caught:
+            base_of(tmp_path / "shallow", resolve(tmp_path / "shallow"))
+        assert "git fetch --unshallow" in str(caught.value.hint)
+
+    def test_nothing_in_common(self, root: Path) -> None:
+        git(root, "checkout", "--quiet", "--orphan", "other")
+        commit(root, {"a.txt": "x"})
+        with pytest.raises(UsageError, match="no commit in common"):
+            base_of(root, resolve(root), "main")
 
 
 class TestExportTree:

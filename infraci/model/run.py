@@ -18,10 +18,19 @@ class Phase(StrEnum):
 
     PLAN = "plan"
     PROVISION = "provision"
+    UPDATE = "update"  # of an upgrade only
     CONFIGURE = "configure"
     VERIFY = "verify"
     REPORT = "report"
     DESTROY = "destroy"
+
+
+class Round(StrEnum):
+    """Whose specs a phase or testcase is about; only an upgrade has others than the first."""
+
+    HEAD = "head"  # those of the commit under test
+    BASE = "base"  # those of the commit that is upgraded from
+    ROLLBACK = "rollback"  # the base's again, after an update that failed was rolled back
 
 
 class Verdict(StrEnum):
@@ -101,6 +110,7 @@ class Trouble:
     message: str
     hint: str | None = None
     details: str = ""  # Heat's events, a step's output: whatever tells the story
+    blames: bool = False  # whether it is the commit's fault, as a failed spec is
     category: str = ""  # the class of the failure, one of infraci.errors.CATEGORIES
 
 
@@ -112,6 +122,17 @@ class PhaseResult:
     started: float
     duration_s: float
     trouble: Trouble | None = None
+    round: Round = Round.HEAD
+
+    @property
+    def label(self) -> str:
+        """What the phase is called: ``verify``, ``verify (base)``."""
+        return label(self.phase, self.round)
+
+
+def label(phase: Phase, round_: Round) -> str:
+    """What a phase is called: ``verify``, ``verify (base)``."""
+    return str(phase) if round_ is Round.HEAD else f"{phase} ({round_})"
 
 
 class Outcome(StrEnum):
@@ -163,6 +184,25 @@ class Possession:
     id: str  # the cloud's
 
 
+class ChangeKind(StrEnum):
+    """What an update did to a resource."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    REPLACED = "replaced"
+    REBUILT = "rebuilt"  # the same server, with a new disk
+    UPDATED = "updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an update did, or would do, to one resource."""
+
+    path: str  # through the nested stacks: "app_servers.0"
+    type: str
+    kind: ChangeKind
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """All that is known of a run; what the ledger keeps in ``run.json``."""
@@ -189,3 +229,7 @@ class RunRecord:
     leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
     api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the stack; hidden ones masked
+    base: Commit | None = None  # what an upgrade began from
+    base_testcases: tuple[Testcase, ...] = ()  # of the base's specs, before the update
+    rollback_testcases: tuple[Testcase, ...] = ()  # of the base's specs, after a rollback
+    changes: tuple[Change, ...] = ()  # what the update did
