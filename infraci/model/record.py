@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
-from pydantic import TypeAdapter, ValidationError
-
-from infraci.model.judge import key_path
 from infraci.model.run import RunRecord
 
 
 def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
-    data = TypeAdapter(RunRecord).dump_python(record, mode="json")
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    data = dataclasses.asdict(record)
+    text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
 
 
 def parse_record(content: bytes) -> RunRecord:
     """The record in a JSON text. Raises ValueError with a reason of one line."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from infraci.model.judge import key_path
+
     if not content.strip():
         raise ValueError("it is empty")
     try:
