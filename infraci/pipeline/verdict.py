@@ -5,7 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 
-from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
+from infraci.errors import (
+    DefinitionError,
+    ExitCode,
+    InfraciError,
+    InterruptedRunError,
+    UsageError,
+)
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Testcase, Trouble, Verdict
 
@@ -25,7 +31,12 @@ def of_error(error: BaseException) -> Verdict:
         return Verdict.INTERRUPTED
     if isinstance(error, DefinitionError | UsageError):
         return Verdict.INVALID
-    return Verdict.ERROR
+    return Verdict.FAILED if blames(error) else Verdict.ERROR
+
+
+def blames(error: BaseException) -> bool:
+    """Whether an error blames the commit as a failed spec does."""
+    return isinstance(error, InfraciError) and error.exit_code is ExitCode.FAILED
 
 
 def of_testcases(testcases: Iterable[Testcase]) -> Verdict:
@@ -56,6 +67,7 @@ def trouble_of(error: BaseException, masker: Masker) -> Trouble:
             hint=masker.mask(error.hint) if error.hint else None,
             details=masker.mask(str(details)),
             category=error.category,
+            blames=blames(error),
         )
     return Trouble(
         kind=type(error).__name__,

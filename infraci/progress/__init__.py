@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from infraci.heat.values import Event
-from infraci.model.run import Phase, PhaseResult, RunRecord, Testcase
+from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Testcase
 
 
 class Progress(Protocol):
@@ -15,7 +15,7 @@ class Progress(Protocol):
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins; ``cleanup`` is the command that removes all it will make."""
 
-    def phase(self, run_id: str, phase: Phase) -> None:
+    def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:

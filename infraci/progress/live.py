@@ -15,7 +15,16 @@ from rich.text import Text
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
-from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Verdict
+from infraci.model.run import (
+    Outcome,
+    Phase,
+    PhaseResult,
+    Round,
+    RunRecord,
+    Testcase,
+    Verdict,
+    label,
+)
 from infraci.progress.plain import aftermath, ending, length, tally
 
 _STYLES = {
@@ -43,7 +52,7 @@ class LiveProgress:
         self._lock = threading.RLock()  # a signal's handler may tell something, too
         self._live: Live | None = None
         self._began = clock()
-        self._phase: Phase | None = None
+        self._phase = ""
         self._phase_began = clock()
         self._servers: dict[str, str] = {}
         self._resources: dict[tuple[str, str], str] = {}
@@ -64,21 +73,21 @@ class LiveProgress:
         )
         self._live.start()
 
-    def phase(self, run_id: str, phase: Phase) -> None:
+    def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
         with self._lock:
-            self._phase, self._phase_began = phase, self._clock()
+            self._phase, self._phase_began = label(phase, round_), self._clock()
             self._resources = {}
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
         with self._lock:
-            self._phase = None
+            self._phase = ""
         took = f"[dim]{length(result.duration_s)}[/]"
         if result.trouble is None:
-            self._print(f"[green]✓[/] {result.phase:<10} {took}")
+            self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        self._print(f"[red]✗[/] {result.phase:<10} {took}  {escape(result.trouble.message)}")
+        self._print(f"[red]✗[/] {result.label:<10} {took}  {escape(result.trouble.message)}")
         for line in aftermath(result.trouble):
             self._print(f"  [dim]{escape(line)}[/]")
 
@@ -130,11 +139,11 @@ class LiveProgress:
     def _view(self) -> RenderableType:
         with self._lock:
             phase, servers, resources = self._phase, dict(self._servers), dict(self._resources)
-        if phase is None:
+        if not phase:
             return Text("")
         took = duration(round(self._clock() - self._phase_began))
         line = Table.grid(padding=(0, 1))
-        line.add_row(Spinner("dots"), Text(str(phase)), Text(took, style="dim"))
+        line.add_row(Spinner("dots"), Text(phase), Text(took, style="dim"))
         parts: list[RenderableType] = [line]
         if resources:
             parts.append(

@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
-from infraci.model.run import Outcome, Phase, PhaseResult, RunRecord, Testcase, Trouble, Verdict
+from infraci.model.run import (
+    Outcome,
+    Phase,
+    PhaseResult,
+    Round,
+    RunRecord,
+    Testcase,
+    Trouble,
+    Verdict,
+    label,
+)
 
 _DETAILS = 15
 
@@ -38,17 +48,17 @@ class PlainProgress:
         self._say(f"{record.pipeline}: {commit.short} {commit.subject} (on {record.cloud})", -1)
         self._say(f"should this be lost, clean up by: {cleanup}", -1)
 
-    def phase(self, run_id: str, phase: Phase) -> None:
+    def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
-        self._say(f"{phase} …", 1)
+        self._say(f"{label(phase, round_)} …", 1)
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
         took = length(result.duration_s)
         if result.trouble is None:
-            self._say(f"{result.phase} done in {took}")
+            self._say(f"{result.label} done in {took}")
             return
-        self._say(f"{result.phase} failed after {took}: {result.trouble.message}", -1)
+        self._say(f"{result.label} failed after {took}: {result.trouble.message}", -1)
         for line in aftermath(result.trouble):
             self._say(f"  {line}", -1)
 
@@ -122,7 +132,9 @@ class Silent:
     """Progress that nobody hears."""
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None: ...  # noqa: D102
-    def phase(self, run_id: str, phase: Phase) -> None: ...  # noqa: D102
+    def phase(  # noqa: D102
+        self, run_id: str, phase: Phase, round_: Round = Round.HEAD
+    ) -> None: ...
     def phase_done(self, run_id: str, result: PhaseResult) -> None: ...  # noqa: D102
     def event(self, event: Event) -> None: ...  # noqa: D102
     def server(self, name: str, text: str) -> None: ...  # noqa: D102
