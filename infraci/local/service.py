@@ -35,6 +35,7 @@ from infraci.local.machine import Machine
 from infraci.local.networks import Networks
 from infraci.local.place import Address, Place, build
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
+from infraci.local.pulse import Pulse
 from infraci.local.routers import Routers
 from infraci.local.servers import Servers
 from infraci.local.signals import GatewayServer, SignalsOnly
@@ -66,7 +67,8 @@ class Cloud:
         self.url = f"http://127.0.0.1:{self._port}"
         self.password = place.password()
         self._tokens = Tokens()
-        self._store = Store(place.folder / "cloud.sqlite")
+        self._pulse = Pulse()
+        self._store = Store(place.folder / "cloud.sqlite", pulse=self._pulse)
         self._machine = Machine(place, signal_port=self._signal_port)
         self._networks = Networks(
             self._store, self._machine, public_cidr=str(self._machine.pools.public)
@@ -89,6 +91,7 @@ class Cloud:
             signal_url=f"http://169.254.169.254:{self._signal_port}",
             service_token=service_token,
             issue_token=lambda: self._tokens.issue()[0],
+            pulse=self._pulse,
         )
         app = self._application(heat_api)
         listeners = [

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from infraci.local.pulse import Pulse
+
 Document = dict[str, Any]
 
 
@@ -27,10 +29,12 @@ class Store:
     """Documents by kind and id; safe to share among threads.
 
     ``path`` None keeps everything in memory: that is how a plan is made without a cloud.
+    ``pulse`` beats with each change.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, pulse: Pulse | None = None) -> None:
         self._lock = threading.RLock()
+        self._pulse = pulse or Pulse()
         self._db = sqlite3.connect(
             path or ":memory:", check_same_thread=False, isolation_level=None
         )
@@ -55,6 +59,7 @@ class Store:
                 " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
                 (kind, document["id"], json.dumps(document)),
             )
+        self._pulse.beat()
         return document
 
     def get(self, kind: str, id_: str) -> Document | None:
@@ -82,6 +87,7 @@ class Store:
         """Forget a document; forgetting one that is gone is fine."""
         with self._lock:
             self._db.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id_))
+        self._pulse.beat()
 
     def close(self) -> None:
         """Let go of the file."""

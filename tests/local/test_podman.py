@@ -18,7 +18,8 @@ from infraci.local.config_drive import config_drive
 from infraci.local.fabric import server_namespace
 from infraci.local.podman import LABEL_CLOUD, ContainerSpec, Podman, _console, container_name
 from infraci.model.run import Server
-from infraci.ssh import generate_key, host_keys_from_console, wait_for_login
+from infraci.ssh import generate_key, host_keys_from_console
+from tests.containers import wait_for_login
 from tests.local.wires import Bench
 
 USER_DATA = b"""#cloud-config
