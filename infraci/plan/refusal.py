@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from infraci.model.compose import Composer, UnreadableError
@@ -18,8 +18,21 @@ _TYPE = re.compile(r"Resource Type \(([^)]+)\)|resource type \"?([\w:.]+)\"?", r
 _QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 
 
-def place_refusal(reason: str, *, template: PurePosixPath, root: Path) -> Problem:
-    """Heat's reason as a problem of the template: the nearest line that it is about."""
+#: The names that a resource type's properties have.
+PropertyNames = Callable[[str], Collection[str]]
+
+
+def place_refusal(
+    reason: str,
+    *,
+    template: PurePosixPath,
+    root: Path,
+    property_names: PropertyNames = lambda _: (),
+) -> Problem:
+    """Heat's reason as a problem of the template: the nearest line that it is about.
+
+    ``property_names`` is asked when a property is unknown, to suggest a near one.
+    """
     try:
         top = Composer(str(template)).compose((root / template).read_text("utf-8"))
     except (OSError, ValueError, UnreadableError):
@@ -32,7 +45,7 @@ def place_refusal(reason: str, *, template: PurePosixPath, root: Path) -> Proble
         column=column,
         key_path=".".join(path),
         message=_without_place(reason),
-        suggestion=_meant(reason),
+        suggestion=_meant(reason, _type_at(top, path), property_names),
     )
 
 
@@ -104,8 +117,22 @@ def _without_place(reason: str) -> str:
     return text.rstrip(".")
 
 
-def _meant(reason: str) -> str | None:
-    """A resource type that is nearly right."""
+def _type_at(top: Node, path: tuple[str, ...]) -> str:
+    """The type of the resource that the path leads into; the inner one of a group."""
+    node, found = top, ""
+    for key in path:
+        if not isinstance(node.value, dict):
+            break
+        node = node.value[key]
+        if isinstance(node.value, dict) and "type" in node.value:
+            found = str(node.value["type"].value)
+    return found
+
+
+def _meant(reason: str, resource_type: str, property_names: PropertyNames) -> str | None:
+    """A property or a resource type that is nearly right."""
+    if unknown := _UNKNOWN.search(reason):
+        return near(unknown[1], property_names(resource_type))
     if not (found := _TYPE.search(reason)) or "could not be found" not in reason:
         return None
     return near(found[1] or found[2], COMMON_TYPES)

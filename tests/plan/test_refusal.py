@@ -85,3 +85,25 @@ def test_a_template_that_cannot_be_read(tmp_path: Path, text: str | None) -> Non
         (tmp_path / "t.yaml").write_text(text, "latin-1")
     found = place_refusal("resources.web: no", template=PurePosixPath("t.yaml"), root=tmp_path)
     assert str(found) == "t.yaml: resources.web: no"
+
+
+@pytest.mark.parametrize(
+    ("reason", "suggestion"),
+    [
+        ("Property error: resources.web.properties: Unknown Property flavour", "flavor"),
+        ("Property error: resources.apps.properties: Unknown Property imge", "image"),
+        ("Property error: resources.web.properties: Unknown Property zebra", None),
+    ],
+)
+def test_a_property_that_was_probably_meant(
+    tmp_path: Path, reason: str, suggestion: str | None
+) -> None:
+    (tmp_path / "t.yaml").write_text(TEMPLATE)
+    names = {"OS::Nova::Servr": ("flavor", "networks"), "OS::Nova::Server": ("flavor", "image")}
+    found = place_refusal(
+        reason,
+        template=PurePosixPath("t.yaml"),
+        root=tmp_path,
+        property_names=lambda kind: names[kind],
+    )
+    assert found.suggestion == suggestion
