@@ -1,10 +1,35 @@
-"""``python -m infraci``."""
+"""The command line as a process of its own: ``infraci``, or ``python -m infraci``."""
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
-from infraci.cli import main
+#: What libraries import only to look whether somebody uses it; nobody here does.
+_UNUSED = ("invoke", "osprofiler")
+
+
+def console() -> NoReturn:
+    """Run the command line and end the process with its exit code.
+
+    Most of a command's own time is imports, so what slows these down is kept away: the collector
+    of garbage, of which there is hardly any, modules that are not used, and their tidying up at
+    the end.
+    """
+    gc.set_threshold(50_000, 20, 20)
+    for name in _UNUSED:
+        sys.modules[name] = None  # type: ignore[assignment]
+    from infraci.cli import main
+
+    code = main()
+    with suppress(OSError):  # nobody may read any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

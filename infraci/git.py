@@ -73,9 +73,12 @@ def resolve(root: Path, revision: str = "HEAD") -> Commit:
 
 def working_tree(root: Path) -> Commit:
     """The commit checked out, marked dirty if anything tracked or untracked differs from it."""
-    commit = resolve(root)
-    changes = _git(root, "status", "--porcelain", "-z", "--untracked-files=normal")
-    return replace(commit, dirty=bool(changes))
+    return replace(resolve(root), dirty=is_dirty(root))
+
+
+def is_dirty(root: Path) -> bool:
+    """Whether anything tracked or untracked differs from the commit checked out."""
+    return bool(_git(root, "status", "--porcelain", "-z", "--untracked-files=normal"))
 
 
 def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:

@@ -43,7 +43,7 @@ def open_source(
         found = git.working_tree(root)
     else:
         found = git.resolve(root, commit or "HEAD")
-        if commit is None and not quiet and git.working_tree(root).dirty:
+        if commit is None and not quiet and git.is_dirty(root):
             click.echo(
                 "note: uncommitted changes are not tested (--working-tree tests them)", err=True
             )
