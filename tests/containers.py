@@ -5,17 +5,18 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infraci.deadline import Deadline
+from infraci.errors import UnreachableError
 from infraci.local.capabilities import probe
 from infraci.local.config_drive import config_drive
 from infraci.local.fabric import Fabric, Nic
 from infraci.local.host_bridge import choose_pools
 from infraci.local.image import ensure
 from infraci.model.run import Server
-from infraci.ssh import Key
+from infraci.ssh import Key, Session, log_in
 
 SEED = "/var/lib/cloud/seed/config_drive"
 
@@ -87,6 +88,14 @@ def _wired() -> Iterator[tuple[Path, str]]:
         yield namespace, access
     finally:
         fabric.teardown()
+
+
+def wait_for_login(server: Server, *, private_key: Path, deadline: Deadline) -> Session:
+    """Log in to a server that boots."""
+    for _ in deadline.poll(f"a login to {server.name}", first_s=0.05, ceiling_s=1.0):
+        with suppress(UnreachableError):
+            return log_in(server, private_key=private_key, timeout_s=deadline.within(10.0))
+    raise AssertionError("poll() ends only by an exception")
 
 
 def inside(server: Server, *command: str) -> str:

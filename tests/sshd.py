@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -142,3 +143,52 @@ def _alarm(seconds: int) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def dropping(target: int, *, drops: int) -> Iterator[int]:
+    """Forward to ``target`` after dropping the first connections without a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def serve() -> None:
+        left = drops
+        ends: list[socket.socket] = []
+        pumps: list[threading.Thread] = []
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                break
+            if left:
+                left -= 1
+                client.close()
+                continue
+            upstream = socket.create_connection(("127.0.0.1", target))
+            ends += [client, upstream]
+            for pair in ((client, upstream), (upstream, client)):
+                pumps.append(threading.Thread(target=pump, args=pair))
+                pumps[-1].start()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in pumps:
+            thread.join()
+        for end in ends:
+            end.close()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        server.join()

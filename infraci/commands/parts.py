@@ -50,14 +50,14 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
     from infraci.configure import configure_servers
     from infraci.evidence import collect
     from infraci.report.junit import write_junit
-    from infraci.ssh import wait_for_login
+    from infraci.ssh import log_in
     from infraci.verify import SpecSession
 
     return Drivers(
         cloud=cloud,
         ledger=ledger,
         progress=progress,
-        log_in=wait_for_login,
+        log_in=log_in,
         configure=configure_servers,
         specs=SpecSession.start,
         collect=collect,
@@ -114,7 +114,7 @@ def loader(
         request = load_stack(
             pipeline.stack, root=tree, parameters=parameters or {}, environments=environments
         )
-        return with_names(request, load_project(tree).names_on(cloud))
+        return with_names(request, load_project(tree).cloud(cloud))
 
     return load
 

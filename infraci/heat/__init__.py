@@ -13,6 +13,7 @@ from infraci.heat.connection import (
 from infraci.heat.stacks import Request
 from infraci.heat.story import OnEvent, StackFailedError, story
 from infraci.heat.values import (
+    Address,
     Event,
     FoundStack,
     Keypair,
@@ -25,6 +26,7 @@ from infraci.heat.values import (
 
 __all__ = [
     "LOCAL",
+    "Address",
     "Cloud",
     "Event",
     "ExistsError",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from infraci.heat.connection import Connection, ExistsError, GoneError, TransientCloudError
-from infraci.heat.values import Keypair, NovaServer
+from infraci.heat.values import Address, Keypair, NovaServer
 
 _CONSOLE_LINES = 2000
 
@@ -61,13 +61,24 @@ def read_keypairs(connection: Connection) -> tuple[Keypair, ...]:
     return tuple(Keypair(name=p["name"], public_key=p.get("public_key") or "") for p in pairs)
 
 
-def address_of(entry: Mapping[str, Any]) -> str:
-    """Where to log in: the access address, else a floating one, else a fixed one; IPv4 first."""
-    if entry.get("accessIPv4"):
-        return str(entry["accessIPv4"])
-    found = [address for network in (entry.get("addresses") or {}).values() for address in network]
-    found.sort(key=lambda a: (a.get("OS-EXT-IPS:type") != "floating", a.get("version") != 4))
-    return str(found[0]["addr"]) if found else str(entry.get("accessIPv6") or "")
+def addresses_of(entry: Mapping[str, Any]) -> tuple[Address, ...]:
+    """All addresses of a server, IPv4 first; which of them can be reached Nova does not know."""
+    found = [
+        Address(address=str(entry[field]), kind="access", version=version)
+        for field, version in (("accessIPv4", 4), ("accessIPv6", 6))
+        if entry.get(field)
+    ]
+    for network, addresses in (entry.get("addresses") or {}).items():
+        found += [
+            Address(
+                address=str(said["addr"]),
+                kind="floating" if said.get("OS-EXT-IPS:type") == "floating" else "fixed",
+                version=int(said.get("version") or 4),
+                network=str(network),
+            )
+            for said in addresses
+        ]
+    return tuple(sorted(found, key=lambda address: address.version))
 
 
 def _all_servers(connection: Connection) -> Iterator[Mapping[str, Any]]:
@@ -86,7 +97,7 @@ def _server(entry: Mapping[str, Any]) -> NovaServer:
         id=entry["id"],
         name=entry["name"],
         status=entry["status"],
-        address=address_of(entry),
+        addresses=addresses_of(entry),
         metadata=entry.get("metadata") or {},
         fault=str((entry.get("fault") or {}).get("message") or ""),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +72,23 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An address of a server."""
+
+    address: str
+    kind: Literal["access", "floating", "fixed"]
+    version: int = 4
+    network: str = ""  # the name of the one it is in; an access address is in none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NovaServer:
     """A server as Nova knows it."""
 
     id: str
     name: str
     status: str  # "ACTIVE"
-    address: str  # where it can be logged in to; empty if it has none
+    addresses: tuple[Address, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""  # Nova's, of a server in ERROR
 

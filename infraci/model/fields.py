@@ -32,6 +32,7 @@ _DURATION_PATTERN = r"^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?
 _DURATION_WANTED = 'a duration such as 90, "90s", "10m" or "1h30m"'
 _ROLE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"
 _USER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$"
+_HOST_KEY_PATTERN = r"^(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA[0-9A-Za-z+/]+={0,2}$"
 _VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -144,6 +145,13 @@ def _read_declared_role(value: object) -> str:
     return _matching(_ROLE_PATTERN, "a role's name")(value)
 
 
+def _read_port(value: object) -> int:
+    number = value.value if isinstance(value, Plain) else None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 65536:
+        raise unexpected("a port's number", value)
+    return number
+
+
 def choice(enum: type[StrEnum]) -> Callable[[object], StrEnum]:
     """A validator for one of an enumeration's values."""
     values = [str(member) for member in enum]
@@ -216,6 +224,16 @@ UserName = Annotated[
     str,
     BeforeValidator(_matching(_USER_PATTERN, "a user's name")),
     USER_SCHEMA,
+]
+HostKey = Annotated[
+    str,
+    BeforeValidator(_matching(_HOST_KEY_PATTERN, 'a host key such as "ssh-ed25519 AAAA…"')),
+    WithJsonSchema({"type": "string", "pattern": _HOST_KEY_PATTERN}),
+]
+Port = Annotated[
+    int,
+    BeforeValidator(_read_port),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
 ]
 VariableName = Annotated[
     str,

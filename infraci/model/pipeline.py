@@ -172,6 +172,14 @@ class ServersDefinition(Section):
             "or with a user of their own."
         ),
     ] = field(default_factory=dict)
+    bastion: Annotated[
+        DeclaredRole | None,
+        Field(
+            description="The role of the server through which the others are reached, at their "
+            "fixed addresses.",
+            json_schema_extra=_never_null,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

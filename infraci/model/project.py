@@ -1,20 +1,82 @@
-"""The optional project file, ``infraci.yaml``: what a repository's names mean on each cloud."""
+"""The optional project file, ``infraci.yaml``: what differs from cloud to cloud.
+
+How a cloud calls what templates name, how its servers are reached, and how their host keys
+become known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from infraci.model.fields import Text
+from infraci.model.fields import HostKey, Port, Text, UserName, choice
 from infraci.model.pipeline import Section
 
 
+class AddressKind(StrEnum):
+    """At which of its addresses a server is reached."""
+
+    FLOATING = "floating"
+    FIXED = "fixed"
+
+
+class HostKeySource(StrEnum):
+    """Where a server's host keys are known from before it is first talked to."""
+
+    CONSOLE = "console"  # cloud-init prints them there
+    INJECTED = "injected"  # infraci makes them, and gives them to the guest as user data
+    UNVERIFIED = "unverified"  # from nowhere: whoever answers first is believed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloudNames(Section):
-    """A cloud's own names for the images, flavors and networks that templates name."""
+class BastionDefinition(Section):
+    """A host outside the stack, through which its servers are reached."""
+
+    address: Annotated[Text, Field(description="Its name or address.")]
+    port: Annotated[Port, Field(description="Where its SSH server listens.")] = 22
+    user: Annotated[UserName, Field(description="Who logs in to it.")]
+    key: Annotated[
+        Text,
+        Field(
+            description="The file with the private key, on the machine that runs infraci; "
+            "`~` and `$VARIABLE` are replaced."
+        ),
+    ]
+    host_keys: Annotated[
+        tuple[HostKey, ...],
+        Field(min_length=1, description="Its host keys, as `ssh-keyscan` prints them."),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessDefinition(Section):
+    """How servers on a cloud are reached by SSH."""
+
+    address: Annotated[
+        AddressKind | None,
+        BeforeValidator(choice(AddressKind)),
+        Field(
+            description="At which address; by default the access address, else a floating one, "
+            "else a fixed one.",
+            json_schema_extra=lambda schema: schema.pop("default", None),
+        ),
+    ] = None
+    bastion: Annotated[
+        BastionDefinition | None,
+        Field(
+            description="Through which host; by default directly.",
+            json_schema_extra=lambda schema: schema.pop("default", None),
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudDefinition(Section):
+    """What is particular to a cloud."""
 
     images: Annotated[
         Mapping[str, Text], Field(description="The template's image names, and the cloud's.")
@@ -25,6 +87,14 @@ class CloudNames(Section):
     networks: Annotated[
         Mapping[str, Text], Field(description="The template's network names, and the cloud's.")
     ] = field(default_factory=dict)
+    access: Annotated[AccessDefinition, Field(description="How servers are reached by SSH.")] = (
+        field(default_factory=AccessDefinition)
+    )
+    host_keys: Annotated[
+        HostKeySource,
+        BeforeValidator(choice(HostKeySource)),
+        Field(description="Where servers' host keys are known from."),
+    ] = HostKeySource.CONSOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +102,9 @@ class Project(Section):
     """What a repository says for all of its pipelines."""
 
     clouds: Annotated[
-        Mapping[str, CloudNames], Field(description="By the cloud's name in clouds.yaml.")
+        Mapping[str, CloudDefinition], Field(description="By the cloud's name in clouds.yaml.")
     ] = field(default_factory=dict)
 
-    def names_on(self, cloud: str) -> CloudNames:
-        """The names to use on a cloud; those of the templates where nothing is said."""
-        return self.clouds.get(cloud, CloudNames())
+    def cloud(self, name: str) -> CloudDefinition:
+        """What is said of a cloud; the templates' own names, and the defaults, if nothing is."""
+        return self.clouds.get(name, CloudDefinition())

@@ -109,9 +109,9 @@ class Collect(Protocol):
 
 
 class LogIn(Protocol):
-    """See :func:`infraci.ssh.wait_for_login`."""
+    """See :func:`infraci.ssh.log_in`."""
 
-    def __call__(self, server: Server, *, private_key: Path, deadline: Deadline) -> Session: ...  # noqa: D102
+    def __call__(self, server: Server, *, private_key: Path, timeout_s: float) -> Session: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from infraci.deadline import Deadline
-from infraci.errors import CloudError, DefinitionError
-from infraci.heat import NovaServer, RefusedError
+from infraci.errors import DefinitionError
+from infraci.heat import RefusedError
 from infraci.mask import Masker
-from infraci.model.pipeline import Pipeline, ServersDefinition
+from infraci.model.pipeline import Pipeline
 from infraci.model.problem import TemplateError, quoted
 from infraci.model.run import Phase, Server
-from infraci.pipeline.owner import read_ownership
+from infraci.pipeline.access import assign
+from infraci.pipeline.keys import login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
 from infraci.plan.refusal import place_refusal
-from infraci.plan.roles import role_of, user_of
-from infraci.ssh import generate_key, write_ssh_config
+from infraci.ssh import write_ssh_config
 from infraci.templates import StackRequest, template_parameters, with_key_pair
 
 
@@ -35,7 +35,7 @@ def provision(work: Work, request: StackRequest) -> None:
         work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
         read_outputs(work)
         found = work.drivers.cloud.servers(stack_id)
-        servers = assign(found, work.pipeline)
+        servers = assign(found, work.pipeline, work.site.access)
         work.update(servers=servers)
         judge_roles(servers, work.pipeline)
         work.update(servers=log_in_to_all(work, servers, deadline))
@@ -62,20 +62,6 @@ def read_outputs(work: Work) -> Mapping[str, str]:
     return work.outputs
 
 
-def assign(found: Sequence[NovaServer], pipeline: Pipeline) -> tuple[Server, ...]:
-    """Give each server its name within the run, its role, and who logs in."""
-    names = [server.name for server in found]
-    return tuple(
-        _server(
-            server,
-            # Heat lets two servers have one name.
-            server.name if names.count(server.name) == 1 else f"{server.name}-{server.id[:8]}",
-            pipeline.servers,
-        )
-        for server in found
-    )
-
-
 def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
     """Raise DefinitionError for roles that no server has: nothing would be judged."""
     if not servers:
@@ -87,6 +73,8 @@ def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
     wanted = {role: "specs" for role in pipeline.specs if role != "all"}
     for step in pipeline.configure:
         wanted |= dict.fromkeys(getattr(step, "roles", ()), "configure")
+    if pipeline.servers.bastion:
+        wanted.setdefault(pipeline.servers.bastion, "servers.bastion")
     absent = sorted(set(wanted) - present)
     if absent:
         have = quoted(sorted(filter(None, present)), "and") or "none"
@@ -98,28 +86,11 @@ def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
         )
 
 
-def _server(server: NovaServer, name: str, definition: ServersDefinition) -> Server:
-    if not server.address:
-        raise CloudError(
-            f"cannot log in to {server.name}: it has no address",
-            hint="is it in a network, and if need be given a floating IP?",
-        )
-    role = role_of(server.name, server.metadata, definition)
-    user = user_of(role, definition)
-    return Server(name=name, id=server.id, role=role, user=user, address=server.address)
-
-
 def _make_key(work: Work) -> None:
     """The run's own key pair, on disk and, under the stack's name, in the cloud."""
-    public = work.private_key.with_suffix(".pub")
-    if work.private_key.exists() and public.exists():  # of a run that is resumed
-        text = public.read_text().strip()
-    else:
-        owner = read_ownership(work.record.tags)
-        comment = owner.comment() if owner else work.record.id
-        text = generate_key(work.folder, comment=comment).public
+    public = login_key(work).public
     with work.interrupts.deferred():
-        work.drivers.cloud.create_keypair(work.record.stack_name, text)
+        work.drivers.cloud.create_keypair(work.record.stack_name, public)
 
 
 def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:

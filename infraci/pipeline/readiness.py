@@ -5,71 +5,158 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from infraci.deadline import Deadline
+from infraci.deadline import Deadline, duration
 from infraci.errors import PhaseTimeoutError, UnreachableError
+from infraci.heat import ExistsError, TransientCloudError
+from infraci.model.project import HostKeySource
 from infraci.model.run import Server
 from infraci.parallel import in_parallel
+from infraci.pipeline.guest import Guest, GuestError
+from infraci.pipeline.keys import host_key
 from infraci.pipeline.work import Work
-from infraci.ssh import host_keys_from_console
+from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
-_CONSOLE_LINES = 15
+#: One try takes no longer than this, for a port that swallows packets while the guest boots.
+_TRY_S = 10.0
+#: Trouble that lasts longer than this is more than a boot, and everybody hears of it.
+_PATIENCE_S = 10.0
+#: Every so many tries a look at whether the guest is still alive.
+_LOOK_EVERY = 3
 
 
 def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
-    """Pin each server's host keys and log in, all at once."""
-    tell = work.drivers.progress.server
+    """Learn each server's host keys and log in, all at once; bastions among them first.
 
-    def log_in(server: Server) -> Server:
-        tell(server.name, "waiting for its host keys")
-        server = replace(server, host_keys=host_keys_of(work, server, deadline))
-        tell(server.name, f"logging in at {server.address}")
-        session = work.drivers.log_in(server, private_key=work.private_key, deadline=deadline)
-        work.keep(server, session)
-        tell(server.name, "ready")
+    Returns the servers with their keys. Raises GuestError for one that does not come up in time,
+    at once for one that is dead, and :class:`~infraci.ssh.HostKeyError`.
+    """
+    jumps = {server.bastion.name for server in servers if server.bastion}
+    ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
+    known = {server.name: server.host_keys for server in ready}
+    others = [_through(server, known) for server in servers if server.name not in jumps]
+    ready += _log_in(work, others, deadline)
+    order = [server.name for server in servers]
+    return tuple(sorted(ready, key=lambda server: order.index(server.name)))
+
+
+def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
+    """The server, its bastion's host keys filled in if that is one of the stack's."""
+    if server.bastion is None or server.bastion.name not in known:
         return server
+    return replace(server, bastion=replace(server.bastion, host_keys=known[server.bastion.name]))
 
+
+def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
     ready: list[Server] = []
     errors: list[Exception] = []
-    for result in in_parallel(log_in, servers):
+    for result in in_parallel(lambda server: _Wait(work, server).log_in(deadline), servers):
         if isinstance(result, Exception):
             errors.append(result)
         else:
             ready.append(result)
     if errors:
         raise _together(errors)
-    return tuple(ready)
+    return ready
 
 
-def host_keys_of(work: Work, server: Server, deadline: Deadline) -> tuple[str, ...]:
-    """The host keys that the server printed to its console, once it has.
+class _Wait:
+    """The wait for one server."""
 
-    Raises UnreachableError with the console's last lines when it never does.
-    """
-    text = ""
-    what = f"{server.name} to print its host keys to its console"
-    try:
-        for _ in deadline.poll(what, first_s=0.1, ceiling_s=1.5):
-            text = work.drivers.cloud.console(server.id)
-            keys = host_keys_from_console(text)
-            if keys:
-                return keys
-    except PhaseTimeoutError as error:
-        last = "\n".join(text.strip().splitlines()[-_CONSOLE_LINES:])
-        raise SilentServerError(
-            f"cannot trust {server.name}: its console shows no SSH host keys after "
-            f"{deadline.seconds:.0f} s",
-            hint="cloud-init prints them; does the image have it, and did it get that far?",
-            details=f"the end of its console:\n{last}" if last else "its console is empty",
-        ) from error
-    raise AssertionError("poll() ends only by an exception")
+    def __init__(self, work: Work, server: Server) -> None:
+        self._work = work
+        self._server = server
+        self._guest = Guest(work.drivers.cloud, server)
+        self._host_key_source = work.site.host_keys
+        self._is_final = False  # whether another key than these would be nobody's we wait for
+        self._told = self._noted = ""
 
+    def log_in(self, deadline: Deadline) -> Server:
+        """Whatever a booting guest does is waited for; what no waiting mends is raised."""
+        if self._work.has_session(self._server):  # an update left it as it was
+            return self._server
+        name, begun_s = self._server.name, deadline.remaining_s
+        trouble: UnreachableError | None = None
+        way = f" through {self._server.bastion.name}" if self._server.bastion else ""
+        self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
+        try:
+            for attempt in deadline.poll(f"a login to {name}", first_s=0.1, ceiling_s=1.5):
+                try:
+                    return self._try(trouble, deadline.within(_TRY_S))
+                except UnreachableError as error:
+                    if isinstance(error, HostKeyError) and self._is_final:
+                        raise
+                    trouble = error
+                self._tell(trouble.message)
+                if begun_s - deadline.remaining_s > _PATIENCE_S:
+                    self._note(trouble.message)
+                if attempt % _LOOK_EVERY == _LOOK_EVERY - 1:
+                    self._guest.check()
+        except PhaseTimeoutError as error:
+            if trouble is None:
+                raise
+            raise self._too_late(trouble, deadline.seconds) from error
+        raise AssertionError("poll() ends only by an exception")
 
-class SilentServerError(UnreachableError):
-    """A server never printed its host keys; ``details`` are its console's last lines."""
+    def _try(self, trouble: UnreachableError | None, timeout_s: float) -> Server:
+        server = replace(self._server, host_keys=self._host_keys(trouble, timeout_s))
+        session = self._work.drivers.log_in(
+            server, private_key=self._work.private_key, timeout_s=timeout_s
+        )
+        self._work.keep(server, session)
+        self._tell("ready")
+        return server
 
-    def __init__(self, message: str, *, hint: str, details: str) -> None:
-        super().__init__(message, hint=hint)
-        self.details = details
+    def _host_keys(self, trouble: UnreachableError | None, timeout_s: float) -> tuple[str, ...]:
+        """The keys of which one has to be shown. Raises UnreachableError while none is known.
+
+        Where another one than was expected has been shown, the console decides: a server may
+        have been rebuilt, or a guest may not have taken the key that it was given.
+        """
+        expected = self._server.host_keys  # of one that was logged in to before an update
+        if self._host_key_source is HostKeySource.INJECTED and not expected:
+            expected = (" ".join(host_key(self._work).public.split()[:2]),)
+        if self._host_key_source is HostKeySource.UNVERIFIED:
+            key = shown_host_key(
+                self._server, private_key=self._work.private_key, timeout_s=timeout_s
+            )
+            return (key,)
+        self._is_final = not expected or isinstance(trouble, HostKeyError)
+        return self._printed_host_keys() if self._is_final else expected
+
+    def _printed_host_keys(self) -> tuple[str, ...]:
+        try:
+            keys = host_keys_from_console(self._guest.console())
+        except (ExistsError, TransientCloudError) as error:  # Nova's 409: it is not there yet
+            raise UnreachableError(error.message, hint=error.hint) from error
+        if not keys:
+            raise UnreachableError(
+                f"cannot trust {self._server.name}: its console shows no SSH host keys",
+                hint="cloud-init prints them; does the image have it, and did it get that far?",
+            )
+        return keys
+
+    def _tell(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._work.drivers.progress.server(self._server.name, text)
+
+    def _note(self, text: str) -> None:
+        if text != self._noted:
+            self._noted = text
+            self._work.drivers.progress.note(f"still waiting: {text}")
+
+    def _too_late(self, trouble: UnreachableError, waited_s: float) -> UnreachableError:
+        """The last trouble, with what may explain it."""
+        self._guest.check()
+        hint = trouble.hint or "is the server's network up, and its port 22 open?"
+        server = self._server
+        if server.address_kind == "fixed" and server.bastion is None:
+            hint = (
+                f"it has only a fixed address, {server.address}, which may not be reached from "
+                "here; give it a floating IP, or name a bastion (servers: bastion)"
+            )
+        message = f"{trouble.message} (for {duration(waited_s)})"
+        return GuestError(message, hint=hint, details=self._guest.last_lines())
 
 
 def _together(errors: Sequence[Exception]) -> Exception:

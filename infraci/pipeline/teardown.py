@@ -48,7 +48,7 @@ def _servers(work: Work, stack_id: str) -> tuple[Server, ...]:
     if work.record.servers:
         return work.record.servers
     return tuple(
-        Server(name=found.name, id=found.id, role="", user="", address=found.address or "")
+        Server(name=found.name, id=found.id, role="", user="", address="")
         for found in work.drivers.cloud.servers(stack_id)
     )
 

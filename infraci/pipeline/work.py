@@ -12,12 +12,14 @@ from typing import Any
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.mask import Masker
+from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
+from infraci.model.project import CloudDefinition
 from infraci.model.run import Phase, PhaseResult, RunRecord, Server, Trouble
 from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.interrupt import Interrupts
 from infraci.pipeline.verdict import trouble_of
-from infraci.ssh import Session
+from infraci.ssh import Session, close_jumps
 from infraci.templates import StackRequest
 
 _LOGIN_S = 20.0
@@ -54,6 +56,11 @@ class Work:
     def private_key(self) -> Path:
         """The private half of the run's key pair."""
         return self.folder / "id_ed25519"
+
+    @property
+    def site(self) -> CloudDefinition:
+        """What the tree's project file says of the run's cloud."""
+        return load_project(self.tree).cloud(self.record.cloud)
 
     @property
     def ssh_config(self) -> Path:
@@ -100,6 +107,12 @@ class Work:
 
     # What is open
 
+    def has_session(self, server: Server) -> bool:
+        """Whether there is a session with a server of that name that is alive."""
+        with self._lock:
+            session = self._sessions.get(server.name)
+        return session is not None and session.is_alive
+
     def warm_specs(self) -> Specs:
         """The interpreter for the specs; started when first asked for, closed with the work."""
         if self._specs is None:
@@ -132,5 +145,6 @@ class Work:
         for session in sessions:
             with suppress(Exception):
                 session.close()
+        close_jumps(self.private_key)
         self._specs = None
         self._open.close()

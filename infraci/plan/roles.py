@@ -36,4 +36,6 @@ def wanted_roles(pipeline: Pipeline) -> dict[str, str]:
     for number, step in enumerate(pipeline.configure):
         for role in getattr(step, "roles", ()):
             roles.setdefault(role, f"configure[{number}].script.roles")
+    if pipeline.servers.bastion:
+        roles.setdefault(pipeline.servers.bastion, "servers.bastion")
     return roles

@@ -13,8 +13,8 @@ from infraci.ssh.config import (
     identity_of,
     write_ssh_config,
 )
-from infraci.ssh.connection import HostKeyError, LoginRefusedError
-from infraci.ssh.login import wait_for_login
+from infraci.ssh.connection import HostKeyError, LoginRefusedError, close_jumps, shown_host_key
+from infraci.ssh.login import log_in
 from infraci.ssh.output import Completed
 from infraci.ssh.session import CommandTimeoutError, Session
 
@@ -25,9 +25,11 @@ __all__ = [
     "Key",
     "LoginRefusedError",
     "Session",
+    "close_jumps",
     "generate_key",
     "host_keys_from_console",
     "identity_of",
-    "wait_for_login",
+    "log_in",
+    "shown_host_key",
     "write_ssh_config",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infraci.model.run import Server
+from infraci.model.run import Bastion, Server
 from infraci.names import plain
 
 _KEY_LINE = re.compile(r"\b((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) (AAAA[0-9A-Za-z+/]+={0,2})")
@@ -24,8 +25,8 @@ class Key:
     public: str  # as in authorized_keys
 
 
-def generate_key(folder: Path, comment: str) -> Key:
-    """Write a new Ed25519 key pair into ``folder``: ``id_ed25519`` and ``id_ed25519.pub``."""
+def generate_key(folder: Path, comment: str, *, name: str = "id_ed25519") -> Key:
+    """Write a new Ed25519 key pair into ``folder``: ``NAME`` and ``NAME.pub``."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -39,7 +40,7 @@ def generate_key(folder: Path, comment: str) -> Key:
         serialization.PrivateFormat.OpenSSH,
         serialization.NoEncryption(),
     )
-    path = folder / "id_ed25519"
+    path = folder / name
     _write(path, pem)
     _write(path.with_suffix(".pub"), f"{public}\n".encode())
     return Key(private_path=path, public=public)
@@ -62,25 +63,21 @@ def host_keys_from_console(text: str) -> tuple[str, ...]:
 def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path) -> Path:
     """Write ``ssh_config`` and ``known_hosts`` into ``folder``; returns the former's path.
 
-    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server of that name, and to none
-    that shows another host key than the pinned one.
+    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server of that name, through its
+    bastion if it has one, and to none that shows another host key than the pinned one.
     """
     config, known_hosts = (folder / "ssh_config").absolute(), (folder / "known_hosts").absolute()
-    blocks, known = [], []
-    for server in servers:
-        name = plain(server.name)
-        blocks.append(
-            f"Host {name}\n"
-            f"  HostName {server.address}\n"
-            f"  Port {server.port}\n"
-            f"  User {server.user}\n"
-            f"  HostKeyAlias {name}\n"
-        )
-        known += [f"{name},[{server.address}]:{server.port} {key}\n" for key in server.host_keys]
-    blocks.append(
+    peers: dict[str, Server | Bastion] = {plain(server.name): server for server in servers}
+    for peer in list(peers.values()):
+        bastion = peer.bastion
+        while bastion is not None:
+            peers.setdefault(plain(bastion.name), bastion)
+            bastion = bastion.bastion
+    everybody = (
         "Host *\n"
         f"  IdentityFile {_quoted(private_key.absolute())}\n"
         "  IdentitiesOnly yes\n"
+        "  ForwardAgent no\n"
         f"  UserKnownHostsFile {_quoted(known_hosts)}\n"
         "  GlobalKnownHostsFile /dev/null\n"
         "  StrictHostKeyChecking yes\n"
@@ -88,14 +85,42 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
         "  ConnectTimeout 10\n"
         "  ServerAliveInterval 15\n"
     )
-    _write(known_hosts, "".join(known).encode())
-    _write(config, "\n".join(blocks).encode())
+    known = "".join(
+        f"{name},[{peer.address}]:{peer.port} {key}\n"
+        for name, peer in peers.items()
+        for key in peer.host_keys
+    )
+    _write(known_hosts, known.encode())
+    blocks = [_block(name, peer, config) for name, peer in peers.items()]
+    _write(config, "\n".join([*blocks, everybody]).encode())
     return config
 
 
+def _block(name: str, peer: Server | Bastion, config: Path) -> str:
+    """How ssh gets to one of them."""
+    lines = [
+        f"Host {name}",
+        f"HostName {peer.address}",
+        f"Port {peer.port}",
+        f"User {peer.user}",
+        f"HostKeyAlias {name}",
+    ]
+    if isinstance(peer, Bastion) and peer.private_key:
+        lines.append(f"IdentityFile {_quoted(Path(peer.private_key))}")
+    if peer.bastion is not None:
+        way, path = plain(peer.bastion.name), str(config)
+        if shlex.quote(path) == path and "%" not in path:
+            lines.append(f"ProxyJump {way}")
+        else:  # ssh hands the configuration's path on to ProxyJump's ssh unquoted
+            quoted = shlex.quote(path.replace("%", "%%"))
+            lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {way}")
+    return "\n  ".join(lines) + "\n"
+
+
 def identity_of(ssh_config: Path) -> Path:
-    """Find the private key that an ``ssh_config`` of :func:`write_ssh_config` names."""
-    for line in ssh_config.read_text().splitlines():
+    """Find the run's private key, which an ``ssh_config`` of :func:`write_ssh_config` names."""
+    _, _, everybody = ssh_config.read_text().rpartition("Host *\n")
+    for line in everybody.splitlines():
         keyword, _, value = line.strip().partition(" ")
         if keyword == "IdentityFile":
             return Path(value.strip('"').replace("%%", "%"))

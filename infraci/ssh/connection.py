@@ -1,4 +1,4 @@
-"""One authenticated connection to a server whose host key is the pinned one."""
+"""One authenticated connection to a server or bastion whose host key is the pinned one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import contextlib
 import logging
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
 
-from infraci.errors import UnreachableError
-from infraci.model.run import Server
+from infraci.errors import UnreachableError, UsageError
+from infraci.model.run import Bastion, Server
+from infraci.ssh.jump import Jumps
 
 # What the library has to say is said again, better, by the errors below.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
+#: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
+_PROHIBITED = 1
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
@@ -45,52 +49,112 @@ class _PromptSocket(socket.socket):
         return data
 
 
-def connect(server: Server, *, private_key: Path, timeout_s: float) -> paramiko.Transport:
-    """Connect and log in; blocks for ``timeout_s`` at most.
+def connect(peer: Server | Bastion, *, private_key: Path, timeout_s: float) -> paramiko.Transport:
+    """Connect and log in, through its bastion if it has one; blocks for ``timeout_s`` at most.
 
-    Raises :class:`HostKeyError`, :class:`LoginRefusedError` or
+    ``private_key`` is the run's. Raises :class:`HostKeyError`, :class:`LoginRefusedError` or
     :class:`~infraci.errors.UnreachableError`.
     """
     ends = time.monotonic() + timeout_s
-    if not server.host_keys:
+    if not peer.host_keys:
         raise HostKeyError(
-            f"cannot log in to {server.name}: its host key is not known",
+            f"cannot log in to {peer.name}: its host key is not known",
             hint="its console log must show the keys that cloud-init made"
             " (BEGIN SSH HOST KEY KEYS), or anyone could answer in its place",
         )
-    sock = _dial(server, timeout_s)
+    with _transport(peer, private_key, timeout_s) as transport:
+        _handshake(transport, peer, _left(ends))
+        _log_in(transport, peer, private_key, _left(ends))
+    # A peer that is gone is noticed by the kernel; one whose sshd hangs, by Session.
+    transport.set_keepalive(15)
+    return transport
+
+
+def shown_host_key(peer: Server | Bastion, *, private_key: Path, timeout_s: float) -> str:
+    """The host key that whoever answers shows, as ``"ssh-ed25519 AAAA…"``; proves nothing.
+
+    Raises :class:`~infraci.errors.UnreachableError`.
+    """
+    ends = time.monotonic() + timeout_s
+    with _transport(peer, private_key, timeout_s) as transport:
+        shown = _exchange_keys(transport, peer, _left(ends))
+    transport.close()
+    return f"{shown.get_name()} {shown.get_base64()}"
+
+
+def close_jumps(private_key: Path) -> None:
+    """Close the connections to bastions that were made for the run with this key."""
+    _JUMPS.close(private_key)
+
+
+def unreachable(peer: Server | Bastion, reason: str) -> UnreachableError:
+    """Make the error for a peer that cannot be talked to."""
+    return UnreachableError(
+        f"cannot reach {peer.name} ({peer.user}@{peer.address}:{peer.port}"
+        + (f" through {peer.bastion.name}" if peer.bastion else "")
+        + f"): {reason}"
+    )
+
+
+#: This process's connections to bastions.
+_JUMPS = Jumps(connect)
+
+
+@contextlib.contextmanager
+def _transport(
+    peer: Server | Bastion, private_key: Path, timeout_s: float
+) -> Iterator[paramiko.Transport]:
+    """A connection that does not outlive an error."""
+    sock: socket.socket | paramiko.Channel
+    if peer.bastion is None:
+        sock = _dial(peer, timeout_s)
+    else:
+        sock = _pass(peer, peer.bastion, private_key, timeout_s)
     transport: paramiko.Transport | None = None
     try:
         transport = paramiko.Transport(sock)
-        _handshake(transport, server, max(0.1, ends - time.monotonic()))
-        _log_in(transport, server, private_key, max(0.1, ends - time.monotonic()))
+        yield transport
     except BaseException:
         with contextlib.suppress(Exception):
             if transport is not None:
                 transport.close()
         sock.close()
         raise
-    # A peer that is gone is noticed by the kernel; one whose sshd hangs, by Session.
-    transport.set_keepalive(15)
-    return transport
 
 
-def unreachable(server: Server, reason: str) -> UnreachableError:
-    """Make the error for a server that cannot be talked to."""
-    return UnreachableError(
-        f"cannot reach {server.name} ({server.user}@{server.address}:{server.port}): {reason}"
-    )
+def _pass(
+    peer: Server | Bastion, bastion: Bastion, private_key: Path, timeout_s: float
+) -> paramiko.Channel:
+    """Have the bastion open the connection."""
+    try:
+        return _JUMPS.channel(
+            bastion, peer.address, peer.port, private_key=private_key, timeout_s=timeout_s
+        )
+    except UnreachableError as error:
+        message = f"{error.message}; the way to {peer.name} leads through it"
+        raise type(error)(message, hint=error.hint) from error
+    except paramiko.ChannelException as error:
+        reason = f"{bastion.name} cannot connect to it (it refuses, or there is no route)"
+        if error.code == _PROHIBITED:
+            reason = f"the SSH server of {bastion.name} forbids it (AllowTcpForwarding)"
+        raise unreachable(peer, reason) from error
+    except TimeoutError as error:
+        raise unreachable(peer, f"no answer in {timeout_s:.3g} s") from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        timed_out = "Timeout" in str(error)
+        reason = f"no answer in {timeout_s:.3g} s" if timed_out else f"{bastion.name} was lost"
+        raise unreachable(peer, reason) from error
 
 
-def _dial(server: Server, timeout_s: float) -> socket.socket:
+def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
     """Open the TCP connection, told to notice within a minute that nobody is there any more."""
     try:
-        plain = socket.create_connection((server.address, server.port), timeout=timeout_s)
+        plain = socket.create_connection((peer.address, peer.port), timeout=timeout_s)
         sock = _PromptSocket(fileno=plain.detach())
     except TimeoutError as error:
-        raise unreachable(server, f"no answer in {timeout_s:.3g} s") from error
+        raise unreachable(peer, f"no answer in {timeout_s:.3g} s") from error
     except OSError as error:
-        raise unreachable(server, error.strerror or str(error)) from error
+        raise unreachable(peer, error.strerror or str(error)) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
@@ -101,49 +165,78 @@ def _dial(server: Server, timeout_s: float) -> socket.socket:
     return sock
 
 
-def _handshake(transport: paramiko.Transport, server: Server, timeout_s: float) -> None:
-    """Agree on keys, and hold the server's against the pinned ones."""
-    transport.banner_timeout = transport.handshake_timeout = timeout_s
-    pinned = {_algorithm(key): _blob(key) for key in server.host_keys}
+def _left(ends: float) -> float:
+    return max(0.1, ends - time.monotonic())
+
+
+def _handshake(transport: paramiko.Transport, peer: Server | Bastion, timeout_s: float) -> None:
+    """Agree on keys, and hold the peer's against the pinned ones."""
+    pinned = {_algorithm(key): _blob(key) for key in peer.host_keys}
     options = transport.get_security_options()
     known = set(options.key_types)
     wanted = [name for key in pinned for name in _signatures(key) if name in known]
     # The pinned kinds first, so that a server with several keys shows one of those.
     options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
-    try:
-        transport.start_client(timeout=timeout_s)
-        shown = transport.get_remote_server_key()
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise unreachable(server, _reason(error)) from error
+    shown = _exchange_keys(transport, peer, timeout_s)
     if pinned.get(shown.get_name()) != shown.asbytes():
         raise HostKeyError(
-            f"cannot trust {server.name} ({server.address}:{server.port}): it shows the host key"
-            f" {shown.get_name()} {shown.fingerprint}, which is not the one its console printed",
+            f"cannot trust {peer.name} ({peer.address}:{peer.port}): it shows the host key"
+            f" {shown.get_name()} {shown.fingerprint}, which is not the one that is known",
             hint="another machine answers at this address; nothing was sent to it",
         )
 
 
+def _exchange_keys(
+    transport: paramiko.Transport, peer: Server | Bastion, timeout_s: float
+) -> paramiko.PKey:
+    """Begin to talk; returns the host key that was shown."""
+    transport.banner_timeout = transport.handshake_timeout = timeout_s
+    try:
+        transport.start_client(timeout=timeout_s)
+        return transport.get_remote_server_key()
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise unreachable(peer, _reason(error)) from error
+
+
 def _log_in(
-    transport: paramiko.Transport, server: Server, private_key: Path, timeout_s: float
+    transport: paramiko.Transport, peer: Server | Bastion, private_key: Path, timeout_s: float
 ) -> None:
     transport.auth_timeout = timeout_s
     try:
-        more = transport.auth_publickey(server.user, paramiko.PKey.from_path(private_key))
+        more = transport.auth_publickey(peer.user, _identity(peer, private_key))
     except paramiko.BadAuthenticationType as error:
-        raise _refused(server, f"it accepts no keys, only {error.allowed_types}") from error
+        raise _refused(peer, f"it accepts no keys, only {error.allowed_types}") from error
     except paramiko.AuthenticationException as error:
         timed_out = "timeout" in str(error).lower()
         reason = f"no answer to the login in {timeout_s:.3g} s" if timed_out else "key refused"
-        raise (unreachable if timed_out else _refused)(server, reason) from error
+        raise (unreachable if timed_out else _refused)(peer, reason) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise unreachable(server, f"closed during login ({_reason(error)})") from error
+        raise unreachable(peer, f"closed during login ({_reason(error)})") from error
     if more:
-        raise _refused(server, f"the key is not enough, it also wants {', '.join(more)}")
+        raise _refused(peer, f"the key is not enough, it also wants {', '.join(more)}")
 
 
-def _refused(server: Server, reason: str) -> LoginRefusedError:
+def _identity(peer: Server | Bastion, private_key: Path) -> paramiko.PKey:
+    """The run's key; of a bastion that is not the run's, its own."""
+    own = peer.private_key if isinstance(peer, Bastion) else ""
+    if not own:
+        return paramiko.PKey.from_path(private_key)
+    path = Path(own)
+    try:
+        return paramiko.PKey.from_path(path)
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise UsageError(
+            f"cannot log in to {peer.name}: its key {path} cannot be read:"
+            f" {reason or error or 'unknown format'}",
+            hint="it is named by clouds: access: bastion: key in infraci.yaml, and may have no"
+            " passphrase",
+        ) from error
+
+
+def _refused(peer: Server | Bastion, reason: str) -> LoginRefusedError:
     return LoginRefusedError(
-        f"cannot log in to {server.name} as {server.user}: {reason}",
+        f"cannot log in to {peer.name} as {peer.user}: {reason}",
         hint="is this the image's user (servers: user), and did the server get the run's key?",
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infraci.model.project import CloudNames
+from infraci.model.project import CloudDefinition
 from infraci.templates.request import StackRequest
 
 Names = Mapping[str, str]
@@ -49,9 +49,9 @@ _PROPERTIES: Mapping[str, Mapping[str, str]] = {
 _OPAQUE = frozenset({"metadata", "user_data", "personality", "tags", "value_specs"})
 
 
-def with_names(request: StackRequest, names: CloudNames) -> StackRequest:
+def with_names(request: StackRequest, cloud: CloudDefinition) -> StackRequest:
     """The request with a cloud's own names for images, flavors and networks."""
-    tables = {"images": names.images, "flavors": names.flavors, "networks": names.networks}
+    tables = {"images": cloud.images, "flavors": cloud.flavors, "networks": cloud.networks}
     if not any(tables.values()):
         return request
     renaming = _Renaming(tables, _nested(request.files), _registry(request.environment))

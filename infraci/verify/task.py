@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.model.run import ErrorKind, Outcome, Server, Testcase
+from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 
 #: The keys of answers; each answer has one of them.
 COLLECTED = "collected"  # the checks to come, as testcases that have not run
@@ -42,15 +42,24 @@ class Task:
     def from_json(cls, line: str) -> Task:
         """What :meth:`to_json` wrote."""
         found = json.loads(line)
-        server = found["server"]
         return cls(
-            server=Server(**{**server, "host_keys": tuple(server["host_keys"])}),
+            server=_server(found["server"]),
             root=Path(found["root"]),
             paths=tuple(found["paths"]),
             private_key=Path(found["private_key"]),
             ssh_config=Path(found["ssh_config"]),
             timeout_s=found["timeout_s"],
         )
+
+
+def _server(found: Mapping[str, Any]) -> Server:
+    bastion = found["bastion"] and _bastion(found["bastion"])
+    return Server(**{**found, "host_keys": tuple(found["host_keys"]), "bastion": bastion})
+
+
+def _bastion(found: Mapping[str, Any]) -> Bastion:
+    way = found["bastion"] and _bastion(found["bastion"])
+    return Bastion(**{**found, "host_keys": tuple(found["host_keys"]), "bastion": way})
 
 
 def testcase_to_json(testcase: Testcase) -> Mapping[str, Any]:

@@ -16,9 +16,9 @@ from infraci.configure.cloud_init import CloudInit
 from infraci.deadline import Deadline
 from infraci.model.pipeline import CloudInitStep
 from infraci.model.run import Server
-from infraci.ssh import Session, generate_key, wait_for_login
+from infraci.ssh import Session, generate_key
 from tests.configure.conftest import Site
-from tests.containers import booted, inside
+from tests.containers import booted, inside, wait_for_login
 
 GOOD = """\
 #cloud-config

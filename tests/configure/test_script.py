@@ -14,9 +14,9 @@ from infraci.configure.script import Script
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.model.pipeline import ScriptStep
-from infraci.ssh import CommandTimeoutError, generate_key, wait_for_login
+from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
-from tests.containers import booted, inside
+from tests.containers import booted, inside, wait_for_login
 from tests.sshd import Sshd, running_sshd
 
 LEFTOVERS = Path("/tmp")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infraci.heat import ExistsError
-from infraci.heat.nova import address_of
+from infraci.heat.nova import addresses_of
 from tests.heat.fakes import Answer, fake_cloud, resource_entry, stack_entry
 
 KEY = "ssh-ed25519 AAAA infraci"
@@ -38,7 +38,7 @@ def test_the_servers_of_a_stack_by_one_list() -> None:
     servers = cloud.servers("s-1")
     assert [server.name for server in servers] == ["web-7", "web-8"]
     assert servers[0].metadata == {"role": "web"}
-    assert servers[0].address == "192.0.2.7"
+    assert servers[0].addresses[0].address == "192.0.2.7"
     assert sdk.compute.asked[1][2]["params"] == {"marker": "id3"}
 
 
@@ -46,18 +46,18 @@ def test_the_servers_of_a_stack_by_one_list() -> None:
     ("said", "found"),
     [
         ({"accessIPv4": "192.0.2.1", "addresses": {"n": [address("10.0.0.1", "fixed")]}},
-         "192.0.2.1"),
+         ["192.0.2.1 access 4 ", "10.0.0.1 fixed 4 n"]),
         ({"addresses": {"n": [address("10.0.0.1", "fixed"), address("192.0.2.2", "floating")]}},
-         "192.0.2.2"),
+         ["10.0.0.1 fixed 4 n", "192.0.2.2 floating 4 n"]),
         ({"addresses": {"a": [address("fd::1", "fixed", 6)], "b": [address("10.0.0.2", "fixed")]}},
-         "10.0.0.2"),
-        ({"addresses": {"a": [address("fd00::1", "fixed", 6)]}}, "fd00::1"),
-        ({"accessIPv6": "fd00::2"}, "fd00::2"),
-        ({"addresses": {}}, ""),
+         ["10.0.0.2 fixed 4 b", "fd::1 fixed 6 a"]),
+        ({"accessIPv6": "fd00::2"}, ["fd00::2 access 6 "]),
+        ({"addresses": {}}, []),
     ],
 )  # fmt: skip
-def test_where_to_log_in(said: Mapping[str, Any], found: str) -> None:
-    assert address_of(said) == found
+def test_addresses(said: Mapping[str, Any], found: list[str]) -> None:
+    shown = [f"{a.address} {a.kind} {a.version} {a.network}" for a in addresses_of(said)]
+    assert shown == found
 
 
 def test_one_server_and_its_fault() -> None:

@@ -17,9 +17,10 @@ from infraci.model.pipeline import (
     ServersDefinition,
     StackDefinition,
     Timeouts,
+    UpgradeDefinition,
 )
 from infraci.model.problem import PipelineFileError, ProjectFileError
-from infraci.model.project import CloudNames
+from infraci.model.project import CloudDefinition
 from tests.model.trees import FULL, MINIMAL, make_tree, write
 
 SETUP = PurePosixPath("scripts/setup.sh")
@@ -234,7 +235,7 @@ def test_a_tree_reached_through_a_link(tree: Path, tmp_path: Path) -> None:
 
 
 def test_no_project_file_is_an_empty_project(tree: Path) -> None:
-    assert load_project(tree).names_on("anywhere") == CloudNames()
+    assert load_project(tree).cloud("anywhere") == CloudDefinition()
 
 
 @pytest.mark.parametrize("content", ["", "# nothing yet\n", "clouds: {}\n"])
@@ -250,7 +251,7 @@ def test_a_project_file(tree: Path) -> None:
         "clouds:\n  prod:\n    images: {debian-12: Debian 12, 22.04: 24.10}\n"
         "    flavors: {small: m1.small}\n    networks: {public: ext-net}\n",
     )
-    assert load_project(tree).names_on("prod") == CloudNames(
+    assert load_project(tree).cloud("prod") == CloudDefinition(
         images={"debian-12": "Debian 12", "22.04": "24.10"},
         flavors={"small": "m1.small"},
         networks={"public": "ext-net"},

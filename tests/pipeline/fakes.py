@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from infraci.heat import Event, FoundStack, Keypair, NovaServer, Stack
+from infraci.heat import Address, Event, FoundStack, Keypair, NovaServer, Resource, Stack
 from infraci.ledger import Ledger
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Outcome, RunRecord, Server, Testcase
-from infraci.pipeline import Drivers, Interrupts, Work, new_record
+from infraci.pipeline import Drivers, Interrupts, OpenBase, Work, new_record
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
 from infraci.templates import StackRequest
@@ -78,7 +78,11 @@ class FakeCloud:
         self.requests: list[Any] = []
         self.found: tuple[NovaServer, ...] = (
             NovaServer(
-                id="1", name="web-0", status="ACTIVE", address="192.0.2.1", metadata={"role": "web"}
+                id="1",
+                name="web-0",
+                status="ACTIVE",
+                addresses=(Address(address="192.0.2.1", kind="access"),),
+                metadata={"role": "web"},
             ),
         )
         self.console_text = KEYS
@@ -102,6 +106,24 @@ class FakeCloud:
         on_event(Event(id="e", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE"))
         self.traps.spring("wait")
         return Stack(id=stack_id, name=stack_id, status="CREATE_COMPLETE")
+
+    def update_stack(
+        self, stack_id: str, request: Any, *, tags: Any, deadline: Any, on_event: Any
+    ) -> None:
+        self.requests.append(request)
+        self.traps.spring("update_stack")
+
+    def resources(self, stack_id: str) -> tuple[Resource, ...]:
+        self.traps.spring("resources")
+        return tuple(
+            Resource(
+                path=server.name,
+                type="OS::Nova::Server",
+                status="CREATE_COMPLETE",
+                physical_id=server.id,
+            )
+            for server in self.found
+        )
 
     def delete_stack(self, name_or_id: str, *, deadline: Any, on_event: Any) -> None:
         self.traps.spring("delete_stack")
@@ -164,11 +186,20 @@ class FakeSpecs:
         self.outcomes: tuple[Outcome, ...] = (Outcome.PASSED, Outcome.PASSED)
         self.kind: Any = None
         self.asked: dict[str, tuple[str, ...]] = {}
+        self.roots: list[Path] = []
 
     def run(
-        self, server: Server, paths: Any, *, ssh_config: Path, timeout_s: float, log: Path | None
+        self,
+        server: Server,
+        paths: Any,
+        *,
+        ssh_config: Path,
+        timeout_s: float,
+        root: Path,
+        log: Path | None,
     ) -> tuple[Testcase, ...]:
         self.asked[server.name] = tuple(map(str, paths))
+        self.roots.append(root)
         self.traps.spring("specs")
         return tuple(
             Testcase(
@@ -243,6 +274,7 @@ class Lab:
         *,
         policy: DestroyPolicy = DestroyPolicy.ALWAYS,
         record: RunRecord | None = None,
+        open_base: OpenBase | None = None,
     ) -> Work:
         if record is None:
             record = new_record(
@@ -261,6 +293,7 @@ class Lab:
             load=self._load,
             drivers=self.drivers(),
             interrupts=interrupts,
+            open_base=open_base,
         )
 
     def _load(self) -> StackRequest:
@@ -277,7 +310,7 @@ class Lab:
         self.now += 1
         return self.now
 
-    def _log_in(self, server: Server, *, private_key: Path, deadline: Any) -> Session:
+    def _log_in(self, server: Server, *, private_key: Path, timeout_s: float) -> Session:
         self.traps.spring("log_in")
         assert server.host_keys
         assert private_key.exists()

@@ -15,7 +15,6 @@ from infraci.errors import (
     ExitCode,
     InterruptedRunError,
     PhaseTimeoutError,
-    UnreachableError,
 )
 from infraci.heat import RefusedError
 from infraci.model.decode import parse_pipeline
@@ -23,6 +22,7 @@ from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Verdict
 from infraci.pipeline import Interrupts, carry_out
 from infraci.pipeline.run import WHOLE_WAY
+from infraci.ssh import HostKeyError
 from tests.pipeline.fakes import Lab, Trap, interrupt
 
 Make = Callable[..., Lab]
@@ -142,7 +142,7 @@ STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
     ("outputs", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
     ("servers", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
     ("console", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
-    ("log_in", UnreachableError("cannot log in"), Phase.PROVISION, Verdict.ERROR),
+    ("log_in", HostKeyError("cannot trust web-0"), Phase.PROVISION, Verdict.ERROR),
     ("configure", ConfigureError("exit status 1"), Phase.CONFIGURE, Verdict.ERROR),
     ("specs", PhaseTimeoutError("too long"), Phase.VERIFY, Verdict.ERROR),
 ]
@@ -306,7 +306,7 @@ def test_a_stack_without_servers(lab: Make) -> None:
 def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
     here = lab()
     (one,) = here.cloud.found
-    here.cloud.found = (one, replace(one, id="abcdefgh-1", address="192.0.2.2"))
+    here.cloud.found = (one, replace(one, id="abcdefgh-1"))
     record = run(here)
     assert [server.name for server in record.servers] == ["web-0-1", "web-0-abcdefgh"]
 
@@ -316,12 +316,12 @@ def test_a_silent_console(lab: Make) -> None:
     here.pipeline = replace(
         here.pipeline, timeouts=replace(here.pipeline.timeouts, provision_s=3.0)
     )
-    here.cloud.console_text = "boot\nkernel panic\n"
+    here.cloud.console_text = "boot\nand no more\n"
     record = run(here)
     trouble = record.phases[1].trouble
     assert trouble is not None
-    assert trouble.kind == "SilentServerError"
-    assert "kernel panic" in trouble.details
+    assert trouble.kind == "GuestError"
+    assert "and no more" in trouble.details
     assert record.verdict is Verdict.ERROR
 
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from infraci.model.pipeline import StackDefinition
-from infraci.model.project import CloudNames
+from infraci.model.project import CloudDefinition
 from infraci.templates import StackRequest, load_stack, with_names
 from tests.model.trees import write
 
-NAMES = CloudNames(
+NAMES = CloudDefinition(
     images={"debian-12": "Debian 12 (2026)", "web": "web image"},
     flavors={"small": "m1.small", "web": "web flavor"},
     networks={"public": "ext-net", "web": "web network"},
@@ -229,7 +229,7 @@ resources:
 
 
 def test_nothing_is_renamed_twice() -> None:
-    swapped = CloudNames(images={"a": "b", "b": "a"})
+    swapped = CloudDefinition(images={"a": "b", "b": "a"})
     template = """
     parameters: {p: {type: string, default: a}}
     resources:
@@ -252,7 +252,7 @@ def test_the_request_itself_is_not_changed() -> None:
 
 def test_a_cloud_without_names_of_its_own() -> None:
     before = request("resources: {}")
-    assert with_names(before, CloudNames()) is before
+    assert with_names(before, CloudDefinition()) is before
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""What can be known of a server from outside: Nova's word, and its console's."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from infraci.errors import CloudError, UnreachableError
+from infraci.heat import GoneError
+from infraci.model.run import Server
+from infraci.pipeline.drivers import CloudDriver
+
+_LAST_LINES = 15
+#: Nova's states of a server that will not come up by itself.
+_DEAD = ("ERROR", "SHUTOFF", "DELETED", "SOFT_DELETED", "SUSPENDED", "PAUSED")
+#: What consoles show of a boot that has ended badly: kernel, initramfs, systemd, GRUB, firmware.
+_ENDS = re.compile(
+    r"Kernel panic - not syncing"
+    r"|Unable to mount root fs|[Ff]ailed to mount root|Failed to mount /sysroot"
+    r"|Dropping to a shell!|^\s*\(initramfs\)"
+    r"|You are in emergency mode|Entering emergency mode|Cannot open access to console"
+    r"|No bootable device|Boot failed: not a bootable disk|Operating System not found"
+    r"|^\s*(?:grub rescue|grub)>",
+    re.MULTILINE,
+)
+
+
+class GuestError(UnreachableError):
+    """A server that does not come up; ``details`` are its console's last lines."""
+
+    def __init__(self, message: str, *, hint: str, details: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.details = details
+
+
+class Guest:
+    """A server as the cloud sees it."""
+
+    def __init__(self, cloud: CloudDriver, server: Server) -> None:
+        self._cloud = cloud
+        self._server = server
+        self._text = ""
+
+    def console(self) -> str:
+        """What it has written to its console. Raises CloudError."""
+        self._text = self._cloud.console(self._server.id)
+        return self._text
+
+    def last_lines(self) -> str:
+        """The end of its console as it was last seen, for the details of an error."""
+        last = "\n".join(self._text.strip().splitlines()[-_LAST_LINES:])
+        return f"the end of its console:\n{last}" if last else "its console is empty"
+
+    def check(self) -> None:
+        """Raise GuestError if it is plain that it will not come up."""
+        name = self._server.name
+        try:
+            found = self._cloud.server(self._server.id)
+        except GoneError as error:
+            raise self._dead("it is gone", hint="who deleted it?") from error
+        except CloudError:
+            return  # nothing is known; whoever waits asks again
+        with suppress(CloudError):
+            self.console()
+        if found.status in _DEAD:
+            fault = f": {found.fault}" if found.fault else ""
+            raise self._dead(
+                f"Nova says it is in {found.status}{fault}",
+                hint=f"`openstack server show {found.id}` and `openstack server event list "
+                f"{found.id}` may say more",
+            )
+        if ended := _ENDS.search(self._text):
+            raise self._dead(
+                f"its console says: {_line_of(self._text, ended.start())}",
+                hint=f"is the image of {name} whole, and made for this cloud's machines?",
+            )
+
+    def _dead(self, reason: str, *, hint: str) -> GuestError:
+        return GuestError(
+            f"cannot log in to {self._server.name}: {reason}", hint=hint, details=self.last_lines()
+        )
+
+
+def _line_of(text: str, position: int) -> str:
+    begin = text.rfind("\n", 0, position) + 1
+    line = text[begin:].partition("\n")[0]
+    return line.strip() or text[position:].strip().partition("\n")[0]
