@@ -84,15 +84,24 @@ class Deadline:
         The waits grow from ``first_s`` to ``ceiling_s`` and are jittered, so that many waiters
         do not ask in step. When the time is over, :meth:`check` raises.
         """
-        wait_s = first_s
-        attempt = 0
-        while True:
+        for attempt, wait_s in enumerate(waits(first_s, ceiling_s)):
             self.check(what)
             yield attempt
-            jittered_s = wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
-            self._sleep(self.within(jittered_s))
-            wait_s = min(ceiling_s, wait_s * _GROWTH)
-            attempt += 1
+            self._sleep(self.within(wait_s))
+
+    def pause(self, seconds: float) -> None:
+        """Let so much time pass, or what is left. Raises InterruptedRunError if cancelled."""
+        self._sleep(self.within(seconds))
+        if self._cancelled.is_set():
+            raise InterruptedRunError(f"cannot finish {self.phase}: interrupted")
+
+
+def waits(first_s: float, ceiling_s: float) -> Iterator[float]:
+    """Waits that grow from the first to the ceiling, jittered, without end."""
+    wait_s = first_s
+    while True:
+        yield wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+        wait_s = min(ceiling_s, wait_s * _GROWTH)
 
 
 def duration(seconds: float) -> str:

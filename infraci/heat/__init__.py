@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from infraci.heat.cloud import Cloud
-from infraci.heat.connection import (
+from infraci.heat.failure import StackFailedError
+from infraci.heat.remnants import Remnant
+from infraci.heat.stacks import Request
+from infraci.heat.story import OnEvent, story
+from infraci.heat.troubles import (
     LOCAL,
     ExistsError,
     GoneError,
     RefusedError,
     TransientCloudError,
 )
-from infraci.heat.stacks import Request
-from infraci.heat.story import OnEvent, StackFailedError, story
+from infraci.heat.update import UpdateFailedError
 from infraci.heat.values import (
     Address,
     Event,
@@ -37,11 +40,13 @@ __all__ = [
     "OnEvent",
     "PreviewResource",
     "RefusedError",
+    "Remnant",
     "Request",
     "Resource",
     "Stack",
     "StackFailedError",
     "StackPreview",
     "TransientCloudError",
+    "UpdateFailedError",
     "story",
 ]

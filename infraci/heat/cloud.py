@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-from infraci.deadline import Deadline
+from infraci.deadline import Deadline, waits
 from infraci.errors import CloudError
-from infraci.heat import nova
-from infraci.heat.connection import LOCAL, Connection, GoneError, TransientCloudError, connect
+from infraci.heat import nova, update
+from infraci.heat.connection import Connection, connect
+from infraci.heat.failure import stack_failed
+from infraci.heat.remnants import Mark, Remnant, find_remnants
 from infraci.heat.stacks import Request, Stacks
-from infraci.heat.story import Follower, OnEvent, read_resources, stack_failed
+from infraci.heat.story import Follower, OnEvent, read_resources
+from infraci.heat.sweep import sweep
+from infraci.heat.troubles import LOCAL, GoneError
 from infraci.heat.values import (
     Event,
     FoundStack,
@@ -24,10 +30,14 @@ from infraci.heat.values import (
     Stack,
     StackPreview,
 )
+from infraci.model.run import Possession
 
-T = TypeVar("T")
-
-_DELETE_TRIES = 4
+#: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
+_DELETE_TRIES = 3
+#: So long what was deleted may still be listed: databases lag, servers take their ports along.
+_GOING_S = 10.0
+#: How often an update has to be seen failed until nobody will roll it back any more.
+_ROLLBACK_TRIES = 3
 
 
 class Cloud:
@@ -44,8 +54,6 @@ class Cloud:
         self._first_s, self._ceiling_s = (0.05, 0.25) if near else (0.5, 3.0)
         #: Events cost Heat more than the status does, and nobody reads that fast.
         self._events_s = 0.5 if near else 0.0
-        #: How long a cloud that does not answer is asked again before a wait is given up.
-        self.patience_s = 5.0 if near else 60.0
 
     @classmethod
     def connect(cls, name: str, *, local: Callable[[], Path] | None = None) -> Self:
@@ -69,6 +77,17 @@ class Cloud:
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
+
+    @contextmanager
+    def within(self, deadline: Deadline) -> Iterator[None]:
+        """Ask patiently until this deadline, in whatever thread, whenever the cloud has trouble."""
+        with self._connection.patience.within(deadline):
+            yield
+
+    @property
+    def api_calls(self) -> Counter[str]:
+        """How many requests were sent so far, by service and method: "compute GET" → 12."""
+        return self._connection.calls
 
     # Stacks
 
@@ -120,68 +139,127 @@ class Cloud:
 
         Raises StackFailedError as soon as it ends in another one, and PhaseTimeoutError.
         """
-        stack = self._patiently(lambda: self._stacks.read(stack_id), deadline)
-        follower = self._follow(stack, on_event)
+        with self.within(deadline):
+            stack = self._stacks.read(stack_id)
+            follower = self._follow(stack, on_event)
+            for stack in self._watch(stack, follower, deadline):  # noqa: B020
+                if not stack.status.endswith("IN_PROGRESS"):
+                    break
+            follower.read()
+            if stack.status == wanted:
+                return stack
+            verb = wanted.partition("_")[0].lower()
+            resources = self.resources(stack.id)
+            raise stack_failed(self._connection, verb, stack, resources, follower.events)
 
-        seen = stack
+    def update_stack(
+        self,
+        stack_id: str,
+        request: Request,
+        *,
+        tags: Iterable[str],
+        deadline: Deadline,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        """Update a stack and wait for the end of it; Heat rolls back an update that fails.
 
-        def look() -> Stack:
-            nonlocal seen
-            seen = self._stacks.read(stack_id)
-            follower.read_now_and_then()
-            return seen
+        Raises RefusedError when Heat finds the request wrong, UpdateFailedError, and
+        PhaseTimeoutError.
+        """
+        with self.within(deadline):
+            stack = self._stacks.read(stack_id)
+            follower = self._follow(stack, on_event)
+            follower.skip()
+            self._stacks.update(stack, request, tags, deadline.remaining_s)
+            stack = self._settled(stack, follower, deadline)
+            follower.read()
+            if stack.status != update.UPDATED:
+                raise update.update_failed(stack, follower.events)
 
-        for _ in self._poll(lambda: self._unfinished(seen), deadline):
-            stack = self._patiently(look, deadline)
-            if not stack.status.endswith("IN_PROGRESS"):
+    def _settled(self, stack: Stack, follower: Follower, deadline: Deadline) -> Stack:
+        """The stack once Heat is done with its update, and with rolling it back."""
+        failed = 0
+        for stack in self._watch(stack, follower, deadline):  # noqa: B020
+            failed += stack.status == update.FAILED
+            if stack.status.endswith("IN_PROGRESS"):
+                continue
+            if stack.status != update.FAILED or failed == _ROLLBACK_TRIES:
                 break
-        follower.read()
-        if stack.status == wanted:
-            return stack
-        verb = wanted.partition("_")[0].lower()
-        raise stack_failed(verb, stack, self.resources(stack.id), follower.events)
+        return stack
 
     def delete_stack(
         self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None = None
     ) -> None:
         """Delete a stack and wait until it is gone; gone already is a success.
 
-        What cannot be deleted is tried again a few times, since clouds often need only that.
-        Raises StackFailedError saying what is left, and PhaseTimeoutError.
+        What cannot be deleted is tried again, since clouds often need only that; then it is taken
+        apart, resource by resource. Raises StackFailedError saying what is left, and
+        PhaseTimeoutError.
         """
-        try:
-            stack = self._stacks.read(name_or_id)
-        except GoneError:
-            return
-        follower = self._follow(stack, on_event)
-        follower.skip()
-        left: Stack | None = stack
-        for attempt in range(_DELETE_TRIES):
-            self._pause(attempt, stack, deadline)
-            left = self._delete_once(stack, follower, deadline)
-            if left is None:
+        with self.within(deadline):
+            try:
+                stack = self._stacks.read(name_or_id)
+            except GoneError:
                 return
-        follower.read()
-        raise stack_failed("delete", left or stack, self.resources(stack.id), follower.events)
+            follower = self._follow(stack, on_event)
+            follower.skip()
+            for wait_s in (0.0, *islice(waits(self._first_s * 4, 10.0), _DELETE_TRIES - 1)):
+                deadline.pause(wait_s)
+                if self._delete_once(stack, follower, deadline) is None:
+                    return
+            possessions = self.possessions(stack.id)
+            with suppress(CloudError):  # what Heat says of it is what counts
+                self.remove_remnants(
+                    Mark(name=stack.name, possessions=possessions), deadline=deadline
+                )
+            left = self._delete_once(stack, follower, deadline)
+            if left is not None:
+                follower.read()
+                resources = self.resources(stack.id)
+                raise stack_failed(self._connection, "delete", left, resources, follower.events)
 
     def _delete_once(self, stack: Stack, follower: Follower, deadline: Deadline) -> Stack | None:
         """Returns None when the stack is gone, else as it was left."""
-
-        def look() -> Stack:
-            follower.read_now_and_then()
-            return self._stacks.read(stack.id)
-
         try:
-            self._patiently(lambda: self._stacks.delete(stack), deadline)
-            for number in self._poll(lambda: self._unfinished(stack), deadline):
-                seen = self._patiently(look, deadline)
+            self._stacks.delete(stack)
+            for number, seen in enumerate(self._watch(stack, follower, deadline)):
                 if seen.status == "DELETE_COMPLETE":
                     return None
                 if seen.status == "DELETE_FAILED" and number:
                     return seen
         except GoneError:
             return None
-        raise AssertionError("poll() ends only by an exception")
+        raise AssertionError("only an exception ends the watch")
+
+    # What is left
+
+    def possessions(self, stack_id: str) -> tuple[Possession, ...]:
+        """What a stack has made, by id; nothing of one that is gone."""
+        try:
+            found = self.resources(stack_id)
+        except GoneError:
+            return ()
+        return tuple(
+            Possession(kind=resource.type, id=resource.physical_id)
+            for resource in found
+            if resource.physical_id and not resource.is_adopted
+        )
+
+    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]:
+        """What is on the cloud that carries a run's mark; what is just going is waited for."""
+        found: tuple[Remnant, ...] = ()
+        with self.within(deadline):
+            began = self._clock()
+            for _ in self._poll(lambda: "the cloud to be clean", deadline):
+                found = find_remnants(self._connection, mark)
+                if not found or self._clock() - began >= min(_GOING_S, deadline.seconds / 2):
+                    break
+        return found
+
+    def remove_remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]:
+        """Remove what carries a run's mark, one by one; returns what is left all the same."""
+        with self.within(deadline):
+            return sweep(self._connection, mark, deadline, first_s=self._first_s * 4)
 
     # Servers and key pairs
 
@@ -220,28 +298,15 @@ class Cloud:
             self._connection, stack, on_event, every_s=self._events_s, clock=self._clock
         )
 
+    def _watch(self, stack: Stack, follower: Follower, deadline: Deadline) -> Iterator[Stack]:
+        """The stack as it is, again and again, its events handed on meanwhile."""
+        for _ in self._poll(lambda: self._unfinished(stack), deadline):  # noqa: B023
+            stack = self._stacks.read(stack.id)
+            follower.read_now_and_then()
+            yield stack
+
     def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
         return deadline.poll(what, first_s=self._first_s, ceiling_s=self._ceiling_s)
-
-    def _pause(self, attempt: int, stack: Stack, deadline: Deadline) -> None:
-        """Wait before another try, longer each time."""
-        wait_s = self._first_s * 4 * attempt
-        what = f"the next try to delete {stack.name}"
-        for number in deadline.poll(what, first_s=wait_s, ceiling_s=wait_s):
-            if number:
-                return
-
-    def _patiently(self, ask: Callable[[], T], deadline: Deadline) -> T:
-        """Ask again for a while when the cloud does not answer: API services are restarted."""
-        since: float | None = None
-        for _ in deadline.poll(f"cloud {self.name} to answer", first_s=0.5, ceiling_s=5):
-            try:
-                return ask()
-            except TransientCloudError:
-                since = since if since is not None else self._clock()
-                if self._clock() - since >= self.patience_s:
-                    raise
-        raise AssertionError("poll() ends only by an exception")
 
     def _unfinished(self, stack: Stack) -> str:
         """What a stack still works on; asked only when the time is over."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from infraci.heat.connection import Connection, ExistsError, GoneError, TransientCloudError
+from infraci.heat.connection import Connection
+from infraci.heat.troubles import ExistsError, GoneError
 from infraci.heat.values import Address, Keypair, NovaServer
 
 _CONSOLE_LINES = 2000
@@ -31,6 +32,7 @@ def read_console(connection: Connection, server_id: str) -> str:
         "POST",
         f"/servers/{server_id}/action",
         json={"os-getConsoleOutput": {"length": _CONSOLE_LINES}},
+        again=True,
     )
     return str((answer or {}).get("output") or "")
 
@@ -39,8 +41,11 @@ def create_keypair(connection: Connection, name: str, public_key: str) -> None:
     """Import a public key; that very key under that name already is a success."""
     body = {"keypair": {"name": name, "public_key": public_key}}
     try:
-        connection.ask(f"create key pair {name}", "compute", "POST", "/os-keypairs", json=body)
-    except (TransientCloudError, ExistsError):
+        # The name is there once at most, and is looked at should it be taken already.
+        connection.ask(
+            f"create key pair {name}", "compute", "POST", "/os-keypairs", json=body, again=True
+        )
+    except ExistsError:
         known = {pair.name: pair.public_key.strip() for pair in read_keypairs(connection)}
         if known.get(name) != public_key.strip():
             raise
@@ -99,5 +104,6 @@ def _server(entry: Mapping[str, Any]) -> NovaServer:
         status=entry["status"],
         addresses=addresses_of(entry),
         metadata=entry.get("metadata") or {},
+        image=str((entry.get("image") or {}).get("id") or ""),
         fault=str((entry.get("fault") or {}).get("message") or ""),
     )

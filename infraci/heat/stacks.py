@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from infraci.heat.connection import Connection, ExistsError, GoneError, TransientCloudError
+from infraci.heat.connection import Connection
 from infraci.heat.preview import read_preview
+from infraci.heat.troubles import ExistsError, GoneError
 from infraci.heat.values import FoundStack, Stack, StackPreview
 
 _PAGE = 100
@@ -34,23 +35,52 @@ class Stacks:
 
     def preview(self, request: Request, name: str) -> StackPreview:
         """What Heat would make of a request."""
-        answer = self._ask("POST", "/stacks/preview", "plan the stack", json=_body(request, name))
+        body = _body(request, name)
+        answer = self._ask("POST", "/stacks/preview", "plan the stack", json=body, again=True)
         return read_preview(answer["stack"], request.template)
 
     def create(self, request: Request, name: str, tags: Iterable[str], timeout_s: float) -> str:
         """Ask for a stack; should the answer get lost, take the one that came of it."""
         body = _body(request, name)
-        body |= {"tags": ",".join(tags), "timeout_mins": max(1, round(timeout_s / 60 + 0.5))}
-        try:
+        body |= {"tags": ",".join(tags), "timeout_mins": _minutes(timeout_s)}
+
+        def post() -> str:
             answer = self._ask("POST", "/stacks", f"create stack {name}", json=body)
-        except (TransientCloudError, ExistsError):
-            made = self.find(name)
-            if made is None or not set(tags) <= set(made.tags):
+            return str(answer["stack"]["id"])
+
+        def made() -> str | None:
+            found = self.find(name)
+            return found.id if found is not None and set(tags) <= set(found.tags) else None
+
+        try:
+            stack_id = self._connection.patience.ask(post, found=made)
+        except ExistsError:
+            ours = made()
+            if ours is None:
                 raise
-            return made.id
-        stack_id = str(answer["stack"]["id"])
+            stack_id = ours
         self._names[stack_id] = name
         return stack_id
+
+    def update(self, stack: Stack, request: Request, tags: Iterable[str], timeout_s: float) -> None:
+        """Ask for a stack's update from what it is; asking twice is harmless.
+
+        Should the answer get lost, or a second request be refused because the first is at work,
+        the stack itself tells that it was heard.
+        """
+        body = _body(request, stack.name)
+        body |= {"tags": ",".join(tags), "timeout_mins": _minutes(timeout_s)}
+        body |= {"disable_rollback": False}
+        path = f"/stacks/{stack.name}/{stack.id}"
+
+        def put() -> bool:
+            self._ask("PUT", path, f"update stack {stack.name}", json=body, again=False)
+            return True
+
+        def heard() -> bool | None:
+            return True if self.read(stack.id).updated != stack.updated else None
+
+        self._connection.patience.ask(put, found=heard)
 
     def read(self, name_or_id: str, *, outputs: bool = False) -> Stack:
         """A stack as it is. Raises GoneError."""
@@ -66,6 +96,7 @@ class Stacks:
             status=entry["stack_status"],
             reason=entry.get("stack_status_reason") or "",
             tags=tuple(entry.get("tags") or ()),
+            updated=entry.get("updated_time") or "",
             outputs={
                 output["output_key"]: output.get("output_value")
                 for output in entry.get("outputs") or ()
@@ -112,6 +143,11 @@ class Stacks:
 
     def _ask(self, method: str, path: str, verb: str, **more: Any) -> Any:
         return self._connection.ask(verb, "orchestration", method, path, **more)
+
+
+def _minutes(seconds: float) -> int:
+    """Heat's own limit of time: a little more than ours."""
+    return max(1, round(seconds / 60 + 0.5))
 
 
 def _body(request: Request, name: str) -> dict[str, object]:

@@ -1,45 +1,25 @@
-"""A stack's own account: its events as they come, its resources as a tree, and what failed."""
+"""A stack's own account: its events as they come, its resources as a tree."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from infraci.errors import CloudError
-from infraci.heat.connection import Connection, GoneError
+from infraci.heat.connection import Connection
+from infraci.heat.troubles import GoneError, TransientCloudError
 from infraci.heat.values import Event, Resource, Stack
 
-OnEvent = Callable[[Event], None]
+
+class OnEvent(Protocol):
+    """Hears what is new of a stack: the events that one look has brought, in order."""
+
+    def __call__(self, *events: Event) -> object: ...  # noqa: D102
+
 
 #: Deeper nesting than anybody has; Heat's own limit is 5 by default.
 DEPTH = 20
 _LINES = 40
-
-
-class StackFailedError(CloudError):
-    """A stack, or its removal, failed: the first resource that did, and why."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        resource: str,
-        reason: str,
-        events: Sequence[Event],
-        resources: Sequence[Resource] = (),
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.resource = resource
-        self.reason = reason
-        self.events = tuple(events)
-        self.resources = tuple(resources)
-
-    @property
-    def details(self) -> str:
-        """The end of the stack's events, failures always among them."""
-        return story(self.events)
 
 
 def story(events: Sequence[Event]) -> str:
@@ -92,20 +72,18 @@ class Follower:
         marker = self._order[-_OVERLAP] if len(self._order) >= _OVERLAP else None
         while True:
             page = self._page(marker)
-            for event in page:
-                self._take(event)
+            self._take([event for event in page if event.id not in self._seen])
             if len(page) < _PAGE:
                 return
             marker = page[-1].id
 
-    def _take(self, event: Event) -> None:
-        if event.id in self._seen:
-            return
-        self._seen.add(event.id)
-        self._order.append(event.id)
-        self.events.append(event)
-        if self._on_event is not None:
-            self._on_event(event)
+    def _take(self, new: Sequence[Event]) -> None:
+        ids = [event.id for event in new]
+        self._seen.update(ids)
+        self._order += ids
+        self.events += new
+        if new and self._on_event is not None:
+            self._on_event(*new)
 
     def _page(self, marker: str | None) -> list[Event]:
         params: dict[str, object] = {"nested_depth": DEPTH, "sort_dir": "asc", "limit": _PAGE}
@@ -114,11 +92,25 @@ class Follower:
         path = f"/stacks/{self._stack.name}/{self._stack.id}/events"
         try:
             answer = self._connection.ask(
-                "read the stack's events", "orchestration", "GET", path, params=params
+                "read the stack's events", "orchestration", "GET", path, params=params, again=False
             )
-        except GoneError:
-            return []
-        return [_event(entry) for entry in answer["events"]]
+        except (GoneError, TransientCloudError):
+            return []  # no run ends for want of its story; the next look tells it
+        return [self._event(entry) for entry in answer["events"]]
+
+    def _event(self, entry: Mapping[str, Any]) -> Event:
+        stack = _link(entry, "stack") or ""
+        name = stack.rsplit("/", 2)[1] if stack.count("/") > 1 else ""
+        return Event(
+            id=str(entry["id"]),
+            time=str(entry["event_time"]),
+            stack_name=name,
+            resource=str(entry["resource_name"]),
+            status=str(entry["resource_status"]),
+            reason=str(entry.get("resource_status_reason") or ""),
+            physical_id=str(entry.get("physical_resource_id") or ""),
+            is_nested=name != self._stack.name,
+        )
 
 
 _PAGE = 200
@@ -144,68 +136,10 @@ def read_resources(connection: Connection, stack: Stack) -> tuple[Resource, ...]
             status=entry["resource_status"],
             reason=entry.get("resource_status_reason") or "",
             physical_id=entry.get("physical_resource_id") or "",
+            updated=entry.get("updated_time") or "",
         )
         for number, entry in enumerate(entries)
     )
-
-
-def failures(resources: Iterable[Resource]) -> list[Resource]:
-    """The resources that failed by themselves: not what holds them, nor what was cancelled."""
-    failed = [resource for resource in resources if resource.is_failed]
-    holders = {
-        resource.path
-        for resource in failed
-        if any(other.path.startswith(f"{resource.path}.") for other in failed)
-    }
-    own = [resource for resource in failed if resource.path not in holders]
-    return sorted(own, key=lambda resource: ("aborted" in resource.reason, resource.path))
-
-
-def stack_failed(
-    verb: str, stack: Stack, resources: Sequence[Resource], events: Sequence[Event]
-) -> StackFailedError:
-    """The error that tells which resource failed first, and why."""
-    failed = failures(resources)
-    if failed:
-        first = _earliest(failed, events)
-        kind, path, reason = first.type, first.path, first.reason
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        why = f"{path} ({kind}): {_plain(reason)}{more}"
-    else:
-        path, reason = "", stack.reason
-        why = reason or stack.status
-    return StackFailedError(
-        f"cannot {verb} stack {stack.name}: {why}",
-        resource=path,
-        reason=reason,
-        events=events,
-        resources=failed,
-    )
-
-
-def _earliest(failed: Sequence[Resource], events: Sequence[Event]) -> Resource:
-    order: dict[str, int] = {}
-    for number, event in enumerate(events):
-        if event.is_failure:
-            order.setdefault(event.resource, number)
-            order.setdefault(event.physical_id, number)
-
-    def place(resource: Resource) -> tuple[bool, int]:
-        name = resource.path.rpartition(".")[2]
-        by_id = order.get(resource.physical_id) if resource.physical_id else None
-        number = by_id if by_id is not None else order.get(name, len(events))
-        return "aborted" in resource.reason, number
-
-    return min(failed, key=place)
-
-
-def _plain(reason: str) -> str:
-    """Heat's reason without the place that was said before: ``ResourceInError: resources.a: …``."""
-    head, colon, rest = reason.partition(": ")
-    place, second, tail = rest.partition(": ")
-    if colon and second and place.startswith(("resources.", "resources[")) and head.isidentifier():
-        return tail
-    return reason
 
 
 def _paths(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -233,16 +167,3 @@ def _link(entry: Mapping[str, Any], relation: str) -> str | None:
         if link["rel"] == relation:
             return str(link["href"])
     return None
-
-
-def _event(entry: Mapping[str, Any]) -> Event:
-    stack = _link(entry, "stack") or ""
-    return Event(
-        id=str(entry["id"]),
-        time=str(entry["event_time"]),
-        stack_name=stack.rsplit("/", 2)[1] if stack.count("/") > 1 else "",
-        resource=str(entry["resource_name"]),
-        status=str(entry["resource_status"]),
-        reason=str(entry.get("resource_status_reason") or ""),
-        physical_id=str(entry.get("physical_resource_id") or ""),
-    )

@@ -18,6 +18,7 @@ class Event:
     status: str  # "CREATE_IN_PROGRESS"
     reason: str = ""
     physical_id: str = ""
+    is_nested: bool = False  # whether it happened in a stack within the one that was asked about
 
     def __str__(self) -> str:
         reason = "" if self.reason in _DULL else f"  {self.reason}"
@@ -42,6 +43,7 @@ class Stack:
     status: str  # "CREATE_COMPLETE"
     reason: str = ""
     tags: tuple[str, ...] = ()
+    updated: str = ""  # when its last update was asked for, as Heat says it
     outputs: Mapping[str, object] = field(default_factory=dict)  # only where they were asked for
 
 
@@ -64,11 +66,22 @@ class Resource:
     status: str
     reason: str = ""
     physical_id: str = ""
+    updated: str = ""  # when it was last changed, as Heat says it
 
     @property
     def is_failed(self) -> bool:
         """Whether it went wrong."""
         return self.status.endswith("_FAILED")
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether it was there before the stack, which only looks at it (``external_id``)."""
+        return self.status.startswith(("ADOPT_", "CHECK_"))
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a server of Nova's."""
+        return self.type == "OS::Nova::Server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,7 @@ class NovaServer:
     status: str  # "ACTIVE"
     addresses: tuple[Address, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""  # its id; empty for a server that boots from a volume
     fault: str = ""  # Nova's, of a server in ERROR
 
 

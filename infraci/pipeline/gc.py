@@ -100,4 +100,4 @@ def _key_remover(cloud: Sweeper, name: str) -> Callable[[], None]:
     return lambda: cloud.delete_keypair(name)
 
 
-_nobody: OnEvent = lambda event: None  # noqa: E731
+_nobody: OnEvent = lambda *events: None  # noqa: E731

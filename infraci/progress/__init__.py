@@ -21,8 +21,8 @@ class Progress(Protocol):
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
 
-    def event(self, event: Event) -> None:
-        """Heat says something."""
+    def event(self, *events: Event) -> None:
+        """Heat says something: what is new since the last look."""
 
     def server(self, name: str, text: str) -> None:
         """A server is at that: ``waiting for its console``, ``script x.sh``."""

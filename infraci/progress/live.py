@@ -91,13 +91,14 @@ class LiveProgress:
         for line in aftermath(result.trouble):
             self._print(f"  [dim]{escape(line)}[/]")
 
-    def event(self, event: Event) -> None:
+    def event(self, *events: Event) -> None:
         """Heat says something."""
-        if event.resource != event.stack_name:  # the stack itself
-            with self._lock:
-                self._resources[event.stack_name, event.resource] = event.status
-        if event.is_failure or self._verbosity > 0:
-            self._print(f"[dim]{escape(str(event))}[/]")
+        for event in events:
+            if event.resource != event.stack_name:  # the stack itself
+                with self._lock:
+                    self._resources[event.stack_name, event.resource] = event.status
+            if event.is_failure or self._verbosity > 0:
+                self._print(f"[dim]{escape(str(event))}[/]")
 
     def server(self, name: str, text: str) -> None:
         """A server is at that."""

@@ -21,6 +21,8 @@ from infraci.model.run import (
 )
 
 _DETAILS = 15
+#: So many resources are named in a line.
+_NAMES = 6
 
 Write = Callable[[str], object]
 
@@ -62,11 +64,15 @@ class PlainProgress:
         for line in aftermath(result.trouble):
             self._say(f"  {line}", -1)
 
-    def event(self, event: Event) -> None:
-        """Heat says something; without -v only what failed."""
-        reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
-        text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
-        self._say(text, 0 if event.is_failure else 1)
+    def event(self, *events: Event) -> None:
+        """Heat says something: with -v a line an event, else one for all that came at once."""
+        for event in events:
+            reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
+            text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
+            self._say(text, 0 if event.is_failure else 1)
+        news = digest(events)
+        if news and self._verbosity == 0:
+            self._say(f"heat: {news}")
 
     def server(self, name: str, text: str) -> None:
         """A server is at that."""
@@ -96,6 +102,29 @@ class PlainProgress:
             elapsed_s = self._clock() - self._began
             for line in text.splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {line}")
+
+
+def digest(events: Sequence[Event]) -> str:
+    """What several events say in one line: ``created net, subnet; creating web``.
+
+    A resource counts with its last word. Failures are told elsewhere, and what is in nested
+    stacks is told by what holds them.
+    """
+    last = {
+        event.resource: event.status.partition("_")
+        for event in events
+        if not event.is_nested and event.resource != event.stack_name and not event.is_failure
+    }
+    said: dict[str, list[str]] = {}
+    for resource, (action, _, state) in last.items():
+        stem = action.lower().removesuffix("e")
+        said.setdefault(stem + ("ed" if state == "COMPLETE" else "ing"), []).append(resource)
+    return "; ".join(f"{verb} {_some(names)}" for verb, names in said.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
 
 
 def length(seconds: float) -> str:
@@ -136,7 +165,7 @@ class Silent:
         self, run_id: str, phase: Phase, round_: Round = Round.HEAD
     ) -> None: ...
     def phase_done(self, run_id: str, result: PhaseResult) -> None: ...  # noqa: D102
-    def event(self, event: Event) -> None: ...  # noqa: D102
+    def event(self, *events: Event) -> None: ...  # noqa: D102
     def server(self, name: str, text: str) -> None: ...  # noqa: D102
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None: ...  # noqa: D102
     def note(self, text: str) -> None: ...  # noqa: D102

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import requests
+from keystoneauth1.exceptions import EndpointNotFound
 
 from infraci.heat import Cloud
 from infraci.heat.connection import Connection
+from infraci.heat.patience import Patience
 
 Answer = tuple[int, Any] | Exception
 Handler = Callable[[str, str, Mapping[str, Any]], Answer]
 
 
 class FakeService:
-    """One service of openstacksdk's connection."""
+    """One service of a cloud."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -34,6 +36,7 @@ class FakeService:
         response.status_code = status
         response.reason = "reason"
         response.url = f"http://cloud{path}"
+        response.request = requests.Request(method, response.url).prepare()
         response._content = b"" if body is None else json.dumps(body).encode()
         return response
 
@@ -42,9 +45,16 @@ class FakeSdk:
     """Two services; what they answer is up to the test."""
 
     def __init__(self, heat: Handler, nova: Handler | None = None) -> None:
-        self.config = SimpleNamespace(auth={"auth_url": "http://cloud/identity"})
+        self.auth_url = "http://cloud/identity"
+        self.calls = Counter[str]()
         self.orchestration = FakeService(heat)
         self.compute = FakeService(nova or (lambda *_: (500, None)))
+
+    def request(self, service: str, method: str, path: str, **more: Any) -> requests.Response:
+        fake: FakeService | None = getattr(self, service, None)
+        if fake is None:
+            raise EndpointNotFound(service)
+        return fake.request(path, method, **more)
 
     def close(self) -> None:
         pass
@@ -68,7 +78,8 @@ def fake_cloud(
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
     sdk, clock = FakeSdk(heat, nova), FakeClock()
-    return Cloud(Connection(name, sdk), clock=clock), sdk, clock
+    patience = Patience(clock=clock, sleep=clock.sleep)
+    return Cloud(Connection(name, sdk, patience=patience), clock=clock), sdk, clock
 
 
 def stack_entry(status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from keystoneauth1 import exceptions as auth
 
+from infraci.deadline import Deadline
 from infraci.errors import CloudError, UsageError
 from infraci.heat import Cloud, ExistsError, GoneError, RefusedError, TransientCloudError
-from infraci.heat.connection import Connection, readable_reason
-from tests.heat.fakes import FakeSdk
+from infraci.heat.connection import Connection
+from infraci.heat.patience import Patience
+from infraci.heat.troubles import NoServiceError, readable_reason
+from tests.heat.fakes import FakeClock, FakeSdk
 
 CLOUDS = """\
 clouds:
@@ -22,9 +25,11 @@ clouds:
 """
 
 
-def ask(answer: Any, *, cloud: str = "far", path: str = "/stacks") -> Any:
-    sdk = FakeSdk(lambda *_: answer)
-    return Connection(cloud, sdk).ask("list stacks", "orchestration", "GET", path)
+def ask(answer: Any, *, cloud: str = "far", method: str = "GET") -> Any:
+    clock = FakeClock()
+    patience = Patience(clock=clock, sleep=clock.sleep)
+    connection = Connection(cloud, FakeSdk(lambda *_: answer), patience=patience)
+    return connection.ask("list stacks", "orchestration", method, "/stacks")
 
 
 def heat_error(message: str) -> dict[str, Any]:
@@ -48,12 +53,12 @@ def test_an_answer() -> None:
         ((500, {"explanation": "it broke"}), TransientCloudError, "it broke"),
         (auth.ConnectFailure("Connection refused"), TransientCloudError, "connection refused"),
         (auth.Unauthorized("401"), CloudError, "login was refused"),
-        (auth.EndpointNotFound("orchestration"), CloudError, "does not offer"),
+        (auth.EndpointNotFound("orchestration"), NoServiceError, "does not offer"),
     ],
 )
 def test_errors(answer: Any, kind: type[CloudError], said: str) -> None:
     with pytest.raises(kind) as caught:
-        ask(answer)
+        ask(answer, method="POST")
     assert type(caught.value) is kind
     assert said in caught.value.message
     assert caught.value.message.startswith("cannot list stacks")
@@ -71,6 +76,7 @@ def test_a_cloud_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[
     path.write_text(CLOUDS)
     with (
         Cloud.connect("local", local=lambda: path) as cloud,
+        cloud.within(Deadline(0.1)),
         pytest.raises(TransientCloudError, match="connection refused"),
     ):
         cloud.keypairs()

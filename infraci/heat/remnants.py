@@ -1,0 +1,216 @@
+"""What is on a cloud that carries a run's mark: its name, its tag, or an id its stack had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infraci.heat.connection import Connection
+from infraci.heat.troubles import LOCAL, NoServiceError
+from infraci.model.run import Possession
+from infraci.parallel import in_parallel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """By what a run's things are known."""
+
+    name: str  # the stack's: Heat begins the names of what it makes with it
+    tags: tuple[str, ...] = ()  # all of which a stack of the run has
+    possessions: tuple[Possession, ...] = ()
+
+    def ids(self, types: tuple[str, ...]) -> frozenset[str]:
+        """The ids that the run's stack had of some types."""
+        return frozenset(p.id for p in self.possessions if p.kind in types)
+
+    def names(self, name: str) -> bool:
+        """Whether something is called after the run."""
+        return name == self.name or name.startswith(f"{self.name}-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of thing: where its service lists it, and who removes it."""
+
+    name: str
+    service: str
+    collection: str  # the path of its list, and the key in the answer
+    command: str  # openstackclient's, which removes it by its id
+    types: tuple[str, ...] = ()  # Heat's
+    fields: tuple[str, ...] = ()  # Neutron's: what is asked for
+    key: str = ""  # in the answer, where it is not the path
+
+
+#: In the order in which they are removed: what is used goes after its users.
+KINDS = (
+    Kind(name="stack", service="orchestration", collection="stacks", command="stack delete --yes"),
+    Kind(
+        name="floating IP",
+        service="network",
+        collection="floatingips",
+        command="floating ip delete",
+        types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
+        fields=("id", "floating_ip_address"),
+    ),
+    Kind(
+        name="server",
+        service="compute",
+        collection="servers",
+        command="server delete --wait",
+        types=("OS::Nova::Server",),
+    ),
+    Kind(
+        name="volume",
+        service="block_storage",
+        collection="volumes",
+        command="volume delete --purge",
+        types=("OS::Cinder::Volume",),
+    ),
+    Kind(
+        name="port",
+        service="network",
+        collection="ports",
+        command="port delete",
+        types=("OS::Neutron::Port",),
+        fields=("id", "name", "device_id", "device_owner", "network_id"),
+    ),
+    Kind(
+        name="router",
+        service="network",
+        collection="routers",
+        command="router delete",
+        types=("OS::Neutron::Router",),
+        fields=("id", "name"),
+    ),
+    Kind(
+        name="network",
+        service="network",
+        collection="networks",
+        command="network delete",
+        types=("OS::Neutron::Net", "OS::Neutron::ProviderNet"),
+        fields=("id", "name"),
+    ),
+    Kind(
+        name="security group",
+        service="network",
+        collection="security-groups",
+        key="security_groups",
+        command="security group delete",
+        types=("OS::Neutron::SecurityGroup",),
+        fields=("id", "name"),
+    ),
+    Kind(
+        name="key pair",
+        service="compute",
+        collection="os-keypairs",
+        key="keypairs",
+        command="keypair delete",
+        types=("OS::Nova::KeyPair",),
+    ),
+)
+
+_INTERFACE = "network:router_interface"
+#: With what a port may be made that goes away with it.
+_HOLDERS = ("OS::Nova::Server", "OS::Neutron::Router")
+_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remnant:
+    """Something of a run's that is on the cloud."""
+
+    kind: Kind
+    id: str
+    name: str
+    cloud: str
+    router: str = ""  # of a port that is its leg in a network
+    user: str = ""  # of a port: the server that somebody else has put into the run's network
+
+    def __str__(self) -> str:
+        name = f"{self.name} " * bool(self.name and self.name != self.id)
+        user = f" of server {self.user}" if self.user else ""
+        return f"{self.kind.name} {name}({self.id}){user}"
+
+    @property
+    def command(self) -> str:
+        """The command that removes it."""
+        words = f"router remove port {self.router}" if self.router else self.kind.command
+        client = "openstack"
+        if self.cloud == LOCAL:
+            client = 'OS_CLIENT_CONFIG_FILE="$(infraci cloud clouds-yaml)" openstack'
+        return f"{client} --os-cloud {self.cloud} {words} {self.id}"
+
+
+def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
+    """All there is of a run, in the order in which it can be removed; a request a kind, at once.
+
+    A service that the cloud does not have holds nothing.
+    """
+
+    def look(kind: Kind) -> list[Remnant]:
+        return list(_of_kind(connection, kind, mark))
+
+    found: list[Remnant] = []
+    for answer in in_parallel(look, KINDS):
+        if isinstance(answer, NoServiceError):
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        found += answer
+    return tuple(sorted(found, key=lambda remnant: KINDS.index(remnant.kind)))
+
+
+def _of_kind(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Remnant]:
+    if kind.name == "stack" and not mark.tags:
+        return
+    ids = mark.ids(kind.types)
+    for entry in _entries(connection, kind, mark):
+        id_ = str(entry.get("id") or entry.get("name"))
+        name = str(entry.get("name") or entry.get("stack_name") or "")
+        router = user = ""
+        if kind.name == "stack":
+            ours = True  # they were asked for by their tags
+        elif kind.name == "port":
+            ours = _is_our_port(entry, mark)
+            device = str(entry.get("device_id") or "")
+            if str(entry.get("device_owner")).startswith(_INTERFACE):
+                router = device
+            elif device not in mark.ids(_HOLDERS):
+                user = device
+        else:
+            ours = id_ in ids or mark.names(name)
+        if ours or id_ in ids or mark.names(name):
+            shown = name or str(entry.get("floating_ip_address") or "")
+            yield Remnant(
+                kind=kind, id=id_, name=shown, cloud=connection.cloud, router=router, user=user
+            )
+
+
+def _is_our_port(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port came with what the run made: its router's leg, its server's, its network's."""
+    owner = str(entry.get("device_owner") or "")
+    if owner.startswith("network:") and not owner.startswith(_INTERFACE):
+        return False  # a network's or a floating IP's own, which goes with it
+    with_device = entry.get("device_id") in mark.ids(_HOLDERS)
+    return with_device or entry.get("network_id") in mark.ids(_NETWORKS)
+
+
+def _entries(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Mapping[str, Any]]:
+    """All entries of a list, page by page."""
+    key = kind.key or kind.collection
+    params: dict[str, object] = {}
+    if kind.fields:
+        params["fields"] = list(kind.fields)
+    if kind.name == "stack":
+        params["tags"] = ",".join(mark.tags)
+    while True:
+        answer = connection.ask(
+            f"list the {kind.name}s", kind.service, "GET", f"/{kind.collection}", params=params
+        )
+        entries = [entry.get("keypair", entry) for entry in answer[key]]
+        yield from entries
+        links = answer.get(f"{key}_links") or ()
+        if not entries or not any(link.get("rel") == "next" for link in links):
+            return
+        params["marker"] = entries[-1]["id"]
