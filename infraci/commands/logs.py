@@ -41,20 +41,22 @@ def _story(record: RunRecord, folder: Path) -> Iterator[str]:
     commit = record.commit
     yield f"run {record.id}: {record.verdict or 'no verdict'}"
     yield f"commit {commit.short} {commit.subject} ({commit.author})"
+    if record.base is not None:
+        yield f"upgraded from {record.base.short} {record.base.subject} ({record.base.author})"
     yield f"pipeline {record.pipeline} on {record.cloud}, stack {record.stack_name}"
     for result in record.phases:
         state = "failed" if result.trouble else "done"
-        yield f"{result.phase}: {state} in {duration(round(result.duration_s, 1))}"
+        yield f"{result.label}: {state} in {duration(round(result.duration_s, 1))}"
         if result.trouble is not None:
             yield f"  {result.trouble.message}"
             if result.trouble.hint:
                 yield f"  hint: {result.trouble.hint}"
             yield from (f"  | {line}" for line in result.trouble.details.splitlines())
-    for testcase in record.testcases:
+    for testcase in (*record.base_testcases, *record.rollback_testcases, *record.testcases):
         if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
             yield f"{testcase.outcome}: {testcase.server}: {testcase.nodeid}"
             yield from (f"  | {line}" for line in (testcase.text or testcase.message).splitlines())
-    for log in sorted((folder / "logs").glob("*.log")):
+    for log in sorted((folder / "logs").rglob("*.log")):
         yield f"==> {log}"
         yield log.read_text(errors="replace").rstrip("\n")
     if record.evidence:
@@ -64,6 +66,6 @@ def _story(record: RunRecord, folder: Path) -> Iterator[str]:
 
 
 def _files(record: RunRecord, folder: Path) -> Iterator[Path]:
-    yield from sorted((folder / "logs").glob("*.log"))
+    yield from sorted((folder / "logs").rglob("*.log"))
     yield from (folder / name for name in record.evidence)
     yield folder / "junit.xml"

@@ -17,7 +17,7 @@ from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
-from infraci.pipeline import Drivers, Interrupts, Work
+from infraci.pipeline import Drivers, Interrupts, OpenBase, Work
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
@@ -127,10 +127,17 @@ def make_work(
     drivers: Drivers,
     interrupts: Interrupts,
     load: Load,
+    open_base: OpenBase | None = None,
 ) -> Work:
-    """A run, ready to be worked on."""
+    """A run, ready to be worked on; with a base, an upgrade."""
     return Work(
-        record, pipeline=pipeline, tree=tree, load=load, drivers=drivers, interrupts=interrupts
+        record,
+        pipeline=pipeline,
+        tree=tree,
+        load=load,
+        drivers=drivers,
+        interrupts=interrupts,
+        open_base=open_base,
     )
 
 

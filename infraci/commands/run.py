@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from infraci.commands.base import base_opener
 from infraci.commands.options import (
     cloud_option,
     destroy_option,
@@ -31,9 +32,9 @@ from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
-from infraci.model.run import Phase, PhaseResult, RunRecord, Trouble, Verdict
+from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Trouble, Verdict
 from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
-from infraci.pipeline.run import WHOLE_WAY
+from infraci.pipeline.run import way_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +177,16 @@ def _run(
             drivers=drivers,
             interrupts=interrupts,
             load=load,
+            open_base=base_opener(
+                pipeline,
+                root=source.root,
+                commit=source.commit,
+                cloud=drivers.cloud.name,
+                parameters=wish.parameters,
+                environments=wish.environments,
+            ),
         )
-        record = carry_out(work, WHOLE_WAY)
+        record = carry_out(work, way_of(pipeline))
     publish(work.junit, record, wish.report)
     return record
 
@@ -191,18 +200,29 @@ def _resume(run_id: str, pipelines: Sequence[str], wish: Wish, verbosity: int) -
         destroy_policy=wish.destroy_policy,
         parameters=wish.parameters,
         environments=wish.environments,
+        whole=True,
     ) as work:
-        record = carry_out(work, undone(work.record))
+        record = carry_out(work, undone(work.record, way_of(work.pipeline)))
         publish(work.junit, record, wish.report)
         return _end([record], work.interrupts, verbosity, table=False)
 
 
-def undone(record: RunRecord) -> tuple[Phase, ...]:
-    """The phases from the first one on that has not gone well."""
-    well = {result.phase for result in record.phases if result.trouble is None}
-    for number, phase in enumerate(WHOLE_WAY):
+def undone(record: RunRecord, way: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """The phases from the first one on that has not gone well.
+
+    An update that has not gone well begins again with its base: nobody knows what it has left.
+    """
+    well = {
+        result.phase
+        for result in record.phases
+        if result.trouble is None
+        and (result.round is Round.HEAD or result.phase is Phase.PROVISION)
+    }
+    for number, phase in enumerate(way):
+        if phase is Phase.UPDATE and phase not in well:
+            return way[way.index(Phase.PROVISION) :]
         if phase not in well:
-            return WHOLE_WAY[number:]
+            return way[number:]
     return (Phase.VERIFY,)
 
 

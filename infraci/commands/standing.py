@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from infraci import git
+from infraci.commands.base import base_opener
 from infraci.commands.parts import (
     find_pipeline,
     find_run,
@@ -37,8 +38,12 @@ def open_work(
     destroy_policy: str | None = None,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
+    whole: bool = False,
 ) -> Iterator[Work]:
-    """A run taken up again: its lock, its commit's files (or those of the working tree)."""
+    """A run taken up again: its lock, its commit's files (or those of the working tree).
+
+    A ``whole`` one has an upgrade's base as well; single phases are those of the commit alone.
+    """
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
     record = find_run(ledger, run_id)
@@ -70,6 +75,17 @@ def open_work(
                 parameters=parameters,
                 environments=environments,
             ),
+            open_base=base_opener(
+                pipeline,
+                root=root,
+                commit=commit,
+                cloud=record.cloud,
+                parameters=parameters,
+                environments=environments,
+                known=record.base,
+            )
+            if whole
+            else None,
         )
         stack.callback(work.close)
         yield work

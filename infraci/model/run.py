@@ -233,3 +233,11 @@ class RunRecord:
     base_testcases: tuple[Testcase, ...] = ()  # of the base's specs, before the update
     rollback_testcases: tuple[Testcase, ...] = ()  # of the base's specs, after a rollback
     changes: tuple[Change, ...] = ()  # what the update did
+
+    def checked(self, round_: Round) -> tuple[Testcase, ...]:
+        """What was checked in a round."""
+        return {
+            Round.HEAD: self.testcases,
+            Round.BASE: self.base_testcases,
+            Round.ROLLBACK: self.rollback_testcases,
+        }[round_]

@@ -6,17 +6,21 @@ from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.gate import Outcomes, worst
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
 from infraci.pipeline.run import carry_out, destroy_run, new_record
-from infraci.pipeline.work import Work
+from infraci.pipeline.upgrade import untestable
+from infraci.pipeline.work import OpenBase, Version, Work
 
 __all__ = [
     "AbandonedError",
     "Drivers",
     "Interrupts",
+    "OpenBase",
     "Outcomes",
     "Specs",
+    "Version",
     "Work",
     "carry_out",
     "destroy_run",
     "new_record",
+    "untestable",
     "worst",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,21 +13,27 @@ from typing import Protocol
 from infraci.deadline import Deadline
 from infraci.heat.stacks import Request
 from infraci.heat.story import OnEvent
-from infraci.heat.values import Event, NovaServer, Stack
+from infraci.heat.values import Event, NovaServer, Resource, Stack
 from infraci.ledger import Ledger
 from infraci.mask import Masker
-from infraci.model.pipeline import ConfigureStep
+from infraci.model.configure import ConfigureStep
 from infraci.model.run import RunRecord, Server, Testcase
+from infraci.pipeline.removal import Remover
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
 
 
-class CloudDriver(Protocol):
+class CloudDriver(Remover, Protocol):
     """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def api_calls(self) -> Counter[str]: ...  # noqa: D102
+
+    def within(self, deadline: Deadline) -> AbstractContextManager[None]: ...  # noqa: D102
 
     def create_stack(  # noqa: D102
         self, request: Request, *, name: str, tags: Iterable[str], timeout_s: float
@@ -38,9 +45,17 @@ class CloudDriver(Protocol):
         self, stack_id: str, wanted: str = ..., *, deadline: Deadline, on_event: OnEvent | None
     ) -> Stack: ...
 
-    def delete_stack(  # noqa: D102
-        self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None
+    def update_stack(  # noqa: D102
+        self,
+        stack_id: str,
+        request: Request,
+        *,
+        tags: Iterable[str],
+        deadline: Deadline,
+        on_event: OnEvent | None,
     ) -> None: ...
+
+    def resources(self, stack_id: str) -> tuple[Resource, ...]: ...  # noqa: D102
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]: ...  # noqa: D102
 
@@ -54,8 +69,6 @@ class CloudDriver(Protocol):
 
     def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
 
-    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
-
 
 class Specs(Protocol):
     """A warm interpreter that runs specs against servers."""
@@ -67,6 +80,7 @@ class Specs(Protocol):
         *,
         ssh_config: Path,
         timeout_s: float,
+        root: Path,
         log: Path | None,
     ) -> tuple[Testcase, ...]:
         """Judge one server; called from a thread a server."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError
 from infraci.heat import RefusedError
-from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import TemplateError, quoted
+from infraci.model.problem import FileError, TemplateError, quoted
 from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
 from infraci.pipeline.keys import login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
+from infraci.plan import judge_files
 from infraci.plan.refusal import place_refusal
 from infraci.ssh import write_ssh_config
 from infraci.templates import StackRequest, template_parameters, with_key_pair
@@ -28,29 +29,67 @@ def provision(work: Work, request: StackRequest) -> None:
         _make_key(work)
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
-        request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
-        with _placing_refusals(work):
+        request = with_own(work, request)
+        with placing_refusals(work):
             work.drivers.prepare(request)
             stack_id = _create(work, request, deadline)
         work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
-        read_outputs(work)
-        found = work.drivers.cloud.servers(stack_id)
-        servers = assign(found, work.pipeline, work.site.access)
-        work.update(servers=servers)
-        judge_roles(servers, work.pipeline)
-        work.update(servers=log_in_to_all(work, servers, deadline))
-        write_ssh_config(work.folder, work.record.servers, work.private_key)
+        take_servers(work, stack_id, deadline)
 
 
-def secrets_of(request: StackRequest) -> Masker:
-    """Hides the values of parameters that the template declares hidden."""
+def plan(work: Work) -> StackRequest:
+    """Read what Heat will be sent; raises FileError with all that is wrong in the tree."""
+    problems = judge_files(work.pipeline, work.tree)
+    if problems:
+        raise FileError(problems)
+    request = work.load()
+    work.hide(secrets_of(request))
+    return request
+
+
+def secrets_of(request: StackRequest) -> Iterator[str]:
+    """The values of parameters that the template declares hidden."""
     given = {**(request.environment.get("parameters") or {}), **request.parameters}
-    secrets = [
-        str(given.get(name, said.get("default", "")))
-        for name, said in template_parameters(request).items()
-        if str(said.get("hidden", "")).lower() == "true"
-    ]
-    return Masker(secrets)
+    for name, said in template_parameters(request).items():
+        if str(said.get("hidden", "")).lower() == "true":
+            yield str(given.get(name, said.get("default", "")))
+
+
+def with_own(work: Work, request: StackRequest) -> StackRequest:
+    """The request with what is the run's own in it."""
+    return with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+
+
+def take_servers(
+    work: Work, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
+) -> None:
+    """Read the stack's outputs and servers, and wait until each of these can be logged in to.
+
+    Servers that were logged in to before keep their host keys, and their sessions but for those
+    of ``renewed`` (by Nova's ids), which may have been rebuilt.
+    """
+    work.outputs = None
+    read_outputs(work)
+    known = {server.id: server for server in work.record.servers}
+    found = work.drivers.cloud.servers(stack_id)
+    servers = tuple(
+        replace(server, host_keys=known[server.id].host_keys) if server.id in known else server
+        for server in assign(found, work.pipeline, work.site.access)
+    )
+    for before in work.record.servers:
+        if before.id in renewed or not any(_is_alike(server, before) for server in servers):
+            work.forget(before)
+    work.update(servers=servers)
+    judge_roles(servers, work.pipeline)
+    work.update(servers=log_in_to_all(work, servers, deadline))
+    write_ssh_config(work.folder, work.record.servers, work.private_key)
+
+
+def _is_alike(server: Server, before: Server) -> bool:
+    """Whether a session from before is still one with this server, as the same user."""
+    return (server.id, server.name, server.user, server.address, server.port) == (
+        before.id, before.name, before.user, before.address, before.port
+    )  # fmt: skip
 
 
 def read_outputs(work: Work) -> Mapping[str, str]:
@@ -109,7 +148,7 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
 
 
 @contextmanager
-def _placing_refusals(work: Work) -> Iterator[None]:
+def placing_refusals(work: Work) -> Iterator[None]:
     """Say where in the template stands what Heat refuses."""
     try:
         yield

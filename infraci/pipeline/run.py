@@ -11,19 +11,26 @@ from functools import partial
 from infraci.errors import InfraciError, InterruptedRunError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.problem import FileError
-from infraci.model.run import Commit, Phase, RunRecord, Verdict
+from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import verdict as judge
 from infraci.pipeline.configure import configure
 from infraci.pipeline.owner import PREFIX, Ownership, this_host, this_process
-from infraci.pipeline.provision import provision, secrets_of
+from infraci.pipeline.provision import plan, provision, secrets_of
 from infraci.pipeline.teardown import destroy, save_evidence
+from infraci.pipeline.upgrade import plan_base, stand_up_base, update
 from infraci.pipeline.verify import verify
 from infraci.pipeline.work import Work
-from infraci.plan import judge_files
 
 #: What `infraci run` does, in order.
 WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
+#: The same for an upgrade, which provisions its base, and takes it all its way before the update.
+UPGRADE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.UPDATE, Phase.CONFIGURE, Phase.VERIFY)
+
+
+def way_of(pipeline: Pipeline) -> tuple[Phase, ...]:
+    """What `infraci run` does with a pipeline, in order."""
+    return UPGRADE_WAY if pipeline.upgrade else WHOLE_WAY
+
 
 #: Once the commit is judged, these no longer change what is known of it.
 _STOPS = (InterruptedRunError, KeyboardInterrupt)
@@ -95,9 +102,14 @@ def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
 
 def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
     """The record without what an earlier time said of the phases that come now."""
-    before = WHOLE_WAY[: WHOLE_WAY.index(first)]
-    kept = tuple(result for result in record.phases if result.phase in before)
-    return replace(record, phases=kept, testcases=(), evidence=(), verdict=None)
+    before = UPGRADE_WAY[: UPGRADE_WAY.index(first)]
+    stays = {Round.HEAD: before, Round.BASE: WHOLE_WAY if Phase.UPDATE in before else ()}
+    kept = tuple(r for r in record.phases if r.phase in stays.get(r.round, ()))
+    record = replace(record, phases=kept, rollback_testcases=(), evidence=(), verdict=None)
+    if Phase.UPDATE in before:
+        of_update = tuple(case for case in record.testcases if not case.server)
+        return replace(record, testcases=of_update)
+    return replace(record, testcases=(), base_testcases=(), changes=())
 
 
 def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:
@@ -123,17 +135,21 @@ def destroy_run(work: Work) -> RunRecord:
 def _go(work: Work, phases: Sequence[Phase]) -> None:
     if Phase.PLAN in phases or Phase.PROVISION in phases:
         with work.phase(Phase.PLAN, _PLAN_S):
-            problems = judge_files(work.pipeline, work.tree)
-            if problems:
-                raise FileError(problems)
-            request = work.load()
-            work.masker = secrets_of(request)
+            request = plan(work)
+            if work.is_upgrade:
+                plan_base(work)
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
-            work.masker = secrets_of(work.load())
+            work.hide(secrets_of(work.load()))
     if Phase.PROVISION in phases:
         work.interrupts.check()
-        provision(work, request)
+        if work.is_upgrade:
+            stand_up_base(work)
+        else:
+            provision(work, request)
+    if Phase.UPDATE in phases:
+        work.interrupts.check()
+        update(work, request)
     if Phase.CONFIGURE in phases:
         work.interrupts.check()
         configure(work)

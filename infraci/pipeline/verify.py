@@ -18,8 +18,7 @@ def verify(work: Work) -> None:
     """Run the specs; their outcomes are data, only trouble on the way to them is raised."""
     with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
         specs = work.warm_specs()
-        logs = work.folder / "logs"
-        logs.mkdir(exist_ok=True)
+        logs = work.logs
         write_ssh_config(work.folder, work.record.servers, work.private_key)
 
         done: dict[str, tuple[Testcase, ...]] = {}
@@ -32,6 +31,7 @@ def verify(work: Work) -> None:
                 paths,
                 ssh_config=work.ssh_config,
                 timeout_s=deadline.remaining_s,
+                root=work.tree,
                 log=logs / f"{plain(server.name)}.specs.log",
             )
             testcases = tuple(_masked(case, work.masker) for case in testcases)
@@ -45,9 +45,9 @@ def verify(work: Work) -> None:
                 if isinstance(result, Exception):
                     raise result
         finally:
-            found = [case for server in judged for case in done.get(server.name, ())]
-            work.update(testcases=tuple(found))
-        if not work.record.testcases:
+            found = tuple(case for server in judged for case in done.get(server.name, ()))
+            work.add_testcases(found)
+        if not found:
             raise DefinitionError(
                 f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",

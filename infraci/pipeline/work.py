@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,17 @@ from infraci.mask import Masker
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import CloudDefinition
-from infraci.model.run import Phase, PhaseResult, RunRecord, Server, Trouble
+from infraci.model.run import (
+    Commit,
+    Phase,
+    PhaseResult,
+    Round,
+    RunRecord,
+    Server,
+    Testcase,
+    Trouble,
+    label,
+)
 from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.interrupt import Interrupts
 from infraci.pipeline.verdict import trouble_of
@@ -25,8 +35,32 @@ from infraci.templates import StackRequest
 _LOGIN_S = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A commit's pipeline, its files on disk, and what Heat will be sent of them."""
+
+    commit: Commit
+    pipeline: Pipeline
+    tree: Path
+    load: Callable[[], StackRequest]
+
+
+#: Finds the commit that an upgrade begins from, and has its files for as long as they are needed.
+OpenBase = Callable[[], AbstractContextManager[Version]]
+
+#: Where the record keeps what a round has checked.
+_TESTCASES = {
+    Round.HEAD: "testcases",
+    Round.BASE: "base_testcases",
+    Round.ROLLBACK: "rollback_testcases",
+}
+
+
 class Work:
-    """A run at work on one pipeline of one tree. Close it when all is done."""
+    """A run at work on one pipeline of one tree. Close it when all is done.
+
+    With ``open_base`` it is an upgrade: it works on two commits, one after the other.
+    """
 
     def __init__(
         self,
@@ -37,20 +71,64 @@ class Work:
         load: Callable[[], StackRequest],
         drivers: Drivers,
         interrupts: Interrupts,
+        open_base: OpenBase | None = None,
     ) -> None:
         self.record = record
-        self.pipeline = pipeline
-        self.tree = tree
-        self.load = load
+        #: What the phases work with now; see :meth:`at`.
+        self.version = Version(commit=record.commit, pipeline=pipeline, tree=tree, load=load)
+        self.round = Round.HEAD
         self.drivers = drivers
         self.interrupts = interrupts
         self.folder = drivers.ledger.folder(record.id)
+        self._calls = drivers.cloud.api_calls  # of others' runs, before this one
+        self._secrets: set[str] = set()
         self.masker = Masker()
         self.outputs: Mapping[str, str] | None = None  # unmasked, unlike the record's
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._specs: Specs | None = None
+        self._open_base = open_base
+        self._base: Version | None = None
         self._open = ExitStack()
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline that is worked on."""
+        return self.version.pipeline
+
+    @property
+    def tree(self) -> Path:
+        """The files of the commit that is worked on."""
+        return self.version.tree
+
+    def load(self) -> StackRequest:
+        """What Heat will be sent of the commit that is worked on."""
+        return self.version.load()
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether the stack is stood up at another commit first."""
+        return self._open_base is not None
+
+    @property
+    def base(self) -> Version:
+        """What an upgrade begins from; found when first asked for. Raises what finding raises."""
+        if self._base is None:
+            if self._open_base is None:
+                raise AssertionError("only an upgrade has a base")
+            self._base = self._open.enter_context(self._open_base())
+            self.update(base=self._base.commit)
+        return self._base
+
+    @contextmanager
+    def at(self, round_: Round) -> Iterator[None]:
+        """While in here, the phases are the base's: its pipeline, its files, its specs."""
+        before = self.version, self.round
+        self.version, self.round = self.base, round_
+        try:
+            yield
+        finally:
+            self.version, self.round = before
 
     @property
     def private_key(self) -> Path:
@@ -68,6 +146,14 @@ class Work:
         return self.folder / "ssh_config"
 
     @property
+    def logs(self) -> Path:
+        """What the steps and specs of this round say; made when first asked for."""
+        logs = self.folder / "logs"
+        folder = logs if self.round is Round.HEAD else logs / self.round
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
     def junit(self) -> Path:
         """The run's report."""
         return self.folder / "junit.xml"
@@ -77,20 +163,31 @@ class Work:
         """The command that removes all that the run has made."""
         return f"infraci destroy {self.record.id}"
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Keep these out of whatever is written down from now on."""
+        self._secrets.update(secrets)
+        self.masker = Masker(self._secrets)
+
     def update(self, **changes: Any) -> None:
         """Change the record, in memory and on disk."""
         self.record = replace(self.record, **changes)
         self.drivers.ledger.update(self.record)
 
+    def add_testcases(self, testcases: Sequence[Testcase]) -> None:
+        """Write down what has been checked, each round's by itself."""
+        name = _TESTCASES[self.round]
+        self.update(**{name: (*self.record.checked(self.round), *testcases)})
+
     @contextmanager
     def phase(self, phase: Phase, timeout_s: float) -> Iterator[Deadline]:
         """A phase: how long it took and what went wrong is recorded, and raised on."""
         started = self.drivers.clock()
-        deadline = Deadline(timeout_s, phase=f"the {phase} phase")
-        self.drivers.progress.phase(self.record.id, phase)
+        deadline = Deadline(timeout_s, phase=f"the {label(phase, self.round)} phase")
+        self.drivers.progress.phase(self.record.id, phase, self.round)
         trouble: Trouble | None = None
         try:
-            yield deadline
+            with self.drivers.cloud.within(deadline):
+                yield deadline
         except BaseException as error:
             deadline.cancel()  # whatever other threads still wait for
             trouble = trouble_of(error, self.masker)
@@ -98,20 +195,19 @@ class Work:
         finally:
             duration_s = self.drivers.clock() - started
             result = PhaseResult(
-                phase=phase, started=started, duration_s=duration_s, trouble=trouble
+                phase=phase,
+                started=started,
+                duration_s=duration_s,
+                trouble=trouble,
+                round=self.round,
             )
-            before = tuple(r for r in self.record.phases if r.phase is not phase)
-            self.record = replace(self.record, phases=(*before, result))
+            before = tuple(r for r in self.record.phases if r.label != result.label)
+            calls = self.drivers.cloud.api_calls - self._calls
+            self.record = replace(self.record, phases=(*before, result), api_calls=dict(calls))
             self.drivers.progress.phase_done(self.record.id, result)
             self.drivers.ledger.update(self.record)
 
     # What is open
-
-    def has_session(self, server: Server) -> bool:
-        """Whether there is a session with a server of that name that is alive."""
-        with self._lock:
-            session = self._sessions.get(server.name)
-        return session is not None and session.is_alive
 
     def warm_specs(self) -> Specs:
         """The interpreter for the specs; started when first asked for, closed with the work."""
@@ -137,6 +233,20 @@ class Work:
         session = Session.open(server, private_key=self.private_key, timeout_s=_LOGIN_S)
         self.keep(server, session)
         return session
+
+    def has_session(self, server: Server) -> bool:
+        """Whether there is a session with a server of that name that is alive."""
+        with self._lock:
+            session = self._sessions.get(server.name)
+        return session is not None and session.is_alive
+
+    def forget(self, server: Server) -> None:
+        """Close the session with a server that is no more, or no longer the same."""
+        with self._lock:
+            session = self._sessions.pop(server.name, None)
+        if session is not None:
+            with suppress(Exception):
+                session.close()
 
     def close(self) -> None:
         """Close the sessions and the interpreter."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from infraci.model.run import RunRecord, Server
+from collections.abc import Mapping
+
+from infraci.model.run import Round, RunRecord, Server
+
+_ABOUT: Mapping[Round, str] = {
+    Round.BASE: "the base by itself, before the update: the commit is not to blame",
+    Round.ROLLBACK: "the base by itself, after the update failed and was rolled back",
+}
 
 
-def header(record: RunRecord, server: Server | None = None) -> str:
+def header(record: RunRecord, server: Server | None = None, *, round_: Round = Round.HEAD) -> str:
     """Name commit, author, stack and server, and the commands that show it again."""
     commit = record.commit
     dirty = " (with uncommitted changes)" if commit.dirty else ""
@@ -14,11 +21,18 @@ def header(record: RunRecord, server: Server | None = None) -> str:
         f"author   {commit.author} <{commit.email}>",
         f"date     {commit.date}",
         f"subject  {commit.subject}",
+    ]
+    if record.base is not None:
+        lines.append(f"base     {record.base.sha} {record.base.subject}")
+    if round_ in _ABOUT:
+        lines.append(f"about    {_ABOUT[round_]}")
+    lines += [
         f"pipeline {record.pipeline}",
         f"stack    {record.stack_name} on {record.cloud}",
     ]
     if server is not None:
-        lines.append(f"server   {server.name} ({server.role}, {server.user}@{server.address})")
+        way = f", {server.user}@{server.address}" if server.address else ""
+        lines.append(f"server   {server.name} ({server.role}{way})")
     lines.append(f"again    {reproduce(record)}")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from infraci.model.run import (
     Outcome,
     Phase,
     PhaseResult,
+    Round,
     RunRecord,
     Server,
     Testcase,
@@ -22,6 +23,7 @@ from infraci.report.header import header
 _PHASES: Mapping[Phase, str] = {
     Phase.PLAN: "the stack, the scripts and the specs can be read",
     Phase.PROVISION: "every server of the stack can be logged in to",
+    Phase.UPDATE: "the stack is updated to the commit",
     Phase.CONFIGURE: "every configure step ends well",
     Phase.VERIFY: "every spec can be run",
     Phase.DESTROY: "nothing is left of the stack",
@@ -41,29 +43,55 @@ class Suite:
 
 
 def suites(record: RunRecord, folder: Path) -> Iterator[Suite]:
-    """One suite a server, and one for each phase that prepares or clears away."""
-    package = f"infraci.{record.pipeline}"
+    """One suite a server, and one for each phase that prepares or clears away.
+
+    Those of an upgrade's base, and of a rollback to it, are named so: the checks of the commit
+    itself are called the same in every run.
+    """
     for result in record.phases:
+        package = _package(record, result.round)
         case = _phase_case(record, result, package)
         if case is not None:
+            of_update = _of_update(record) if result.phase is Phase.UPDATE else []
             yield Suite(
                 name=f"{package}.{result.phase}",
                 package=package,
                 hostname=record.cloud,
                 started=result.started,
                 properties=_properties(record, folder),
-                cases=[case],
+                cases=[case, *of_update],
             )
-    verified = [result.started for result in record.phases if result.phase is Phase.VERIFY]
-    for server, cases in _by_server(record):
+    for round_ in Round:
+        yield from _servers(record, round_, folder)
+
+
+def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
+    package = _package(record, round_)
+    verified = [
+        result.started
+        for result in record.phases
+        if result.phase is Phase.VERIFY and result.round is round_
+    ]
+    for server, cases in _by_server(record, round_):
         yield Suite(
             name=f"{package}.{server.name}",
             package=package,
             hostname=server.name,
             started=verified[0] if verified else record.created,
             properties=_properties(record, folder, server),
-            cases=[_with_header(record, case, server) for case in _unique(cases)],
+            cases=[_with_header(record, case, server, round_) for case in _unique(cases)],
         )
+
+
+def _package(record: RunRecord, round_: Round) -> str:
+    package = f"infraci.{record.pipeline}"
+    return package if round_ is Round.HEAD else f"{package}.{round_}"
+
+
+def _of_update(record: RunRecord) -> list[Testcase]:
+    """The checks of an update: of no server, but of the stack."""
+    cases = [case for case in record.testcases if not case.server]
+    return [_with_header(record, case) for case in _unique(cases)]
 
 
 def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
@@ -82,21 +110,24 @@ def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcas
     if result.trouble is None:
         return case
     trouble = result.trouble
-    told = [header(record), trouble.message, trouble.hint or "", trouble.details]
+    head = header(record, round_=result.round)
+    told = [head, trouble.message, trouble.hint or "", trouble.details]
     return replace(
         case,
-        outcome=Outcome.ERROR,
+        outcome=Outcome.FAILURE if trouble.blames else Outcome.ERROR,
         message=trouble.message,
         text="\n\n".join(part for part in told if part),
     )
 
 
-def _by_server(record: RunRecord) -> Iterator[tuple[Server, list[Testcase]]]:
-    """Group the testcases by server, in the servers' order."""
+def _by_server(record: RunRecord, round_: Round) -> Iterator[tuple[Server, list[Testcase]]]:
+    """Group a round's testcases by server, in the servers' order."""
     by_name: dict[str, list[Testcase]] = {}
-    for case in record.testcases:
-        by_name.setdefault(case.server, []).append(case)
-    known = {server.name: server for server in record.servers}
+    for case in record.checked(round_):
+        if case.server:
+            by_name.setdefault(case.server, []).append(case)
+    # The servers that are known are those of the end; an upgrade may have replaced the base's.
+    known = {server.name: server for server in record.servers if round_ is not Round.BASE}
     order = [*(name for name in known if name in by_name), *(n for n in by_name if n not in known)]
     for name in order:
         role = by_name[name][0].role
@@ -113,12 +144,16 @@ def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
         yield case if seen[key] == 1 else replace(case, name=f"{case.name} #{seen[key]}")
 
 
-def _with_header(record: RunRecord, case: Testcase, server: Server) -> Testcase:
+def _with_header(
+    record: RunRecord, case: Testcase, server: Server | None = None, round_: Round = Round.HEAD
+) -> Testcase:
     if case.outcome not in (Outcome.FAILURE, Outcome.ERROR):
         return case
-    again = f"check    {case.nodeid}"
-    text = case.text or case.message
-    return replace(case, text=f"{header(record, server)}\n{again}\n\n{text}")
+    head = header(record, server, round_=round_)
+    text = f"{head}\ncheck    {case.nodeid}\n\n{case.text or case.message}"
+    # A failure blames the commit, which the base's own specs say nothing of.
+    outcome = case.outcome if round_ is Round.HEAD else Outcome.ERROR
+    return replace(case, text=text, outcome=outcome)
 
 
 def _properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
@@ -131,6 +166,7 @@ def _properties(record: RunRecord, folder: Path, server: Server | None = None) -
         "infraci.email": commit.email,
         "infraci.date": commit.date,
         "infraci.subject": commit.subject,
+        "infraci.base": record.base.sha if record.base else "",
         "infraci.pipeline": record.pipeline,
         "infraci.voting": json.dumps(record.voting),
         "infraci.stack": record.stack_name,

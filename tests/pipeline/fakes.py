@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,6 +71,27 @@ class FakeCloud:
     """A cloud with one web server."""
 
     name = "local"
+    left: tuple[Remnant, ...] = ()  # what a tear-down leaves
+
+    @property
+    def api_calls(self) -> Counter[str]:
+        return Counter({"fake CALL": len(self.traps.calls)})
+
+    @contextmanager
+    def within(self, deadline: Any) -> Iterator[None]:
+        yield
+
+    def possessions(self, name_or_id: str) -> tuple[Possession, ...]:
+        self.traps.spring("possessions")
+        return (Possession(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
+
+    def remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
+        self.traps.spring("remnants")
+        return self.left
+
+    def remove_remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
+        self.traps.spring("remove_remnants")
+        return ()
 
     def __init__(self, traps: Traps) -> None:
         self.traps = traps

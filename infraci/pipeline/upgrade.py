@@ -1,0 +1,172 @@
+"""An upgrade: the stack stood up at its base, then updated to the commit under test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from infraci.errors import ExitCode, InfraciError, InterruptedRunError
+from infraci.heat import UpdateFailedError
+from infraci.model.run import Change, Commit, Outcome, Phase, Round, Verdict
+from infraci.pipeline import verdict as judge
+from infraci.pipeline.changes import Snapshot, judge_changes
+from infraci.pipeline.configure import configure
+from infraci.pipeline.provision import (
+    placing_refusals,
+    plan,
+    provision,
+    take_servers,
+    with_own,
+)
+from infraci.pipeline.verify import verify
+from infraci.pipeline.work import Work
+from infraci.templates import StackRequest
+
+#: The classes of failures that are the cloud's own; see docs/failures.md.
+_CLOUDS_FAULT = frozenset({"quota", "no valid host", "timeout", "api", "delete"})
+
+
+class UntestableUpgradeError(InfraciError):
+    """The base does not pass by itself, so that nothing can be said of the commit under test."""
+
+    details = ""
+
+
+class BrokenUpdateError(InfraciError):
+    """The stack could not be updated to the commit, and the commit is to blame."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, error: UpdateFailedError) -> None:
+        super().__init__(error.message, hint=error.hint, category=error.category)
+        self.details = error.details
+
+
+@contextmanager
+def judging_base(base: Commit) -> Iterator[None]:
+    """In here, whatever goes wrong is the base's: the commit under test is not to blame."""
+    try:
+        yield
+    except (InterruptedRunError, UntestableUpgradeError):
+        raise
+    except InfraciError as error:
+        raise untestable(base, error) from error
+
+
+def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
+    """The trouble of a base as what it means for the commit under test."""
+    made = UntestableUpgradeError(
+        f"cannot test the upgrade from {base.short}: {error.message}",
+        hint=error.hint,
+        category=error.category,
+    )
+    made.details = getattr(error, "details", "")
+    return made
+
+
+def plan_base(work: Work) -> None:
+    """Find the base and read its files. Raises UntestableUpgradeError if these are wrong."""
+    base = work.base.commit
+    work.drivers.progress.note(f"upgrading from {base.short} {base.subject}")
+    with judging_base(base), work.at(Round.BASE):
+        plan(work)
+
+
+def stand_up_base(work: Work) -> None:
+    """Take the base all its way. Raises UntestableUpgradeError unless it passes by itself."""
+    base = work.base.commit
+    with judging_base(base), work.at(Round.BASE):
+        provision(work, plan(work))
+        work.interrupts.check()
+        configure(work)
+        work.interrupts.check()
+        verify(work)
+    if judge.of_testcases(work.record.base_testcases) is not Verdict.PASSED:
+        bad = [
+            case
+            for case in work.record.base_testcases
+            if case.outcome in (Outcome.FAILURE, Outcome.ERROR)
+        ]
+        raise UntestableUpgradeError(
+            f"cannot test the upgrade from {base.short}: {len(bad)} of its own checks do not pass",
+            hint="mend the base first, or upgrade from another commit (upgrade: {from: REVISION})",
+        )
+
+
+def update(work: Work, request: StackRequest) -> None:
+    """Update the stack to the commit under test, and wait until its servers can be logged in to.
+
+    What the update was not to replace is checked. Raises BrokenUpdateError where the commit is to
+    blame, UpdateFailedError where the cloud is; a stack that was rolled back is verified by the
+    base's specs before.
+    """
+    stack_id = work.record.stack_id or work.record.stack_name
+    try:
+        with work.phase(Phase.UPDATE, work.pipeline.timeouts.update_s) as deadline:
+            request = with_own(work, request)
+            before = _snapshot(work, stack_id)
+            with placing_refusals(work), _blaming():
+                work.drivers.prepare(request)
+                work.drivers.cloud.update_stack(
+                    stack_id,
+                    request,
+                    tags=work.record.tags,
+                    deadline=deadline,
+                    on_event=work.drivers.progress.event,
+                )
+            after = _snapshot(work, stack_id)
+            changes = before.changes_to(after)
+            work.update(changes=changes)
+            work.drivers.progress.note(summary(changes))
+            kept = tuple(judge_changes(changes, before, after, work.pipeline))
+            work.add_testcases(kept)
+            if kept:
+                work.drivers.progress.checked("no_replace", kept)
+            take_servers(work, stack_id, deadline, renewed=before.renewed_by(changes))
+    except (BrokenUpdateError, UpdateFailedError) as error:
+        failed = error.__cause__ if isinstance(error, BrokenUpdateError) else error
+        if isinstance(failed, UpdateFailedError) and failed.rolled_back:
+            _verify_rollback(work, stack_id)
+        raise
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """What an update did, in one line."""
+    counts = Counter(change.kind for change in changes)
+    parts = []
+    for kind, count in sorted(counts.items()):
+        paths = [change.path for change in changes if change.kind is kind]
+        named = ", ".join(paths[:5]) + (", …" if count > 5 else "")
+        parts.append(f"{count} {kind} ({named})")
+    return f"the update changed: {'; '.join(parts)}" if parts else "the update changed nothing"
+
+
+@contextmanager
+def _blaming() -> Iterator[None]:
+    """The base has shown that the cloud can do it: what fails now is mostly the commit's fault."""
+    try:
+        yield
+    except UpdateFailedError as error:
+        if error.category in _CLOUDS_FAULT:
+            raise
+        raise BrokenUpdateError(error) from error
+
+
+def _verify_rollback(work: Work, stack_id: str) -> None:
+    """See whether the base is as good as before; trouble on the way is recorded, not raised."""
+    try:
+        with work.at(Round.ROLLBACK):
+            with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
+                take_servers(work, stack_id, deadline, renewed={s.id for s in work.record.servers})
+            work.interrupts.check()
+            verify(work)
+    except InterruptedRunError:
+        raise
+    except InfraciError as error:
+        work.drivers.progress.note(f"after the rollback: {error.message}")
+
+
+def _snapshot(work: Work, stack_id: str) -> Snapshot:
+    cloud = work.drivers.cloud
+    return Snapshot.of(cloud.resources(stack_id), cloud.servers(stack_id))

@@ -1,0 +1,459 @@
+"""An upgrade: the base all its way, the update, and what is said when either fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.commands.run import undone
+from infraci.errors import CloudError, ConfigureError, DefinitionError, UsageError
+from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack
+from infraci.heat.update import update_failed
+from infraci.heat.values import Event
+from infraci.model.decode import parse_pipeline
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.run import ChangeKind, Commit, Outcome, Phase, RunRecord, Verdict
+from infraci.pipeline import Interrupts, OpenBase, Version, carry_out
+from infraci.pipeline.changes import Snapshot, judge_changes
+from infraci.pipeline.run import UPGRADE_WAY
+from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
+
+BASE = Commit(
+    sha="fedcba9876543210fedcba9876543210fedcba98",
+    author="Bo",
+    email="bo@example.org",
+    date="2026-01-01T03:04:05+01:00",
+    subject="Begin",
+)
+UPGRADE = PIPELINE + "upgrade: {no_replace: [web-*]}\n"
+
+Step = Callable[[], object]
+
+
+class UpgradeLab(Lab):
+    """A run of an upgrade, with fakes all around."""
+
+    def __init__(self, root: Path, **traps: Trap) -> None:
+        super().__init__(root / "head", **traps)
+        self.pipeline = parse_pipeline(UPGRADE, name="web", root=self.root)
+        self.base_root = root / "base"
+        self.base_pipeline = write_tree(self.base_root)
+        self.base_closed = False
+
+    def run(
+        self,
+        phases: tuple[Phase, ...] = UPGRADE_WAY,
+        policy: DestroyPolicy = DestroyPolicy.ALWAYS,
+        record: RunRecord | None = None,
+        open_base: OpenBase | None = None,
+    ) -> RunRecord:
+        with Interrupts() as interrupts:
+            work = self.work(
+                interrupts, policy=policy, record=record, open_base=open_base or self.open_base
+            )
+            return carry_out(work, phases)
+
+    @contextmanager
+    def open_base(self) -> Iterator[Version]:
+        self.traps.spring("open_base")
+        yield Version(
+            commit=BASE, pipeline=self.base_pipeline, tree=self.base_root, load=self._load
+        )
+        self.base_closed = True
+
+    def server(self, **changes: Any) -> NovaServer:
+        (one,) = self.cloud.found
+        return replace(one, **changes)
+
+    def find(self, *servers: NovaServer) -> None:
+        self.cloud.found = servers
+
+
+@pytest.fixture(name="lab")
+def make_lab(tmp_path: Path) -> Callable[..., UpgradeLab]:
+    return lambda **traps: UpgradeLab(tmp_path, **traps)
+
+
+Make = Callable[..., UpgradeLab]
+
+
+def labels(record: RunRecord) -> list[str]:
+    return [result.label for result in record.phases]
+
+
+def nth(number: int, step: Trap) -> Step:
+    """Something that happens only the so-many-th time (1 is the first)."""
+    count = 0
+
+    def at() -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            if isinstance(step, BaseException):
+                raise step
+            step()
+
+    return at
+
+
+def failure(reason: str = "resources.web: no luck", *, rolled_back: bool = True) -> Exception:
+    """What the cloud raises when an update failed."""
+    status = "ROLLBACK_COMPLETE" if rolled_back else "ROLLBACK_FAILED"
+    event = Event(
+        id="e", time="t", stack_name="s", resource="web", status="UPDATE_FAILED", reason=reason
+    )
+    return update_failed(Stack(id="s", name="s", status=status, reason="why"), [event])
+
+
+def test_an_upgrade_goes_all_the_way(lab: Make) -> None:
+    here = lab()
+    record = here.run()
+    assert record.verdict is Verdict.PASSED
+    assert labels(record) == [
+        "plan",
+        "provision (base)",
+        "configure (base)",
+        "verify (base)",
+        "update",
+        "configure",
+        "verify",
+        "destroy",
+    ]
+    assert record.base == BASE
+    assert record.commit == COMMIT
+    assert len(record.base_testcases) == 2
+    assert [case.name for case in record.testcases] == [
+        "web-0 is kept",
+        "test_0[web-0]",
+        "test_1[web-0]",
+    ]
+    assert here.specs.roots == [here.base_root, here.root]
+    assert here.ledger.load(record.id) == record
+    assert here.base_closed
+    assert not here.cloud.stacks
+
+
+def test_the_update_is_sent_the_heads_template_with_the_runs_key(lab: Make) -> None:
+    here = lab()
+    record = here.run()
+    created, updated = here.cloud.requests
+    assert created.parameters["key_name"] == updated.parameters["key_name"] == record.stack_name
+
+
+def test_steps_hear_of_the_commit_that_they_are_of(lab: Make) -> None:
+    here = lab()
+    seen: list[tuple[str, Path, str]] = []
+
+    def see() -> None:
+        said = here.configured
+        seen.append((said["commit"], said["root"], said["logs"].name))
+
+    here.traps.by_name["configure"] = see
+    here.run()
+    assert seen == [
+        (BASE.sha, here.base_root, "base"),
+        (COMMIT.sha, here.root, "logs"),
+    ]
+
+
+def test_a_server_that_is_kept_keeps_its_session(lab: Make) -> None:
+    here = lab()
+    here.run()
+    assert here.calls.count("log_in") == 1
+    assert here.calls.count("console") == 1
+
+
+def test_a_server_that_was_replaced_is_logged_in_to_again(lab: Make) -> None:
+    here = lab()
+    here.pipeline = replace(here.pipeline, upgrade=replace(_upgrade(here), no_replace=()))
+    here.traps.by_name["update_stack"] = lambda: here.find(here.server(id="2"))
+    record = here.run()
+    assert record.verdict is Verdict.PASSED
+    assert here.calls.count("log_in") == 2
+    assert here.calls.count("console") == 2
+    assert [session.is_alive for session in here.sessions] == [False, False]
+    assert [server.id for server in record.servers] == ["2"]
+    (change,) = record.changes
+    assert (change.path, change.kind) == ("web-0", ChangeKind.REPLACED)
+
+
+def test_a_server_at_another_address_keeps_its_host_keys(lab: Make) -> None:
+    here = lab()
+    elsewhere = (Address(address="192.0.2.9", kind="access"),)
+    here.traps.by_name["update_stack"] = lambda: here.find(here.server(addresses=elsewhere))
+    record = here.run()
+    assert record.verdict is Verdict.PASSED
+    assert here.calls.count("log_in") == 2
+    assert here.calls.count("console") == 1
+    assert record.servers[0].address == "192.0.2.9"
+
+
+def test_a_new_server_joins(lab: Make) -> None:
+    here = lab()
+    old = here.server()
+    new = replace(old, id="2", name="web-1")
+    here.traps.by_name["update_stack"] = lambda: here.find(old, new)
+    record = here.run()
+    assert record.verdict is Verdict.PASSED
+    assert here.calls.count("log_in") == 2
+    assert [change.kind for change in record.changes] == [ChangeKind.ADDED]
+    assert len([case for case in record.testcases if case.server]) == 4
+
+
+def _upgrade(here: UpgradeLab) -> Any:
+    assert here.pipeline.upgrade is not None
+    return here.pipeline.upgrade
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [({"id": "2"}, ChangeKind.REPLACED), ({"image": "other"}, ChangeKind.REBUILT)],
+)
+def test_what_was_not_to_be_replaced(lab: Make, change: Any, kind: ChangeKind) -> None:
+    here = lab()
+    here.traps.by_name["update_stack"] = lambda: here.find(here.server(**change))
+    record = here.run()
+    assert record.verdict is Verdict.FAILED
+    (bad,) = [case for case in record.testcases if case.outcome is Outcome.FAILURE]
+    assert bad.name == "web-0 is kept"
+    assert f"was {kind}" in bad.message
+    assert labels(record)[-2:] == ["verify", "destroy"]  # the rest is looked at all the same
+    assert here.calls.count("log_in") == 2
+
+
+def test_a_pattern_that_protects_nothing(lab: Make) -> None:
+    here = lab()
+    here.pipeline = replace(here.pipeline, upgrade=replace(_upgrade(here), no_replace=("wbe-*",)))
+    record = here.run()
+    assert record.verdict is Verdict.INVALID
+    assert 'no resource "wbe-*"' in str(record.phases[4].trouble)
+
+
+# The base is not to blame on anybody
+
+
+BASE_STEPS: list[tuple[str, Trap]] = [
+    ("create_stack", CloudError("no")),
+    ("create_stack", RefusedError("no", reason="no")),
+    ("wait", CloudError("CREATE_FAILED")),
+    ("log_in", DefinitionError("no")),
+    ("configure", ConfigureError("no")),
+    ("specs", CloudError("no")),
+    ("load", nth(2, DefinitionError("no"))),  # the first is the head's
+]
+
+
+@pytest.mark.parametrize(("name", "trap"), BASE_STEPS)
+def test_trouble_of_the_base_says_nothing_of_the_head(lab: Make, name: str, trap: Trap) -> None:
+    record = lab(**{name: trap}).run()
+    assert record.verdict is Verdict.ERROR
+    assert record.testcases == ()
+    assert Phase.UPDATE not in [result.phase for result in record.phases]
+    assert record.destroyed
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILURE, Outcome.ERROR])
+def test_failures_of_the_base_say_nothing_of_the_head(lab: Make, outcome: Outcome) -> None:
+    here = lab()
+    here.specs.outcomes = (Outcome.PASSED, outcome)
+    record = here.run()
+    assert record.verdict is Verdict.ERROR
+    assert record.testcases == ()
+    assert [case.outcome for case in record.base_testcases] == [Outcome.PASSED, outcome]
+    assert "update_stack" not in here.calls
+    assert "collect" in here.calls
+
+
+def test_a_bad_file_of_the_base_is_told_with_the_base(lab: Make) -> None:
+    here = lab()
+    (here.base_root / "specs" / "test_web.py").write_text("def test_0(host) pass\n")
+    record = here.run()
+    assert record.verdict is Verdict.ERROR
+    (plan,) = record.phases
+    assert plan.trouble is not None
+    assert plan.trouble.message.startswith("cannot test the upgrade from fedcba9876: ")
+    assert set(here.calls) == {"load", "open_base", "write_junit"}
+
+
+@pytest.mark.parametrize("error", [DefinitionError("no pipeline"), UsageError("no parent")])
+def test_a_base_that_there_is_not(lab: Make, error: Exception) -> None:
+    record = lab(open_base=error).run()
+    assert record.verdict is Verdict.INVALID
+    assert record.base is None
+    assert labels(record) == ["plan"]
+
+
+def test_the_heads_own_files_are_judged_first(lab: Make) -> None:
+    record = lab(load=DefinitionError("cannot load")).run()
+    assert record.verdict is Verdict.INVALID
+
+
+# The update fails
+
+
+def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Make) -> None:
+    here = lab(update_stack=failure())
+    record = here.run()
+    assert record.verdict is Verdict.FAILED
+    assert labels(record)[4:] == ["update", "provision (rollback)", "verify (rollback)", "destroy"]
+    trouble = record.phases[4].trouble
+    assert trouble is not None
+    assert trouble.blames
+    assert "no luck (it was rolled back)" in trouble.message
+    assert "UPDATE_FAILED" in trouble.details
+    assert record.testcases == ()
+    assert [case.outcome for case in record.rollback_testcases] == [Outcome.PASSED] * 2
+    assert here.specs.roots == [here.base_root, here.base_root]
+
+
+def test_a_failed_update_that_is_the_clouds_fault(lab: Make) -> None:
+    record = lab(update_stack=failure("No valid host was found.")).run()
+    assert record.verdict is Verdict.ERROR
+    trouble = record.phases[4].trouble
+    assert trouble is not None
+    assert not trouble.blames
+    assert trouble.category == "no valid host"
+    assert record.rollback_testcases
+
+
+def test_a_rollback_that_fails_is_not_verified(lab: Make) -> None:
+    record = lab(update_stack=failure(rolled_back=False)).run()
+    assert record.verdict is Verdict.FAILED
+    assert labels(record)[4:] == ["update", "destroy"]
+    assert record.rollback_testcases == ()
+
+
+def test_a_base_that_is_broken_after_the_rollback(lab: Make) -> None:
+    here = lab(update_stack=failure())
+
+    def fail() -> None:
+        here.specs.outcomes = (Outcome.FAILURE,)
+
+    here.traps.by_name["specs"] = nth(2, fail)
+    record = here.run()
+    assert record.verdict is Verdict.FAILED
+    assert [case.outcome for case in record.rollback_testcases] == [Outcome.FAILURE]
+
+
+def test_trouble_after_the_rollback_is_told_and_hides_nothing(lab: Make) -> None:
+    here = lab(update_stack=failure("No valid host was found."), specs=nth(2, CloudError("gone")))
+    record = here.run()
+    assert record.verdict is Verdict.ERROR
+    assert "No valid host" in str(record.phases[4].trouble)
+    assert any("after the rollback: gone" in note for note in here.progress.notes)
+
+
+def test_a_refused_update_names_the_place(lab: Make) -> None:
+    record = lab(update_stack=RefusedError("no", reason="no such thing")).run()
+    assert record.verdict is Verdict.INVALID
+    assert "stack.yaml" in str(record.phases[4].trouble)
+
+
+@pytest.mark.parametrize("name", ["open_base", "update_stack", "resources"])
+def test_ctrl_c_tears_down(lab: Make, name: str) -> None:
+    here = lab(**{name: interrupt})
+    record = here.run()
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.destroyed
+    assert not here.cloud.stacks
+
+
+def test_ctrl_c_after_a_rollback(lab: Make) -> None:
+    record = lab(update_stack=failure(), specs=nth(2, interrupt)).run()
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.destroyed
+
+
+# Taken up again
+
+
+def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
+    here = lab(configure=nth(2, ConfigureError("no")))
+    record = here.run(policy=DestroyPolicy.NEVER)
+    assert record.verdict is Verdict.ERROR
+    phases = undone(record, UPGRADE_WAY)
+    assert phases == (Phase.CONFIGURE, Phase.VERIFY)
+    again = here.run(phases, record=record)
+    assert again.verdict is Verdict.PASSED
+    assert len(again.base_testcases) == 2
+    assert again.base == BASE
+    assert again.testcases[0].name == "web-0 is kept"
+    assert len(again.testcases) == 3
+    assert labels(again) == [*labels(record)[:5], "configure", "verify"]
+
+
+@pytest.mark.parametrize(
+    "traps", [{"update_stack": nth(1, failure())}, {"configure": nth(1, ConfigureError("no"))}]
+)
+def test_before_that_it_begins_with_the_base(lab: Make, traps: dict[str, Trap]) -> None:
+    here = lab(**traps)
+    record = here.run(policy=DestroyPolicy.NEVER)
+    phases = undone(record, UPGRADE_WAY)
+    assert phases == UPGRADE_WAY[1:]
+    again = here.run(phases, record=record)
+    assert again.verdict is Verdict.PASSED
+    assert (len(again.base_testcases), len(again.rollback_testcases)) == (2, 0)
+    assert labels(again)[1:4] == ["provision (base)", "configure (base)", "verify (base)"]
+
+
+def test_single_phases_are_those_of_the_commit_alone(lab: Make) -> None:
+    here = lab()
+    record = here.run(policy=DestroyPolicy.NEVER)
+    here.specs.roots.clear()
+    with Interrupts() as interrupts:
+        again = carry_out(here.work(interrupts, record=record), (Phase.VERIFY,))
+    assert again.verdict is Verdict.PASSED
+    assert here.specs.roots == [here.root]
+    assert len(again.testcases) == 3
+
+
+# What an update did
+
+
+def _snapshot(images: dict[str, str] | None = None, **ids: str) -> Snapshot:
+    resources = [
+        Resource(path=path.replace("__", "."), type="T", status="CREATE_COMPLETE", physical_id=id_)
+        for path, id_ in ids.items()
+    ]
+    servers = [
+        NovaServer(id=id_, name=id_, status="ACTIVE", image=image)
+        for id_, image in (images or {}).items()
+    ]
+    return Snapshot.of(resources, servers)
+
+
+def test_changes_are_told_by_path() -> None:
+    before = _snapshot({"4": "a"}, old="1", same="2", other="3", group__0="4", group="5")
+    after = _snapshot({"4": "b"}, new="6", same="2", other="7", group__0="4", group="5")
+    touched = {
+        path: replace(resource, status="UPDATE_COMPLETE", updated="later")
+        for path, resource in after.resources.items()
+        if path == "group"
+    }
+    after = replace(after, resources={**after.resources, **touched})
+    assert {change.path: str(change.kind) for change in before.changes_to(after)} == {
+        "new": "added",
+        "old": "removed",
+        "other": "replaced",
+        "group.0": "rebuilt",
+        "group": "updated",
+    }
+    assert before.renewed_by(before.changes_to(after)) == {"4"}
+
+
+def test_patterns_reach_into_nested_stacks() -> None:
+    before = _snapshot(group="1", group__0="2", group__1="3", db="4")
+    after = _snapshot(group="1", group__0="9", db="4")
+    pipeline: Pipeline = parse_pipeline(
+        "stack: {template: a}\nspecs: {all: [s]}\nupgrade: {no_replace: ['group.*', db]}\n"
+    )
+    checks = judge_changes(before.changes_to(after), before, after, pipeline)
+    assert [(check.name, str(check.outcome)) for check in checks] == [
+        ("db is kept", "passed"),
+        ("group.0 is kept", "failure"),
+    ]
