@@ -48,6 +48,14 @@ class DestroyPolicy(StrEnum):
     NEVER = "never"
 
 
+class Schedule(StrEnum):
+    """When a CI engine takes a pipeline."""
+
+    COMMIT = "commit"
+    HOURLY = "hourly"
+    NIGHTLY = "nightly"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A mapping in a file of ours: unknown keys are problems."""
@@ -267,6 +275,14 @@ class PipelineDefinition(Section):
         Flag,
         Field(description="Whether its failure fails the commit; otherwise it is only reported."),
     ] = True
+    schedule: Annotated[
+        tuple[Annotated[Schedule, BeforeValidator(choice(Schedule))], ...],
+        Field(
+            min_length=1,
+            description="When CI takes it: for every commit, which is the default, or the newest "
+            "one hourly or nightly.",
+        ),
+    ] = (Schedule.COMMIT,)
     destroy: Annotated[
         DestroyPolicy,
         BeforeValidator(choice(DestroyPolicy)),
