@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,7 @@ from infraci.errors import UsageError
 from infraci.model.document import Document, parse_document, read_document
 from infraci.model.judge import Judged, judge
 from infraci.model.paths import PathTrouble, judge_path
-from infraci.model.pipeline import Pipeline, PipelineDefinition
+from infraci.model.pipeline import Pipeline, PipelineDefinition, Schedule
 from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
 from infraci.model.project import Project
 
@@ -36,17 +36,21 @@ def load_pipeline(path: Path, *, root: Path) -> Pipeline:
 def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
     """The named pipelines of the tree at the root, in that order; without names, all of them.
 
-    Raises UsageError where a name is unknown or there is none at all, and PipelineFileError with
-    every problem of all the files.
+    ``@hourly`` names all that have this schedule, of which there may be none. Raises UsageError
+    where a name is unknown or there is no pipeline at all, and PipelineFileError with every
+    problem of all the files.
     """
     files = _pipeline_files(root)
-    chosen = [_named(name, files) for name in dict.fromkeys(names)] if names else list(files)
-    judged = [_judge_pipeline(files[name], root) for name in dict.fromkeys(chosen)]
-    problems = [problem for result in judged for problem in result.problems]
-    problems += _twins(root, chosen)
-    if problems:
-        raise PipelineFileError(problems)
-    return tuple(result.value for result in judged if result.value is not None)
+    named = {name: _named(name, files) for name in names if not name.startswith("@")}
+    scheduled = {name: _schedule(name) for name in names if name not in named}
+    judged = _judge_pipelines(root, files, list(files) if scheduled or not names else named.values())
+    chosen: list[str] = []
+    for name in names or judged:
+        if name in scheduled:
+            chosen += [p.name for p in judged.values() if scheduled[name] in p.schedule]
+        else:
+            chosen.append(named.get(name, name))
+    return tuple(judged[name] for name in dict.fromkeys(chosen))
 
 
 def load_project(root: Path) -> Project:
@@ -75,6 +79,18 @@ def parse_pipeline(text: str, *, name: str = "pipeline", root: Path | None = Non
     if judged.value is None:
         raise PipelineFileError(judged.problems)
     return judged.value
+
+
+def _judge_pipelines(
+    root: Path, files: Mapping[str, Path], names: Iterable[str]
+) -> dict[str, Pipeline]:
+    wanted = list(dict.fromkeys(names))
+    judged = {name: _judge_pipeline(files[name], root) for name in wanted}
+    problems = [problem for result in judged.values() for problem in result.problems]
+    problems += _twins(root, wanted)
+    if problems:
+        raise PipelineFileError(problems)
+    return {name: result.value for name, result in judged.items() if result.value is not None}
 
 
 def _judge_pipeline(path: Path, root: Path) -> Judged[Pipeline]:
@@ -152,3 +168,13 @@ def _twins(root: Path, names: Iterable[str]) -> list[Problem]:
         for name in names
         if all((root / PIPELINES / f"{name}{suffix}").exists() for suffix in _SUFFIXES)
     ]
+def _schedule(name: str) -> Schedule:
+    """The schedule that ``@nightly`` speaks of."""
+    known = [f"@{schedule}" for schedule in Schedule]
+    if name in known:
+        return Schedule(name[1:])
+    raise UsageError(
+        f'cannot load pipelines: there is no schedule "{name}"', hint=f"there are {quoted(known)}"
+    )
+
+

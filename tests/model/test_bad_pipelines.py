@@ -102,8 +102,9 @@ NOT_A_PIPELINE = [
     Bad("stack-as-text", SPECS + "stack: stacks/web.yaml\n",
         '2:8: stack: expected a mapping, found "stacks/web.yaml"'),
     Bad("unknown-key", MINIMAL + "tags: [x]\n",
-        '3:1: tags: unknown key; expected "description", "voting", "destroy", "expires", '
-        '"timeouts", "stack", "servers", "configure", "specs" or "upgrade"'),
+        '3:1: tags: unknown key; expected "description", "voting", "schedule", "destroy", "expires", '
+        '"timeouts", "stack", "servers", "configure", "idempotence", "specs", '
+        '"serverspec" or "upgrade"'),
     Bad("near-key", MINIMAL + "configre: []\n",
         '3:1: configre: unknown key; did you mean "configure"?'),
     Bad("key-in-capitals", MINIMAL + "Voting: true\n",
@@ -115,8 +116,9 @@ NOT_A_PIPELINE = [
     Bad("the-values-own-name", MINIMAL + "expires_s: 3\n",
         '3:1: expires_s: unknown key; did you mean "expires"?'),
     Bad("name-is-the-files", MINIMAL + "path: x\n",
-        '3:1: path: unknown key; expected "description", "voting", "destroy", "expires", '
-        '"timeouts", "stack", "servers", "configure", "specs" or "upgrade"'),
+        '3:1: path: unknown key; expected "description", "voting", "schedule", "destroy", "expires", '
+        '"timeouts", "stack", "servers", "configure", "idempotence", "specs", '
+        '"serverspec" or "upgrade"'),
     Bad("voting-yes", MINIMAL + "voting: yes\n",
         '3:9: voting: expected true or false, found "yes"; did you mean "true"?'),
     Bad("voting-off", MINIMAL + "voting: Off\n",
@@ -186,15 +188,39 @@ NOT_A_PIPELINE = [
 
 BAD_STEPS = [
     Bad("step-unknown", MINIMAL + "configure:\n- clod-init\n",
-        '4:3: configure[0]: expected a step ("cloud-init" or "script"), found "clod-init"; '
+        '4:3: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
+        'found "clod-init"; '
         'did you mean "cloud-init"?'),
     Bad("step-unknown-key", MINIMAL + "configure:\n- scripts: {path: x}\n",
-        '4:3: configure[0].scripts: unknown step; expected "cloud-init" or "script"; '
+        '4:3: configure[0].scripts: unknown step; expected "cloud-init", "script", "ansible", "puppet" or "chef"; '
         'did you mean "script"?'),
     Bad("step-number", MINIMAL + "configure: [3]\n",
-        '3:13: configure[0]: expected a step ("cloud-init" or "script"), found the number 3'),
+        '3:13: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
+        'found the number 3'),
     Bad("step-null", MINIMAL + "configure:\n-\n",
-        '4:2: configure[0]: expected a step ("cloud-init" or "script"), found nothing'),
+        '4:2: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
+        'found nothing'),
+    Bad("chef-without-cookbooks", MINIMAL + "configure: [{chef: {run_list: x}}]\n",
+        "3:14: configure[0].chef.cookbook_path: the required key is missing"),
+    Bad("folder-for-a-file", MINIMAL + "configure: [{puppet: specs}]\n",
+        '3:21: configure[0].puppet.manifest: expected a file, found the directory "specs"'),
+    Bad("file-for-a-folder", MINIMAL
+        + "configure: [{puppet: {manifest: scripts/setup.sh, modules: [scripts/setup.sh]}}]\n",
+        '3:61: configure[0].puppet.modules[0]: expected a directory, found the file '
+        '"scripts/setup.sh"'),
+    Bad("secret-of-nowhere", MINIMAL
+        + "configure: [{script: {path: scripts/setup.sh, environment: {A: {form: B}}}}]\n",
+        "3:64: configure[0].script.environment.A: expected {from: VARIABLE} or {file: PATH}, "
+        "found a mapping"),
+    Bad("vault-password-in-the-open", MINIMAL
+        + "configure: [{ansible: {playbook: scripts/setup.sh, vault_password: x}}]\n",
+        "3:68: configure[0].ansible.vault_password: expected {from: VARIABLE} or {file: PATH}, "
+        'found "x"'),
+    Bad("serverspec-in-python", MINIMAL + "serverspec: {all: [specs/web/test_http.py]}\n",
+        "3:20: serverspec.all[0]: expected a spec file (*.rb) or a directory of specs, found "
+        '"specs/web/test_http.py"'),
+    Bad("serverspec-empty", MINIMAL + "serverspec: {}\n",
+        "3:13: serverspec: a pipeline without specs proves nothing"),
     Bad("steps-mapping", MINIMAL + "configure:\n  script: {path: scripts/setup.sh}\n",
         "4:3: configure: expected a list, found a mapping"),
     Bad("script-alone", MINIMAL + "configure: [script]\n",

@@ -265,4 +265,27 @@ def test_a_wrong_project_file(tree: Path) -> None:
     assert [str(problem) for problem in caught.value.problems] == [
         'infraci.yaml:3:5: clouds.prod.image: unknown key; did you mean "images"?',
         "infraci.yaml:4:18: clouds.prod.networks.x: expected text, found nothing",
+
+
+def test_pipelines_by_their_schedule(tmp_path: Path) -> None:
+    make_tree(tmp_path)
+    write(tmp_path, "pipelines/long.yaml", f"schedule: [nightly]\n{MINIMAL}")
+    write(tmp_path, "pipelines/both.yaml", f"schedule: [commit, hourly]\n{MINIMAL}")
+
+    def names(*wanted: str) -> list[str]:
+        return [pipeline.name for pipeline in load_pipelines(tmp_path, wanted)]
+
+    assert "long" not in names("@commit")
+    assert "both" in names("@commit")
+    assert names("@nightly") == ["long"]
+    assert names("@nightly", "@hourly", "long") == ["long", "both"]
+    with pytest.raises(UsageError, match='there is no schedule "@weekly"'):
+        names("@weekly")
+
+
+def test_a_schedule_is_a_list_of_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(PipelineFileError, match=r'expected a list.*did you mean "\[nightly\]"'):
+        parse_pipeline(f"schedule: nightly\n{MINIMAL}")
+    with pytest.raises(PipelineFileError, match='did you mean "nightly"'):
+        parse_pipeline(f"schedule: [nigthly]\n{MINIMAL}")
     ]
