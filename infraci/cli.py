@@ -28,6 +28,7 @@ COMMANDS = {
     "provision": ("provision", "Stand a pipeline's stack up, and keep it."),
     "configure": ("configure", "Take a run's servers through the configure steps."),
     "verify": ("verify", "Run the specs against a run's servers."),
+    "report": ("report", "Write the reports of runs, with evidence and logs."),
     "destroy": ("destroy", "Remove all that runs have made."),
     "list": ("list", "List the runs."),
     "login": ("login", "Log in to a server of a run."),

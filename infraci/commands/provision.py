@@ -14,8 +14,8 @@ from infraci.commands.source import open_source
 from infraci.errors import ExitCode
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
-from infraci.model.run import Phase
-from infraci.pipeline import Interrupts, Outcomes, carry_out, new_record
+from infraci.model.run import Phase, Verdict
+from infraci.pipeline import Interrupts, carry_out, new_record
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
@@ -35,7 +35,7 @@ def command(
 ) -> int:
     """Stand a pipeline's stack up, and keep it until it is destroyed or expires.
 
-    Prints the run's id. A stack that fails is kept as well, to be looked at.
+    Prints the run's id, first of all. A stack that fails is kept as well, to be looked at.
     """
     with (
         Interrupts() as interrupts,
@@ -55,6 +55,7 @@ def command(
             now=time.time(),
         )
         with drivers.ledger.create(record):
+            click.echo(record.id)  # first: whoever is killed has said what to destroy
             load = loader(
                 chosen,
                 tree=source.tree,
@@ -71,6 +72,5 @@ def command(
                 load=load,
             )
             record = carry_out(work, (Phase.PLAN, Phase.PROVISION))
-    click.echo(record.id)
-    code = Outcomes(records=(record,)).exit_code
+    code = (record.verdict or Verdict.PASSED).exit_code
     return ExitCode.INTERRUPTED if interrupts.happened else code

@@ -7,8 +7,8 @@ import click
 from infraci.commands.options import run_argument
 from infraci.commands.standing import open_work
 from infraci.errors import ExitCode
-from infraci.model.run import Phase
-from infraci.pipeline import Outcomes, carry_out
+from infraci.model.run import Phase, Verdict
+from infraci.pipeline import carry_out
 
 
 @click.command("verify", short_help="Run the specs against a run's servers.")
@@ -27,5 +27,5 @@ def command(verbosity: int, run_id: str | None, working_tree: bool) -> int:
         run_id, verbosity=verbosity, working_tree=working_tree, destroy_policy="never"
     ) as work:
         record = carry_out(work, (Phase.VERIFY,))
-        code = Outcomes(records=(record,)).exit_code
+        code = (record.verdict or Verdict.PASSED).exit_code
         return ExitCode.INTERRUPTED if work.interrupts.happened else code

@@ -23,15 +23,20 @@ _INVALID = re.compile(
 _LONGEST = 300_000
 
 
-def write_junit(path: Path, record: RunRecord, *, folder: Path | None = None) -> None:
+def write_junit(
+    path: Path, record: RunRecord, *, folder: Path | None = None, attach: bool = False
+) -> None:
     """Write ``record`` to ``path`` in one step, whatever its verdict so far.
 
     ``folder`` is the run's own, which evidence is named relative to; by default the report's.
+    With ``attach``, failures' output names their evidence for Jenkins' junit-attachments.
     """
-    write_junits(path, [record], folder=folder)
+    write_junits(path, [record], folder=folder, attach=attach)
 
 
-def write_junits(path: Path, records: Iterable[RunRecord], *, folder: Path | None = None) -> None:
+def write_junits(
+    path: Path, records: Iterable[RunRecord], *, folder: Path | None = None, attach: bool = False
+) -> None:
     """Write several pipelines' runs into one report."""
     document = ET.Element("testsuites", {"name": "infraci"})
     totals = dict.fromkeys(("tests", "failures", "errors"), 0)
@@ -39,6 +44,8 @@ def write_junits(path: Path, records: Iterable[RunRecord], *, folder: Path | Non
     for record in records:
         for suite in suites(record, (folder or path.parent).absolute()):
             element = _element(suite, len(document))
+            if attach:
+                _attach(element, suite)
             for name in totals:
                 totals[name] += int(element.get(name, "0"))
             time_s += sum(case.duration_s for case in suite.cases)
@@ -71,6 +78,22 @@ def _element(suite: Suite, number: int) -> ET.Element:
         if skipped is not None:  # the schema allows it no attributes
             skipped.attrib.clear()
     return element
+
+
+def _attach(element: ET.Element, suite: Suite) -> None:
+    """Name a suite's evidence in the output of what failed, a line each.
+
+    https://plugins.jenkins.io/junit-attachments tells the form.
+    """
+    evidence = [v for n, v in suite.properties.items() if n.startswith("infraci.evidence.")]
+    lines = "".join(f"\n[[ATTACHMENT|{clean(path)}]]" for path in evidence)
+    for case in element.findall("testcase") if lines else ():
+        if case.find("failure") is not None or case.find("error") is not None:
+            output = case.find("system-out")
+            if output is None:
+                output = ET.Element("system-out")
+                case.insert(1, output)  # between the failure and system-err
+            output.text = (output.text or "") + lines + "\n"
 
 
 def _case(case: Testcase) -> junit_xml.TestCase:

@@ -150,3 +150,21 @@ def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path) -> Non
     with pytest.raises(AttributeError):
         write_junit(path, "no record")  # type: ignore[arg-type]
     assert path.read_bytes() == before
+
+
+def test_evidence_is_attached_to_what_failed(tmp_path: Path) -> None:
+    evidence = ("evidence/web-0/journal.txt", "evidence/db-0/journal.txt")
+    path = tmp_path / "junit.xml"
+    write_junit(path, record(evidence=evidence), folder=tmp_path / "run", attach=True)
+    document = etree.parse(path)
+    SCHEMA.assertValid(document)
+    attached = [
+        (case.get("name"), line)
+        for case in document.iter("testcase")
+        for line in (case.findtext("system-out") or "").splitlines()
+        if line.startswith("[[")
+    ]
+    web = f"[[ATTACHMENT|{tmp_path}/run/evidence/web-0/journal.txt]]"
+    assert ("test_answer[web-0]", web) in attached
+    assert all(name != "test_port[web-0]" for name, _ in attached)
+    assert all("db-0" not in line for name, line in attached if "web-0" in str(name))

@@ -1,0 +1,63 @@
+"""``infraci report``: what is known of runs, where a CI engine looks for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from infraci.commands.parts import find_run
+from infraci.commands.run import print_table
+from infraci.commands.standing import ledger_here
+from infraci.errors import UsageError
+from infraci.ledger import Ledger
+from infraci.model.run import RunRecord
+from infraci.pipeline import Outcomes
+
+
+@click.command("report", short_help="Write the reports of runs, with evidence and logs.")
+@click.argument("run_ids", metavar="[RUN]...", nargs=-1)
+@click.option(
+    "--output",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to: DIR/PIPELINE.xml, DIR/PIPELINE/evidence and DIR/PIPELINE/logs.",
+)
+@click.option(
+    "--attach",
+    is_flag=True,
+    help="Name the evidence in the failures' output, as Jenkins' junit-attachments wants it.",
+)
+def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
+    """Write the reports of runs, with evidence and logs, as they are known now.
+
+    RUN is the beginning of a run's id; by default the latest. The exit status is the runs'
+    verdict, as that of `infraci run`.
+    """
+    ledger = ledger_here()
+    if run_ids:
+        records = [find_run(ledger, run_id) for run_id in run_ids]
+    else:
+        records = list(ledger.list()[-1:]) or [find_run(ledger, None)]
+    try:
+        for record in records:
+            _write(record, ledger, output.absolute(), attach)
+    except OSError as error:
+        raise UsageError(f"cannot write the report to {output}: {error.strerror}") from error
+    print_table(records)
+    return Outcomes(records=tuple(records)).exit_code
+
+
+def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:
+    from infraci.report import write_junit
+
+    folder = output / record.pipeline
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("evidence", "logs"):
+        source = ledger.folder(record.id) / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, dirs_exist_ok=True)
+    write_junit(output / f"{record.pipeline}.xml", record, folder=folder, attach=attach)
