@@ -11,6 +11,7 @@ must be chosen before anything else of it is loaded.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -43,15 +44,18 @@ with warnings.catch_warnings():
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
 from infraci.local.narrowing import narrow
+from infraci.local.pulse import Pulse
 from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document
 
-#: Heat polls its resources this often. Its own constant, a second, suits clouds that need minutes.
-TICK_S = 0.02
+#: Heat looks at its resources when something has changed, and this often all the same.
+_LOOK_S = 0.2
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
 
 WsgiApp = Callable[..., Iterable[bytes]]
+
+_held: sqlite3.Connection | None = None
 
 
 class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
@@ -92,7 +96,13 @@ def _issue_token() -> str:
 
 
 def start(
-    *, state: Path, url: str, signal_url: str, service_token: str, issue_token: Callable[[], str]
+    *,
+    state: Path,
+    url: str,
+    signal_url: str,
+    service_token: str,
+    issue_token: Callable[[], str],
+    pulse: Pulse,
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
 
@@ -104,7 +114,7 @@ def start(
     _issue_token = issue_token
     _configure(state, url, signal_url)
     _authenticate_as(url, service_token)
-    scheduler.TaskRunner._sleep = _short_sleep
+    _follow(pulse)
     messaging.setup(TRANSPORT_URL)
     models.BASE.metadata.create_all(db_api.get_engine())
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
@@ -146,10 +156,22 @@ def _configure(state: Path, url: str, signal_url: str) -> None:
         "heat_metadata_server_url": signal_url,
     }.items():
         conf.set_override(name, value)
-    conf.set_override("connection", f"sqlite:///{state / 'heat.sqlite'}", group="database")
+    conf.set_override("connection", f"sqlite:///{_database(state)}", group="database")
     conf.set_override("auth_uri", f"{url}/identity/v3", group="clients_keystone")
     # The address that servers are given for their signals; the engine itself never asks it.
     conf.set_override("url", f"{signal_url}/orchestration/v1/%(tenant_id)s", group="clients_heat")
+
+
+def _database(state: Path) -> Path:
+    """Make the database's file, and hold it open: its log is written back when the last closes.
+
+    Heat opens and closes it with every transaction.
+    """
+    global _held
+    path = state / "heat.sqlite"
+    _held = sqlite3.connect(path, check_same_thread=False)
+    _held.execute("PRAGMA journal_mode=WAL")
+    return path
 
 
 def _authenticate_as(url: str, token: str) -> None:
@@ -160,9 +182,25 @@ def _authenticate_as(url: str, token: str) -> None:
     context.RequestContext.auth_plugin = property(lambda _: plugin)
 
 
-def _short_sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
-    if wait_time is not None:
-        scheduler.time.sleep(min(wait_time, TICK_S))
+def _follow(pulse: Pulse) -> None:
+    """Have Heat's tasks sleep until something changes, what they write themselves included."""
+
+    def sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
+        if wait_time is not None:
+            seen = getattr(self, "seen", -1)
+            self.seen = pulse.wait(seen, min(wait_time, _LOOK_S))
+
+    scheduler.TaskRunner._sleep = sleep
+
+    @event.listens_for(Database, "after_cursor_execute")
+    def note(connection: Any, _c: object, _s: str, _p: object, context: Any, _m: bool) -> None:
+        if context is not None and context.isinsert | context.isupdate | context.isdelete:
+            connection.info["wrote"] = True
+
+    @event.listens_for(Database, "commit")
+    def beat(connection: Any) -> None:
+        if connection.info.pop("wrote", False):
+            pulse.beat()
 
 
 def _api(url: str) -> WsgiApp:
@@ -195,7 +233,6 @@ class _Authenticated:
 
 @event.listens_for(Database, "connect")
 def _tune_sqlite(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA busy_timeout=30000")
 
