@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infraci.heat.cloud import Cloud
 from infraci.heat.failure import StackFailedError
-from infraci.heat.remnants import Remnant
+from infraci.heat.remnants import Mark, Remnant
 from infraci.heat.stacks import Request
 from infraci.heat.story import OnEvent, story
 from infraci.heat.troubles import (
@@ -36,6 +36,7 @@ __all__ = [
     "FoundStack",
     "GoneError",
     "Keypair",
+    "Mark",
     "NovaServer",
     "OnEvent",
     "PreviewResource",

@@ -233,10 +233,10 @@ class Cloud:
 
     # What is left
 
-    def possessions(self, stack_id: str) -> tuple[Possession, ...]:
+    def possessions(self, name_or_id: str) -> tuple[Possession, ...]:
         """What a stack has made, by id; nothing of one that is gone."""
         try:
-            found = self.resources(stack_id)
+            found = self.resources(name_or_id)
         except GoneError:
             return ()
         return tuple(

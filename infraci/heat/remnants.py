@@ -133,6 +133,11 @@ class Remnant:
         return f"{self.kind.name} {name}({self.id}){user}"
 
     @property
+    def is_stack(self) -> bool:
+        """Whether it is a stack: only Heat removes one."""
+        return self.kind.service == "orchestration"
+
+    @property
     def command(self) -> str:
         """The command that removes it."""
         words = f"router remove port {self.router}" if self.router else self.kind.command

@@ -36,7 +36,7 @@ def sweep(
 
 def _removable(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
     found = find_remnants(connection, mark)
-    return tuple(r for r in found if not r.user and r.kind.name != "stack")
+    return tuple(r for r in found if not r.user and not r.is_stack)
 
 
 def _remove(connection: Connection, remnant: Remnant, *, by_force: bool) -> None:

@@ -174,6 +174,7 @@ class Testcase:
     file: PurePosixPath | None = None
     line: int | None = None  # 1-based
     kind: ErrorKind | None = None  # of an error
+    category: str = ""  # the class of a cloud's failure: infraci.errors.CATEGORIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +227,7 @@ class RunRecord:
     verdict: Verdict | None = None  # None until known
     destroyed: bool = False
     possessions: tuple[Possession, ...] = ()  # known since the tear-down began
+    host_keys: str = ""  # how servers' became known: "console", "injected", "unverified"
     leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
     api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
     outputs: Mapping[str, str] = field(default_factory=dict)  # of the stack; hidden ones masked

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from infraci.deadline import Deadline
-from infraci.heat import FoundStack, Keypair, OnEvent
+from infraci.heat import FoundStack, Keypair, Mark
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
-from infraci.pipeline.owner import PREFIX, TAG, Ownership, read_key_comment, read_ownership
-from infraci.pipeline.removal import DESTROY_S, Remover
+from infraci.pipeline.owner import (
+    PREFIX,
+    TAG,
+    Ownership,
+    read_key_comment,
+    read_ownership,
+    tags_of_run,
+)
+from infraci.pipeline.removal import DESTROY_S, Remover, remove
 
 
 class Sweeper(Remover, Protocol):
@@ -61,9 +68,9 @@ def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Lef
         if owner is None or why is None:
             kept.add(stack.name)
             continue
-        yield Leftover(
-            what="stack", name=stack.name, why=why, remove=_stack_remover(cloud, stack.id)
-        )
+        mark = Mark(name=stack.name, tags=tags_of_run(owner.run_id))
+        remover = _stack_remover(cloud, stack.id, mark)
+        yield Leftover(what="stack", name=stack.name, why=why, remove=remover)
     for pair in cloud.keypairs():
         owner = read_key_comment(pair.public_key)
         if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in kept:
@@ -88,16 +95,16 @@ def _is_at_work(owner: Ownership, ledger: Ledger) -> bool:
     return owner.run_id in ledger.ids() and ledger.is_alive(owner.run_id)
 
 
-def _stack_remover(cloud: Sweeper, stack_id: str) -> Callable[[], None]:
-    def remove() -> None:
-        deadline = Deadline(DESTROY_S, phase=f"removing stack {stack_id}")
-        cloud.delete_stack(stack_id, deadline=deadline, on_event=_nobody)
-
-    return remove
+def _stack_remover(cloud: Sweeper, stack_id: str, mark: Mark) -> Callable[[], None]:
+    return lambda: remove(
+        mark,
+        stack=stack_id,
+        cloud=cloud,
+        deadline=Deadline(DESTROY_S, phase=f"removing stack {mark.name}"),
+        on_event=lambda *_: None,
+        thorough=True,
+    )
 
 
 def _key_remover(cloud: Sweeper, name: str) -> Callable[[], None]:
     return lambda: cloud.delete_keypair(name)
-
-
-_nobody: OnEvent = lambda *events: None  # noqa: E731

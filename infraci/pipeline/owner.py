@@ -26,8 +26,7 @@ class Ownership:
     def tags(self) -> tuple[str, ...]:
         """As Heat's stack tags (80 characters at most, no commas)."""
         tags = [
-            TAG,
-            f"{TAG}-run={self.run_id}",
+            *tags_of_run(self.run_id),
             f"{TAG}-expires={self.expires:.0f}",
             f"{TAG}-host={self.host}",
         ]
@@ -44,6 +43,11 @@ class Ownership:
     def is_orphan(self) -> bool:
         """Whether its process, that it was not to outlive, was on this machine and is dead."""
         return bool(self.process) and self.host == this_host() and not is_alive(self.process)
+
+
+def tags_of_run(run_id: str) -> tuple[str, ...]:
+    """Those that all stacks of a run have, and no others."""
+    return TAG, f"{TAG}-run={run_id}"
 
 
 def read_ownership(tags: Iterable[str]) -> Ownership | None:

@@ -1,18 +1,24 @@
-"""Removing what a run has made, from its record alone: the pipeline's files may be gone."""
+"""Removing what a run has made, and proving that nothing is left of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from infraci.deadline import Deadline
-from infraci.heat import OnEvent
+from infraci.errors import CloudError, InfraciError, PhaseTimeoutError
+from infraci.heat import Mark, OnEvent, Remnant, StackFailedError
 from infraci.ledger import Ledger
-from infraci.model.run import RunRecord
+from infraci.model.run import Possession, RunRecord
+from infraci.pipeline.owner import tags_of_run
 from infraci.progress import Progress
 
 #: Longer than any pipeline's own limit needs to be; Ctrl-C ends it.
 DESTROY_S = 900.0
+#: What is left after a tear-down that failed is asked for no longer.
+_LOOK_S = 20.0
 
 
 class Remover(Protocol):
@@ -24,14 +30,100 @@ class Remover(Protocol):
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
 
+    def possessions(self, name_or_id: str) -> tuple[Possession, ...]: ...  # noqa: D102
+
+    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
+
+    def remove_remnants(  # noqa: D102
+        self, mark: Mark, *, deadline: Deadline
+    ) -> tuple[Remnant, ...]: ...
+
+
+class RemainsError(CloudError):
+    """Something of a run is still on the cloud; ``left`` names it."""
+
+    def __init__(
+        self, message: str, *, left: Iterable[Remnant], category: str, details: str = ""
+    ) -> None:
+        left = tuple(left)
+        hint = "remove what is left by:" if left else None
+        super().__init__(
+            message, hint="\n  ".join([hint, *(r.command for r in left)]) if hint else None,
+            category=category,
+        )  # fmt: skip
+        self.left = tuple(str(remnant) for remnant in left)
+        self.details = details
+
+
+def remove(
+    mark: Mark,
+    *,
+    stack: str,
+    cloud: Remover,
+    deadline: Deadline,
+    on_event: OnEvent,
+    remember: Callable[[Mark], object] = lambda _: None,
+    thorough: bool = False,
+) -> None:
+    """Delete a run's stack and key pair, then look for what carries its mark all the same.
+
+    ``remember`` gets the mark with the ids of what the stack has made, before that is deleted.
+    What is left is removed one by one if this is to be ``thorough``; else it is a leak, which
+    somebody wants to know of. Raises RemainsError.
+    """
+    known = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
+    mark = replace(mark, possessions=tuple(known))
+    remember(mark)
+    try:
+        cloud.delete_stack(stack, deadline=deadline, on_event=on_event)
+        cloud.delete_keypair(mark.name)
+        left = cloud.remnants(mark, deadline=deadline)
+        # A stack whose creation was asked for twice, or after its run's end.
+        if stacks := [remnant.id for remnant in left if remnant.is_stack]:
+            for stack_id in stacks:
+                cloud.delete_stack(stack_id, deadline=deadline, on_event=on_event)
+            left = cloud.remnants(mark, deadline=deadline)
+        if left and thorough:
+            left = cloud.remove_remnants(mark, deadline=deadline)
+    except (StackFailedError, PhaseTimeoutError) as error:
+        left = ()
+        with suppress(InfraciError):
+            left = cloud.remnants(mark, deadline=Deadline(_LOOK_S))
+        raise RemainsError(
+            error.message, left=left, category="delete", details=getattr(error, "details", "")
+        ) from error
+    if left:
+        raise RemainsError(
+            f"cannot leave the cloud clean: there is still {', '.join(map(str, left))}",
+            left=left,
+            category="leak",
+        )
+
+
+def mark_of(record: RunRecord) -> Mark:
+    """By what the things of a run are known."""
+    return Mark(name=record.stack_name, tags=tags_of_run(record.id), possessions=record.possessions)
+
 
 def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: Progress) -> None:
-    """Delete a run's stack and key pair, and write down that they are gone.
+    """Remove all that a run has made, from its record alone: the pipeline's files may be gone."""
 
-    The stack is looked for by its name as well: it may have come after its run's end.
-    """
-    deadline = Deadline(DESTROY_S, phase=f"destroying {record.id}")
-    for known in dict.fromkeys(filter(None, (record.stack_id, record.stack_name))):
-        cloud.delete_stack(known, deadline=deadline, on_event=progress.event)
-    cloud.delete_keypair(record.stack_name)
-    ledger.update(replace(record, destroyed=True))
+    def update(**changes: Any) -> None:
+        nonlocal record
+        record = replace(record, **changes)
+        ledger.update(record)
+
+    try:
+        remove(
+            mark_of(record),
+            stack=record.stack_id or record.stack_name,
+            cloud=cloud,
+            deadline=Deadline(DESTROY_S, phase=f"destroying {record.id}"),
+            on_event=progress.event,
+            remember=lambda mark: update(possessions=mark.possessions),
+            thorough=True,
+        )
+    except RemainsError as error:
+        update(leaks=error.left)
+        raise
+    update(destroyed=True, leaks=())

@@ -9,6 +9,7 @@ from infraci.errors import InfraciError
 from infraci.heat import story
 from infraci.model.run import Phase, Server
 from infraci.pipeline.interrupt import AbandonedError
+from infraci.pipeline.removal import RemainsError, mark_of, remove
 from infraci.pipeline.work import Work
 
 _EVIDENCE_S = 60.0
@@ -28,16 +29,18 @@ def save_evidence(work: Work) -> None:
         return story(cloud.events(stack_id))
 
     work.drivers.progress.note("saving evidence")
+    deadline = Deadline(_EVIDENCE_S, phase="saving evidence")
     try:
-        files = work.drivers.collect(
-            _servers(work, stack_id),
-            open_session=work.session_of,
-            console=console,
-            events=events,
-            folder=work.folder,
-            deadline=Deadline(_EVIDENCE_S, phase="saving evidence"),
-            masker=work.masker,
-        )
+        with cloud.within(deadline):
+            files = work.drivers.collect(
+                _servers(work, stack_id),
+                open_session=work.session_of,
+                console=console,
+                events=events,
+                folder=work.folder,
+                deadline=deadline,
+                masker=work.masker,
+            )
         work.update(evidence=files)
     except InfraciError as error:
         work.drivers.progress.note(f"evidence is incomplete: {error.message}")
@@ -54,7 +57,7 @@ def _servers(work: Work, stack_id: str) -> tuple[Server, ...]:
 
 
 def destroy(work: Work) -> None:
-    """Delete the stack and the key pair; what is gone already is no trouble."""
+    """Delete the stack and the key pair, and see that nothing is left; raises RemainsError."""
     tell = work.drivers.progress.note
 
     def on_first() -> None:
@@ -67,12 +70,17 @@ def destroy(work: Work) -> None:
     ):
         work.close()
         try:
-            work.drivers.cloud.delete_stack(
-                work.record.stack_id or work.record.stack_name,
+            remove(
+                mark_of(work.record),
+                stack=work.record.stack_id or work.record.stack_name,
+                cloud=work.drivers.cloud,
                 deadline=deadline,
                 on_event=work.drivers.progress.event,
+                remember=lambda mark: work.update(possessions=mark.possessions),
             )
-            work.drivers.cloud.delete_keypair(work.record.stack_name)
         except AbandonedError as error:
             raise AbandonedError(error.message, hint=f"clean up by: {work.cleanup}") from error
-        work.update(destroyed=True)
+        except RemainsError as error:
+            work.update(leaks=error.left)
+            raise
+        work.update(destroyed=True, leaks=())

@@ -25,7 +25,7 @@ from infraci.model.run import (
     Verdict,
     label,
 )
-from infraci.progress.plain import aftermath, ending, length, tally
+from infraci.progress.plain import aftermath, calls, classed, ending, length, tally
 
 _STYLES = {
     Verdict.PASSED: "bold green",
@@ -87,7 +87,7 @@ class LiveProgress:
         if result.trouble is None:
             self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        self._print(f"[red]✗[/] {result.label:<10} {took}  {escape(result.trouble.message)}")
+        self._print(f"[red]✗[/] {result.label:<10} {took}{escape(classed(result.trouble))}")
         for line in aftermath(result.trouble):
             self._print(f"  [dim]{escape(line)}[/]")
 
@@ -129,6 +129,8 @@ class LiveProgress:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        if self._verbosity > 0:
+            self._print(f"[dim]{escape(calls(record))}[/]")
         style = _STYLES[record.verdict] if record.verdict else "bold"
         self._print(f"[{style}]{escape(ending(record, self._clock() - self._began))}[/]")
         if record.verdict not in (None, Verdict.PASSED):

@@ -60,7 +60,7 @@ class PlainProgress:
         if result.trouble is None:
             self._say(f"{result.label} done in {took}")
             return
-        self._say(f"{result.label} failed after {took}: {result.trouble.message}", -1)
+        self._say(f"{result.label} failed after {took}{classed(result.trouble)}", -1)
         for line in aftermath(result.trouble):
             self._say(f"  {line}", -1)
 
@@ -91,6 +91,7 @@ class PlainProgress:
 
     def end(self, record: RunRecord) -> None:
         """The run is over."""
+        self._say(calls(record), 1)
         self._say(ending(record, self._clock() - self._began), -1)
         if record.verdict not in (None, Verdict.PASSED):
             self._say(f"more: infraci logs {record.id}")
@@ -132,6 +133,12 @@ def length(seconds: float) -> str:
     return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
 
 
+def classed(trouble: Trouble) -> str:
+    """What went wrong, after its class where it has one: `` (quota): cannot create …``."""
+    category = f" ({trouble.category})" if trouble.category else ""
+    return f"{category}: {trouble.message}"
+
+
 def aftermath(trouble: Trouble) -> list[str]:
     """What helps with trouble: the hint, and the last lines of the story."""
     hint = [f"hint: {trouble.hint}"] if trouble.hint else []
@@ -146,6 +153,12 @@ def tally(testcases: Sequence[Testcase]) -> str:
         counts[testcase.outcome] += 1
     said = [f"{count} {outcome}" for outcome, count in counts.items() if count]
     return ", ".join(said) or "no checks"
+
+
+def calls(record: RunRecord) -> str:
+    """How often the cloud was asked: ``57 API calls: compute GET 12, …``."""
+    said = ", ".join(f"{what} {number}" for what, number in sorted(record.api_calls.items()))
+    return f"{sum(record.api_calls.values())} API calls: {said}" if said else ""
 
 
 def ending(record: RunRecord, elapsed_s: float) -> str:

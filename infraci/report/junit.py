@@ -108,7 +108,7 @@ def _case(case: Testcase) -> junit_xml.TestCase:
     if case.outcome is Outcome.FAILURE:
         made.add_failure_info(message, clean(case.text), "failure")
     elif case.outcome is Outcome.ERROR:
-        made.add_error_info(message, clean(case.text), str(case.kind or "error"))
+        made.add_error_info(message, clean(case.text), str(case.category or case.kind or "error"))
     elif case.outcome is Outcome.SKIPPED:
         made.add_skipped_info(message, clean(case.text or case.message))
     return made

@@ -115,7 +115,8 @@ def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcas
     return replace(
         case,
         outcome=Outcome.FAILURE if trouble.blames else Outcome.ERROR,
-        message=trouble.message,
+        message=f"{trouble.category}: {trouble.message}" if trouble.category else trouble.message,
+        category=trouble.category,
         text="\n\n".join(part for part in told if part),
     )
 
@@ -172,8 +173,15 @@ def _properties(record: RunRecord, folder: Path, server: Server | None = None) -
         "infraci.stack": record.stack_name,
         "infraci.stack.id": record.stack_id or "",
         "infraci.cloud": record.cloud,
+        "infraci.host_keys": record.host_keys,
         "infraci.verdict": record.verdict or "",
+        "infraci.api.calls": str(sum(record.api_calls.values())),
     }
+    found |= {
+        f"infraci.api.calls.{what.replace(' ', '.')}": str(number)
+        for what, number in sorted(record.api_calls.items())
+    }
+    found |= {f"infraci.leak.{number}": leak for number, leak in enumerate(record.leaks)}
     if server is not None:
         found |= {
             "infraci.server": server.name,

@@ -13,11 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from infraci.heat import Address, Event, FoundStack, Keypair, NovaServer, Resource, Stack
+from infraci.heat import (
+    Address,
+    Event,
+    FoundStack,
+    Keypair,
+    Mark,
+    NovaServer,
+    Remnant,
+    Resource,
+    Stack,
+)
 from infraci.ledger import Ledger
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Commit, Outcome, RunRecord, Server, Testcase
+from infraci.model.run import Commit, Outcome, Possession, RunRecord, Server, Testcase
 from infraci.pipeline import Drivers, Interrupts, OpenBase, Work, new_record
 from infraci.progress.plain import Silent
 from infraci.ssh import Session

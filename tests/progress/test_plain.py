@@ -8,7 +8,7 @@ import pytest
 
 from infraci.heat import Event
 from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
-from infraci.progress.plain import PlainProgress, length, tally
+from infraci.progress.plain import PlainProgress, digest, length, tally
 from tests.records import check, record
 
 EVENT = Event(id="1", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE")
@@ -48,6 +48,7 @@ def test_lines() -> None:
     lines = tell(0)
     assert lines[1] == "should this be lost, clean up by: infraci destroy x"
     assert lines[2:-2] == [
+        "heat: created web",
         "heat: s web CREATE_FAILED: no valid host",
         "provision done in 4.21 s",
         "provision failed after 4.21 s: cannot do it",
@@ -59,6 +60,27 @@ def test_lines() -> None:
         "the stack is kept",
     ]
     assert lines[-1].startswith("more: infraci logs")
+
+
+def test_what_came_at_once_is_one_line() -> None:
+    def said(resource: str, status: str, *, is_nested: bool = False) -> Event:
+        return Event(
+            id="", time="", stack_name="s", resource=resource, status=status, is_nested=is_nested
+        )
+
+    events = [
+        said("s", "CREATE_IN_PROGRESS"),
+        said("net", "CREATE_IN_PROGRESS"),
+        said("net", "CREATE_COMPLETE"),
+        said("apps", "CREATE_IN_PROGRESS"),
+        said("0", "CREATE_IN_PROGRESS", is_nested=True),
+        said("subnet", "CREATE_COMPLETE"),
+        *(said(f"port{number}", "DELETE_COMPLETE") for number in range(8)),
+    ]
+    assert digest(events) == (
+        "created net, subnet; creating apps; "
+        "deleted port0, port1, port2, port3, port4, port5 and 2 more"
+    )
 
 
 def test_verbose_tells_more() -> None:
