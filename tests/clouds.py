@@ -1,0 +1,124 @@
+"""Clouds that the tests run infraci on: the embedded one, and a real OpenStack."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from tests.live.openstack.place import MEMBER, Place
+
+_OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudUnderTest:
+    """A cloud, and how infraci and anybody else reach it."""
+
+    name: str
+    environment: Mapping[str, str]  # of a process that is to know this cloud
+    connection: Connection
+
+    def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+        """Start infraci in a folder."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "infraci", *arguments],
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def inventory(self) -> Mapping[str, frozenset[str]]:
+        """What there is on the cloud, by kind."""
+        cloud = self.connection
+
+        def stacks() -> Iterator[Any]:
+            """Those that are not gone: Heat still lists them for a moment."""
+            return (s for s in cloud.orchestration.stacks() if s.status != "DELETE_COMPLETE")
+
+        listings: Mapping[str, Callable[[], Any]] = {
+            "stacks": stacks,
+            "servers": cloud.compute.servers,
+            "key pairs": cloud.compute.keypairs,
+            "ports": cloud.network.ports,
+            "floating IPs": cloud.network.ips,
+            "networks": cloud.network.networks,
+            "routers": cloud.network.routers,
+            "security groups": cloud.network.security_groups,
+        }
+        return {
+            kind: frozenset(f"{thing.name} ({thing.id})" for thing in listing())
+            for kind, listing in listings.items()
+        }
+
+
+@contextmanager
+def embedded_cloud(state: Path) -> Iterator[CloudUnderTest]:
+    """An embedded cloud of one's own; down in the end."""
+    environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state)}
+
+    def cloud(verb: str) -> str:
+        command = [sys.executable, "-m", "infraci", "cloud", verb]
+        return subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        clouds_yaml = Path(cloud("up"))
+        with _connected(clouds_yaml, "local") as connection:
+            yield CloudUnderTest(name="local", environment=environment, connection=connection)
+    finally:
+        cloud("down")
+
+
+@contextmanager
+def real_openstack() -> Iterator[CloudUnderTest]:
+    """The OpenStack of ``tests/live/openstack``; one that was not up goes down in the end.
+
+    Fails the test, and never skips it, when there can be none.
+    """
+    was_up = _openstack("status").returncode == 0
+    try:
+        brought = _openstack("up")
+        if brought.returncode:
+            pytest.fail(f"there is no OpenStack to test on:\n{brought.stderr}", pytrace=False)
+        clouds_yaml = Place.of_environment().clouds_yaml
+        environment = {**_nobodys_environment(), "OS_CLIENT_CONFIG_FILE": str(clouds_yaml)}
+        with _connected(clouds_yaml, MEMBER) as connection:
+            yield CloudUnderTest(name=MEMBER, environment=environment, connection=connection)
+    finally:
+        ended = None if was_up else _openstack("down")
+        if ended is not None and ended.returncode:
+            pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
+
+
+def _openstack(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([_OPENSTACK, command], capture_output=True, text=True)
+
+
+def _nobodys_environment() -> dict[str, str]:
+    """This process's environment, without clouds and settings of whoever runs the tests."""
+    foreign = ("OS_", "INFRACI_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+@contextmanager
+def _connected(clouds_yaml: Path, name: str) -> Iterator[Connection]:
+    config = OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False)
+    connection = Connection(config=config.get_one(name))
+    try:
+        yield connection
+    finally:
+        connection.close()

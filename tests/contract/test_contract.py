@@ -1,0 +1,121 @@
+"""One pipeline file on the embedded cloud and on a real OpenStack, unchanged but for names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contract.conftest import Site, finish
+from tests.contract.repository import PIPELINE, SPEC, STACK
+
+pytestmark = pytest.mark.timeout(900)
+
+BAD_SPEC = SPEC + "\n\ndef test_nope(host):\n    assert host.file('/nope').exists\n"
+#: Where the port is to be, there is no subnet: Neutron says so only when it is asked to make it.
+OUTSIDE = STACK.replace("ip_address: 10.50.0.10", "ip_address: 10.60.0.10")
+WAITING = PIPELINE.replace("stack.yaml", "stuck.yaml") + "timeouts: {provision: 15s}\n"
+
+
+def test_create(site: Site) -> None:
+    done = site.run()
+    assert done.returncode == 0, done.stderr
+    assert "2 passed" in done.stderr
+
+
+def test_fail(site: Site) -> None:
+    site.write({"stack.yaml": OUTSIDE})
+    done = site.run()
+    assert done.returncode == 125, done.stderr
+    assert "port" in done.stderr
+    assert "10.60.0.10" in done.stderr
+
+
+def test_timeout(site: Site) -> None:
+    site.write({"pipelines/web.yaml": WAITING})
+    done = site.run()
+    assert done.returncode == 125, done.stderr
+    assert "stuck" in done.stderr
+    assert "15 s" in done.stderr
+
+
+def test_evidence(site: Site) -> None:
+    site.write({"specs/test_web.py": BAD_SPEC})
+    done = site.run()
+    assert done.returncode == 1, done.stderr
+    assert "test_nope[web]" in done.stderr
+    files = [Path(file) for file in site.infraci("logs", "--files").stdout.splitlines()]
+    saved = {file.name: file.read_text() for file in files if file.is_file()}
+    assert "BEGIN SSH HOST KEY KEYS" in saved["console.log"]
+    assert "10.50.0.10" in saved["addresses.txt"]
+    assert "sshd" in saved["processes.txt"] or "dropbear" in saved["processes.txt"]
+    assert "CREATE_COMPLETE" in saved["stack-events.txt"]
+
+
+def test_login_and_delete(site: Site) -> None:
+    made = finish(site.start("provision", "web"))
+    assert made.returncode == 0, made.stderr
+    run = made.stdout.strip()
+    said = site.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
+    assert (said.stdout, said.returncode) == ("a  b\n", 5)
+    assert site.infraci("gc", "--cloud", site.cloud.name).stdout == "nothing to remove\n"
+    for _ in range(2):
+        gone = site.infraci("destroy", run)
+        assert gone.returncode == 0, gone.stderr
+    (listed,) = json.loads(site.infraci("list", "--json").stdout)
+    assert listed["state"] == "destroyed"
+
+
+def test_gc(site: Site, tmp_path: Path) -> None:
+    """What a killed process left is found by its tags, from where nobody remembers the run."""
+    site.write({"pipelines/web.yaml": WAITING.replace("15s", "10m")})
+    process = site.cloud.start(site.folder, "-v", "run", "--cloud", site.cloud.name)
+    run = _killed_at(process, "stuck CREATE_IN_PROGRESS")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    gc = ("gc", "--cloud", site.cloud.name)
+    planned = finish(site.cloud.start(elsewhere, *gc, "--dry-run")).stdout
+    assert planned.splitlines() == [
+        f"would remove stack infraci-{run}: its process died",
+        f"would remove key pair infraci-{run}: its process died",
+    ]
+    assert any(run in name for name in site.cloud.inventory()["stacks"])
+    removed = finish(site.cloud.start(elsewhere, *gc))
+    assert removed.stdout == planned.replace("would remove", "removed"), removed.stderr
+
+
+def test_gc_refuses_what_is_not_ours(site: Site) -> None:
+    cloud = site.cloud.connection
+    template = {"heat_template_version": "2018-08-31", "resources": {}}
+    stack = cloud.orchestration.create_stack(name="infraci-somebody-elses", template=template)
+    pair = cloud.compute.create_keypair(name="infraci-somebody-elses")
+    try:
+        done = site.infraci("gc", "--cloud", site.cloud.name)
+        assert done.stdout == "nothing to remove\n"
+        assert cloud.orchestration.find_stack(stack.name) is not None
+        assert cloud.compute.find_keypair(pair.name) is not None
+    finally:
+        cloud.delete_stack(stack.id, wait=True)
+        cloud.compute.delete_keypair(pair)
+
+
+def test_two_at_once_with_the_same_addresses(site: Site) -> None:
+    both = [site.start("run") for _ in range(2)]
+    done = [finish(process) for process in both]
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+
+
+def _killed_at(process: subprocess.Popen[str], mark: str) -> str:
+    """Kill a process as soon as it says the mark; returns its run's id."""
+    assert process.stderr is not None
+    run = ""
+    for line in process.stderr:
+        if "infraci destroy" in line:
+            run = line.split()[-1]
+        if mark in line:
+            break
+    process.kill()
+    process.communicate()
+    return run
