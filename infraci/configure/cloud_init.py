@@ -15,7 +15,7 @@ from contextlib import suppress
 from infraci.configure.step import StepContext, StepError
 from infraci.deadline import duration
 from infraci.errors import InfraciError
-from infraci.model.pipeline import CloudInitStep
+from infraci.model.configure import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
 

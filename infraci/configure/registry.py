@@ -8,7 +8,7 @@ from typing import Any
 from infraci.configure.cloud_init import CloudInit
 from infraci.configure.script import Script
 from infraci.configure.step import Step
-from infraci.model.pipeline import CloudInitStep, ScriptStep
+from infraci.model.configure import CloudInitStep, ScriptStep
 
 DRIVERS: Mapping[type, Callable[[Any], Step]] = {
     CloudInitStep: CloudInit,

@@ -14,7 +14,7 @@ from infraci.configure.step import Step, StepContext
 from infraci.deadline import Deadline
 from infraci.errors import ConfigureError, InfraciError
 from infraci.mask import Masker
-from infraci.model.pipeline import ConfigureStep
+from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server
 from infraci.names import plain
 from infraci.parallel import in_parallel

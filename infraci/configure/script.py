@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 from infraci.configure.step import StepContext, StepError
 from infraci.deadline import duration
 from infraci.errors import InfraciError, UnreachableError
-from infraci.model.pipeline import ScriptStep
+from infraci.model.configure import ScriptStep
 from infraci.model.run import Server
+from infraci.model.secret import reveal_all
 from infraci.scripts import check_script, find_flaw
 from infraci.ssh import CommandTimeoutError, Session
 
@@ -87,7 +88,7 @@ class Script:
         """Write what starts the script: a file, so that nobody else can read the environment."""
         variables = {
             **_run_variables(server, context),
-            **self._options.environment,
+            **reveal_all(self._options.environment),
         }
         # As the kernel does: an interpreter, and at most one argument.
         shebang = content.partition(b"\n")[0][2:].decode(errors="replace").strip()

@@ -100,6 +100,13 @@ def _judge_pipeline(path: Path, root: Path) -> Judged[Pipeline]:
 def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> Judged[Pipeline]:
     judged = judge(document, PipelineDefinition, root=root)
     problems = judged.problems
+    if _lacks_specs(document):
+        line, column = document.place(())
+        message = "the required key is missing"
+        problem = Problem(
+            file=str(file), line=line, column=column, key_path="specs", message=message
+        )
+        problems = (*problems, problem)
     if not _NAME.match(file.stem):
         message = "the file's name, which names the pipeline, may hold letters, digits, _ . and -"
         problems = (Problem(file=str(file), message=message), *problems)
@@ -107,6 +114,12 @@ def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> 
         return Judged(value=None, problems=problems)
     said = {item.name: getattr(judged.value, item.name) for item in fields(judged.value)}
     return Judged(value=Pipeline(name=file.stem, path=file, **said), problems=())
+
+
+def _lacks_specs(document: Document) -> bool:
+    """Whether neither of the keys is there that have specs."""
+    said = document.root.value if document.root is not None else None
+    return isinstance(said, dict) and not {"specs", "serverspec"} & said.keys()
 
 
 def _document(path: Path, root: Path) -> Document:
@@ -158,16 +171,6 @@ def _named(name: str, files: Iterable[str]) -> str:
     )
 
 
-def _twins(root: Path, names: Iterable[str]) -> list[Problem]:
-    """A pipeline that is written twice, in NAME.yaml and NAME.yml."""
-    return [
-        Problem(
-            file=str(PIPELINES / f"{name}.yml"),
-            message=f'"{name}.yaml" has the same name; remove one of the two',
-        )
-        for name in names
-        if all((root / PIPELINES / f"{name}{suffix}").exists() for suffix in _SUFFIXES)
-    ]
 def _schedule(name: str) -> Schedule:
     """The schedule that ``@nightly`` speaks of."""
     known = [f"@{schedule}" for schedule in Schedule]
@@ -178,3 +181,13 @@ def _schedule(name: str) -> Schedule:
     )
 
 
+def _twins(root: Path, names: Iterable[str]) -> list[Problem]:
+    """A pipeline that is written twice, in NAME.yaml and NAME.yml."""
+    return [
+        Problem(
+            file=str(PIPELINES / f"{name}.yml"),
+            message=f'"{name}.yaml" has the same name; remove one of the two',
+        )
+        for name in names
+        if all((root / PIPELINES / f"{name}{suffix}").exists() for suffix in _SUFFIXES)
+    ]

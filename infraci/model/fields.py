@@ -17,7 +17,7 @@ from typing import Annotated, cast
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from infraci.model.nodes import Plain, plain
+from infraci.model.nodes import Data, Plain, plain
 from infraci.model.paths import PathTrouble, PathWanted, judge_path
 from infraci.model.problem import near, quoted
 
@@ -119,6 +119,11 @@ def _read_parameter(value: object) -> object:
     return read_text(value)
 
 
+def _read_json(value: object) -> object:
+    """A value of whatever type YAML says."""
+    return _json(plain(cast(Data, value)))
+
+
 def _json(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         raise unexpected("a value that JSON can hold", str(value))
@@ -210,6 +215,7 @@ ParameterValue = Annotated[
     BeforeValidator(_read_parameter),
     WithJsonSchema({"type": ["string", "number", "boolean", "array", "object"]}),
 ]
+JsonValue = Annotated[object, BeforeValidator(_read_json)]
 RoleName = Annotated[
     str,
     BeforeValidator(_matching(_ROLE_PATTERN, "a role's name (letters, digits, _ . -)")),
@@ -235,10 +241,14 @@ Port = Annotated[
     BeforeValidator(_read_port),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
 ]
+read_variable_name = _matching(_VARIABLE_PATTERN, "a variable's name (letters, digits, _)")
 VariableName = Annotated[
     str,
-    BeforeValidator(_matching(_VARIABLE_PATTERN, "a variable's name (letters, digits, _)")),
+    BeforeValidator(read_variable_name),
     WithJsonSchema({"type": "string", "pattern": _VARIABLE_PATTERN}),
 ]
 FilePath = Annotated[PurePosixPath, path_in_tree(PathWanted.FILE), _PATH]
+FolderPath = Annotated[PurePosixPath, path_in_tree(PathWanted.FOLDER), _PATH]
+AnyPath = Annotated[PurePosixPath, path_in_tree(PathWanted.ANY), _PATH]
 SpecPath = Annotated[PurePosixPath, path_in_tree(PathWanted.SPECS), _PATH]
+ServerspecPath = Annotated[PurePosixPath, path_in_tree(PathWanted.SERVERSPECS), _PATH]

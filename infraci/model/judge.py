@@ -78,7 +78,7 @@ def _problem(detail: ErrorDetails, document: Document, into: type) -> Problem:
         case "too_short":
             expected = "at least one"
             message = f"expected at least one, found {found(detail['input'])}"
-            if path == ("specs",):
+            if path in {("specs",), ("serverspec",)}:
                 message = "a pipeline without specs proves nothing"
         case kind if kind in _WANTED:
             expected = _WANTED[kind]

@@ -14,7 +14,14 @@ class PathWanted(StrEnum):
     """What a path has to lead to."""
 
     FILE = "a file"
+    FOLDER = "a directory"
+    ANY = "a file or a directory"
     SPECS = "a spec file (*.py) or a directory of specs"
+    SERVERSPECS = "a spec file (*.rb) or a directory of specs"
+
+
+#: What a file is called that holds specs.
+_SPEC_SUFFIX = {PathWanted.SPECS: ".py", PathWanted.SERVERSPECS: ".rb"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,9 @@ def _on_disk(
         return PathTrouble(message=f'"{text}" cannot be read: {reason}')
     if wanted is PathWanted.FILE and is_directory:
         return PathTrouble(message=f'expected {wanted}, found the directory "{text}"')
-    if wanted is PathWanted.SPECS and not is_directory and path.suffix != ".py":
+    if wanted is PathWanted.FOLDER and not is_directory:
+        return PathTrouble(message=f'expected {wanted}, found the file "{text}"')
+    if not is_directory and path.suffix != _SPEC_SUFFIX.get(wanted, path.suffix):
         return PathTrouble(message=f'expected {wanted}, found "{text}"')
     return path
 

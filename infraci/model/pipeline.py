@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Field
 
+from infraci.model.configure import ConfigureStep
 from infraci.model.fields import (
-    EVERY_SERVER,
     USER_SCHEMA,
     DeclaredRole,
     FilePath,
@@ -24,20 +24,13 @@ from infraci.model.fields import (
     ParameterValue,
     RoleName,
     Seconds,
+    ServerspecPath,
     SpecPath,
     Text,
     UserName,
-    VariableName,
     choice,
 )
-from infraci.model.steps import read_step, step_body, step_kind
-
-
-def _never_null(schema: dict[str, Any]) -> None:
-    """Say of an optional key that it is absent or of its kind, but never null."""
-    schema.pop("default", None)
-    if choices := schema.pop("anyOf", None):
-        schema |= choices[0]
+from infraci.model.section import Section, never_null
 
 
 class DestroyPolicy(StrEnum):
@@ -54,13 +47,6 @@ class Schedule(StrEnum):
     COMMIT = "commit"
     HOURLY = "hourly"
     NIGHTLY = "nightly"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A mapping in a file of ours: unknown keys are problems."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +144,7 @@ class RoleDefinition(Section):
         USER_SCHEMA,
         Field(
             description="Who logs in to these servers, in place of servers.user.",
-            json_schema_extra=_never_null,
+            json_schema_extra=never_null,
         ),
     ] = None
 
@@ -185,62 +171,9 @@ class ServersDefinition(Section):
         Field(
             description="The role of the server through which the others are reached, at their "
             "fixed addresses.",
-            json_schema_extra=_never_null,
+            json_schema_extra=never_null,
         ),
     ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudInitStep(Section):
-    """Wait until cloud-init has finished on every server, and fail if it failed."""
-
-    timeout_s: Annotated[
-        Seconds,
-        Field(
-            alias="timeout",
-            description="How long cloud-init may take.",
-            json_schema_extra={"default": "5m"},
-        ),
-    ] = 300.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptStep(Section):
-    """Run a script of the repository on servers, over SSH; it fails if its exit status is not 0."""
-
-    path: Annotated[FilePath, Field(description="The script, copied to the server and executed.")]
-    roles: Annotated[
-        tuple[RoleName, ...],
-        Field(
-            min_length=1,
-            description="On servers with one of these roles; without it, or with `all`, "
-            "on every server.",
-        ),
-        AfterValidator(lambda roles: () if EVERY_SERVER in roles else roles),
-    ] = ()
-    environment: Annotated[
-        Mapping[VariableName, Text],
-        Field(description="Environment variables; values reach the script as written here."),
-    ] = field(default_factory=dict)
-    arguments: Annotated[tuple[Text, ...], Field(description="The script's arguments.")] = ()
-    timeout_s: Annotated[
-        Seconds,
-        Field(
-            alias="timeout",
-            description="How long the script may take on one server.",
-            json_schema_extra={"default": "5m"},
-        ),
-    ] = 300.0
-    sudo: Annotated[Flag, Field(description="Whether it runs as root.")] = True
-
-
-#: The configure steps, each under the key that names it in the file.
-ConfigureStep = Annotated[
-    Annotated[CloudInitStep, BeforeValidator(step_body), Tag("cloud-init")]
-    | Annotated[ScriptStep, BeforeValidator(step_body), Tag("script")],
-    Discriminator(step_kind),
-    BeforeValidator(read_step),
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +186,7 @@ class UpgradeDefinition(Section):
             alias="from",
             description="The commit to upgrade from: a revision, or a branch, which means the "
             "merge base with it; without it, the first parent of the commit under test.",
-            json_schema_extra=_never_null,
+            json_schema_extra=never_null,
         ),
     ] = None
     no_replace: Annotated[
@@ -307,6 +240,13 @@ class PipelineDefinition(Section):
         tuple[ConfigureStep, ...],
         Field(description="What is done to the servers before the specs, in order."),
     ] = ()
+    idempotence: Annotated[
+        Flag,
+        Field(
+            description="Whether the servers are configured twice, and the commit fails if the "
+            "second time changes anything."
+        ),
+    ] = False
     specs: Annotated[
         Mapping[RoleName, Annotated[tuple[SpecPath, ...], Field(min_length=1)]],
         Field(
@@ -314,12 +254,20 @@ class PipelineDefinition(Section):
             description="Spec files or directories by role; `all` is every server.",
             examples=[{"all": ["specs/common"], "web": ["specs/web/test_http.py"]}],
         ),
-    ]
+    ] = field(default_factory=dict)
+    serverspec: Annotated[
+        Mapping[RoleName, Annotated[tuple[ServerspecPath, ...], Field(min_length=1)]],
+        Field(
+            min_length=1,
+            description="Serverspec files or directories by role; `all` is every server.",
+            examples=[{"all": ["serverspec/spec/common"]}],
+        ),
+    ] = field(default_factory=dict)
     upgrade: Annotated[
         UpgradeDefinition | None,
         Field(
             description="Test the stack's update from an earlier commit, not a new stack.",
-            json_schema_extra=_never_null,
+            json_schema_extra=never_null,
         ),
     ] = None
 

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from infraci.model.fields import HostKey, Port, Text, UserName, choice
-from infraci.model.pipeline import Section
+from infraci.model.section import Section
 
 
 class AddressKind(StrEnum):

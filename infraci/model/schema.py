@@ -21,6 +21,7 @@ def json_schema() -> Schema:
     schema = _schema(PipelineDefinition, "urn:infraci:pipeline", "infraci pipeline")
     items = schema["properties"]["configure"]["items"]
     items["oneOf"] = _step_forms(items["oneOf"])
+    schema["anyOf"] = [{"required": ["specs"]}, {"required": ["serverspec"]}]
     return schema
 
 
@@ -57,8 +58,8 @@ def _step_forms(steps: list[Schema]) -> list[Schema]:
     """Each step under its key; then the short forms."""
     forms: list[Schema] = []
     for (kind, short), step in zip(STEP_KINDS.items(), steps, strict=True):
-        text = {"type": "string", "minLength": 1}
-        body = {"anyOf": [step, text if short else {"type": "null"}]}
+        alone = {"type": "string", "minLength": 1} if short else {"type": "null"}
+        body = step if short == "" else {"anyOf": [step, alone]}
         forms.append(
             {
                 "type": "object",

@@ -10,8 +10,15 @@ from infraci.model.fields import unexpected
 from infraci.model.nodes import Plain
 from infraci.model.problem import near, quoted
 
-#: Every kind of step, and the key for which text stands alone (``- script: PATH``).
-STEP_KINDS: Mapping[str, str | None] = {"cloud-init": None, "script": "path"}
+#: Every kind of step, and the key for which text stands alone (``- script: PATH``); empty where
+#: there is none, and None where the kind itself stands alone (``- cloud-init``).
+STEP_KINDS: Mapping[str, str | None] = {
+    "cloud-init": None,
+    "script": "path",
+    "ansible": "playbook",
+    "puppet": "manifest",
+    "chef": "",
+}
 
 
 def read_step(value: object) -> dict[str, object]:

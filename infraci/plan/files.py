@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infraci.model.pipeline import Pipeline, ScriptStep
+from infraci.model.configure import ScriptStep
+from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 from infraci.scripts import check_script
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
 from infraci.heat.stacks import Request
-from infraci.model.pipeline import Pipeline, ScriptStep
+from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, near, quoted
 from infraci.plan.files import judge_files, spec_files
 from infraci.plan.refusal import place_refusal
@@ -128,10 +128,8 @@ def _server(
 
 def _steps(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[PlannedStep]:
     for step in pipeline.configure:
-        roles = getattr(step, "roles", ())
-        name = f"script {step.path}" if isinstance(step, ScriptStep) else "cloud-init"
-        concerned = [s.path for s in servers if not roles or s.role in roles]
-        yield PlannedStep(name=name, servers=tuple(concerned))
+        concerned = [s.path for s in servers if not step.roles or s.role in step.roles]
+        yield PlannedStep(name=step.title, servers=tuple(concerned))
 
 
 def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Problem]:

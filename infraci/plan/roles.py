@@ -26,16 +26,29 @@ def user_of(role: str, servers: ServersDefinition) -> str:
 
 def specs_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
     """The specs that judge a server of that role: everybody's, then the role's own."""
-    own = pipeline.specs.get(role, ()) if role else ()
-    return tuple(dict.fromkeys((*pipeline.specs.get(EVERY_SERVER, ()), *own)))
+    return _for(role, pipeline.specs)
+
+
+def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
+    """The same of Serverspec's specs."""
+    return _for(role, pipeline.serverspec)
+
+
+def _for(role: str, specs: Mapping[str, tuple[PurePosixPath, ...]]) -> tuple[PurePosixPath, ...]:
+    own = specs.get(role, ()) if role else ()
+    return tuple(dict.fromkeys((*specs.get(EVERY_SERVER, ()), *own)))
 
 
 def wanted_roles(pipeline: Pipeline) -> dict[str, str]:
     """The roles that need a server, and the key path that says so."""
     roles = {role: f"specs.{role}" for role in pipeline.specs if role != EVERY_SERVER}
+    for role in pipeline.serverspec:
+        if role != EVERY_SERVER:
+            roles.setdefault(role, f"serverspec.{role}")
     for number, step in enumerate(pipeline.configure):
-        for role in getattr(step, "roles", ()):
-            roles.setdefault(role, f"configure[{number}].script.roles")
+        kind = step.title.partition(" ")[0]
+        for role in step.roles:
+            roles.setdefault(role, f"configure[{number}].{kind}.roles")
     if pipeline.servers.bastion:
         roles.setdefault(pipeline.servers.bastion, "servers.bastion")
     return roles

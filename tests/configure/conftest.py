@@ -11,7 +11,7 @@ import pytest
 from infraci.configure import configure_servers
 from infraci.deadline import Deadline
 from infraci.mask import Masker
-from infraci.model.pipeline import ConfigureStep
+from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server
 from infraci.ssh import Session
 from tests.sshd import Sshd, running_sshd

@@ -14,7 +14,7 @@ import pytest
 from infraci.configure import StepContext, StepError, StepFailedError
 from infraci.configure.cloud_init import CloudInit
 from infraci.deadline import Deadline
-from infraci.model.pipeline import CloudInitStep
+from infraci.model.configure import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import Session, generate_key
 from tests.configure.conftest import Site

@@ -10,7 +10,7 @@ import pytest
 from infraci.configure import DRIVERS, Step, StepContext
 from infraci.deadline import Deadline
 from infraci.errors import ConfigureError, PhaseTimeoutError, UnreachableError
-from infraci.model.pipeline import CloudInitStep, ConfigureStep, ScriptStep
+from infraci.model.configure import CloudInitStep, ConfigureStep, ScriptStep
 from tests.configure.conftest import Site
 from tests.sshd import Sshd, running_sshd
 

@@ -12,7 +12,7 @@ import pytest
 from infraci.configure import StepContext, StepFailedError, configure_servers
 from infraci.deadline import Deadline
 from infraci.errors import ConfigureError, PhaseTimeoutError
-from infraci.model.pipeline import ConfigureStep, ScriptStep
+from infraci.model.configure import ConfigureStep, ScriptStep
 from infraci.model.run import Server
 from infraci.ssh import Session
 from tests.configure.conftest import Site

@@ -13,7 +13,7 @@ from infraci.configure import StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
-from infraci.model.pipeline import ScriptStep
+from infraci.model.configure import ScriptStep
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
 from tests.containers import booted, inside, wait_for_login

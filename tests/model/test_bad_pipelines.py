@@ -102,8 +102,8 @@ NOT_A_PIPELINE = [
     Bad("stack-as-text", SPECS + "stack: stacks/web.yaml\n",
         '2:8: stack: expected a mapping, found "stacks/web.yaml"'),
     Bad("unknown-key", MINIMAL + "tags: [x]\n",
-        '3:1: tags: unknown key; expected "description", "voting", "schedule", "destroy", "expires", '
-        '"timeouts", "stack", "servers", "configure", "idempotence", "specs", '
+        '3:1: tags: unknown key; expected "description", "voting", "schedule", "destroy", '
+        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", "specs", '
         '"serverspec" or "upgrade"'),
     Bad("near-key", MINIMAL + "configre: []\n",
         '3:1: configre: unknown key; did you mean "configure"?'),
@@ -116,8 +116,8 @@ NOT_A_PIPELINE = [
     Bad("the-values-own-name", MINIMAL + "expires_s: 3\n",
         '3:1: expires_s: unknown key; did you mean "expires"?'),
     Bad("name-is-the-files", MINIMAL + "path: x\n",
-        '3:1: path: unknown key; expected "description", "voting", "schedule", "destroy", "expires", '
-        '"timeouts", "stack", "servers", "configure", "idempotence", "specs", '
+        '3:1: path: unknown key; expected "description", "voting", "schedule", "destroy", '
+        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", "specs", '
         '"serverspec" or "upgrade"'),
     Bad("voting-yes", MINIMAL + "voting: yes\n",
         '3:9: voting: expected true or false, found "yes"; did you mean "true"?'),
@@ -188,26 +188,21 @@ NOT_A_PIPELINE = [
 
 BAD_STEPS = [
     Bad("step-unknown", MINIMAL + "configure:\n- clod-init\n",
-        '4:3: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
-        'found "clod-init"; '
+        '4:3: configure[0]: expected a step ("cloud-init", "script", "ansible", '
+        '"puppet" or "chef"), found "clod-init"; '
         'did you mean "cloud-init"?'),
     Bad("step-unknown-key", MINIMAL + "configure:\n- scripts: {path: x}\n",
-        '4:3: configure[0].scripts: unknown step; expected "cloud-init", "script", "ansible", "puppet" or "chef"; '
+        '4:3: configure[0].scripts: unknown step; expected "cloud-init", '
+        '"script", "ansible", "puppet" or "chef"; '
         'did you mean "script"?'),
     Bad("step-number", MINIMAL + "configure: [3]\n",
-        '3:13: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
-        'found the number 3'),
+        '3:13: configure[0]: expected a step ("cloud-init", "script", "ansible", '
+        '"puppet" or "chef"), found the number 3'),
     Bad("step-null", MINIMAL + "configure:\n-\n",
-        '4:2: configure[0]: expected a step ("cloud-init", "script", "ansible", "puppet" or "chef"), '
-        'found nothing'),
+        '4:2: configure[0]: expected a step ("cloud-init", "script", "ansible", '
+        '"puppet" or "chef"), found nothing'),
     Bad("chef-without-cookbooks", MINIMAL + "configure: [{chef: {run_list: x}}]\n",
         "3:14: configure[0].chef.cookbook_path: the required key is missing"),
-    Bad("folder-for-a-file", MINIMAL + "configure: [{puppet: specs}]\n",
-        '3:21: configure[0].puppet.manifest: expected a file, found the directory "specs"'),
-    Bad("file-for-a-folder", MINIMAL
-        + "configure: [{puppet: {manifest: scripts/setup.sh, modules: [scripts/setup.sh]}}]\n",
-        '3:61: configure[0].puppet.modules[0]: expected a directory, found the file '
-        '"scripts/setup.sh"'),
     Bad("secret-of-nowhere", MINIMAL
         + "configure: [{script: {path: scripts/setup.sh, environment: {A: {form: B}}}}]\n",
         "3:64: configure[0].script.environment.A: expected {from: VARIABLE} or {file: PATH}, "
@@ -216,9 +211,6 @@ BAD_STEPS = [
         + "configure: [{ansible: {playbook: scripts/setup.sh, vault_password: x}}]\n",
         "3:68: configure[0].ansible.vault_password: expected {from: VARIABLE} or {file: PATH}, "
         'found "x"'),
-    Bad("serverspec-in-python", MINIMAL + "serverspec: {all: [specs/web/test_http.py]}\n",
-        "3:20: serverspec.all[0]: expected a spec file (*.rb) or a directory of specs, found "
-        '"specs/web/test_http.py"'),
     Bad("serverspec-empty", MINIMAL + "serverspec: {}\n",
         "3:13: serverspec: a pipeline without specs proves nothing"),
     Bad("steps-mapping", MINIMAL + "configure:\n  script: {path: scripts/setup.sh}\n",
@@ -260,6 +252,15 @@ BAD_STEPS = [
 ]  # fmt: skip
 
 BAD_PATHS = [
+    Bad("folder-for-a-file", MINIMAL + "configure: [{puppet: specs}]\n",
+        '3:22: configure[0].puppet.manifest: expected a file, found the directory "specs"'),
+    Bad("file-for-a-folder", MINIMAL
+        + "configure: [{puppet: {manifest: scripts/setup.sh, modules: [scripts/setup.sh]}}]\n",
+        '3:61: configure[0].puppet.modules[0]: expected a directory, found the file '
+        '"scripts/setup.sh"'),
+    Bad("serverspec-in-python", MINIMAL + "serverspec: {all: [specs/web/test_http.py]}\n",
+        "3:20: serverspec.all[0]: expected a spec file (*.rb) or a directory of specs, found "
+        '"specs/web/test_http.py"'),
     Bad("template-missing", "stack: {template: stacks/wbe.yaml}\n" + SPECS,
         '1:19: stack.template: no such file: "stacks/wbe.yaml"; did you mean "stacks/web.yaml"?'),
     Bad("template-in-a-near-folder", "stack: {template: stack/web.yaml}\n" + SPECS,

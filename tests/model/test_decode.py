@@ -7,13 +7,18 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.errors import ExitCode, UsageError
+from infraci.model.configure import (
+    AnsibleStep,
+    ChefStep,
+    CloudInitStep,
+    PuppetStep,
+    ScriptStep,
+)
 from infraci.model.decode import load_pipeline, load_pipelines, load_project, parse_pipeline
 from infraci.model.pipeline import (
-    CloudInitStep,
     DestroyPolicy,
     Pipeline,
     RoleDefinition,
-    ScriptStep,
     ServersDefinition,
     StackDefinition,
     Timeouts,
@@ -21,6 +26,7 @@ from infraci.model.pipeline import (
 )
 from infraci.model.problem import PipelineFileError, ProjectFileError
 from infraci.model.project import CloudDefinition
+from infraci.model.secret import Secret
 from tests.model.trees import FULL, MINIMAL, make_tree, write
 
 SETUP = PurePosixPath("scripts/setup.sh")
@@ -30,6 +36,59 @@ COMMON = PurePosixPath("specs/common")
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     return make_tree(tmp_path)
+
+
+DRIVERS = """\
+stack: {template: stacks/web.yaml}
+idempotence: true
+configure:
+  - ansible: scripts/setup.sh
+  - ansible:
+      playbook: scripts/setup.sh
+      variables: {port: 8080, tls: true, names: [a, b]}
+      environment: {TOKEN: {from: APP_TOKEN}, RATE: 1.10}
+      vault_password: {file: ~/vault}
+  - puppet: scripts/setup.sh
+  - puppet: {manifest: scripts/setup.sh, modules: [scripts], files: [specs, scripts/setup.sh]}
+  - chef:
+      run_list: recipe[web]
+      cookbook_path: [scripts]
+      attributes: {web: {port: 80}}
+serverspec: {all: [scripts]}
+"""
+
+
+def test_a_pipeline_of_other_drivers(tree: Path) -> None:
+    pipeline = load_pipeline(write(tree, "pipelines/web.yaml", DRIVERS), root=tree)
+    assert (pipeline.idempotence, pipeline.specs) == (True, {})
+    assert pipeline.serverspec == {"all": (PurePosixPath("scripts"),)}
+    assert pipeline.configure == (
+        AnsibleStep(playbook=SETUP),
+        AnsibleStep(
+            playbook=SETUP,
+            variables={"port": 8080, "tls": True, "names": ["a", "b"]},
+            environment={"TOKEN": Secret(variable="APP_TOKEN"), "RATE": "1.10"},
+            vault_password=Secret(file="~/vault"),
+        ),
+        PuppetStep(manifest=SETUP),
+        PuppetStep(
+            manifest=SETUP,
+            modules=(PurePosixPath("scripts"),),
+            files=(PurePosixPath("specs"), SETUP),
+        ),
+        ChefStep(
+            run_list=("recipe[web]",),
+            cookbook_path=(PurePosixPath("scripts"),),
+            attributes={"web": {"port": 80}},
+        ),
+    )
+    titles = [step.title for step in pipeline.configure]
+    assert titles[1:] == [
+        "ansible scripts/setup.sh",
+        "puppet scripts/setup.sh",
+        "puppet scripts/setup.sh",
+        "chef recipe[web]",
+    ]
 
 
 def test_a_minimal_pipeline_gets_the_defaults(tree: Path) -> None:
@@ -265,6 +324,7 @@ def test_a_wrong_project_file(tree: Path) -> None:
     assert [str(problem) for problem in caught.value.problems] == [
         'infraci.yaml:3:5: clouds.prod.image: unknown key; did you mean "images"?',
         "infraci.yaml:4:18: clouds.prod.networks.x: expected text, found nothing",
+    ]
 
 
 def test_pipelines_by_their_schedule(tmp_path: Path) -> None:
@@ -288,4 +348,3 @@ def test_a_schedule_is_a_list_of_known_ones(tmp_path: Path) -> None:
         parse_pipeline(f"schedule: nightly\n{MINIMAL}")
     with pytest.raises(PipelineFileError, match='did you mean "nightly"'):
         parse_pipeline(f"schedule: [nigthly]\n{MINIMAL}")
-    ]

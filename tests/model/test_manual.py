@@ -14,6 +14,7 @@ from infraci.model.document import parse_document
 from infraci.model.nodes import plain
 from infraci.model.problem import PipelineFileError
 from infraci.model.schema import json_schema
+from infraci.model.steps import STEP_KINDS
 from tests.model.trees import make_tree, write
 
 MANUAL = (Path(__file__).parents[2] / "docs/pipelines.md").read_text()
@@ -55,31 +56,33 @@ def test_every_key_is_there_with_its_default() -> None:
         "servers.roles.ROLE.": schema["$defs"]["RoleDefinition"],
         "upgrade.": schema["$defs"]["UpgradeDefinition"],
     }
+    by_name = {"timeouts", "stack", "servers", "servers.roles", "specs", "serverspec"}
     leaves = {
         f"{prefix}{name}": said
         for prefix, section in sections.items()
         for name, said in section["properties"].items()
-        if f"{prefix}{name}" not in {"timeouts", "stack", "servers", "servers.roles", "specs"}
+        if f"{prefix}{name}" not in by_name
     }
     rows = {**_rows(MANUAL.partition("## Keys")[2].partition("### Steps")[0])}
-    assert set(rows) == {*leaves, "specs.ROLE"}
+    assert set(rows) == {*leaves, "specs.ROLE", "serverspec.ROLE"}
     for name, said in leaves.items():
         _assert_default(rows[name], said)
 
 
-def test_every_key_of_every_step_is_there_with_its_default() -> None:
-    text = MANUAL.partition("### Steps")[2].partition("\n## ")[0]
-    script, step = text.index("| `script` |"), text.index("| `cloud-init` |")
-    for name, part in (("CloudInitStep", text[step:script]), ("ScriptStep", text[script:])):
-        properties = json_schema()["$defs"][name]["properties"]
-        rows = {
-            cells[1].strip("` "): cells[3].strip("` ")
-            for line in part.splitlines()
-            if line.startswith("| |") and len(cells := line.strip("|").split("|")) == 4
-        }
-        assert set(rows) == set(properties)
-        for key, said in properties.items():
-            _assert_default(rows[key], said)
+@pytest.mark.parametrize("kind", STEP_KINDS)
+def test_every_key_of_every_step_is_there_with_its_default(kind: str) -> None:
+    table = MANUAL.partition("### Steps")[2].partition("\n\n")[2].partition("\n### ")[0]
+    part = re.split(r"^\| `", table.partition(f"| `{kind}` |")[2], flags=re.MULTILINE)[0]
+    section = "".join(word.capitalize() for word in kind.split("-")) + "Step"
+    properties = json_schema()["$defs"][section]["properties"]
+    rows = {
+        cells[1].strip("` "): cells[3].strip("` ")
+        for line in part.splitlines()
+        if line.startswith("| |") and len(cells := line.strip("|").split("|")) == 4
+    }
+    assert set(rows) == set(properties)
+    for key, said in properties.items():
+        _assert_default(rows[key], said)
 
 
 def test_the_messages_shown_are_those_that_are_printed(tmp_path: Path) -> None:
