@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infraci.pipeline.owner import read_ownership
-from infraci.pipeline.work import Work
+from infraci.pipeline.work import LOGIN_KEY, Work
 from infraci.ssh import Key, generate_key
 
 _HOST_KEY = "host_key"
@@ -21,10 +21,10 @@ def host_key(work: Work) -> Key:
     return _key(work, work.folder / _HOST_KEY)
 
 
-def forget_keys(work: Work) -> None:
-    """Remove the private halves: nothing is left that they open."""
-    for path in (work.private_key, work.folder / _HOST_KEY):
-        path.unlink(missing_ok=True)
+def forget_keys(folder: Path) -> None:
+    """Remove the private halves from a run's folder: nothing is left that they open."""
+    for name in (LOGIN_KEY, _HOST_KEY):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _key(work: Work, private: Path) -> Key:

@@ -12,15 +12,16 @@ from infraci.errors import DefinitionError
 from infraci.heat import RefusedError
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, TemplateError, quoted
+from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
-from infraci.pipeline.keys import login_key
+from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
 from infraci.plan import judge_files
 from infraci.plan.refusal import place_refusal
 from infraci.ssh import write_ssh_config
-from infraci.templates import StackRequest, template_parameters, with_key_pair
+from infraci.templates import StackRequest, template_parameters, with_host_key, with_key_pair
 
 
 def provision(work: Work, request: StackRequest) -> None:
@@ -56,8 +57,19 @@ def secrets_of(request: StackRequest) -> Iterator[str]:
 
 
 def with_own(work: Work, request: StackRequest) -> StackRequest:
-    """The request with what is the run's own in it."""
-    return with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+    """The request with what is the run's own in it: its key pair, and host keys if need be."""
+    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+    if work.site.host_keys is not HostKeySource.INJECTED:
+        return request
+    key = host_key(work)
+    private = key.private_path.read_text()
+    work.hide([private])
+    request, left_out = with_host_key(request, private=private, public=key.public)
+    for resource, reason in left_out.items():
+        work.drivers.progress.note(
+            f"no host key can be injected into {resource}: {reason}; its console has to show one"
+        )
+    return request
 
 
 def take_servers(

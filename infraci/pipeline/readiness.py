@@ -27,8 +27,9 @@ _LOOK_EVERY = 3
 def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
     """Learn each server's host keys and log in, all at once; bastions among them first.
 
-    Returns the servers with their keys. Raises GuestError for one that does not come up in time,
-    at once for one that is dead, and :class:`~infraci.ssh.HostKeyError`.
+    Returns the servers with their keys; the record says from where these are known. Raises
+    GuestError for one that does not come up in time, at once for one that is dead, and
+    :class:`~infraci.ssh.HostKeyError`.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
     ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
@@ -36,7 +37,23 @@ def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> 
     others = [_through(server, known) for server in servers if server.name not in jumps]
     ready += _log_in(work, others, deadline)
     order = [server.name for server in servers]
+    work.update(host_keys=_how_known(work, ready))
     return tuple(sorted(ready, key=lambda server: order.index(server.name)))
+
+
+def _how_known(work: Work, servers: Sequence[Server]) -> str:
+    """From where the servers' host keys are known, for the record and the report."""
+    source = work.site.host_keys
+    if source is not HostKeySource.INJECTED:
+        return str(source)
+    ours = _ours(work)
+    others = [server.name for server in servers if server.host_keys != ours]
+    return f"{source}, console for {', '.join(others)}" if others else str(source)
+
+
+def _ours(work: Work) -> tuple[str, ...]:
+    """The host key that servers were given, as they show it."""
+    return (" ".join(host_key(work).public.split()[:2]),)
 
 
 def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
@@ -114,7 +131,7 @@ class _Wait:
         """
         expected = self._server.host_keys  # of one that was logged in to before an update
         if self._host_key_source is HostKeySource.INJECTED and not expected:
-            expected = (" ".join(host_key(self._work).public.split()[:2]),)
+            expected = _ours(self._work)
         if self._host_key_source is HostKeySource.UNVERIFIED:
             key = shown_host_key(
                 self._server, private_key=self._work.private_key, timeout_s=timeout_s

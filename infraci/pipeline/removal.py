@@ -12,6 +12,7 @@ from infraci.errors import CloudError, InfraciError, PhaseTimeoutError
 from infraci.heat import Mark, OnEvent, Remnant, StackFailedError
 from infraci.ledger import Ledger
 from infraci.model.run import Possession, RunRecord
+from infraci.pipeline.keys import forget_keys
 from infraci.pipeline.owner import tags_of_run
 from infraci.progress import Progress
 
@@ -127,3 +128,4 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
         update(leaks=error.left)
         raise
     update(destroyed=True, leaks=())
+    forget_keys(ledger.folder(record.id))

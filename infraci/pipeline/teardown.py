@@ -9,6 +9,7 @@ from infraci.errors import InfraciError
 from infraci.heat import story
 from infraci.model.run import Phase, Server
 from infraci.pipeline.interrupt import AbandonedError
+from infraci.pipeline.keys import forget_keys
 from infraci.pipeline.removal import RemainsError, mark_of, remove
 from infraci.pipeline.work import Work
 
@@ -84,3 +85,4 @@ def destroy(work: Work) -> None:
             work.update(leaks=error.left)
             raise
         work.update(destroyed=True, leaks=())
+        forget_keys(work.folder)

@@ -33,6 +33,8 @@ from infraci.ssh import Session, close_jumps
 from infraci.templates import StackRequest
 
 _LOGIN_S = 20.0
+#: The private half of a run's key pair, in its folder.
+LOGIN_KEY = "id_ed25519"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class Work:
     @property
     def private_key(self) -> Path:
         """The private half of the run's key pair."""
-        return self.folder / "id_ed25519"
+        return self.folder / LOGIN_KEY
 
     @property
     def site(self) -> CloudDefinition:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infraci.model.project import CloudDefinition
+from infraci.templates.nested import nested_templates, registry, resolve
 from infraci.templates.request import StackRequest
 
 Names = Mapping[str, str]
@@ -54,7 +55,7 @@ def with_names(request: StackRequest, cloud: CloudDefinition) -> StackRequest:
     tables = {"images": cloud.images, "flavors": cloud.flavors, "networks": cloud.networks}
     if not any(tables.values()):
         return request
-    renaming = _Renaming(tables, _nested(request.files), _registry(request.environment))
+    renaming = _Renaming(tables, nested_templates(request.files), registry(request.environment))
     root = renaming.template(request.template)
     for url in renaming.nested:
         renaming.nested_template(url)
@@ -71,25 +72,6 @@ def with_names(request: StackRequest, cloud: CloudDefinition) -> StackRequest:
         files={**request.files, **files},
         parameters=renaming.values(request.parameters, root.kinds),
     )
-
-
-def _nested(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The nested templates among Heat's files; openstacksdk has made JSON of them."""
-    templates = {}
-    for url, text in files.items():
-        if text.startswith("{") and "heat_template_version" in text:
-            try:
-                template = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(template, dict) and "heat_template_version" in template:
-                templates[url] = template
-    return templates
-
-
-def _registry(environment: Mapping[str, Any]) -> dict[str, str]:
-    registry = environment.get("resource_registry") or {}
-    return {name: said for name, said in registry.items() if isinstance(said, str)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +155,7 @@ class _Renaming:
             if key != "properties" or kind_of is None
         }
         if kind_of is not None and isinstance(properties, dict):
-            at_depth = self._resolve(node["type"]) not in self.nested
+            at_depth = resolve(node["type"], self.registry) not in self.nested
             renamed["properties"] = self._properties(properties, kind_of, kinds, at_depth)
             return {key: renamed[key] for key in node}
         return {key: renamed.get(key, node[key]) for key in node}
@@ -182,17 +164,10 @@ class _Renaming:
         """Which properties of a type are an image, flavor or network."""
         if not isinstance(resource_type, str):
             return None
-        resolved = self._resolve(resource_type)
+        resolved = resolve(resource_type, self.registry)
         if resolved in self.nested:
             return self.nested_template(resolved).kinds
         return next((p for start, p in _PROPERTIES.items() if resolved.startswith(start)), None)
-
-    def _resolve(self, resource_type: str) -> str:
-        for _ in range(8):  # an alias of an alias …
-            if resource_type not in self.registry:
-                break
-            resource_type = self.registry[resource_type]
-        return resource_type
 
     def _properties(
         self, node: Any, kind_of: Mapping[str, str], kinds: dict[str, str], at_depth: bool

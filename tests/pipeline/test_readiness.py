@@ -1,0 +1,236 @@
+"""Waiting for servers: what is waited for, what is told, and what ends it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.deadline import Deadline
+from infraci.heat import GoneError, NovaServer
+from infraci.model.run import Bastion, Server
+from infraci.pipeline import Interrupts, Work
+from infraci.pipeline.guest import GuestError
+from infraci.pipeline.readiness import log_in_to_all
+from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
+from tests.pipeline.fakes import Lab
+from tests.sshd import Sshd, running_sshd
+
+BLOCK = "-----BEGIN SSH HOST KEY KEYS-----\n{}\n-----END SSH HOST KEY KEYS-----\n"
+
+
+class Boot:
+    """A clock whose sleep lets the guest get on with its boot."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self.now = 0.0
+        self.steps = list(steps)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.steps:
+            self.steps.pop(0)()
+
+    def deadline(self, seconds: float = 60) -> Deadline:
+        return Deadline(seconds, lambda: self.now, self.sleep, phase="provision")
+
+
+class Scene:
+    """A work on one real sshd, whose cloud is not real."""
+
+    def __init__(self, work: Work, lab: Lab, sshd: Sshd) -> None:
+        self.work = work
+        self.lab = lab
+        self.sshd = sshd
+        self.server = replace(sshd.server, id="1", host_keys=(), address_kind="floating")
+        self.told: list[str] = []
+        lab.progress.server = lambda name, text: self.told.append(text)  # type: ignore[method-assign]
+        sshd.authorize(generate_key(work.folder, "run").public)
+        self.print_keys()
+
+    def print_keys(self, *keys: str) -> None:
+        self.lab.cloud.console_text = BLOCK.format("\n".join(keys or self.sshd.server.host_keys))
+
+    def nova_says(self, **changes: Any) -> None:
+        (one,) = self.lab.cloud.found
+        self.lab.cloud.found = (replace(one, **changes),)
+
+    def say(self, host_keys: str) -> None:
+        text = f"clouds: {{local: {{host_keys: {host_keys}}}}}\n"
+        (self.work.tree / "infraci.yaml").write_text(text)
+
+    def take_for_the_run(self) -> None:
+        """Make the sshd's host key the one that the run injects."""
+        folder, (public,) = self.work.folder, self.sshd.server.host_keys
+        (folder / "host_key").write_bytes((self.sshd.folder / "host_key").read_bytes())
+        (folder / "host_key.pub").write_text(f"{public} ours\n")
+
+    def log_in(self, boot: Boot | None = None, seconds: float = 60) -> Server:
+        (server,) = log_in_to_all(self.work, [self.server], (boot or Boot()).deadline(seconds))
+        return server
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    lab = Lab(tmp_path / "tree")
+
+    def really(server: Server, *, private_key: Path, timeout_s: float) -> Session:
+        return log_in(server, private_key=private_key, timeout_s=timeout_s)
+
+    lab._log_in = really  # type: ignore[method-assign]
+    with running_sshd(tmp_path / "sshd") as sshd, Interrupts() as interrupts:
+        work = lab.work(interrupts)
+        yield Scene(work, lab, sshd)
+        work.close()
+
+
+def _nothing() -> None:
+    pass
+
+
+def test_a_server_that_is_ready(scene: Scene) -> None:
+    assert scene.log_in().host_keys == scene.sshd.server.host_keys
+    assert scene.told[0] == "waiting for it at 127.0.0.1 (floating)"
+    assert scene.told[-1] == "ready"
+    assert scene.work.record.host_keys == "console"
+
+
+def test_a_boot_is_waited_for_and_told(scene: Scene) -> None:
+    good = scene.lab.cloud.console_text
+    key = scene.sshd.folder / "authorized_keys"
+    allowed = key.read_text()
+    scene.lab.cloud.console_text = "booting"
+    key.write_text("")
+
+    def show() -> None:
+        scene.lab.cloud.console_text = good
+
+    boot = Boot(_nothing, show, _nothing, lambda: key.write_text(allowed))
+    scene.log_in(boot)
+    assert not boot.steps
+    assert [text.partition(":")[2].strip() for text in scene.told[1:-1]] == [
+        "its console shows no SSH host keys",
+        "key refused",
+    ]
+    assert scene.lab.progress.notes == []  # it did not take long
+
+
+def test_trouble_that_lasts_is_told_to_everybody_once(scene: Scene) -> None:
+    scene.sshd.authorize()
+    with pytest.raises(GuestError, match=r"key refused \(for 60 s\)") as caught:
+        scene.log_in()
+    assert caught.value.hint
+    assert "the image's user" in caught.value.hint
+    assert "BEGIN SSH HOST KEY" in caught.value.details
+    assert isinstance(caught.value.__cause__, Exception)
+    (note,) = scene.lab.progress.notes
+    assert note.startswith("still waiting: cannot log in to web-0")
+
+
+def test_only_a_fixed_address(scene: Scene) -> None:
+    scene.server = replace(scene.server, address_kind="fixed", port=1)
+    with pytest.raises(GuestError, match="Connection refused") as caught:
+        scene.log_in(seconds=5)
+    assert caught.value.hint
+    assert "it has only a fixed address, 127.0.0.1" in caught.value.hint
+    assert "name a bastion" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("console", "said"),
+    [
+        ("[1.0] Kernel panic - not syncing: VFS: no root\n[1.1] ---", "Kernel panic - not syncing"),
+        ("ok\nYou are in emergency mode. After logging in\n", "You are in emergency mode"),
+        ("ALERT! /dev/vda1 does not exist. Dropping to a shell!\n(initramfs) ", "Dropping to a"),
+        ("SeaBIOS\nNo bootable device.\n", "No bootable device"),
+        ("grub rescue> ", "grub rescue"),
+    ],
+)
+def test_a_guest_that_died_ends_it_at_once(scene: Scene, console: str, said: str) -> None:
+    scene.lab.cloud.console_text = console
+    boot = Boot()
+    with pytest.raises(GuestError, match=f"its console says: .*{said}") as caught:
+        scene.log_in(boot)
+    assert boot.now < 5
+    assert caught.value.category == "guest"
+    assert console.strip() in caught.value.details
+
+
+@pytest.mark.parametrize("status", ["ERROR", "SHUTOFF", "DELETED"])
+def test_a_server_that_nova_gave_up_ends_it_at_once(scene: Scene, status: str) -> None:
+    scene.sshd.kill()
+    scene.nova_says(status=status, fault="out of memory")
+    boot = Boot()
+    with pytest.raises(GuestError, match=f"is in {status}: out of memory"):
+        scene.log_in(boot)
+    assert boot.now < 5
+
+
+def test_a_server_that_is_gone_ends_it_at_once(scene: Scene) -> None:
+    scene.sshd.kill()
+
+    def gone(server_id: str) -> NovaServer:
+        raise GoneError("no such server")
+
+    scene.lab.cloud.server = gone  # type: ignore[method-assign]
+    with pytest.raises(GuestError, match="it is gone"):
+        scene.log_in()
+
+
+def test_another_host_key_than_the_console_printed(scene: Scene, tmp_path: Path) -> None:
+    scene.print_keys(" ".join(generate_key(tmp_path, "other").public.split()[:2]))
+    with pytest.raises(HostKeyError):
+        scene.log_in()
+
+
+def test_a_server_that_was_rebuilt_prints_its_new_key(scene: Scene, tmp_path: Path) -> None:
+    old = " ".join(generate_key(tmp_path, "old").public.split()[:2])
+    scene.server = replace(scene.server, host_keys=(old,))
+    assert scene.log_in().host_keys == scene.sshd.server.host_keys
+
+
+def test_an_injected_key_needs_no_console(scene: Scene) -> None:
+    scene.say("injected")
+    scene.lab.cloud.console_text = ""
+    scene.take_for_the_run()
+    assert scene.log_in().host_keys == scene.sshd.server.host_keys
+    assert scene.work.record.host_keys == "injected"
+
+
+def test_a_guest_that_did_not_take_the_key_prints_its_own(scene: Scene) -> None:
+    scene.say("injected")
+    assert scene.log_in().host_keys == scene.sshd.server.host_keys
+    assert scene.work.record.host_keys == "injected, console for web-0"
+
+
+def test_whoever_answers_first(scene: Scene) -> None:
+    scene.say("unverified")
+    scene.lab.cloud.console_text = ""
+    assert scene.log_in().host_keys == scene.sshd.server.host_keys
+    assert scene.work.record.host_keys == "unverified"
+
+
+def test_a_bastion_of_the_stack_comes_first(scene: Scene) -> None:
+    gate = scene.server
+    jump = Bastion(name=gate.name, user=gate.user, address=gate.address, port=gate.port)
+    hidden = replace(gate, name="db-0", bastion=jump)
+    db, web = log_in_to_all(scene.work, [hidden, gate], Boot().deadline())
+    assert (db.name, web.name) == ("db-0", "web-0")
+    assert db.bastion == replace(jump, host_keys=scene.sshd.server.host_keys)
+    assert scene.told.index("ready") < scene.told.index(
+        "waiting for it at 127.0.0.1 (floating) through web-0"
+    )
+    assert "Accepted" in (scene.sshd.folder / "sshd.log").read_text()
+    close_jumps(scene.work.private_key)
+
+
+def test_two_that_fail(scene: Scene) -> None:
+    scene.sshd.authorize()
+    twin = replace(scene.server, name="web-1")
+    with pytest.raises(GuestError) as caught:
+        log_in_to_all(scene.work, [scene.server, twin], Boot().deadline(5))
+    assert "and:\ncannot log in to web-1" in caught.value.details
+    assert not isinstance(caught.value, LoginRefusedError)
