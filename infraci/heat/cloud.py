@@ -51,7 +51,9 @@ class Cloud:
         self._clock = clock
         self.name = connection.cloud
         near = self.name == LOCAL
-        self._first_s, self._ceiling_s = (0.05, 0.25) if near else (0.5, 3.0)
+        #: How soon to look first for something that changes, and how seldom at the most, in
+        #: seconds: no faster than the cloud itself is.
+        self.pace = (0.05, 0.25) if near else (0.5, 3.0)
         #: Events cost Heat more than the status does, and nobody reads that fast.
         self._events_s = 0.5 if near else 0.0
 
@@ -140,7 +142,7 @@ class Cloud:
         Raises StackFailedError as soon as it ends in another one, and PhaseTimeoutError.
         """
         with self.within(deadline):
-            stack = self._stacks.read(stack_id)
+            stack = self._stacks.known(stack_id)
             follower = self._follow(stack, on_event)
             for stack in self._watch(stack, follower, deadline):  # noqa: B020
                 if not stack.status.endswith("IN_PROGRESS"):
@@ -198,12 +200,12 @@ class Cloud:
         """
         with self.within(deadline):
             try:
-                stack = self._stacks.read(name_or_id)
+                stack = self._stacks.known(name_or_id)
             except GoneError:
                 return
             follower = self._follow(stack, on_event)
             follower.skip()
-            for wait_s in (0.0, *islice(waits(self._first_s * 4, 10.0), _DELETE_TRIES - 1)):
+            for wait_s in (0.0, *islice(waits(self.pace[0] * 4, 10.0), _DELETE_TRIES - 1)):
                 deadline.pause(wait_s)
                 if self._delete_once(stack, follower, deadline) is None:
                     return
@@ -259,7 +261,7 @@ class Cloud:
     def remove_remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]:
         """Remove what carries a run's mark, one by one; returns what is left all the same."""
         with self.within(deadline):
-            return sweep(self._connection, mark, deadline, first_s=self._first_s * 4)
+            return sweep(self._connection, mark, deadline, first_s=self.pace[0] * 4)
 
     # Servers and key pairs
 
@@ -306,7 +308,8 @@ class Cloud:
             yield stack
 
     def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
-        return deadline.poll(what, first_s=self._first_s, ceiling_s=self._ceiling_s)
+        first_s, ceiling_s = self.pace
+        return deadline.poll(what, first_s=first_s, ceiling_s=ceiling_s)
 
     def _unfinished(self, stack: Stack) -> str:
         """What a stack still works on; asked only when the time is over."""

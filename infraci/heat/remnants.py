@@ -174,8 +174,10 @@ def _of_kind(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Remnant
         id_ = str(entry.get("id") or entry.get("name"))
         name = str(entry.get("name") or entry.get("stack_name") or "")
         router = user = ""
-        if kind.name == "stack":
-            ours = True  # they were asked for by their tags
+        if kind.name == "stack":  # they were asked for by their tags
+            ours = entry["stack_status"] != "DELETE_COMPLETE"  # which Heat still lists for a moment
+            if not ours:
+                continue
         elif kind.name == "port":
             ours = _is_our_port(entry, mark)
             device = str(entry.get("device_id") or "")

@@ -102,7 +102,7 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
     from keystoneauth1 import exceptions as auth
 
     place = f"its Identity service is {where}"
-    hint: str | None
+    hint = "is auth_url in clouds.yaml right?"
     if isinstance(error, auth.Unauthorized):
         hint = "are user and password (or the application credential) in clouds.yaml right?"
         message = f"{start}: the login was refused ({place})"
@@ -114,7 +114,7 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
     if isinstance(error, auth.SSLError):
         hint = "is the authority of its certificate known (cacert in clouds.yaml)?"
         return CloudError(f"{start}: {_short(error)} ({place})", hint=hint, category="api")
-    if _is_broken_connection(error):
+    if _first(error, auth.ConnectionError):
         if cloud == LOCAL:
             hint = "`infraci cloud status` shows whether the embedded cloud is up"
         else:
@@ -124,13 +124,17 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
             hint=hint,
             patience_s=math.inf if known and cloud != LOCAL else _ABSENT_S,
         )
-    status = error.http_status if isinstance(error, auth.HttpError) else 0
-    if status in (*_BUSY, 500):
+    answered = _first(error, auth.HttpError)
+    status = getattr(answered, "http_status", 0)
+    retry_after_s = _seconds(getattr(answered, "retry_after", 0))
+    if status in (*_BUSY, 500) or (status == 413 and retry_after_s):
         return TransientCloudError(
-            f"{start}: {_short(error)}",
+            f"{start}: {_short(answered or error)}",
             patience_s=_SOON_S if status == 500 else math.inf,
-            retry_after_s=_seconds(getattr(error, "retry_after", 0)),
+            retry_after_s=retry_after_s,
         )
+    if _first(error, auth.DiscoveryFailure) or _first(error, auth.InvalidResponse):
+        return TransientCloudError(f"{start}: {_short(error)}", hint=hint, patience_s=_ABSENT_S)
     return CloudError(f"{start}: {_short(error)}", category="api")
 
 
@@ -177,15 +181,13 @@ def _seconds(said: object) -> float:
         return 0.0
 
 
-def _is_broken_connection(error: BaseException | None) -> bool:
-    """Whether no connection is behind it; a failed look for API versions hides that."""
-    from keystoneauth1 import exceptions as auth
-
+def _first(error: BaseException | None, kind: type[Exception]) -> Exception | None:
+    """The error of that kind that is behind one: a failed look for API versions hides it."""
     while error is not None:
-        if isinstance(error, auth.ConnectionError):
-            return True
+        if isinstance(error, kind):
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _short(error: Exception) -> str:

@@ -11,17 +11,35 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from infraci.deadline import Deadline
+from infraci.heat.remnants import Mark, Remnant
 from infraci.heat.stacks import Request
 from infraci.heat.story import OnEvent
 from infraci.heat.values import Event, NovaServer, Resource, Stack
 from infraci.ledger import Ledger
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
-from infraci.model.run import RunRecord, Server, Testcase
-from infraci.pipeline.removal import Remover
+from infraci.model.run import Possession, RunRecord, Server, Testcase
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
+
+
+class Remover(Protocol):
+    """What removing asks of a cloud."""
+
+    def delete_stack(  # noqa: D102
+        self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None
+    ) -> None: ...
+
+    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
+
+    def possessions(self, name_or_id: str) -> tuple[Possession, ...]: ...  # noqa: D102
+
+    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
+
+    def remove_remnants(  # noqa: D102
+        self, mark: Mark, *, deadline: Deadline
+    ) -> tuple[Remnant, ...]: ...
 
 
 class CloudDriver(Remover, Protocol):
@@ -29,6 +47,9 @@ class CloudDriver(Remover, Protocol):
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def pace(self) -> tuple[float, float]: ...  # noqa: D102
 
     @property
     def api_calls(self) -> Counter[str]: ...  # noqa: D102

@@ -11,6 +11,7 @@ from infraci.heat import FoundStack, Keypair, Mark
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
+from infraci.pipeline.drivers import Remover
 from infraci.pipeline.owner import (
     PREFIX,
     TAG,
@@ -19,7 +20,7 @@ from infraci.pipeline.owner import (
     read_ownership,
     tags_of_run,
 )
-from infraci.pipeline.removal import DESTROY_S, Remover, remove
+from infraci.pipeline.removal import DESTROY_S, remove
 
 
 class Sweeper(Remover, Protocol):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from infraci.deadline import Deadline
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError
 from infraci.heat import Mark, OnEvent, Remnant, StackFailedError
 from infraci.ledger import Ledger
-from infraci.model.run import Possession, RunRecord
+from infraci.model.run import RunRecord
+from infraci.pipeline.drivers import Remover
 from infraci.pipeline.keys import forget_keys
 from infraci.pipeline.owner import tags_of_run
 from infraci.progress import Progress
@@ -20,24 +21,6 @@ from infraci.progress import Progress
 DESTROY_S = 900.0
 #: What is left after a tear-down that failed is asked for no longer.
 _LOOK_S = 20.0
-
-
-class Remover(Protocol):
-    """What removing asks of a cloud."""
-
-    def delete_stack(  # noqa: D102
-        self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None
-    ) -> None: ...
-
-    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
-
-    def possessions(self, name_or_id: str) -> tuple[Possession, ...]: ...  # noqa: D102
-
-    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
-
-    def remove_remnants(  # noqa: D102
-        self, mark: Mark, *, deadline: Deadline
-    ) -> tuple[Remnant, ...]: ...
 
 
 class RemainsError(CloudError):

@@ -1,0 +1,1 @@
+"""Runs against real APIs that misbehave on the way."""

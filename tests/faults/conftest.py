@@ -1,0 +1,40 @@
+"""The embedded cloud, and a proxy before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clouds import CloudUnderTest, embedded_cloud
+from tests.faults.lab import Site, clouds_yaml
+from tests.faults.proxy import Proxy
+
+
+@pytest.fixture(scope="session")
+def near_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudUnderTest]:
+    """An embedded cloud that the tests of faults share."""
+    with embedded_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def proxy() -> Iterator[Proxy]:
+    """A proxy; each run gives it a plan."""
+    with Proxy().serving() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def near_clouds_yaml(
+    near_cloud: CloudUnderTest, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The file by which the embedded cloud is reached through the proxy."""
+    return clouds_yaml(tmp_path_factory.mktemp("near"), near_cloud.connection, proxy)
+
+
+@pytest.fixture
+def near(near_clouds_yaml: Path, proxy: Proxy, tmp_path: Path) -> Site:
+    """The embedded cloud behind the proxy."""
+    return Site(clouds_yaml=near_clouds_yaml, proxy=proxy, folder=tmp_path / "repository")

@@ -1,0 +1,79 @@
+"""Each call of a run goes wrong in turn: the run passes all the same, and leaves nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from infraci.model.run import RunRecord, Verdict
+from tests.faults.lab import Site
+from tests.faults.proxy import PASSING, Call, Fault, Plan
+
+pytestmark = pytest.mark.cloud
+
+_STACKS = "/orchestration/v1/ID/stacks"
+
+#: All that a run asks a cloud. A new call has to be told here, and so is tested.
+CALLS = (
+    "GET /identity/v3",
+    "POST /identity/v3/auth/tokens",
+    "POST /compute/v2.1/os-keypairs",
+    f"POST {_STACKS}/preview",
+    f"POST {_STACKS}",
+    f"GET {_STACKS}/ID/ID",
+    f"GET {_STACKS}/ID/ID/events",
+    f"GET {_STACKS}/ID/ID/resources",
+    "GET /compute/v2.1/servers/detail",
+    f"DELETE {_STACKS}/ID/ID",
+    "DELETE /compute/v2.1/os-keypairs/ID",
+    f"GET {_STACKS}",
+    "GET /compute/v2.1/servers",
+    "GET /compute/v2.1/os-keypairs",
+    "GET /network/v2.0/floatingips",
+    "GET /network/v2.0/ports",
+    "GET /network/v2.0/routers",
+    "GET /network/v2.0/networks",
+    "GET /network/v2.0/security-groups",
+)
+
+#: One of each sort: nothing was done; it was done, but nobody knows; nobody can read it.
+SORTS = ("503", "reset-after", "truncated")
+
+
+def passed(near: Site, record: RunRecord) -> None:
+    """Judge that a run went well, and that nothing is left of it."""
+    troubles = [result.trouble.message for result in record.phases if result.trouble]
+    assert troubles == []
+    assert record.verdict is Verdict.PASSED
+    assert near.left(record) == ()
+
+
+def test_the_calls_of_a_run(near: Site) -> None:
+    plan = Plan()
+    passed(near, near.run(plan))
+    assert sorted(set(map(str, plan.calls))) == sorted(CALLS)
+    assert sum(map(str(Call(method="POST", path=_STACKS)).__eq__, map(str, plan.calls))) == 1
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("call", CALLS)
+def test_one_call_goes_wrong(near: Site, call: str, sort: str) -> None:
+    plan = Plan(fault=PASSING[sort], spoils=lambda seen: str(seen) == call)
+    record = near.run(plan)
+    assert plan.spoiled == 1
+    passed(near, record)
+    assert record.stack_id is not None
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_every_call_goes_wrong_once(near: Site, fault: Fault) -> None:
+    seen: set[str] = set()
+
+    def first_time(call: Call) -> bool:
+        is_new = str(call) not in seen
+        seen.add(str(call))
+        return is_new
+
+    plan = Plan(fault=fault, spoils=first_time, times=len(CALLS))
+    record = near.run(plan)
+    passed(near, record)
+    assert plan.spoiled >= len(CALLS) - 1  # a lost DELETE makes the next one needless
