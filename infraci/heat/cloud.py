@@ -16,6 +16,7 @@ from infraci.errors import CloudError
 from infraci.heat import nova, update
 from infraci.heat.connection import Connection, connect
 from infraci.heat.failure import stack_failed
+from infraci.heat.offer import read_offer
 from infraci.heat.remnants import Mark, Remnant, find_remnants
 from infraci.heat.stacks import Request, Stacks
 from infraci.heat.story import Follower, OnEvent, read_resources
@@ -30,6 +31,7 @@ from infraci.heat.values import (
     Stack,
     StackPreview,
 )
+from infraci.model.offer import Offer
 from infraci.model.run import Possession
 
 #: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
@@ -90,6 +92,10 @@ class Cloud:
     def api_calls(self) -> Counter[str]:
         """How many requests were sent so far, by service and method: "compute GET" → 12."""
         return self._connection.calls
+
+    def offer(self) -> Offer:
+        """The flavors and images that servers can be made of."""
+        return read_offer(self._connection)
 
     # Stacks
 

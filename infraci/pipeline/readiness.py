@@ -92,11 +92,14 @@ class _Wait:
         if self._work.has_session(self._server):  # an update left it as it was
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
+        first_s, seldom_s = self._work.drivers.cloud.pace
         trouble: UnreachableError | None = None
         way = f" through {self._server.bastion.name}" if self._server.bastion else ""
         self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
         try:
-            for attempt in deadline.poll(f"a login to {name}", first_s=0.1, ceiling_s=1.5):
+            for attempt in deadline.poll(
+                f"a login to {name}", first_s=first_s, ceiling_s=ceiling_s
+            ):
                 try:
                     return self._try(trouble, deadline.within(_TRY_S))
                 except UnreachableError as error:
