@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -48,11 +49,15 @@ class RunLock:
     A context manager. Processes that this one starts do not inherit it, forked ones do.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, run_id: str, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
+        self._sign = _sign()
+        with suppress(OSError):  # it says no more than the lock does, and to strangers only
+            self._sign.bind(_sign_of(run_id))
 
     def release(self) -> None:
         """Let go of the run; again is no error."""
+        self._sign.close()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -67,6 +72,28 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def is_at_work(run_id: str) -> bool:
+    """Whether a process of this machine is at work on a run, of whichever repository.
+
+    A lock is seen only by who knows where the repository is; so its holder has a socket as well,
+    in the namespace that has no files (unix(7), "abstract"), which ends with the process.
+    """
+    with _sign() as sign:
+        try:
+            sign.connect(_sign_of(run_id))
+        except OSError:
+            return False
+    return True
+
+
+def _sign() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+
+def _sign_of(run_id: str) -> str:
+    return f"\0infraci-run-{run_id}"
 
 
 class Ledger:
@@ -193,7 +220,7 @@ class Ledger:
             except BaseException:
                 os.close(descriptor)
                 raise
-        return RunLock(descriptor)
+        return RunLock(run_id, descriptor)
 
     def is_alive(self, run_id: str) -> bool:
         """Whether a process (this one included) is at work on the run."""

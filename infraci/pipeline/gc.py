@@ -8,7 +8,7 @@ from typing import Protocol
 
 from infraci.deadline import Deadline
 from infraci.heat import FoundStack, Keypair, Mark
-from infraci.ledger import Ledger
+from infraci.ledger import Ledger, is_at_work
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
@@ -84,15 +84,16 @@ def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Lef
 
 
 def _reason(owner: Ownership, ledger: Ledger, now: float) -> str | None:
-    if _is_at_work(owner, ledger):
+    # It may be at work again: resumed by another process than began it, in any repository.
+    if is_at_work(owner.run_id) or _is_known_at_work(owner, ledger):
         return None
     if owner.is_expired(now):
         return "expired"
     return "its process died" if owner.is_orphan() else None
 
 
-def _is_at_work(owner: Ownership, ledger: Ledger) -> bool:
-    """Whether a process of this repository holds the run; it may be another than began it."""
+def _is_known_at_work(owner: Ownership, ledger: Ledger) -> bool:
+    """Whether a process holds the run in this repository; on a shared disk, of any machine."""
     return owner.run_id in ledger.ids() and ledger.is_alive(owner.run_id)
 
 

@@ -105,6 +105,17 @@ def test_by_tags_when_the_record_is_gone(cloud: FakeCloud, find: Find) -> None:
     assert find(NOW) == [f"stack {name}: its process died", f"key pair {name}: its process died"]
 
 
+def test_a_run_that_another_process_has_resumed_in_another_repository(
+    cloud: FakeCloud, find: Find, tmp_path: Path
+) -> None:
+    elsewhere = Ledger(tmp_path / "elsewhere")
+    record = record_of(elsewhere, tmp_path, DestroyPolicy.ALWAYS)
+    stack(cloud, record.id, process=DEAD)
+    with elsewhere.create(record):
+        assert find(NOW) == []
+    assert len(find(NOW)) == 2
+
+
 def test_expired_from_any_machine(cloud: FakeCloud, find: Find) -> None:
     name = stack(cloud, "old", host="other", expires=NOW)
     assert find(NOW) == [f"stack {name}: expired", f"key pair {name}: expired"]

@@ -74,8 +74,10 @@ def test_the_order_of_things(lab: Make) -> None:
         "specs",
         "write_junit",
         "close_specs",
+        "possessions",
         "delete_stack",
         "delete_keypair",
+        "remnants",
         "write_junit",
     ]
 
