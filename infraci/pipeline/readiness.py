@@ -92,7 +92,7 @@ class _Wait:
         if self._work.has_session(self._server):  # an update left it as it was
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
-        first_s, seldom_s = self._work.drivers.cloud.pace
+        first_s, ceiling_s = self._work.drivers.cloud.pace
         trouble: UnreachableError | None = None
         way = f" through {self._server.bastion.name}" if self._server.bastion else ""
         self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
