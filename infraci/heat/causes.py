@@ -9,7 +9,7 @@ import re
 _TABLE: tuple[tuple[str, str], ...] = (
     (
         "quota",
-        r"quota\w* (was |is |has been )?exceeded|exceed\w*( the| available| your)? quota|OverQuota"
+        r"quota\w* (was |is |has been )?exceeded|exceed\w*( \w+){0,2} quota|OverQuota"
         r"|QuotaExceeded|QuotaError|reached the maximum stacks|VolumeLimitExceeded"
         r"|Maximum number of \w+ (allowed|exceeded)"
         r"|No more (free )?(floating )?IP addresses|IpAddressGenerationFailure|exceeds available"

@@ -18,6 +18,8 @@ LOCAL = "local"
 _BUSY = (429, 502, 503, 504)
 #: A service that broke on a request will most likely break on it again, and so for conflicts.
 _SOON_S = 30.0
+#: So long a new token may be refused before it is plain that each will be.
+_RENEWED_S = 3.0
 #: Whoever never answered may not be there at all; nor does anybody restart the embedded cloud.
 _ABSENT_S = 10.0
 
@@ -90,6 +92,10 @@ def of_answer(start: str, response: Any) -> InfraciError:
         return TransientCloudError(message, retry_after_s=retry_after_s)
     if status in (409, 500):
         return TransientCloudError(message, patience_s=_SOON_S)
+    if status == 401:
+        # keystoneauth has renewed the token and asked again; but where several threads met its
+        # expiry at once, it has done so for the first of them only.
+        return TransientCloudError(message, patience_s=_RENEWED_S)
     hint = "the user lacks a role" if status == 403 else None
     return CloudError(message, hint=hint, category="api")
 
@@ -126,7 +132,8 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
         )
     answered = _first(error, auth.HttpError)
     status = getattr(answered, "http_status", 0)
-    retry_after_s = _seconds(getattr(answered, "retry_after", 0))
+    response = getattr(answered, "response", None)
+    retry_after_s = _retry_after_s(response) if response is not None else 0.0
     if status in (*_BUSY, 500) or (status == 413 and retry_after_s):
         return TransientCloudError(
             f"{start}: {_short(answered or error)}",

@@ -42,13 +42,16 @@ class FakeService:
 
 
 class FakeSdk:
-    """Two services; what they answer is up to the test."""
+    """Two services, or three; what they answer is up to the test."""
 
-    def __init__(self, heat: Handler, nova: Handler | None = None) -> None:
+    def __init__(
+        self, heat: Handler, nova: Handler | None = None, neutron: Handler | None = None
+    ) -> None:
         self.auth_url = "http://cloud/identity"
         self.calls = Counter[str]()
         self.orchestration = FakeService(heat)
         self.compute = FakeService(nova or (lambda *_: (500, None)))
+        self.network = FakeService(neutron) if neutron else None
 
     def request(self, service: str, method: str, path: str, **more: Any) -> requests.Response:
         fake: FakeService | None = getattr(self, service, None)
@@ -74,10 +77,14 @@ class FakeClock:
 
 
 def fake_cloud(
-    heat: Handler, nova: Handler | None = None, *, name: str = "far"
+    heat: Handler,
+    nova: Handler | None = None,
+    neutron: Handler | None = None,
+    *,
+    name: str = "far",
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
-    sdk, clock = FakeSdk(heat, nova), FakeClock()
+    sdk, clock = FakeSdk(heat, nova, neutron), FakeClock()
     patience = Patience(clock=clock, sleep=clock.sleep)
     return Cloud(Connection(name, sdk, patience=patience), clock=clock), sdk, clock
 
