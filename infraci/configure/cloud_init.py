@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from infraci.configure.step import StepContext, StepError
+from infraci.configure.step import Changes, Step, StepContext, StepError
 from infraci.deadline import duration
 from infraci.errors import InfraciError
 from infraci.model.configure import CloudInitStep
@@ -38,22 +38,31 @@ echo; echo '{_MARK}'
 echo; echo '{_MARK}'
 log=/var/log/cloud-init-output.log
 sudo -n tail -n 40 "$log" 2>/dev/null || tail -n 40 "$log" 2>/dev/null
+echo; echo '{_MARK}'
+log=/var/log/cloud-init.log
+sudo -n grep WARNING "$log" 2>/dev/null || grep WARNING "$log" 2>/dev/null
 exit 0
 """
+#: Warnings after which a server is not what its user data says: releases before 23.3 call that a
+#: success.
+_IGNORED = re.compile(
+    r"(Unhandled (?:non-multipart|unknown content-type) \(.*"
+    r"|Failed loading yaml blob.*"
+    r"|Failed at merging in cloud config.*"
+    r"|Invalid cloud-config provided.*)"
+)
 #: ('scripts_user', RuntimeError('Runparts: 1 failures (part-001) in 1 attempted commands'))
 _FAILED_MODULE = re.compile(r"""^\(['"]([\w-]+)['"], \s*\w*\((.*)\)\)$""", re.DOTALL)
 
 
-class CloudInit:
+class CloudInit(Step):
     """Waits for cloud-init; modules and user scripts that failed are errors, by name."""
-
-    name = "cloud-init"
-    roles: tuple[str, ...] = ()
 
     def __init__(self, options: CloudInitStep) -> None:
         self._options = options
+        self.name = options.title
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> None:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
         """Wait for the step's timeout at most; warnings are logged, errors raised."""
         timeout_s = context.deadline.within(self._options.timeout_s)
         try:
@@ -65,7 +74,7 @@ class CloudInit:
                 f"cannot wait for cloud-init on {server.name}: it is not installed there",
                 hint="use an image with cloud-init, or leave the cloud-init step out",
             )
-        status, result, text, tail = _parts(done.stdout)
+        status, result, text, tail, warnings = _parts(done.stdout)
         if not result:
             raise StepError(
                 f"cannot configure {server.name}: cloud-init did not run"
@@ -78,7 +87,16 @@ class CloudInit:
         errors = [*_errors(result), *(e for stage in _stages(status) for e in _errors(stage))]
         if errors:
             raise _failed(server, list(dict.fromkeys(errors)), tail)
+        if ignored := _IGNORED.search(warnings):
+            raise StepError(
+                f"cannot configure {server.name}: cloud-init ignored its user data, or some of it:"
+                f" {ignored[1]}",
+                hint="`sudo cloud-init schema --system` on the server judges the user data; a"
+                ' cloud-config begins with "#cloud-config", a script with "#!"',
+                details=warnings,
+            )
         context.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
+        return ()
 
 
 def _failed(server: Server, errors: list[str], tail: str) -> StepError:
@@ -98,7 +116,7 @@ def _failed(server: Server, errors: list[str], tail: str) -> StepError:
 def _too_slow(session: Session, server: Server, timeout_s: float) -> StepError:
     stage, tail = "", ""
     with suppress(InfraciError):
-        status, _, _, tail = _parts(session.run(_LOOK, timeout_s=20).stdout)
+        status, _, _, tail, _ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
     return StepError(
         f"cannot configure {server.name}: cloud-init did not end in {duration(timeout_s)}"
@@ -108,10 +126,10 @@ def _too_slow(session: Session, server: Server, timeout_s: float) -> StepError:
     )
 
 
-def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str, str]:
-    """Take apart what ``_LOOK`` prints: status.json, result.json, status, the log's end."""
-    status, result, text, tail = (*output.split(_MARK), "", "", "", "")[:4]
-    return _v1(status), _v1(result), text.strip(), tail.strip()
+def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str, str, str]:
+    """Take apart what ``_LOOK`` prints: status.json, result.json, status, log's end, warnings."""
+    status, result, text, tail, warnings = (*output.split(_MARK), "", "", "", "", "")[:5]
+    return _v1(status), _v1(result), text.strip(), tail.strip(), warnings.strip()
 
 
 def _v1(text: str) -> Mapping[str, object]:

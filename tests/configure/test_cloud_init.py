@@ -96,6 +96,25 @@ def test_a_user_script_that_fails_is_named_with_what_it_said(login: Login) -> No
 
 
 @pytest.mark.cloud
+@pytest.mark.parametrize(
+    ("user_data", "said"),
+    [
+        ("apt-get install nginx\n", "Unhandled non-multipart (text/x-not-multipart) userdata"),
+        ("#cloud-config\nruncmd: [ls\npackages: [a]\n", "Invalid format at line 2 column 9"),
+        ("#cloud-config\n- runcmd\n", "got list instead"),
+        ("#cloud-config\npackage_update: maybe\n", "Invalid cloud-config provided"),
+    ],
+)
+def test_user_data_that_was_ignored(login: Login, user_data: str, said: str) -> None:
+    with login(user_data) as (server, session), pytest.raises(StepError) as caught:
+        _apply(server, session)
+    assert caught.value.message.startswith(
+        "cannot configure web-0: cloud-init ignored its user data"
+    )
+    assert said in caught.value.message
+
+
+@pytest.mark.cloud
 def test_it_does_not_wait_for_ever(login: Login) -> None:
     with login(ENDLESS) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session, timeout_s=8)
