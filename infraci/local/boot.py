@@ -53,6 +53,11 @@ class Machine(Protocol):
     def unplug(self, server_id: str, device: str) -> None:
         """Take a network card out of a running server."""
 
+    def move_access(
+        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+    ) -> None:
+        """Lead an access address to another card, or to none: each is one card at most."""
+
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
 

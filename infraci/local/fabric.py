@@ -175,6 +175,10 @@ class Fabric:
         """Take a card out of a server."""
         _server(server_id).ip_undo([f"link del {device}"])
 
+    def lead_to_cloud(self, server_id: str, device: str) -> None:
+        """Let a server reach the cloud, as for signals, by this card."""
+        _server(server_id).ip([f"route replace {CLOUD_ADDRESS}/32 dev {device}"])
+
     def add_access(self, network_id: str, access: str, fixed: str) -> None:
         """Let the host log in to a server of a network at an access address.
 

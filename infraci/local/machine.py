@@ -214,6 +214,18 @@ class Machine:
         """Take a network card out of a running server."""
         self._fabric.unplug(server_id, device)
 
+    def move_access(
+        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+    ) -> None:
+        """Lead an access address to another card, or to none: each is one card at most."""
+        for nic in before:
+            self._fabric.remove_access(nic.network_id, access)
+        for nic in after:
+            if nic.addresses:
+                fixed = nic.addresses[0].partition("/")[0]
+                self._fabric.add_access(nic.network_id, access, fixed)
+            self._fabric.lead_to_cloud(server_id, nic.device)
+
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
         return self._podman.logs(server_id)

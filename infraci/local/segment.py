@@ -72,6 +72,8 @@ class Segment:
         self.namespace.ip(
             [
                 f"addr replace {access}/32 dev up0",
+                # It goes with the last address, as when a server takes another one's place.
+                f"route replace {self._host.pools.access_host}/32 dev up0",
                 f"route replace {fixed}/32 dev br0 src {CLOUD_ADDRESS}",
             ]
         )

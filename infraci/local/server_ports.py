@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from infraci.local.addresses import ipv4_network
 from infraci.local.api.web import ApiError
 from infraci.local.fabric import Nic
@@ -25,8 +27,9 @@ class ServerPorts:
     def claim(self, server_id: str, wished: object, groups: list[str]) -> list[Document]:
         """Give a server the ports that its networks ask for, made where need be; returns them."""
         claimed = []
-        first = 1 + max((port["infraci:position"] for port in self.of(server_id)), default=-1)
-        for position, wish in enumerate(self._wished(wished), start=first):
+        taken = {port["infraci:position"] for port in self.of(server_id)}
+        free = (position for position in count() if position not in taken)
+        for position, wish in zip(free, self._wished(wished), strict=False):
             claim = {
                 "device_id": server_id,
                 "device_owner": NOVA_OWNER,

@@ -7,7 +7,8 @@ import ipaddress
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from infraci.errors import InfraciError
@@ -236,8 +237,9 @@ class Servers:
         spec = {"port": wish.get("port_id"), "uuid": wish.get("net_id")}
         if wish.get("fixed_ips"):
             spec["fixed_ip"] = wish["fixed_ips"][0]["ip_address"]
-        (port,) = self.ports.claim(id_, [spec], [])
-        self._machine.plug(id_, self.ports.nic(port))
+        with self._keeping_access(id_):
+            (port,) = self.ports.claim(id_, [spec], [])
+            self._machine.plug(id_, self.ports.nic(port))
         return port
 
     def detach(self, id_: str, port_id: str) -> None:
@@ -246,8 +248,30 @@ class Servers:
         port = self._networks.require("port", port_id)
         if port["device_id"] != id_:
             raise missing("Port", port_id)
-        self._machine.unplug(id_, self.ports.nic(port).device)
-        self.ports.let_go(port)
+        with self._keeping_access(id_):
+            self._machine.unplug(id_, self.ports.nic(port).device)
+            self.ports.let_go(port)
+
+    def renumber(self, port_id: str, change: Callable[[], Document]) -> Document:
+        """Change the addresses of a port that a server has, and its card with them."""
+        id_ = self._networks.require("port", port_id)["device_id"]
+        with self._keeping_access(id_):
+            port = change()
+            nic = self.ports.nic(port)
+            self._machine.unplug(id_, nic.device)
+            self._machine.plug(id_, nic)
+        return port
+
+    @contextmanager
+    def _keeping_access(self, id_: str) -> Iterator[None]:
+        """Let the host reach the server at its one access address whatever becomes of its cards."""
+        before = self.ports.nics(id_)[:1]
+        yield
+        after = self.ports.nics(id_)[:1]
+        if before != after:
+            server = self._with_access(self.require(id_))
+            if server["access"]:
+                self._machine.move_access(id_, server["access"], before=before, after=after)
 
     def watch(self) -> None:
         """Start servers again that asked for a reboot from within; others that ended are off."""

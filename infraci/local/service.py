@@ -143,7 +143,7 @@ class Cloud:
             "/identity": Identity(self.url, self.password, self._tokens),
             "/orchestration": _authenticated(heat_api, good),
             "/compute": Compute(self._store, self._servers, good),
-            "/network": Network(self._store, self._networks, self._routers, good),
+            "/network": Network(self._store, self._networks, self._routers, self._servers, good),
             "/image": Image(
                 self._store,
                 good,

@@ -56,7 +56,7 @@ def resource(type_: str, **properties: object) -> dict[str, Any]:
 
 def server(**properties: object) -> dict[str, Any]:
     """A server of a template, with an image and a flavor."""
-    return resource("OS::Nova::Server", image="debian-12", flavor="m1.tiny", **properties)
+    return resource("OS::Nova::Server", **{"image": "debian-12", "flavor": "m1.tiny", **properties})
 
 
 def network(cidr: str = "10.0.0.0/24", **subnet: object) -> dict[str, object]:

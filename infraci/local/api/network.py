@@ -13,6 +13,8 @@ from infraci.local.api.web import Api, ApiError, body_of, missing, reply, route
 from infraci.local.networks import Networks
 from infraci.local.routers import Routers
 from infraci.local.security_groups import SecurityGroups
+from infraci.local.server_ports import NOVA_OWNER
+from infraci.local.servers import Servers
 from infraci.local.store import Document, Store
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
@@ -69,11 +71,13 @@ class Network(Api):
         store: Store,
         networks: Networks,
         routers: Routers,
+        servers: Servers,
         is_valid_token: Callable[[str | None], bool],
     ) -> None:
         super().__init__(is_valid_token)
         self._store = store
         self._networks = networks
+        self._servers = servers
         self._routers = routers
         self._groups = groups = SecurityGroups(store)
         self._create: dict[str, Callable[[Document], Document]] = {
@@ -86,7 +90,7 @@ class Network(Api):
             "security_group_rule": groups.create_rule,
         }
         self._update: dict[str, Callable[[str, Document], Document]] = {
-            "port": networks.update_port,
+            "port": self._update_port,
             "router": routers.update_router,
             "floatingip": self._update_floating,
         }
@@ -199,6 +203,14 @@ class Network(Api):
         """Take a router's leg out of a subnet."""
         return self._routers.remove_interface(id_, request.get_json(silent=True) or {})
 
+    def _update_port(self, id_: str, changes: Document) -> Document:
+        port = self._networks.require("port", id_)
+        if not port["device_id"] or not _is_renumbered(port, changes):
+            return self._networks.update_port(id_, changes)
+        if port["device_owner"] != NOVA_OWNER:
+            raise ApiError(409, f"Port {id_} is in use; the embedded cloud can't renumber it.")
+        return self._servers.renumber(id_, lambda: self._networks.update_port(id_, changes))
+
     def _update_floating(self, id_: str, changes: Document) -> Document:
         document = self._networks.require("floatingip", id_)
         if "port_id" in changes:
@@ -226,6 +238,10 @@ def _kind(collection: str) -> str:
         return _KINDS[collection]
     except KeyError:
         raise missing("Collection", collection) from None
+
+
+def _is_renumbered(port: Document, changes: Document) -> bool:
+    return any(changes.get(key, port[key]) != port[key] for key in ("fixed_ips", "mac_address"))
 
 
 def _matches(document: Document, field: str, wanted: list[str]) -> bool:
