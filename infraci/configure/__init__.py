@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from infraci.configure.registry import DRIVERS
-from infraci.configure.runner import ServerFailure, StepFailedError, configure_servers
-from infraci.configure.step import Step, StepContext, StepError
+from infraci.configure.runner import (
+    NotIdempotentError,
+    ServerFailure,
+    StepFailedError,
+    configure_servers,
+)
+from infraci.configure.step import Changes, Step, StepContext, StepError, Target
 
 __all__ = [
     "DRIVERS",
+    "Changes",
+    "NotIdempotentError",
     "ServerFailure",
     "Step",
     "StepContext",
     "StepError",
     "StepFailedError",
+    "Target",
     "configure_servers",
 ]

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from infraci.configure.log import ServerLog
 from infraci.configure.registry import DRIVERS
-from infraci.configure.step import Step, StepContext
+from infraci.configure.step import Changes, Step, StepContext, Target
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, InfraciError
+from infraci.errors import ConfigureError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server
@@ -46,8 +47,29 @@ class StepFailedError(ConfigureError):
         if others:
             names = ", ".join(failure.server.name for failure in others)
             message += f" (and on {names})"
-        super().__init__(message, hint=first.error.hint)
+        categories = {failure.error.category for failure in self.failures}
+        category = first.error.category if len(categories) == 1 else ""
+        super().__init__(message, hint=first.error.hint, category=category)
         self.details = "\n\n".join(failure.story for failure in self.failures)
+
+
+class NotIdempotentError(ConfigureError):
+    """The second time changed something; the commit is to blame, as by a failed spec."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, changed: Sequence[tuple[str, Server, Changes]]) -> None:
+        steps = list(dict.fromkeys(step for step, _, _ in changed))
+        (_, server, what), *others = changed
+        more = f" and {len(others)} more" if others else ""
+        super().__init__(
+            "cannot accept the configuration: applied a second time, it still changes something:"
+            f" {', '.join(steps)} (on {server.name}: {what[0]}{more})",
+            hint="let these change nothing where nothing is to do, or leave idempotence out",
+        )
+        self.details = "\n".join(
+            f"{step} on {server.name}: {one}" for step, server, what in changed for one in what
+        )
 
 
 def configure_servers(
@@ -55,77 +77,96 @@ def configure_servers(
     servers: Sequence[Server],
     *,
     session_of: Callable[[Server], Session],
+    ssh_config: Path,
     root: Path,
     outputs: Mapping[str, str],
     run_id: str,
     commit: str,
     logs: Path,
     deadline: Deadline,
+    idempotence: bool = False,
     masker: Masker | None = None,
     on_step: Callable[[str, Sequence[Server]], None] | None = None,
-    drivers: Mapping[type, Callable[[ConfigureStep], Step]] = DRIVERS,
+    drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
 ) -> None:
     """Take ``servers`` through ``steps``; what each says is in ``<logs>/<server>.log``.
 
-    ``on_step`` hears of each step before it begins. Raises :class:`StepFailedError` with all
-    servers on which the first failing step failed. On Ctrl-C the sessions are closed, which
-    ends what still runs.
+    ``on_step`` hears of each step, and of the tasks within it, before they begin. Raises
+    :class:`StepFailedError` with all servers on which the first failing step failed, and with
+    ``idempotence`` :class:`NotIdempotentError` with all that a second time changes. On Ctrl-C the
+    sessions are closed, which ends what still runs.
     """
+    masker = masker or Masker()
+    tell = on_step or (lambda step, servers: None)
     with ExitStack() as stack:
-        log_of = {
-            server.name: stack.enter_context(
-                ServerLog(logs / f"{plain(server.name)}.log", masker or Masker())
-            )
-            for server in servers
-        }
-        for step in (drivers[type(options)](options) for options in steps):
-            concerned = [s for s in servers if not step.roles or s.role in step.roles]
-            if on_step is not None:
-                on_step(step.name, concerned)
-            deadline.check(step.name)
-
-            def apply(server: Server, step: Step = step) -> None:
-                context = StepContext(
+        targets = [
+            Target(
+                server=server,
+                open=partial(session_of, server),
+                context=StepContext(
                     root=root,
                     outputs=outputs,
                     run_id=run_id,
                     commit=commit,
                     deadline=deadline,
-                    log=log_of[server.name].write,
-                )
-                _apply(step, session_of(server), server, context)
+                    log=stack.enter_context(
+                        ServerLog(logs / f"{plain(server.name)}.log", masker)
+                    ).write,
+                    tell=partial(_tell, tell, masker, server),
+                    servers=tuple(servers),
+                    ssh_config=ssh_config,
+                ),
+            )
+            for server in servers
+        ]
+        made = [drivers[type(options)](options) for options in steps]
+        for step in made:
+            _take_through(step, step.name, targets, tell)
+        changed: list[tuple[str, Server, Changes]] = []
+        for step in made if idempotence else ():
+            again = _take_through(step, f"{step.name} (again)", targets, tell)
+            changed += [(step.name, server, changes) for server, changes in again if changes]
+        if changed:
+            raise NotIdempotentError(changed)
 
-            try:
-                results = in_parallel(apply, concerned)
-            except BaseException:
-                deadline.cancel()
-                for closed in in_parallel(partial(_close, session_of), concerned):
-                    del closed
-                raise
-            _judge(step, concerned, results)
+
+def _tell(
+    tell: Callable[[str, Sequence[Server]], None], masker: Masker, server: Server, text: str
+) -> None:
+    tell(masker.mask(text), [server])
 
 
-def _apply(step: Step, session: Session, server: Server, context: StepContext) -> None:
-    """Apply one step to one server, and log how it went."""
-    context.log(f"==> {step.name}")
+def _take_through(
+    step: Step,
+    title: str,
+    targets: Sequence[Target],
+    tell: Callable[[str, Sequence[Server]], None],
+) -> list[tuple[Server, Changes]]:
+    """Apply a step to the servers that it is for; returns what it has changed on each."""
+    targets = [t for t in targets if not step.roles or t.server.role in step.roles]
+    tell(title, [target.server for target in targets])
+    if not targets:
+        return []
+    deadline = targets[0].context.deadline
+    deadline.check(title)
+    for target in targets:
+        target.context.log(f"==> {title}")
     try:
-        step.apply(session, server, context)
-    except InfraciError as error:
-        context.log(f"==> {step.name}: {error.message}")
+        results = step.apply_to_all(targets)
+    except BaseException:
+        deadline.cancel()
+        for closed in in_parallel(lambda target: target.open().close(), targets):
+            del closed
         raise
-    context.log(f"==> {step.name}: done")
-
-
-def _judge(step: Step, servers: Sequence[Server], results: Sequence[object]) -> None:
     failures = []
-    for server, result in zip(servers, results, strict=True):
+    changes: list[tuple[Server, Changes]] = []
+    for target, result in zip(targets, results, strict=True):
         if isinstance(result, InfraciError):
-            failures.append(ServerFailure(server=server, step=step.name, error=result))
+            failures.append(ServerFailure(server=target.server, step=step.name, error=result))
         elif isinstance(result, Exception):
             raise result  # a bug, to be reported as one
+        else:
+            changes.append((target.server, result))
     if failures:
         raise StepFailedError(failures)
-
-
-def _close(session_of: Callable[[Server], Session], server: Server) -> None:
-    session_of(server).close()
+    return changes

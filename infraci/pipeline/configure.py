@@ -17,16 +17,19 @@ def configure(work: Work) -> None:
             work.drivers.progress.server(server.name, step)
 
     with work.phase(Phase.CONFIGURE, work.pipeline.timeouts.configure_s) as deadline:
+        work.hide_secrets_of_steps()
         work.drivers.configure(
             work.pipeline.configure,
             work.record.servers,
             session_of=work.session_of,
+            ssh_config=work.ssh_config,
             root=work.tree,
             outputs=read_outputs(work),
             run_id=work.record.id,
             commit=work.version.commit.sha,
             logs=work.logs,
             deadline=deadline,
+            idempotence=work.pipeline.idempotence,
             masker=work.masker,
             on_step=tell,
         )

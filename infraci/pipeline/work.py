@@ -12,6 +12,7 @@ from typing import Any
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.mask import Masker
+from infraci.model.configure import secrets_of
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import CloudDefinition
@@ -169,6 +170,13 @@ class Work:
         """Keep these out of whatever is written down from now on."""
         self._secrets.update(secrets)
         self.masker = Masker(self._secrets)
+
+    def hide_secrets_of_steps(self) -> None:
+        """The same for what the configure steps take from this machine.
+
+        Raises ConfigureError where there is no such secret.
+        """
+        self.hide(secret for step in self.pipeline.configure for secret in secrets_of(step))
 
     def update(self, **changes: Any) -> None:
         """Change the record, in memory and on disk."""

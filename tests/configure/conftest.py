@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server
-from infraci.ssh import Session
+from infraci.ssh import Session, write_ssh_config
 from tests.sshd import Sshd, running_sshd
 
 
@@ -37,25 +37,35 @@ class Site:
         return self.sessions[server.name]
 
     def script(self, name: str, text: str) -> None:
-        (self.tree / name).write_text(text)
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def ssh_config(self, servers: Sequence[Server]) -> Path:
+        return write_ssh_config(self.folder, servers, self.sshd.key.private_path)
 
     def configure(
         self,
         *steps: ConfigureStep,
         servers: Sequence[Server] | None = None,
         secrets: Sequence[str] = (),
+        idempotence: bool = False,
+        outputs: Mapping[str, str] | None = None,
     ) -> None:
         """Take servers (by default web-0 alone) through the steps."""
+        servers = [self.sshd.named("web-0")] if servers is None else servers
         configure_servers(
             steps,
-            [self.sshd.named("web-0")] if servers is None else servers,
+            servers,
             session_of=self.session_of,
+            ssh_config=self.ssh_config(servers),
             root=self.tree,
-            outputs={"lb url": "http://192.0.2.1"},
+            outputs={"lb url": "http://192.0.2.1"} if outputs is None else outputs,
             run_id="run-1",
             commit="0123456789abcdef",
             logs=self.folder / "logs",
-            deadline=Deadline(60),
+            deadline=Deadline(120),
+            idempotence=idempotence,
             masker=Masker(secrets),
             on_step=lambda name, concerned: self.begun.append(
                 (name, tuple(server.name for server in concerned))

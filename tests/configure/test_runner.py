@@ -9,9 +9,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from infraci.configure import StepContext, StepFailedError, configure_servers
+import infraci.configure
+from infraci.configure import (
+    Changes,
+    NotIdempotentError,
+    StepContext,
+    StepFailedError,
+    configure_servers,
+)
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, PhaseTimeoutError
+from infraci.errors import ConfigureError, ExitCode, PhaseTimeoutError, UnreachableError
 from infraci.model.configure import ConfigureStep, ScriptStep
 from infraci.model.run import Server
 from infraci.ssh import Session
@@ -20,7 +27,7 @@ from tests.sshd import Sshd
 
 
 @dataclass
-class Step:
+class Step(infraci.configure.Step):
     """A driver that meets the others at a barrier, and fails where it is told to."""
 
     options: ScriptStep
@@ -31,7 +38,7 @@ class Step:
         self.name = str(self.options.path)
         self.roles = self.options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> None:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
         arguments = self.options.arguments
         context.log("applied")
         if server.name in arguments:
@@ -42,6 +49,9 @@ class Step:
             BARRIER.wait(timeout=20)
         if "interrupt" in arguments:
             raise KeyboardInterrupt
+        if "lose" in arguments:
+            raise UnreachableError(f"cannot reach {server.name}")
+        return tuple(a for a in arguments if a.startswith(f"changes {server.name}"))
 
 
 BARRIER = threading.Barrier(3)
@@ -54,7 +64,11 @@ def _step(name: str, *arguments: str, roles: tuple[str, ...] = ()) -> ConfigureS
 
 
 def _configure(
-    sshd: Sshd, folder: Path, *steps: ConfigureStep, deadline: Deadline | None = None
+    sshd: Sshd,
+    folder: Path,
+    *steps: ConfigureStep,
+    deadline: Deadline | None = None,
+    idempotence: bool = False,
 ) -> list[tuple[str, list[str]]]:
     begun: list[tuple[str, list[str]]] = []
     sessions = {
@@ -66,12 +80,14 @@ def _configure(
             steps,
             [sshd.named(name, name.partition("-")[0]) for name in NAMES],
             session_of=lambda server: sessions[server.name],
+            ssh_config=folder / "ssh_config",
             root=folder,
             outputs={},
             run_id="run-1",
             commit="abc",
             logs=folder,
             deadline=deadline or Deadline(60, phase="configure"),
+            idempotence=idempotence,
             on_step=lambda name, servers: begun.append((name, [s.name for s in servers])),
             drivers=DRIVERS,
         )
@@ -115,6 +131,39 @@ def test_all_servers_that_failed_are_reported_and_later_steps_not_begun(
     assert "==> first: cannot configure web-1" in (tmp_path / "web-1.log").read_text()
 
 
+def test_trouble_with_the_connection_keeps_its_class(sshd: Sshd, tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError) as caught:
+        _configure(sshd, tmp_path, _step("first", "lose"))
+    assert caught.value.category == "guest"
+    with pytest.raises(StepFailedError) as caught:
+        _configure(sshd, tmp_path, _step("first", "lose", "web-1"))
+    assert caught.value.category == ""
+
+
+def test_what_changes_the_second_time_is_named(sshd: Sshd, tmp_path: Path) -> None:
+    steps = [_step("first"), _step("second", "changes web-1: a", "changes db-0: b")]
+    assert _configure(sshd, tmp_path, *steps)[-1] == ("alive", ["True"])
+    with pytest.raises(NotIdempotentError) as caught:
+        _configure(sshd, tmp_path, *steps, idempotence=True)
+    assert caught.value.message == (
+        "cannot accept the configuration: applied a second time, it still changes something:"
+        " second (on web-1: changes web-1: a and 1 more)"
+    )
+    assert caught.value.details.splitlines() == [
+        "second on web-1: changes web-1: a",
+        "second on db-0: changes db-0: b",
+    ]
+    assert caught.value.exit_code is ExitCode.FAILED
+    log = (tmp_path / "web-1.log").read_text()
+    assert "==> first (again)" in log
+    assert "==> second: done, 1 changed" in log
+
+
+def test_what_changes_nothing_is_idempotent(sshd: Sshd, tmp_path: Path) -> None:
+    begun = _configure(sshd, tmp_path, _step("first"), idempotence=True)
+    assert [name for name, _ in begun] == ["first", "first (again)", "alive"]
+
+
 def test_a_bug_is_no_failure_of_a_step(sshd: Sshd, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         _configure(sshd, tmp_path, _step("first", "bug"))
@@ -133,6 +182,7 @@ def test_ctrl_c_closes_the_sessions(site: Site) -> None:
             [_step("first", "interrupt")],
             servers,
             session_of=site.session_of,
+            ssh_config=site.ssh_config(servers),
             root=site.tree,
             outputs={},
             run_id="run-1",

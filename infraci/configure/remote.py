@@ -1,0 +1,200 @@
+"""A private folder on a server: what a step pushes there, and the program that it runs."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from infraci.configure.step import StepContext, StepError
+from infraci.deadline import duration
+from infraci.errors import InfraciError, UnreachableError
+from infraci.model.run import Server
+from infraci.ssh import CommandTimeoutError, Session
+
+#: Limits for the small commands around the program itself.
+_CHORE_S = 60.0
+_TRIES = 2
+_LAST_LINES = 20
+_LEFT_OUT = {".git", ".infraci"}
+#: Terminate the program's process group, and kill what is left of it after two seconds. The
+#: group is that of the command, unless an SSH server makes none: then it is spared.
+_KILL = """\
+read -r pid group <{pid}
+case $(cat /proc/$group/comm) in sshd*|dropbear*) target=$pid;; *) target=-$group;; esac
+kill -s TERM -- $target
+for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- $target || exit 0; sleep 0.2; done
+kill -s KILL -- $target
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program to run on a server, and what it needs there."""
+
+    what: str  # what messages call it: "app.sh"
+    files: Callable[[str], Mapping[str, bytes]]  # by name, given the folder; all are executable
+    lines: Callable[[str], Iterable[str]]  # of the shell that starts it, given the folder
+    environment: Mapping[str, str]
+    timeout_s: float
+    sudo: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a program ended: what it said, and what it left in its folder."""
+
+    exit_status: int  # negative: a signal's
+    said: tuple[str, ...]
+    read: Callable[[str], str]  # a file of the folder; empty if there is none
+
+    @property
+    def last(self) -> str:
+        """Its last lines."""
+        return "\n".join(self.said[-_LAST_LINES:])
+
+
+@contextmanager
+def run_pushed(
+    program: Program, session: Session, server: Server, context: StepContext
+) -> Iterator[Ended]:
+    """Push the program into a private folder and run it; the folder is removed at the end.
+
+    Its environment never shows in a process list. Raises StepError and UnreachableError; an exit
+    status is for the caller to judge.
+    """
+    sudo = "sudo -n -- " if program.sudo and server.user != "root" else ""
+    folder = _push(program, session, server, context)
+    try:
+        status, said = _run(program, sudo, folder, session, server, context)
+
+        def read(name: str) -> str:
+            done = session.run(f"{sudo}cat {folder}/{name}", timeout_s=_CHORE_S)
+            return done.stdout if done.exit_status == 0 else ""
+
+        yield Ended(exit_status=status, said=said, read=read)
+    finally:
+        with suppress(InfraciError):
+            # As root, who may have left files there.
+            session.run(f"{sudo}rm -rf {folder}", timeout_s=_CHORE_S)
+
+
+def killed(what: str, server: Server, timeout_s: float, output: str) -> StepError:
+    """The error for a program that took too long."""
+    return StepError(
+        f"cannot configure {server.name}: {what} was killed after {duration(timeout_s)}",
+        hint="does it wait for input or for another server? its timeout: is in the pipeline",
+        details=output,
+    )
+
+
+def needs_sudo(server: Server, said: Iterable[str]) -> str | None:
+    """The hint for a program that could not become root, if that was the trouble."""
+    if any("sudo: a password is required" in line for line in said):
+        return f"{server.user} needs password-less sudo, or the step sudo: false"
+    return None
+
+
+def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
+    """What every program may want to know, as environment variables."""
+    outputs = {
+        f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": value
+        for name, value in context.outputs.items()
+    }
+    return {
+        "INFRACI_SERVER": server.name,
+        "INFRACI_ROLE": server.role,
+        "INFRACI_ADDRESS": server.address,
+        "INFRACI_RUN": context.run_id,
+        "INFRACI_COMMIT": context.commit,
+        **outputs,
+    }
+
+
+def archive(root: Path, paths: Iterable[PurePosixPath]) -> bytes:
+    """A tar archive of files and folders of the tree, laid out as there."""
+
+    def nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        return None if PurePosixPath(entry.name).name in _LEFT_OUT else entry
+
+    packed = io.BytesIO()
+    try:
+        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
+            for path in dict.fromkeys(paths):
+                tar.add(root / path, arcname=str(path), filter=nobodys)
+    except OSError as error:
+        raise StepError(f"cannot read {error.filename}: {error.strerror}") from error
+    return packed.getvalue()
+
+
+def _push(program: Program, session: Session, server: Server, context: StepContext) -> str:
+    """Copy all over; once more if the connection breaks meanwhile."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            made = session.run("umask 077; mktemp -d /tmp/infraci.XXXXXXXX", timeout_s=_CHORE_S)
+            folder = made.stdout.strip()
+            if made.exit_status != 0 or not re.fullmatch(r"/tmp/infraci\.\w+", folder):  # noqa: S108
+                reason = (made.stderr or made.stdout).strip() or "mktemp failed"
+                raise StepError(f"cannot make a folder on {server.name}: {reason}")
+            for name, content in program.files(folder).items():
+                session.put(content, f"{folder}/{name}", 0o700)
+            session.put(_wrapper(program, folder), f"{folder}/.run")
+        except UnreachableError as error:
+            if not tries_left:
+                raise
+            context.log(f"{error.message}; trying once more")
+        else:
+            return folder
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _wrapper(program: Program, folder: str) -> bytes:
+    """What starts the program: a file, so that nobody else can read the environment."""
+    variables = program.environment.items()
+    lines = [
+        "read -r _ _ _ _ group _ </proc/$$/stat",
+        f'echo "$$ $group" >{folder}/.pid',
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables),
+        "exec </dev/null",
+        *program.lines(folder),
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _run(
+    program: Program,
+    sudo: str,
+    folder: str,
+    session: Session,
+    server: Server,
+    context: StepContext,
+) -> tuple[int, tuple[str, ...]]:
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        context.log(line)
+        said.append(line)
+
+    timeout_s = context.deadline.within(program.timeout_s)
+    try:
+        done = session.run(
+            f"{sudo}sh {folder}/.run", timeout_s=timeout_s, on_output=hear, keep_bytes=1 << 16
+        )
+    except CommandTimeoutError as error:
+        with suppress(InfraciError):
+            kill = _KILL.format(pid=f"{folder}/.pid").encode()
+            session.run(f"{sudo}sh -s", timeout_s=_CHORE_S, stdin=kill)
+        raise killed(program.what, server, timeout_s, "\n".join(said[-_LAST_LINES:])) from error
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"cannot configure {server.name}: the connection was lost while {program.what} ran",
+            hint=error.message,
+        ) from error
+    return done.exit_status, tuple(said)
