@@ -40,7 +40,7 @@ def repository_root(start: Path) -> Path:
     if not folder.exists():
         raise UsageError(f"cannot find a git repository: there is no {start}")
     try:
-        bare, *top = _git(
+        bare, *top = ask(
             folder, "rev-parse", "--is-bare-repository", "--is-inside-work-tree"
         ).splitlines()
         if bare == "true":
@@ -52,7 +52,7 @@ def repository_root(start: Path) -> Path:
             raise UsageError(
                 f"cannot work in {folder}: it is inside a .git folder", hint="go to its work tree"
             )
-        return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+        return Path(ask(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
     except GitError as error:
         _explain_no_repository(folder, error)
 
@@ -65,7 +65,7 @@ def resolve(root: Path, revision: str = "HEAD") -> Commit:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
         raise UsageError(f'cannot find commit "{displayable(revision)}": that names no revision')
     try:
-        sha = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+        sha = ask(root, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
     except GitError as error:
         _explain_no_commit(root, revision, error)
     return _commit(root, sha)
@@ -78,7 +78,7 @@ def working_tree(root: Path) -> Commit:
 
 def is_dirty(root: Path) -> bool:
     """Whether anything tracked or untracked differs from the commit checked out."""
-    return bool(_git(root, "status", "--porcelain", "-z", "--untracked-files=normal"))
+    return bool(ask(root, "status", "--porcelain", "-z", "--untracked-files=normal"))
 
 
 def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
@@ -96,7 +96,7 @@ def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
     if branch is None:
         return resolve(root, revision)
     try:
-        sha = _git(root, "merge-base", commit.sha, branch).strip()
+        sha = ask(root, "merge-base", commit.sha, branch).strip()
     except GitError as error:
         raise UsageError(
             f'cannot upgrade from "{displayable(revision)}": it has no commit in common with '
@@ -110,7 +110,7 @@ def _branch(root: Path, revision: str) -> str | None:
     """The full name of a branch, None if the revision is something else."""
     for name in (revision, f"refs/remotes/origin/{revision}"):
         with suppress(GitError):
-            full = _git(root, "rev-parse", "--verify", "--symbolic-full-name", name).strip()
+            full = ask(root, "rev-parse", "--verify", "--symbolic-full-name", name).strip()
             if full.startswith(("refs/heads/", "refs/remotes/")):
                 return full
             if full or name == revision:
@@ -120,7 +120,7 @@ def _branch(root: Path, revision: str) -> str | None:
 
 def _parent(root: Path, commit: Commit) -> Commit:
     try:
-        return _commit(root, _git(root, "rev-parse", "--verify", f"{commit.sha}^1").strip())
+        return _commit(root, ask(root, "rev-parse", "--verify", f"{commit.sha}^1").strip())
     except GitError as error:
         raise UsageError(
             f"cannot upgrade to {commit.short}: it has no parent to upgrade from",
@@ -129,7 +129,7 @@ def _parent(root: Path, commit: Commit) -> Commit:
 
 
 def _shallow_hint(root: Path) -> str | None:
-    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "true":
+    if ask(root, "rev-parse", "--is-shallow-repository").strip() != "true":
         return None
     return "this clone is shallow: `git fetch --unshallow` fetches the rest"
 
@@ -141,7 +141,7 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
     clones in the work tree; UsageError names one that has not been cloned there.
     """
     _prepare(destination)
-    directory = Path(_git(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
+    directory = Path(ask(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
     with tempfile.TemporaryDirectory(prefix="infraci-index-") as folder:
         environment = {
             "GIT_DIR": str(directory),
@@ -149,7 +149,7 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
             "GIT_INDEX_FILE": str(Path(folder) / "index"),
         }
         try:
-            _git(
+            ask(
                 destination, "read-tree", "-m", "-u", "--no-recurse-submodules", sha,
                 options=_OWN_INDEX, environment=environment,
             )  # fmt: skip
@@ -164,7 +164,7 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
 def export_working_tree(root: Path, destination: Path) -> None:
     """Copy the work tree's tracked and untracked files, without ignored ones, to a new folder."""
     _prepare(destination)
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = ask(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in dict.fromkeys(filter(None, listed.split("\0"))):
         source, target = root / name, destination / name
         try:
@@ -199,7 +199,7 @@ _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FS
 
 
 def _commit(root: Path, sha: str) -> Commit:
-    shown = _git(
+    shown = ask(
         root, "log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8",
         f"--format={_FORMAT}", sha, "--",
     )  # fmt: skip
@@ -224,7 +224,7 @@ def _prepare(destination: Path) -> None:
 
 def _submodules(root: Path, sha: str) -> list[tuple[str, str]]:
     """Path and commit of every submodule in a commit."""
-    listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", sha)
+    listed = ask(root, "ls-tree", "-r", "-z", "--full-tree", sha)
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     modes = ((details.split(), path) for details, path in entries)
     return [(path, details[2]) for details, path in modes if details[0] == _SUBMODULE]
@@ -235,7 +235,7 @@ def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> Non
     try:
         if not (clone / ".git").exists():
             raise UsageError(f"cannot export submodule {path}: it is not cloned")
-        _git(clone, "cat-file", "-e", f"{sha}^{{commit}}")
+        ask(clone, "cat-file", "-e", f"{sha}^{{commit}}")
     except (GitError, UsageError) as error:
         raise UsageError(
             f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
@@ -244,13 +244,26 @@ def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> Non
     export_tree(clone, sha, destination / path)
 
 
-def _git(
+def ask(
     folder: Path,
     *arguments: str,
     options: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
 ) -> str:
     """What git prints; GitError, with git's own words, when it fails."""
+    answer = ask_bytes(folder, *arguments, options=options, environment=environment, stdin=stdin)
+    return answer.decode("utf-8", "surrogateescape")
+
+
+def ask_bytes(
+    folder: Path,
+    *arguments: str,
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> bytes:
+    """The same for what may not be text."""
     try:
         from git import Git
         from git.exc import GitCommandError, GitCommandNotFound
@@ -261,20 +274,30 @@ def _git(
         GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", **(environment or {})
     )
     try:
-        result = git.execute(
-            ["git", *options, *arguments], strip_newline_in_stdout=False, with_extended_output=False
-        )
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            answer = git.execute(
+                ["git", *options, *arguments],
+                istream=given,
+                strip_newline_in_stdout=False,
+                with_extended_output=False,
+                stdout_as_string=False,
+            )
     except GitCommandNotFound as error:
         raise GitError("cannot run git: it is not installed", hint="install git") from error
     except GitCommandError as error:
         said = _said(error.stderr)
         raise GitError(f"cannot run git {arguments[0]}: {said}") from error
-    return str(result)
+    if not isinstance(answer, bytes):
+        raise TypeError("git.execute was asked for bytes")
+    return answer
 
 
 def _said(stderr: object) -> str:
     """Git's own words, from GitPython's ``stderr: '…'``."""
     text = str(stderr).strip().removeprefix("stderr:").strip().strip("'").strip()
+    text = re.sub(r"(?<=://)[^/@\s]+@", "", text)  # who logs in to a remote, and by what
     return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
 
 
@@ -304,7 +327,7 @@ def _explain_no_commit(root: Path, revision: str, error: GitError) -> NoReturn:
         raise UsageError(f"{shown}: several begin so", hint="give more of the sha") from error
     if "dubious ownership" in error.message:
         _explain_no_repository(root, error)
-    references = _git(
+    references = ask(
         root, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"
     ).split()
     if not references and _is_unborn(root):
@@ -334,7 +357,7 @@ def _names_something(root: Path, revision: str) -> bool:
 
 def _succeeds(root: Path, *arguments: str) -> bool:
     try:
-        _git(root, *arguments)
+        ask(root, *arguments)
     except GitError:
         return False
     return True

@@ -1,0 +1,285 @@
+"""What one run found, testcase by testcase: a line of JSON in a commit's note.
+
+Testcases are called alike at every commit: by their servers' role and pytest's id, without what
+a run makes up. Nothing that a server, a log or a cloud has said is in here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, cast
+
+from infraci.model.run import (
+    ErrorKind,
+    Outcome,
+    Phase,
+    PhaseResult,
+    Round,
+    RunRecord,
+    Testcase,
+    Verdict,
+)
+
+VERSION = 1
+#: A line is no longer, in bytes: what passed is left out first.
+LONGEST = 64 * 1024
+#: Random names that Heat gives: ``STACK-RESOURCE-2xj4m6kq7w5e``.
+_MADE_UP = re.compile(r"-[a-z2-7]{12}(?=-|$)")
+
+
+class Class(StrEnum):
+    """How a testcase ended; errors by whose fault they may be."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    SPEC = "spec"
+    SETUP = "setup"
+    INFRASTRUCTURE = "infrastructure"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+
+
+#: What says that servers or the machine were in trouble, so that failures beside it prove nothing.
+LOST = frozenset({Class.INFRASTRUCTURE, Class.TIMEOUT, Class.CRASH})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Case:
+    """A testcase, called the same at every commit."""
+
+    where: str  # the role; "role/server" where it has several servers; empty for the stack
+    test: str  # pytest's id without the server's name: "specs/web/test_http.py::test_port"
+
+    def __str__(self) -> str:
+        return f"{self.test} on {self.where}" if self.where else self.test
+
+    @property
+    def file(self) -> str:
+        """The spec; empty for what is no spec's."""
+        file, separator, _ = self.test.partition("::")
+        return file if separator else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one run found."""
+
+    run: str
+    pipeline: str
+    cloud: str
+    given: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
+    time: int  # when it began, in seconds since the epoch
+    took_s: int = 0
+    verdict: Verdict
+    trouble: str = ""  # "provision: quota"
+    of_search: bool = False  # it was asked for to find a culprit
+    cut: bool = False  # there was more than a line holds
+    cases: Mapping[Case, Class] = field(default_factory=dict)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether servers were lost, so that a failure need not be the commit's."""
+        return not LOST.isdisjoint(self.cases.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a testcase that is not in it was not in the commit either."""
+        unknown = LOST | {Class.SPEC}
+        return bool(self.cases) and not self.cut and unknown.isdisjoint(self.cases.values())
+
+    def __str__(self) -> str:
+        return f"{self.run} ({self.verdict})"
+
+
+def result_of(
+    record: RunRecord, *, given: Sequence[str] = (), of_search: bool = False
+) -> Result | None:
+    """What a run found; None where that says nothing of a commit."""
+    if record.commit.dirty or record.verdict in (None, Verdict.INTERRUPTED):
+        return None
+    trouble = next((result for result in record.phases if result.trouble is not None), None)
+    return Result(
+        run=record.id,
+        pipeline=record.pipeline,
+        cloud=record.cloud,
+        given=tuple(sorted(given)),
+        time=int(record.created),
+        took_s=round(sum(result.duration_s for result in record.phases)),
+        verdict=Verdict(record.verdict),
+        trouble=_told(trouble) if trouble else "",
+        of_search=of_search,
+        cases=dict([*_phases(record.phases), *_testcases(record)]),
+    )
+
+
+def _told(result: PhaseResult) -> str:
+    trouble = result.trouble
+    return f"{result.label}: {trouble.category or trouble.kind}" if trouble else ""
+
+
+def _phases(phases: Iterable[PhaseResult]) -> Iterator[tuple[Case, Class]]:
+    """The phases that may blame a commit as a testcase does: an update, a second configure."""
+    for result in phases:
+        if result.round is Round.HEAD and result.phase in (Phase.UPDATE, Phase.CONFIGURE):
+            if result.trouble is None:
+                yield Case(where="", test=str(result.phase)), Class.PASSED
+            elif result.trouble.blames:
+                yield Case(where="", test=str(result.phase)), Class.FAILED
+
+
+def _testcases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
+    names = case_names(record)
+    for testcase, case in zip(record.testcases, names, strict=True):
+        yield case, _class_of(testcase)
+
+
+def _class_of(testcase: Testcase) -> Class:
+    if testcase.outcome is Outcome.ERROR:
+        return Class((testcase.kind or ErrorKind.INFRASTRUCTURE).value)
+    return {
+        Outcome.PASSED: Class.PASSED,
+        Outcome.FAILURE: Class.FAILED,
+        Outcome.SKIPPED: Class.SKIPPED,
+    }[testcase.outcome]
+
+
+def case_names(record: RunRecord) -> tuple[Case, ...]:
+    """What each of a run's testcases is called at every commit, in their order."""
+    where = _places(record)
+    return tuple(
+        Case(where=where.get(case.server, ""), test=_without_server(case.nodeid, case.server))
+        for case in record.testcases
+    )
+
+
+def _places(record: RunRecord) -> dict[str, str]:
+    """Each server's role; with its name where several have that role."""
+    roles = {case.server: case.role for case in record.testcases if case.server}
+    roles |= {server.name: server.role for server in record.servers}
+    several = Counter(roles.values())
+    places: dict[str, str] = {}
+    taken: Counter[str] = Counter()
+    for name, role in roles.items():
+        place = role if several[role] == 1 else f"{role}/{_lasting(name, record.stack_name)}"
+        taken[place] += 1
+        places[name] = place if taken[place] == 1 else f"{place}#{taken[place]}"
+    return places
+
+
+def _lasting(name: str, stack: str) -> str:
+    """A server's name without what Heat puts around one that the template does not say.
+
+    Heat begins it with the stack's name (of a name too long, with two letters of it and the
+    end of the rest), and adds words by chance.
+    """
+    begin, _, rest = name.partition("-")
+    for start in range(len(stack) - 3):
+        tail = f"{stack[start:]}-"
+        if start == 0 and name.startswith(tail):
+            return _MADE_UP.sub("", name.removeprefix(tail)) or name
+        if start and stack.startswith(begin) and len(begin) == 2 and rest.startswith(tail):
+            return _MADE_UP.sub("", rest.removeprefix(tail)) or name
+    return name
+
+
+def _without_server(nodeid: str, server: str) -> str:
+    """``test_port[web-0-80]`` as ``test_port[80]``: a server's name is no part of a test's."""
+    path, bracket, parameters = nodeid.partition("[")
+    if not (bracket and server):
+        return nodeid
+    inner = re.sub(rf"(^|-){re.escape(server)}(?=-|$)", "", parameters.removesuffix("]"), count=1)
+    inner = inner.strip("-")
+    return f"{path}[{inner}]" if inner else path
+
+
+def dump(result: Result) -> str:
+    """The result as one line, shortened to :data:`LONGEST`."""
+    line = _line(result)
+    if _is_short(line):
+        return line
+    failed = {case: class_ for case, class_ in result.cases.items() if class_ is Class.FAILED}
+    result = replace(result, cut=True, cases=failed)
+    while not _is_short(line := _line(result)):
+        half = list(result.cases.items())[: len(result.cases) // 2]
+        result = replace(result, cases=dict(half))
+    return line
+
+
+def _is_short(line: str) -> bool:
+    return len(line.encode("utf-8", "replace")) <= LONGEST
+
+
+def _line(result: Result) -> str:
+    cases: dict[str, dict[str, list[str]]] = {}
+    for case, class_ in sorted(result.cases.items()):
+        cases.setdefault(class_, {}).setdefault(case.where, []).append(case.test)
+    said = {
+        "v": VERSION,
+        "run": result.run,
+        "pipeline": result.pipeline,
+        "cloud": result.cloud,
+        "given": list(result.given),
+        "time": result.time,
+        "took": result.took_s,
+        "verdict": result.verdict,
+        "trouble": result.trouble,
+        "search": result.of_search,
+        "cut": result.cut,
+        "cases": cases,
+    }
+    kept = {name: value for name, value in said.items() if value not in ("", False, [])}
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def parse(line: str) -> Result:
+    """The result in a line. Raises ValueError, with a reason, for what is none."""
+    try:
+        said: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is not JSON") from error
+    said = said if isinstance(said, dict) else {}
+    version = _field(said, "v", int)
+    if version != VERSION:
+        raise ValueError(f"it is of version {version}, and this infraci reads {VERSION}")
+    try:
+        verdict = Verdict(_field(said, "verdict", str))
+    except ValueError as error:
+        raise ValueError("it has no verdict") from error
+    return Result(
+        run=_field(said, "run", str),
+        pipeline=_field(said, "pipeline", str),
+        cloud=_field(said, "cloud", str),
+        given=tuple(str(item) for item in _field(said, "given", list, [])),
+        time=_field(said, "time", int),
+        took_s=_field(said, "took", int, 0),
+        verdict=verdict,
+        trouble=_field(said, "trouble", str, ""),
+        of_search=_field(said, "search", bool, False),
+        cut=_field(said, "cut", bool, False),
+        cases=dict(_cases(_field(said, "cases", dict))),
+    )
+
+
+def _cases(said: Mapping[str, Any]) -> Iterator[tuple[Case, Class]]:
+    for name, places in said.items():
+        if name not in set(Class):
+            raise ValueError(f'it says "{name}" of testcases')
+        for where in places if isinstance(places, dict) else ():
+            tests = _field(places, where, list)
+            yield from ((Case(where=where, test=str(test)), Class(name)) for test in tests)
+
+
+_REQUIRED = object()
+
+
+def _field(said: Mapping[str, Any], name: str, type_: type, default: object = _REQUIRED) -> Any:
+    value = said.get(name, default)
+    if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
+        raise ValueError(f'it has no "{name}" that is {type_.__name__}')
+    return cast(Any, value)

@@ -1,0 +1,178 @@
+"""A run's line: the same testcase is called the same, whatever a run makes up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from infraci.history import Case, Class, parse, result_of
+from infraci.history.result import LONGEST, dump
+from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
+from tests.history.repository import KNOWN
+from tests.records import COMMIT, check, record, trouble
+
+
+def _names(run: RunRecord) -> list[str]:
+    result = result_of(run)
+    assert result is not None
+    return [str(case) for case in result.cases if case.where]
+
+
+def test_every_class_of_a_mixed_run() -> None:
+    result = result_of(record(), given=["-e b", "-P a"])
+    assert result is not None
+    assert {case.test: str(class_) for case, class_ in result.cases.items()} == {
+        "configure": "passed",
+        "specs/web/test_http.py::test_port": "passed",
+        "specs/web/test_http.py::test_answer": "failed",
+        "specs/web/test_http.py::test_later": "skipped",
+        "specs/web/test_http.py::test_up": "infrastructure",
+        "specs/web/test_http.py::test_port[web-0]": "passed",
+    }
+    assert result.is_lost
+    assert not result.is_complete
+    assert result.given == ("-P a", "-e b")
+    assert (result.took_s, result.time) == (10, 1_700_000_000)
+    assert parse(dump(result)) == result
+
+
+def test_the_line_is_ascii_and_says_nothing_of_the_servers() -> None:
+    result = result_of(record())
+    assert result is not None
+    line = dump(result)
+    assert line.isascii()
+    assert "\n" not in line
+    for secret in ("192.0.2.10", "assert 500", "cannot reach", "Zoë"):
+        assert secret not in line
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        record(commit=replace(COMMIT, dirty=True)),
+        record(verdict=None),
+        record(verdict=Verdict.INTERRUPTED),
+    ],
+)
+def test_what_says_nothing_of_a_commit(said: RunRecord) -> None:
+    assert result_of(said) is None
+
+
+def test_why_it_could_not_be_tested() -> None:
+    failed = record(phases=(trouble(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
+    result = result_of(failed)
+    assert result is not None
+    assert result.trouble == "provision: StackFailedError"
+    assert result.cases == {}
+    assert not result.is_complete
+
+
+def test_a_phase_that_blames_is_a_testcase() -> None:
+    phase = trouble(Phase.CONFIGURE)
+    assert phase.trouble is not None
+    blaming = replace(phase, trouble=replace(phase.trouble, blames=True))
+    base = replace(blaming, phase=Phase.UPDATE, round=Round.BASE)
+    result = result_of(record(phases=(blaming, base), testcases=()))
+    assert result is not None
+    assert result.cases == {Case(where="", test="configure"): Class.FAILED}
+
+
+def _run(*names: str, stack: str = "infraci-web-0123abcd-qwerty", role: str = "web") -> RunRecord:
+    servers = [Server(name=n, id=n, role=role, user="debian", address="") for n in names]
+    cases = [
+        Testcase(
+            server=name,
+            role=role,
+            classname="specs.test_a",
+            name="",
+            nodeid=f"specs/test_a.py::test_a[{name}]",
+            outcome=Outcome.PASSED,
+        )
+        for name in names
+    ]
+    return record(servers=tuple(servers), testcases=tuple(cases), stack_name=stack)
+
+
+def test_a_server_alone_in_its_role_is_its_role() -> None:
+    assert _names(_run("anything")) == ["specs/test_a.py::test_a on web"]
+
+
+def test_several_servers_of_a_role_keep_their_names() -> None:
+    assert _names(_run("app-0", "app-1")) == [
+        "specs/test_a.py::test_a on web/app-0",
+        "specs/test_a.py::test_a on web/app-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stack", "names"),
+    [
+        (
+            "infraci-web-0123abcd-qwerty",
+            [
+                "infraci-web-0123abcd-qwerty-app-0-abcdefghij27",
+                "infraci-web-0123abcd-qwerty-app-1-zbcdefghij27",
+            ],
+        ),
+        (
+            "infraci-web-99999999-asdfgh",
+            ["in-99-asdfgh-app-0-2bcdefghij27", "in-99-asdfgh-app-1-3bcdefghij27"],
+        ),
+    ],
+)
+def test_what_heat_makes_up_is_no_part_of_a_name(stack: str, names: list[str]) -> None:
+    assert _names(_run(*names, stack=stack)) == [
+        "specs/test_a.py::test_a on web/app-0",
+        "specs/test_a.py::test_a on web/app-1",
+    ]
+
+
+def test_names_that_became_alike_are_numbered() -> None:
+    stack = "infraci-web-0123abcd-qwerty"
+    names = [f"{stack}-app-{word}" for word in ("abcdefghij27", "zbcdefghij27")]
+    assert _names(_run(*names, stack=stack)) == [
+        "specs/test_a.py::test_a on web/app",
+        "specs/test_a.py::test_a on web/app#2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [("web-0", ""), ("web-0-80", "[80]"), ("80-web-0", "[80]"), ("80", "[80]")],
+)
+def test_other_parameters_stay(parameters: str, expected: str) -> None:
+    case = replace(check("test_a"), nodeid=f"s.py::test_a[{parameters}]")
+    assert _names(record(testcases=(case,))) == [f"s.py::test_a{expected} on web"]
+
+
+def test_what_does_not_fit_is_left_out_and_said_to_be() -> None:
+    many = {Case(where="web", test=f"{'x' * 100}{n}"): Class.PASSED for n in range(2000)}
+    shown = parse(dump(replace(KNOWN, cases={**many, **KNOWN.cases})))
+    assert shown.cut
+    assert not shown.is_complete
+    assert list(shown.cases.values()) == [Class.FAILED]
+    failing = dict.fromkeys(many, Class.FAILED)
+    line = dump(replace(KNOWN, cases=failing))
+    assert len(line) <= LONGEST
+    assert parse(line).cases
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        dump(KNOWN).replace('"v":1', '"v":2'),
+        dump(KNOWN).replace('"run":"web-1"', '"run":7'),
+        dump(KNOWN).replace('"time":', '"time":"'),
+        dump(KNOWN).replace('"verdict":"failed"', '"verdict":"fine"'),
+        dump(KNOWN).replace('"failed":{', '"exploded":{'),
+        dump(KNOWN).replace('["specs', '"specs'),
+    ],
+)
+def test_what_is_no_line_of_ours(line: str) -> None:
+    with pytest.raises(ValueError, match=r"^it "):
+        parse(line)
