@@ -1,0 +1,1 @@
+"""A Jenkins controller: its jobs, builds and results, and the commits it is to build."""

@@ -1,0 +1,1 @@
+"""What Jenkins runs, and what talks to Jenkins."""
