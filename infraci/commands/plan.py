@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import click
 
+from infraci.commands.base import base_opener
 from infraci.commands.options import cloud_option, json_option, source_options, stack_options
 from infraci.commands.parts import loader, open_cloud
 from infraci.commands.source import Source, open_source
-from infraci.errors import ExitCode
+from infraci.errors import DefinitionError, ExitCode, UsageError
 from infraci.heat import Cloud
-from infraci.model.problem import FileError
-from infraci.plan import PipelinePlan, plan_pipeline
+from infraci.model.pipeline import Pipeline
+from infraci.model.problem import FileError, Problem
+from infraci.pipeline import UntestableUpgradeError
+from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
 
 
@@ -70,22 +75,57 @@ def _plans(
         pipelines = load_pipelines(source.tree, names)
     except FileError as error:
         return [PipelinePlan(name=_stems(error), problems=error.problems)]
-    return [
-        plan_pipeline(
-            pipeline,
-            root=source.tree,
-            cloud=cloud,
-            load=loader(
+    return [_plan(pipeline, source, cloud, parameters, environments) for pipeline in pipelines]
+
+
+def _plan(
+    pipeline: Pipeline,
+    source: Source,
+    cloud: Cloud,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+) -> PipelinePlan:
+    load = loader(
+        pipeline,
+        tree=source.tree,
+        cloud=cloud,
+        parameters=parameters,
+        environments=environments,
+    )
+    ask = partial(
+        plan_pipeline,
+        cloud=cloud,
+        public_key=_public_key,
+        name=f"infraci-plan-{secrets.token_hex(4)}",
+    )
+    plan = ask(pipeline, root=source.tree, load=load)
+    open_base = base_opener(
+        pipeline,
+        root=source.root,
+        commit=source.commit,
+        cloud=cloud,
+        parameters=parameters,
+        environments=environments,
+    )
+    if open_base is None:
+        return plan
+    try:
+        with open_base() as base:
+            before = ask(base.pipeline, root=base.tree, load=base.load)
+            return with_upgrade(
+                plan,
                 pipeline,
-                tree=source.tree,
-                cloud=cloud.name,
-                parameters=parameters,
-                environments=environments,
-            ),
-            public_key=_public_key,
+                base=base.commit,
+                before=before,
+                template={} if plan.problems else load().template,
+                updatable=cache(cloud.updatable),
+            )
+    except (DefinitionError, UsageError, UntestableUpgradeError) as error:
+        advice = f"; {error.hint}" if error.hint else ""
+        problem = Problem(
+            file=str(pipeline.path), key_path="upgrade", message=f"{error.message}{advice}"
         )
-        for pipeline in pipelines
-    ]
+        return replace(plan, problems=(*plan.problems, problem))
 
 
 def _stems(error: FileError) -> str:

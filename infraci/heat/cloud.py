@@ -103,6 +103,10 @@ class Cloud:
         """What Heat would make of a request. Raises RefusedError with Heat's reason."""
         return self._stacks.preview(request, name)
 
+    def updatable(self, resource_type: str) -> Mapping[str, bool]:
+        """A type's properties, and whether Heat changes each in place; none for an unknown type."""
+        return self._stacks.updatable(resource_type)
+
     def create_stack(
         self, request: Request, *, name: str, tags: Iterable[str] = (), timeout_s: float
     ) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from infraci.heat.connection import Connection
 from infraci.heat.preview import read_preview
-from infraci.heat.troubles import ExistsError, GoneError
+from infraci.heat.troubles import ExistsError, GoneError, RefusedError
 from infraci.heat.values import FoundStack, Stack, StackPreview
 
 _PAGE = 100
@@ -38,6 +39,15 @@ class Stacks:
         body = _body(request, name)
         answer = self._ask("POST", "/stacks/preview", "plan the stack", json=body, again=True)
         return read_preview(answer["stack"], request.template)
+
+    def updatable(self, resource_type: str) -> Mapping[str, bool]:
+        """A type's properties, and whether Heat changes each in place; none for an unknown type."""
+        path = f"/resource_types/{quote(resource_type, safe='')}"
+        try:
+            answer = self._ask("GET", path, f"read resource type {resource_type}")
+        except (GoneError, RefusedError):  # a template of the repository, used as a type
+            return {}
+        return {name: bool(said["update_allowed"]) for name, said in answer["properties"].items()}
 
     def create(self, request: Request, name: str, tags: Iterable[str], timeout_s: float) -> str:
         """Ask for a stack; should the answer get lost, take the one that came of it."""

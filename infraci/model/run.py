@@ -202,6 +202,7 @@ class Change:
     path: str  # through the nested stacks: "app_servers.0"
     type: str
     kind: ChangeKind
+    properties: tuple[str, ...] = ()  # that make it so; only a plan knows them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.gate import Outcomes, worst
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
 from infraci.pipeline.run import carry_out, destroy_run, new_record
-from infraci.pipeline.upgrade import untestable
+from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
 from infraci.pipeline.work import OpenBase, Version, Work
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "OpenBase",
     "Outcomes",
     "Specs",
+    "UntestableUpgradeError",
     "Version",
     "Work",
     "carry_out",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from infraci.plan.files import judge_files
 from infraci.plan.pipeline import Planner, plan_pipeline
 from infraci.plan.refusal import place_refusal
+from infraci.plan.upgrade import with_upgrade
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "judge_files",
     "place_refusal",
     "plan_pipeline",
+    "with_upgrade",
 ]

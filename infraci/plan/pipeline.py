@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -41,13 +40,14 @@ def plan_pipeline(
     cloud: Planner,
     load: Callable[[], StackRequest],
     public_key: Callable[[], str],
+    name: str,
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
-    The template's key pair, which Heat wants to see, is there only for the question.
+    ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
+    which Heat wants to see, is there only for the question.
     """
     problems = list(judge_files(pipeline, root))
-    name = f"infraci-plan-{secrets.token_hex(4)}"
     try:
         request = load()
         preview, request = _ask(pipeline, request, cloud, name, public_key)

@@ -54,6 +54,10 @@ def _pipeline(plan: PipelinePlan, verbose: bool) -> Iterator[str]:
             ],
             indent="    ",
         )
+    if plan.base is not None:
+        yield f"  upgrade from {plan.base.short} {plan.base.subject}"
+        rows = [(c.kind, c.path, c.type, ", ".join(c.properties)) for c in plan.changes]
+        yield from columns(rows, indent="    ") if rows else ["    no resource would change"]
     for notice in plan.notices:
         yield f"  note: {notice}"
     for problem in plan.problems:

@@ -28,8 +28,7 @@ def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[s
     template's references, through ports, as far as these are plain.
     """
     resources = template.get("resources") or {}
-    declared = _declared(server, resources)
-    said = declared.get("networks")
+    said = declared(server, resources).get("networks")
     if not isinstance(said, list):
         said = server.properties.get("networks")
     entries = said if isinstance(said, list) else []
@@ -37,14 +36,14 @@ def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[s
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _declared(server: PreviewResource, resources: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The server's properties as they are written; those of a group's definition too."""
-    top, _, _ = server.path.partition(".")
+def declared(resource: PreviewResource, resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A resource's properties as they are written; those of a group's definition too."""
+    top, _, _ = resource.path.partition(".")
     said = resources.get(top) or {}
     properties = said.get("properties") or {}
-    if said.get("type") != SERVER:
+    if resource.path != top:
         inner = properties.get("resource_def") or properties.get("resource") or {}
-        properties = (inner.get("properties") or {}) if inner.get("type") == SERVER else {}
+        properties = (inner.get("properties") or {}) if inner.get("type") == resource.type else {}
     return properties if isinstance(properties, dict) else {}
 
 

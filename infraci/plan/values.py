@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from infraci.heat.values import PreviewResource
 from infraci.model.problem import Problem
+from infraci.model.run import Change, Commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,5 +42,7 @@ class PipelinePlan:
     resources: tuple[PreviewResource, ...] = ()
     servers: tuple[PlannedServer, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
+    base: Commit | None = None  # what an upgrade would begin from
+    changes: tuple[Change, ...] = ()  # what its update would do, as far as can be told
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

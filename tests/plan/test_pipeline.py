@@ -111,7 +111,12 @@ def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
         return load_stack(definition, root=tree)
 
     return plan_pipeline(
-        pipeline, root=tree, cloud=heat, load=load, public_key=lambda: "ssh-ed25519 AAAA"
+        pipeline,
+        root=tree,
+        cloud=heat,
+        load=load,
+        name="infraci-plan-1",
+        public_key=lambda: "ssh-ed25519 AAAA",
     )
 
 
