@@ -1,0 +1,123 @@
+"""Which of a tree's files a pipeline uses, so that a commit can be said to touch it or not.
+
+What is named is followed: whatever text in a YAML file is the path of a file, from that file's
+folder or the tree's top, is used as well. So nested templates, ``get_file``, registries, TOSCA's
+imports and Ansible's includes are all found by one rule. Something may be in here that is not
+used; what a template or script computes the name of may be missing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from infraci.model.decode import PROJECT_FILE
+from infraci.model.pipeline import Pipeline
+from infraci.plan.files import spec_files
+
+#: What Ansible looks for beside a playbook.
+_BESIDE_PLAYBOOK = (
+    "ansible.cfg", "group_vars", "host_vars", "roles", "tasks", "handlers", "vars", "files",
+    "templates", "library", "module_utils", "filter_plugins", "lookup_plugins", "collections",
+)  # fmt: skip
+_PYTEST = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
+#: Larger files are not searched for names.
+_MOST_BYTES = 1_000_000
+
+
+def uses(
+    pipeline: Pipeline, *, root: Path, spec: PurePosixPath | None = None
+) -> frozenset[PurePosixPath]:
+    """The files and folders of the tree at the root that a pipeline uses.
+
+    With a ``spec``, what its testcases depend on: no other spec then, but what these share.
+    """
+    stack = pipeline.stack
+    steps = [path for step in pipeline.configure for path in _paths_of(step)]
+    named = [stack.template, *stack.environments, *stack.files.values(), *steps]
+    playbooks = [step.playbook for step in pipeline.configure if hasattr(step, "playbook")]
+    beside = [book.parent / name for book in playbooks for name in _BESIDE_PLAYBOOK]
+    present = [path for path in beside if (root / path).exists()]
+    followed = _followed([*named, *present], root)
+    return frozenset({pipeline.path, PROJECT_FILE, *followed, *_specs(pipeline, root, spec)})
+
+
+def touches(changed: Iterable[str], used: Collection[PurePosixPath]) -> tuple[str, ...]:
+    """Which of the changed files are used, or lie in a folder that is."""
+    return tuple(
+        path
+        for path in changed
+        if any(p in used for p in (PurePosixPath(path), *PurePosixPath(path).parents))
+    )
+
+
+def _paths_of(step: object) -> Iterator[PurePosixPath]:
+    """The paths that a configure step names, of whichever driver."""
+    for item in fields(step):  # type: ignore[arg-type]
+        value = getattr(step, item.name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, PurePosixPath):
+                yield path
+
+
+def _followed(named: Iterable[PurePosixPath], root: Path) -> Iterator[PurePosixPath]:
+    """What is named, and what YAML files among it name in turn."""
+    todo, seen = list(named), set()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path
+        full = root / path
+        if full.is_dir():
+            todo += [PurePosixPath(p.relative_to(root)) for p in full.rglob("*.y*ml")]
+        elif path.suffix in {".yaml", ".yml", ".template"}:
+            todo += _named_in(full, path.parent, root)
+
+
+def _named_in(file: Path, folder: PurePosixPath, root: Path) -> Iterator[PurePosixPath]:
+    for text in _texts(file):
+        for base in (folder, PurePosixPath()):
+            path = PurePosixPath(posixpath.normpath(base / text))
+            if ".." not in path.parts and (root / path).is_file():
+                yield path
+
+
+def _texts(file: Path) -> Iterator[str]:
+    """Whatever could be a path in a YAML file; nothing if it cannot be read."""
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            return
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        events = list(yaml.parse(file.read_text("utf-8"), Loader=loader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    for event in events:
+        if isinstance(event, yaml.ScalarEvent):
+            text = event.value.removeprefix("file://")
+            if 0 < len(text) < 256 and not text.startswith("/") and text.isprintable():
+                yield text
+
+
+def _specs(pipeline: Pipeline, root: Path, spec: PurePosixPath | None) -> Iterator[PurePosixPath]:
+    """The specs; of all but one only what it may share with them: conftest.py, its modules."""
+    said = (*pipeline.specs.values(), *pipeline.serverspec.values())
+    named = {path for paths in said for path in paths}
+    files = {file for path in named for file in spec_files(path, root)}
+    yield from [spec] if spec is not None and spec in files else named
+    for folder in {folder for path in files for folder in path.parents}:
+        yield from (
+            PurePosixPath(file.relative_to(root))
+            for file in (root / folder).glob("*.py")
+            if file.name == "conftest.py" or (folder.parts and not _is_spec(file.name))
+        )
+    yield from map(PurePosixPath, _PYTEST)
+
+
+def _is_spec(name: str) -> bool:
+    return name.startswith("test_") or name.endswith("_test.py")
