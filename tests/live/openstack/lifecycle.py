@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.live.openstack import catalogue, guest, host, packages
 from tests.live.openstack.place import ADDRESS, BrokenError, Place, say
-from tests.live.openstack.processes import alive, ended, start, stop, sweep, wait_for
+from tests.live.openstack.processes import alive, forget_ended, start, stop, sweep, wait_for
 from tests.live.openstack.rest import answers_at
 from tests.live.openstack.services import (
     backends,
@@ -66,6 +66,7 @@ def up(place: Place) -> None:
     if is_up(place):
         say("it is up")
         return
+    forget_ended(place)
     for part in (backends, libvirt, *_SERVICES):
         part.configure(place)
     catalogue.write_clouds_yaml(place)
@@ -86,8 +87,8 @@ def up(place: Place) -> None:
     api = catalogue.administrator(place)
     say("images, networks, hosts")
     catalogue.make_resources(place, api)
-    _await(place, "a host to run servers on", lambda: catalogue.has_host(api))
-    _await(place, "Neutron's agents", lambda: catalogue.has_agents(api))
+    wait_for(place, "a host to run servers on", lambda: catalogue.has_host(api))
+    wait_for(place, "Neutron's agents", lambda: catalogue.has_agents(api))
     _note(place).write_text(guest.recipe())
     say(f"up: OS_CLIENT_CONFIG_FILE={place.clouds_yaml} OS_CLOUD=live")
 
@@ -176,19 +177,7 @@ def _await_api(place: Place, name: str) -> None:
         url = f"http://{ADDRESS}:{_APIS[name]}/"
         return answers_at(url)
 
-    _await(place, name, answers)
-
-
-def _await(place: Place, what: str, condition: Callable[[], bool]) -> None:
-    """Wait for something; fails at once if any process has ended by itself."""
-
-    def holds() -> bool:
-        for name in (*_FIRST, *_LAST):
-            if ended(place, name):
-                raise BrokenError(f"{name} ended; see {place.log / name}.log")
-        return condition()
-
-    wait_for(what, holds, timeout_s=120)
+    wait_for(place, name, answers)
 
 
 def _all(*parts: Future[None]) -> None:

@@ -56,11 +56,6 @@ def alive(place: Place, name: str) -> bool:
     return _pid(place, name) is not None
 
 
-def ended(place: Place, name: str) -> bool:
-    """Say whether a process was started under that name, and has ended without being stopped."""
-    return _note(place, name).exists() and not alive(place, name)
-
-
 def pid_of(place: Place, name: str) -> int:
     """The process started under that name. Raises BrokenError if there is none."""
     pid = _pid(place, name)
@@ -120,17 +115,38 @@ def run(place: Place, command: Sequence[str], *, log: str, **environment: str) -
             env=place.environment(**environment),
         )
     if done.returncode:
-        end = "\n".join(file.read_text(errors="replace").splitlines()[-15:])
+        end = "\n".join(_last_lines(file))
         raise BrokenError(f"{' '.join(command)} failed ({done.returncode}), see {file}:\n{end}")
 
 
-def wait_for(what: str, condition: Callable[[], object], *, timeout_s: float) -> None:
-    """Wait until a condition holds."""
+def wait_for(
+    place: Place, what: str, condition: Callable[[], object], *, timeout_s: float = 180
+) -> None:
+    """Wait until a condition holds; in vain, and at once so, if any daemon ends meanwhile."""
     deadline = time.monotonic() + timeout_s
     while not condition():
+        if over := _ended(place):
+            end = "\n".join(_last_lines(place.log / f"{over[0]}.log"))
+            raise BrokenError(f"{over[0]} ended; see {place.log / over[0]}.log:\n{end}")
         if time.monotonic() > deadline:
-            raise BrokenError(f"{what}: not there after {timeout_s:g} s")
+            raise BrokenError(f"{what}: not there after {timeout_s:g} s; see {place.log}")
         time.sleep(0.1)
+
+
+def forget_ended(place: Place) -> None:
+    """Take up anew what ended before now, the machine's restart included."""
+    for name in _ended(place):
+        _note(place, name).unlink()
+
+
+def _last_lines(file: Path) -> list[str]:
+    return file.read_text(errors="replace").splitlines()[-15:]
+
+
+def _ended(place: Place) -> list[str]:
+    """The daemons that have ended without being stopped."""
+    started = [note.stem for note in place.run.glob("*.pid")]
+    return [name for name in started if not alive(place, name)]
 
 
 def _note(place: Place, name: str) -> Path:

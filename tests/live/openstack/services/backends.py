@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterable
 
@@ -48,7 +47,7 @@ def database(place: Place) -> Daemon:
         "mariadb",
         [
             *("mariadbd", "--no-defaults", "--user=root", f"--datadir={place.data / 'mysql'}"),
-            *(f"--socket={socket_of_database(place)}", f"--pid-file={place.run}/mariadb-own.pid"),
+            *(f"--socket={socket_of_database(place)}", f"--pid-file={place.run}/mariadb.own"),
             *("--skip-networking", "--skip-grant-tables", "--skip-name-resolve"),
             *("--max-connections=500", "--performance-schema=OFF"),
             # Speed: should the machine fail, the databases are made anew.
@@ -80,28 +79,13 @@ def messaging(place: Place) -> list[Daemon]:
 
 def database_ready(place: Place) -> None:
     """Wait until MariaDB answers."""
-    wait_for("MariaDB", lambda: not _sql(place, "select 1").returncode, timeout_s=60)
+    wait_for(place, "MariaDB", lambda: not _sql(place, "select 1").returncode)
 
 
 def create_databases(place: Place, names: Iterable[str]) -> None:
     """Make databases without tables."""
     wishes = (f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8;" for name in names)
     _sql(place, " ".join(wishes)).check_returncode()
-
-
-def messaging_ready() -> None:
-    """Wait until RabbitMQ listens."""
-    host, _, port = RABBIT.rpartition(":")
-    wait_for("RabbitMQ", lambda: listens(host, int(port)), timeout_s=90)
-
-
-def listens(host: str, port: int) -> bool:
-    """Say whether a port is listened on."""
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def _sql(place: Place, statement: str) -> subprocess.CompletedProcess[str]:

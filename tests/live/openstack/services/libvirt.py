@@ -43,7 +43,7 @@ def daemons(place: Place) -> list[Daemon]:
     lines = ["set -e"]
     for folder in _FOLDERS:
         lines += [f"mkdir -p /{folder}", f"mount --bind '{_own(place, folder)}' /{folder}"]
-    lines += [f"exec libvirtd --pid-file '{place.run / 'libvirtd-own.pid'}'"]
+    lines += [f"exec libvirtd --pid-file '{place.run / 'libvirtd.own'}'"]
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(lines)]
     return [Daemon(LIBVIRTD, command)]
 
@@ -60,7 +60,7 @@ def beside_guests(place: Place, daemon: Daemon) -> Daemon:
 
 def ready(place: Place) -> None:
     """Wait until it answers."""
-    wait_for("libvirtd", lambda: not _virsh(place, "list").returncode, timeout_s=60)
+    wait_for(place, "libvirtd", lambda: not _virsh(place, "list").returncode)
 
 
 def end_guests(place: Place) -> None:
