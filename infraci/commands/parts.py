@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from infraci.errors import CloudError, UsageError
+from infraci.commands.images import image_maker, look_for_images
+from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
@@ -33,6 +32,8 @@ def open_cloud(name: str) -> Cloud:
 
         return ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True))
 
+    if name == LOCAL:
+        look_for_images()  # while the cloud is connected
     return Cloud.connect(name, local=up)
 
 
@@ -62,39 +63,9 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         specs=SpecSession.start,
         collect=collect,
         write_junit=write_junit,
-        prepare=_image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
+        prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
         clock=time.time,
     )
-
-
-def _image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], None]:
-    """Builds or pulls the images of a stack's servers, so that Heat needs not wait for them."""
-
-    def make(request: StackRequest) -> None:
-        from infraci.local import image
-        from infraci.plan.stack import servers_of
-
-        _check_machine()
-        preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
-        names = {str(server.properties.get("image")) for server in servers_of(preview)}
-        for name in sorted(filter(image.known, names)):
-            image.ensure(name, on_progress=progress.note)
-
-    return make
-
-
-def _check_machine() -> None:
-    """Raise CloudError where it is plain that no server can run here; cheap, so not thorough."""
-    if os.geteuid() == 0 and all(map(shutil.which, ("podman", "ip", "nft"))):
-        return
-    from infraci.local import capabilities
-
-    lacks = [missing.what for missing in capabilities.probe().missing()]
-    if lacks:
-        raise CloudError(
-            f"cannot make servers on this machine: it lacks {', '.join(lacks)}",
-            hint="`infraci doctor` says what mends it",
-        )
 
 
 def loader(

@@ -105,6 +105,19 @@ def build(name: str, *, on_progress: Progress = lambda _: None) -> ImageRef:
         return _build(RECIPES[name], host_mirrors(), on_progress)
 
 
+def is_there(name: str) -> bool:
+    """Whether this machine has the image of that name; a recipe's as it would be built now."""
+    recipe = RECIPES.get(name)
+    return _find(name, recipe.tag(host_mirrors()) if recipe else name) is not None
+
+
+def built() -> frozenset[str]:
+    """Return the names of the recipes that this machine has an up-to-date image of."""
+    mirrors = host_mirrors()
+    there = {image.reference for image in list_images()}
+    return frozenset(name for name, recipe in RECIPES.items() if recipe.tag(mirrors) in there)
+
+
 def list_images() -> tuple[ImageRef, ...]:
     """Return the images built from recipes, those of earlier recipes included."""
     found = _podman("image", "ls", "--format=json", f"--filter=label={_LABEL_RECIPE}")

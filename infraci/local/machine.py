@@ -42,6 +42,7 @@ class Machine:
         # Guards the host's own part: it is made for the first that stands, removed after the last.
         self._lock = threading.RLock()
         self._standing: set[str] = set()
+        self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
 
     @cached_property
@@ -146,13 +147,28 @@ class Machine:
     def boot(self, plan: BootPlan) -> None:
         """Wire and start a new server."""
         self._wire(plan)
-        image = images.ensure(plan.image, on_progress=LOG.warning)
-        state = self._podman.create_server(
+        known = self._references.get(plan.image)
+        try:
+            state = self._create(plan, known or self._have(plan.image))
+        except CloudError:
+            if known is None or images.is_there(plan.image):
+                raise
+            state = self._create(plan, self._have(plan.image))
+        self._inits[plan.id] = state.pid
+
+    def _have(self, image: str) -> str:
+        """Make sure of an image; returns what podman calls it."""
+        found = images.ensure(image, on_progress=LOG.warning)
+        self._references[image] = found.reference
+        return found.reference
+
+    def _create(self, plan: BootPlan, image: str) -> ContainerState:
+        return self._podman.create_server(
             ContainerSpec(
                 id=plan.id,
                 name=plan.name,
                 hostname=plan.hostname,
-                image=image.reference,
+                image=image,
                 netns=server_namespace(plan.id),
                 cpus=plan.vcpus,
                 memory_mb=plan.ram_mb,
@@ -161,7 +177,6 @@ class Machine:
                 dns=plan.dns,
             )
         )
-        self._inits[plan.id] = state.pid
 
     def _wire(self, plan: BootPlan) -> None:
         labels = {key.removeprefix("infraci."): value for key, value in plan.labels.items()}
