@@ -31,14 +31,22 @@ class Problem:
 class FileError(DefinitionError):
     """Files that cannot be used, with every problem they have."""
 
-    def __init__(self, problems: Iterable[Problem], *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        *,
+        hint: str | None = None,
+        category: str | None = None,
+    ) -> None:
         self.problems = tuple(sorted(set(problems), key=_place))
         files = list(dict.fromkeys(problem.file for problem in self.problems))
         subject = files[0] if len(files) == 1 else f"{len(files)} files"
         count = len(self.problems)
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(
-            f"cannot load {subject}: {count} problem{'' if count == 1 else 's'}{lines}", hint=hint
+            f"cannot load {subject}: {count} problem{'' if count == 1 else 's'}{lines}",
+            hint=hint,
+            category=category,
         )
 
 

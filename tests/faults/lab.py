@@ -85,16 +85,16 @@ class FaultLab(Lab):
             return carry_out(self.work(interrupts), phases)
 
 
-def clouds_yaml(folder: Path, sdk: Sdk, proxy: Proxy) -> Path:
-    """A file that has the cloud of a connection as ``local``, behind the proxy.
+def clouds_yaml(folder: Path, sdk: Sdk, proxy: Proxy, *, name: str = "local") -> Path:
+    """A file that has the cloud of a connection behind the proxy.
 
-    By that name it is asked as often as one that is near.
+    By the name ``local`` it is asked as often as one that is near.
     """
     auth = dict(sdk.config.auth)
     auth["auth_url"] = proxy.address(str(auth["auth_url"]))
     entry = {"auth": auth, "region_name": sdk.config.region_name}
     path = folder / "clouds.yaml"
-    path.write_text(yaml.safe_dump({"clouds": {"local": entry}}))
+    path.write_text(yaml.safe_dump({"clouds": {name: entry}}))
     return path
 
 

@@ -119,7 +119,7 @@ def test_an_interruption_ends_it() -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: int) -> None:
-    error = of_answer("cannot ask", answered(429, **headers))
+    error = of_answer("cannot ask", answered(429, b"", **headers))
     assert isinstance(error, TransientCloudError)
     assert 0.9 * seconds <= error.retry_after_s <= seconds
 

@@ -1,0 +1,125 @@
+"""What does not pass: the class of the failure is right, and what is left is named."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from infraci.model.run import Phase, RunRecord, Trouble, Verdict
+from tests.faults.lab import TEMPLATE, Site
+from tests.faults.proxy import Answer, Fault, Plan, error
+
+pytestmark = pytest.mark.cloud
+
+_STACKS = "/orchestration/v1/ID/stacks"
+
+
+def always(fault: Fault, call: str) -> Plan:
+    """A fault that does not pass."""
+    return Plan(fault=fault, spoils=lambda seen: str(seen) == call, times=math.inf)
+
+
+def refusing(status: int, said: str) -> Fault:
+    """Refuses with such words."""
+    body = f'{{"error": {{"code": {status}, "message": "{said}"}}}}'.encode()
+    headers = (("Content-Type", "application/json"),)
+    return lambda ask: Answer(status=status, headers=headers, body=body)
+
+
+def trouble_of(record: RunRecord, phase: Phase) -> Trouble:
+    """Why a phase of a run did not end well."""
+    (trouble,) = [r.trouble for r in record.phases if r.phase is phase and r.trouble]
+    return trouble
+
+
+def with_resource(name: str, type_: str, **more: Any) -> Any:
+    """The template with one resource more."""
+    resources = {**TEMPLATE["resources"], name: {"type": type_, **more}}  # type: ignore[dict-item]
+    return {**TEMPLATE, "resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("fault", "call", "category"),
+    [
+        (error(503), f"POST {_STACKS}", "api"),
+        (error(504), f"GET {_STACKS}/ID/ID", "api"),
+        (refusing(403, "You have reached the maximum stacks per tenant, 1."),
+         f"POST {_STACKS}", "quota"),
+        (refusing(403, "Quota exceeded, too many key pairs."),
+         "POST /compute/v2.1/os-keypairs", "quota"),
+        (error(401), "POST /identity/v3/auth/tokens", "api"),
+    ],
+    ids=["create", "read", "stacks", "key pairs", "login"],
+)  # fmt: skip
+def test_a_fault_that_does_not_pass(near: Site, fault: Fault, call: str, category: str) -> None:
+    record = near.run(always(fault, call), timeout_s=3)
+    assert record.verdict is Verdict.ERROR
+    assert trouble_of(record, Phase.PROVISION).category == category
+    near.remove(record)
+    assert near.left(record) == ()
+
+
+def test_what_the_cloud_does_not_have(near: Site) -> None:
+    properties = {"network": "nowhere"}
+    template = with_resource("port", "OS::Neutron::Port", properties=properties)
+    record = near.run(Plan(), template=template)
+    assert record.verdict is Verdict.INVALID  # the commit names it
+    assert trouble_of(record, Phase.PROVISION).category == "not found"
+    assert near.left(record) == ()
+
+
+def test_a_guest_that_never_signals(near: Site) -> None:
+    handle = with_resource("handle", "OS::Heat::WaitConditionHandle")
+    resources = {
+        **handle["resources"],
+        "ready": {
+            "type": "OS::Heat::WaitCondition",
+            "properties": {"handle": {"get_resource": "handle"}, "timeout": 1},
+        },
+    }
+    record = near.run(Plan(), template={**handle, "resources": resources})
+    assert record.verdict is Verdict.ERROR
+    trouble = trouble_of(record, Phase.PROVISION)
+    assert trouble.category == "guest"
+    assert "ready (OS::Heat::WaitCondition)" in trouble.message
+    assert near.left(record) == ()
+
+
+def test_a_stack_that_takes_too_long(near: Site) -> None:
+    waits = {"action_wait_secs": {"create": 60}}
+    template = with_resource("delay", "OS::Heat::TestResource", properties=waits)
+    record = near.run(Plan(), template=template, timeout_s=3)
+    assert record.verdict is Verdict.ERROR
+    trouble = trouble_of(record, Phase.PROVISION)
+    assert trouble.category == "timeout"
+    assert "delay" in trouble.message
+    near.remove(record)
+    assert near.left(record) == ()
+
+
+def test_what_heat_leaves_is_a_leak(near: Site) -> None:
+    template = with_resource("kept", "OS::Neutron::Net", deletion_policy="Retain")
+    record = near.run(Plan(), template=template)
+    assert record.verdict is Verdict.ERROR
+    assert not record.destroyed
+    trouble = trouble_of(record, Phase.DESTROY)
+    assert trouble.category == "leak"
+    (leak,) = record.leaks
+    assert leak.startswith("network infraci-web-")
+    assert leak in trouble.message
+    assert "openstack --os-cloud local network delete" in str(trouble.hint)
+    assert near.left(record) == (leak,)
+    near.remove(record)
+    assert near.left(record) == ()
+
+
+def test_a_stack_that_cannot_be_deleted_is_still_known(near: Site) -> None:
+    record = near.run(always(error(503), f"DELETE {_STACKS}/ID/ID"), timeout_s=3)
+    assert record.verdict is Verdict.ERROR
+    assert not record.destroyed
+    assert trouble_of(record, Phase.DESTROY).category == "api"
+    assert len(near.left(record)) > 1
+    near.remove(record)
+    assert near.left(record) == ()
