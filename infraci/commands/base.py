@@ -10,6 +10,7 @@ from infraci import git
 from infraci.commands.parts import loader
 from infraci.commands.source import exported
 from infraci.errors import DefinitionError, UsageError
+from infraci.heat import Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import PipelineFileError
 from infraci.model.run import Commit
@@ -21,7 +22,7 @@ def base_opener(
     *,
     root: Path,
     commit: Commit,
-    cloud: str,
+    cloud: Cloud,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
     known: Commit | None = None,

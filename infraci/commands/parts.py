@@ -72,7 +72,7 @@ def loader(
     pipeline: Pipeline,
     *,
     tree: Path,
-    cloud: str,
+    cloud: Cloud,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
 ) -> Load:
@@ -82,10 +82,15 @@ def loader(
         from infraci.model.decode import load_project
         from infraci.templates import load_stack, with_names
 
+        site = load_project(tree).cloud(cloud.name)
         request = load_stack(
-            pipeline.stack, root=tree, parameters=parameters or {}, environments=environments
+            pipeline.stack,
+            root=tree,
+            parameters=parameters or {},
+            environments=environments,
+            offer=lambda: cloud.offer().by_names(site.images, site.networks.get("default", "")),
         )
-        return with_names(request, load_project(tree).cloud(cloud))
+        return with_names(request, site)
 
     return load
 

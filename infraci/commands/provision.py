@@ -59,7 +59,7 @@ def command(
             load = loader(
                 chosen,
                 tree=source.tree,
-                cloud=cloud,
+                cloud=opened,
                 parameters=parameters,
                 environments=environments,
             )

@@ -29,6 +29,7 @@ from infraci.commands.parts import (
 from infraci.commands.source import Source, open_source
 from infraci.commands.standing import open_work
 from infraci.errors import ExitCode, UsageError
+from infraci.heat import Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
@@ -98,7 +99,7 @@ def command(
         drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
         records = []
         for pipeline in chosen:
-            records.append(_run(pipeline, source, wish, drivers, interrupts))
+            records.append(_run(pipeline, source, wish, opened, drivers, interrupts))
             if interrupts.happened:
                 break
         return _end(records, interrupts, verbosity, table=len(chosen) > 1)
@@ -152,7 +153,12 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _run(
-    pipeline: Pipeline, source: Source, wish: Wish, drivers: Drivers, interrupts: Interrupts
+    pipeline: Pipeline,
+    source: Source,
+    wish: Wish,
+    cloud: Cloud,
+    drivers: Drivers,
+    interrupts: Interrupts,
 ) -> RunRecord:
     record = new_record(
         pipeline,
@@ -166,7 +172,7 @@ def _run(
         load = loader(
             pipeline,
             tree=source.tree,
-            cloud=drivers.cloud.name,
+            cloud=cloud,
             parameters=wish.parameters,
             environments=wish.environments,
         )
@@ -181,7 +187,7 @@ def _run(
                 pipeline,
                 root=source.root,
                 commit=source.commit,
-                cloud=drivers.cloud.name,
+                cloud=cloud,
                 parameters=wish.parameters,
                 environments=wish.environments,
             ),

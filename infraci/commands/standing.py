@@ -71,7 +71,7 @@ def open_work(
             load=loader(
                 pipeline,
                 tree=tree,
-                cloud=record.cloud,
+                cloud=cloud,
                 parameters=parameters,
                 environments=environments,
             ),
@@ -79,7 +79,7 @@ def open_work(
                 pipeline,
                 root=root,
                 commit=commit,
-                cloud=record.cloud,
+                cloud=cloud,
                 parameters=parameters,
                 environments=environments,
                 known=record.base,

@@ -100,7 +100,12 @@ class Timeouts(Section):
 class StackDefinition(Section):
     """The Heat stack that a run stands up."""
 
-    template: Annotated[FilePath, Field(description="The HOT template.")]
+    template: Annotated[
+        FilePath,
+        Field(
+            description="The HOT template, TOSCA template or CSAR archive; its content says which."
+        ),
+    ]
     environments: Annotated[
         tuple[FilePath, ...],
         Field(description="Heat environments, in order; a later one wins over an earlier one."),
@@ -119,6 +124,10 @@ class StackDefinition(Section):
             "Only needed for names that the template computes."
         ),
     ] = field(default_factory=dict)
+    allow_remote: Annotated[
+        Flag,
+        Field(description="Whether templates may name files by http:// and https://."),
+    ] = False
     key_parameter: Annotated[
         Text,
         Field(

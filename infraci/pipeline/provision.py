@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from infraci.deadline import Deadline
-from infraci.errors import DefinitionError
+from infraci.errors import DefinitionError, InfraciError
 from infraci.heat import RefusedError
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, TemplateError, quoted
 from infraci.model.project import HostKeySource
-from infraci.model.run import Phase, Server
+from infraci.model.run import Phase, Round, Server
 from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
@@ -21,7 +21,13 @@ from infraci.pipeline.work import Work
 from infraci.plan import judge_files
 from infraci.plan.refusal import place_refusal
 from infraci.ssh import write_ssh_config
-from infraci.templates import StackRequest, template_parameters, with_host_key, with_key_pair
+from infraci.templates import (
+    StackRequest,
+    save_request,
+    secrets_of,
+    with_host_key,
+    with_key_pair,
+)
 
 
 def provision(work: Work, request: StackRequest) -> None:
@@ -46,14 +52,18 @@ def plan(work: Work) -> StackRequest:
     request = work.load()
     work.hide(secrets_of(request))
     return request
+    _store(work, request)
 
 
-def secrets_of(request: StackRequest) -> Iterator[str]:
-    """The values of parameters that the template declares hidden."""
-    given = {**(request.environment.get("parameters") or {}), **request.parameters}
-    for name, said in template_parameters(request).items():
-        if str(said.get("hidden", "")).lower() == "true":
-            yield str(given.get(name, said.get("default", "")))
+def _store(work: Work, request: StackRequest) -> None:
+    """Keep what Heat is sent with the run; of an upgrade's base by itself."""
+    folder = work.folder if work.round is Round.HEAD else work.folder / work.round
+    try:
+        save_request(request, folder, mask=work.masker.mask)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the template of run {work.record.id}: {error.strerror or error}"
+        ) from error
 
 
 def with_own(work: Work, request: StackRequest) -> StackRequest:

@@ -2,16 +2,23 @@
 
 from infraci.templates.host_keys import with_host_key
 from infraci.templates.names import with_names
-from infraci.templates.request import (
+from infraci.templates.request import load_stack
+from infraci.templates.store import save_request, show_template
+from infraci.templates.values import (
     StackRequest,
-    load_stack,
+    is_hidden,
+    secrets_of,
     template_parameters,
     with_key_pair,
 )
 
 __all__ = [
     "StackRequest",
+    "is_hidden",
     "load_stack",
+    "save_request",
+    "secrets_of",
+    "show_template",
     "template_parameters",
     "with_host_key",
     "with_key_pair",

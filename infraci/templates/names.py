@@ -15,7 +15,7 @@ from typing import Any
 
 from infraci.model.project import CloudDefinition
 from infraci.templates.nested import nested_templates, registry, resolve
-from infraci.templates.request import StackRequest
+from infraci.templates.values import StackRequest
 
 Names = Mapping[str, str]
 

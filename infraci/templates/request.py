@@ -6,26 +6,19 @@ reads through a :class:`~infraci.templates.tree.Tree`, which judges all they say
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from infraci.model.offer import Offer
 from infraci.model.pipeline import StackDefinition
-from infraci.model.problem import Problem, TemplateError, near
+from infraci.model.problem import Problem, TemplateError
+from infraci.templates.merge import MergeError, Merger
+from infraci.templates.parameters import judge_parameters
+from infraci.templates.tosca import is_tosca, translate
 from infraci.templates.tree import Tree
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackRequest:
-    """What Heat is asked for."""
-
-    template: Mapping[str, Any]
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)  # by URL: file:///PATH-IN-THE-TREE
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    timeout_mins: int | None = None
+from infraci.templates.values import StackRequest
 
 
 def load_stack(
@@ -34,63 +27,104 @@ def load_stack(
     root: Path,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
+    offer: Callable[[], Offer] = lambda: Offer(cloud=""),
 ) -> StackRequest:
     """The stack that a pipeline defines in the tree at the root.
 
     ``parameters`` and ``environments`` come from the command line and win over all the pipeline
-    says; these environments may lie outside the tree. Raises TemplateError with every problem of
-    the template, the environments, and what they refer to.
+    says; these environments may lie outside the tree. What the cloud offers is asked for only by
+    TOSCA templates. Raises TemplateError with every problem of the template, the environments, and
+    what they refer to.
     """
-    tree = Tree(root, extra={name: str(path) for name, path in definition.files.items()})
-    template_url = tree.template(str(definition.template))
+    tree = Tree(
+        root,
+        extra={name: str(path) for name, path in definition.files.items()},
+        allow_remote=definition.allow_remote,
+    )
     ours = [tree.environment(str(path)) for path in definition.environments]
     theirs = [tree.outside_environment(path) for path in environments]
-    files, template, environment = _read(tree, template_url, ours + theirs)
-    given = dict(definition.parameters)
-    for name in tree.parameters_in(theirs):  # the command line's environments win over the file
-        given.pop(name, None)
-    given |= parameters or {}
-    files |= tree.extra_files()
-    problems = _undeclared(tree, template_url, template, given, ours + theirs)
+
+    def given() -> dict[str, object]:
+        """The values that do not come by environments, which are read by now."""
+        values: dict[str, object] = dict(definition.parameters)
+        for name in tree.parameters_in(theirs):  # the command line's win over the file
+            values.pop(name, None)
+        return {**values, **(parameters or {})}
+
+    if is_tosca((root / definition.template).read_bytes()):
+        return _translated(definition, tree, ours + theirs, given, offer)
+    template_url = tree.template(str(definition.template))
+    files, template = _read_template(tree, template_url)
+    more, environment = _read_environments(tree, ours + theirs, template)
+    files |= more | tree.extra_files()
+    request = StackRequest(
+        template=template, environment=environment, files=files, parameters=given()
+    )
+    problems = judge_parameters(request, tree, template_url, ours + theirs)
     if problems or tree.problems:
         raise TemplateError([*tree.problems, *problems])
-    return StackRequest(template=template, environment=environment, files=files, parameters=given)
+    return request
 
 
-def template_parameters(request: StackRequest) -> Mapping[str, Mapping[str, Any]]:
-    """The parameters that the template declares."""
-    declared = request.template.get("parameters") or {}
-    return {name: said if isinstance(said, dict) else {} for name, said in declared.items()}
+def _translated(
+    definition: StackDefinition,
+    tree: Tree,
+    environment_urls: Sequence[str],
+    given: Callable[[], dict[str, object]],
+    offer: Callable[[], Offer],
+) -> StackRequest:
+    """A TOSCA template as HOT; the values of its inputs become the parameters' defaults."""
+    files, environment = _read_environments(tree, environment_urls, {})
+    inputs = {**environment.pop("parameters", {}), **given()}
+    done = translate(
+        definition.template,
+        root=tree.root,
+        inputs=inputs,
+        offer=offer(),
+        key_parameter=definition.key_parameter,
+        allow_remote=definition.allow_remote,
+    )
+    files |= done.files | tree.extra_files()
+    if tree.problems:
+        raise TemplateError(tree.problems)
+    return StackRequest(template=done.template, environment=environment, files=files)
 
 
-def with_key_pair(request: StackRequest, parameter: str, key_name: str) -> StackRequest:
-    """The request with the run's key pair, if its parameter is declared and has no value yet."""
-    given = {**(request.environment.get("parameters") or {}), **request.parameters}
-    if parameter not in template_parameters(request) or given.get(parameter):
-        return request
-    return replace(request, parameters={**request.parameters, parameter: key_name})
-
-
-def _read(
-    tree: Tree, template_url: str, environment_urls: Sequence[str]
-) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
-    """Files, template and merged environment. Raises TemplateError if they cannot be read."""
+def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Files and template, as far as they can be read; the tree has the problems."""
     from openstack.orchestration.util import template_utils
 
     files: dict[str, str] = {}
-    with _reporting(tree, template_url):
+    template: dict[str, Any] = {}
+    with _reporting(tree, url):
         _, template = template_utils.get_template_contents(
-            template_object=template_url, object_request=tree.read, files=files
+            template_object=url, object_request=tree.read, files=files
         )
-    with _reporting(tree, *environment_urls):
-        more, environment = template_utils.process_multiple_environments_and_files(
-            env_paths=list(environment_urls),
-            env_path_is_object=lambda _: True,
-            object_request=tree.read,
-        )
+    return files, template or {}
+
+
+def _read_environments(
+    tree: Tree, urls: Sequence[str], template: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Files and the environments merged. Raises TemplateError for all that is wrong so far."""
+    from openstack.orchestration.util import template_utils
+
+    declared = template.get("parameters") or {}
+    merger = Merger({n: str(s.get("type")) for n, s in declared.items() if isinstance(s, dict)})
+    files: dict[str, str] = {}
+    for url in urls:
+        with _reporting(tree, url):
+            more, environment = template_utils.process_environment_and_files(
+                env_path=url, env_path_is_object=lambda _: True, object_request=tree.read
+            )
+            files |= more
+            try:
+                merger.add(environment)
+            except MergeError as error:
+                tree.problems.append(tree.problem(url, error.path, str(error)))
     if tree.problems:
         raise TemplateError(tree.problems)
-    return {**files, **more}, template or {}, environment
+    return files, merger.merged
 
 
 @contextmanager
@@ -107,36 +141,3 @@ def _reporting(tree: Tree, *urls: str) -> Iterator[None]:
             for url in urls:
                 reason = reason.replace(f"Error parsing template {url} ", "not valid: ")
             tree.problems.append(Problem(file=tree.shown(urls[0]), message=reason))
-
-
-def _undeclared(
-    tree: Tree,
-    template_url: str,
-    template: Mapping[str, Any],
-    given: Mapping[str, object],
-    environment_urls: Sequence[str],
-) -> list[Problem]:
-    """Values for parameters that the template does not declare: Heat would refuse the stack."""
-    declared = list(template.get("parameters") or {})
-    problems = [
-        tree.problem(
-            template_url,
-            ("parameters", name),
-            "a value is given, but the template declares no such parameter",
-            suggestion=near(name, declared),
-        )
-        for name in given
-        if name not in declared
-    ]
-    for url in environment_urls:
-        problems += [
-            tree.problem(
-                url,
-                ("parameters", name),
-                f"{tree.shown(template_url)} declares no such parameter",
-                suggestion=near(name, declared),
-            )
-            for name in tree.parameters_in([url])
-            if name not in declared
-        ]
-    return problems

@@ -64,9 +64,11 @@ class Source:
     root: yaml.MappingNode | None = None
     references: tuple[Reference, ...] = field(default=())
 
-    def keys(self, section: str) -> list[str]:
-        """The keys of a section."""
-        node = _get(self.root, section)
+    def keys(self, *path: str) -> list[str]:
+        """The keys of a section, or of what is deeper in it."""
+        node: yaml.Node | None = self.root
+        for step in path:
+            node = _get(node, step) if isinstance(node, yaml.MappingNode) else None
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         return [str(key.value) for key, _ in pairs]
 

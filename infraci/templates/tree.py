@@ -7,7 +7,6 @@ theirs begin with ``file://command-line/``.
 
 from __future__ import annotations
 
-import base64
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +16,13 @@ from urllib.parse import quote, unquote, urljoin
 
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
+from infraci.templates.content import as_text, fetch
 from infraci.templates.sources import Kind, Source, judge_source
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _TREE = "file:///"
 _OUTSIDE = "file://command-line/"
+_REMOTE = ("http://", "https://")
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Tree:
 
     root: Path
     extra: Mapping[str, str] = field(default_factory=dict)
+    allow_remote: bool = False
     problems: list[Problem] = field(default_factory=list)
     _expected: dict[str, _Reference] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Tree:
 
     def read(self, method: str, url: str) -> str:
         """The content behind a URL, as openstacksdk's ``object_request``; empty where refused."""
-        if url in self._refused or not url.startswith((_TREE, _OUTSIDE)):
+        if url in self._refused or not url.startswith((_TREE, _OUTSIDE, *_REMOTE)):
             return ""
         reference = self._expected.get(url, _Reference(Kind.FILE))
         if url not in self._sources:
@@ -80,11 +82,16 @@ class Tree:
 
     def parameters_in(self, urls: Iterable[str]) -> list[str]:
         """The parameters that these environments give values to."""
-        known = (self._sources[url] for url in urls if url in self._sources)
-        return [name for source in known for name in source.keys("parameters")]
+        return [name for url in urls for name in self.keys_of(url, "parameters")]
+
+    def keys_of(self, url: str, section: str) -> list[str]:
+        """The keys of a section of a file that has been read."""
+        return self._sources[url].keys(section) if url in self._sources else []
 
     def shown(self, url: str) -> str:
         """The file behind a URL, as messages call it."""
+        if url.startswith(_REMOTE):
+            return url
         _, path = self._locate(url)
         return f"/{path}" if url.startswith(_OUTSIDE) else path
 
@@ -114,26 +121,30 @@ class Tree:
         return self.root, unquote(url.removeprefix(_TREE))
 
     def _load(self, url: str, reference: _Reference) -> Source | None:
-        root, path = self._locate(url)
-        judged = judge_path(reference.stands_in or path, root=root)
-        if isinstance(judged, PathTrouble):
+        content = self._content(url, reference.stands_in)
+        if isinstance(content, PathTrouble):
             self.problems.append(
-                Problem(file=self.shown(url), message=judged.message, suggestion=judged.suggestion)
+                Problem(
+                    file=self.shown(url), message=content.message, suggestion=content.suggestion
+                )
             )
             return None
-        try:
-            content = (root / judged).read_bytes()
-        except OSError as error:
-            message = f"cannot be read: {error.strerror or error}"
-            self.problems.append(Problem(file=self.shown(url), message=message))
-            return None
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            text = base64.encodebytes(content).decode("ascii")  # as Heat's own clients do
+        text = as_text(content)
         source, problems = judge_source(text, kind=reference.kind, file=self.shown(url))
         self.problems += problems
         return source
+
+    def _content(self, url: str, stands_in: str | None) -> bytes | PathTrouble:
+        if url.startswith(_REMOTE):
+            return fetch(url)
+        root, path = self._locate(url)
+        judged = judge_path(stands_in or path, root=root)
+        if isinstance(judged, PathTrouble):
+            return judged
+        try:
+            return (root / judged).read_bytes()
+        except OSError as error:
+            return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
     def _judge_references(self, url: str, source: Source) -> None:
         for reference in source.references:
@@ -161,9 +172,14 @@ class Tree:
         if not text:
             self._refused.add(target)
             return PathTrouble(message="expected a file's name, found nothing")
+        if target.startswith(_REMOTE) and self.allow_remote:
+            return self._follow(url, target, text, kind)
         if scheme := _SCHEME.match(text):
             self._refused.add(target)
-            return PathTrouble(message=f'"{scheme[0]}…" is not a file of the repository')
+            message = f'"{scheme[0]}…" is not a file of the repository'
+            if scheme[1] in ("http", "https"):
+                message += " (stack: allow_remote: true allows it)"
+            return PathTrouble(message=message)
         if text.startswith("/"):
             self._refused.add(target)
             return PathTrouble(message=f'"{text}" is not relative to this file')
@@ -173,10 +189,14 @@ class Tree:
             folder = posixpath.dirname(path) or "."
             meant = judged.suggestion and posixpath.relpath(judged.suggestion, folder)
             return PathTrouble(message=judged.message, suggestion=meant)
+        return self._follow(url, target, joined, kind)
+
+    def _follow(self, url: str, target: str, shown: str, kind: Kind) -> PathTrouble | None:
+        """Have a file read that another one names, unless they contain each other."""
         self._edges.setdefault(url, set()).add(target)
         if self._reaches(target, url):
             self._refused.add(target)
-            return PathTrouble(message=f'"{joined}" contains itself')
+            return PathTrouble(message=f'"{shown}" contains itself')
         known = self._expected.setdefault(target, _Reference(kind))
         if kind is Kind.TEMPLATE:
             known.kind = kind

@@ -269,7 +269,8 @@ BAD_TEMPLATES = [
     Bad("nothing", HOT + 'outputs: {a: {get_file: ""}}\n',
         ("t.yaml:2:25: outputs.a.get_file: expected a file's name, found nothing",)),
     Bad("web", HOT + "outputs: {a: {get_file: 'https://example.org/x'}}\n",
-        ("t.yaml:2:25: outputs.a.get_file: \"https:…\" is not a file of the repository",)),
+        ("t.yaml:2:25: outputs.a.get_file: \"https:…\" is not a file of the repository "
+         "(stack: allow_remote: true allows it)",)),
     Bad("file-url", HOT + "resources: {a: {type: 'file:///etc/x.yaml'}}\n",
         ("t.yaml:2:23: resources.a.type: \"file:…\" is not a file of the repository",)),
     Bad("absolute", HOT + "outputs: {a: {get_file: /etc/passwd}}\n",

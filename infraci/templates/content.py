@@ -1,0 +1,33 @@
+"""A file's content as Heat takes it, from the tree or from the web."""
+
+from __future__ import annotations
+
+import base64
+
+from infraci.model.paths import PathTrouble
+
+_TIMEOUT_S = 30.0
+_MAX_BYTES = 16 << 20
+
+
+def as_text(content: bytes) -> str:
+    """The text; what is no text in base64, as Heat's own clients do."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return base64.encodebytes(content).decode("ascii")
+
+
+def fetch(url: str) -> bytes | PathTrouble:
+    """What a URL leads to; or why that cannot be had."""
+    import requests
+
+    try:
+        with requests.get(url, timeout=_TIMEOUT_S, stream=True) as response:
+            response.raise_for_status()
+            content = b"".join(response.iter_content(1 << 16))[: _MAX_BYTES + 1]
+    except requests.RequestException as error:
+        return PathTrouble(message=f"cannot be fetched: {error}")
+    if len(content) > _MAX_BYTES:
+        return PathTrouble(message=f"cannot be fetched: more than {_MAX_BYTES >> 20} MiB")
+    return content

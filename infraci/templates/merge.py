@@ -1,0 +1,131 @@
+"""Environments in one, by Heat's own rules: later ones win, unless they say that values add up.
+
+``parameter_merge_strategies`` of an environment says, by parameter or as ``default``, whether its
+value replaces the earlier one (``overwrite``), is added to it (``merge``: lists and texts are
+joined, numbers summed, maps updated), or is added at every depth (``deep_merge``).
+Source: heat/common/environment_util.py, which Heat's clients leave it to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_STRATEGIES = ("overwrite", "merge", "deep_merge")
+SECTION = "parameter_merge_strategies"
+
+
+class MergeError(Exception):
+    """A value that cannot be merged; with the key path of what says that it shall be."""
+
+    def __init__(self, path: tuple[str, ...], reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+@dataclass(slots=True)
+class Merger:
+    """The environments so far; ``types`` are those of the template's parameters."""
+
+    types: Mapping[str, str]
+    merged: dict[str, Any] = field(default_factory=dict)
+    _chosen: dict[str, str] = field(default_factory=dict)
+
+    def add(self, environment: Mapping[str, Any]) -> None:
+        """Add a later environment. Raises MergeError."""
+        strategies = environment.get(SECTION) or {}
+        for name, strategy in strategies.items():
+            if strategy not in _STRATEGIES:
+                wanted = ", ".join(_STRATEGIES)
+                raise MergeError((SECTION, name), f'expected one of {wanted}, found "{strategy}"')
+        for section, said in environment.items():
+            if section == SECTION or not said:
+                continue
+            if section in ("parameters", "parameter_defaults"):
+                values = self.merged.setdefault(section, {})
+                for name, value in said.items():
+                    self._merge(values, section, name, value, strategies)
+            elif isinstance(said, dict):
+                self.merged[section] = {**self.merged.get(section, {}), **said}
+            else:
+                self.merged[section] = said
+
+    def _merge(
+        self,
+        values: dict[str, Any],
+        section: str,
+        name: str,
+        value: Any,
+        strategies: Mapping[str, str],
+    ) -> None:
+        """One parameter; how it is merged must be said alike wherever it is said."""
+        said = strategies.get(name)
+        strategy = said or self._chosen.get(name) or strategies.get("default", "overwrite")
+        if self._chosen.setdefault(name, strategy) != strategy:
+            reason = f'"{strategy}", but an earlier environment says "{self._chosen[name]}"'
+            raise MergeError((SECTION, name), reason)
+        if value is None:
+            return
+        if strategy == "overwrite" or name not in values:
+            values[name] = value
+            return
+        kind = self.types.get(name, "")
+        try:
+            values[name] = _added(values[name], value, kind, deep=strategy == "deep_merge")
+        except (TypeError, ValueError) as error:
+            reason = f"cannot be merged with the earlier environments' as a {kind or 'value'}"
+            raise MergeError((section, name), reason) from error
+
+
+def _added(old: Any, new: Any, kind: str, *, deep: bool) -> Any:
+    match kind:
+        case "json":
+            return _map(_parsed(old), _parsed(new), deep=deep)
+        case "comma_delimited_list":
+            return _list(old, new)
+        case "string":
+            return f"{old}{new}"
+        case "number":
+            return _number(old) + _number(new)
+        case _:
+            raise ValueError(kind)
+
+
+def _map(old: dict[str, Any], new: dict[str, Any], *, deep: bool) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        before = merged.get(key)
+        if value is None:
+            continue
+        if deep and before and isinstance(value, dict):
+            merged[key] = _map(before, value, deep=True)
+        elif deep and before and isinstance(value, list):
+            merged[key] = _list(before, value)
+        elif deep and isinstance(value, str):
+            merged[key] = f"{before or ''}{value}"
+        else:
+            merged[key] = value
+    return merged
+
+
+def _list(old: Any, new: Any) -> Any:
+    if isinstance(old, list) and isinstance(new, list):
+        return [*old, *new]
+    if isinstance(old, str) and isinstance(new, str):
+        return ",".join(filter(None, [old, new]))
+    raise TypeError
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, int | float):
+        return value
+    return float(value) if "." in value else int(value)
+
+
+def _parsed(value: Any) -> dict[str, Any]:
+    found = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise TypeError
+    return found

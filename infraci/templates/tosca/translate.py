@@ -1,0 +1,231 @@
+"""From TOSCA to HOT: the translator's work, judged, and made fit for any cloud."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from infraci.errors import UsageError
+from infraci.model.offer import Offer
+from infraci.model.problem import Problem, TemplateError, near
+from infraci.templates.content import as_text
+from infraci.templates.tosca import choice
+from infraci.templates.tosca.agentless import NotHonouredError, without_agents
+from infraci.templates.tosca.archive import ArchiveError, is_archive, unpack
+from infraci.templates.tosca.definitions import Definitions
+from infraci.templates.tosca.network import with_network
+from infraci.templates.tosca.worker import Answer, Question
+
+#: The translator's own modules take a second to load; the rest is for large templates.
+_TIMEOUT_S = 120.0
+_SERVER = "OS::Nova::Server"
+#: TOSCA knows no hidden inputs, so it goes by their names.
+_SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|token|private_key|(^|_)pwd$", re.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """What Heat is sent of a TOSCA template."""
+
+    template: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)  # by URL; scripts and nested templates
+
+
+def translate(
+    path: PurePosixPath,
+    *,
+    root: Path,
+    inputs: Mapping[str, object],
+    offer: Offer,
+    key_parameter: str,
+    allow_remote: bool = False,
+) -> Translation:
+    """Translate a template or archive of the tree at the root.
+
+    Raises TemplateError with everything that is wrong, or that cannot be translated.
+    """
+    content = (root / path).read_bytes()
+    if not is_archive(content):
+        definitions = Definitions(root, str(path), allow_remote=allow_remote)
+        return _Work(definitions, inputs, offer, key_parameter).translation()
+    with tempfile.TemporaryDirectory(prefix="infraci-csar-") as folder:
+        try:
+            entry = unpack(content, Path(folder))
+        except ArchiveError as error:
+            raise TemplateError([Problem(file=str(path), message=str(error))]) from error
+        definitions = Definitions(Path(folder), entry, f"{path}/", allow_remote)
+        return _Work(definitions, inputs, offer, key_parameter).translation()
+
+
+@dataclass(slots=True)
+class _Work:
+    definitions: Definitions
+    inputs: Mapping[str, object]
+    offer: Offer
+    key_parameter: str
+    files: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def translation(self) -> Translation:
+        self.definitions.read()
+        self._raise(self.definitions.problems)
+        answer = self._ask()
+        self._raise([self.definitions.problem_about(reason) for reason in answer["problems"]])
+        self._judge(answer)
+        self._raise(self.problems)
+        nested = {name: yaml.safe_load(text) for name, text in answer["files"].items()}
+        template = self._finished(answer["template"], nested)
+        for name, inner in nested.items():
+            self.files[self._url(name)] = json.dumps(self._finished(inner, nested))
+        try:
+            template = without_agents(with_network(template, self.offer.default_network))
+        except NotHonouredError as error:
+            path = self.definitions.node_of(error.resource)
+            message = f"{error.resource} {error.reason}"
+            raise TemplateError([self.definitions.problem(path, message)]) from error
+        self._raise(self.problems)
+        return Translation(template=template, files=self.files)
+
+    def _raise(self, problems: list[Problem]) -> None:
+        if problems:
+            raise TemplateError(problems)
+
+    def _ask(self) -> Answer:
+        if find_spec("translator") is None or find_spec("toscaparser") is None:
+            raise UsageError(
+                f"cannot read {self.definitions.shown}{self.definitions.entry}: TOSCA templates "
+                "need heat-translator, which is not installed",
+                hint="pip install 'infraci[tosca]'",
+            )
+        entry = self.definitions.folder.resolve() / self.definitions.entry
+        question: Question = {
+            "template": str(entry),
+            "parameters": dict(self.inputs),
+            "key_parameter": self.key_parameter,
+            "flavors": choice.flavors(self.offer),
+            "images": choice.images(self.offer),
+            "allow_remote": self.definitions.allow_remote,
+        }
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "infraci.templates.tosca.worker"],
+                input=json.dumps(question, default=str),
+                capture_output=True,
+                text=True,
+                cwd=entry.parent,
+                timeout=_TIMEOUT_S,
+                check=True,
+            )
+            answer: Answer = json.loads(done.stdout)
+        except subprocess.TimeoutExpired as error:
+            raise self._failed(f"it did not end within {_TIMEOUT_S:.0f} s") from error
+        except (subprocess.CalledProcessError, ValueError) as error:
+            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+            raise self._failed(said[-1] if said else "it ended without a word") from error
+        return answer
+
+    def _failed(self, reason: str) -> TemplateError:
+        file = self.definitions.shown + self.definitions.entry
+        return TemplateError([Problem(file=file, message=f"cannot be translated: {reason}")])
+
+    def _judge(self, answer: Answer) -> None:
+        """What the translator left out without a word."""
+        declared = answer["template"]["parameters"]
+        for name in self.inputs:
+            if name not in declared:
+                path = ("topology_template", "inputs", name)
+                message = "a value is given, but the template declares no such input"
+                meant = near(name, declared)
+                message += f'; did you mean "{meant}"?' if meant else ""
+                self.problems.append(self.definitions.problem(path, message))
+        for lost in answer["lost"]:
+            self.problems.append(self.definitions.problem(tuple(lost["path"]), lost["reason"]))
+        for name, said in answer["template"]["resources"].items():
+            if said["type"] == _SERVER:
+                self._judge_server(name, said.get("properties") or {})
+
+    def _judge_server(self, name: str, properties: Mapping[str, Any]) -> None:
+        path = self.definitions.node_of(name)
+        cloud = self.offer.cloud
+        if not properties.get("flavor"):
+            sizes = ", ".join(
+                f"{f.name} ({f.vcpus} CPU, {f.ram_mb} MB, {f.disk_gb} GB)"
+                for f in self.offer.flavors
+            )
+            message = (
+                f"no flavor of cloud {cloud} is chosen: the host capability says no sizes, or "
+                f"larger ones than there are: {sizes or 'none'}"
+            )
+            self.problems.append(self.definitions.problem((*path, "capabilities", "host"), message))
+        if not properties.get("image"):
+            message = (
+                f"no image of cloud {cloud} is what the os capability says; there are "
+                f"{choice.shown_images(self.offer)}. infraci.yaml can give an image one more "
+                "name, as in fedora-18"
+            )
+            self.problems.append(self.definitions.problem((*path, "capabilities", "os"), message))
+
+    def _finished(self, template: dict[str, Any], nested: Mapping[str, Any]) -> dict[str, Any]:
+        """References as URLs, addresses as every cloud has them, a key pair in each server."""
+        done: dict[str, Any] = self._walk(template, nested)
+        parameters = done.setdefault("parameters", {})
+        for name, said in parameters.items():
+            if _SECRET.search(name):
+                said["hidden"] = True
+        for said in done["resources"].values():
+            if said["type"] == _SERVER:
+                properties = said.setdefault("properties", {})
+                properties["user_data_format"] = "RAW"
+                properties.setdefault("key_name", {"get_param": self.key_parameter})
+        if json.dumps({"get_param": self.key_parameter}) in json.dumps(done["resources"]):
+            parameters.setdefault(self.key_parameter, {"type": "string"})
+        return done
+
+    def _walk(self, node: Any, nested: Mapping[str, Any]) -> Any:
+        match node:
+            case {"get_file": str(name), **more} if not more:
+                return {"get_file": self._file(name)}
+            case {"get_attr": [str(server), "networks", "private", 0]}:
+                return {"get_attr": [server, "first_address"]}
+            case {"type": str(name), **more} if name in nested:
+                properties = {
+                    **self._walk(more.get("properties") or {}, nested),
+                    self.key_parameter: {"get_param": self.key_parameter},
+                }
+                return {**more, "type": self._url(name), "properties": properties}
+            case dict():
+                return {key: self._walk(value, nested) for key, value in node.items()}
+            case list():
+                return [self._walk(inner, nested) for inner in node]
+            case _:
+                return node
+
+    def _url(self, name: str) -> str:
+        return f"file:///{quote(self.definitions.shown + self.definitions.entry)}/{quote(name)}"
+
+    def _file(self, name: str) -> str:
+        """The URL of a script, whose content becomes one of Heat's files."""
+        for folder in self.definitions.folders:
+            path = posixpath.normpath(posixpath.join(folder, name))
+            full = self.definitions.folder / path
+            inside = full.resolve().is_relative_to(self.definitions.folder.resolve())
+            if not path.startswith("../") and inside and full.is_file():
+                url = f"file:///{quote(self.definitions.shown + path)}"
+                self.files[url] = as_text(full.read_bytes())
+                return url
+        problem = self.definitions.problem_about(f'no such file: "{name}"')
+        if problem not in self.problems:
+            self.problems.append(problem)
+        return name

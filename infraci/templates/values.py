@@ -1,0 +1,55 @@
+"""What Heat is asked for, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackRequest:
+    """What Heat is asked for."""
+
+    template: Mapping[str, Any]
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # by URL: file:///PATH-IN-THE-TREE
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    timeout_mins: int | None = None
+
+
+def template_parameters(request: StackRequest) -> Mapping[str, Mapping[str, Any]]:
+    """The parameters that the template declares."""
+    declared = request.template.get("parameters") or {}
+    return {name: said if isinstance(said, dict) else {} for name, said in declared.items()}
+
+
+def with_key_pair(request: StackRequest, parameter: str, key_name: str) -> StackRequest:
+    """The request with the run's key pair, if its parameter is declared and has no value yet."""
+    given = {**(request.environment.get("parameters") or {}), **request.parameters}
+    if parameter not in template_parameters(request) or given.get(parameter):
+        return request
+    return replace(request, parameters={**request.parameters, parameter: key_name})
+
+
+def values_given(request: StackRequest) -> dict[str, object]:
+    """The values of parameters, wherever they come from but for the template itself."""
+    environment = request.environment
+    return {
+        **(environment.get("parameter_defaults") or {}),
+        **(environment.get("parameters") or {}),
+        **request.parameters,
+    }
+
+
+def is_hidden(declared: Mapping[str, Any]) -> bool:
+    """Whether a template wants a parameter's value kept secret."""
+    return str(declared.get("hidden", "")).lower() == "true"
+
+
+def secrets_of(request: StackRequest) -> Iterator[str]:
+    """The values of parameters that the template declares hidden."""
+    given = values_given(request)
+    for name, said in template_parameters(request).items():
+        if is_hidden(said):
+            yield str(given.get(name, said.get("default", "")))
