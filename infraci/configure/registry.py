@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from infraci.configure.ansible import Ansible
 from infraci.configure.cloud_init import CloudInit
 from infraci.configure.script import Script
 from infraci.configure.step import Step
-from infraci.model.configure import CloudInitStep, ScriptStep
+from infraci.model.configure import AnsibleStep, CloudInitStep, ScriptStep
 
 DRIVERS: Mapping[type, Callable[[Any], Step]] = {
     CloudInitStep: CloudInit,
     ScriptStep: Script,
+    AnsibleStep: Ansible,
 }

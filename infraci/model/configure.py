@@ -111,7 +111,7 @@ class AnsibleStep(Section):
         Mapping[VariableName, JsonValue],
         Field(
             description="Extra variables, which win over all others; values keep their types.",
-            examples=[{"port": 8080, "site": "{{ infraci_outputs.address }}"}],
+            examples=[{"http_port": 8080, "site": "{{ infraci_outputs.address }}"}],
         ),
     ] = field(default_factory=dict)
     environment: _Environment = field(default_factory=dict)

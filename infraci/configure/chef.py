@@ -1,0 +1,144 @@
+"""The ``chef`` step: cookbooks of the commit, converged on the server by Chef or Cinc."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from infraci.configure.remote import (
+    Ended,
+    Program,
+    archive,
+    needs_sudo,
+    run_pushed,
+    run_variables,
+)
+from infraci.configure.step import Changes, Step, StepContext, StepError
+from infraci.model.configure import ChefStep
+from infraci.model.run import Server
+from infraci.model.secret import reveal_all
+from infraci.ssh import Session
+
+_ABSENT = 97
+#: "Chef Infra Client finished, 3/10 resources updated in 05 seconds", and of Cinc and old Chefs.
+_FINISHED = re.compile(r"^\S.* Client finished, (\d+)/(\d+) resources updated")
+#: "  * file[/etc/motd] action create (up to date)"; what follows the action says what was done.
+_RESOURCE = re.compile(r"^\s*\* (\S+\[.*\]) action (\S+)(.*)$")
+_ERROR = re.compile(r"^(?:\[[^]]+\] )?(?:FATAL|ERROR): (.+)$")
+
+
+class Chef(Step):
+    """Pushes cookbooks and roles, and converges the run list in local mode, as root."""
+
+    def __init__(self, options: ChefStep) -> None:
+        self._options = options
+        self.name = options.title
+        self.roles = options.roles
+
+    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+        """Converge; what it changes are resources."""
+        options = self._options
+        more = [path for path in (options.role_path, options.data_bag_path) if path]
+        tree = archive(context.root, [*options.cookbook_path, *more])
+        program = Program(
+            what=self.name,
+            files=lambda folder: {
+                "tree.tar.gz": tree,
+                "client.rb": self._settings(folder, server).encode(),
+                "attributes.json": json.dumps(self._attributes(server, context)).encode(),
+            },
+            lines=_lines,
+            environment={**run_variables(server, context), **reveal_all(options.environment)},
+            timeout_s=options.timeout_s,
+        )
+        with run_pushed(program, session, server, context) as ended:
+            if ended.exit_status != 0:
+                raise self._failed(ended, server)
+        if counts := _counts(ended.said):
+            context.log(f"{counts[0]} of {counts[1]} resources changed")
+        return changed_resources(ended.said)
+
+    def _settings(self, folder: str, server: Server) -> str:
+        """The client.rb; its strings are JSON's, which Ruby reads alike."""
+        tree = f"{folder}/tree"
+        said: dict[str, object] = {
+            "node_name": server.name,
+            "chef_repo_path": tree,
+            "cookbook_path": [f"{tree}/{path}" for path in self._options.cookbook_path],
+            "node_path": f"{folder}/nodes",
+            "file_cache_path": "/var/chef/cache",
+            "file_backup_path": "/var/chef/backup",
+        }
+        if self._options.role_path:
+            said["role_path"] = f"{tree}/{self._options.role_path}"
+        if self._options.data_bag_path:
+            said["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
+        return "".join(f"{name} {json.dumps(value)}\n" for name, value in said.items())
+
+    def _attributes(self, server: Server, context: StepContext) -> Mapping[str, object]:
+        known = {
+            "server": server.name,
+            "role": server.role,
+            "address": server.address,
+            "run": context.run_id,
+            "commit": context.commit,
+            "outputs": dict(context.outputs),
+        }
+        run_list = list(self._options.run_list)
+        return {"infraci": known, **self._options.attributes, "run_list": run_list}
+
+    def _failed(self, ended: Ended, server: Server) -> StepError:
+        status = ended.exit_status
+        if status == _ABSENT:
+            return StepError(
+                f"cannot configure {server.name}: neither cinc-client nor chef-client is"
+                " installed there",
+                hint="use an image with one of them, or install it in a step before",
+            )
+        how = f"ended with exit status {status}" if status >= 0 else "was ended by a signal"
+        return StepError(
+            f"cannot configure {server.name}: {self.name} {how}: {_reason(ended.said)}",
+            hint=needs_sudo(server, ended.said),
+            details=ended.last,
+        )
+
+
+def _lines(folder: str) -> Iterator[str]:
+    yield "PATH=$PATH:/opt/cinc/bin:/opt/chef/bin"
+    yield f"client=$(command -v cinc-client || command -v chef-client) || exit {_ABSENT}"
+    yield f"mkdir {folder}/tree && cd {folder}/tree && tar -xzf ../tree.tar.gz || exit"
+    yield (
+        f'exec "$client" --local-mode --config {folder}/client.rb'
+        f" --json-attributes {folder}/attributes.json --no-color --force-formatter"
+    )
+
+
+def changed_resources(said: Sequence[str]) -> Changes:
+    """The resources that Chef's doc formatter says were updated.
+
+    Under one that was, lines indented deeper say what was done; one that is up to date or was
+    skipped says so on its own line.
+    """
+    changed = []
+    for line, following in zip(said, [*said[1:], ""], strict=True):
+        found = _RESOURCE.match(line)
+        if found is None or found[3].strip():
+            continue
+        deeper = len(following) - len(following.lstrip()) > len(line) - len(line.lstrip())
+        if deeper and following.lstrip().startswith(("- ", "+ ")):
+            changed.append(f"{found[1]} action {found[2]}")
+    return tuple(changed)
+
+
+def _counts(said: Sequence[str]) -> tuple[int, int] | None:
+    """How many resources were updated, and how many there are."""
+    found = next((match for line in reversed(said) if (match := _FINISHED.match(line))), None)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _reason(said: Sequence[str]) -> str:
+    lines = [line.strip() for line in said if line.strip()]
+    errors = [found[1] for line in lines if (found := _ERROR.match(line))]
+    named = [e for e in errors if not e.startswith(("Stacktrace", "Please provide", "----"))]
+    return (named or lines or ["it did not say why"])[-1]

@@ -1,0 +1,284 @@
+"""How ``ansible-playbook`` is called: without anybody's settings, on the run's servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from infraci.deadline import Deadline
+from infraci.errors import ConfigureError
+from infraci.model.configure import AnsibleStep
+from infraci.model.problem import Problem
+from infraci.model.run import Server
+from infraci.model.secret import reveal_all
+from infraci.names import plain
+from infraci.program import ProgramTimeoutError, run_program
+
+_CALLBACKS = Path(__file__).parent / "ansible_callback"
+_CHECK_S = 120.0
+_CHORE_S = 5.0
+_FORKS = 20
+#: "[ERROR]: reason", or "ERROR! reason" before 2.19.
+_ERROR = re.compile(r"^(?:\[ERROR\]: |ERROR! )(.+)$", re.MULTILINE)
+#: "Origin: FILE:LINE:COLUMN", or "in 'FILE': line LINE, column COLUMN" before 2.19.
+_ORIGIN = re.compile(
+    r"(?:^Origin: |in ')(.+?)(?::|': line )(\d+)(?::|, column )(\d+)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a playbook meets besides the commit's tree."""
+
+    servers: Sequence[Server]  # all of the stack's
+    limit: Sequence[Server]  # those that the step is for
+    ssh_config: Path
+    outputs: Mapping[str, str]
+    run_id: str
+    commit: str
+    mark: str  # what the lines of the callback's events begin with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A command, and its environment."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
+    """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="infraci-") as name:
+        folder = Path(name)
+        _write(folder / "inventory.yaml", inventory(stage))
+        _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
+        limit = ",".join([*(plain(server.name) for server in stage.limit), "localhost"])
+        call = _call(options, root, folder)
+        try:
+            yield Call(
+                command=(
+                    *call.command,
+                    *("--inventory", str(folder / "inventory.yaml"), "--limit", limit),
+                    *("--extra-vars", f"@{folder / 'variables.json'}"),
+                    *(("--become",) if options.sudo else ()),
+                    *(("--tags", ",".join(options.tags)) if options.tags else ()),
+                    *(("--skip-tags", ",".join(options.skip_tags)) if options.skip_tags else ()),
+                    str(options.playbook),
+                ),
+                environment={
+                    **call.environment,
+                    "ANSIBLE_STDOUT_CALLBACK": "infraci_events",
+                    "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
+                    "INFRACI_MARK": stage.mark,
+                    "INFRACI_RUN": stage.run_id,
+                    "INFRACI_COMMIT": stage.commit,
+                },
+            )
+        finally:
+            _close_connections(folder / "ssh")
+
+
+def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
+    """What Ansible finds wrong with a playbook without running it, such as a role that lacks.
+
+    Raises ConfigureError where there is no Ansible, or not the secret that opens the vaults.
+    """
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="infraci-") as name:
+        call = _call(options, root, Path(name))
+        try:
+            status = run_program(
+                [
+                    *call.command,
+                    "--syntax-check",
+                    "--inventory",
+                    "localhost,",
+                    str(options.playbook),
+                ],
+                cwd=root,
+                environment=call.environment,
+                timeout_s=_CHECK_S,
+                deadline=Deadline(_CHECK_S),
+                on_line=lines.append,
+            )
+        except ProgramTimeoutError as error:
+            raise ConfigureError(
+                f"cannot read {options.playbook}: {error.message}", hint=error.hint
+            ) from error
+    return (_problem("\n".join(lines), options, root),) if status else ()
+
+
+def first_error(said: str) -> str:
+    """What Ansible calls an error in its output; its last line where it names none."""
+    found = _ERROR.search(said)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if found is None:
+        return lines[-1] if lines else "it did not say why"
+    reason = found[1].strip()
+    following = [line.strip() for line in said[found.end() :].splitlines() if line.strip()]
+    vague = reason == "Unable to retrieve file contents."
+    return following[0] if vague and following else reason.removesuffix(".")
+
+
+def inventory(stage: Stage) -> str:
+    """The servers in groups by role; who logs in to each, and what is known of the run."""
+    hosts = {
+        plain(server.name): {
+            "ansible_user": server.user,
+            "infraci_server": server.name,
+            "infraci_role": server.role,
+            "infraci_address": server.address,
+        }
+        for server in stage.servers
+    }
+    groups: dict[str, dict[str, dict[str, None]]] = {}
+    for server in stage.servers:
+        if server.role:
+            groups.setdefault(server.role, {"hosts": {}})["hosts"][plain(server.name)] = None
+    known = {
+        "infraci_run": stage.run_id,
+        "infraci_commit": stage.commit,
+        "infraci_outputs": {name: _Unsafe(value) for name, value in stage.outputs.items()},
+    }
+    return yaml.dump({"all": {"hosts": hosts, "children": groups, "vars": known}}, Dumper=_Dumper)
+
+
+class _Unsafe(str):
+    """Text that Ansible must not take for a template."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(
+    _Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style='"')
+)
+
+
+def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]:
+    """The step's own, and those that a repository's settings must not touch: host keys stay
+    pinned, and the way to a server is the run's, whatever group_vars or ansible.cfg say.
+    """  # noqa: D205
+    config = stage.ssh_config.absolute()
+    ssh = [
+        *("-F", str(config)),
+        *("-o", "StrictHostKeyChecking=yes"),
+        *("-o", f"UserKnownHostsFile={config.parent / 'known_hosts'}"),
+        *("-o", "ControlMaster=auto", "-o", "ControlPersist=60s"),
+    ]
+    return {
+        **options.variables,
+        "ansible_ssh_args": shlex.join(ssh),
+        "ansible_host_key_checking": True,
+        "ansible_ssh_host_key_checking": True,
+    }
+
+
+def _call(options: AnsibleStep, root: Path, folder: Path) -> Call:
+    """What every call begins with; its own folder is for what Ansible writes."""
+    command = [_program(options)]
+    if options.vault_password is not None:
+        _write(folder / "vault", options.vault_password.reveal())
+        command.append(f"--vault-password-file={folder / 'vault'}")
+    _write(folder / "ansible.cfg", "")
+    foreign = ("ANSIBLE_", "INFRACI_")
+    nobodys = {name: v for name, v in os.environ.items() if not name.startswith(foreign)}
+    found = _nearest_config(options, root)
+    paths = {}
+    if options.roles_path or found is None:
+        roles = [root / path for path in options.roles_path] or [root / "roles"]
+        paths["ANSIBLE_ROLES_PATH"] = _joined(roles)
+    if options.collections_path or found is None:
+        collections = [root / path for path in options.collections_path] or [root / "collections"]
+        paths["ANSIBLE_COLLECTIONS_PATH"] = _joined(
+            [*collections, Path("/usr/share/ansible/collections")]
+        )
+    return Call(
+        command=tuple(command),
+        environment={
+            **nobodys,
+            "ANSIBLE_CONFIG": str(found or folder / "ansible.cfg"),
+            "ANSIBLE_FORKS": str(_FORKS),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+            "ANSIBLE_SSH_RETRIES": "2",
+            "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS": "ignore",
+            **paths,
+            **reveal_all(options.environment),
+            "ANSIBLE_HOME": str(folder / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_RETRY_FILES_ENABLED": "false",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+        },
+    )
+
+
+def _program(options: AnsibleStep) -> str:
+    """That of this Python's environment, else that of the search path."""
+    own = Path(sys.executable).parent / "ansible-playbook"
+    found = str(own) if own.exists() else shutil.which("ansible-playbook")
+    if found is None:
+        raise ConfigureError(
+            f"cannot run the playbook {options.playbook}: ansible-playbook is not installed here",
+            hint="pip install 'infraci[ansible]', where infraci runs",
+        )
+    return found
+
+
+def _nearest_config(options: AnsibleStep, root: Path) -> Path | None:
+    """The ``ansible.cfg`` of the tree that is nearest to the playbook."""
+    folders = [root / folder for folder in options.playbook.parents]
+    return next((f / "ansible.cfg" for f in folders if (f / "ansible.cfg").is_file()), None)
+
+
+def _problem(said: str, options: AnsibleStep, root: Path) -> Problem:
+    found = _ORIGIN.search(said)
+    file, line, column = found.groups() if found else (str(root / options.playbook), 1, 1)
+    return Problem(
+        file=file.removeprefix(f"{root}/"),
+        line=int(line),
+        column=int(column),
+        message=f"Ansible cannot read it: {first_error(said).replace(f'{root}/', '')}",
+    )
+
+
+def _close_connections(sockets: Path) -> None:
+    """End the connections that ssh keeps for the next task."""
+    for socket in sockets.glob("*"):
+        with suppress(subprocess.SubprocessError, OSError):
+            subprocess.run(
+                ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"],
+                capture_output=True,
+                timeout=_CHORE_S,
+                check=False,
+            )
+
+
+def _joined(paths: Sequence[Path]) -> str:
+    return os.pathsep.join(map(str, paths))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.touch(mode=0o600)
+    path.write_text(text)

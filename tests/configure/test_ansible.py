@@ -1,0 +1,340 @@
+"""Playbooks run by a real Ansible, over a real SSH."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
+from infraci.configure.playbook import Stage, inventory, judge_playbook
+from infraci.deadline import Deadline
+from infraci.errors import ConfigureError, UnreachableError
+from infraci.mask import Masker
+from infraci.model.configure import AnsibleStep
+from infraci.model.run import Server
+from infraci.model.secret import Secret
+from infraci.ssh import generate_key, write_ssh_config
+from tests.configure.conftest import Site
+from tests.containers import booted, inside, wait_for_login
+from tests.sshd import Sshd, running_sshd
+
+
+def _step(playbook: str = "site.yml", **options: Any) -> AnsibleStep:
+    return AnsibleStep(playbook=PurePosixPath(playbook), sudo=False, **options)
+
+
+def _play(*tasks: str, hosts: str = "all", facts: str = "false", more: str = "") -> str:
+    said = "\n".join(f"    - {task}" for task in tasks)
+    return f"- hosts: {hosts}\n  gather_facts: {facts}\n{more}  tasks:\n{said}\n"
+
+
+SHOW = "debug: {msg: '%s'}"
+
+
+def test_what_a_playbook_gets(site: Site) -> None:
+    """Groups by role, who each server is, the stack's outputs as they are, its own variables."""
+    site.script(
+        "plays/site.yml",
+        _play(
+            "{name: Show it, debug: {msg: '{{ infraci_server }} of {{ groups.web | length }}'}}",
+            SHOW % "{{ infraci_outputs.url }} {{ infraci_run }} {{ number + 1 }} {{ site }}",
+            SHOW % '{{ lookup("env", "TOKEN") }} {{ playbook_dir | basename }}',
+            SHOW % "{{ groups.db | first }} {{ hostvars[groups.db[0]].infraci_address }}",
+            hosts="web",
+        ),
+    )
+    servers = [site.sshd.named("web/0"), site.sshd.named("web-1"), site.sshd.named("db-0", "db")]
+    site.configure(
+        _step(
+            "plays/site.yml",
+            roles=("web",),
+            variables={"number": 79, "site": "{{ infraci_outputs.url }}!"},
+            environment={"TOKEN": "t"},
+        ),
+        servers=servers,
+        outputs={"url": "http://{{ x }}"},
+    )
+    assert site.log("web-0")[:3] == [
+        "==> ansible plays/site.yml",
+        "ok: Show it (plays/site.yml:4)",
+        "    web/0 of 2",
+    ]
+    assert site.log("web-1")[2:] == [
+        "    web-1 of 2",
+        "ok: debug (plays/site.yml:5)",
+        "    http://{{ x }} run-1 80 http://{{ x }}!",
+        "ok: debug (plays/site.yml:6)",
+        "    t plays",
+        "ok: debug (plays/site.yml:7)",
+        "    db-0 127.0.0.1",
+        "==> ansible plays/site.yml: done",
+    ]
+    assert site.begun == [
+        ("ansible plays/site.yml", ("web/0", "web-1")),
+        *(
+            (f"ansible plays/site.yml: {task}", (name,))
+            for task in ("Show it", "debug", "debug", "debug")
+            for name in ("web/0", "web-1")
+        ),
+    ]
+
+
+def test_the_inventory_does_not_let_outputs_be_templates() -> None:
+    server = Server(name="web-0", id="1", role="web", user="debian", address="192.0.2.1")
+    stage = Stage(
+        servers=[server, replace(server, name="lone", role="")],
+        limit=[server],
+        ssh_config=Path("ssh_config"),
+        outputs={"a": "{{ 1 + 1 }}"},
+        run_id="run-1",
+        commit="abc",
+        mark="",
+    )
+    text = inventory(stage)
+    assert 'a: !unsafe "{{ 1 + 1 }}"' in text
+    found = yaml.safe_load(text.replace("!unsafe ", ""))["all"]
+    assert found["children"] == {"web": {"hosts": {"web-0": None}}}
+    assert found["hosts"]["lone"]["ansible_user"] == "debian"
+
+
+def test_roles_collections_settings_and_vaults_of_the_tree(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Those of whoever runs infraci have no say."""
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "/no/such/file")
+    monkeypatch.setenv("VAULT", "open sesame")
+    site.script(
+        "ansible/ansible.cfg", "[defaults]\nroles_path = shared\nhost_key_checking = False\n"
+    )
+    site.script("ansible/shared/greet/tasks/main.yml", f"- {SHOW % 'greeted'}\n")
+    site.script("ansible/group_vars/all.yml", "ansible_ssh_common_args: -o UserKnownHostsFile=/x\n")
+    secret = tmp_path / "plain.yml"
+    secret.write_text("password: hunter22\n")
+    (tmp_path / "vault").write_text("open sesame")
+    vault = Path(sys.executable).parent / "ansible-vault"
+    target = site.tree / "ansible/secret.yml"
+    command = f"{vault} encrypt --vault-password-file {tmp_path}/vault --output {target} {secret}"
+    assert os.system(f"LC_ALL=C.UTF-8 ANSIBLE_VAULT_PASSWORD_FILE= {command} 2>&1") == 0
+    more = "  roles: [greet]\n  vars_files: [secret.yml]\n"
+    site.script("ansible/site.yml", _play(SHOW % "{{ password }}", more=more))
+    site.configure(
+        _step("ansible/site.yml", vault_password=Secret(variable="VAULT")), secrets=["hunter22"]
+    )
+    assert [line.strip() for line in site.log() if line.startswith(" ")] == ["greeted", "******"]
+
+
+FAILING = [
+    ("a command", "command: 'sh -c \"echo out; echo no nginx >&2; exit 3\"'", "exit status 3: no nginx"),
+    ("a loop", "{fail: {msg: 'not {{ item }}'}, loop: [a, b]}", "not a"),
+]
+
+
+@pytest.mark.parametrize(("task", "reason"), [case[1:] for case in FAILING])
+def test_a_task_that_fails_is_named_with_its_host_and_place(
+    site: Site, task: str, reason: str
+) -> None:
+    name = "{name: Install it, when: infraci_server == 'web-1', "
+    task = name + task.strip("{}") + "}"
+    site.script("site.yml", _play(SHOW % "before", task, SHOW % "after"))
+    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step(), servers=servers)
+    (failure,) = caught.value.failures
+    assert failure.server.name == "web-1"
+    assert caught.value.message.startswith(
+        f"cannot configure web-1: in site.yml, Install it (site.yml:5) failed: {reason}"
+    )
+    assert caught.value.category == ""
+    assert "failed: Install it" in caught.value.details
+    assert "after" not in "".join(site.log("web-1"))
+    assert any("after" in line for line in site.log("web-0"))
+
+
+def test_what_is_rescued_ignored_or_skipped_is_no_failure(site: Site) -> None:
+    site.script(
+        "site.yml",
+        _play(
+            "{fail: {msg: never mind}, ignore_errors: true}",
+            "{fail: {msg: unwanted}, when: false}",
+            "block:\n      - fail: {msg: oh}\n      rescue:\n      - debug: {msg: mended}",
+        ),
+    )
+    site.configure(_step())
+    log = "\n".join(site.log())
+    assert "ignored: fail" in log
+    assert "skipped: fail" in log
+    assert "mended" in log
+
+
+def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
+    """The others' tasks go on; nothing is tried in its place."""
+    site.script("site.yml", _play("command: 'true'"))
+    gone = replace(own.named("web-1"), port=own.server.port)
+    servers = [site.sshd.named("web-0"), gone]
+    config = write_ssh_config(site.folder, servers, site.sshd.key.private_path)
+    own.kill()
+    with pytest.raises(StepFailedError) as caught:
+        _configure(site, _step(), servers, config)
+    (failure,) = caught.value.failures
+    assert isinstance(failure.error, UnreachableError)
+    assert failure.error.message.startswith(
+        "cannot reach web-1 in site.yml, command (site.yml:4): "
+    )
+    assert caught.value.category == "guest"
+
+
+def test_another_host_key_is_never_talked_to(site: Site, own: Sshd) -> None:
+    site.script("ansible.cfg", "[defaults]\nhost_key_checking = False\n")
+    site.script("group_vars/all.yml", "ansible_ssh_extra_args: -o StrictHostKeyChecking=no\n")
+    site.script("site.yml", _play("command: touch ran", hosts="all"))
+    other = replace(site.sshd.named("web-0"), host_keys=own.server.host_keys)
+    with pytest.raises(StepFailedError, match="Host key verification failed") as caught:
+        site.configure(_step(), servers=[other])
+    assert caught.value.category == "guest"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Any:
+    with running_sshd(tmp_path / "own") as running:
+        yield running
+
+
+def test_a_task_on_the_controller_that_fails(site: Site) -> None:
+    task = "{name: Ask the API, delegate_to: localhost, fail: {msg: no API}}"
+    site.script("site.yml", _play(task, hosts="localhost") + _play(SHOW % "x"))
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step())
+    assert "Ask the API (site.yml:4) failed on localhost: no API" in caught.value.message
+
+
+def test_no_play_for_anybody(site: Site) -> None:
+    site.script("site.yml", _play(SHOW % "x", hosts="webservers"))
+    with pytest.raises(StepFailedError, match=r"no play of site\.yml is for it; its group is web"):
+        site.configure(_step())
+
+
+def test_what_ansible_cannot_read(site: Site) -> None:
+    site.script("site.yml", "- hosts: all\n  roles: [nginx]\n")
+    with pytest.raises(StepFailedError, match="the role 'nginx' was not found"):
+        site.configure(_step())
+
+
+def test_idempotence_names_tasks(site: Site) -> None:
+    site.script(
+        "site.yml",
+        _play(
+            f"copy: {{dest: {site.folder}/made, content: x}}",
+            "{name: Restart it, command: 'true', notify: Tell them}",
+            more="  handlers: [{name: Tell them, command: 'true'}]\n",
+        ),
+    )
+    with pytest.raises(NotIdempotentError) as caught:
+        site.configure(_step(), idempotence=True)
+    assert caught.value.details.splitlines() == [
+        "ansible site.yml on web-0: Restart it (site.yml:6)",
+        "ansible site.yml on web-0: Tell them (site.yml:3)",
+    ]
+    site.script("site.yml", _play(f"copy: {{dest: {site.folder}/made, content: x}}"))
+    site.configure(_step(), idempotence=True)
+
+
+JUDGED: Mapping[str, tuple[str, str]] = {
+    "module": (
+        "- hosts: all\n  tasks:\n    - name: x\n      comand: echo\n",
+        "site.yml:3:7: Ansible cannot read it: couldn't resolve module/action 'comand'",
+    ),
+    "role": (
+        "- hosts: all\n  roles: [nginx]\n",
+        "site.yml:2:11: Ansible cannot read it: the role 'nginx' was not found in roles:",
+    ),
+    "yaml": (
+        "- hosts: all\n  tasks: [\n",
+        "site.yml:3:1: Ansible cannot read it: YAML parsing failed",
+    ),
+    "file": (
+        "- import_playbook: missing.yml\n",
+        "site.yml:1:1: Ansible cannot read it: Could not find or access 'missing.yml'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), JUDGED.values(), ids=JUDGED)
+def test_bad_playbooks_are_found_before_there_is_a_server(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "site.yml").write_text(text)
+    (problem,) = judge_playbook(_step(), tmp_path)
+    assert str(problem).startswith(message)
+
+
+def test_a_good_playbook_has_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "site.yml").write_text(_play(SHOW % "{{ infraci_run }}", hosts="web:&nobody"))
+    assert judge_playbook(_step(), tmp_path) == ()
+
+
+def test_there_is_no_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigureError, match="ansible-playbook is not installed") as caught:
+        judge_playbook(_step(), tmp_path)
+    assert caught.value.hint == "pip install 'infraci[ansible]', where infraci runs"
+
+
+@pytest.mark.cloud
+def test_on_a_server_as_root_and_idempotent(tmp_path: Path) -> None:
+    key = generate_key(tmp_path, "test")
+    (tmp_path / "site.yml").write_text(
+        _play(
+            "copy: {dest: /etc/motd, content: '{{ ansible_facts.hostname }}', mode: '0644'}",
+            "{command: id -un, become: false, register: who, changed_when: false}",
+            SHOW % "{{ who.stdout }}",
+            facts="true",
+            hosts="web",
+        )
+    )
+    with booted(tmp_path, key) as server:
+        deadline = Deadline(240)
+        wait_for_login(server, private_key=key.private_path, deadline=deadline).close()
+        configure_servers(
+            [AnsibleStep(playbook=PurePosixPath("site.yml"))],
+            [server],
+            session_of=_nobody,
+            ssh_config=write_ssh_config(tmp_path, [server], key.private_path),
+            root=tmp_path,
+            outputs={},
+            run_id="run-1",
+            commit="abc",
+            logs=tmp_path / "logs",
+            deadline=deadline,
+            idempotence=True,
+        )
+        assert inside(server, "stat", "-c", "%U", "/etc/motd") == "root"
+        assert inside(server, "cat", "/etc/motd") == "web-0"
+    assert "    debian\n" in (tmp_path / "logs/web-0.log").read_text().replace("Z     ", "Z\n    ")
+
+
+def _nobody(server: Server) -> Any:
+    raise AssertionError("Ansible has connections of its own")
+
+
+def _configure(site: Site, step: AnsibleStep, servers: list[Server], config: Path) -> None:
+    configure_servers(
+        [step],
+        servers,
+        session_of=site.session_of,
+        ssh_config=config,
+        root=site.tree,
+        outputs={},
+        run_id="run-1",
+        commit="abc",
+        logs=site.folder / "logs",
+        deadline=Deadline(60),
+        masker=Masker(),
+    )
