@@ -1,23 +1,79 @@
-"""``infraci doctor``: what this machine lacks."""
+"""``infraci doctor``: what this machine lacks, or what a cloud does."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from infraci.commands.options import json_option
-from infraci.errors import ExitCode
+from infraci.commands.options import json_option, source_options, stack_options
+from infraci.errors import ExitCode, UsageError
 
 
-@click.command("doctor", short_help="Say what this machine lacks, and what mends it.")
+@click.command("doctor", short_help="Say what this machine or a cloud lacks, and what mends it.")
+@click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
+@click.option(
+    "--cloud",
+    metavar="NAME",
+    help="Look at a cloud of clouds.yaml, and at what the pipelines ask of it.",
+)
+@source_options
+@stack_options
 @json_option
-def command(as_json: bool) -> int:
+@click.pass_obj
+def command(
+    verbosity: int,
+    pipelines: Sequence[str],
+    cloud: str | None,
+    commit: str | None,
+    working_tree: bool,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+    as_json: bool,
+) -> int:
     """Say what this machine lacks for the embedded cloud, and the command that mends it.
+
+    With --cloud, say what a run needs of that cloud: a token, roles, Heat, quotas, and for the
+    pipelines that are named, all that their templates name and how much of the quotas they take.
+    Nothing is made there.
 
     Exit status 2 if anything is missing.
     """
+    if cloud is None:
+        if pipelines:
+            raise UsageError(
+                "cannot look at pipelines without a cloud",
+                hint=f"infraci doctor --cloud NAME {' '.join(pipelines)}",
+            )
+        return _machine(as_json)
+    from infraci.commands.parts import open_cloud
+    from infraci.commands.plan import plans_of
+    from infraci.commands.source import open_source
+    from infraci.doctor import examine
+
+    with open_cloud(cloud) as opened:
+        if pipelines:
+            quiet = verbosity < 0
+            with open_source(commit=commit, working_tree=working_tree, quiet=quiet) as source:
+                plans = plans_of(source, pipelines, opened, parameters, environments)
+                findings = list(examine(opened.capacity, plans))
+        else:
+            findings = list(examine(opened.capacity, []))
+    if as_json:
+        click.echo(
+            json.dumps({"cloud": cloud, "findings": [asdict(f) for f in findings]}, indent=2)
+        )
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+    return ExitCode.PASSED if all(finding.well for finding in findings) else ExitCode.INVALID
+
+
+def _machine(as_json: bool) -> int:
+    """What this machine lacks for the embedded cloud."""
     from infraci.local import capabilities
 
     found = capabilities.probe()

@@ -50,7 +50,7 @@ def command(
         open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
         open_cloud(cloud) as opened,
     ):
-        plans = _plans(source, pipelines, opened, parameters, environments)
+        plans = plans_of(source, pipelines, opened, parameters, environments)
     if as_json:
         import json
 
@@ -61,7 +61,7 @@ def command(
     return ExitCode.INVALID if wrong else ExitCode.PASSED
 
 
-def _plans(
+def plans_of(
     source: Source,
     names: Sequence[str],
     cloud: Cloud,

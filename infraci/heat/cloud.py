@@ -14,6 +14,7 @@ from typing import Self
 from infraci.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
+from infraci.heat.capacity import Capacity
 from infraci.heat.connection import Connection, connect
 from infraci.heat.failure import stack_failed
 from infraci.heat.offer import read_offer
@@ -96,6 +97,15 @@ class Cloud:
     def offer(self) -> Offer:
         """The flavors and images that servers can be made of."""
         return read_offer(self._connection)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What this account may do and use there."""
+        return Capacity(self._connection)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of all images, flavors, networks or keys: ``names("image")``."""
+        return self.capacity.names(kind)
 
     # Stacks
 

@@ -105,6 +105,21 @@ class Connection:
         except ValueError as error:
             raise troubles.of_nonsense(start) from error
 
+    def access(self) -> Any:
+        """Who we are there, as keystoneauth's AccessInfo. Raises CloudError."""
+        from keystoneauth1.exceptions import ClientException
+
+        def once() -> Any:
+            try:
+                return self._services.access()
+            except ClientException as error:
+                start = f"cannot log in to cloud {self.cloud}"
+                raise troubles.of_library(
+                    start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
+                ) from error
+
+        return self.patience.ask(once)
+
     @property
     def endpoint(self) -> str:
         """Where the cloud's Identity service is."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+from keystoneauth1.access import AccessInfo
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack.config.cloud_region import CloudRegion
@@ -82,6 +83,15 @@ class Services:
             **more,
         )
         return response
+
+    def access(self) -> AccessInfo:
+        """What Identity says of us, as keystoneauth understands it; a token if there is none yet.
+
+        Raises keystoneauth's errors.
+        """
+        plugin: Any = self._session.auth
+        access: AccessInfo = plugin.get_access(self._session)
+        return access
 
     def close(self) -> None:
         """Let go of the sockets."""

@@ -44,7 +44,7 @@ class Servers:
         self._networks = networks
         self.ports = ServerPorts(store, networks)
         self._machine = machine
-        self._access_cidr = access_cidr
+        self.access_cidr = access_cidr
         self._labels_of = labels_of
         # A server's life is a sequence, whatever is asked for while it is being built.
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -114,10 +114,10 @@ class Servers:
             return server
         with self._store.locked():
             taken = {s["access"] for s in self._store.find("server")}
-            pools = default_pools(self._access_cidr, str(self._access_cidr[1]))
+            pools = default_pools(self.access_cidr, str(self.access_cidr[1]))
             address = next_free(pools, taken)
             if address is None:
-                raise ApiError(409, f"No access address is left in {self._access_cidr}.")
+                raise ApiError(409, f"No access address is left in {self.access_cidr}.")
             return self._store.change("server", server["id"], {"access": address}) or server
 
     def _boot_plan(self, server: Document) -> BootPlan:

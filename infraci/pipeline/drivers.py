@@ -88,6 +88,8 @@ class CloudDriver(Remover, Protocol):
 
     def console(self, server_id: str) -> str: ...  # noqa: D102
 
+    def names(self, kind: str) -> Sequence[str]: ...  # noqa: D102
+
     def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
 
 

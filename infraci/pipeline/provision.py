@@ -176,7 +176,9 @@ def placing_refusals(work: Work) -> Iterator[None]:
         yield
     except RefusedError as error:
         template = work.pipeline.stack.template
-        problem = place_refusal(error.reason, template=template, root=work.tree)
+        problem = place_refusal(
+            error.reason, template=template, root=work.tree, names=work.drivers.cloud.names
+        )
         raise TemplateError([problem]) from error
 
 

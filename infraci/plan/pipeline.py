@@ -28,6 +28,8 @@ class Planner(Protocol):
 
     def preview(self, request: Request, *, name: str) -> StackPreview: ...  # noqa: D102
 
+    def names(self, kind: str) -> Sequence[str]: ...  # noqa: D102
+
     def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
@@ -56,7 +58,9 @@ def plan_pipeline(
         return _plan(pipeline, problems=problems)
     except RefusedError as error:
         template = pipeline.stack.template
-        problems.append(place_refusal(error.reason, template=template, root=root))
+        problems.append(
+            place_refusal(error.reason, template=template, root=root, names=cloud.names)
+        )
         return _plan(pipeline, problems=problems)
     servers = tuple(_server(server, pipeline, request, root) for server in servers_of(preview))
     return _plan(

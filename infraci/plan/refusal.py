@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from infraci.errors import CloudError
 from infraci.model.compose import Composer, UnreadableError
 from infraci.model.nodes import Node
 from infraci.model.problem import Problem, near
@@ -21,6 +23,17 @@ _QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 #: The names that a resource type's properties have.
 PropertyNames = Callable[[str], Collection[str]]
 
+#: The names of a kind (image, flavor, network, key) that there are on the cloud.
+Names = Callable[[str], Collection[str]]
+
+#: What Heat says of an image, flavor, network or key that the cloud does not have.
+_MISSING = re.compile(
+    r"The (image|flavor|network|key)\w*(?: ID)? \(([^)]+)\) could not be found"
+    r"|No (image|flavor|network|key)\w* (?:matching|found for) (?:\{'name': )?'?([^'}]+)"
+    r"|Unable to find (network) with name or id '([^']+)'",
+    re.IGNORECASE,
+)
+
 
 def place_refusal(
     reason: str,
@@ -28,10 +41,12 @@ def place_refusal(
     template: PurePosixPath,
     root: Path,
     property_names: PropertyNames = lambda _: (),
+    names: Names = lambda _: (),
 ) -> Problem:
     """Heat's reason as a problem of the template: the nearest line that it is about.
 
-    ``property_names`` is asked when a property is unknown, to suggest a near one.
+    ``property_names`` is asked when a property is unknown, ``names`` when the cloud does not have
+    what the template names, to suggest a near one.
     """
     try:
         top = Composer(str(template)).compose((root / template).read_text("utf-8"))
@@ -45,12 +60,25 @@ def place_refusal(
         column=column,
         key_path=".".join(path),
         message=_without_place(reason),
-        suggestion=_meant(reason, _type_at(top, path), property_names),
+        suggestion=_meant(reason, _type_at(top, path), property_names)
+        or _near_name(reason, names),
     )
+
+
+def _near_name(reason: str, names: Names) -> str | None:
+    """What the cloud has that is called nearly as what Heat does not find."""
+    if not (found := _MISSING.search(reason)):
+        return None
+    kind, name = (part for part in found.groups() if part)
+    with suppress(CloudError):
+        return near(name, names(kind.lower()))
+    return None
 
 
 def _path(reason: str, top: Node) -> tuple[str, ...]:
     """The key path that the reason speaks of, as far as the template has it."""
+    if isinstance(top.value, dict) and "topology_template" in top.value:
+        return _node_template(reason, top)
     if found := _RESOURCE.search(reason):
         name = found[1] or found[2]
         wanted = ["resources", name]
@@ -71,6 +99,22 @@ def _path(reason: str, top: Node) -> tuple[str, ...]:
         path = _existing(top, ["resources", word])
         if len(path) == 2:
             return path
+    return ()
+
+
+def _node_template(reason: str, top: Node) -> tuple[str, ...]:
+    """Of a TOSCA template: the node template that the resource was made of, or the input."""
+    if found := _PARAMETER.search(reason):
+        return _existing(top, ["topology_template", "inputs", found[1] or found[2]])
+    path = ("topology_template", "node_templates")
+    words = [word for groups in _RESOURCE.findall(reason) for word in groups if word]
+    words += _QUOTED.findall(reason)
+    names = top.value["topology_template"] if isinstance(top.value, dict) else top
+    made_of = [name for name, _ in _items(names, path[1])]
+    for word in words:
+        found_names = [n for n in made_of if word == n or word.startswith(f"{n}_")]
+        if found_names:
+            return (*path, max(found_names, key=len))
     return ()
 
 

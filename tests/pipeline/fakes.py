@@ -182,6 +182,9 @@ class FakeCloud:
         self.traps.spring("console")
         return self.console_text
 
+    def names(self, kind: str) -> tuple[str, ...]:
+        return ()
+
     def create_keypair(self, name: str, public_key: str) -> None:
         self.keys[name] = public_key
         self.traps.spring("create_keypair")

@@ -107,3 +107,27 @@ def test_a_property_that_was_probably_meant(
         property_names=lambda kind: names[kind],
     )
     assert found.suggestion == suggestion
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("Error validating value 'debain-12': The Image (debain-12) could not be found.", "image"),
+        ("Parameter 'image' is invalid: No images matching {'name': 'debain-12'}.", "image"),
+        ("The Flavor ID (debain-12) could not be found.", "flavor"),
+        ("Unable to find network with name or id 'debain-12'", "network"),
+        ("No Network found for debain-12", "network"),
+        ("The Key (debain-12) could not be found.", "key"),
+    ],
+)
+def test_a_name_that_the_cloud_does_not_have(tmp_path: Path, reason: str, kind: str) -> None:
+    asked: list[str] = []
+
+    def names(kind: str) -> list[str]:
+        asked.append(kind)
+        return ["ubuntu", "debian-12"]
+
+    (tmp_path / "t.yaml").write_text(TEMPLATE)
+    problem = place_refusal(reason, template=PurePosixPath("t.yaml"), root=tmp_path, names=names)
+    assert asked == [kind]
+    assert problem.suggestion == "debian-12"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
+from infraci.local.api.limits import compute_limits
 from infraci.local.api.web import Api, ApiError, body_of, reply, route
 from infraci.local.flavors import FLAVORS, Flavor
 from infraci.local.keypairs import fingerprint, new_key
@@ -330,13 +331,7 @@ class Compute(Api):
     @route("GET", "/v2.1/limits")
     def limits(self, request: Request) -> Document:
         """No limit but the machine's."""
-        absolute = {
-            "maxServerMeta": 128, "maxPersonality": 0, "maxPersonalitySize": 0,
-            "maxTotalInstances": -1, "maxTotalCores": -1, "maxTotalRAMSize": -1,
-            "maxTotalKeypairs": -1, "maxServerGroups": 0, "maxServerGroupMembers": 0,
-            "maxImageMeta": 128, "totalInstancesUsed": len(self._store.find("server")),
-            "totalCoresUsed": 0, "totalRAMUsed": 0, "totalServerGroupsUsed": 0,
-        }  # fmt: skip
+        absolute = compute_limits(self._store, self._servers.access_cidr)
         return {"limits": {"rate": [], "absolute": absolute}}
 
     @route("GET", "/v2.1/os-availability-zone")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
+from infraci.local.api.limits import network_quotas
 from infraci.local.api.web import Api, ApiError, body_of, missing, reply, route
 from infraci.local.networks import Networks
 from infraci.local.routers import Routers
@@ -21,7 +22,8 @@ from infraci.local.store import Document, Store
 EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
-    "net-mtu", "quotas", "availability_zone", "network_availability_zone", "subnet_allocation",
+    "net-mtu", "quotas", "quota_details", "availability_zone", "network_availability_zone",
+    "subnet_allocation",
 )  # fmt: skip
 
 #: What a client may set: collection → fields. Others are refused, as Neutron refuses them.
@@ -123,7 +125,13 @@ class Network(Api):
     @route("GET", "/v2.0/quotas/<project>")
     def quotas(self, request: Request, project: str) -> Document:
         """No limit but the machine's."""
-        return {"quota": dict.fromkeys(SETTABLE, -1)}
+        quotas = network_quotas(self._store, SETTABLE)
+        return {"quota": {kind: quota["limit"] for kind, quota in quotas.items()}}
+
+    @route("GET", "/v2.0/quotas/<project>/details")
+    def quotas_in_detail(self, request: Request, project: str) -> Document:
+        """The quotas, and what is used of them."""
+        return {"quota": network_quotas(self._store, SETTABLE)}
 
     @route("GET", "/v2.0/<collection>")
     def find(self, request: Request, collection: str) -> Document:

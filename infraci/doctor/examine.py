@@ -1,0 +1,98 @@
+"""Everything that a run needs of a cloud, one finding each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from infraci.doctor.finding import Finding
+from infraci.doctor.needs import needs_of
+from infraci.doctor.quota import REMEDY, shortages
+from infraci.errors import CloudError
+from infraci.heat.capacity import Account, Capacity
+from infraci.plan import PipelinePlan
+
+#: With any of these, clouds let people make stacks.
+_ROLES = frozenset({"member", "_member_", "heat_stack_owner", "manager", "admin"})
+#: What is told of when no pipeline is named.
+_USUAL = ("servers", "cores", "MB of RAM", "networks", "routers", "ports", "floating IPs",
+          "security groups")  # fmt: skip
+
+
+def examine(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Finding]:
+    """Look at a cloud, and at what each plan's stack asks of it; makes nothing there.
+
+    Without a token nothing else is looked at.
+    """
+    try:
+        account = capacity.account()
+    except CloudError as error:
+        yield _trouble("token", error)
+        return
+    yield Finding(
+        what="token",
+        well=True,
+        detail=f"{account.user} in project {account.project}, until {account.expires}",
+    )
+    yield _roles(account)
+    yield _heat(capacity)
+    for plan in plans:
+        yield from _plan(plan)
+    yield from _quotas(capacity, [plan for plan in plans if not plan.problems])
+
+
+def _roles(account: Account) -> Finding:
+    said = ", ".join(account.roles) or "none"
+    if _ROLES.isdisjoint(account.roles):
+        remedy = f"ask for member in project {account.project}, and for heat_stack_owner if"
+        remedy += " the cloud's Heat wants that for trusts"
+        return Finding(what="roles", well=False, detail=said, remedy=remedy)
+    return Finding(what="roles", well=True, detail=said)
+
+
+def _heat(capacity: Capacity) -> Finding:
+    try:
+        versions = capacity.template_versions()
+    except CloudError as error:
+        return _trouble("Heat", error)
+    return Finding(what="Heat", well=True, detail=f"understands templates up to {versions[-1]}")
+
+
+def _plan(plan: PipelinePlan) -> Iterator[Finding]:
+    """Heat has judged the template: its types, images, flavors, networks and key."""
+    what = f"pipeline {plan.name}"
+    for problem in plan.problems:
+        yield Finding(what=what, well=False, detail=str(problem))
+    if not plan.problems:
+        images = sorted({server.image for server in plan.servers if server.image})
+        flavors = sorted({server.flavor for server in plan.servers if server.flavor})
+        detail = f"Heat accepts its template; images {', '.join(images) or '-'};"
+        yield Finding(what=what, well=True, detail=f"{detail} flavors {', '.join(flavors) or '-'}")
+
+
+def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Finding]:
+    try:
+        sizes = capacity.sizes() if plans else {}
+        needs = {
+            plan.name: needs_of((r for top in plan.resources for r in top.walk()), sizes)
+            for plan in plans
+        }
+        kinds = {kind for need in needs.values() for kind in need} if plans else set(_USUAL)
+        quotas = capacity.quotas(kinds)
+    except CloudError as error:
+        yield _trouble("quotas", error)
+        return
+    for name, need in needs.items():
+        for short in shortages(need, quotas):
+            yield Finding(
+                what="quota", well=False, detail=f"pipeline {name} takes {short}", remedy=REMEDY
+            )
+    for kind, quota in quotas.items():
+        most = max((need[kind] for need in needs.values()), default=0)
+        if most <= quota.left:
+            left = "no limit" if quota.limit < 0 else f"{quota.left:.0f} of {quota.limit} are left"
+            taken = f"; a run takes {most}" if most else ""
+            yield Finding(what=f"quota of {kind}", well=True, detail=f"{left}{taken}")
+
+
+def _trouble(what: str, error: CloudError) -> Finding:
+    return Finding(what=what, well=False, detail=error.message, remedy=error.hint or "")

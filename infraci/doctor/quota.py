@@ -1,0 +1,42 @@
+"""A stack's needs against what is left of the quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from infraci.doctor.needs import needs_of
+from infraci.errors import CloudError
+from infraci.heat import Cloud, Request
+from infraci.heat.capacity import Quota
+
+#: What to do about a quota that is used up.
+REMEDY = "remove what is not needed (`infraci gc`), or ask the cloud's operator for more"
+
+
+def shortages(needs: Mapping[str, int], quotas: Mapping[str, Quota]) -> list[str]:
+    """What there is not enough of: ``5 servers, of which 3 are left (quota 10)``."""
+    return [
+        f"{need} {kind}, of which {quotas[kind].left:.0f} are left (quota {quotas[kind].limit})"
+        for kind, need in needs.items()
+        if kind in quotas and quotas[kind].left < need
+    ]
+
+
+def check_quotas(request: Request, *, cloud: Cloud, name: str) -> None:
+    """Raise CloudError if the quotas do not suffice for a stack that is about to be made.
+
+    Four or five requests. A cloud that does not tell its quotas is taken to have enough. Raises
+    RefusedError when Heat finds the request wrong.
+    """
+    preview = cloud.preview(request, name=name)
+    short: list[str] = []
+    with suppress(CloudError):
+        needs = needs_of(preview.walk(), cloud.capacity.sizes())
+        short = shortages(needs, cloud.capacity.quotas(needs))
+    if short:
+        raise CloudError(
+            f"cannot make the stack on cloud {cloud.name}: it takes {'; '.join(short)}",
+            hint=REMEDY,
+            category="quota",
+        )

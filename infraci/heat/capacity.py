@@ -1,0 +1,157 @@
+"""What an account may do and use on a cloud: its roles, its quotas, and names that exist there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infraci.heat.connection import Connection
+from infraci.heat.troubles import GoneError
+
+_PAGE = 1000
+#: Nova's words for a limit and what is used of it.
+_COMPUTE = {
+    "servers": ("maxTotalInstances", "totalInstancesUsed"),
+    "cores": ("maxTotalCores", "totalCoresUsed"),
+    "MB of RAM": ("maxTotalRAMSize", "totalRAMUsed"),
+    "server groups": ("maxServerGroups", "totalServerGroupsUsed"),
+}
+_STORAGE = {
+    "volumes": ("maxTotalVolumes", "totalVolumesUsed"),
+    "GB of volumes": ("maxTotalVolumeGigabytes", "totalGigabytesUsed"),
+}
+_NETWORK = {
+    "networks": "network",
+    "subnets": "subnet",
+    "ports": "port",
+    "routers": "router",
+    "floating IPs": "floatingip",
+    "security groups": "security_group",
+    "security group rules": "security_group_rule",
+}
+#: Where the names of a kind are listed: service, path, what the list is called.
+_LISTS = {
+    "image": ("image", "/images", "images"),
+    "flavor": ("compute", "/flavors/detail", "flavors"),
+    "network": ("network", "/networks", "networks"),
+    "key": ("compute", "/os-keypairs", "keypairs"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whom a token is for."""
+
+    user: str
+    project: str
+    project_id: str
+    roles: tuple[str, ...]
+    expires: str  # ISO 8601
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many there may be of something, and how many there are."""
+
+    limit: int  # -1 is no limit
+    used: int
+
+    @property
+    def left(self) -> float:
+        """How many more there may be."""
+        return float("inf") if self.limit < 0 else max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a server of a flavor takes."""
+
+    vcpus: int
+    ram_mb: int
+
+
+class Capacity:
+    """Questions about one cloud; each asks it anew."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def account(self) -> Account:
+        """Who we are there. Raises CloudError if the cloud does not let us in."""
+        access = self._connection.access()
+        return Account(
+            user=str(access.username),
+            project=str(access.project_name or "none"),
+            project_id=str(access.project_id or ""),
+            roles=tuple(map(str, access.role_names)),
+            expires=access.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+    def template_versions(self) -> tuple[str, ...]:
+        """The HOT versions that Heat understands, oldest first."""
+        said = self._ask("list template versions", "orchestration", "/template_versions")
+        found = [
+            str(entry["version"]).partition(".")[2]
+            for entry in said["template_versions"]
+            if entry.get("type") == "hot"
+        ]
+        return tuple(sorted(found))
+
+    def quotas(self, kinds: Iterable[str]) -> Mapping[str, Quota]:
+        """The quotas of these kinds, by kind; one request a service that has any of them."""
+        wanted, found = set(kinds), dict[str, Quota]()
+        if wanted & _COMPUTE.keys():
+            found |= self._limits("compute", _COMPUTE)
+        if wanted & _STORAGE.keys():
+            found |= self._limits("block_storage", _STORAGE)
+        if wanted & _NETWORK.keys():
+            found |= self._network()
+        return {kind: quota for kind, quota in found.items() if kind in wanted}
+
+    def sizes(self) -> Mapping[str, Size]:
+        """What servers take, by name and by id of their flavors."""
+        said = self._ask("list flavors", "compute", "/flavors/detail")
+        return {
+            str(flavor[key]): Size(vcpus=int(flavor["vcpus"]), ram_mb=int(flavor["ram"]))
+            for flavor in said["flavors"]
+            for key in ("id", "name")
+        }
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of all images, flavors, networks or keys."""
+        service, path, listed = _LISTS[kind]
+        entries = self._ask(f"list {listed}", service, path)[listed]
+        return tuple(str(entry.get("keypair", entry)["name"]) for entry in entries)
+
+    def _limits(self, service: str, words: Mapping[str, tuple[str, str]]) -> dict[str, Quota]:
+        said = self._ask("read the limits", service, "/limits")["limits"]["absolute"]
+        return {
+            kind: Quota(limit=int(said[limit]), used=int(said.get(used) or 0))
+            for kind, (limit, used) in words.items()
+            if limit in said
+        }
+
+    def _network(self) -> dict[str, Quota]:
+        project = self.account().project_id
+        path = f"/quotas/{project}/details"
+        try:
+            said = self._connection.ask("read the quotas", "network", "GET", path)["quota"]
+        except GoneError:
+            return {}  # a Neutron that does not tell what is used
+        return {
+            kind: Quota(
+                limit=int(said[word]["limit"]),
+                used=int(said[word]["used"]) + int(said[word].get("reserved") or 0),
+            )
+            for kind, word in _NETWORK.items()
+            if word in said
+        }
+
+    def _ask(self, verb: str, service: str, path: str) -> Any:
+        return self._connection.ask(verb, service, "GET", path, params=_params(path))
+
+
+def _params(path: str) -> dict[str, object]:
+    """Limits are for lists, of which nobody wants pages."""
+    return {} if path in ("/limits", "/template_versions") else {"limit": _PAGE}
