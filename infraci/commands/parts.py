@@ -6,7 +6,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import click
 
@@ -22,6 +24,11 @@ from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
 
 Load = Callable[[], StackRequest]
+
+
+def import_early() -> None:
+    """Import openstacksdk while git is at work: a third of a second, in which git only waits."""
+    Thread(target=import_module, args=("openstack",), name="import", daemon=True).start()
 
 
 def open_cloud(name: str) -> Cloud:

@@ -20,6 +20,7 @@ from infraci.commands.options import (
     stack_options,
 )
 from infraci.commands.parts import (
+    import_early,
     loader,
     make_drivers,
     make_progress,
@@ -88,6 +89,7 @@ def command(
         destroy_policy=DestroyPolicy(destroy_policy) if destroy_policy else None,
         report=report,
     )
+    import_early()
     if resume is not None:
         return _resume(resume, pipelines, wish, verbosity)
     with (
