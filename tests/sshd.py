@@ -33,7 +33,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 100
 UseDNS no
-SetEnv HOME={folder}
+SetEnv HOME={folder} PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:{folder}/bin
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from infraci.configure.remote import (
     Ended,
@@ -121,7 +122,7 @@ def changed_resources(said: Sequence[str]) -> Changes:
     skipped says so on its own line.
     """
     changed = []
-    for line, following in zip(said, [*said[1:], ""], strict=True):
+    for line, following in pairwise([*said, ""]):
         found = _RESOURCE.match(line)
         if found is None or found[3].strip():
             continue

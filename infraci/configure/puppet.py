@@ -122,7 +122,7 @@ class Puppet(Step):
 def read_report(text: str) -> Report:
     """Read a report of Puppet's, formats 4 to 12; an empty one when there is none."""
     try:
-        found = yaml.load(text, _Loader)  # noqa: S506: safe, and takes Ruby's objects for mappings
+        found = yaml.load(text, _Loader)  # noqa: S506  (a safe one)
     except yaml.YAMLError:
         found = None
     statuses = found.get("resource_statuses") if isinstance(found, dict) else None

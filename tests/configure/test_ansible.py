@@ -130,13 +130,13 @@ def test_roles_collections_settings_and_vaults_of_the_tree(
     assert [line.strip() for line in site.log() if line.startswith(" ")] == ["greeted", "******"]
 
 
-FAILING = [
-    ("a command", "command: 'sh -c \"echo out; echo no nginx >&2; exit 3\"'", "exit status 3: no nginx"),
-    ("a loop", "{fail: {msg: 'not {{ item }}'}, loop: [a, b]}", "not a"),
-]
+COMMAND = "command: 'sh -c \"echo out; echo no nginx >&2; exit 3\"'"
+LOOP = "{fail: {msg: 'not {{ item }}'}, loop: [a, b]}"
 
 
-@pytest.mark.parametrize(("task", "reason"), [case[1:] for case in FAILING])
+@pytest.mark.parametrize(
+    ("task", "reason"), [(COMMAND, "exit status 3: no nginx"), (LOOP, "not a")]
+)
 def test_a_task_that_fails_is_named_with_its_host_and_place(
     site: Site, task: str, reason: str
 ) -> None:

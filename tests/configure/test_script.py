@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from infraci.configure import StepContext, StepError, StepFailedError
+from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.deadline import Deadline
 from infraci.errors import UnreachableError
-from infraci.model.configure import ScriptStep
+from infraci.model.configure import ScriptStep, secrets_of
+from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
 from tests.containers import booted, inside, wait_for_login
@@ -24,6 +26,19 @@ LEFTOVERS = Path("/tmp")
 
 def _script(path: str = "app.sh", **options: Any) -> ScriptStep:
     return ScriptStep(path=PurePosixPath(path), **options)
+
+
+@contextmanager
+def stand_in(site: Site, name: str, script: str) -> Iterator[None]:
+    """A program of that name, on the search path of the site's server."""
+    path = site.sshd.folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}")
+    path.chmod(0o755)
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +194,32 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
             with pytest.raises(StepError, match="exit status 1: sudo: a password is") as caught:
                 configure(_script("who.sh"))
             assert "debian needs password-less sudo" in (caught.value.hint or "")
+
+
+def test_what_a_script_says_of_its_changes(site: Site) -> None:
+    site.script("app.sh", "#!/bin/sh\necho CHANGED the port; echo '  CHANGED the name'; echo all\n")
+    site.configure(_script(), idempotence=True)
+    with pytest.raises(NotIdempotentError) as caught:
+        site.configure(_script(changed_when="CHANGED"), idempotence=True)
+    assert caught.value.details.splitlines() == [
+        "script app.sh on web-0: CHANGED the port",
+        "script app.sh on web-0: CHANGED the name",
+    ]
+
+
+def test_a_script_that_fails_the_second_time(site: Site) -> None:
+    made = site.folder / "made"
+    site.script("app.sh", f"#!/bin/sh\nmkdir {made}\n")
+    with pytest.raises(StepFailedError, match=r"app\.sh ended with exit status 1: mkdir: "):
+        site.configure(_script(), idempotence=True)
+
+
+def test_secrets_are_masked_in_its_output(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_TOKEN", "sesame99")
+    site.script("app.sh", '#!/bin/sh\necho "$TOKEN"\n')
+    step = _script(environment={"TOKEN": Secret(variable="APP_TOKEN")})
+    site.configure(step, secrets=secrets_of(step))
+    assert site.log()[1] == "******"
 
 
 def test_a_script_that_is_not_there(site: Site) -> None:
