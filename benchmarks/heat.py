@@ -1,4 +1,4 @@
-"""Heat's own work: the smoke stack's shape with resources that cost nothing, made and deleted."""
+"""Heat's own work: the measured stack's shape with resources that cost nothing, made and deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openstack.connection import Connection
 
 
 def measure(clouds_yaml: Path, servers: int) -> float:
-    """How long a stack takes that has as many resources as the smoke test's, all of them free."""
+    """How long a stack takes that has as many resources as the measured one, all of them free."""
     config = OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False)
     connection = Connection(config=config.get_one("local"))
     try:

@@ -1,4 +1,4 @@
-"""The whole job, as a user runs it: ``infraci run smoke`` in a clone, on a cloud of its own."""
+"""The whole job, as a user runs it: ``infraci run bare`` in a clone, on a cloud of its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
+#: Servers that need no bastion, judged by the smoke test's specs.
+PIPELINE = """\
+stack: {template: benchmarks/bare.yaml}
+configure: [cloud-init]
+specs: {all: [specs/smoke]}
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A clone of this repository's last commit, and an embedded cloud that only it uses."""
+    """A clone of this repository with one commit more, and an embedded cloud that only it uses."""
 
     clone: Path
     state: Path
@@ -36,7 +42,10 @@ class Bench:
     def standing(cls, folder: Path) -> Iterator[Bench]:
         """Make it; in the end the cloud is gone."""
         clone = folder / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
+        _git(folder, "clone", "--quiet", str(REPOSITORY), str(clone))
+        (clone / "pipelines" / "bare.yaml").write_text(PIPELINE)
+        _git(clone, "add", "pipelines/bare.yaml")
+        _git(clone, "commit", "--quiet", "--message", "Add a pipeline to measure")
         bench = cls(clone=clone, state=folder / "cloud")
         try:
             yield bench
@@ -61,7 +70,7 @@ class Bench:
     def run(self, servers: int) -> Job:
         """The whole job on so many servers."""
         began = time.monotonic()
-        self.infraci("run", "smoke", "-P", f"servers={servers}")
+        self.infraci("run", "bare", "-P", f"servers={servers}")
         wall_s = time.monotonic() - began
         records = (self.clone / ".infraci" / "runs").glob("*/run.json")
         latest = max(records, key=lambda path: path.stat().st_mtime)
@@ -88,6 +97,11 @@ class Bench:
             if not name.startswith(("OS_", "INFRACI_"))
         }
         return {**kept, "INFRACI_STATE_DIR": str(self.state)}
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True)
 
 
 def help_cpu_s() -> float:
