@@ -37,8 +37,6 @@ from infraci.model.run import Possession
 
 #: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
 _DELETE_TRIES = 3
-#: So long what was deleted may still be listed: databases lag, servers take their ports along.
-_GOING_S = 10.0
 #: How often an update has to be seen failed until nobody will roll it back any more.
 _ROLLBACK_TRIES = 3
 
@@ -57,6 +55,8 @@ class Cloud:
         #: How soon to look first for something that changes, and how seldom at the most, in
         #: seconds: no faster than the cloud itself is.
         self.pace = (0.05, 0.25) if near else (0.5, 3.0)
+        #: So long what was deleted may be listed: databases lag, servers take their ports along.
+        self._going_s = 2.0 if near else 10.0
         #: Events cost Heat more than the status does, and nobody reads that fast.
         self._events_s = 0.5 if near else 0.0
 
@@ -274,7 +274,7 @@ class Cloud:
             began = self._clock()
             for _ in self._poll(lambda: "the cloud to be clean", deadline):
                 found = find_remnants(self._connection, mark)
-                if not found or self._clock() - began >= min(_GOING_S, deadline.seconds / 2):
+                if not found or self._clock() - began >= min(self._going_s, deadline.seconds / 2):
                     break
         return found
 
