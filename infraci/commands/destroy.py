@@ -37,7 +37,8 @@ def command(verbosity: int, run_ids: tuple[str, ...], everything: bool) -> int:
                     remove_run(record, cloud=cloud, ledger=ledger, progress=progress)
             except InfraciError as error:
                 errors.append(error)
-                click.echo(f"{record.id}: {error.message}", err=True)
+                hint = f"\nhint: {error.hint}" if error.hint else ""
+                click.echo(f"{record.id}: {error.message}{hint}", err=True)
             else:
                 click.echo(f"{record.id}: destroyed")
     return max((error.exit_code for error in errors), default=ExitCode.PASSED)

@@ -111,7 +111,7 @@ class Sweep:
     def fail(self, error: InfraciError) -> None:
         """Tell, and go on with the rest."""
         self.exit_code = max(self.exit_code, error.exit_code)
-        click.echo(f"{error.message}" + (f" ({error.hint})" if error.hint else ""), err=True)
+        click.echo(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 
     def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:
         self.found += 1

@@ -83,6 +83,17 @@ def test_what_came_at_once_is_one_line() -> None:
     )
 
 
+def test_a_failure_has_its_class_and_a_verbose_end_its_calls() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append, verbosity=1)
+    result = replace(DONE, trouble=replace(TROUBLE, category="quota"))
+    progress.phase_done("x", result)
+    progress.end(record(api_calls={"network GET": 4, "compute GET": 3}))
+    said = [line.partition("] ")[2] for line in lines]
+    assert said[0] == "provision failed after 4.21 s (quota): cannot do it"
+    assert "7 API calls: compute GET 3, network GET 4" in said
+
+
 def test_verbose_tells_more() -> None:
     more = set(tell(1)) - set(tell(0))
     assert {"provision …", "heat: s web CREATE_COMPLETE", "web-0: logging in"} <= more

@@ -104,6 +104,26 @@ def test_trouble_in_a_phase_is_an_error_of_its_own_suite(tmp_path: Path, phase: 
     assert (error.text or "").endswith("12:00 web CREATE_FAILED no valid host")
 
 
+def test_a_clouds_failure_has_a_class(tmp_path: Path) -> None:
+    failed = trouble(Phase.PROVISION)
+    assert failed.trouble is not None
+    failed = replace(failed, trouble=replace(failed.trouble, category="quota"))
+    run = record(
+        phases=(failed,),
+        testcases=(),
+        api_calls={"compute GET": 3, "network GET": 4},
+        leaks=("port x (1)",),
+    )
+    root = _written(tmp_path, run)
+    (error,) = root.iter("error")
+    assert error.get("type") == "quota"
+    assert str(error.get("message")).startswith("quota: cannot ")
+    found = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert found["infraci.api.calls"] == "7"
+    assert found["infraci.api.calls.network.GET"] == "4"
+    assert found["infraci.leak.0"] == "port x (1)"
+
+
 def test_names_are_unique_in_a_suite(tmp_path: Path) -> None:
     same = check("test_same")
     root = _written(tmp_path, record(testcases=(same, same, same), phases=()))

@@ -1,0 +1,77 @@
+"""Removing a run: what it made is written down first, and what is left is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from infraci.errors import ExitCode, PhaseTimeoutError
+from infraci.heat import Remnant
+from infraci.heat.remnants import KINDS
+from infraci.model.pipeline import DestroyPolicy
+from infraci.model.run import Possession, Verdict
+from infraci.pipeline import Interrupts, carry_out
+from infraci.pipeline.removal import RemainsError, remove_run
+from infraci.pipeline.run import WHOLE_WAY
+from tests.pipeline.fakes import Lab
+
+PORT = Remnant(kind=next(k for k in KINDS if k.name == "port"), id="p1", name="x", cloud="far")
+
+
+def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.cloud.left = (PORT,)
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+    assert record.verdict is Verdict.ERROR
+    assert record.verdict.exit_code is ExitCode.UNTESTABLE
+    assert record.leaks == ("port x (p1)",)
+    assert not record.destroyed
+    trouble = record.phases[-1].trouble
+    assert trouble is not None
+    assert trouble.category == "leak"
+    assert trouble.hint == "remove what is left by:\n  openstack --os-cloud far port delete p1"
+    assert "remove_remnants" not in lab.calls
+
+
+def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.cloud.left = (PORT,)
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+    remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
+    assert "remove_remnants" in lab.calls
+    after = lab.ledger.load(record.id)
+    assert (after.destroyed, after.leaks) == (True, ())
+
+
+def test_what_the_stack_made_is_known_after_it_is_gone(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+    server = Possession(kind="OS::Nova::Server", id="1")
+    assert record.possessions == (server,)
+    lost = replace(record, possessions=(*record.possessions, replace(server, id="2")))
+    remove_run(lost, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
+    assert lab.ledger.load(record.id).possessions == lost.possessions
+
+
+def test_a_tear_down_that_does_not_end_says_what_is_left(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, delete_stack=PhaseTimeoutError("cannot finish: still waiting"))
+    lab.cloud.left = (PORT,)
+    with Interrupts() as interrupts:
+        work = lab.work(interrupts, policy=DestroyPolicy.ALWAYS)
+        record = carry_out(work, WHOLE_WAY)
+    assert record.leaks == ("port x (p1)",)
+    trouble = record.phases[-1].trouble
+    assert trouble is not None
+    assert (trouble.category, trouble.kind) == ("delete", RemainsError.__name__)
+    assert trouble.message == "cannot finish: still waiting"
+
+
+def test_api_calls_are_the_runs_own(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.traps.calls += ["of another run"] * 7
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+    assert record.api_calls["fake CALL"] == len(lab.calls) - 7 - 1  # the report comes after all
