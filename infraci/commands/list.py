@@ -41,7 +41,7 @@ _HEAD = ("RUN", "COMMIT", "VERDICT", "STACK", "CLOUD", "AGE", "EXPIRES")
 def _row(record: RunRecord, ledger: Ledger, now: float) -> tuple[str, ...]:
     return (
         record.id,
-        record.commit.short,
+        f"{record.base.short}..{record.commit.short}" if record.base else record.commit.short,
         record.verdict or "-",
         _state(record, ledger),
         record.cloud,
@@ -68,6 +68,7 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
         "pipeline": record.pipeline,
         "commit": record.commit.sha,
         "dirty": record.commit.dirty,
+        "base": record.base.sha if record.base else None,
         "cloud": record.cloud,
         "stack": record.stack_name,
         "verdict": record.verdict,

@@ -149,6 +149,8 @@ class Router:
             f"add element {TABLE} floating {{ {floating} : {fixed} }}\n"
             f"add element {TABLE} fixed {{ {fixed} : {floating} }}\n"
         )
+        # Another server may have had the address just before.
+        self.namespace.ip_undo([f"neigh flush to {fixed}"])
         self._host.announce(floating, mac_for("gateway", self._id))
 
     def remove_floating(self, floating: str) -> None:

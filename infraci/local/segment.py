@@ -82,6 +82,8 @@ class Segment:
             f"add element {TABLE} origin {{ {fixed} : {access} }}\n"
             f"add element {TABLE} servers {{ {fixed} }}\n"
         )
+        # Another server may have had the one address or the other just before.
+        self.namespace.ip_undo([f"neigh flush to {fixed} dev br0"])
         self._host.forget(access)
 
     def remove_access(self, access: str) -> None:

@@ -88,10 +88,12 @@ def stand_up_base(work: Work) -> None:
             for case in work.record.base_testcases
             if case.outcome in (Outcome.FAILURE, Outcome.ERROR)
         ]
-        raise UntestableUpgradeError(
+        error = UntestableUpgradeError(
             f"cannot test the upgrade from {base.short}: {len(bad)} of its own checks do not pass",
             hint="mend the base first, or upgrade from another commit (upgrade: {from: REVISION})",
         )
+        work.drivers.progress.note(f"{error.message}; {error.hint}")
+        raise error
 
 
 def update(work: Work, request: StackRequest) -> None:

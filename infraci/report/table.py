@@ -75,4 +75,5 @@ def _checks(record: RunRecord) -> str:
         (Outcome.SKIPPED, "skipped"),
     )
     said = [f"{counts[outcome]} {word}" for outcome, word in words if counts[outcome]]
-    return ", ".join(said) or "no checks"
+    checks = ", ".join(said) or "no checks"
+    return f"{checks}, upgraded from {record.base.short}" if record.base else checks

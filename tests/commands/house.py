@@ -83,6 +83,12 @@ class House:
         somebody = ("-c", "user.name=Somebody", "-c", "user.email=s@example.org")
         subprocess.run(["git", *somebody, *arguments], cwd=self.folder, check=True)
 
+    def commits(self) -> list[str]:
+        """The commits, the latest first."""
+        log = ["git", "log", "--format=%H"]
+        done = subprocess.run(log, cwd=self.folder, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line."""
         return subprocess.Popen(

@@ -1,0 +1,192 @@
+"""Upgrades, for real: the base stands, is updated to the commit, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.house import PIPELINE, SPEC, STACK, House
+from tests.commands.test_run import outcomes
+
+pytestmark = pytest.mark.cloud
+
+UPGRADE = PIPELINE + "upgrade: {no_replace: [web]}\n"
+UPGRADED = {"pipelines/tiny.yaml": UPGRADE}
+#: Another role of the same server, and a second server.
+IN_PLACE = STACK.replace("metadata: {role: web}", "metadata: {role: web, release: two}").replace(
+    "outputs:",
+    """\
+  more:
+    type: OS::Nova::Server
+    depends_on: subnet
+    properties:
+      name: more
+      image: {get_param: image}
+      flavor: m1.tiny
+      key_name: {get_param: key_name}
+      networks: [{network: {get_resource: net}}]
+outputs:""",
+)
+#: User data make a new server.
+REPLACING = STACK.replace(
+    "      metadata:", '      user_data_format: RAW\n      user_data: "#!/bin/sh"\n      metadata:'
+)
+#: Heat begins it, and then it fails.
+FAILING = STACK.replace("metadata: {role: web}", "metadata: {role: web, release: two}").replace(
+    "outputs:",
+    """\
+  never:
+    type: OS::Heat::TestResource
+    depends_on: web
+    properties: {fail: true}
+outputs:""",
+)
+
+
+def properties(report: Path) -> list[dict[str, str]]:
+    """What each suite of a report says of itself, by its name."""
+    return [
+        {"name": suite.get("name", "")}
+        | {found.get("name", ""): found.get("value", "") for found in suite.iter("property")}
+        for suite in ET.parse(report).getroot().iter("testsuite")
+    ]
+
+
+def record(house: House) -> dict[str, Any]:
+    """The record of the latest run."""
+    found: dict[str, Any] = json.loads(house.infraci("logs", "--json").stdout)
+    return found
+
+
+def test_a_stack_that_is_updated_in_place(house: House) -> None:
+    house.write({**UPGRADED, "stack.yaml": IN_PLACE}, "Two servers")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 0, done.stderr
+    assert "upgrading from" in done.stderr
+    assert "the update changed: 1 added (more); 1 updated (web)" in done.stderr
+    report = house.folder / "out" / "tiny.xml"
+    assert outcomes(report) == []
+    suites = properties(report)
+    assert [suite["name"] for suite in suites] == [
+        "infraci.tiny.base.provision",
+        "infraci.tiny.base.configure",
+        "infraci.tiny.update",
+        "infraci.tiny.configure",
+        "infraci.tiny.destroy",
+        "infraci.tiny.web",
+        "infraci.tiny.base.web",
+    ]
+    head, base = house.commits()[:2]
+    assert {(suite["infraci.commit"], suite["infraci.base"]) for suite in suites} == {(head, base)}
+    (web,) = [server for server in record(house)["servers"] if server["name"] == "web"]
+    assert web["host_keys"]
+    assert house.leftovers() == []
+
+
+def test_a_server_that_was_not_to_be_replaced(house: House) -> None:
+    house.write({**UPGRADED, "stack.yaml": REPLACING}, "Other user data")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
+    assert "web (OS::Nova::Server) was replaced" in done.stderr
+    assert "verify done" in done.stderr  # the new server was configured and looked at
+    assert house.leftovers() == []
+
+
+def test_a_server_that_may_be_replaced(house: House) -> None:
+    house.write(
+        {"pipelines/tiny.yaml": PIPELINE + "upgrade: {}\n", "stack.yaml": REPLACING}, "Replace it"
+    )
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 0, done.stderr
+    assert "1 replaced (web)" in done.stderr
+    assert house.leftovers() == []
+
+
+def test_an_update_that_fails_is_rolled_back_and_looked_at(house: House) -> None:
+    house.write({**UPGRADED, "stack.yaml": FAILING}, "Fail")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
+    assert "cannot update stack" in done.stderr
+    assert "it was rolled back" in done.stderr
+    found = record(house)
+    assert len(found["rollback_testcases"]) == 2
+    assert {case["outcome"] for case in found["rollback_testcases"]} == {"passed"}
+    assert found["testcases"] == []
+    assert house.leftovers() == []
+
+
+BAD_SPEC = {"specs/test_web.py": SPEC.replace('"/setup"', '"/nope"')}
+BAD_STACK = {"stack.yaml": STACK.replace("flavor:", "flavour:")}
+BAD_SETUP = {"setup.sh": "#!/bin/sh\nexit 7\n"}
+
+
+@pytest.mark.parametrize(
+    ("base", "wrong"),
+    [
+        (BAD_SPEC, ["infraci.tiny.base.web: error"]),
+        (BAD_STACK, ["infraci.tiny.base.provision: error"]),
+        (BAD_SETUP, ["infraci.tiny.base.configure: error"]),
+        ({"pipelines/tiny.yaml": "specs: []\n"}, ["infraci.tiny.plan: error"]),
+    ],
+)
+def test_a_bad_base_blames_nobody(house: House, base: Mapping[str, str], wrong: list[str]) -> None:
+    good = {name: (house.folder / name).read_text() for name in base}
+    house.write(base, "Break it")
+    house.write({**good, **UPGRADED}, "Mend it")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 125, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == wrong
+    assert record(house)["testcases"] == []
+    assert house.leftovers() == []
+
+
+def test_a_base_without_that_pipeline(house: House) -> None:
+    house.write({"pipelines/other.yaml": UPGRADE}, "Another pipeline")
+    done = house.infraci("run", "other", "--report", "out")
+    assert done.returncode == 2, done.stderr
+    assert "it has no pipeline other" in done.stderr
+    assert "without `upgrade:` first" in done.stderr
+    assert outcomes(house.folder / "out" / "other.xml") == ["infraci.other.plan: error"]
+
+
+def test_a_head_that_is_wrong_after_a_good_update(house: House) -> None:
+    house.write({**UPGRADED, **BAD_SPEC}, "Break it")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 1, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.web: failure"]
+    assert len(record(house)["base_testcases"]) == 2
+
+
+def test_from_a_branch_and_taken_up_again(house: House) -> None:
+    house.git("branch", "release")
+    house.write({"setup.sh": "#!/bin/sh\nexit 7\n"}, "In between")
+    pipeline = {"pipelines/tiny.yaml": PIPELINE + "upgrade: {from: release}\n"}
+    house.write(pipeline, "Upgrade")
+    done = house.infraci("run", "--destroy", "passing")
+    assert done.returncode == 125, done.stderr
+    before = record(house)
+    assert before["base"]["sha"] == house.commits()[-1]
+    done = house.infraci("run", "--resume", before["id"])
+    assert done.returncode == 125
+    assert "update" not in done.stderr.partition("configure failed")[0].replace("upgrading", "")
+    assert house.infraci("verify").returncode == 0  # the base's /setup is there already
+    assert house.infraci("destroy", before["id"]).returncode == 0
+    assert house.leftovers() == []
+
+
+def test_uncommitted_changes_are_upgraded_to_from_their_commit(house: House) -> None:
+    house.write(UPGRADED, "Upgrade")
+    (house.folder / "stack.yaml").write_text(IN_PLACE)
+    done = house.infraci("run", "--working-tree")
+    assert done.returncode == 0, done.stderr
+    found = record(house)
+    assert found["base"]["sha"] == found["commit"]["sha"]
+    assert found["commit"]["dirty"]
+    assert house.leftovers() == []
