@@ -1,4 +1,4 @@
-"""Heat's own work: the measured stack's shape with resources that cost nothing, made and deleted."""
+"""Heat's own work: a stack shaped like the measured one, of resources that cost nothing."""
 
 from __future__ import annotations
 
