@@ -73,6 +73,8 @@ def test_name(host):
 SETUP = r"""#!/bin/sh
 ip -4 address show | sed -n 's/.*inet \(10.50.[0-9.]*\).*/\1/p' > /setup
 """
+#: Where the port is to be, there is no subnet: Neutron says so only when it is asked to make it.
+OUTSIDE = STACK.replace("ip_address: 10.50.0.10", "ip_address: 10.60.0.10")
 #: Nobody ever signals.
 STUCK = """\
 heat_template_version: 2018-08-31
