@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,27 @@ class Repository:
         self.git("commit", "--quiet", "--allow-empty", f"--message={subject}", *when)
         return self.git("rev-parse", "HEAD")
 
+    def commits(self, changes: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+        """Many commits (subject, files) on main in a moment, and checked out; their shas."""
+        stream = []
+        for number, (subject, files) in enumerate(changes):
+            when = f"committer Zoë <zoe@example.org> {1_700_000_000 + number} +0000"
+            stream.append(f"commit refs/heads/main\n{when}\n{_data(subject)}")
+            stream += [f"M 100644 inline {name}\n{_data(text)}" for name, text in files.items()]
+        subprocess.run(
+            ["git", "fast-import", "--quiet"],
+            cwd=self.folder,
+            input="".join(stream).encode(),
+            check=True,
+        )
+        self.git("reset", "--quiet", "--hard", "main")
+        return self.git("rev-list", "--reverse", "main").splitlines()
+
     def clone(self, folder: Path, *options: str) -> Repository:
         """Another clone, by git's own transport."""
         self.git("clone", "--quiet", *options, f"file://{self.folder}", str(folder))
         return Repository(folder=folder)
+
+
+def _data(text: str) -> str:
+    return f"data {len(text.encode())}\n{text}\n"

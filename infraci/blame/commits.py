@@ -1,0 +1,174 @@
+"""The line of commits that a culprit is looked for on, and what each of them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infraci import git
+from infraci.errors import UsageError
+from infraci.history import Case
+
+#: Nobody looks further back for a run that passed.
+FURTHEST = 2000
+#: Of a diff, this much is shown.
+_MOST_LINES = 80
+#: Git's own formats, whatever the user has set.
+_PLAIN = ("-c", "log.showRoot=true", "-c", "core.quotePath=false", "--literal-pathspecs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A file that a commit changed."""
+
+    path: str
+    before: str = ""  # what it was called, if it was renamed
+    is_added: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A commit of a line, and what differs from the one before it."""
+
+    sha: str
+    parents: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it has lines of its own."""
+        return len(self.parents) > 1
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files it changed, by their names before and after."""
+        named = [name for change in self.changes for name in (change.path, change.before) if name]
+        return tuple(dict.fromkeys(named))
+
+
+def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[Step, ...]:
+    """The way to a commit, always by first parents, the oldest first; without changes.
+
+    The first of them is where ``since`` (or what was merged of it) was left, if that is here.
+    Raises UsageError where a commit is missing, or ``since`` is no ancestor.
+    """
+    if since is not None and not _is_ancestor(root, since, head):
+        raise _no_ancestor(root, since, head)
+    return _walk(root, head, f"^{since}" if since else f"--max-count={FURTHEST}")
+
+
+def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
+    try:
+        listed = git.ask(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
+    except git.GitError as error:
+        raise UsageError(
+            f"cannot walk the history of {head[:10]}: {error.message.partition(': ')[2]}",
+            hint="a commit is missing: `git fsck` says which, `git fetch --refetch` fetches all",
+        ) from error
+    steps = [
+        Step(sha=sha, parents=tuple(parents))
+        for sha, *parents in (line.split() for line in reversed(listed.splitlines()))
+    ]
+    if limit.startswith("^") and steps and steps[0].parents:
+        steps.insert(0, Step(sha=steps[0].parents[0]))
+    return tuple(steps)
+
+
+def inside(root: Path, merge: Step) -> tuple[Step, ...]:
+    """The line that a merge brought in: where it branched off, its commits, the merge itself."""
+    mainline, branch = merge.parents[:2]
+    line = with_changes(root, _walk(root, branch, f"^{mainline}"))
+    differs = git.ask(
+        root, "diff-tree", "-r", "-M", "--name-status", "-z", branch, merge.sha, options=_PLAIN
+    )
+    changes = tuple(_changes(iter(differs.split("\0"))))
+    return (*line, replace(merge, changes=changes))
+
+
+def is_whole(root: Path) -> bool:
+    """Whether the clone has all commits, so that one without parents is really the first."""
+    return git.ask(root, "rev-parse", "--is-shallow-repository").strip() == "false"
+
+
+def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
+    """The line with what each commit changed, a merge against its first parent."""
+    shas = "".join(f"{step.sha}\n" for step in line).encode()
+    said = git.ask(
+        root, "log", "--no-walk=unsorted", "--stdin", "--diff-merges=first-parent", "-M",
+        "--name-status", "-z", "--no-show-signature", "--format=%x01%H",
+        options=_PLAIN, stdin=shas,
+    )  # fmt: skip
+    changes = {}
+    for part in said.split("\x01")[1:]:
+        sha, *tokens = part.split("\0")
+        changes[sha.strip()] = tuple(_changes(iter(tokens)))
+    return tuple(replace(step, changes=changes.get(step.sha, ())) for step in line)
+
+
+def _changes(tokens: Iterator[str]) -> Iterator[Change]:
+    for token in tokens:
+        status = token.strip("\n")
+        if not status:
+            continue
+        if status[0] in "RC":
+            before = next(tokens)
+            yield Change(path=next(tokens), before=before if status[0] == "R" else "")
+        else:
+            yield Change(path=next(tokens), is_added=status == "A")
+
+
+def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Case | None, ...]:
+    """What a testcase of the line's last commit is called at each; None where it is not yet there.
+
+    ``pipeline`` is the path of the pipeline's file, without which there is no testcase either.
+    """
+    names: list[Case | None] = []
+    name: Case | None = case
+    for step in reversed(line):
+        names.append(name)
+        for change in step.changes if name else ():
+            if name is not None and change.path == name.file and change.before:
+                name = replace(name, test=change.before + name.test.removeprefix(name.file))
+            elif change.is_added and name is not None and change.path in (name.file, pipeline):
+                name = None
+    return tuple(reversed(names))
+
+
+def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
+    """What a commit changed in some files, as git shows it, no longer than people read."""
+    if not paths:
+        return ""
+    shown = git.ask(
+        root, "show", "--format=", "--diff-merges=first-parent", "-M", "--no-color",
+        "--no-ext-diff", "--no-textconv", "--no-show-signature", sha, "--", *paths,
+        options=_PLAIN,
+    )  # fmt: skip
+    lines = shown.splitlines()
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"[… {len(lines) - _MOST_LINES} more lines]"]
+    return "\n".join(lines)
+
+
+def _is_ancestor(root: Path, one: str, other: str) -> bool:
+    try:
+        git.ask(root, "merge-base", "--is-ancestor", one, other)
+    except git.GitError:
+        return False
+    return True
+
+
+def _no_ancestor(root: Path, since: str, head: str) -> UsageError:
+    try:
+        base = git.ask(root, "merge-base", since, head).split()[0]
+    except git.GitError:
+        base = ""
+    if not is_whole(root):
+        hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
+    elif base:
+        hint = f"the history was rewritten or has parted; both come from {base[:10]}: --since that"
+    else:
+        hint = "the two have no commit in common"
+    return UsageError(
+        f"cannot search from {since[:10]} to {head[:10]}: it is no ancestor", hint=hint
+    )

@@ -1,0 +1,429 @@
+"""Verdicts of a whole inquiry, on real repositories, with a made-up truth in place of stacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infraci.blame.finding import Kind
+from infraci.blame.search import MOST_TRIES
+from infraci.errors import UsageError
+from infraci.history import Class
+from infraci.model.run import Verdict
+from tests.blame.truth import ANSWER, PORT, World, broken, inquire, known
+from tests.history.repository import Repository
+
+SPEC = "specs/web/test_http.py"
+
+
+def _line(repository: Repository, count: int = 12) -> list[str]:
+    """Commits, each of which changes a file of its own."""
+    begin = {"pipelines/web.yaml": "a", SPEC: "a"}
+    changes = [(f"Change {n}", {f"f{n}": "a"}) for n in range(1, count)]
+    return repository.commits([("Begin", begin), *changes])
+
+
+def test_the_commit_itself_when_its_parent_passed(repository: Repository) -> None:
+    line = _line(repository)
+    world = World(truths={ANSWER: broken(line[-1], line)})
+    (found,) = inquire(repository.folder, world, known(world, line))
+    assert found.kind is Kind.NEW
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[-1]
+    assert found.culprit.files == ("f11",)
+    assert "+a" in found.culprit.diff
+    assert found.probability >= 0.99
+    assert set(world.asked) == {line[-1]}
+    assert {(proof.sha, proof.failed) for proof in found.proof} >= {
+        (line[-1], True),
+        (line[-2], False),
+    }
+
+
+def test_never_the_head_for_what_its_parent_had(repository: Repository) -> None:
+    line = _line(repository, 40)
+    world = World(truths={ANSWER: broken(line[30], line)})
+    (found,) = inquire(repository.folder, world, known(world, line))
+    assert found.kind is Kind.BEFORE
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[30]
+    assert world.asked == []  # the history has said it all
+
+
+def test_without_any_history_the_parent_is_asked(repository: Repository) -> None:
+    line = _line(repository)
+    world = World(truths={ANSWER: broken(line[3], line)})
+    (found,) = inquire(repository.folder, world, {})
+    assert (found.kind, found.culprit) == (Kind.BEFORE, None)
+    assert found.since is not None
+    assert found.since.sha == line[-2]
+    assert set(world.asked) == {line[-1], line[-2]}
+
+
+def test_a_search_between_a_good_commit_and_the_head(repository: Repository) -> None:
+    line = _line(repository, 40)
+    world = World(truths={ANSWER: broken(line[17], line)})
+    (found,) = inquire(repository.folder, world, {}, since=line[0])
+    assert found.kind is Kind.NEW
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[17]
+    assert len(world.asked) < 20
+    assert len(set(world.asked)) < 14
+
+
+def test_files_that_matter_are_looked_at_first(repository: Repository) -> None:
+    line = _line(repository, 60)
+    truths = {ANSWER: broken(line[41], line)}
+    plain, informed = World(truths=truths), World(truths=truths)
+    history = known(plain, [line[0], line[-1]])
+    inquire(repository.folder, plain, history)
+    (found,) = inquire(repository.folder, informed, history, touched=["f41", "f9"])
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[41]
+    assert found.culprit.files == ("f41",)
+    assert len(informed.asked) < len(plain.asked)
+
+
+def test_a_flaky_testcase_blames_nobody_and_says_how_flaky(repository: Repository) -> None:
+    line = _line(repository)
+    world = World(truths={ANSWER: lambda sha: 0.3})
+    history = known(world, line)
+    while history[line[-1]][0].cases[ANSWER] is not Class.FAILED:
+        history = known(world, line)
+    (found,) = inquire(repository.folder, world, history)
+    assert found.kind is Kind.FLAKY
+    assert found.culprit is None
+    assert 0 < found.failed < found.ran
+    assert found.probability >= 0.99
+
+
+def test_a_cloud_that_fails_blames_nobody(repository: Repository) -> None:
+    line = _line(repository, 3)
+    world = World(truths={}, cloud_fails=1.0)
+    (found,) = inquire(repository.folder, world, known(world, line))
+    assert (found.kind, found.case, found.why) == (Kind.INFRASTRUCTURE, None, "provision: quota")
+    (found,) = inquire(repository.folder, world, {})
+    assert found.kind is Kind.INFRASTRUCTURE
+    assert len(world.asked) == MOST_TRIES
+
+
+def test_a_server_that_was_lost_blames_nobody(repository: Repository) -> None:
+    line = _line(repository, 3)
+    world = World(truths={ANSWER: broken(line[0], line)})
+    history = known(world, line)
+    head = history[line[-1]][0]
+    lost = {**head.cases, PORT: Class.INFRASTRUCTURE}
+    history[line[-1]] = [type(head)(run="x", pipeline="web", cloud="local", time=1,
+                                    verdict=Verdict.FAILED, cases=lost)]  # fmt: skip
+    found = inquire(repository.folder, world, history)
+    assert [(f.kind, f.case) for f in found] == [
+        (Kind.INFRASTRUCTURE, ANSWER),
+        (Kind.INFRASTRUCTURE, PORT),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trouble_with_the_cloud_meanwhile_changes_no_verdict(
+    repository: Repository, seed: int
+) -> None:
+    line = _line(repository, 16)
+    world = World(truths={ANSWER: broken(line[5], line, rate=0.1)}, cloud_fails=0.3)
+    world.luck.seed(seed)
+    (found,) = inquire(repository.folder, world, {}, since=line[0], runs=80)
+    if found.culprit is None:  # a commit could not be tested so often that it was given up
+        assert found.kind is Kind.UNKNOWN
+        assert found.skipped
+    else:
+        assert found.culprit.commit.sha == line[5]
+
+
+def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> None:
+    line = _line(repository)
+    world = World(truths={ANSWER: broken(line[6], line)})
+    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
+    assert found.kind is Kind.UNKNOWN
+    assert found.why == "the budget of 0 stacks is spent"
+    assert 3 <= found.runs_left <= 12
+    assert found.time_left_s == found.runs_left * 60
+    assert sum(suspect.probability for suspect in found.suspects) < 0.6
+    assert world.asked == []
+
+
+def test_a_head_that_nobody_has_run(repository: Repository) -> None:
+    _line(repository, 3)
+    (found,) = inquire(repository.folder, World(truths={}), {}, runs=0)
+    assert (found.kind, found.case) == (Kind.UNKNOWN, None)
+    assert "not run" in found.why
+
+
+def test_all_well(repository: Repository) -> None:
+    line = _line(repository, 3)
+    world = World(truths={ANSWER: lambda sha: 0.0})
+    assert inquire(repository.folder, world, known(world, line)) == ()
+
+
+def test_time_ends_a_search(repository: Repository) -> None:
+    line = _line(repository, 60)
+    world = World(truths={ANSWER: broken(line[41], line)})
+    ticks = iter(range(0, 10_000, 60))  # a minute between any two looks at the clock
+    limits = {"time_s": 600.0, "clock": lambda: next(ticks)}
+    history = known(world, [line[0], line[-1]])
+    (found,) = inquire(repository.folder, world, history, limits=limits)
+    assert (found.kind, found.why) == (Kind.UNKNOWN, "the time is over")
+    assert 0 < len(world.asked) < 6
+
+
+def test_stacks_are_shared_by_all_that_fails(repository: Repository) -> None:
+    line = _line(repository, 32)
+    one = World(truths={ANSWER: broken(line[20], line)})
+    both = World(truths={ANSWER: broken(line[20], line), PORT: broken(line[20], line)})
+    (first,) = inquire(repository.folder, one, known(one, [line[0], line[-1]]))
+    found = inquire(repository.folder, both, known(both, [line[0], line[-1]]))
+    assert [f.culprit and f.culprit.commit.sha for f in (first, *found)] == [line[20]] * 3
+    assert both.asked == one.asked
+
+
+def test_several_culprits_at_once(repository: Repository) -> None:
+    line = _line(repository, 32)
+    world = World(truths={ANSWER: broken(line[20], line), PORT: broken(line[7], line)})
+    found = inquire(repository.folder, world, known(world, [line[0], line[-1]]), at_once=3)
+    culprits = {f.case: f.culprit and f.culprit.commit.sha for f in found}
+    assert culprits == {ANSWER: line[20], PORT: line[7]}
+
+
+def test_a_search_that_was_interrupted_goes_on(repository: Repository) -> None:
+    """What it has run is in the history, and asked for no second time."""
+    line = _line(repository, 32)
+    world = World(truths={ANSWER: broken(line[20], line)})
+    history = known(world, [line[0], line[-1]])
+    inquire(repository.folder, world, history)
+    whole = list(world.asked)
+    world.asked.clear()
+
+    stop = len(whole) // 2
+    for sha in whole[:stop]:
+        history.setdefault(sha, []).extend(r for r in [world.run(sha, of_search=True)] if r)
+    world.asked.clear()
+    (found,) = inquire(repository.folder, world, history)
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[20]
+    assert world.asked == whole[stop:]
+
+
+class TestMerges:
+    """First along the first parents, then into the merge that broke it."""
+
+    @pytest.fixture
+    def merged(self, repository: Repository) -> tuple[list[str], list[str]]:
+        """The main line, with a merge of a branch of four commits; and the branch."""
+        main = _line(repository, 4)
+        repository.git("checkout", "-q", "-b", "topic")
+        branch = [repository.commit(f"Topic {n}", {f"t{n}": "a"}) for n in range(4)]
+        repository.git("checkout", "-q", "main")
+        main += [repository.commit("Main 4", {"f4": "a"})]
+        repository.git("merge", "-q", "--no-ff", "--message=Merge topic", "topic")
+        main += [repository.git("rev-parse", "HEAD")]
+        main += [repository.commit(f"Main {n}", {f"f{n}": "a"}) for n in range(6, 9)]
+        return main, branch
+
+    def test_a_commit_of_the_branch(
+        self, repository: Repository, merged: tuple[list[str], list[str]]
+    ) -> None:
+        main, branch = merged
+        bad = {*branch[2:], *main[5:]}
+        world = World(truths={ANSWER: lambda sha: float(sha in bad)})
+        (found,) = inquire(repository.folder, world, known(world, [main[0], main[-1]]))
+        assert found.kind is Kind.NEW
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Topic 2"
+        assert found.culprit.files == ("t2",)
+        assert found.probability > 0.97
+
+    def test_the_merge_itself(
+        self, repository: Repository, merged: tuple[list[str], list[str]]
+    ) -> None:
+        main, _ = merged
+        world = World(truths={ANSWER: broken(main[5], main)})
+        (found,) = inquire(repository.folder, world, known(world, main))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Merge topic"
+        assert found.kind is Kind.BEFORE
+
+    def test_which_of_it_is_not_known_when_the_budget_ends(
+        self, repository: Repository, merged: tuple[list[str], list[str]]
+    ) -> None:
+        main, branch = merged
+        bad = {*branch[2:], *main[5:]}
+        world = World(truths={ANSWER: lambda sha: float(sha in bad)})
+        history = {sha: results * 6 for sha, results in known(world, main).items()}
+        (found,) = inquire(repository.folder, world, history, runs=0)
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Merge topic"
+
+    def test_a_merge_in_a_merge(
+        self, repository: Repository, merged: tuple[list[str], list[str]]
+    ) -> None:
+        main, _ = merged
+        repository.git("checkout", "-q", "-b", "outer", main[-1])
+        repository.git("checkout", "-q", "-b", "inner")
+        inner = [repository.commit(f"Inner {n}", {f"i{n}": "a"}) for n in range(3)]
+        repository.git("checkout", "-q", "outer")
+        repository.commit("Outer", {"o": "a"})
+        repository.git("merge", "-q", "--no-ff", "--message=Merge inner", "inner")
+        outer = [repository.git("rev-parse", "HEAD"), repository.commit("Outer 2", {"o": "b"})]
+        repository.git("checkout", "-q", "main")
+        repository.git("merge", "-q", "--no-ff", "--message=Merge outer", "outer")
+        bad = {*inner[1:], *outer, repository.git("rev-parse", "HEAD")}
+        world = World(truths={ANSWER: lambda sha: float(sha in bad)})
+        head = repository.git("rev-parse", "HEAD")
+        (found,) = inquire(repository.folder, world, known(world, [*main, head]))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Inner 1"
+
+
+class TestBadInput:
+    """Nothing here may end with the wrong commit blamed."""
+
+    def test_a_commit_whose_pipeline_is_invalid_is_skipped_and_named(
+        self, repository: Repository
+    ) -> None:
+        line = _line(repository)
+        world = World(truths={ANSWER: broken(line[7], line)}, invalid=frozenset(line[4:6]))
+        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[7]
+        assert set(found.skipped or {}) <= set(line[4:6])
+
+    def test_a_culprit_beside_what_cannot_be_tested_is_not_certain(
+        self, repository: Repository
+    ) -> None:
+        line = _line(repository)
+        world = World(truths={ANSWER: broken(line[6], line)}, invalid=frozenset(line[5:7]))
+        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+        assert {s.commit.sha for s in found.suspects} == set(line[5:8])
+        assert set(found.skipped or {}) == set(line[5:7])
+        assert found.why == "no commit that can be tested would tell more"
+
+    def test_a_testcase_that_is_newer_than_its_culprit_could_be(
+        self, repository: Repository
+    ) -> None:
+        """Who added it is the first at whom it can fail; that is known without a stack."""
+        line = _line(repository, 5)
+        line += [repository.commit("Add spec", {"specs/new/test_new.py": "a\n" * 9})]
+        line += [repository.commit(f"Later {n}", {f"l{n}": "a"}) for n in range(3)]
+        new = type(ANSWER)(where="web", test="specs/new/test_new.py::test_new")
+        world = World(truths={new: lambda sha: 1.0 if sha in line[5:] else None})
+        (found,) = inquire(repository.folder, world, known(world, [line[-1]]))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Add spec"
+        assert set(world.asked) <= set(line[5:])
+
+    def test_a_testcase_added_to_a_spec(self, repository: Repository) -> None:
+        line = _line(repository)
+        world = World(truths={ANSWER: lambda sha: 1.0 if sha in line[8:] else None})
+        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[8]
+
+    def test_a_renamed_spec_is_the_same(self, repository: Repository) -> None:
+        line = _line(repository, 4)
+        repository.commit("Fill", {SPEC: "".join(f"line {n}\n" for n in range(30))})
+        line.append(repository.git("rev-parse", "HEAD"))
+        repository.git("mv", SPEC, "specs/web/test_web.py")
+        line.append(repository.commit("Rename"))
+        line += [repository.commit(f"Later {n}", {f"l{n}": "a"}) for n in range(3)]
+        new = type(ANSWER)(where="web", test="specs/web/test_web.py::test_answer")
+        world = World(
+            truths={
+                ANSWER: lambda sha: 0.0 if sha in line[:5] else None,
+                new: lambda sha: float(sha in line[7:]) if sha in line[5:] else None,
+            }
+        )
+        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[7]
+
+    def test_a_shallow_clone(self, repository: Repository, tmp_path: Path) -> None:
+        line = _line(repository)
+        shallow = repository.clone(tmp_path / "shallow", "--depth=1")
+        world = World(truths={ANSWER: broken(line[3], line)})
+        (found,) = inquire(shallow.folder, world, {})
+        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+        assert "git fetch --unshallow" in found.why
+        with pytest.raises(UsageError) as caught:
+            inquire(shallow.folder, world, {}, since=line[0])
+        assert "--unshallow" in str(caught.value.hint)
+
+    def test_the_first_commit_of_all(self, repository: Repository) -> None:
+        line = _line(repository, 1)
+        world = World(truths={ANSWER: broken(line[0], line)})
+        (found,) = inquire(repository.folder, world, {})
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[0]
+
+    def test_a_missing_parent(self, repository: Repository) -> None:
+        line = _line(repository)
+        world = World(truths={ANSWER: broken(line[3], line)})
+        history = known(world, line)
+        sha = line[-3]
+        (repository.folder / ".git" / "objects" / sha[:2] / sha[2:]).unlink()
+        with pytest.raises(UsageError, match="cannot walk the history") as caught:
+            inquire(repository.folder, world, history)
+        assert "fsck" in str(caught.value.hint)
+
+    def test_history_that_was_rewritten(self, repository: Repository) -> None:
+        """Results of commits that are gone are nobody's."""
+        line = _line(repository)
+        world = World(truths={ANSWER: broken(line[3], line)})
+        gone = known(world, line[6:])
+        repository.git("reset", "-q", "--hard", line[5])
+        again = [*line[:6], repository.commit("Anew", {"n": "a"})]
+        world = World(truths={ANSWER: broken(again[6], again)})
+        history = gone | known(world, again)
+        (found,) = inquire(repository.folder, world, history)
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Anew"
+        with pytest.raises(UsageError, match="no ancestor") as caught:
+            inquire(repository.folder, world, history, since=line[-1])
+        assert line[5][:10] in str(caught.value.hint)
+
+    def test_clocks_that_are_wrong(self, repository: Repository) -> None:
+        dates = ["2030-01-01", "1999-01-01", "2026-01-01", "1980-01-01", "2010-01-01"]
+        line = _line(repository, 2)
+        line += [repository.commit(date, {date: "a"}, date=f"{date}T00:00:00Z") for date in dates]
+        world = World(truths={ANSWER: broken(line[4], line)})
+        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[4]
+
+    def test_a_submodule_is_a_file_like_others(
+        self, repository: Repository, tmp_path: Path
+    ) -> None:
+        other = Repository(folder=tmp_path / "other")
+        repository.git("init", "-q", str(other.folder))
+        other.commit("Begin", {"a": "a"})
+        line = _line(repository)
+        repository.git("submodule", "--quiet", "add", str(other.folder), "modules/other")
+        line.append(repository.commit("Add the submodule"))
+        line += [repository.commit(f"Later {n}", {f"l{n}": "a"}) for n in range(3)]
+        world = World(truths={ANSWER: broken(line[12], line)})
+        history = known(world, [line[0], line[-1]])
+        (found,) = inquire(repository.folder, world, history, touched=["modules/other"])
+        assert found.culprit is not None
+        assert found.culprit.files == ("modules/other",)
+
+    def test_a_very_long_range_asks_for_a_budget(self, repository: Repository) -> None:
+        line = repository.commits([(str(n), {"n": str(n)}) for n in range(10_001)])
+        first, head = line[0], line[-1]
+        world = World(truths={ANSWER: broken(line[9_300], line)})
+        history = known(world, [head])
+        with pytest.raises(UsageError, match=r"cannot search 10000 commits") as caught:
+            inquire(repository.folder, world, history, since=first)
+        assert "--budget" in str(caught.value.hint)
+        (found,) = inquire(
+            repository.folder, world, history, since=line[9_000], runs=40, is_budget_given=True
+        )
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[9_300]

@@ -1,0 +1,105 @@
+"""Made-up truths: what would happen at each commit, instead of the stacks that would show it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infraci import git
+from infraci.blame.evidence import Evidence
+from infraci.blame.finding import Finding
+from infraci.blame.inquiry import Inquiry
+from infraci.blame.search import Budget
+from infraci.history import Case, Class, Result
+from infraci.model.run import Verdict
+
+ANSWER = Case(where="web", test="specs/web/test_http.py::test_answer")
+PORT = Case(where="web", test="specs/web/test_http.py::test_port")
+#: What a testcase does at a commit: how often it fails there; None where it is not there.
+Truth = Callable[[str], float | None]
+
+
+@dataclass(kw_only=True)
+class World:
+    """Stands in for the stacks: answers from a truth, and counts what it was asked."""
+
+    truths: Mapping[Case, Truth]
+    cloud_fails: float = 0.0
+    invalid: frozenset[str] = frozenset()
+    luck: random.Random = field(default_factory=lambda: random.Random(1))
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
+        """Stand up commits for a search."""
+        return [self.run(sha, of_search=True) for sha in shas]
+
+    def run(self, sha: str, *, of_search: bool = False) -> Result | None:
+        """Test a commit."""
+        self.asked.append(sha)
+        verdict, cases, trouble = Verdict.PASSED, {}, ""
+        if sha in self.invalid:
+            verdict, trouble = Verdict.INVALID, "plan: PipelineFileError"
+        elif self.luck.random() < self.cloud_fails:
+            verdict, trouble = Verdict.ERROR, "provision: quota"
+        else:
+            rates = {case: truth(sha) for case, truth in self.truths.items()}
+            cases = {
+                case: Class.FAILED if self.luck.random() < rate else Class.PASSED
+                for case, rate in rates.items()
+                if rate is not None
+            }
+            cases[Case(where="web", test="specs/web/test_http.py::test_up")] = Class.PASSED
+            verdict = Verdict.FAILED if Class.FAILED in cases.values() else Verdict.PASSED
+        return Result(
+            run=f"web-{len(self.asked)}",
+            pipeline="web",
+            cloud="local",
+            time=1_700_000_000 - len(self.asked),  # clocks are wrong, and must not matter
+            took_s=60,
+            verdict=verdict,
+            trouble=trouble,
+            of_search=of_search,
+            cases=cases,
+        )
+
+
+def broken(by: str, line: Sequence[str], *, rate: float = 0.0) -> Truth:
+    """Fails from a commit of a line on; before it, as often as it is flaky."""
+    bad = frozenset(line[line.index(by) :])
+    return lambda sha: 1.0 if sha in bad else rate
+
+
+def known(world: World, shas: Iterable[str]) -> dict[str, list[Result]]:
+    """The history of commits that were tested when they came."""
+    found = {sha: [result] for sha in shas if (result := world.run(sha)) is not None}
+    world.asked.clear()
+    return found
+
+
+def inquire(
+    root: Path,
+    world: World,
+    history: Mapping[str, Sequence[Result]],
+    *,
+    runs: int = 40,
+    head: str = "HEAD",
+    since: str | None = None,
+    touched: Iterable[str] = (),
+    **changes: Any,
+) -> tuple[Finding, ...]:
+    """Ask about all that fails at a commit; ``touched`` are the files that matter."""
+    used = set(touched)
+    return Inquiry(
+        root=root,
+        head=git.resolve(root, head),
+        pipeline_file="pipelines/web.yaml",
+        evidence=Evidence(history, pipeline="web", cloud="local"),
+        stand_up=world,
+        budget=Budget(runs=runs, at_once=changes.pop("at_once", 1), **changes.pop("limits", {})),
+        matters=lambda case, paths: tuple(path for path in paths if path in used),
+        since=git.resolve(root, since) if since else None,
+        **changes,
+    ).findings()
