@@ -35,6 +35,8 @@ COMMANDS = {
     "exec": ("exec", "Run a command on a server of a run."),
     "logs": ("logs", "Show what is known of a run: phases, failures, logs, evidence."),
     "gc": ("gc", "Remove what dead and expired runs have left."),
+    "jenkins": ("jenkins", "Set a Jenkins controller up, have commits built, see results."),
+    "hook": ("hook", "Have Jenkins build every commit that is pushed."),
     "schema": ("schema", "Print the JSON Schema of pipeline files."),
     "doctor": ("doctor", "Say what this machine lacks, and what mends it."),
     "cloud": ("cloud", "Start, stop and look at the embedded cloud."),

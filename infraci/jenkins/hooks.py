@@ -1,0 +1,71 @@
+"""The post-receive hook: its installation, and how it sends without anybody waiting."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from infraci.errors import UsageError
+
+_MARK = "# Written by `infraci hook install`."
+
+
+def hook_script() -> str:
+    """A hook that runs this infraci. It ends well whatever happens: the push is done already."""
+    command = shlex.join([sys.executable, "-m", "infraci", "hook", "receive"])
+    return f"#!/bin/sh\n{_MARK}\n{command} || :\n"
+
+
+def install(git_dir: Path) -> Path:
+    """Write the hook, unless there is one of somebody else's; returns where."""
+    hook = hooks_folder(git_dir) / "post-receive"
+    try:
+        if hook.exists() and _MARK not in hook.read_text(errors="replace"):
+            raise UsageError(
+                f"cannot install the hook: there is {hook} already",
+                hint="have it run, with its own standard input: infraci hook receive",
+            )
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        draft = hook.with_name(".post-receive.infraci")
+        draft.write_text(hook_script())
+        draft.chmod(0o755)
+        draft.replace(hook)
+    except OSError as error:
+        raise UsageError(f"cannot write {hook}: {error.strerror}") from error
+    return hook
+
+
+def hooks_folder(git_dir: Path) -> Path:
+    """Where the repository has its hooks."""
+    done = subprocess.run(
+        [
+            "git",
+            f"--git-dir={git_dir}",
+            "rev-parse",
+            "--path-format=absolute",
+            "--git-path",
+            "hooks",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(done.stdout.removesuffix("\n"))
+
+
+def flush_in_background(git_dir: Path) -> None:
+    """Start sending what waits, in a process that outlives this one and holds none of its files."""
+    log = git_dir / "infraci" / "flush.log"
+    with log.open("w") as said:
+        subprocess.Popen(
+            [sys.executable, "-m", "infraci", "hook", "flush"],
+            cwd=git_dir,
+            env={**os.environ, "GIT_DIR": str(git_dir)},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )

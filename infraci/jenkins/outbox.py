@@ -1,0 +1,73 @@
+"""Commits that wait to be sent to Jenkins: a file each, in the order of their pushes.
+
+Putting one in never waits for Jenkins. Whoever sends holds a lock, and takes a file away only when
+Jenkins has queued its commit; so nothing is lost, whatever dies meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from infraci.errors import InfraciError
+
+_NAME = re.compile(r"(\d{20})-(\d{6})-([0-9a-f]{40}(?:[0-9a-f]{24})?)\Z")
+
+
+class Outbox:
+    """The folder ``infraci/outbox`` of a repository."""
+
+    def __init__(self, git_dir: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.folder = git_dir / "infraci" / "outbox"
+        self._clock_ns = clock_ns
+
+    def put(self, shas: Sequence[str]) -> None:
+        """Add commits, to be sent in this order."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            now = self._clock_ns()
+            for number, sha in enumerate(shas):
+                (self.folder / f"{now:020}-{number:06}-{sha}").touch()
+        except OSError as error:
+            raise InfraciError(
+                f"cannot queue commits in {self.folder}: {error.strerror}"
+            ) from error
+
+    def waiting(self) -> list[str]:
+        """The commits that wait, in the order in which they will be sent."""
+        return [sha for _, sha in self._files()]
+
+    def send(self, one: Callable[[str], object]) -> int:
+        """Send what waits, one by one; returns how many. What the callable raises ends it.
+
+        Of two processes the second waits for the first, and sends what that has not seen.
+        """
+        sent = 0
+        with self._lock():
+            while files := self._files():
+                for path, sha in files:
+                    one(sha)
+                    path.unlink()
+                    sent += 1
+        return sent
+
+    def _files(self) -> list[tuple[Path, str]]:
+        if not self.folder.is_dir():
+            return []
+        found = ((path, _NAME.match(path.name)) for path in sorted(self.folder.iterdir()))
+        return [(path, match[3]) for path, match in found if match]
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,118 @@
+"""The commits that a push has brought: what git tells a post-receive hook, and what that means."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from infraci.errors import InfraciError
+
+_BRANCHES = "refs/heads/"
+#: More new commits than this are an import, not work: only the newest are built.
+LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefChange:
+    """A line of a post-receive hook's input: a reference was made, moved or deleted."""
+
+    old: str  # all zeros: it is new
+    new: str  # all zeros: it is gone
+    name: str  # "refs/heads/main"; whatever the pusher likes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCommits:
+    """Commits to build, parents first."""
+
+    shas: tuple[str, ...]
+    left_out: int = 0  # older ones, over the limit
+
+
+def parse_changes(text: str) -> tuple[RefChange, ...]:
+    """What git writes to a post-receive hook; lines that are none are passed over."""
+    changes = []
+    for line in text.splitlines():
+        old, _, rest = line.partition(" ")
+        new, _, name = rest.partition(" ")
+        if _is_sha(old) and _is_sha(new) and name:
+            changes.append(RefChange(old=old, new=new, name=name))
+    return tuple(changes)
+
+
+def new_commits(
+    git_dir: Path,
+    changes: Iterable[RefChange],
+    *,
+    first_parent: bool = False,
+    branches: Sequence[str] = (),
+    limit: int = LIMIT,
+) -> NewCommits:
+    """The commits that branches have now and none had before the push, parents first.
+
+    Tags and deleted branches bring none. What a force push leaves behind is not built again, and
+    neither is what was on another branch already. With ``first_parent``, of merged branches only
+    the merge counts. ``branches`` are patterns (``*``, ``?``) of the branches that matter.
+    """
+    changes = tuple(changes)
+    moved = [c for c in changes if c.name.startswith(_BRANCHES)]
+    tips = [c.new for c in moved if not _is_zero(c.new) and _matters(c.name, branches)]
+    if not tips:
+        return NewCommits(shas=())
+    before = [c.old for c in moved if not _is_zero(c.old)]
+    before += _others(git_dir, {c.name for c in moved})
+    wanted = ["--topo-order", *(["--first-parent"] if first_parent else []), "--stdin"]
+    range_ = "".join(f"{sha}\n" for sha in tips) + "".join(f"^{sha}\n" for sha in set(before))
+    shas = _git(git_dir, "rev-list", *wanted, stdin=range_).split()
+    chosen = tuple(reversed(shas[:limit]))
+    return NewCommits(shas=chosen, left_out=len(shas) - len(chosen))
+
+
+def references(git_dir: Path) -> dict[str, str]:
+    """Every branch by its full name."""
+    listed = _git(git_dir, "for-each-ref", "--format=%(objectname) %(refname)", _BRANCHES)
+    return {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+
+
+def difference(before: dict[str, str], after: dict[str, str]) -> tuple[RefChange, ...]:
+    """What a push would have told that had this effect."""
+    zero = "0" * 40
+    return tuple(
+        RefChange(old=before.get(name, zero), new=after.get(name, zero), name=name)
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    )
+
+
+def _others(git_dir: Path, moved: set[str]) -> list[str]:
+    """Where the branches are that the push has left alone."""
+    return [sha for name, sha in references(git_dir).items() if name not in moved]
+
+
+def _matters(name: str, patterns: Sequence[str]) -> bool:
+    short = name.removeprefix(_BRANCHES)
+    return not patterns or any(fnmatchcase(short, pattern) for pattern in patterns)
+
+
+def _is_sha(text: str) -> bool:
+    return len(text) in (40, 64) and set(text) <= set("0123456789abcdef")
+
+
+def _is_zero(sha: str) -> bool:
+    return set(sha) == {"0"}
+
+
+def _git(git_dir: Path, *arguments: str, stdin: str = "") -> str:
+    done = subprocess.run(
+        ["git", f"--git-dir={git_dir}", *arguments],
+        input=stdin.encode(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+        raise InfraciError(f"cannot read the repository {git_dir}: {said}")
+    return done.stdout.decode(errors="replace")

@@ -1,0 +1,151 @@
+"""What a commit's builds say of it, by the reports that they have archived."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from infraci.jenkins.builds import Build
+from infraci.jenkins.controller import Controller
+from infraci.jenkins.trouble import JenkinsError
+from infraci.model.run import Verdict
+from infraci.pipeline.verdict import worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A testcase that went wrong."""
+
+    name: str
+    classname: str
+    message: str
+    is_error: bool  # it blames nobody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineResult:
+    """What a build's report says of a pipeline."""
+
+    pipeline: str
+    voting: bool
+    verdict: Verdict | None  # None: the report does not say
+    author: str
+    email: str
+    subject: str
+    tests: int
+    failures: tuple[Failure, ...]
+    build: Build
+
+    @property
+    def reproduce(self) -> str:
+        """The command that shows it again."""
+        return f"infraci run --commit {self.build.commit[:10]} {self.pipeline}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitResult:
+    """What is known of a commit."""
+
+    sha: str
+    pipelines: tuple[PipelineResult, ...]
+    builds: tuple[Build, ...]  # the newest first
+    doubts: tuple[str, ...]  # reports that are not about this commit, builds without any
+
+    @property
+    def is_building(self) -> bool:
+        """Whether more may become known."""
+        return any(build.is_building for build in self.builds)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """That of the worst voting pipeline; None while nothing is known."""
+        if not self.pipelines:
+            failed = [b for b in self.builds if not b.is_building and b.result != "SUCCESS"]
+            return Verdict.ERROR if failed else None
+        return worst(p.verdict or Verdict.ERROR for p in self.pipelines if p.voting)
+
+
+def results_of(controller: Controller, sha: str, jobs: Iterable[str]) -> CommitResult:
+    """What is known of a commit; of builds of the same pipeline the newest counts."""
+    builds = [b for job in jobs for b in controller.builds(job) if b.commit == sha]
+    return _result(controller, sha, sorted(builds, key=lambda build: build.began, reverse=True))
+
+
+def results_of_all(
+    controller: Controller, shas: Iterable[str], jobs: Iterable[str]
+) -> Mapping[str, CommitResult]:
+    """The same for many commits, with one look at the builds."""
+    by_commit: dict[str, list[Build]] = {sha: [] for sha in shas}
+    for job in jobs:
+        for build in controller.builds(job):
+            if build.commit in by_commit:
+                by_commit[build.commit].append(build)
+    return {
+        sha: _result(controller, sha, sorted(found, key=lambda build: build.began, reverse=True))
+        for sha, found in by_commit.items()
+    }
+
+
+def _result(controller: Controller, sha: str, builds: list[Build]) -> CommitResult:
+    found: dict[str, PipelineResult] = {}
+    doubts = []
+    for build in builds:
+        for path in build.artifacts:
+            if "/" in path or not path.endswith(".xml"):
+                continue
+            try:
+                commit, result = read_report(controller.artifact(build, path), build)
+            except JenkinsError as error:
+                doubts.append(error.message)
+                continue
+            if commit != sha:
+                doubts.append(
+                    f"{build.url} says it built {sha[:10]}, its report says {commit[:10]}"
+                )
+            else:
+                found.setdefault(result.pipeline, result)
+    if not found:
+        doubts += [f"{b.url} ended {b.result} without a report" for b in builds if b.result]
+    return CommitResult(
+        sha=sha,
+        pipelines=tuple(found[name] for name in sorted(found)),
+        builds=tuple(builds),
+        doubts=tuple(doubts),
+    )
+
+
+def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
+    """The commit that a JUnit report of ours is about, and what it says."""
+    try:
+        root = ET.fromstring(content)  # noqa: S314 - expat bounds entities
+    except ET.ParseError as error:
+        raise JenkinsError(f"cannot read a report of {build.url}: {error}") from error
+    said = {p.get("name", ""): p.get("value", "") for p in root.iter("property")}
+    if "infraci.commit" not in said:
+        raise JenkinsError(f"cannot read a report of {build.url}: it names no commit")
+    known = {str(verdict): verdict for verdict in Verdict}
+    result = PipelineResult(
+        pipeline=said.get("infraci.pipeline", ""),
+        voting=said.get("infraci.voting") != "false",
+        verdict=known.get(said.get("infraci.verdict", "")),
+        author=said.get("infraci.author", ""),
+        email=said.get("infraci.email", ""),
+        subject=said.get("infraci.subject", ""),
+        tests=len(list(root.iter("testcase"))),
+        failures=tuple(_failures(root)),
+        build=build,
+    )
+    return said["infraci.commit"], result
+
+
+def _failures(root: ET.Element) -> Iterable[Failure]:
+    for case in root.iter("testcase"):
+        for child in case:
+            if child.tag in ("failure", "error"):
+                yield Failure(
+                    name=case.get("name", ""),
+                    classname=case.get("classname", ""),
+                    message=child.get("message", ""),
+                    is_error=child.tag == "error",
+                )

@@ -1,0 +1,108 @@
+"""Which controller, as whom, and in which folder: from options, the environment, or git's config.
+
+The API token comes from the environment or a file, never from the command line or git's config.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infraci.errors import UsageError
+
+#: By what git's config knows a setting: ``git config infraci.jenkinsUrl …``.
+SECTION = "infraci"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to reach a controller."""
+
+    url: str  # without a slash at its end
+    user: str
+    token: str = field(repr=False)  # the user's API token
+    folder: str  # of the controller, that holds the repository's jobs
+
+
+def load_settings(
+    git_dir: Path,
+    *,
+    url: str | None = None,
+    user: str | None = None,
+    folder: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings; what is given wins over the environment, and that over git's config.
+
+    Raises UsageError naming what is missing.
+    """
+    config = git_config(git_dir)
+    found_url = url or environment.get("JENKINS_URL") or config.get("jenkinsurl")
+    found_user = user or environment.get("JENKINS_USER_ID") or config.get("jenkinsuser")
+    if not found_url or not found_user:
+        raise UsageError(
+            f"cannot reach Jenkins: its {'user' if found_url else 'URL'} is not known",
+            hint="set JENKINS_URL and JENKINS_USER_ID, or `git config infraci.jenkinsUrl` and "
+            "`infraci.jenkinsUser`",
+        )
+    if not found_url.startswith(("http://", "https://")) or "@" in found_url:
+        raise UsageError("cannot reach Jenkins: its URL has to be http(s)://HOST[/PATH]")
+    return Settings(
+        url=found_url.rstrip("/"),
+        user=found_user,
+        token=_token(environment, config),
+        folder=folder or config.get("jenkinsfolder") or default_folder(git_dir),
+    )
+
+
+def default_folder(git_dir: Path) -> str:
+    """A folder called as the repository is."""
+    path = git_dir.resolve()
+    return (path.parent if path.name == ".git" else path).name.removesuffix(".git") or "infraci"
+
+
+def git_config(git_dir: Path) -> Mapping[str, str]:
+    """Our part of the repository's configuration; names in lower case."""
+    listed = subprocess.run(
+        ["git", f"--git-dir={git_dir}", "config", "--null", "--get-regexp", rf"^{SECTION}\."],
+        capture_output=True,
+        check=False,
+    ).stdout.decode(errors="replace")
+    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+    return {name.partition(".")[2].lower(): value for name, _, value in pairs}
+
+
+def find_git_dir(start: Path) -> Path:
+    """The .git folder of the repository around a folder, or the bare repository itself."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--absolute-git-dir"], cwd=start, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise UsageError(
+            f"cannot find a git repository: neither {start} nor a folder above it is one",
+            hint="go to one, bare or not",
+        )
+    return Path(done.stdout.decode().removesuffix("\n"))
+
+
+def _token(environment: Mapping[str, str], config: Mapping[str, str]) -> str:
+    if token := environment.get("JENKINS_API_TOKEN"):
+        return token
+    file = environment.get("JENKINS_API_TOKEN_FILE") or config.get("jenkinstokenfile")
+    if not file:
+        raise UsageError(
+            "cannot log in to Jenkins: there is no API token",
+            hint="set JENKINS_API_TOKEN, or name a file that holds it: JENKINS_API_TOKEN_FILE, "
+            "`git config infraci.jenkinsTokenFile`",
+        )
+    try:
+        token = Path(file).expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"cannot read the API token from {file}: {reason}") from error
+    if not token:
+        raise UsageError(f"cannot read the API token from {file}: it is empty")
+    return token
