@@ -42,9 +42,22 @@ class Kind:
     key: str = ""  # in the answer, where it is not the path
 
 
+STACK = Kind(
+    name="stack", service="orchestration", collection="stacks", command="stack delete --yes --wait"
+)
+PORT = Kind(
+    name="port",
+    service="network",
+    collection="ports",
+    command="port delete",
+    types=("OS::Neutron::Port",),
+    fields=("id", "name", "device_id", "device_owner", "network_id"),
+)
+_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
+
 #: In the order in which they are removed: what is used goes after its users.
 KINDS = (
-    Kind(name="stack", service="orchestration", collection="stacks", command="stack delete --yes"),
+    STACK,
     Kind(
         name="floating IP",
         service="network",
@@ -67,14 +80,7 @@ KINDS = (
         command="volume delete --purge",
         types=("OS::Cinder::Volume",),
     ),
-    Kind(
-        name="port",
-        service="network",
-        collection="ports",
-        command="port delete",
-        types=("OS::Neutron::Port",),
-        fields=("id", "name", "device_id", "device_owner", "network_id"),
-    ),
+    PORT,
     Kind(
         name="router",
         service="network",
@@ -88,7 +94,7 @@ KINDS = (
         service="network",
         collection="networks",
         command="network delete",
-        types=("OS::Neutron::Net", "OS::Neutron::ProviderNet"),
+        types=_NETWORKS,
         fields=("id", "name"),
     ),
     Kind(
@@ -113,7 +119,6 @@ KINDS = (
 _INTERFACE = "network:router_interface"
 #: With what a port may be made that goes away with it.
 _HOLDERS = ("OS::Nova::Server", "OS::Neutron::Router")
-_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,7 @@ class Remnant:
     @property
     def is_stack(self) -> bool:
         """Whether it is a stack: only Heat removes one."""
-        return self.kind.service == "orchestration"
+        return self.kind is STACK
 
     @property
     def command(self) -> str:
@@ -154,44 +159,48 @@ def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
     """
 
     def look(kind: Kind) -> list[Remnant]:
-        return list(_of_kind(connection, kind, mark))
+        return [
+            _remnant(kind, entry, mark, connection.cloud)
+            for entry in _entries(connection, kind, mark)
+            if _is_ours(kind, entry, mark)
+        ]
 
     found: list[Remnant] = []
-    for answer in in_parallel(look, KINDS):
+    kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
+    for answer in in_parallel(look, kinds):
         if isinstance(answer, NoServiceError):
             continue
         if isinstance(answer, Exception):
             raise answer
         found += answer
-    return tuple(sorted(found, key=lambda remnant: KINDS.index(remnant.kind)))
+    return tuple(found)
 
 
-def _of_kind(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Remnant]:
-    if kind.name == "stack" and not mark.tags:
-        return
-    ids = mark.ids(kind.types)
-    for entry in _entries(connection, kind, mark):
-        id_ = str(entry.get("id") or entry.get("name"))
-        name = str(entry.get("name") or entry.get("stack_name") or "")
-        router = user = ""
-        if kind.name == "stack":  # they were asked for by their tags
-            ours = entry["stack_status"] != "DELETE_COMPLETE"  # which Heat still lists for a moment
-            if not ours:
-                continue
-        elif kind.name == "port":
-            ours = _is_our_port(entry, mark)
-            device = str(entry.get("device_id") or "")
-            if str(entry.get("device_owner")).startswith(_INTERFACE):
-                router = device
-            elif device not in mark.ids(_HOLDERS):
-                user = device
-        else:
-            ours = id_ in ids or mark.names(name)
-        if ours or id_ in ids or mark.names(name):
-            shown = name or str(entry.get("floating_ip_address") or "")
-            yield Remnant(
-                kind=kind, id=id_, name=shown, cloud=connection.cloud, router=router, user=user
-            )
+def _is_ours(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    if kind is STACK:  # asked for by their tags; Heat lists those that are gone for a moment
+        return str(entry["stack_status"]) != "DELETE_COMPLETE"
+    return _is_marked(kind, entry, mark) or (kind is PORT and _is_our_port(entry, mark))
+
+
+def _is_marked(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    return _id_of(entry) in mark.ids(kind.types) or mark.names(str(entry.get("name") or ""))
+
+
+def _remnant(kind: Kind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
+    router = user = ""
+    if kind is PORT:
+        device = str(entry.get("device_id") or "")
+        if str(entry.get("device_owner")).startswith(_INTERFACE):
+            router = device
+        elif device not in mark.ids(_HOLDERS) and not _is_marked(kind, entry, mark):
+            user = device
+    names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
+    name = next((str(name) for name in names if name), "")
+    return Remnant(kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user)
+
+
+def _id_of(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("id") or entry["name"])  # a key pair has no other
 
 
 def _is_our_port(entry: Mapping[str, Any], mark: Mark) -> bool:
@@ -209,7 +218,7 @@ def _entries(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Mapping
     params: dict[str, object] = {}
     if kind.fields:
         params["fields"] = list(kind.fields)
-    if kind.name == "stack":
+    if kind is STACK:
         params["tags"] = ",".join(mark.tags)
     while True:
         answer = connection.ask(

@@ -146,6 +146,15 @@ def test_anothers_server_in_our_network_is_left_alone_and_named() -> None:
     assert str(named[0]) == "port (p5) of server s9"
 
 
+def test_our_port_is_removed_whoever_uses_it() -> None:
+    port = {"id": "p6", "name": "infraci-x-1-port-abc", "device_id": "forgotten",
+            "device_owner": "compute:nova", "network_id": "n9"}  # fmt: skip
+    found = Tenant(ports=[port])
+    cloud, _, clock = cloud_of(found)
+    assert cloud.remove_remnants(MARK, deadline=limit(clock)) == ()
+    assert found.deleted == ["p6"]
+
+
 def test_a_stack_that_is_gone_is_still_listed_for_a_moment() -> None:
     gone = {"id": "k1", "stack_name": MARK.name, "stack_status": "DELETE_COMPLETE"}
     cloud, _, clock = cloud_of(Tenant(stacks=[gone]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infraci.errors import ExitCode, PhaseTimeoutError
 from infraci.heat import Remnant
-from infraci.heat.remnants import KINDS
+from infraci.heat.remnants import PORT
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Possession, Verdict
 from infraci.pipeline import Interrupts, carry_out
@@ -15,12 +15,12 @@ from infraci.pipeline.removal import RemainsError, remove_run
 from infraci.pipeline.run import WHOLE_WAY
 from tests.pipeline.fakes import Lab
 
-PORT = Remnant(kind=next(k for k in KINDS if k.name == "port"), id="p1", name="x", cloud="far")
+LEFT = Remnant(kind=PORT, id="p1", name="x", cloud="far")
 
 
 def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
-    lab.cloud.left = (PORT,)
+    lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
         record = carry_out(lab.work(interrupts), WHOLE_WAY)
     assert record.verdict is Verdict.ERROR
@@ -36,7 +36,7 @@ def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
 
 def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
-    lab.cloud.left = (PORT,)
+    lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
         record = carry_out(lab.work(interrupts), WHOLE_WAY)
     remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
@@ -58,7 +58,7 @@ def test_what_the_stack_made_is_known_after_it_is_gone(tmp_path: Path) -> None:
 
 def test_a_tear_down_that_does_not_end_says_what_is_left(tmp_path: Path) -> None:
     lab = Lab(tmp_path, delete_stack=PhaseTimeoutError("cannot finish: still waiting"))
-    lab.cloud.left = (PORT,)
+    lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
         work = lab.work(interrupts, policy=DestroyPolicy.ALWAYS)
         record = carry_out(work, WHOLE_WAY)
