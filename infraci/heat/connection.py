@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from infraci.model.problem import near, quoted
 
 #: No answer takes longer, or it is lost.
 _TIMEOUT_S = 60.0
+#: Where a cloud is described.
+_SAID = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
 #: Asked twice, these do nothing twice.
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
@@ -41,6 +44,7 @@ class Connection:
         """
         # What it has to say is said again, better, by our errors.
         logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
+        from keystoneauth1.exceptions import ClientException
         from openstack.config import OpenStackConfig
         from openstack.exceptions import ConfigException
 
@@ -55,8 +59,11 @@ class Connection:
             if name not in known and name != "envvars":
                 raise _unknown(name, known)
             services = Services(config.get_one(name))
-        except ConfigException as error:
-            raise UsageError(f'cannot use cloud "{name}": {error}') from error
+        except (ConfigException, ClientException) as error:  # the latter of its way to log in
+            raise UsageError(
+                f'cannot use cloud "{name}": {error}',
+                hint=_SAID,
+            ) from error
         return cls(name, services)
 
     def ask(
@@ -85,16 +92,10 @@ class Connection:
         return once()
 
     def _once(self, verb: str, service: str, method: str, path: str, **said: Any) -> Any:
-        from keystoneauth1.exceptions import ClientException
-
         start = f"cannot {verb} on cloud {self.cloud}"
         timeout_s = max(1.0, self.patience.deadline.within(_TIMEOUT_S))
-        try:
+        with self._translating(start):
             response = self._services.request(service, method, path, timeout_s=timeout_s, **said)
-        except ClientException as error:
-            raise troubles.of_library(
-                start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
-            ) from error
         self._has_answered = True
         if response.status_code >= 400:
             raise troubles.of_answer(start, response)
@@ -107,18 +108,28 @@ class Connection:
 
     def access(self) -> Any:
         """Who we are there, as keystoneauth's AccessInfo. Raises CloudError."""
-        from keystoneauth1.exceptions import ClientException
 
         def once() -> Any:
-            try:
+            with self._translating(f"cannot log in to cloud {self.cloud}"):
                 return self._services.access()
-            except ClientException as error:
-                start = f"cannot log in to cloud {self.cloud}"
-                raise troubles.of_library(
-                    start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
-                ) from error
 
         return self.patience.ask(once)
+
+    @contextmanager
+    def _translating(self, start: str) -> Iterator[None]:
+        """Say the library's errors in our words."""
+        from keystoneauth1.exceptions import ClientException
+
+        try:
+            yield
+        except ClientException as error:
+            raise troubles.of_library(
+                start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
+            ) from error
+        except Exception as error:
+            if type(error) is Exception:  # what it raises if there is no password
+                raise UsageError(f"{start}: {error}", hint=_SAID) from error
+            raise
 
     @property
     def endpoint(self) -> str:

@@ -1,0 +1,125 @@
+"""Clouds are described as openstacksdk wants them: files, secrets beside them, environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.commands.house import House
+from tests.commands.test_run import outcomes
+
+pytestmark = pytest.mark.cloud
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """The embedded cloud, described as somebody else's."""
+
+    house: House
+    auth: Mapping[str, str]
+
+    def infraci(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line with these variables, and none of ours."""
+        ours = ("OS_", "INFRACI_")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        return subprocess.run(
+            [sys.executable, "-m", "infraci", *words],
+            cwd=self.house.folder,
+            env={**environment, **variables},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def write(self, name: str, cloud: Mapping[str, Any]) -> Path:
+        """Write a file with a cloud."""
+        path = self.house.folder.parent / name
+        path.write_text(yaml.safe_dump({"clouds": {"elsewhere": cloud}}))
+        return path
+
+
+@pytest.fixture
+def elsewhere(house: House) -> Elsewhere:
+    house.infraci("cloud", "up")
+    file = Path(house.infraci("cloud", "clouds-yaml").stdout.strip())
+    return Elsewhere(house=house, auth=yaml.safe_load(file.read_text())["clouds"]["local"]["auth"])
+
+
+def test_a_file_and_its_secrets(elsewhere: Elsewhere) -> None:
+    """All the way on a cloud that is not called local: quotas are looked at, names are mapped."""
+    said = {name: value for name, value in elsewhere.auth.items() if name != "password"}
+    clouds = elsewhere.write("clouds.yaml", {"auth": said, "region_name": "local"})
+    secure = elsewhere.write("secure.yaml", {"auth": {"password": elsewhere.auth["password"]}})
+    files = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLIENT_SECURE_FILE": str(secure)}
+    stack = (elsewhere.house.folder / "stack.yaml").read_text()
+    names = "clouds: {elsewhere: {images: {our-debian: debian-12}}}\n"
+    elsewhere.house.write(
+        {"stack.yaml": stack.replace("debian-12", "our-debian"), "infraci.yaml": names}
+    )
+    done = elsewhere.infraci("run", "--cloud", "elsewhere", "--report", "out", **files)
+    assert done.returncode == 0, done.stderr
+    assert outcomes(elsewhere.house.folder / "out" / "tiny.xml") == []
+    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", "tiny", "--json", **files)
+    findings = json.loads(found.stdout)["findings"]
+    assert [finding["what"] for finding in findings if not finding["well"]] == []
+    secure.unlink()
+    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", **files)
+    assert found.returncode == 2
+    assert "password" in found.stdout + found.stderr
+
+
+def test_variables(elsewhere: Elsewhere) -> None:
+    variables = {f"OS_{name.upper()}": value for name, value in elsewhere.auth.items()}
+    done = elsewhere.infraci("doctor", "--cloud", "envvars", "tiny", **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✓ token: infraci in project infraci" in done.stdout
+    variables["OS_PASSWORD"] = "wrong"
+    done = elsewhere.infraci("doctor", "--cloud", "envvars", **variables)
+    assert done.returncode == 2
+    assert "✗ token: cannot log in to cloud envvars: the login was refused" in done.stdout
+
+
+def test_a_token_that_somebody_else_asked_for(elsewhere: Elsewhere) -> None:
+    from keystoneauth1.identity import v3
+    from keystoneauth1.session import Session
+
+    said: dict[str, Any] = dict(elsewhere.auth)
+    session = Session(auth=v3.Password(**said))
+    auth = {
+        "auth_url": elsewhere.auth["auth_url"],
+        "token": str(session.get_token()),
+        "project_name": elsewhere.auth["project_name"],
+        "project_domain_id": elsewhere.auth["project_domain_id"],
+    }
+    clouds = elsewhere.write("clouds.yaml", {"auth_type": "token", "auth": auth})
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", OS_CLIENT_CONFIG_FILE=str(clouds))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ({"auth_url": "http://127.0.0.1:1/v3", "username": "u", "password": "p",
+          "project_name": "p", "user_domain_id": "default", "project_domain_id": "default"},
+         "refused"),
+        ({"username": "u", "password": "p"}, "auth_url"),
+    ],
+)  # fmt: skip
+def test_a_cloud_that_is_described_badly(
+    elsewhere: Elsewhere, auth: Mapping[str, str], said: str
+) -> None:
+    clouds = elsewhere.write("clouds.yaml", {"auth": auth})
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", OS_CLIENT_CONFIG_FILE=str(clouds))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
+    done = elsewhere.infraci("doctor", "--cloud", "elswhere", OS_CLIENT_CONFIG_FILE=str(clouds))
+    assert 'did you mean "elsewhere"?' in done.stderr
