@@ -60,6 +60,7 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
     from infraci.report.junit import write_junit
     from infraci.ssh import log_in
     from infraci.verify import SpecSession
+    from infraci.verify.serverspec import run_serverspec
 
     return Drivers(
         cloud=cloud,
@@ -68,6 +69,7 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         log_in=log_in,
         configure=configure_servers,
         specs=SpecSession.start,
+        serverspec=run_serverspec,
         collect=collect,
         write_junit=write_junit,
         prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,

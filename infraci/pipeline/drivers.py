@@ -109,6 +109,22 @@ class Specs(Protocol):
         """Judge one server; called from a thread a server."""
 
 
+class Serverspec(Protocol):
+    """See :func:`infraci.verify.serverspec.run_serverspec`."""
+
+    def __call__(  # noqa: D102
+        self,
+        server: Server,
+        paths: Sequence[PurePosixPath],
+        *,
+        ssh_config: Path,
+        root: Path,
+        deadline: Deadline,
+        log: Path,
+        masker: Masker | None,
+    ) -> tuple[Testcase, ...]: ...
+
+
 class Configure(Protocol):
     """See :func:`infraci.configure.configure_servers`."""
 
@@ -163,6 +179,7 @@ class Drivers:
     log_in: LogIn
     configure: Configure
     specs: Callable[[Path], AbstractContextManager[Specs]]  # of the commit's tree
+    serverspec: Serverspec
     collect: Collect
     write_junit: Callable[[Path, RunRecord], object]
     #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.

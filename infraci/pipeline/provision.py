@@ -49,6 +49,7 @@ def plan(work: Work) -> StackRequest:
     problems = judge_files(work.pipeline, work.tree)
     if problems:
         raise FileError(problems)
+    work.hide_secrets_of_steps()
     request = work.load()
     work.hide(secrets_of(request))
     return request
@@ -132,8 +133,9 @@ def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
         )
     present = {server.role for server in servers}
     wanted = {role: "specs" for role in pipeline.specs if role != "all"}
+    wanted |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
     for step in pipeline.configure:
-        wanted |= dict.fromkeys(getattr(step, "roles", ()), "configure")
+        wanted |= dict.fromkeys(step.roles, "configure")
     if pipeline.servers.bastion:
         wanted.setdefault(pipeline.servers.bastion, "servers.bastion")
     absent = sorted(set(wanted) - present)

@@ -142,6 +142,7 @@ def _go(work: Work, phases: Sequence[Phase]) -> None:
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
             work.hide(secrets_of(work.load()))
+            work.hide_secrets_of_steps()
     if Phase.PROVISION in phases:
         work.interrupts.check()
         if work.is_upgrade:

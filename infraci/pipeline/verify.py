@@ -10,7 +10,7 @@ from infraci.model.run import Phase, Server, Testcase
 from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.pipeline.work import Work
-from infraci.plan.roles import specs_for
+from infraci.plan.roles import is_judged, serverspec_for, specs_for
 from infraci.ssh import write_ssh_config
 
 
@@ -24,22 +24,34 @@ def verify(work: Work) -> None:
         done: dict[str, tuple[Testcase, ...]] = {}
 
         def judge(server: Server) -> None:
-            paths = specs_for(server.role, work.pipeline)
-            work.drivers.progress.server(server.name, "specs")
-            testcases = specs.run(
-                server,
-                paths,
-                ssh_config=work.ssh_config,
-                timeout_s=deadline.remaining_s,
-                root=work.tree,
-                log=logs / f"{plain(server.name)}.specs.log",
-            )
+            testcases: tuple[Testcase, ...] = ()
+            if paths := specs_for(server.role, work.pipeline):
+                work.drivers.progress.server(server.name, "specs")
+                testcases = specs.run(
+                    server,
+                    paths,
+                    ssh_config=work.ssh_config,
+                    timeout_s=deadline.remaining_s,
+                    root=work.tree,
+                    log=logs / f"{plain(server.name)}.specs.log",
+                )
+            if paths := serverspec_for(server.role, work.pipeline):
+                work.drivers.progress.server(server.name, "serverspec")
+                testcases += work.drivers.serverspec(
+                    server,
+                    paths,
+                    ssh_config=work.ssh_config,
+                    root=work.tree,
+                    deadline=deadline,
+                    log=logs / f"{plain(server.name)}.serverspec.log",
+                    masker=work.masker,
+                )
             testcases = tuple(_masked(case, work.masker) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
                 done[server.name] = testcases
                 work.drivers.progress.checked(server.name, testcases)
 
-        judged = [s for s in work.record.servers if specs_for(s.role, work.pipeline)]
+        judged = [s for s in work.record.servers if is_judged(s.role, work.pipeline)]
         try:
             for result in in_parallel(judge, judged):
                 if isinstance(result, Exception):

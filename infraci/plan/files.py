@@ -15,7 +15,7 @@ from infraci.scripts import check_script
 def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
     """All that is wrong with the scripts, playbooks and specs that a pipeline names.
 
-    Raises ConfigureError where there is no Ansible to judge playbooks.
+    Raises InfraciError where this machine lacks what judges or runs them: Ansible, Serverspec.
     """
     return (
         *_scripts(pipeline, root),
@@ -50,10 +50,23 @@ def _playbooks(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
             yield from judge_playbook(step, root)
 
 
+def serverspec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:
+    """The files that RSpec loads for a path of the pipeline: a file, or a folder of them."""
+    full = root / path
+    if not full.is_dir():
+        return (path,)
+    return tuple(sorted(PurePosixPath(f.relative_to(root)) for f in full.rglob("*_spec.rb")))
+
+
 def _serverspecs(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
-    for path in dict.fromkeys(path for paths in pipeline.serverspec.values() for path in paths):
-        if (root / path).is_dir() and not any((root / path).rglob("*_spec.rb")):
-            yield Problem(file=str(path), message="holds no spec: RSpec collects *_spec.rb")
+    named = dict.fromkeys(path for paths in pipeline.serverspec.values() for path in paths)
+    if named:  # the room is heavy
+        from infraci.verify.serverspec import check_serverspec
+
+        check_serverspec()
+    for path in named:
+        if not serverspec_files(path, root):
+            yield Problem(file=str(path), message="holds no spec: RSpec loads *_spec.rb")
 
 
 def _specs(pipeline: Pipeline, root: Path) -> Iterator[Problem]:

@@ -34,6 +34,11 @@ def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
     return _for(role, pipeline.serverspec)
 
 
+def is_judged(role: str, pipeline: Pipeline) -> bool:
+    """Whether any spec judges a server of that role."""
+    return bool(specs_for(role, pipeline) or serverspec_for(role, pipeline))
+
+
 def _for(role: str, specs: Mapping[str, tuple[PurePosixPath, ...]]) -> tuple[PurePosixPath, ...]:
     own = specs.get(role, ()) if role else ()
     return tuple(dict.fromkeys((*specs.get(EVERY_SERVER, ()), *own)))

@@ -298,6 +298,7 @@ class Lab:
             log_in=self._log_in,
             configure=self._configure,
             specs=self._open_specs,
+            serverspec=self._serverspec,
             collect=self._collect,
             write_junit=self._write_junit,
             prepare=lambda _: self.traps.spring("prepare"),
@@ -356,6 +357,10 @@ class Lab:
     def _configure(self, steps: Any, servers: Any, **more: Any) -> None:
         self.configured = more
         self.traps.spring("configure")
+
+    def _serverspec(self, server: Server, paths: Any, **more: Any) -> tuple[Testcase, ...]:
+        self.traps.spring("serverspec")
+        return ()
 
     @contextmanager
     def _open_specs(self, tree: Path) -> Iterator[FakeSpecs]:

@@ -1,0 +1,261 @@
+"""Serverspec: an existing tree of Ruby specs, unmodified, in one RSpec per server.
+
+RSpec runs where infraci does; Serverspec looks at the server by the run's ``ssh_config``, with its
+pinned host keys and bastions. ``serverspec.rb`` beside this file sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+from infraci.deadline import Deadline, duration
+from infraci.errors import InfraciError
+from infraci.mask import Masker
+from infraci.model.run import ErrorKind, Outcome, Server, Testcase
+from infraci.names import plain
+from infraci.program import ProgramTimeoutError, run_program
+
+_PRELUDE = Path(__file__).with_suffix(".rb")
+_PACKAGES = "ruby-serverspec ruby-rspec-junit-formatter ruby-ed25519 ruby-bcrypt-pbkdf"
+#: What RSpec's tree begins with; the first of them that is found upwards wins.
+_TOPS = (".rspec", "Rakefile", "Gemfile", "spec")
+_MISSING = re.compile(
+    r"cannot load such file -- (net/ssh|specinfra|serverspec|rspec_junit_formatter|ed25519)"
+    r"|unsupported key type `(ssh-ed25519)'"
+)
+#: Exceptions that tell of the connection, not of the server's state.
+_LOST = re.compile(r"^(Net::SSH::|Errno::|SocketError|IOError|EOFError)")
+_LOADING = re.compile(r"^An error occurred while loading (?:\./)?(.+?)\.?$", re.MULTILINE)
+
+
+class MissingServerspecError(InfraciError):
+    """This machine lacks a part of Serverspec; no commit is to blame."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"cannot run Serverspec: {what} is not installed here",
+            hint=f"apt-get install {_PACKAGES}",
+        )
+
+
+def check_serverspec() -> None:
+    """Raise MissingServerspecError where it is plain that no Serverspec can run."""
+    if shutil.which("rspec") is None:
+        raise MissingServerspecError("rspec")
+
+
+def run_serverspec(
+    server: Server,
+    paths: Iterable[PurePosixPath],
+    *,
+    ssh_config: Path,
+    root: Path,
+    deadline: Deadline,
+    log: Path,
+    masker: Masker | None = None,
+) -> tuple[Testcase, ...]:
+    """Judge a server by specs of the tree at ``root``; what RSpec says is appended to ``log``.
+
+    Trouble with specs or server is in the testcases. Raises MissingServerspecError, and what
+    ``deadline`` raises when it is cancelled.
+    """
+    check_serverspec()
+    by_top: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for path in paths:
+        by_top.setdefault(_top(path, root), []).append(path)
+    found: list[Testcase] = []
+    for top, below in by_top.items():
+        run = _Run(server, top, below)
+        environment = _environment(server, ssh_config)
+        found += run.judge(environment, root, deadline, log, masker or Masker())
+    return tuple(found)
+
+
+class _Run:
+    """One RSpec, in the folder where the tree's own would be started."""
+
+    def __init__(self, server: Server, top: PurePosixPath, paths: Sequence[PurePosixPath]) -> None:
+        self._server = server
+        self._top = top
+        self._paths = paths
+        self._said: list[str] = []
+
+    def judge(
+        self,
+        environment: Mapping[str, str],
+        root: Path,
+        deadline: Deadline,
+        log: Path,
+        masker: Masker,
+    ) -> list[Testcase]:
+        with (
+            tempfile.TemporaryDirectory(prefix="infraci-") as folder,
+            log.open("a", encoding="utf-8", errors="replace") as file,
+        ):
+            junit = Path(folder) / "junit.xml"
+
+            def hear(line: str) -> None:
+                self._said.append(line)
+                file.write(f"{masker.mask(line)}\n")
+                file.flush()
+
+            limit_s = deadline.remaining_s
+            try:
+                status = run_program(
+                    self._command(junit),
+                    cwd=root / self._top,
+                    environment=environment,
+                    timeout_s=limit_s,
+                    deadline=deadline,
+                    on_line=hear,
+                )
+            except ProgramTimeoutError:
+                limit = duration(limit_s)
+                reason = f"the specs of {self._server.name} did not end in {limit}"
+                return [self._whole(ErrorKind.TIMEOUT, reason)]
+            return self._account(status, _read(junit))
+
+    def _command(self, junit: Path) -> list[str]:
+        return [
+            *("rspec", "--require", "rspec_junit_formatter", "--no-color"),
+            *("--format", "RspecJunitFormatter", "--out", str(junit)),
+            *("--format", "documentation"),
+            *(str(path.relative_to(self._top)) for path in self._paths),
+        ]
+
+    def _account(self, status: int, junit: ElementTree.Element | None) -> list[Testcase]:
+        """The examples that RSpec reports, or why there are none."""
+        said = "\n".join(self._said)
+        found = [] if junit is None else [self._testcase(case) for case in junit.iter("testcase")]
+        if missing := _MISSING.search(said):
+            raise MissingServerspecError(missing[1] or "ruby-ed25519")
+        bad = [case for case in found if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
+        if status == 0 and found:
+            return found
+        if loading := list(_LOADING.finditer(said)):
+            found += [self._unloaded(match, said) for match in loading]
+        elif junit is None:
+            how = f"ended with exit status {status}" if status >= 0 else "was killed"
+            found.append(self._whole(ErrorKind.CRASH, f"rspec {how}: {_last(self._said)}"))
+        elif not found:
+            found.append(self._whole(ErrorKind.SPEC, f"no examples in {self._shown}"))
+        elif not bad:  # an error outside of examples, such as in a hook
+            found.append(self._whole(ErrorKind.SETUP, f"rspec ended with exit status {status}"))
+        return found
+
+    def _testcase(self, case: ElementTree.Element) -> Testcase:
+        file = self._top / PurePosixPath(case.get("file", "")).as_posix().removeprefix("./")
+        name = case.get("name", "").strip()
+        failure = case.find("failure")
+        known = {
+            "outcome": Outcome.PASSED if case.find("skipped") is None else Outcome.SKIPPED,
+            "kind": None,
+            "message": "",
+            "text": "",
+        }
+        if failure is not None:
+            lost = _LOST.match(failure.get("type", ""))
+            known = {
+                "outcome": Outcome.ERROR if lost else Outcome.FAILURE,
+                "kind": ErrorKind.INFRASTRUCTURE if lost else None,
+                "message": _first(failure.get("message", "")),
+                "text": (failure.text or "").strip(),
+            }
+        return Testcase(
+            server=self._server.name,
+            role=self._server.role,
+            classname=".".join(file.with_suffix("").parts),
+            name=name,
+            nodeid=f"{file}::{name}",
+            duration_s=float(case.get("time", 0)),
+            stdout=case.findtext("system-out", "").strip(),
+            stderr=case.findtext("system-err", "").strip(),
+            file=file,
+            **known,  # type: ignore[arg-type]
+        )
+
+    def _unloaded(self, match: re.Match[str], said: str) -> Testcase:
+        """A file that RSpec could not load."""
+        file = self._top / match[1]
+        text = said[match.end() :].partition("\nAn error occurred")[0].strip()
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        named = [n for n, line in enumerate(lines) if re.fullmatch(r"[\w:]*(Error|Exception):", line)]
+        reason = " ".join(lines[named[0] : named[0] + 2]) if named else _first(text)
+        return self._error(ErrorKind.SPEC, str(file), f"cannot load {file}: {reason}", text, file)
+
+    @property
+    def _shown(self) -> str:
+        return " ".join(map(str, self._paths))
+
+    def _whole(self, kind: ErrorKind, message: str) -> Testcase:
+        return self._error(kind, self._shown, message, "\n".join([message, "", *self._said[-50:]]))
+
+    def _error(
+        self,
+        kind: ErrorKind,
+        name: str,
+        message: str,
+        text: str,
+        file: PurePosixPath | None = None,
+    ) -> Testcase:
+        return Testcase(
+            server=self._server.name,
+            role=self._server.role,
+            classname="serverspec",
+            name=name,
+            nodeid=name,
+            outcome=Outcome.ERROR,
+            message=message,
+            text=text,
+            file=file,
+            kind=kind,
+        )
+
+
+def _top(path: PurePosixPath, root: Path) -> PurePosixPath:
+    """The folder where people start RSpec for these specs: there it finds spec_helper.rb."""
+    folders = path.parents if (root / path).is_file() else (path, *path.parents)
+    for folder in folders:
+        if any((root / folder / name).exists() for name in _TOPS):
+            return folder
+    return PurePosixPath(".")
+
+
+def _environment(server: Server, ssh_config: Path) -> Mapping[str, str]:
+    ruby = os.environ.get("RUBYOPT", "")
+    nobodys = {name: v for name, v in os.environ.items() if name not in ("SPEC_OPTS", "SPEC")}
+    return {
+        **nobodys,
+        "RUBYOPT": f"{ruby} -r{_PRELUDE}".strip(),
+        "SSH_CONFIG": str(ssh_config.absolute()),
+        "TARGET_HOST": plain(server.name),
+        "INFRACI_SERVER": server.name,
+        "INFRACI_ROLE": server.role,
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _read(junit: Path) -> ElementTree.Element | None:
+    """What RSpec has written, if it came to that."""
+    try:
+        return ElementTree.parse(junit).getroot()  # noqa: S314  (written by our own RSpec)
+    except (OSError, ElementTree.ParseError):
+        return None
+
+
+def _first(text: str) -> str:
+    return next(_lines(text.splitlines()), "")
+
+
+def _last(lines: Sequence[str]) -> str:
+    return next(_lines(reversed(lines)), "it did not say why")
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    return (line.strip() for line in lines if line.strip())
