@@ -10,9 +10,9 @@ from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
 from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, near, quoted
-from infraci.plan.files import judge_files, spec_files
+from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.refusal import place_refusal
-from infraci.plan.roles import role_of, specs_for, user_of, wanted_roles
+from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.templates import StackRequest, template_parameters, with_key_pair
@@ -117,6 +117,11 @@ def _server(
     metadata = server.properties.get("metadata")
     role = role_of(name, metadata if isinstance(metadata, dict) else {}, pipeline.servers)
     specs = specs_for(role, pipeline)
+    serverspecs = serverspec_for(role, pipeline)
+    files = {
+        *(file for path in specs for file in spec_files(path, root)),
+        *(file for path in serverspecs for file in serverspec_files(path, root)),
+    }
     return PlannedServer(
         name=name,
         path=server.path,
@@ -125,8 +130,8 @@ def _server(
         image=str(server.properties.get("image") or ""),
         flavor=str(server.properties.get("flavor") or ""),
         networks=networks_of(server, request.template),
-        specs=tuple(str(path) for path in specs),
-        spec_files=len({file for path in specs for file in spec_files(path, root)}),
+        specs=tuple(str(path) for path in (*specs, *serverspecs)),
+        spec_files=len(files),
     )
 
 
