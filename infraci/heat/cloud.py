@@ -287,8 +287,10 @@ class Cloud:
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
         """The servers of a stack, those of nested stacks too, by name."""
-        ours = {resource.physical_id for resource in self.resources(stack_id)}
-        return nova.read_servers(self._connection, ours)
+        resources = self.resources(stack_id)
+        found = nova.read_servers(self._connection, {r.physical_id for r in resources})
+        floating = {r.physical_id for r in resources if r.type == nova.FLOATING_IP}
+        return nova.with_floating(self._connection, found, floating)
 
     def server(self, server_id: str) -> NovaServer:
         """One server as it is now: its status, and Nova's fault of one in ERROR.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from infraci.heat.connection import Connection
 from infraci.heat.troubles import ExistsError, GoneError
 from infraci.heat.values import Address, Keypair, NovaServer
+
+#: Heat's type of what is looked for in Neutron.
+FLOATING_IP = "OS::Neutron::FloatingIP"
 
 _CONSOLE_LINES = 2000
 
@@ -16,6 +20,31 @@ def read_servers(connection: Connection, ids: Collection[str]) -> tuple[NovaServ
     """Those of the ids that are servers, by name; one request for all."""
     found = [_server(entry) for entry in _all_servers(connection) if entry["id"] in ids]
     return tuple(sorted(found, key=lambda server: server.name))
+
+
+def with_floating(
+    connection: Connection, servers: tuple[NovaServer, ...], ids: Collection[str]
+) -> tuple[NovaServer, ...]:
+    """The servers with those floating IPs, by Neutron's ids, that Nova has not heard of yet.
+
+    It learns of them some seconds after Neutron has given them. Neutron is asked only if any
+    seems to be missing.
+    """
+    known = {address.address for server in servers for address in server.addresses}
+    shown = [a for server in servers for a in server.addresses if a.kind == "floating"]
+    if len(shown) >= len(ids):
+        return servers
+    answer = connection.ask("list floating IPs", "network", "GET", "/floatingips")
+    new: dict[str, list[Address]] = {}
+    for entry in answer["floatingips"]:
+        device = (entry.get("port_details") or {}).get("device_id")
+        address = entry["floating_ip_address"]
+        if entry["id"] in ids and device and address not in known:
+            new.setdefault(device, []).append(Address(address=address, kind="floating"))
+    return tuple(
+        replace(server, addresses=(*new.get(server.id, ()), *server.addresses))
+        for server in servers
+    )
 
 
 def read_server(connection: Connection, server_id: str) -> NovaServer:

@@ -42,6 +42,49 @@ def test_the_servers_of_a_stack_by_one_list() -> None:
     assert sdk.compute.asked[1][2]["params"] == {"marker": "id3"}
 
 
+def floating(number: int, device: str) -> dict[str, Any]:
+    return {
+        "id": f"f{number}",
+        "floating_ip_address": f"192.0.2.{number}",
+        "port_details": {"device_id": device} if device else None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("nova_shows", "asked", "found"),
+    [
+        ([address("10.0.0.1", "fixed")], 1, ["floating 192.0.2.1", "fixed 10.0.0.1"]),
+        (
+            [address("10.0.0.1", "fixed"), address("192.0.2.1", "floating")],
+            0,
+            ["fixed 10.0.0.1", "floating 192.0.2.1"],
+        ),
+    ],
+)
+def test_a_floating_ip_that_nova_has_not_heard_of_yet(
+    nova_shows: list[dict[str, Any]], asked: int, found: list[str]
+) -> None:
+    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+        if path.endswith("/resources"):
+            one = resource_entry("server", physical_resource_id="id1")
+            other = resource_entry(
+                "floating", resource_type="OS::Neutron::FloatingIP", physical_resource_id="f1"
+            )
+            return (200, {"resources": [one, other]})
+        return (200, stack_entry())
+
+    listed = {"floatingips": [floating(1, "id1"), floating(2, "id1"), floating(3, "")]}
+    cloud, sdk, _ = fake_cloud(
+        heat,
+        lambda *_: (200, {"servers": [entry(1, addresses={"n": nova_shows})]}),
+        neutron=lambda *_: (200, listed),
+    )
+    (server,) = cloud.servers("s-1")
+    assert [f"{a.kind} {a.address}" for a in server.addresses] == found
+    assert sdk.network is not None
+    assert len(sdk.network.asked) == asked
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [
