@@ -166,7 +166,7 @@ def ending(record: RunRecord, elapsed_s: float) -> str:
     verdict = record.verdict or "ready"
     checks = f" ({tally(record.testcases)})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
-    upgrade = f", upgraded from {record.base.short}" if record.base else ""
+    upgrade = f", upgrade from {record.base.short}" if record.base else ""
     took = length(elapsed_s)
     return f"{record.pipeline}: {verdict}{checks}{upgrade}{voting} in {took}; run {record.id}"
 

@@ -76,4 +76,4 @@ def _checks(record: RunRecord) -> str:
     )
     said = [f"{counts[outcome]} {word}" for outcome, word in words if counts[outcome]]
     checks = ", ".join(said) or "no checks"
-    return f"{checks}, upgraded from {record.base.short}" if record.base else checks
+    return f"{checks}, upgrade from {record.base.short}" if record.base else checks
