@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -113,3 +114,16 @@ def _assert_default(shown: str, said: dict[str, object]) -> None:
     default = said.get("default")
     expected = "" if default in (None, [], {}, "") else json.dumps(default).strip('"')
     assert shown == expected
+
+
+def test_the_project_files_of_the_guide_load(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/openstack.md").read_text()
+    found = re.findall(r"```yaml\n( *# infraci.yaml\n.*?)```", guide, re.DOTALL)
+    names, access = (textwrap.dedent(block) for block in found)
+    write(tmp_path, "infraci.yaml", names)
+    assert load_project(tmp_path).cloud("production").networks == {"public": "ext-net"}
+    write(tmp_path, "infraci.yaml", access)
+    bastion = load_project(tmp_path).cloud("production").access.bastion
+    assert bastion is not None
+    assert (bastion.address, bastion.port, bastion.user) == ("jump.example.org", 22, "ci")
+    assert len(bastion.host_keys) == 1
