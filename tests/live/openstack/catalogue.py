@@ -23,7 +23,7 @@ _ENDPOINTS = {
     "cloudformation": ("heat-cfn", f"http://{ADDRESS}:8000/v1"),
 }
 #: Name, MB of memory, GB of disk: what Debian needs under QEMU, so that several fit.
-_FLAVORS = (("m1.nano", 128, 1), ("m1.tiny", 384, 3), ("m1.small", 512, 3), ("m1.medium", 1024, 5))
+_FLAVORS = (("m1.nano", 128, 1), ("m1.tiny", 512, 3), ("m1.small", 1024, 3), ("m1.medium", 2048, 5))
 
 _CLOUDS_YAML = f"""\
 clouds:
