@@ -29,6 +29,8 @@ COMMANDS = {
     "configure": ("configure", "Take a run's servers through the configure steps."),
     "verify": ("verify", "Run the specs against a run's servers."),
     "report": ("report", "Write the reports of runs, with evidence and logs."),
+    "blame": ("blame", "Say which commit broke each failing testcase, or why none did."),
+    "history": ("history", "Share, show and prune what runs have found."),
     "destroy": ("destroy", "Remove all that runs have made."),
     "list": ("list", "List the runs."),
     "login": ("login", "Log in to a server of a run."),

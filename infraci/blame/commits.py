@@ -11,7 +11,7 @@ from infraci.errors import UsageError
 from infraci.history import Case
 
 #: Nobody looks further back for a run that passed.
-FURTHEST = 2000
+FURTHEST = 1000
 #: Of a diff, this much is shown.
 _MOST_LINES = 80
 #: Git's own formats, whatever the user has set.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from infraci.history import Case, Class, Result
@@ -17,11 +17,14 @@ class Seen(Enum):
 
 
 class Evidence:
-    """The results of one pipeline's runs on one cloud, with the same settings, by commit."""
+    """The results of one pipeline's runs on one cloud, with the same settings, by commit.
+
+    ``read`` looks up what is known of commits.
+    """
 
     def __init__(
         self,
-        known: Mapping[str, Sequence[Result]],
+        read: Callable[[Iterable[str]], Mapping[str, Sequence[Result]]],
         *,
         pipeline: str,
         cloud: str,
@@ -29,18 +32,29 @@ class Evidence:
     ) -> None:
         self.pipeline = pipeline
         self._kind = (pipeline, cloud, tuple(sorted(given)))
-        self._results = {sha: list(self._ours(results)) for sha, results in known.items()}
+        self._read = read
+        self._results: dict[str, list[Result]] = {}
 
-    def _ours(self, results: Iterable[Result]) -> Iterable[Result]:
-        return (r for r in results if (r.pipeline, r.cloud, r.given) == self._kind)
+    def look_up(self, shas: Iterable[str]) -> None:
+        """Read what is known of commits, unless that was read before."""
+        unread = [sha for sha in shas if sha not in self._results]
+        found = self._read(unread)
+        for sha in unread:
+            results = found.get(sha, ())
+            self._results[sha] = [
+                r for r in results if (r.pipeline, r.cloud, r.given) == self._kind
+            ]
 
     def of(self, sha: str) -> tuple[Result, ...]:
         """What is known of a commit, the oldest first."""
-        return tuple(self._results.get(sha, ()))
+        if sha not in self._results:
+            self.look_up([sha])
+        return tuple(self._results[sha])
 
     def add(self, sha: str, result: Result) -> None:
-        """Know one more."""
-        self._results.setdefault(sha, []).append(result)
+        """Know one more; of a run that is known already, what is said now."""
+        known = [one for one in self.of(sha) if not result.run or one.run != result.run]
+        self._results[sha] = [*known, result]
 
     @property
     def mean_s(self) -> float:

@@ -120,7 +120,9 @@ class Inquiry:
     def line(self) -> tuple[Step, ...]:
         """The way to the commit, with what each changed."""
         since = self.since.sha if self.since else None
-        return with_changes(self.root, first_parents(self.root, self.head.sha, since=since))
+        line = with_changes(self.root, first_parents(self.root, self.head.sha, since=since))
+        self.evidence.look_up(step.sha for step in line)
+        return line
 
     def _question(self, case: Case) -> Question:
         line = self.line

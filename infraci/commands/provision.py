@@ -10,6 +10,7 @@ import click
 
 from infraci.commands.options import cloud_option, source_options, stack_options
 from infraci.commands.parts import loader, make_drivers, make_progress, make_work, open_cloud
+from infraci.commands.past import given_by
 from infraci.commands.source import open_source
 from infraci.errors import ExitCode
 from infraci.ledger import Ledger
@@ -53,6 +54,7 @@ def command(
             ledger=drivers.ledger,
             destroy_policy=DestroyPolicy.NEVER,
             now=time.time(),
+            given=given_by(parameters, environments),
         )
         with drivers.ledger.create(record):
             click.echo(record.id)  # first: whoever is killed has said what to destroy

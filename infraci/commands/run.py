@@ -27,6 +27,7 @@ from infraci.commands.parts import (
     make_work,
     open_cloud,
 )
+from infraci.commands.past import blame_lines, conclude, given_by
 from infraci.commands.source import Source, open_source
 from infraci.commands.standing import open_work
 from infraci.errors import ExitCode, UsageError
@@ -47,6 +48,8 @@ class Wish:
     environments: Sequence[Path]
     destroy_policy: DestroyPolicy | None
     report: Path | None
+    history: bool = True  # whether results go into the history
+    search: Path | None = None  # where a search wants them too
 
 
 @click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
@@ -62,6 +65,13 @@ class Wish:
     type=click.Path(path_type=Path, file_okay=False),
     help="Also write the JUnit reports there, PIPELINE.xml each.",
 )
+@click.option(
+    "--history/--no-history",
+    default=True,
+    envvar="INFRACI_HISTORY",
+    help="Write what is found into the commit's note; the default.",
+)
+@click.option("--search", type=click.Path(path_type=Path), hidden=True)  # for `infraci blame`
 @click.pass_obj
 def command(
     verbosity: int,
@@ -74,6 +84,8 @@ def command(
     destroy_policy: str | None,
     resume: str | None,
     report: Path | None,
+    history: bool,
+    search: Path | None,
 ) -> int:
     """Take a commit's pipelines all the way, and tear down.
 
@@ -88,6 +100,8 @@ def command(
         environments=environments,
         destroy_policy=DestroyPolicy(destroy_policy) if destroy_policy else None,
         report=report,
+        history=history,
+        search=search,
     )
     import_early()
     if resume is not None:
@@ -169,6 +183,7 @@ def _run(
         ledger=drivers.ledger,
         destroy_policy=wish.destroy_policy or pipeline.destroy,
         now=time.time(),
+        given=given_by(wish.parameters, wish.environments),
     )
     with drivers.ledger.create(record):
         load = loader(
@@ -195,6 +210,17 @@ def _run(
             ),
         )
         record = carry_out(work, way_of(pipeline))
+        record = conclude(
+            record,
+            root=source.root,
+            pipeline=pipeline,
+            tree=source.tree,
+            write=wish.history,
+            search=wish.search,
+            tell=drivers.progress.note,
+        )
+        for line in blame_lines(record):
+            drivers.progress.note(line)
     publish(work.junit, record, wish.report)
     return record
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from infraci.history.notes import History
-from infraci.history.result import Case, Class, Result, parse, result_of
+from infraci.history.result import Case, Class, Result, dump, parse, result_of
 
-__all__ = ["Case", "Class", "History", "Result", "parse", "result_of"]
+__all__ = ["Case", "Class", "History", "Result", "dump", "parse", "result_of"]

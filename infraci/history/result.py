@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
@@ -97,9 +97,7 @@ class Result:
         return f"{self.run} ({self.verdict})"
 
 
-def result_of(
-    record: RunRecord, *, given: Sequence[str] = (), of_search: bool = False
-) -> Result | None:
+def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
     """What a run found; None where that says nothing of a commit."""
     if record.commit.dirty or record.verdict in (None, Verdict.INTERRUPTED):
         return None
@@ -108,7 +106,7 @@ def result_of(
         run=record.id,
         pipeline=record.pipeline,
         cloud=record.cloud,
-        given=tuple(sorted(given)),
+        given=tuple(sorted(record.given)),
         time=int(record.created),
         took_s=round(sum(result.duration_s for result in record.phases)),
         verdict=Verdict(record.verdict),
@@ -134,9 +132,9 @@ def _phases(phases: Iterable[PhaseResult]) -> Iterator[tuple[Case, Class]]:
 
 
 def _testcases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
-    names = case_names(record)
-    for testcase, case in zip(record.testcases, names, strict=True):
-        yield case, _class_of(testcase)
+    places = _places(record)
+    for testcase in record.testcases:
+        yield _named(testcase, places), _class_of(testcase)
 
 
 def _class_of(testcase: Testcase) -> Class:
@@ -149,13 +147,14 @@ def _class_of(testcase: Testcase) -> Class:
     }[testcase.outcome]
 
 
-def case_names(record: RunRecord) -> tuple[Case, ...]:
-    """What each of a run's testcases is called at every commit, in their order."""
-    where = _places(record)
-    return tuple(
-        Case(where=where.get(case.server, ""), test=_without_server(case.nodeid, case.server))
-        for case in record.testcases
-    )
+def case_name(record: RunRecord, testcase: Testcase) -> Case:
+    """What a run's testcase is called at every commit."""
+    return _named(testcase, _places(record))
+
+
+def _named(testcase: Testcase, places: Mapping[str, str]) -> Case:
+    test = _without_server(testcase.nodeid, testcase.server)
+    return Case(where=places.get(testcase.server, ""), test=test)
 
 
 def _places(record: RunRecord) -> dict[str, str]:

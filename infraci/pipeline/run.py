@@ -47,8 +47,9 @@ def new_record(
     ledger: Ledger,
     destroy_policy: DestroyPolicy,
     now: float,
+    given: Sequence[str] = (),
 ) -> RunRecord:
-    """The record of a run that is about to begin."""
+    """The record of a run that is about to begin; ``given`` is what the command line changes."""
     run_id = ledger.new_run_id(pipeline.name, commit)
     expires = now + pipeline.expires_s
     dies_with_us = destroy_policy is DestroyPolicy.ALWAYS
@@ -70,6 +71,7 @@ def new_record(
         expires=expires,
         destroy=str(destroy_policy),
         pid=os.getpid(),
+        given=tuple(given),
     )
 
 

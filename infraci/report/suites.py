@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from infraci.history.result import Case, case_name
 from infraci.model.run import (
     Outcome,
     Phase,
@@ -111,7 +112,8 @@ def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcas
         return case
     trouble = result.trouble
     head = header(record, round_=result.round)
-    told = [head, trouble.message, trouble.hint or "", trouble.details]
+    blame = _blame(record, Case(where="", test=str(result.phase)), result.round)
+    told = [blame + head, trouble.message, trouble.hint or "", trouble.details]
     return replace(
         case,
         outcome=Outcome.FAILURE if trouble.blames else Outcome.ERROR,
@@ -151,10 +153,17 @@ def _with_header(
     if case.outcome not in (Outcome.FAILURE, Outcome.ERROR):
         return case
     head = header(record, server, round_=round_)
-    text = f"{head}\ncheck    {case.nodeid}\n\n{case.text or case.message}"
+    blame = _blame(record, case_name(record, case), round_)
+    text = f"{blame}{head}\ncheck    {case.nodeid}\n\n{case.text or case.message}"
     # A failure blames the commit, which the base's own specs say nothing of.
     outcome = case.outcome if round_ is Round.HEAD else Outcome.ERROR
     return replace(case, text=text, outcome=outcome)
+
+
+def _blame(record: RunRecord, case: Case, round_: Round) -> str:
+    """Who broke it, as far as that is known: what a failure's text begins with."""
+    said = record.blame.get(str(case)) or record.blame.get("", "")
+    return f"{said}\n" if said and round_ is Round.HEAD else ""
 
 
 def _properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
@@ -181,6 +190,10 @@ def _properties(record: RunRecord, folder: Path, server: Server | None = None) -
         f"infraci.api.calls.{what.replace(' ', '.')}": str(number)
         for what, number in sorted(record.api_calls.items())
     }
+    found |= {
+        f"infraci.blame.{number}": f"{case or 'the run'}: {_first_line(said)}"
+        for number, (case, said) in enumerate(sorted(record.blame.items()))
+    }
     found |= {f"infraci.leak.{number}": leak for number, leak in enumerate(record.leaks)}
     if server is not None:
         found |= {
@@ -193,3 +206,7 @@ def _properties(record: RunRecord, folder: Path, server: Server | None = None) -
     for number, name in enumerate(n for n in record.evidence if n.startswith(mine)):
         found[f"infraci.evidence.{number}"] = str(folder / name)
     return found
+
+
+def _first_line(said: str) -> str:
+    return said.partition("\n")[0].removeprefix("blame").strip()

@@ -20,7 +20,7 @@ def _names(run: RunRecord) -> list[str]:
 
 
 def test_every_class_of_a_mixed_run() -> None:
-    result = result_of(record(), given=["-e b", "-P a"])
+    result = result_of(record(given=("-e b", "-P a")))
     assert result is not None
     assert {case.test: str(class_) for case, class_ in result.cases.items()} == {
         "configure": "passed",

@@ -1,0 +1,243 @@
+"""``infraci blame``: which commit broke each failing testcase, or why none did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from infraci import git
+from infraci.blame.evidence import Evidence
+from infraci.blame.finding import Finding, Kind
+from infraci.blame.inquiry import Inquiry
+from infraci.blame.runner import Runner
+from infraci.blame.search import Budget
+from infraci.blame.show import as_data, as_text, summary
+from infraci.commands.options import cloud_option, json_option, stack_options
+from infraci.commands.past import given_by, matters, renew
+from infraci.commands.run import publish
+from infraci.commands.source import exported
+from infraci.errors import ExitCode, UsageError
+from infraci.heat import LOCAL
+from infraci.history import History
+from infraci.ledger import Ledger
+from infraci.model.decode import load_pipelines
+from infraci.model.pipeline import Pipeline
+from infraci.model.run import Commit, Verdict
+from infraci.pipeline import Interrupts
+
+#: How many stacks may be stood up, if nobody says.
+_STACKS = 24
+
+
+def _duration(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    from pydantic_core import PydanticCustomError
+
+    from infraci.model.fields import parse_duration
+
+    try:
+        return parse_duration(value)
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message()) from error
+
+
+@click.command("blame", short_help="Say which commit broke each failing testcase, or why none did.")
+@click.argument("commit", required=False, default="HEAD")
+@click.option(
+    "--pipeline", "pipelines", metavar="NAME", multiple=True, help="Only this pipeline. Repeatable."
+)
+@click.option("--since", metavar="REV", help="An older commit that was good.")
+@click.option(
+    "--budget",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help=f"How many stacks may be stood up (default: {_STACKS}; 0: say what is known).",
+)
+@click.option(
+    "--time",
+    "time_s",
+    metavar="TIME",
+    callback=_duration,
+    help='How long to go on standing up stacks: "30m".',
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0.5, 0.9999),
+    default=0.99,
+    show_default=True,
+    help="How sure to be.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="K",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="How many stacks to stand up at once.",
+)
+@cloud_option
+@stack_options
+@click.option(
+    "--report",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the commit's JUnit reports there, with what is found.",
+)
+@json_option
+@click.pass_obj
+def command(
+    verbosity: int,
+    commit: str,
+    pipelines: Sequence[str],
+    since: str | None,
+    budget: int | None,
+    time_s: float | None,
+    target: float,
+    jobs: int,
+    cloud: str,
+    parameters: Mapping[str, str],
+    environments: Sequence[Path],
+    report: Path | None,
+    as_json: bool,
+) -> int:
+    """Say which commit broke each failing testcase of COMMIT, or why none did.
+
+    What the history knows is not run again; what it does not, is stood up as far as the budget
+    goes: COMMIT once more, its parent, and what lies between the last pass and the failure.
+
+    Exit status: 0 nothing fails or it is flaky, 1 a commit broke it, 125 it is not known or the
+    cloud failed, 130 interrupted.
+    """
+    root = git.repository_root(Path.cwd())
+    asked = _Asked(
+        root=root,
+        head=git.resolve(root, commit),
+        since=git.resolve(root, since) if since else None,
+        cloud=cloud,
+        given=given_by(parameters, environments),
+        options=_options(parameters, environments),
+        target=target,
+        budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),
+        is_budget_given=budget is not None,
+    )
+    tell = (lambda line: None) if verbosity < 0 else (lambda line: click.echo(line, err=True))
+    findings: list[Finding] = []
+    with Interrupts(), exported(root, asked.head) as tree:
+        for pipeline in _pipelines(asked, tree, pipelines):
+            found = _inquiry(asked, pipeline, tree, tell).findings()
+            findings += found
+            _publish(asked, pipeline.name, found, report)
+    if as_json:
+        click.echo(json.dumps(as_data(findings, spent=asked.budget.spent), indent=2))
+    else:
+        click.echo(as_text(findings) or "no testcase fails")
+    return exit_code(findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the command line asks for."""
+
+    root: Path
+    head: Commit
+    since: Commit | None
+    cloud: str
+    given: tuple[str, ...]
+    options: tuple[str, ...]
+    target: float
+    budget: Budget
+    is_budget_given: bool
+
+
+def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipeline, ...]:
+    """Those that were named, or have failed at the commit; if none was run there, all."""
+    known = History(asked.root).results([asked.head.sha], on_corrupt=tell_corrupt)
+    results = known.get(asked.head.sha, ())
+    if names or not results:
+        return load_pipelines(tree, names)
+    present = {pipeline.name for pipeline in load_pipelines(tree)}
+    failed = {r.pipeline for r in results if r.verdict is not Verdict.PASSED} & present
+    return load_pipelines(tree, sorted(failed)) if failed else ()
+
+
+def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str], None]) -> Inquiry:
+    history = History(asked.root)
+    return Inquiry(
+        root=asked.root,
+        head=asked.head,
+        pipeline_file=str(pipeline.path),
+        evidence=Evidence(
+            lambda shas: history.results(shas, on_corrupt=tell_corrupt),
+            pipeline=pipeline.name,
+            cloud=asked.cloud,
+            given=asked.given,
+        ),
+        stand_up=Runner(
+            root=asked.root,
+            pipeline=pipeline.name,
+            cloud=asked.cloud,
+            given=asked.given,
+            options=asked.options,
+            tell=tell,
+        ),
+        budget=asked.budget,
+        matters=matters(pipeline, tree),
+        target=asked.target,
+        since=asked.since,
+        is_budget_given=asked.is_budget_given,
+        again=_again(asked, pipeline.name),
+    )
+
+
+def _again(asked: _Asked, pipeline: str) -> str:
+    """The command that repeats a search, or goes on with it."""
+    cloud = "" if asked.cloud == LOCAL else f" --cloud {asked.cloud}"
+    since = f" --since {asked.since.sha[:10]}" if asked.since else ""
+    return f"infraci blame {asked.head.sha[:10]} --pipeline {pipeline}{since}{cloud}"
+
+
+def _publish(asked: _Asked, pipeline: str, found: Sequence[Finding], report: Path | None) -> None:
+    """Put the findings into the reports of the commit's runs that this machine has."""
+    ledger = Ledger(asked.root)
+    blame = {str(finding.case or ""): summary(finding) for finding in found}
+    ours = [
+        record
+        for record in ledger.list()
+        if (record.commit, record.pipeline, record.cloud) == (asked.head, pipeline, asked.cloud)
+        and record.given == asked.given
+    ]
+    for record in ours:
+        with suppress(UsageError), ledger.lock(record.id):  # one at work tells for itself
+            if record.verdict not in (None, Verdict.PASSED):
+                renew(replace(record, blame=blame), root=asked.root)
+    if ours:
+        publish(ledger.folder(ours[-1].id) / "junit.xml", ours[-1], report)
+
+
+def tell_corrupt(sha: str, why: str) -> None:
+    """Say of a line in a note that it is skipped."""
+    click.echo(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
+
+
+def exit_code(findings: Sequence[Finding]) -> ExitCode:
+    """That of a command which ends with these findings."""
+    kinds = {finding.kind for finding in findings}
+    if kinds & {Kind.NEW, Kind.BEFORE}:
+        return ExitCode.FAILED
+    if kinds & {Kind.UNKNOWN, Kind.INFRASTRUCTURE}:
+        return ExitCode.UNTESTABLE
+    return ExitCode.PASSED
+
+
+def _options(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
+    """-P and -e for the runs that are started."""
+    given = [part for name, value in parameters.items() for part in ("-P", f"{name}={value}")]
+    files = [part for path in environments for part in ("-e", str(path.absolute()))]
+    return (*given, *files)

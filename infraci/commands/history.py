@@ -1,0 +1,192 @@
+"""``infraci history``: share, show and prune what runs have found."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from infraci import git
+from infraci.commands.blame import tell_corrupt
+from infraci.commands.options import json_option
+from infraci.commands.parts import find_pipeline, find_run
+from infraci.commands.past import blame_lines, conclude
+from infraci.commands.source import exported
+from infraci.commands.standing import ledger_here
+from infraci.errors import UsageError
+from infraci.history import Class, History, Result
+from infraci.plan.columns import columns
+
+#: What is older says little of today's cloud and specs.
+_KEPT_DAYS = 365
+_SHOWN = 20
+
+
+@click.group("history", short_help="Share, show and prune what runs have found.")
+def command() -> None:
+    """Share, show and prune what runs have found.
+
+    It is kept in git notes (refs/notes/infraci) of the commits that were tested.
+    """
+
+
+@command.command("push")
+@click.argument("remote", required=False)
+def push_command(remote: str | None) -> None:
+    """Give a remote what we know, after taking over what it knows.
+
+    REMOTE is `origin`, or the only one there is.
+    """
+    from infraci.history.remote import default_remote, push
+
+    root = git.repository_root(Path.cwd())
+    remote = remote or default_remote(root)
+    click.echo(f"pushed to {remote}" if push(root, remote) else "there is nothing to push")
+
+
+@command.command("pull")
+@click.argument("remote", required=False)
+def pull_command(remote: str | None) -> None:
+    """Take over what a remote knows. REMOTE is `origin`, or the only one there is."""
+    from infraci.history.remote import default_remote, pull
+
+    root = git.repository_root(Path.cwd())
+    remote = remote or default_remote(root)
+    click.echo(f"pulled from {remote}" if pull(root, remote) else f"{remote} has no history")
+
+
+@command.command("record")
+@click.argument("run_ids", metavar="[RUN]...", nargs=-1)
+def record_command(run_ids: Sequence[str]) -> None:
+    """Write what runs found into the history, and what that knows of failures into their reports.
+
+    For runs that were taken one phase at a time; `infraci run` does it by itself. RUN is by
+    default the latest.
+    """
+    ledger = ledger_here()
+    root = git.repository_root(Path.cwd())
+    for record in [find_run(ledger, run_id) for run_id in run_ids or (None,)]:
+        with ledger.lock(record.id), exported(root, record.commit) as tree:
+            pipeline = find_pipeline(tree, record.pipeline)
+            concluded = conclude(record, root=root, pipeline=pipeline, tree=tree, tell=_tell)
+        click.echo(f"recorded {record.id}: {record.verdict or 'no verdict yet'}")
+        for line in blame_lines(concluded):
+            click.echo(f"  {line}")
+
+
+@command.command("show")
+@click.argument("commit", required=False)
+@json_option
+def show_command(commit: str | None, as_json: bool) -> None:
+    """Show what is known of COMMIT, by default of the newest commits that something is known of."""
+    root = git.repository_root(Path.cwd())
+    history = History(root)
+    shas = [git.resolve(root, commit).sha] if commit else _newest(root, history)
+    known = history.results(shas, on_corrupt=tell_corrupt)
+    if as_json:
+        click.echo(json.dumps(_data(known), indent=2))
+    elif not known:
+        click.echo("nothing is known" + (f" of {commit}" if commit else ""), err=True)
+    else:
+        for line in columns([_HEAD, *_rows(known, shas)]):
+            click.echo(line)
+
+
+@command.command("prune")
+@click.option(
+    "--days",
+    type=click.IntRange(min=0),
+    default=_KEPT_DAYS,
+    show_default=True,
+    help="How old a result may be.",
+)
+@click.option(
+    "--gone", is_flag=True, help="Also those of commits that this repository no longer has."
+)
+def prune_command(days: int, gone: bool) -> None:
+    """Remove old results, and lines that are none.
+
+    The next `infraci history push` removes them from the remote as well.
+    """
+    root = git.repository_root(Path.cwd())
+    history = History(root)
+    present = _present(root, history) if gone else history.commits()
+    oldest = time.time() - days * 86400
+    count = history.prune(lambda sha, result: sha in present and result.time >= oldest)
+    click.echo(f"removed {count} result{'' if count == 1 else 's'}")
+
+
+def _newest(root: Path, history: History) -> list[str]:
+    """The newest commits of HEAD that something is known of."""
+    known = history.commits()
+    listed = git.ask(root, "rev-list", "HEAD", "--").split() if known else []
+    return [sha for sha in listed if sha in known][:_SHOWN]
+
+
+def _present(root: Path, history: History) -> frozenset[str]:
+    """The commits with results that a branch or a tag leads to."""
+    from infraci.blame.commits import is_whole
+
+    if not is_whole(root):
+        raise UsageError(
+            "cannot tell which commits are gone: this clone is shallow",
+            hint="`git fetch --unshallow` fetches the rest",
+        )
+    refs = git.ask(root, "rev-list", "HEAD", "--branches", "--tags", "--remotes", "--")
+    return history.commits() & frozenset(refs.split())
+
+
+_HEAD = ("COMMIT", "RUN", "PIPELINE", "CLOUD", "WHEN", "VERDICT", "CHECKS", "")
+
+
+def _rows(known: Mapping[str, Sequence[Result]], shas: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for sha in shas:
+        for result in known.get(sha, ()):
+            when = datetime.fromtimestamp(result.time, UTC).strftime("%Y-%m-%d %H:%M")
+            yield (
+                sha[:10],
+                result.run,
+                result.pipeline,
+                " ".join([result.cloud, *result.given]),
+                when,
+                result.verdict,
+                _counts(result),
+                result.trouble,
+            )
+
+
+def _counts(result: Result) -> str:
+    found = list(result.cases.values())
+    return ", ".join(f"{found.count(how)} {how}" for how in Class if how in found) or "-"
+
+
+def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, object]]]:
+    return {
+        sha: [
+            {
+                "run": result.run,
+                "pipeline": result.pipeline,
+                "cloud": result.cloud,
+                "given": list(result.given),
+                "time": result.time,
+                "seconds": result.took_s,
+                "verdict": result.verdict,
+                "trouble": result.trouble,
+                "search": result.of_search,
+                "cases": [
+                    {"where": case.where, "test": case.test, "outcome": how}
+                    for case, how in sorted(result.cases.items())
+                ],
+            }
+            for result in results
+        ]
+        for sha, results in known.items()
+    }
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,118 @@
+"""What a run adds to the history, and what the history says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from infraci.errors import InfraciError
+from infraci.history import Case, History, dump, result_of
+from infraci.ledger import Ledger
+from infraci.model.pipeline import Pipeline
+from infraci.model.run import RunRecord, Verdict
+
+
+def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
+    """What the command line changes of a commit's stack, without any value."""
+    return tuple(
+        sorted([*(f"-P {n}" for n in parameters), *(f"-e {e.name}" for e in environments)])
+    )
+
+
+def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
+    """Tells which of some files a testcase of the pipeline depends on."""
+    from infraci.plan.uses import touches, uses
+
+    @cache
+    def used(spec: str) -> frozenset[PurePosixPath]:
+        return uses(pipeline, root=tree, spec=PurePosixPath(spec) if spec else None)
+
+    return lambda case, paths: touches(paths, used(case.file))
+
+
+def conclude(
+    record: RunRecord,
+    *,
+    root: Path,
+    pipeline: Pipeline,
+    tree: Path,
+    write: bool = True,
+    search: Path | None = None,
+    tell: Callable[[str], None],
+) -> RunRecord:
+    """What a run found goes into the history, and what that knows of its failures into its report.
+
+    Neither changes what the run has found, so trouble with them is only told. The caller has
+    the run's lock.
+    """
+    try:
+        if write:
+            remember(record, root=root, search=search)
+        if search is None and record.verdict is not Verdict.PASSED:
+            explained = explain(record, root=root, pipeline=pipeline, tree=tree)
+            if explained.blame != record.blame:
+                renew(explained, root=root)
+            return explained
+    except InfraciError as error:
+        tell(f"{error.message}" + (f" ({error.hint})" if error.hint else ""))
+    return record
+
+
+def renew(record: RunRecord, *, root: Path) -> None:
+    """Write a run's record and its report again."""
+    from infraci.report import write_junit
+
+    ledger = Ledger(root)
+    ledger.update(record)
+    write_junit(ledger.folder(record.id) / "junit.xml", record)
+
+
+def remember(record: RunRecord, *, root: Path, search: Path | None = None) -> None:
+    """Write what a run found into the notes of its commit, and for a search into its file too."""
+    result = result_of(record, of_search=search is not None)
+    if result is None:
+        return
+    if search is not None:
+        search.write_text(dump(result))
+    History(root).add(record.commit.sha, [result])
+
+
+def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:
+    """The record with what is known of its failures, without standing anything up."""
+    from infraci.blame.evidence import Evidence
+    from infraci.blame.inquiry import Inquiry
+    from infraci.blame.search import Budget
+    from infraci.blame.show import summary
+
+    result = result_of(record)
+    if result is None or record.commit.dirty:
+        return record
+    evidence = Evidence(
+        History(root).results, pipeline=record.pipeline, cloud=record.cloud, given=record.given
+    )
+    evidence.add(record.commit.sha, result)
+    inquiry = Inquiry(
+        root=root,
+        head=record.commit,
+        pipeline_file=str(pipeline.path),
+        evidence=evidence,
+        stand_up=lambda shas: [None for _ in shas],
+        budget=Budget(runs=0),
+        matters=matters(pipeline, tree),
+        again=f"infraci blame {record.commit.sha[:10]} --pipeline {record.pipeline}",
+    )
+    findings = inquiry.findings()
+    return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
+
+
+def blame_lines(record: RunRecord) -> Iterator[str]:
+    """What is known of a run's failures: a line for each answer."""
+    by_answer: dict[str, list[str]] = {}
+    for case, said in record.blame.items():
+        headline = said.partition("\n")[0].removeprefix("blame").strip()
+        by_answer.setdefault(headline, []).append(case)
+    for headline, (first, *others) in by_answer.items():
+        also = f" and {len(others)} more" if others else ""
+        yield f"{first}{also}: {headline}" if first else headline
