@@ -11,10 +11,23 @@ if TYPE_CHECKING:
     from tests.clouds import CloudUnderTest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a real OpenStack be asked for; it is no small thing to install one unasked."""
+    parser.addoption(
+        "--live", action="store_true", help="also the tests on a real OpenStack (marked live)"
+    )
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests on a real OpenStack last: its services would slow the others down."""
-    items.sort(key=lambda item: item.get_closest_marker("live") is not None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests on a real OpenStack last, where its services disturb no others."""
+    live = [item for item in items if item.get_closest_marker("live") is not None]
+    others = [item for item in items if item not in live]
+    if config.getoption("live") or "live" in config.getoption("markexpr"):
+        items[:] = others + live
+    else:
+        items[:] = others
+        config.hook.pytest_deselected(items=live)
 
 
 @pytest.fixture(scope="session")
