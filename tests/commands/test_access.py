@@ -92,6 +92,7 @@ FILES = {
     "setup.sh": "#!/bin/sh\ntouch /setup\n",
     "specs/test_web.py": SPEC,
 }
+DOWN = "bootcmd: [[systemctl, poweroff, --force]]"
 PROJECT = "clouds: {local: {access: {address: ADDRESS}, host_keys: HOST_KEYS}}\n"
 
 
@@ -147,3 +148,15 @@ def test_whoever_answers_first_is_recorded(house: House) -> None:
     assert the_record(house)["host_keys"] == "unverified"
     report = (house.folder / "out" / "tiny.xml").read_text()
     assert 'name="infraci.host_keys" value="unverified"' in report
+
+
+def test_a_guest_that_goes_down_ends_the_wait(house: House) -> None:
+    """Long before the phase's time is over."""
+    stack = STACK.replace("write_files: [{path: /greeting, content: grüße}]", DOWN)
+    pipeline = PIPELINE + "timeouts: {provision: 30m}\n"
+    house.write({**FILES, "stack.yaml": stack, "pipelines/tiny.yaml": pipeline}, "Go down")
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == 125, done.stderr
+    assert "(guest): cannot log in to hidden: Nova says it is in SHUTOFF" in done.stderr, done.stderr
+    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.provision: error"]
+    assert house.leftovers() == []
