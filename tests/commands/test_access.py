@@ -157,6 +157,7 @@ def test_a_guest_that_goes_down_ends_the_wait(house: House) -> None:
     house.write({**FILES, "stack.yaml": stack, "pipelines/tiny.yaml": pipeline}, "Go down")
     done = house.infraci("run", "--report", "out")
     assert done.returncode == 125, done.stderr
-    assert "(guest): cannot log in to hidden: Nova says it is in SHUTOFF" in done.stderr, done.stderr
+    dead = "(guest): cannot log in to hidden: Nova says it is in SHUTOFF"
+    assert dead in done.stderr, done.stderr
     assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.provision: error"]
     assert house.leftovers() == []
