@@ -29,6 +29,7 @@ from infraci.plan.show import as_data, as_text
 @source_options
 @cloud_option
 @stack_options
+@click.option("--show-template", is_flag=True, help="Show the template that Heat would get.")
 @json_option
 @click.pass_obj
 def command(
@@ -39,6 +40,7 @@ def command(
     cloud: str,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
+    show_template: bool,
     as_json: bool,
 ) -> int:
     """Show what would be made and run, and everything that is wrong.
@@ -50,7 +52,9 @@ def command(
         open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
         open_cloud(cloud) as opened,
     ):
-        plans = plans_of(source, pipelines, opened, parameters, environments)
+        plans = plans_of(
+            source, pipelines, opened, parameters, environments, with_template=show_template
+        )
     if as_json:
         import json
 
@@ -67,6 +71,8 @@ def plans_of(
     cloud: Cloud,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
+    *,
+    with_template: bool = False,
 ) -> list[PipelinePlan]:
     """The plans of all pipelines; those whose files cannot be read have problems only."""
     from infraci.model.decode import load_pipelines
@@ -75,7 +81,10 @@ def plans_of(
         pipelines = load_pipelines(source.tree, names)
     except FileError as error:
         return [PipelinePlan(name=_stems(error), problems=error.problems)]
-    return [_plan(pipeline, source, cloud, parameters, environments) for pipeline in pipelines]
+    return [
+        _plan(pipeline, source, cloud, parameters, environments, with_template)
+        for pipeline in pipelines
+    ]
 
 
 def _plan(
@@ -84,6 +93,7 @@ def _plan(
     cloud: Cloud,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
+    with_template: bool,
 ) -> PipelinePlan:
     load = loader(
         pipeline,
@@ -98,7 +108,7 @@ def _plan(
         public_key=_public_key,
         name=f"infraci-plan-{secrets.token_hex(4)}",
     )
-    plan = ask(pipeline, root=source.tree, load=load)
+    plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)
     open_base = base_opener(
         pipeline,
         root=source.root,

@@ -90,6 +90,8 @@ class CloudDriver(Remover, Protocol):
 
     def names(self, kind: str) -> Sequence[str]: ...  # noqa: D102
 
+    def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
+
     def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
 
 

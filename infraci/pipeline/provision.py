@@ -52,8 +52,8 @@ def plan(work: Work) -> StackRequest:
     work.hide_secrets_of_steps()
     request = work.load()
     work.hide(secrets_of(request))
-    return request
     _store(work, request)
+    return request
 
 
 def _store(work: Work, request: StackRequest) -> None:
@@ -179,9 +179,13 @@ def placing_refusals(work: Work) -> Iterator[None]:
     except RefusedError as error:
         template = work.pipeline.stack.template
         problem = place_refusal(
-            error.reason, template=template, root=work.tree, names=work.drivers.cloud.names
+            error.reason,
+            template=template,
+            root=work.tree,
+            property_names=work.drivers.cloud.updatable,
+            names=work.drivers.cloud.names,
         )
-        raise TemplateError([problem]) from error
+        raise TemplateError([problem], category=error.category) from error
 
 
 def _standing(work: Work, deadline: Deadline) -> str | None:

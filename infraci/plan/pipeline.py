@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,12 @@ from infraci.plan.refusal import place_refusal
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
-from infraci.templates import StackRequest, template_parameters, with_key_pair
+from infraci.templates import (
+    StackRequest,
+    show_template,
+    template_parameters,
+    with_key_pair,
+)
 
 _UNENFORCED = ("OS::Neutron::SecurityGroup", "OS::Neutron::SecurityGroupRule")
 
@@ -30,6 +35,8 @@ class Planner(Protocol):
 
     def names(self, kind: str) -> Sequence[str]: ...  # noqa: D102
 
+    def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
+
     def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
@@ -43,6 +50,7 @@ def plan_pipeline(
     load: Callable[[], StackRequest],
     public_key: Callable[[], str],
     name: str,
+    with_template: bool = False,
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
@@ -50,18 +58,25 @@ def plan_pipeline(
     which Heat wants to see, is there only for the question.
     """
     problems = list(judge_files(pipeline, root))
+    template = ""
     try:
         request = load()
+        template = show_template(request) if with_template else ""
         preview, request = _ask(pipeline, request, cloud, name, public_key)
     except FileError as error:
         problems += error.problems
-        return _plan(pipeline, problems=problems)
+        return _plan(pipeline, problems=problems, template=template)
     except RefusedError as error:
-        template = pipeline.stack.template
-        problems.append(
-            place_refusal(error.reason, template=template, root=root, names=cloud.names)
+        file = pipeline.stack.template
+        problem = place_refusal(
+            error.reason,
+            template=file,
+            root=root,
+            property_names=cloud.updatable,
+            names=cloud.names,
         )
-        return _plan(pipeline, problems=problems)
+        problems.append(problem)
+        return _plan(pipeline, problems=problems, template=template)
     servers = tuple(_server(server, pipeline, request, root) for server in servers_of(preview))
     return _plan(
         pipeline,
@@ -69,6 +84,7 @@ def plan_pipeline(
         servers=servers,
         notices=tuple(_notices(pipeline, preview, servers, cloud.name)),
         problems=[*problems, *_role_problems(pipeline, servers)],
+        template=template,
     )
 
 
@@ -97,6 +113,7 @@ def _plan(
     servers: tuple[PlannedServer, ...] = (),
     notices: tuple[str, ...] = (),
     problems: Sequence[Problem] = (),
+    template: str = "",
 ) -> PipelinePlan:
     return PipelinePlan(
         name=pipeline.name,
@@ -107,6 +124,7 @@ def _plan(
         steps=tuple(_steps(pipeline, servers)),
         notices=notices,
         problems=tuple(problems),
+        template=template,
     )
 
 

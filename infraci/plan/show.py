@@ -24,6 +24,9 @@ def as_text(
     lines = [f"commit {commit.short} {commit.subject} (on {cloud})"]
     for plan in plans:
         lines += ["", *_pipeline(plan, verbose)]
+    for plan in plans:
+        if plan.template:
+            lines += ["", f"--- # the template of {plan.name}, as Heat gets it", plan.template]
     count = sum(len(plan.problems) for plan in plans)
     if count:
         lines += ["", f"{count} problem{'' if count == 1 else 's'}: nothing would be made"]

@@ -46,3 +46,4 @@ class PipelinePlan:
     changes: tuple[Change, ...] = ()  # what its update would do, as far as can be told
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    template: str = ""  # what Heat would be sent, as YAML without secrets; if it was asked for

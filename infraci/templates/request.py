@@ -97,10 +97,11 @@ def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]
     files: dict[str, str] = {}
     template: dict[str, Any] = {}
     with _reporting(tree, url):
-        _, template = template_utils.get_template_contents(
+        _, read = template_utils.get_template_contents(
             template_object=url, object_request=tree.read, files=files
         )
-    return files, template or {}
+        template = read or {}
+    return files, template
 
 
 def _read_environments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,8 +14,6 @@ import yaml
 from infraci.mask import MASK
 from infraci.templates.nested import nested_templates
 from infraci.templates.values import StackRequest, is_hidden, template_parameters
-
-_KNOWN = "file:///"
 
 
 def show_template(request: StackRequest) -> str:
@@ -57,7 +56,7 @@ def _without(values: Mapping[str, object], hidden: set[str]) -> dict[str, object
 
 def _path(url: str) -> PurePosixPath:
     """A path below the folder, whatever the URL says."""
-    name = unquote(url.removeprefix(_KNOWN)).replace("://", "/")
+    name = unquote(re.sub(r"\Afile:/*", "", url)).replace("://", "/")
     return PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
 
 

@@ -185,6 +185,9 @@ class FakeCloud:
     def names(self, kind: str) -> tuple[str, ...]:
         return ()
 
+    def updatable(self, resource_type: str) -> Mapping[str, bool]:
+        return {}
+
     def create_keypair(self, name: str, public_key: str) -> None:
         self.keys[name] = public_key
         self.traps.spring("create_keypair")

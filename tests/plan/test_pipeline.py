@@ -67,6 +67,9 @@ class Heat:
     def names(self, kind: str) -> tuple[str, ...]:
         return {"image": ("debian-12", "nano")}.get(kind, ())
 
+    def updatable(self, resource_type: str) -> Mapping[str, bool]:
+        return {}
+
     def preview(self, request: Any, *, name: str) -> StackPreview:
         self.asked.append({**request.parameters, "keys": list(self.keys)})
         if isinstance(self.answer, Exception):

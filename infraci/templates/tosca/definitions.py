@@ -16,7 +16,7 @@ from infraci.model.yaml_trouble import describe
 from infraci.templates.sources import Source
 
 _VERSION = re.compile(rb"^[\"']?tosca_definitions_version[\"']?\s*:", re.M)
-_QUOTED = re.compile(r"[\"'\[ ]([A-Za-z][\w.:/-]{2,})")
+_QUOTED = re.compile(r"[\"'\[ ]([A-Za-z][\w.:/-]+)")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 

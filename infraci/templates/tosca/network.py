@@ -36,22 +36,51 @@ _RESOURCES: Mapping[str, Mapping[str, Any]] = {
 
 
 def with_network(template: Mapping[str, Any], existing: str = "") -> dict[str, Any]:
-    """The template with each such server in one network: the existing one, or one of the stack."""
+    """The template with each such server in one network: the existing one, or one of the stack.
+
+    Each gets a port, so that its address is known before it is made: its own software may ask.
+    """
     resources: dict[str, Any] = dict(template["resources"])
     homeless = [
         name
         for name, said in resources.items()
         if said["type"] == _SERVER and "networks" not in said.get("properties", {})
     ]
-    if not homeless:
-        return dict(template)
     for name in homeless:
-        said = dict(resources[name])
-        network = existing or {"get_resource": _NET}
-        said["properties"] = {**said["properties"], "networks": [{"network": network}]}
+        said, port = dict(resources[name]), f"{name}_default_port"
+        resources[port] = {
+            "type": "OS::Neutron::Port",
+            "properties": {"network": existing or {"get_resource": _NET}},
+        }
+        said["properties"] = {**said["properties"], "networks": [{"port": {"get_resource": port}}]}
         if not existing:  # what it installs comes that way
             said["depends_on"] = [*said.get("depends_on", ()), _WAY_OUT]
         resources[name] = said
-    if not existing:
+    if homeless and not existing:
         resources |= _RESOURCES
-    return {**template, "resources": resources}
+    done: dict[str, Any] = _addressed({**template, "resources": resources}, _ports(resources))
+    return done
+
+
+def _ports(resources: Mapping[str, Any]) -> dict[str, str]:
+    """The first port of each server that has one."""
+    ports = {}
+    for name, said in resources.items():
+        if said["type"] == _SERVER:
+            match said["properties"]["networks"]:
+                case [{"port": {"get_resource": str(port)}}, *_]:
+                    ports[name] = port
+    return ports
+
+
+def _addressed(node: Any, ports: Mapping[str, str]) -> Any:
+    """Servers' addresses as those of their ports, which are there first."""
+    match node:
+        case {"get_attr": [str(server), "first_address"]} if server in ports:
+            return {"get_attr": [ports[server], "fixed_ips", 0, "ip_address"]}
+        case dict():
+            return {key: _addressed(value, ports) for key, value in node.items()}
+        case list():
+            return [_addressed(value, ports) for value in node]
+        case _:
+            return node

@@ -88,7 +88,7 @@ class _Work:
         nested = {name: yaml.safe_load(text) for name, text in answer["files"].items()}
         template = self._finished(answer["template"], nested)
         for name, inner in nested.items():
-            self.files[self._url(name)] = json.dumps(self._finished(inner, nested))
+            self.files[self._url(name)] = json.dumps(self._finished(inner, nested), default=str)
         try:
             template = without_agents(with_network(template, self.offer.default_network))
         except NotHonouredError as error:

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 import yaml
 
 #: The translator writes references as text, and counts on its own text losing the quotes.
-_FLOW = re.compile(r"\{\s*get_(?:resource|param|attr|file)\s*:.*\}\Z", re.S)
+_FLOW = re.compile(r"\{\s*'?get_(?:resource|param|attr|file)'?\s*:.*\}\Z", re.S)
 
 
 class Question(TypedDict):
