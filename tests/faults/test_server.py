@@ -60,7 +60,6 @@ def test_a_whole_run(cloud: CloudUnderTest, proxy: Proxy, tmp_path: Path, fault:
         seen.add(call)
         return is_new
 
-    before = cloud.inventory()
     proxy.plan = Plan(fault=PASSING[fault], spoils=first_time, times=1000)
     reached = {**cloud.environment, "OS_CLIENT_CONFIG_FILE": str(path)}
     spoiled_cloud = replace(cloud, name=NAME, environment=reached)
@@ -70,9 +69,9 @@ def test_a_whole_run(cloud: CloudUnderTest, proxy: Proxy, tmp_path: Path, fault:
     proxy.plan = Plan()
     assert process.returncode == 0, stdout + stderr
     assert spoiled > 15
-    after = cloud.inventory()
-    assert {kind: after[kind] - before[kind] for kind in after} == {k: frozenset() for k in after}
     (record,) = (folder / ".infraci" / "runs").glob("*/run.json")
     run: dict[str, Any] = json.loads(record.read_text())
     assert run["api_calls"]["compute POST"] >= 2
     assert run["leaks"] == []
+    things = [thing for found in cloud.inventory().values() for thing in found]
+    assert [thing for thing in things if run["id"] in thing] == []
