@@ -41,6 +41,7 @@ class BrokenUpdateError(InfraciError):
     def __init__(self, error: UpdateFailedError) -> None:
         super().__init__(error.message, hint=error.hint, category=error.category)
         self.details = error.details
+        self.rolled_back = error.rolled_back
 
 
 @contextmanager
@@ -83,13 +84,10 @@ def stand_up_base(work: Work) -> None:
         work.interrupts.check()
         verify(work)
     if judge.of_testcases(work.record.base_testcases) is not Verdict.PASSED:
-        bad = [
-            case
-            for case in work.record.base_testcases
-            if case.outcome in (Outcome.FAILURE, Outcome.ERROR)
-        ]
+        outcomes = [case.outcome for case in work.record.base_testcases]
+        bad = outcomes.count(Outcome.FAILURE) + outcomes.count(Outcome.ERROR)
         error = UntestableUpgradeError(
-            f"cannot test the upgrade from {base.short}: {len(bad)} of its own checks do not pass",
+            f"cannot test the upgrade from {base.short}: {bad} of its own checks do not pass",
             hint="mend the base first, or upgrade from another commit (upgrade: {from: REVISION})",
         )
         work.drivers.progress.note(f"{error.message}; {error.hint}")
@@ -127,8 +125,7 @@ def update(work: Work, request: StackRequest) -> None:
                 work.drivers.progress.checked("no_replace", kept)
             take_servers(work, stack_id, deadline, renewed=before.renewed_by(changes))
     except (BrokenUpdateError, UpdateFailedError) as error:
-        failed = error.__cause__ if isinstance(error, BrokenUpdateError) else error
-        if isinstance(failed, UpdateFailedError) and failed.rolled_back:
+        if error.rolled_back:
             _verify_rollback(work, stack_id)
         raise
 
