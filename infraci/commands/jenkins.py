@@ -242,6 +242,65 @@ _WORST = (
 )
 
 
+@command.command("alert")
+@_controller_options
+@click.option("--branch", "branches", multiple=True, default=["main"], help="Repeatable; main.")
+@click.option("--smtp", metavar="URL", help="smtp://[USER@]HOST[:PORT], or smtps://….")
+@click.option("--from", "sender", metavar="ADDRESS", default="infraci@localhost", help="Mail's.")
+@click.option("--to", "addresses", metavar="ADDRESS", multiple=True, help="Repeatable.")
+@click.option("--author", is_flag=True, help="Mail the commit's author, too.")
+@click.option(
+    "--webhooks",
+    "webhooks_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='A file with lines "FORMAT URL"; formats are json, slack and teams.',
+)
+@click.option("--dry-run", is_flag=True, help="Only print what would be sent.")
+def alert(
+    url: str | None,
+    user: str | None,
+    folder: str | None,
+    branches: Sequence[str],
+    smtp: str | None,
+    sender: str,
+    addresses: Sequence[str],
+    author: bool,
+    webhooks_file: Path | None,
+    dry_run: bool,
+) -> None:
+    """Tell people of first failures and of recoveries that they do not know of yet.
+
+    To be run again and again, as by cron, in the repository that has the hook, or in a clone. It
+    goes through each branch's commits in their order, whatever order their builds end in.
+    """
+    from infraci.commands import jenkins_alert as room
+    from infraci.jenkins.results import results_of_all
+    from infraci.jenkins.settings import find_git_dir
+
+    told = room.receivers(
+        smtp=smtp,
+        sender=sender,
+        addresses=addresses,
+        is_author_told=author,
+        webhooks_file=webhooks_file,
+    )
+    controller = _open(url, user, folder)
+
+    def results(shas: Sequence[str]) -> Any:
+        return results_of_all(controller, shas, ["commit"])
+
+    def show(alerts: Sequence[Any]) -> None:
+        for one in alerts:
+            click.echo(one.text)
+
+    git_dir = find_git_dir(Path.cwd())
+    if dry_run:
+        room.preview(git_dir, branches, results, show)
+    else:
+        room.alert_all(git_dir, branches, results, told.tell)
+
+
 @command.command("pipelines")
 @click.argument("names", metavar="[PIPELINE]...", nargs=-1)
 def pipelines(names: Sequence[str]) -> None:

@@ -1,0 +1,134 @@
+"""Telling people: the alerts that are due are sent, and remembered."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infraci.alerts import mail, webhook
+from infraci.alerts.alert import Alert
+from infraci.alerts.watchman import Memory, go_through, load, save
+from infraci.errors import UsageError
+from infraci.jenkins.results import CommitResult
+
+#: Of a branch that nobody has looked at, so many commits.
+_FIRST_LOOK = 50
+
+Results = Callable[[Sequence[str]], Mapping[str, CommitResult]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receivers:
+    """Who is told, and how."""
+
+    server: mail.MailServer | None
+    sender: str
+    addresses: tuple[str, ...]
+    is_author_told: bool
+    webhooks: tuple[webhook.Webhook, ...]
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """Send alerts to all of them."""
+        messages = []
+        for alert in alerts:
+            author = [alert.result.email] if self.is_author_told else []
+            to = [a for a in dict.fromkeys([*author, *self.addresses]) if mail.is_address(a)]
+            if to:
+                messages.append(mail.compose(alert, sender=self.sender, to=to))
+        if messages and self.server is not None:
+            mail.send(self.server, messages)
+        for alert in alerts:
+            for receiver in self.webhooks:
+                webhook.send(receiver, alert)
+
+
+def receivers(
+    *,
+    smtp: str | None,
+    sender: str,
+    addresses: Sequence[str],
+    is_author_told: bool,
+    webhooks_file: Path | None,
+) -> Receivers:
+    """Who is told, from the command line; the SMTP password from the environment."""
+    if (addresses or is_author_told) and smtp is None:
+        raise UsageError("cannot send mail: by which server is not known", hint="say --smtp URL")
+    for address in (sender, *addresses):
+        if not mail.is_address(address):
+            raise UsageError(f'cannot send mail: "{address}" is no address')
+    password = os.environ.get("INFRACI_SMTP_PASSWORD", "")
+    return Receivers(
+        server=mail.parse_server(smtp, password=password) if smtp else None,
+        sender=sender,
+        addresses=tuple(addresses),
+        is_author_told=is_author_told,
+        webhooks=webhook.read_webhooks(webhooks_file) if webhooks_file else (),
+    )
+
+
+def alert_all(
+    git_dir: Path,
+    branches: Sequence[str],
+    results: Results,
+    tell: Callable[[Sequence[Alert]], None],
+) -> None:
+    """Send what is due of some branches. Told first, then remembered: twice rather than never."""
+    path = git_dir / "infraci" / "alerts.json"
+    with _alone(path.with_suffix(".lock")):
+        memories = load(path)
+        for branch in branches:
+            memory = memories.setdefault(branch, Memory())
+            shas = _commits(git_dir, branch, memory.handled)
+            for _, alerts in go_through(branch, shas, results(shas), memory):
+                if alerts:
+                    tell(alerts)
+                save(path, memories)
+
+
+def preview(
+    git_dir: Path,
+    branches: Sequence[str],
+    results: Results,
+    tell: Callable[[Sequence[Alert]], None],
+) -> None:
+    """Tell what is due, and remember nothing."""
+    memories = load(git_dir / "infraci" / "alerts.json")
+    for branch in branches:
+        memory = memories.get(branch, Memory())
+        shas = _commits(git_dir, branch, memory.handled)
+        for _, alerts in go_through(branch, shas, results(shas), memory):
+            tell(alerts)
+
+
+def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
+    """A branch's commits since the one that was handled last, the oldest first."""
+    wanted = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
+    most = [] if handled else [f"--max-count={_FIRST_LOOK}"]
+    done = subprocess.run(
+        ["git", f"--git-dir={git_dir}", "rev-list", "--first-parent", *most, *wanted, "--"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode and handled:  # it is gone, after a force push
+        return _commits(git_dir, branch, "")
+    if done.returncode:
+        raise UsageError(f'cannot look at branch "{branch}": there is no such branch here')
+    return done.stdout.split()[::-1]
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One at a time: two would tell everything twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

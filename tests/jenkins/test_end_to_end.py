@@ -1,0 +1,184 @@
+"""From a push to verdicts: hook, controller, agent, real servers, reports, results, alerts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.deadline import Deadline
+from tests.commands.house import FILES, House
+from tests.jenkins.interpreter import Interpreter
+from tests.jenkins.standin import TOKEN, USER, StandIn
+
+pytestmark = pytest.mark.cloud
+
+JENKINSFILE = (Path(__file__).parents[2] / "Jenkinsfile").read_text()
+#: Adds a file that the web tier's spec does not want, and then something that is not its matter.
+BROKEN = {"setup.sh": "#!/bin/sh\ntouch /set-up\n"}
+INNOCENT = {"README": "How it works\n"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """A developer's clone, the bare repository with the hook, and the controller."""
+
+    house: House
+    bare: Path
+    standin: StandIn
+
+    def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run infraci in the developer's clone."""
+        environment = {
+            **self.house.environment,
+            "JENKINS_URL": self.standin.url,
+            "JENKINS_USER_ID": USER,
+            "JENKINS_API_TOKEN": TOKEN,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "infraci", "jenkins", *arguments, "--folder", "shop"],
+            cwd=self.house.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def shas(self) -> list[str]:
+        """All commits, the oldest first."""
+        listed = subprocess.run(
+            ["git", "rev-list", "--reverse", "HEAD"],
+            cwd=self.house.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return listed.stdout.split()
+
+    def until_built(self, count: int) -> None:
+        """Wait until so many builds have ended."""
+        for _ in Deadline(300, phase="the test").poll("the builds"):
+            jobs = list(self.standin.state.jobs())
+            if sum(not b.building for job in jobs for b in job.builds) == count:
+                return
+
+
+@pytest.fixture(scope="module")
+def cloud_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of the agents' embedded cloud."""
+    folder = tmp_path_factory.mktemp("cloud")
+    yield folder
+    House(folder=folder, state=folder).infraci("cloud", "down")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, cloud_state: Path, interpreter: Interpreter) -> Iterator[Shop]:
+    """All that is there before the first push."""
+    house = House(folder=tmp_path / "shop", state=cloud_state)
+    house.folder.mkdir()
+    house.git("init", "--quiet", "--initial-branch=main")
+    bare = tmp_path / "shop.git"
+    house.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+    house.git("remote", "add", "origin", str(bare))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**house.environment, "PATH": path}
+    with StandIn(tmp_path / "jenkins", environment=environment, interpreter=interpreter) as standin:
+        (tmp_path / "token").write_text(TOKEN)
+        subprocess.run(
+            [
+                sys.executable, "-m", "infraci", "hook", "install", "--url", standin.url,
+                "--user", USER, "--token-file", str(tmp_path / "token"), "--folder", "shop",
+            ],
+            cwd=bare,
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        yield Shop(house=house, bare=bare, standin=standin)
+    for workspace in (tmp_path / "jenkins" / "workspace" / "shop").glob("*"):
+        House(folder=workspace, state=house.state).infraci("destroy", "--all")
+
+
+def test_green_red_red(shop: Shop) -> None:
+    house = shop.house
+    house.write({**FILES, "Jenkinsfile": JENKINSFILE}, "Open the $(shop) <b>&")
+    assert shop.infraci("setup").returncode == 0
+    house.write(BROKEN, "Break the web tier")
+    house.write(INNOCENT, "Say how it works")
+    house.git("push", "--quiet", "origin", "main")
+    shop.until_built(3)
+    consoles = [b.console.read_text() for job in shop.standin.state.jobs() for b in job.builds]
+
+    good, bad, innocent = shop.shas()
+    done = shop.infraci("results", good, bad, innocent, "--json")
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [f["verdict"] for f in found] == ["passed", "failed", "failed"], consoles
+    assert [f["commit"] for f in found] == [good, bad, innocent]
+    assert done.returncode == 1
+    assert [f["notes"] for f in found] == [[], [], []]
+    assert [[p["subject"] for p in f["pipelines"]] for f in found] == [
+        ["Open the $(shop) <b>&"],
+        ["Break the web tier"],
+        ["Say how it works"],
+    ]
+    assert [f["name"] for f in found[1]["pipelines"][0]["failures"]] == ["test_setup[web]"]
+    _by_the_builds_own_evidence(shop, [good, bad, innocent])
+
+    _alerts(shop, bad)
+    told = shop.infraci("results", "HEAD~1")
+    assert told.stdout.startswith(f"{bad[:10]} failed: Break the web tier (Somebody)\n")
+    assert f"again: infraci run --commit {bad[:10]} tiny" in told.stdout
+    assert house.leftovers() == []
+
+
+def _alerts(shop: Shop, bad: str) -> None:
+    """One, of the commit that broke it; its builds' order is nobody's matter."""
+    told = shop.infraci("alert", "--dry-run").stdout
+    assert told.startswith(f"tiny on main failed: {bad[:10]} Break the web tier\n")
+    assert f"culprit: {bad} (the commit before it was well)" in told
+    assert told.count("verdict:") == 1
+
+
+def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
+    """Each build's report and stages say of themselves what the results said."""
+    (job,) = shop.standin.state.jobs()
+    assert sorted(build.description or "" for build in job.builds) == sorted(shas)
+    for build in job.builds:
+        sha = build.description or ""
+        (report,) = build.reports
+        assert f'name="infraci.commit" value="{sha}"'.encode() in report
+        assert build.result == ("SUCCESS" if sha == shas[0] else "UNSTABLE")
+        assert (b"<failure" in report) == (sha != shas[0])
+        assert (f"commit   {sha}".encode() in report) == (sha != shas[0])
+        assert [s["name"] for s in build.stages if s["status"] != "NOT_EXECUTED"] == [
+            "Plan", "Pipeline", "Provision", "Configure", "Verify", "Report",
+        ]  # fmt: skip
+        evidence = [path for path in build.artifacts if path.startswith("tiny/evidence/web/")]
+        assert bool(evidence) == (sha != shas[0])
+        attached = str(shop.standin.state.home / "workspace").encode() in report
+        assert attached == (sha != shas[0])
+
+
+def test_an_abort_leaves_nothing(shop: Shop) -> None:
+    house = shop.house
+    house.write({**FILES, "Jenkinsfile": JENKINSFILE, "setup.sh": "#!/bin/sh\nsleep 600\n"})
+    assert shop.infraci("setup").returncode == 0
+    house.git("push", "--quiet", "origin", "main")
+    (job,) = shop.standin.state.jobs()
+    for _ in Deadline(120, phase="the test").poll("the stage Configure"):
+        if any(s["name"] == "Configure" for b in job.builds for s in b.stages):
+            break
+    (build,) = job.builds
+    for _ in Deadline(60, phase="the test").poll("the script"):
+        if "infraci configure" in build.console.read_text():
+            break
+    build.is_stopped.set()
+    shop.until_built(1)
+    assert build.result == "ABORTED", build.console.read_text()
+    assert build.reports
+    assert house.leftovers() == []
