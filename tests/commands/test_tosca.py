@@ -1,0 +1,65 @@
+"""A TOSCA template from the commit to servers that are gone again, software and all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.commands.house import House
+
+pytestmark = pytest.mark.cloud
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tosca"
+
+
+@pytest.fixture
+def shop(house: House) -> House:
+    """The example, in place of what the repository had."""
+    (house.folder / "pipelines" / "tiny.yaml").unlink()
+    files = {
+        str(path.relative_to(EXAMPLE)): path.read_text()
+        for path in EXAMPLE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    house.write(files, "Describe the shop in TOSCA")
+    return house
+
+
+def test_the_example_stands_up(shop: House) -> None:
+    planned = shop.infraci("plan", "--show-template")
+    assert planned.returncode == 0, planned.stdout
+    shown = yaml.safe_load(
+        planned.stdout.partition("--- # the template of shop")[2].partition("\n")[2]
+    )
+    assert shown["resources"]["front_server"]["depends_on"] == [
+        "default_network_way_out",
+        "store_server_deployed",
+    ]
+    done = shop.infraci("run")
+    assert done.returncode == 0, done.stderr
+    (run,) = (shop.folder / ".infraci" / "runs").iterdir()
+    assert yaml.safe_load((run / "template.yaml").read_text()) == shown
+    assert "create_connection" in (run / "files/stacks/scripts/start_store.sh").read_text()
+    assert shop.leftovers() == []
+
+
+def test_a_script_that_fails_fails_the_stack(shop: House) -> None:
+    script = "#!/bin/sh\necho 'out of stock' >&2\nexit 3\n"
+    shop.write({"stacks/scripts/create_store.sh": script}, "Sell all")
+    done = shop.infraci("run")
+    assert done.returncode == 125, done.stderr
+    assert "store_create_deploy ended with exit status 3: out of stock" in done.stderr
+    assert shop.leftovers() == []
+
+
+def test_what_the_cloud_cannot_honour_is_said_of_the_node(shop: House) -> None:
+    template = (EXAMPLE / "stacks" / "shop.yaml").read_text()
+    volume = "    disk:\n      type: tosca.nodes.BlockStorage\n      properties: {size: 1 GB}\n"
+    text = template.replace("  outputs:\n", volume + "\n  outputs:\n")
+    shop.write({"stacks/shop.yaml": text}, "Add a disk")
+    done = shop.infraci("plan")
+    assert done.returncode == 2, done.stdout
+    assert "stacks/shop.yaml:58:5: topology_template.node_templates.disk: " in done.stdout
+    assert "OS::Cinder::Volume" in done.stdout

@@ -1,0 +1,1 @@
+"""Tests of TOSCA templates, with the real translator."""
