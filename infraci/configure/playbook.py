@@ -22,7 +22,7 @@ from infraci.errors import ConfigureError
 from infraci.model.configure import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
-from infraci.model.secret import reveal_all
+from infraci.model.secret import MissingSecretError, reveal_all
 from infraci.names import plain
 from infraci.program import ProgramTimeoutError, run_program
 
@@ -95,11 +95,14 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
 def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
     """What Ansible finds wrong with a playbook without running it, such as a role that lacks.
 
-    Raises ConfigureError where there is no Ansible, or not the secret that opens the vaults.
+    Raises ConfigureError where there is no Ansible. Without its secrets it cannot be judged.
     """
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="infraci-") as name:
-        call = _call(options, root, Path(name))
+        try:
+            call = _call(options, root, Path(name))
+        except MissingSecretError:
+            return ()
         try:
             status = run_program(
                 [

@@ -257,6 +257,6 @@ ConfigureStep = Annotated[
 
 
 def secrets_of(step: ConfigureStep) -> list[str]:
-    """The secrets that a step is given. Raises ConfigureError where one cannot be had."""
+    """The secrets that a step is given. Raises MissingSecretError."""
     said = [*getattr(step, "environment", {}).values(), getattr(step, "vault_password", None)]
     return secrets_among(said)

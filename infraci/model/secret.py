@@ -16,6 +16,10 @@ from infraci.model.fields import read_text, read_variable_name, unexpected
 _FORMS = "{from: VARIABLE} or {file: PATH}"
 
 
+class MissingSecretError(ConfigureError):
+    """This machine does not have a secret; no commit is to blame for that."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """A value of an environment variable, or of a file, of the machine that runs infraci."""
@@ -26,11 +30,11 @@ class Secret:
     def reveal(self, environment: Mapping[str, str] = os.environ) -> str:
         """The value; a file's without the newline at its end.
 
-        Raises ConfigureError where there is none: no commit is to blame for that.
+        Raises MissingSecretError.
         """
         if self.variable:
             if self.variable not in environment:
-                raise ConfigureError(
+                raise MissingSecretError(
                     f"cannot configure servers: the environment variable {self.variable} is not"
                     " set",
                     hint="the pipeline takes a secret from it (from:); set it where infraci runs",
@@ -41,7 +45,7 @@ class Secret:
             return path.read_text().removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigureError(
+            raise MissingSecretError(
                 f"cannot configure servers: the secret in {path} cannot be read: {reason}",
                 hint="the pipeline takes it from there (file:), on the machine that runs infraci",
             ) from error
@@ -52,7 +56,7 @@ Value: TypeAlias = "str | Secret"
 
 
 def reveal_all(values: Mapping[str, Value]) -> dict[str, str]:
-    """The values themselves. Raises ConfigureError."""
+    """The values themselves. Raises MissingSecretError."""
     return {
         name: value.reveal() if isinstance(value, Secret) else value
         for name, value in values.items()
@@ -60,7 +64,7 @@ def reveal_all(values: Mapping[str, Value]) -> dict[str, str]:
 
 
 def secrets_among(values: Iterable[object]) -> list[str]:
-    """The secrets among some values, revealed. Raises ConfigureError."""
+    """The secrets among some values, revealed. Raises MissingSecretError."""
     return [value.reveal() for value in values if isinstance(value, Secret)]
 
 

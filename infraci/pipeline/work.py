@@ -172,10 +172,7 @@ class Work:
         self.masker = Masker(self._secrets)
 
     def hide_secrets_of_steps(self) -> None:
-        """The same for what the configure steps take from this machine.
-
-        Raises ConfigureError where there is no such secret.
-        """
+        """The same for what the steps take from this machine. Raises MissingSecretError."""
         self.hide(secret for step in self.pipeline.configure for secret in secrets_of(step))
 
     def update(self, **changes: Any) -> None:

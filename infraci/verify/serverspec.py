@@ -31,6 +31,7 @@ _MISSING = re.compile(
 )
 #: Exceptions that tell of the connection, not of the server's state.
 _LOST = re.compile(r"^(Net::SSH::|Errno::|SocketError|IOError|EOFError)")
+_EXCEPTION = re.compile(r"[\w:]*(Error|Exception):")
 _LOADING = re.compile(r"^An error occurred while loading (?:\./)?(.+?)\.?$", re.MULTILINE)
 
 
@@ -185,7 +186,7 @@ class _Run:
         file = self._top / match[1]
         text = said[match.end() :].partition("\nAn error occurred")[0].strip()
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        named = [n for n, line in enumerate(lines) if re.fullmatch(r"[\w:]*(Error|Exception):", line)]
+        named = [n for n, line in enumerate(lines) if _EXCEPTION.fullmatch(line)]
         reason = " ".join(lines[named[0] : named[0] + 2]) if named else _first(text)
         return self._error(ErrorKind.SPEC, str(file), f"cannot load {file}: {reason}", text, file)
 

@@ -18,7 +18,7 @@ from infraci.deadline import Deadline
 from infraci.errors import ConfigureError, UnreachableError
 from infraci.mask import Masker
 from infraci.model.configure import AnsibleStep
-from infraci.model.run import Server
+from infraci.model.run import Bastion, Server
 from infraci.model.secret import Secret
 from infraci.ssh import generate_key, write_ssh_config
 from tests.configure.conftest import Site
@@ -200,6 +200,20 @@ def test_another_host_key_is_never_talked_to(site: Site, own: Sshd) -> None:
     assert caught.value.category == "guest"
 
 
+def test_through_a_bastion(site: Site) -> None:
+    sshd = site.sshd.server
+    gate = Bastion(
+        name="gate",
+        user=sshd.user,
+        address=sshd.address,
+        port=sshd.port,
+        host_keys=sshd.host_keys,
+    )
+    site.script("site.yml", _play("command: id -un"))
+    site.configure(_step(), servers=[replace(sshd, bastion=gate)])
+    assert "changed: command (site.yml:4)" in site.log()
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Any:
     with running_sshd(tmp_path / "own") as running:
@@ -277,6 +291,12 @@ def test_bad_playbooks_are_found_before_there_is_a_server(
 def test_a_good_playbook_has_no_problem(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text(_play(SHOW % "{{ infraci_run }}", hosts="web:&nobody"))
     assert judge_playbook(_step(), tmp_path) == ()
+
+
+def test_without_its_secrets_a_playbook_is_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "site.yml").write_text("- hosts: all\n  roles: [nginx]\n")
+    step = _step(vault_password=Secret(variable="NO_SUCH_PASSWORD"))
+    assert judge_playbook(step, tmp_path) == ()
 
 
 def test_there_is_no_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

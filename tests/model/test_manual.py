@@ -18,14 +18,21 @@ from infraci.model.schema import json_schema
 from infraci.model.steps import STEP_KINDS
 from tests.model.trees import make_tree, write
 
-MANUAL = (Path(__file__).parents[2] / "docs/pipelines.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+MANUAL = (DOCS / "pipelines.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", MANUAL, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = MANUAL) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-PIPELINES = [block for block in blocks("yaml") if not block.startswith("# infraci.yaml")]
+PAGES = [MANUAL, *((DOCS / f"{name}.md").read_text() for name in ("configure", "serverspec"))]
+PIPELINES = [
+    block
+    for page in PAGES
+    for block in blocks("yaml", page)
+    if not block.startswith("# infraci.yaml")
+]
 
 
 @pytest.mark.parametrize("block", PIPELINES)

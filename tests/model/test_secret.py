@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from infraci.errors import ConfigureError
-from infraci.model.secret import Secret, Value, reveal_all, secrets_among
+from infraci.model.secret import MissingSecretError, Secret, Value, reveal_all, secrets_among
 
 
 def test_a_variable() -> None:
     assert Secret(variable="TOKEN").reveal({"TOKEN": "sesame"}) == "sesame"
-    with pytest.raises(ConfigureError, match="the environment variable TOKEN is not set"):
+    with pytest.raises(MissingSecretError, match="the environment variable TOKEN is not set"):
         Secret(variable="TOKEN").reveal({})
 
 
@@ -20,11 +19,11 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("open sesame\n")
     monkeypatch.setenv("PLACE", str(tmp_path))
     assert Secret(file="$PLACE/secret").reveal() == "open sesame"
-    with pytest.raises(ConfigureError, match="nothing cannot be read: No such file") as caught:
+    with pytest.raises(MissingSecretError, match="nothing cannot be read: No such file") as caught:
         Secret(file=str(tmp_path / "nothing")).reveal()
     assert "on the machine that runs infraci" in (caught.value.hint or "")
     (tmp_path / "secret").write_bytes(b"\xff")
-    with pytest.raises(ConfigureError, match="it is no text"):
+    with pytest.raises(MissingSecretError, match="it is no text"):
         Secret(file="$PLACE/secret").reveal()
 
 
