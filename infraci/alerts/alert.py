@@ -27,7 +27,8 @@ class Alert:
     branch: str
     sha: str  # the first commit that is known to fail, or to be well again
     result: PipelineResult
-    suspects: tuple[str, ...]  # of a failure: commits since the last good one, this one the last
+    #: Of a failure: the commits since the last good one, this one the last; none if none was good.
+    suspects: tuple[str, ...]
     broken_by: str = ""  # of a recovery: the commit that the failure was first seen with
 
     @property
@@ -47,6 +48,8 @@ class Alert:
         facts = [("verdict", str(result.verdict)), ("commit", self.sha), ("author", author)]
         if self.kind is Kind.RECOVERY:
             facts.append(("failed since", self.broken_by))
+        elif not self.suspects:
+            facts.append(("culprit", "not known: it has not been seen well before"))
         elif len(self.suspects) == 1:
             facts.append(("culprit", f"{self.sha} (the commit before it was well)"))
         else:

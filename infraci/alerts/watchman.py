@@ -24,6 +24,7 @@ class Memory:
     """What is known of a branch; changed as its commits are gone through."""
 
     handled: str = ""  # the last commit that was looked at; empty: none yet
+    well: list[str] = field(default_factory=list)  # pipelines that have been well
     broken: dict[str, str] = field(default_factory=dict)  # pipeline: since which commit
     untold: dict[str, list[str]] = field(default_factory=dict)  # pipeline: commits of no verdict
 
@@ -61,6 +62,7 @@ def _judge(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Ale
         return None
     name = result.pipeline
     if result.verdict is Verdict.PASSED:
+        memory.well = sorted({*memory.well, name})
         memory.untold.pop(name, None)
         broken_by = memory.broken.pop(name, None)
         if broken_by is None:
@@ -80,7 +82,13 @@ def _judge(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Ale
     if name in memory.broken:
         return None
     memory.broken[name] = sha
-    return Alert(kind=Kind.FAILURE, branch=branch, sha=sha, result=result, suspects=suspects)
+    return Alert(
+        kind=Kind.FAILURE,
+        branch=branch,
+        sha=sha,
+        result=result,
+        suspects=suspects if name in memory.well else (),
+    )
 
 
 def load(path: Path) -> dict[str, Memory]:

@@ -103,7 +103,7 @@ def test_pipelines_are_told_apart_and_only_voters_count() -> None:
 
 
 def test_an_alert_says_all_that_helps() -> None:
-    (alert,) = only(commit(7, pipeline(7, Verdict.FAILED)))
+    (alert,) = only(commit(6, pipeline(6, Verdict.PASSED)), commit(7, pipeline(7, Verdict.FAILED)))
     assert alert.kind is Kind.FAILURE
     for part in (
         "web on main failed: 0000000000 Change <b>&[x](http://evil) Bcc: all@example.org",
@@ -118,10 +118,16 @@ def test_an_alert_says_all_that_helps() -> None:
     assert "\r" not in alert.text
 
 
+def test_nobody_is_blamed_for_what_was_never_well() -> None:
+    (alert,) = only(commit(7, pipeline(7, Verdict.FAILED)))
+    assert alert.suspects == ()
+    assert ("culprit", "not known: it has not been seen well before") in alert.facts
+
+
 def test_memory(tmp_path: Path) -> None:
     path = tmp_path / "infraci" / "alerts.json"
     assert load(path) == {}
-    known = {"main": Memory(handled="a", broken={"web": "b"}, untold={"db": ["c"]})}
+    known = {"main": Memory(handled="a", well=["x"], broken={"web": "b"}, untold={"db": ["c"]})}
     save(path, known)
     assert load(path) == known
     path.write_text('{"main": {"no": 1}}')
