@@ -143,8 +143,9 @@ def _push(program: Program, session: Session, server: Server, context: StepConte
             if made.exit_status != 0 or not re.fullmatch(r"/tmp/infraci\.\w+", folder):  # noqa: S108
                 reason = (made.stderr or made.stdout).strip() or "mktemp failed"
                 raise StepError(f"cannot make a folder on {server.name}: {reason}")
+            limit_s = max(_CHORE_S, context.deadline.within(program.timeout_s))
             for name, content in program.files(folder).items():
-                session.put(content, f"{folder}/{name}", 0o700)
+                session.put(content, f"{folder}/{name}", 0o700, timeout_s=limit_s)
             session.put(_wrapper(program, folder), f"{folder}/.run")
         except UnreachableError as error:
             if not tries_left:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.model.decode import parse_pipeline
-from infraci.plan.files import judge_files, spec_files
+from infraci.plan.files import judge_files, serverspec_files, spec_files
 
 PIPELINE = """\
 stack: {template: stack.yaml}
@@ -73,3 +73,24 @@ def test_what_pytest_collects(tree: Path) -> None:
         PurePosixPath("specs/other_test.py"),
     )
     assert spec_files(PurePosixPath("extra.py"), tree) == (PurePosixPath("extra.py"),)
+
+
+def test_playbooks_and_serverspecs(tree: Path) -> None:
+    (tree / "site.yml").write_text("- hosts: all\n  roles: [nginx]\n")
+    (tree / "ruby" / "spec").mkdir(parents=True)
+    (tree / "ruby" / "spec" / "page.rb").write_text("")
+    text = """\
+stack: {template: stack.yaml}
+configure: [ansible: site.yml]
+serverspec: {all: [ruby/spec]}
+"""
+    pipeline = parse_pipeline(text, name="web", root=tree)
+    assert [str(problem).partition(": ")[0] for problem in judge_files(pipeline, tree)] == [
+        "site.yml:2:11",
+        "ruby/spec",
+    ]
+    spec = tree / "ruby" / "spec" / "page_spec.rb"
+    spec.write_text("")
+    assert serverspec_files(PurePosixPath("ruby"), tree) == (
+        PurePosixPath("ruby/spec/page_spec.rb"),
+    )
