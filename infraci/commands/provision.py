@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from infraci.commands.base import base_opener
 from infraci.commands.options import cloud_option, source_options, stack_options
 from infraci.commands.parts import loader, make_drivers, make_progress, make_work, open_cloud
 from infraci.commands.past import given_by
@@ -17,6 +18,7 @@ from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
 from infraci.pipeline import Interrupts, carry_out, new_record
+from infraci.pipeline.run import WHOLE_WAY, way_of
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
@@ -24,6 +26,9 @@ from infraci.pipeline import Interrupts, carry_out, new_record
 @source_options
 @cloud_option
 @stack_options
+@click.option(
+    "--upgrade", is_flag=True, help="Go the way of its `upgrade:`, if it has one, to the update."
+)
 @click.pass_obj
 def command(
     verbosity: int,
@@ -33,6 +38,7 @@ def command(
     cloud: str,
     parameters: Mapping[str, str],
     environments: tuple[Path, ...],
+    upgrade: bool,
 ) -> int:
     """Stand a pipeline's stack up, and keep it until it is destroyed or expires.
 
@@ -73,6 +79,17 @@ def command(
                 interrupts=interrupts,
                 load=load,
             )
-            record = carry_out(work, (Phase.PLAN, Phase.PROVISION))
+            way = way_of(chosen) if upgrade else WHOLE_WAY
+            record = carry_out(work, way[: way.index(Phase.CONFIGURE)])
     code = (record.verdict or Verdict.PASSED).exit_code
     return ExitCode.INTERRUPTED if interrupts.happened else code
+                open_base=base_opener(
+                    chosen,
+                    root=source.root,
+                    commit=source.commit,
+                    cloud=opened,
+                    parameters=parameters,
+                    environments=environments,
+                )
+                if upgrade
+                else None,
