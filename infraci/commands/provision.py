@@ -78,11 +78,6 @@ def command(
                 drivers=drivers,
                 interrupts=interrupts,
                 load=load,
-            )
-            way = way_of(chosen) if upgrade else WHOLE_WAY
-            record = carry_out(work, way[: way.index(Phase.CONFIGURE)])
-    code = (record.verdict or Verdict.PASSED).exit_code
-    return ExitCode.INTERRUPTED if interrupts.happened else code
                 open_base=base_opener(
                     chosen,
                     root=source.root,
@@ -93,3 +88,8 @@ def command(
                 )
                 if upgrade
                 else None,
+            )
+            way = way_of(chosen) if upgrade else WHOLE_WAY
+            record = carry_out(work, way[: way.index(Phase.CONFIGURE)])
+    code = (record.verdict or Verdict.PASSED).exit_code
+    return ExitCode.INTERRUPTED if interrupts.happened else code
