@@ -14,6 +14,7 @@ from infraci.commands.standing import ledger_here
 from infraci.errors import UsageError
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord
+from infraci.names import plain
 from infraci.pipeline import Outcomes
 
 
@@ -54,10 +55,11 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
 def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:
     from infraci.report import write_junit
 
-    folder = output / record.pipeline
+    name = plain(record.pipeline)  # a matrix's cells may be called anything
+    folder = output / name
     folder.mkdir(parents=True, exist_ok=True)
     for part in ("evidence", "logs"):
         source = ledger.folder(record.id) / part
         if source.is_dir():
             shutil.copytree(source, folder / part, dirs_exist_ok=True)
-    write_junit(output / f"{record.pipeline}.xml", record, folder=folder, attach=attach)
+    write_junit(output / f"{name}.xml", record, folder=folder, attach=attach)
