@@ -16,8 +16,8 @@ from infraci.pipeline.keys import host_key
 from infraci.pipeline.work import Work
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
-#: One try takes no longer than this, for a port that swallows packets while the guest boots.
-_TRY_S = 10.0
+#: One try takes no longer than this: a guest that boots has no time for an SSH handshake.
+_TRY_S = 30.0
 #: Trouble that lasts longer than this is more than a boot, and everybody hears of it.
 _PATIENCE_S = 10.0
 #: Every so many tries a look at whether the guest is still alive.

@@ -41,9 +41,16 @@ class Jumps:
         self._jumps: dict[tuple[Bastion, Path], _Jump] = {}
 
     def channel(
-        self, bastion: Bastion, address: str, port: int, *, private_key: Path, timeout_s: float
+        self,
+        bastion: Bastion,
+        address: str,
+        port: int,
+        *,
+        private_key: Path,
+        timeout_s: float,
+        open_s: float,
     ) -> paramiko.Channel:
-        """A connection that the bastion opens to ``address`` (RFC 4254, 7.2).
+        """A connection that the bastion opens to ``address`` (RFC 4254, 7.2) in ``open_s``.
 
         Nothing of ours is forwarded to it: no agent, no key. Raises what ``connect`` raises,
         TimeoutError, and paramiko's SSHException where the bastion does not open it.
@@ -60,7 +67,7 @@ class Jumps:
             transport = jump.transport
         finally:
             jump.lock.release()
-        left_s = max(0.1, ends - time.monotonic())
+        left_s = max(0.1, min(open_s, ends - time.monotonic()))
         origin = ("127.0.0.1", 0)  # for its log only
         return transport.open_channel("direct-tcpip", (address, port), origin, timeout=left_s)
 

@@ -12,8 +12,8 @@ from infraci.errors import UnreachableError
 from infraci.model.run import Server
 from infraci.ssh import Completed, Session
 
-_FIRST_TRY_S = 10.0
-_NEXT_TRY_S = 5.0
+_FIRST_TRY_S = 30.0  # a busy guest takes long for the handshake
+_NEXT_TRY_S = 10.0
 
 
 class Link:
