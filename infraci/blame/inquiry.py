@@ -94,7 +94,10 @@ class Inquiry:
     ) -> Iterator[Finding]:
         """What no commit can be blamed for: nothing is known, the cloud failed, a spec is wrong."""
         if not known:
-            yield self._finding(Kind.UNKNOWN, why="it was not run, and there is no budget for it")
+            if self.budget.spent:
+                yield self._finding(Kind.INFRASTRUCTURE, why="its runs told nothing")
+            else:
+                yield self._finding(Kind.UNKNOWN, why="it was not run, and may not be")
             return
         best: dict[Case, Class] = {}
         for result in known:

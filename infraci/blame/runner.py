@@ -5,15 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from infraci.errors import ExitCode
 from infraci.history import Result, parse
 from infraci.model.run import Verdict
+from infraci.parallel import in_parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,37 +30,31 @@ class Runner:
     given: tuple[str, ...] = ()  # what the results say of the options
     options: tuple[str, ...] = ()  # -P and -e, as the command line has them
     tell: Callable[[str], None] = lambda line: None
+    command: tuple[str, ...] = (sys.executable, "-m", "infraci")
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
         """Test commits, all at once. An interruption tears all of them down, and is raised."""
         self.tell(f"testing {', '.join(sha[:10] for sha in shas)}")
-        with tempfile.TemporaryDirectory(prefix="infraci-blame-") as folder:
-            files = [Path(folder) / str(number) for number in range(len(shas))]
-            with _ended(
-                [self._start(sha, file) for sha, file in zip(shas, files, strict=True)]
-            ) as processes:
-                codes = [process.wait() for process in processes]
-            return [
-                self._result(sha, file, code)
-                for sha, file, code in zip(shas, files, codes, strict=True)
-            ]
+        with (
+            tempfile.TemporaryDirectory(prefix="infraci-blame-") as folder,
+            _Processes() as running,
+        ):
+            jobs = [(sha, Path(folder) / str(number)) for number, sha in enumerate(shas)]
+            # In threads, since a signal is raised in this one: no process is lost by it.
+            codes = in_parallel(
+                lambda job: running.run(self._command(*job), self.root, job[1]), jobs
+            )
+            return [self._result(*job, code) for job, code in zip(jobs, codes, strict=True)]
 
-    def _start(self, sha: str, file: Path) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable, "-m", "infraci", "-qq", "run", "--commit", sha, "--cloud", self.cloud,
+    def _command(self, sha: str, file: Path) -> Sequence[str]:
+        return [
+            *self.command, "-qq", "run", "--commit", sha, "--cloud", self.cloud,
             *self.options, "--search", str(file), "--", self.pipeline,
         ]  # fmt: skip
-        with file.with_suffix(".log").open("wb") as log:
-            return subprocess.Popen(
-                command,
-                cwd=self.root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is ours to hand on, once
-            )
 
-    def _result(self, sha: str, file: Path, code: int) -> Result | None:
+    def _result(self, sha: str, file: Path, code: int | Exception) -> Result | None:
+        if isinstance(code, Exception):
+            raise code
         with suppress(OSError, ValueError):
             result = parse(file.read_text())
             self.tell(
@@ -79,16 +77,42 @@ class Runner:
         )
 
 
-@contextmanager
-def _ended(
-    processes: Sequence[subprocess.Popen[bytes]],
-) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
-    """Whatever happens, the processes are told to tear down, and waited for."""
-    try:
-        yield processes
-    except BaseException:
-        for process in processes:
-            process.terminate()
-        for process in processes:
+class _Processes:
+    """Processes that are told to tear down, and waited for, should this be left early."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._is_over = False
+
+    def run(self, command: Sequence[str], folder: Path, file: Path) -> int:
+        """Run one to its end, and return its exit status."""
+        with self._lock, file.with_suffix(".log").open("wb") as log:
+            if self._is_over:
+                return ExitCode.INTERRUPTED
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is ours to hand on, once
+            )
+            self._running.append(process)
+        return process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._is_over = True
+            for process in self._running if error is not None else ():
+                process.terminate()
+        for process in self._running:
             process.wait()
-        raise

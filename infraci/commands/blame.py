@@ -18,12 +18,13 @@ from infraci.blame.runner import Runner
 from infraci.blame.search import Budget
 from infraci.blame.show import as_data, as_text, summary
 from infraci.commands.options import cloud_option, json_option, stack_options
+from infraci.commands.parts import open_cloud
 from infraci.commands.past import given_by, matters, renew
-from infraci.commands.run import publish
+from infraci.commands.reports import publish
 from infraci.commands.source import exported
 from infraci.errors import ExitCode, UsageError
 from infraci.heat import LOCAL
-from infraci.history import History
+from infraci.history import History, Result
 from infraci.ledger import Ledger
 from infraci.model.decode import load_pipelines
 from infraci.model.pipeline import Pipeline
@@ -169,6 +170,19 @@ def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipelin
 
 def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str], None]) -> Inquiry:
     history = History(asked.root)
+    runner = Runner(
+        root=asked.root,
+        pipeline=pipeline.name,
+        cloud=asked.cloud,
+        given=asked.given,
+        options=asked.options,
+        tell=tell,
+    )
+
+    def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
+        with open_cloud(asked.cloud):  # else each run would tell that there is none
+            return runner(shas)
+
     return Inquiry(
         root=asked.root,
         head=asked.head,
@@ -179,14 +193,7 @@ def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str]
             cloud=asked.cloud,
             given=asked.given,
         ),
-        stand_up=Runner(
-            root=asked.root,
-            pipeline=pipeline.name,
-            cloud=asked.cloud,
-            given=asked.given,
-            options=asked.options,
-            tell=tell,
-        ),
+        stand_up=stand_up,
         budget=asked.budget,
         matters=matters(pipeline, tree),
         target=asked.target,

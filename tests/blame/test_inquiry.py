@@ -108,6 +108,13 @@ def test_a_cloud_that_fails_blames_nobody(repository: Repository) -> None:
     assert len(world.asked) == MOST_TRIES
 
 
+def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
+    _line(repository, 3)
+    root = repository.folder
+    (found,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
+    assert (found.kind, found.why) == (Kind.INFRASTRUCTURE, "its runs told nothing")
+
+
 def test_a_server_that_was_lost_blames_nobody(repository: Repository) -> None:
     line = _line(repository, 3)
     world = World(truths={ANSWER: broken(line[0], line)})

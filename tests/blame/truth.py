@@ -99,7 +99,7 @@ def inquire(
         head=git.resolve(root, head),
         pipeline_file="pipelines/web.yaml",
         evidence=Evidence(lambda shas: history, pipeline="web", cloud="local"),
-        stand_up=world,
+        stand_up=changes.pop("stand_up", world),
         budget=Budget(runs=runs, at_once=changes.pop("at_once", 1), **changes.pop("limits", {})),
         matters=lambda case, paths: tuple(path for path in paths if path in used),
         since=git.resolve(root, since) if since else None,

@@ -1,0 +1,225 @@
+"""Real commits, broken in every way, on real servers: each failure finds its commit, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.local.place import Place
+from tests.commands.house import STACK, House
+
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
+
+USER_DATA = """\
+      user_data_format: RAW
+      user_data:
+        str_replace:
+          params: {$greeting: {get_param: greeting}}
+          template: {get_file: cloud.yaml}
+      metadata: {role: web}
+"""
+GREETING = "parameters:\n  greeting: {type: string, default: none}\n"
+CLOUD_CONFIG = """\
+#cloud-config
+write_files:
+  - {path: /etc/greeting, content: $greeting}
+  - {path: /etc/made-by, content: cloud-init}
+"""
+ROOT = "def test_root(host):\n    assert host.user('root').uid == 0\n"
+#: Fails in every third run, the second one first.
+FLAKY = """\
+import os
+from pathlib import Path
+
+
+def test_flaky(host):
+    runs = Path(os.environ["RUNS_SO_FAR"])
+    with runs.open("a") as file:
+        file.write(".")
+    assert runs.stat().st_size % 3 != 2
+"""
+FILES = {
+    "stack.yaml": STACK.replace("parameters:\n", GREETING).replace(
+        "      metadata: {role: web}\n", USER_DATA
+    ),
+    "env.yaml": "parameters: {greeting: hello}\n",
+    "cloud.yaml": CLOUD_CONFIG,
+    "setup.sh": "#!/bin/sh\ntouch /setup\n",
+    "pipelines/web.yaml": """\
+stack: {template: stack.yaml, environments: [env.yaml]}
+configure: [cloud-init, script: setup.sh]
+specs: {web: [specs]}
+""",
+    "pipelines/small.yaml": """\
+stack: {template: stack.yaml, environments: [env.yaml]}
+configure: [cloud-init, script: setup.sh]
+specs: {web: [specs/test_setup.py]}
+""",
+    "specs/test_name.py": """\
+def test_name(host):
+    assert host.check_output("hostname") == "web"
+""",
+    "specs/test_data.py": """\
+def test_data(host):
+    assert host.file("/etc/made-by").content_string == "cloud-init"
+
+
+def test_greeting(host):
+    assert host.file("/etc/greeting").content_string == "hello"
+""",
+    "specs/test_setup.py": "def test_setup(host):\n    assert host.file('/setup').exists\n",
+    "specs/test_root.py": ROOT,
+    "specs/test_always.py": "def test_always(host):\n    assert host.file('/nope').exists\n",
+    "specs/test_flaky.py": FLAKY,
+}
+CHANGES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("Write a page", {"page": "1"}),
+    ("Call it otherwise", {"stack.yaml": FILES["stack.yaml"].replace("name: web", "name: wbe")}),
+    ("Write two pages", {"page": "2"}),
+    ("Make it otherwise", {"cloud.yaml": CLOUD_CONFIG.replace(": cloud-init", ": hand")}),
+    ("Write three pages", {"page": "3"}),
+    ("Set it up otherwise", {"setup.sh": "#!/bin/sh\ntouch /set-up\n"}),
+    ("Write four pages", {"page": "4"}),
+    ("Expect something else", {"specs/test_root.py": ROOT.replace("0", "1")}),
+    ("Write five pages", {"page": "5"}),
+    ("Greet otherwise", {"env.yaml": "parameters: {greeting: bye}\n"}),
+    ("Write six pages", {"page": "6"}),
+)
+CULPRITS = {
+    "test_name": ("Call it otherwise", "stack.yaml"),
+    "test_data": ("Make it otherwise", "cloud.yaml"),
+    "test_setup": ("Set it up otherwise", "setup.sh"),
+    "test_root": ("Expect something else", "specs/test_root.py"),
+    "test_greeting": ("Greet otherwise", "env.yaml"),
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Twelve commits, of which the first and the last have been run."""
+    folder = tmp_path_factory.mktemp("blame")
+    made = House(folder=folder / "repository", state=folder / "cloud")
+    made.folder.mkdir()
+    made.git("init", "--quiet", "--initial-branch=main")
+    made.write(FILES, "Begin")
+    for subject, files in CHANGES:
+        made.write(files, subject)
+    return made
+
+
+@pytest.fixture(scope="module")
+def house(told: House, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The repository, and the cloud that is stopped in the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_SO_FAR", str(tmp_path_factory.mktemp("runs") / "runs"))
+        yield told
+        told.infraci("destroy", "--all")
+        told.infraci("cloud", "down")
+
+
+def _blame(house: House, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Exit status and findings, by the testcase's name."""
+    done = house.infraci("blame", "--json", *arguments)
+    data = json.loads(done.stdout)
+    found = {(f["test"] or "").rpartition("::")[2]: f for f in data["findings"]}
+    return done.returncode, {**found, "": {"stacks": data["stacks"]}}
+
+
+def _failures(report: Path) -> dict[str, str]:
+    """The text of what failed, by the testcase's name."""
+    cases = ET.parse(report).getroot().iter("testcase")
+    return {
+        case.get("name", "").partition("[")[0]: child.text or ""
+        for case in cases
+        for child in case
+        if child.tag in ("failure", "error")
+    }
+
+
+def test_each_failure_finds_its_commit_or_none(house: House) -> None:
+    assert house.infraci("run", "web", "--commit", "HEAD~11").returncode == 1
+    done = house.infraci("run", "web", "--report", "out")
+    assert done.returncode == 1
+    assert "more would tell" in done.stderr
+    before = _failures(house.folder / "out" / "web.xml")
+    assert set(before) == {*CULPRITS, "test_always", "test_flaky"}
+    assert "most suspicious is" in before["test_always"].partition(" Begin, by ")[0]
+    assert before["test_setup"].startswith("blame    unknown: the budget of 0 stacks is spent")
+
+    status, found = _blame(
+        house, "--pipeline", "web", "-j", "2", "--budget", "30", "--report", "out"
+    )
+    assert status == 1
+    for name, (subject, file) in CULPRITS.items():
+        culprit = found[name]["culprit"]
+        assert (found[name]["verdict"], culprit["subject"]) == ("new", subject)
+        assert culprit["files"] == [file]
+        assert f"+++ b/{file}" in culprit["diff"]
+        assert culprit["probability"] >= 0.99
+        assert len(found[name]["proof"]) > 2
+    assert found["test_always"]["verdict"] == "before"
+    assert found["test_flaky"]["verdict"] == "flaky"
+    assert found["test_flaky"]["culprit"] is None
+    assert found[""]["stacks"] <= 24
+
+    texts = _failures(house.folder / "out" / "web.xml")
+    for name, (subject, _) in CULPRITS.items():
+        first = texts[name].partition("\n")[0]
+        assert first.startswith("blame    new failure: broken by ")
+        assert f"{subject}, by Somebody (99" in first
+    assert texts["test_flaky"].startswith("blame    flaky: fails ")
+
+    again = house.infraci("blame", "--budget", "0")
+    assert again.returncode == 1
+    assert "skipped" not in again.stdout
+    assert again.stdout.count("new failure: broken by") == len(CULPRITS)
+
+
+def test_a_cloud_that_lost_a_server_blames_nobody(house: House) -> None:
+    """A run taken phase by phase, as a CI engine does; its server dies meanwhile."""
+    house.write({"page": "7"}, "Write seven pages")
+    run = house.infraci("provision", "web").stdout.split()[0]
+    owner = Place(folder=house.state).owner
+    listed = subprocess.run(
+        ["podman", "ps", "--quiet", f"--filter=label=infraci.cloud={owner}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    subprocess.run(["podman", "kill", *listed.stdout.split()], check=True, capture_output=True)
+    assert house.infraci("verify", run).returncode == 125
+    recorded = house.infraci("history", "record", run)
+    assert "no commit is blamed" in recorded.stdout
+    house.infraci("destroy", run)
+
+    status, found = _blame(house, "--pipeline", "web")
+    assert status == 125
+    assert found.pop("") == {"stacks": 0}
+    assert {f["verdict"] for f in found.values()} == {"infrastructure"}
+    assert {f["culprit"] and 1 for f in found.values()} == {None}
+    done = house.infraci("report", run, "--output", "lost")
+    assert done.returncode == 125
+    for text in _failures(house.folder / "lost" / "web.xml").values():
+        assert text.startswith("blame    infrastructure: ")
+
+
+def test_git_bisect_runs_infraci(house: House) -> None:
+    house.git("bisect", "start", "HEAD", "HEAD~12")
+    bisected = subprocess.run(
+        ["git", "bisect", "run", sys.executable, "-m", "infraci", "run", "small"],
+        cwd=house.folder, env={**os.environ, **house.environment},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "is the first bad commit" in bisected.stdout
+    assert "Set it up otherwise" in bisected.stdout
+    house.git("bisect", "reset")
+    # What it has run is known to blame as well.
+    shown = house.infraci("history", "show", "--json").stdout
+    runs = [run for runs in json.loads(shown).values() for run in runs]
+    assert sum(run["pipeline"] == "small" for run in runs) >= 3
