@@ -127,6 +127,8 @@ def facf(
         while max(posterior) < target and world.stacks < _MOST_STACKS:
             reached = list(accumulate(posterior))
             middle = next(i for i, sum_ in enumerate(reached) if sum_ >= 0.5)
+            if knows_files and middle and 0.5 - reached[middle - 1] < reached[middle] - 0.5:
+                middle -= 1  # else a suspect that outweighs all others is run for ever
             position = min(middle, breakage.commits - 1)
             results = world.run(position)
             if results is None:

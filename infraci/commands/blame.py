@@ -214,11 +214,14 @@ def _publish(asked: _Asked, pipeline: str, found: Sequence[Finding], report: Pat
     """Put the findings into the reports of the commit's runs that this machine has."""
     ledger = Ledger(asked.root)
     blame = {str(finding.case or ""): summary(finding) for finding in found}
+    known = History(asked.root).results([asked.head.sha]).get(asked.head.sha, ())
+    searches = {result.run for result in known if result.of_search}
     ours = [
         record
         for record in ledger.list()
         if (record.commit, record.pipeline, record.cloud) == (asked.head, pipeline, asked.cloud)
         and record.given == asked.given
+        and record.id not in searches
     ]
     for record in ours:
         with suppress(UsageError), ledger.lock(record.id):  # one at work tells for itself

@@ -50,7 +50,7 @@ def conclude(
     try:
         if write:
             remember(record, root=root, search=search)
-        if search is None and record.verdict is not Verdict.PASSED:
+        if search is None and record.verdict in (Verdict.FAILED, Verdict.ERROR):
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
                 renew(explained, root=root)
