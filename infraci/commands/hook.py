@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from infraci.commands.controller import open_controller
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins import hooks
 from infraci.jenkins.outbox import Outbox
@@ -111,10 +112,7 @@ def flush() -> None:
     if not outbox.waiting():
         click.echo("nothing waits", err=True)
         return
-    from infraci.jenkins.controller import Controller
-    from infraci.jenkins.settings import load_settings
-
-    controller = Controller(load_settings(git_dir))
+    controller = open_controller()
 
     def send(sha: str) -> None:
         controller.trigger("commit", {"COMMIT": sha})

@@ -63,7 +63,7 @@ class Shop:
 
     def until_built(self, count: int) -> None:
         """Wait until so many builds have ended."""
-        for _ in Deadline(300, phase="the test").poll("the builds"):
+        for _ in Deadline(1200, phase="the test").poll("the builds"):
             jobs = list(self.standin.state.jobs())
             if sum(not b.building for job in jobs for b in job.builds) == count:
                 return
@@ -170,11 +170,11 @@ def test_an_abort_leaves_nothing(shop: Shop) -> None:
     assert shop.infraci("setup").returncode == 0
     house.git("push", "--quiet", "origin", "main")
     (job,) = shop.standin.state.jobs()
-    for _ in Deadline(120, phase="the test").poll("the stage Configure"):
+    for _ in Deadline(600, phase="the test").poll("the stage Configure"):
         if any(s["name"] == "Configure" for b in job.builds for s in b.stages):
             break
     (build,) = job.builds
-    for _ in Deadline(60, phase="the test").poll("the script"):
+    for _ in Deadline(600, phase="the test").poll("the script"):
         if "infraci configure" in build.console.read_text():
             break
     build.is_stopped.set()
