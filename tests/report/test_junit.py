@@ -188,3 +188,20 @@ def test_evidence_is_attached_to_what_failed(tmp_path: Path) -> None:
     assert ("test_answer[web-0]", web) in attached
     assert all(name != "test_port[web-0]" for name, _ in attached)
     assert all("db-0" not in line for name, line in attached if "web-0" in str(name))
+
+
+def test_what_is_known_of_who_broke_it_comes_first(tmp_path: Path) -> None:
+    answer = "specs/web/test_http.py::test_answer on web"
+    said = {
+        answer: "blame    new failure: broken by x\nproof    y",
+        "": "blame    infrastructure: quota; no commit is blamed",
+    }
+    broken = record(blame=said, phases=(*record().phases, trouble(Phase.PROVISION)))
+    root = _written(tmp_path, broken)
+    (failure,) = root.iter("failure")
+    assert (failure.text or "").startswith("blame    new failure: broken by x\nproof    y\ncommit ")
+    for error in root.iter("error"):
+        assert (error.text or "").startswith("blame    infrastructure: quota")
+    found = {p.get("name"): p.get("value") for p in root[0].iter("property")}
+    assert found["infraci.blame.0"] == "the run: infrastructure: quota; no commit is blamed"
+    assert found["infraci.blame.1"] == f"{answer}: new failure: broken by x"
