@@ -106,6 +106,25 @@ def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
     return base_of(root, commit) if sha == commit.sha else _commit(root, sha)
 
 
+def changed_files(root: Path, commit: Commit) -> tuple[str, ...] | None:
+    """What a commit changes since its first parent, or a working tree since its commit.
+
+    None if nobody can tell: the commit has no parent, or not in this shallow clone.
+    """
+    names = ("diff", "--name-only", "--no-renames", "-z")
+    if commit.dirty:
+        untracked = ask(root, "ls-files", "--others", "--exclude-standard", "-z")
+        return _split(ask(root, *names, commit.sha) + untracked)
+    try:
+        return _split(ask(root, *names, f"{commit.sha}^1", commit.sha))
+    except GitError:
+        return None
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(filter(None, names.split("\0")))
+
+
 def _branch(root: Path, revision: str) -> str | None:
     """The full name of a branch, None if the revision is something else."""
     for name in (revision, f"refs/remotes/origin/{revision}"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -81,10 +82,21 @@ def plans_of(
         pipelines = load_pipelines(source.tree, names)
     except FileError as error:
         return [PipelinePlan(name=_stems(error), problems=error.problems)]
-    return [
-        _plan(pipeline, source, cloud, parameters, environments, with_template)
-        for pipeline in pipelines
-    ]
+    plans = []
+    for pipeline in pipelines:
+        with _cloud_of(pipeline, cloud) as asked:
+            plans.append(_plan(pipeline, source, asked, parameters, environments, with_template))
+    return plans
+
+
+@contextmanager
+def _cloud_of(pipeline: Pipeline, cloud: Cloud) -> Iterator[Cloud]:
+    """The cloud that a cell of a matrix asks for, or the one that is open."""
+    if pipeline.cloud in ("", cloud.name):
+        yield cloud
+    else:
+        with open_cloud(pipeline.cloud) as opened:
+            yield opened
 
 
 def _plan(

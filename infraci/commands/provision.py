@@ -13,7 +13,7 @@ from infraci.commands.options import cloud_option, source_options, stack_options
 from infraci.commands.parts import loader, make_drivers, make_progress, make_work, open_cloud
 from infraci.commands.past import given_by
 from infraci.commands.source import open_source
-from infraci.errors import ExitCode
+from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
@@ -51,7 +51,17 @@ def command(
     ):
         from infraci.model.decode import load_pipelines
 
-        (chosen,) = load_pipelines(source.tree, [pipeline])
+        chosen, *more = load_pipelines(source.tree, [pipeline])
+        if more:
+            raise UsageError(
+                f"cannot provision {pipeline}: its matrix has {1 + len(more)} cells",
+                hint=f"name one: infraci provision '{chosen.name}'",
+            )
+        if chosen.cloud not in ("", cloud):
+            raise UsageError(
+                f"cannot provision {chosen.name} on cloud {cloud}: it is for {chosen.cloud}",
+                hint=f"say --cloud {chosen.cloud}",
+            )
         drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
         record = new_record(
             chosen,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from infraci.commands.base import base_opener
+from infraci.commands.choice import load, touched
 from infraci.commands.options import (
     cloud_option,
     destroy_option,
@@ -28,14 +28,15 @@ from infraci.commands.parts import (
     open_cloud,
 )
 from infraci.commands.past import blame_lines, conclude, given_by
+from infraci.commands.reports import publish
+from infraci.commands.several import Several, default_jobs, run_command
 from infraci.commands.source import Source, open_source
 from infraci.commands.standing import open_work
 from infraci.errors import ExitCode, UsageError
 from infraci.heat import Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.problem import FileError
-from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Trouble, Verdict
+from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
 from infraci.pipeline.run import way_of
 
@@ -50,6 +51,7 @@ class Wish:
     report: Path | None
     history: bool = True  # whether results go into the history
     search: Path | None = None  # where a search wants them too
+    run_file: Path | None = None  # where the run's id is written as soon as there is one
 
 
 @click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
@@ -58,6 +60,15 @@ class Wish:
 @cloud_option
 @stack_options
 @destroy_option
+@click.option("--all", "all_", is_flag=True, help="Run every pipeline, touched or not.")
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="So many runs at once; by default as the machine bears.",
+)
+@click.option("--fail-fast", is_flag=True, help="End the other runs when one has not passed.")
 @click.option("--resume", metavar="RUN", help="Go on with a run from its first phase undone.")
 @click.option(
     "--report",
@@ -71,7 +82,13 @@ class Wish:
     envvar="INFRACI_HISTORY",
     help="Write what is found into the commit's note; the default.",
 )
-@click.option("--search", type=click.Path(path_type=Path), hidden=True)  # for `infraci blame`
+@click.option("--run-file", type=click.Path(path_type=Path), hidden=True)  # see several.py
+@click.option(
+    "--search",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="For `infraci blame`: mark the results as a search's, and write them there too.",
+)
 @click.pass_obj
 def command(
     verbosity: int,
@@ -82,15 +99,19 @@ def command(
     parameters: Mapping[str, str],
     environments: Sequence[Path],
     destroy_policy: str | None,
+    all_: bool,
+    jobs: int | None,
+    fail_fast: bool,
     resume: str | None,
     report: Path | None,
     history: bool,
+    run_file: Path | None,
     search: Path | None,
 ) -> int:
     """Take a commit's pipelines all the way, and tear down.
 
-    PIPELINE names files of pipelines/; without one, all of them are run: plan, provision,
-    configure, verify, report, destroy.
+    PIPELINE names files of pipelines/, or cells of a matrix (web[small]); without one, those
+    are run whose files the commit touches: plan, provision, configure, verify, report, destroy.
 
     Exit status: 0 passed, 1 a spec failed, 2 the commit's own files are wrong, 125 it could
     not be tested, 130 interrupted. Pipelines that do not vote never change it.
@@ -102,70 +123,75 @@ def command(
         report=report,
         history=history,
         search=search,
+        run_file=run_file,
     )
     import_early()
     if resume is not None:
         return _resume(resume, pipelines, wish, verbosity)
-    with (
-        Interrupts() as interrupts,
-        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
-        open_cloud(cloud) as opened,
-    ):
-        chosen = _load(source, pipelines, cloud, report)
-        drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
-        records = []
-        for pipeline in chosen:
-            records.append(_run(pipeline, source, wish, opened, drivers, interrupts))
-            if interrupts.happened:
-                break
-        return _end(records, interrupts, verbosity, table=len(chosen) > 1)
+    with open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source:
+        chosen = load(source, pipelines, cloud, report)
+        if not pipelines and not all_:
+            chosen = touched(source, chosen, tell=_teller(verbosity))
+        clouds = list(dict.fromkeys(pipeline.cloud or cloud for pipeline in chosen))
+        at_once = min(jobs or default_jobs(clouds), len(chosen))
+        with ExitStack() as stack:
+            interrupts = stack.enter_context(Interrupts())
+            opened = {name: stack.enter_context(open_cloud(name)) for name in clouds}
+            if at_once > 1:
+                return _run_several(chosen, source, cloud, wish, verbosity, at_once, fail_fast)
+            progress, ledger = make_progress(verbosity), Ledger(source.root)
+            drivers = {n: make_drivers(opened[n], ledger, progress) for n in clouds}
+            records: list[RunRecord] = []
+            for pipeline in chosen:
+                name = pipeline.cloud or cloud
+                records.append(
+                    _run(pipeline, source, wish, opened[name], drivers[name], interrupts)
+                )
+                failed = records[-1].voting and records[-1].verdict is not Verdict.PASSED
+                if interrupts.happened or (fail_fast and failed):
+                    break
+            return _end(records, interrupts, verbosity, table=len(chosen) > 1)
 
 
-def _load(
-    source: Source, names: Sequence[str], cloud: str, report: Path | None
-) -> tuple[Pipeline, ...]:
-    """The pipelines; should their files be wrong, CI's report says so as well."""
-    from infraci.model.decode import load_pipelines
-
-    try:
-        return load_pipelines(source.tree, names)
-    except FileError as error:
-        if report is not None:
-            _report_files(error, source, cloud, report)
-        raise
+def _teller(verbosity: int) -> Callable[[str], object]:
+    return (lambda line: click.echo(line, err=True)) if verbosity >= 0 else lambda _: None
 
 
-def _report_files(error: FileError, source: Source, cloud: str, folder: Path) -> None:
-    from infraci.report.junit import write_junit
+def _run_several(
+    pipelines: Sequence[Pipeline],
+    source: Source,
+    cloud: str,
+    wish: Wish,
+    verbosity: int,
+    jobs: int,
+    fail_fast: bool,
+) -> int:
+    several = Several(
+        command=run_command(
+            verbosity=verbosity, arguments=_arguments(wish, source.commit), cloud=cloud
+        ),
+        ledger=Ledger(source.root),
+        tell=lambda line: click.echo(line, err=True),
+        jobs=jobs,
+        fail_fast=fail_fast,
+    )
+    records, lost = several.run(pipelines)
+    print_table(sorted(records, key=lambda record: record.created))
+    if several.interrupted:
+        return ExitCode.INTERRUPTED
+    return max(Outcomes(records=tuple(records)).exit_code, lost)
 
-    now = time.time()
-    for name in dict.fromkeys(Path(problem.file).stem for problem in error.problems):
-        trouble = Trouble(kind=type(error).__name__, message=error.message, hint=error.hint)
-        record = RunRecord(
-            id=name,
-            pipeline=name,
-            voting=True,
-            commit=source.commit,
-            cloud=cloud,
-            stack_name="",
-            created=now,
-            expires=now,
-            destroy="always",
-            phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
-            verdict=Verdict.INVALID,
-            destroyed=True,
-        )
-        with _writing(folder):
-            write_junit(folder / f"{name}.xml", record)
 
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from error
+def _arguments(wish: Wish, commit: Commit) -> list[str]:
+    """What every run of several is told, but for its pipeline and cloud."""
+    which = ["--working-tree"] if commit.dirty else ["--commit", commit.sha]
+    given = [f"--parameter={name}={value}" for name, value in wish.parameters.items()]
+    given += [f"--environment={path}" for path in wish.environments]
+    if wish.destroy_policy is not None:
+        given.append(f"--destroy={wish.destroy_policy}")
+    if wish.report is not None:
+        given.append(f"--report={wish.report}")
+    return [*which, *given, "--history" if wish.history else "--no-history"]
 
 
 def _run(
@@ -186,7 +212,9 @@ def _run(
         given=given_by(wish.parameters, wish.environments),
     )
     with drivers.ledger.create(record):
-        load = loader(
+        if wish.run_file is not None:
+            wish.run_file.write_text(record.id)
+        request = loader(
             pipeline,
             tree=source.tree,
             cloud=cloud,
@@ -199,7 +227,7 @@ def _run(
             tree=source.tree,
             drivers=drivers,
             interrupts=interrupts,
-            load=load,
+            load=request,
             open_base=base_opener(
                 pipeline,
                 root=source.root,
@@ -258,14 +286,6 @@ def undone(record: RunRecord, way: tuple[Phase, ...]) -> tuple[Phase, ...]:
         if phase not in well:
             return way[number:]
     return (Phase.VERIFY,)
-
-
-def publish(junit: Path, record: RunRecord, folder: Path | None) -> None:
-    """Copy a run's report to where CI looks for it."""
-    if folder is None or not junit.exists():
-        return
-    with _writing(folder):
-        shutil.copyfile(junit, folder / f"{record.pipeline}.xml")
 
 
 def _end(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 
 from infraci.errors import UsageError
 from infraci.model.document import Document, parse_document, read_document
-from infraci.model.judge import Judged, judge
+from infraci.model.judge import Judged, judge, key_path
+from infraci.model.matrix import cells, choose, judge_matrix, split_name
 from infraci.model.paths import PathTrouble, judge_path
-from infraci.model.pipeline import Pipeline, PipelineDefinition, Schedule
+from infraci.model.pipeline import MatrixDefinition, Pipeline, PipelineDefinition, Schedule
 from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
 from infraci.model.project import Project
 
@@ -36,21 +37,27 @@ def load_pipeline(path: Path, *, root: Path) -> Pipeline:
 def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
     """The named pipelines of the tree at the root, in that order; without names, all of them.
 
-    ``@hourly`` names all that have this schedule, of which there may be none. Raises UsageError
+    ``@hourly`` names all that have this schedule, of which there may be none. A pipeline with a
+    matrix is its cells; ``web[small]`` names those of them that have this label. Raises UsageError
     where a name is unknown or there is no pipeline at all, and PipelineFileError with every
     problem of all the files.
     """
     files = _pipeline_files(root)
-    named = {name: _named(name, files) for name in names if not name.startswith("@")}
+    split = {name: split_name(name) for name in names if not name.startswith("@")}
+    named = {name: _named(stem, files) for name, (stem, _) in split.items()}
     scheduled = {name: _schedule(name) for name in names if name not in named}
-    judged = _judge_pipelines(root, files, list(files) if scheduled or not names else named.values())
-    chosen: list[str] = []
+    wanted = list(files) if scheduled or not names else list(named.values())
+    judged = _judge_pipelines(root, files, wanted)
+    chosen: dict[str, Pipeline] = {}
     for name in names or judged:
         if name in scheduled:
-            chosen += [p.name for p in judged.values() if scheduled[name] in p.schedule]
+            found = [p for p in judged.values() if scheduled[name] in p.schedule]
         else:
-            chosen.append(named.get(name, name))
-    return tuple(judged[name] for name in dict.fromkeys(chosen))
+            found = [judged[named.get(name, name)]]
+        run = [cell for pipeline in found for cell in cells(pipeline)]
+        _, labels = split.get(name, (name, ()))
+        chosen |= {cell.name: cell for cell in (choose(run, labels, asked=name) if labels else run)}
+    return tuple(chosen.values())
 
 
 def load_project(root: Path) -> Project:
@@ -110,10 +117,27 @@ def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> 
     if not _NAME.match(file.stem):
         message = "the file's name, which names the pipeline, may hold letters, digits, _ . and -"
         problems = (Problem(file=str(file), message=message), *problems)
+    if judged.value is not None and judged.value.matrix is not None:
+        problems = (*problems, *_of_matrix(judged.value.matrix, document, root))
     if judged.value is None or problems:
         return Judged(value=None, problems=problems)
     said = {item.name: getattr(judged.value, item.name) for item in fields(judged.value)}
     return Judged(value=Pipeline(name=file.stem, path=file, **said), problems=())
+
+
+def _of_matrix(
+    matrix: MatrixDefinition, document: Document, root: Path | None
+) -> Iterator[Problem]:
+    for flaw in judge_matrix(matrix, root=root):
+        line, column = document.place(("matrix", *flaw.path), key=True)
+        yield Problem(
+            file=document.file,
+            line=line,
+            column=column,
+            key_path=key_path(("matrix", *flaw.path)),
+            message=flaw.message,
+            suggestion=flaw.suggestion,
+        )
 
 
 def _lacks_specs(document: Document) -> bool:

@@ -209,6 +209,41 @@ class UpgradeDefinition(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixDefinition(Section):
+    """The same pipeline several times, each time with other values: every combination is a cell."""
+
+    images: Annotated[
+        tuple[Text, ...], Field(description="Values for the template's parameter `image`.")
+    ] = ()
+    environments: Annotated[
+        tuple[FilePath, ...],
+        Field(description="Heat environments, one a cell, after those of the stack."),
+    ] = ()
+    clouds: Annotated[
+        tuple[Text, ...], Field(description="Clouds of clouds.yaml, in place of --cloud.")
+    ] = ()
+    parameters: Annotated[
+        Mapping[str, Annotated[tuple[ParameterValue, ...], Field(min_length=1)]],
+        Field(
+            description="Values for the template's parameters, by name.",
+            examples=[{"flavor": ["m1.small", "m1.large"]}],
+        ),
+    ] = field(default_factory=dict)
+    exclude: Annotated[
+        tuple[Mapping[str, Text], ...],
+        Field(
+            description="Combinations to leave out: `image`, `environment`, `cloud` or a "
+            "parameter, and its value.",
+            examples=[[{"image": "debian-13", "environment": "stacks/env/small.yaml"}]],
+        ),
+    ] = ()
+    include: Annotated[
+        tuple[Annotated[Mapping[str, Text], Field(min_length=1)], ...],
+        Field(description="Cells besides the combinations, of the same keys."),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineDefinition(Section):
     """What a pipeline file says."""
 
@@ -279,6 +314,13 @@ class PipelineDefinition(Section):
             json_schema_extra=never_null,
         ),
     ] = None
+    matrix: Annotated[
+        MatrixDefinition | None,
+        Field(
+            description="Run it once for each combination of these.",
+            json_schema_extra=never_null,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,3 +329,5 @@ class Pipeline(PipelineDefinition):
 
     name: str  # the file's, without .yaml
     path: PurePosixPath  # the file, relative to the repository's top
+    cell: tuple[str, ...] = ()  # of a matrix: its labels, which are in the name as well
+    cloud: str = ""  # that a matrix asks for; empty: whichever the command line names

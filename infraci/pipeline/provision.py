@@ -37,7 +37,7 @@ def provision(work: Work, request: StackRequest) -> None:
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
         request = with_own(work, request)
-        with placing_refusals(work):
+        with placing_refusals(work, request):
             work.drivers.prepare(request)
             stack_id = _create(work, request, deadline)
         work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
@@ -172,7 +172,7 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
 
 
 @contextmanager
-def placing_refusals(work: Work) -> Iterator[None]:
+def placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
     """Say where in the template stands what Heat refuses."""
     try:
         yield
@@ -184,6 +184,7 @@ def placing_refusals(work: Work) -> Iterator[None]:
             root=work.tree,
             property_names=work.drivers.cloud.updatable,
             names=work.drivers.cloud.names,
+            made=request.template,
         )
         raise TemplateError([problem], category=error.category) from error
 

@@ -106,7 +106,7 @@ def update(work: Work, request: StackRequest) -> None:
         with work.phase(Phase.UPDATE, work.pipeline.timeouts.update_s) as deadline:
             request = with_own(work, request)
             before = _snapshot(work, stack_id)
-            with placing_refusals(work), _blaming():
+            with placing_refusals(work, request), _blaming():
                 work.drivers.prepare(request)
                 work.drivers.cloud.update_stack(
                     stack_id,

@@ -74,6 +74,7 @@ def plan_pipeline(
             root=root,
             property_names=cloud.updatable,
             names=cloud.names,
+            made=request.template,
         )
         problems.append(problem)
         return _plan(pipeline, problems=problems, template=template)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from infraci.errors import CloudError
 from infraci.model.compose import Composer, UnreadableError
@@ -42,17 +43,19 @@ def place_refusal(
     root: Path,
     property_names: PropertyNames = lambda _: (),
     names: Names = lambda _: (),
+    made: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Heat's reason as a problem of the template: the nearest line that it is about.
 
     ``property_names`` is asked when a property is unknown, ``names`` when the cloud does not have
-    what the template names, to suggest a near one.
+    what the template names, to suggest a near one. ``made`` is the HOT that was made of a TOSCA
+    template, where Heat speaks of a type that only that has.
     """
     try:
         top = Composer(str(template)).compose((root / template).read_text("utf-8"))
     except (OSError, ValueError, UnreadableError):
         return Problem(file=str(template), message=reason)
-    path = _path(reason, top)
+    path = _path(reason, top, made or {})
     line, column = _place(top, path)
     return Problem(
         file=str(template),
@@ -75,10 +78,10 @@ def _near_name(reason: str, names: Names) -> str | None:
     return None
 
 
-def _path(reason: str, top: Node) -> tuple[str, ...]:
+def _path(reason: str, top: Node, made: Mapping[str, Any]) -> tuple[str, ...]:
     """The key path that the reason speaks of, as far as the template has it."""
     if isinstance(top.value, dict) and "topology_template" in top.value:
-        return _node_template(reason, top)
+        return _node_template(reason, top, made)
     if found := _RESOURCE.search(reason):
         name = found[1] or found[2]
         wanted = ["resources", name]
@@ -102,13 +105,14 @@ def _path(reason: str, top: Node) -> tuple[str, ...]:
     return ()
 
 
-def _node_template(reason: str, top: Node) -> tuple[str, ...]:
+def _node_template(reason: str, top: Node, made: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a TOSCA template: the node template that the resource was made of, or the input."""
     if found := _PARAMETER.search(reason):
         return _existing(top, ["topology_template", "inputs", found[1] or found[2]])
     path = ("topology_template", "node_templates")
     words = [word for groups in _RESOURCE.findall(reason) for word in groups if word]
     words += _QUOTED.findall(reason)
+    words += [n for n, said in (made.get("resources") or {}).items() if said["type"] in reason]
     names = top.value["topology_template"] if isinstance(top.value, dict) else top
     made_of = [name for name, _ in _items(names, path[1])]
     for word in words:

@@ -63,6 +63,7 @@ def test_every_key_is_there_with_its_default() -> None:
         "servers.": schema["$defs"]["ServersDefinition"],
         "servers.roles.ROLE.": schema["$defs"]["RoleDefinition"],
         "upgrade.": schema["$defs"]["UpgradeDefinition"],
+        "matrix.": schema["$defs"]["MatrixDefinition"],
     }
     by_name = {"timeouts", "stack", "servers", "servers.roles", "specs", "serverspec"}
     leaves = {

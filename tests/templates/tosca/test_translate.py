@@ -91,7 +91,7 @@ def load(
     return load_stack(stack, root=tree, offer=lambda: offer)
 
 
-def problems(tree: Path, path: str = "t.yaml", **parameters: object) -> list[str]:
+def problems(tree: Path, path: str = "t.yaml", **parameters: Any) -> list[str]:
     with pytest.raises(TemplateError) as caught:
         load(tree, path, **parameters)
     return [str(problem) for problem in caught.value.problems]
