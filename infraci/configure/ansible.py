@@ -61,7 +61,7 @@ class Ansible(Step):
         limit_s = context.deadline.within(self._options.timeout_s)
         try:
             with calling(self._options, context.root, stage) as call:
-                run_program(
+                status = run_program(
                     call.command,
                     cwd=context.root,
                     environment=call.environment,
@@ -72,7 +72,7 @@ class Ansible(Step):
         except ProgramTimeoutError:
             path = str(self._options.playbook)
             return [killed(path, server, limit_s, account.last(server)) for server in limit]
-        return [account.result(target.server) for target in targets]
+        return [account.result(server, status) for server in limit]
 
 
 class _Account:
@@ -133,10 +133,10 @@ class _Account:
         """The last lines of a server's log."""
         return "\n".join(self._lines[plain(server.name)][-_LAST_LINES:])
 
-    def result(self, server: Server) -> Changes | InfraciError:
-        """What became of a server."""
+    def result(self, server: Server, status: int) -> Changes | InfraciError:
+        """What became of a server in a playbook that ended with that exit status."""
         name = plain(server.name)
-        if self._stats is None:
+        if self._stats is None or (status != 0 and not self._is_anybody_bad()):
             return self._error(server, first_error("\n".join(self._said)))
         for other in self._stats:  # a task that is delegated to nobody's server, say localhost
             if other not in self._targets and self._is_bad(other, "failures"):
@@ -154,6 +154,13 @@ class _Account:
         if not self._targets.keys() & self._stats.keys():
             return self._nothing_for(server)
         return tuple(self._changed[name])
+
+    def _is_anybody_bad(self) -> bool:
+        return any(
+            self._is_bad(name, count)
+            for name in self._stats or ()
+            for count in ("failures", "unreachable")
+        )
 
     def _is_bad(self, name: str, count: str) -> bool:
         return bool((self._stats or {}).get(name, {}).get(count))

@@ -30,6 +30,8 @@ _CALLBACKS = Path(__file__).parent / "ansible_callback"
 _CHECK_S = 120.0
 _CHORE_S = 5.0
 _FORKS = 20
+#: A socket's path may have 107 characters.
+_LONGEST_PLACE = 40
 #: "[ERROR]: reason", or "ERROR! reason" before 2.19.
 _ERROR = re.compile(r"^(?:\[ERROR\]: |ERROR! )(.+)$", re.MULTILINE)
 #: "Origin: FILE:LINE:COLUMN", or "in 'FILE': line LINE, column COLUMN" before 2.19.
@@ -62,7 +64,7 @@ class Call:
 @contextmanager
 def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
     """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="infraci-") as name:
+    with tempfile.TemporaryDirectory(prefix="infraci-", dir=_short_place()) as name:
         folder = Path(name)
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
@@ -275,6 +277,12 @@ def _close_connections(sockets: Path) -> None:
                 timeout=_CHORE_S,
                 check=False,
             )
+
+
+def _short_place() -> str:
+    """Where temporary files go; the paths of ssh's sockets must not become too long there."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= _LONGEST_PLACE else "/tmp"  # noqa: S108
 
 
 def _joined(paths: Sequence[Path]) -> str:

@@ -30,7 +30,10 @@ _MISSING = re.compile(
     r"|unsupported key type `(ssh-ed25519)'"
 )
 #: Exceptions that tell of the connection, not of the server's state.
-_LOST = re.compile(r"^(Net::SSH::|Errno::|SocketError|IOError|EOFError)")
+_LOST = re.compile(
+    r"^(Net::SSH::|SocketError$|IOError$|EOFError$"
+    r"|Errno::(ECONN|EHOST|ENET|ETIMEDOUT|EPIPE))"
+)
 _EXCEPTION = re.compile(r"[\w:]*(Error|Exception):")
 _LOADING = re.compile(r"^An error occurred while loading (?:\./)?(.+?)\.?$", re.MULTILINE)
 
@@ -134,11 +137,11 @@ class _Run:
         """The examples that RSpec reports, or why there are none."""
         said = "\n".join(self._said)
         found = [] if junit is None else [self._testcase(case) for case in junit.iter("testcase")]
+        if status == 0 and found:
+            return found
         if missing := _MISSING.search(said):
             raise MissingServerspecError(missing[1] or "ruby-ed25519")
         bad = [case for case in found if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
-        if status == 0 and found:
-            return found
         if loading := list(_LOADING.finditer(said)):
             found += [self._unloaded(match, said) for match in loading]
         elif junit is None:

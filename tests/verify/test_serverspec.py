@@ -128,15 +128,16 @@ def test_what_fails_and_what_is_skipped(tree: Tree) -> None:
         end
         describe 'the spec' do
           it('raises') { nothing_like_this }
+          it('reads') { File.read('/no/such') }
         end
         """,
     )
-    failed, skipped, raised = tree.run().values()
+    failed, skipped, raised, read = tree.run().values()
     assert (failed.outcome, failed.kind) == (Outcome.FAILURE, None)
     assert failed.message == 'expected File "/no/such" to exist'
     assert "Failure/Error: it { should exist }" in failed.text
     assert skipped.outcome is Outcome.SKIPPED
-    assert raised.outcome is Outcome.FAILURE
+    assert (raised.outcome, read.outcome) == (Outcome.FAILURE, Outcome.FAILURE)
     assert raised.message.startswith("undefined local variable or method `nothing_like_this'")
 
 
