@@ -16,7 +16,7 @@ from tests.contract.repository import FILES, PROJECT
 from tests.faults.lab import clouds_yaml
 from tests.faults.proxy import PASSING, Call, Plan, Proxy
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 #: What the cloud behind the proxy is called.
 NAME = "spoiled"
@@ -63,8 +63,11 @@ def test_a_whole_run(cloud: CloudUnderTest, proxy: Proxy, tmp_path: Path, fault:
     proxy.plan = Plan(fault=PASSING[fault], spoils=first_time, times=1000)
     reached = {**cloud.environment, "OS_CLIENT_CONFIG_FILE": str(path)}
     spoiled_cloud = replace(cloud, name=NAME, environment=reached)
-    process = spoiled_cloud.start(folder, "run", "web", "--cloud", NAME)
-    stdout, stderr = process.communicate()
+    with spoiled_cloud.start(folder, "run", "web", "--cloud", NAME) as process:
+        try:
+            stdout, stderr = process.communicate()
+        finally:
+            process.terminate()  # should we not have waited for its end
     spoiled = proxy.plan.spoiled
     proxy.plan = Plan()
     assert process.returncode == 0, stdout + stderr
