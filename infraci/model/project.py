@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from infraci.model.fields import HostKey, Port, Text, UserName, choice
-from infraci.model.section import Section
+from infraci.model.section import Section, never_null
 
 
 class AddressKind(StrEnum):
@@ -62,14 +62,14 @@ class AccessDefinition(Section):
         Field(
             description="At which address; by default the access address, else a floating one, "
             "else a fixed one.",
-            json_schema_extra=lambda schema: schema.pop("default", None),
+            json_schema_extra=never_null,
         ),
     ] = None
     bastion: Annotated[
         BastionDefinition | None,
         Field(
             description="Through which host; by default directly.",
-            json_schema_extra=lambda schema: schema.pop("default", None),
+            json_schema_extra=never_null,
         ),
     ] = None
 

@@ -89,4 +89,7 @@ def test_project_files() -> None:
     good = "clouds:\n  prod: {images: {debian-12: Debian 12}, flavors: {}, networks: {a: 4}}\n"
     assert errors(good, project_schema()) == []
     assert errors("cloud: {}\n", project_schema()) != []
+    access = "clouds: {prod: {access: {address: ADDRESS}, host_keys: injected}}\n"
+    assert errors(access.replace("ADDRESS", "fixed"), project_schema()) == []
+    assert errors(access.replace("ADDRESS", "null"), project_schema()) != []
     assert errors("clouds: {prod: {images: [a]}}\n", project_schema()) != []
