@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -134,7 +135,7 @@ def command(
         for pipeline in _pipelines(asked, tree, pipelines):
             found = _inquiry(asked, pipeline, tree, tell).findings()
             findings += found
-            _publish(asked, pipeline.name, found, report)
+            _publish(asked, pipeline, found, report)
     if as_json:
         click.echo(json.dumps(as_data(findings, spent=asked.budget.spent), indent=2))
     else:
@@ -169,18 +170,18 @@ def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipelin
 
 
 def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str], None]) -> Inquiry:
-    history = History(asked.root)
+    history, cloud = History(asked.root), pipeline.cloud or asked.cloud
     runner = Runner(
         root=asked.root,
         pipeline=pipeline.name,
-        cloud=asked.cloud,
+        cloud=cloud,
         given=asked.given,
         options=asked.options,
         tell=tell,
     )
 
     def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
-        with open_cloud(asked.cloud):  # else each run would tell that there is none
+        with open_cloud(cloud):  # else each run would tell that there is none
             return runner(shas)
 
     return Inquiry(
@@ -190,7 +191,7 @@ def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str]
         evidence=Evidence(
             lambda shas: history.results(shas, on_corrupt=tell_corrupt),
             pipeline=pipeline.name,
-            cloud=asked.cloud,
+            cloud=cloud,
             given=asked.given,
         ),
         stand_up=stand_up,
@@ -207,20 +208,22 @@ def _again(asked: _Asked, pipeline: str) -> str:
     """The command that repeats a search, or goes on with it."""
     cloud = "" if asked.cloud == LOCAL else f" --cloud {asked.cloud}"
     since = f" --since {asked.since.sha[:10]}" if asked.since else ""
-    return f"infraci blame {asked.head.sha[:10]} --pipeline {pipeline}{since}{cloud}"
+    return f"infraci blame {asked.head.sha[:10]} --pipeline {quote(pipeline)}{since}{cloud}"
 
 
-def _publish(asked: _Asked, pipeline: str, found: Sequence[Finding], report: Path | None) -> None:
+def _publish(
+    asked: _Asked, pipeline: Pipeline, found: Sequence[Finding], report: Path | None
+) -> None:
     """Put the findings into the reports of the commit's runs that this machine has."""
     ledger = Ledger(asked.root)
     blame = {str(finding.case or ""): summary(finding) for finding in found}
     known = History(asked.root).results([asked.head.sha]).get(asked.head.sha, ())
     searches = {result.run for result in known if result.of_search}
+    which = (asked.head, pipeline.name, pipeline.cloud or asked.cloud, asked.given)
     ours = [
         record
         for record in ledger.list()
-        if (record.commit, record.pipeline, record.cloud) == (asked.head, pipeline, asked.cloud)
-        and record.given == asked.given
+        if (record.commit, record.pipeline, record.cloud, record.given) == which
         and record.id not in searches
     ]
     for record in ours:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 from infraci.errors import InfraciError
 from infraci.history import Case, History, dump, result_of
@@ -101,7 +102,7 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         stand_up=lambda shas: [None for _ in shas],
         budget=Budget(runs=0),
         matters=matters(pipeline, tree),
-        again=f"infraci blame {record.commit.sha[:10]} --pipeline {record.pipeline}",
+        again=f"infraci blame {record.commit.sha[:10]} --pipeline {quote(record.pipeline)}",
     )
     findings = inquiry.findings()
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
