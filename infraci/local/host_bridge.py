@@ -76,12 +76,18 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
         if any(first.overlaps(other) or second.overlaps(other) for other in taken):
             continue
         if _lock(bridge):
-            return Pools(bridge=bridge, public=first, access=second)
+            if _is_ours_or_nobodys(cloud_id, HOST.labels(bridge)):
+                return Pools(bridge=bridge, public=first, access=second)
+            _unlock(bridge)  # it was made, and its maker killed, since we looked
     listed = f"{public} and {access}" if public else "any of the networks it knows"
     raise CloudError(
         f"cannot choose addresses for the embedded cloud: this machine already routes {listed}",
         hint="ip route shows them; infraci gc removes what clouds that were killed have left",
     )
+
+
+def _is_ours_or_nobodys(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
+    return labels is None or _is_of(cloud_id, labels)
 
 
 def _is_of(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
@@ -104,6 +110,11 @@ def _lock(bridge: str) -> bool:
         return False
     _held[bridge] = lock
     return True
+
+
+def _unlock(bridge: str) -> None:
+    if bridge in _held:
+        os.close(_held.pop(bridge))
 
 
 def _routed(*, except_device: str) -> tuple[ipaddress.IPv4Network, ...]:
@@ -131,7 +142,7 @@ class HostBridge:
         """
         bridge = self.pools.bridge
         labels = HOST.labels(bridge)
-        if labels is not None and not _is_of(self._cloud_id, labels):
+        if not _is_ours_or_nobodys(self._cloud_id, labels):
             raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
         forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
         alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})
