@@ -10,6 +10,7 @@ import click
 
 from infraci.commands.options import json_option, run_argument
 from infraci.commands.parts import find_run
+from infraci.commands.past import blame_lines
 from infraci.commands.standing import ledger_here
 from infraci.deadline import duration
 from infraci.model.run import Outcome, RunRecord
@@ -52,6 +53,7 @@ def _story(record: RunRecord, folder: Path) -> Iterator[str]:
             if result.trouble.hint:
                 yield f"  hint: {result.trouble.hint}"
             yield from (f"  | {line}" for line in result.trouble.details.splitlines())
+    yield from blame_lines(record)
     for testcase in (*record.base_testcases, *record.rollback_testcases, *record.testcases):
         if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
             yield f"{testcase.outcome}: {testcase.server}: {testcase.nodeid}"
