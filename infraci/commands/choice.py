@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infraci import git
-from infraci.commands.reports import writing
+from infraci.commands.reports import report_wrong
 from infraci.commands.source import Source
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError
-from infraci.model.run import Phase, PhaseResult, RunRecord, Trouble, Verdict
 
 
 def load(source: Source, names: Sequence[str], cloud: str, report: Path | None) -> list[Pipeline]:
@@ -48,24 +46,5 @@ def touched(
 
 
 def _report_files(error: FileError, source: Source, cloud: str, folder: Path) -> None:
-    from infraci.report.junit import write_junit
-
-    now = time.time()
     for name in dict.fromkeys(Path(problem.file).stem for problem in error.problems):
-        trouble = Trouble(kind=type(error).__name__, message=error.message, hint=error.hint)
-        record = RunRecord(
-            id=name,
-            pipeline=name,
-            voting=True,
-            commit=source.commit,
-            cloud=cloud,
-            stack_name="",
-            created=now,
-            expires=now,
-            destroy="always",
-            phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
-            verdict=Verdict.INVALID,
-            destroyed=True,
-        )
-        with writing(folder):
-            write_junit(folder / f"{name}.xml", record)
+        report_wrong(folder, error, pipeline=name, commit=source.commit, cloud=cloud)

@@ -15,6 +15,7 @@ import click
 from infraci.commands.base import base_opener
 from infraci.commands.options import cloud_option, json_option, source_options, stack_options
 from infraci.commands.parts import loader, open_cloud
+from infraci.commands.reports import report_wrong
 from infraci.commands.source import Source, open_source
 from infraci.errors import DefinitionError, ExitCode, UsageError
 from infraci.heat import Cloud
@@ -32,6 +33,12 @@ from infraci.plan.show import as_data, as_text
 @stack_options
 @click.option("--show-template", is_flag=True, help="Show the template that Heat would get.")
 @json_option
+@click.option(
+    "--report",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write JUnit reports of pipelines that are wrong there, PIPELINE.xml each.",
+)
 @click.pass_obj
 def command(
     verbosity: int,
@@ -43,11 +50,12 @@ def command(
     environments: Sequence[Path],
     show_template: bool,
     as_json: bool,
+    report: Path | None,
 ) -> int:
     """Show what would be made and run, and everything that is wrong.
 
     The stacks' templates are expanded by Heat itself; nothing is made. Exit status 2 if
-    anything is wrong.
+    anything is wrong with a pipeline that votes.
     """
     with (
         open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
@@ -62,8 +70,18 @@ def command(
         click.echo(json.dumps(as_data(plans, source.commit, cloud), indent=2))
     else:
         click.echo(as_text(plans, source.commit, cloud, verbose=verbosity > 0))
-    wrong = any(plan.problems for plan in plans)
-    return ExitCode.INVALID if wrong else ExitCode.PASSED
+    wrong = [plan for plan in plans if plan.problems]
+    if report is not None:
+        for plan in wrong:
+            report_wrong(
+                report,
+                FileError(plan.problems),
+                pipeline=plan.name,
+                voting=plan.voting,
+                commit=source.commit,
+                cloud=cloud,
+            )
+    return ExitCode.INVALID if any(plan.voting for plan in wrong) else ExitCode.PASSED
 
 
 def plans_of(

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from infraci.commands.parts import find_run
+from infraci.commands.reports import report_path, writing
 from infraci.commands.run import print_table
 from infraci.commands.standing import ledger_here
-from infraci.errors import UsageError
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord
-from infraci.names import plain
 from infraci.pipeline import Outcomes
 
 
@@ -43,11 +42,9 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
         records = [find_run(ledger, run_id) for run_id in run_ids]
     else:
         records = list(ledger.list()[-1:]) or [find_run(ledger, None)]
-    try:
+    with writing(output):
         for record in records:
             _write(record, ledger, output.absolute(), attach)
-    except OSError as error:
-        raise UsageError(f"cannot write the report to {output}: {error.strerror}") from error
     print_table(records)
     return Outcomes(records=tuple(records)).exit_code
 
@@ -55,11 +52,11 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
 def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:
     from infraci.report import write_junit
 
-    name = plain(record.pipeline)  # a matrix's cells may be called anything
-    folder = output / name
+    path = report_path(output, record.pipeline)
+    folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for part in ("evidence", "logs"):
         source = ledger.folder(record.id) / part
         if source.is_dir():
             shutil.copytree(source, folder / part, dirs_exist_ok=True)
-    write_junit(output / f"{name}.xml", record, folder=folder, attach=attach)
+    write_junit(path, record, folder=folder, attach=attach)

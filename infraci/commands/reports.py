@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from infraci.errors import UsageError
-from infraci.model.run import RunRecord
+from infraci.model.problem import FileError
+from infraci.model.run import Commit, Phase, PhaseResult, RunRecord, Trouble, Verdict
 
 
 def report_path(folder: Path, pipeline: str) -> Path:
@@ -24,6 +26,38 @@ def publish(junit: Path, record: RunRecord, folder: Path | None) -> None:
         return
     with writing(folder):
         shutil.copyfile(junit, report_path(folder, record.pipeline))
+
+
+def report_wrong(
+    folder: Path,
+    error: FileError,
+    *,
+    pipeline: str,
+    commit: Commit,
+    cloud: str,
+    voting: bool = True,
+) -> None:
+    """Report a pipeline that cannot be run, for its files are wrong."""
+    from infraci.report.junit import write_junit
+
+    now = time.time()
+    trouble = Trouble(kind=type(error).__name__, message=error.message, hint=error.hint)
+    record = RunRecord(
+        id=pipeline,
+        pipeline=pipeline,
+        voting=voting,
+        commit=commit,
+        cloud=cloud,
+        stack_name="",
+        created=now,
+        expires=now,
+        destroy="always",
+        phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
+        verdict=Verdict.INVALID,
+        destroyed=True,
+    )
+    with writing(folder):
+        write_junit(report_path(folder, pipeline), record)
 
 
 @contextmanager

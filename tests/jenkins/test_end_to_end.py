@@ -61,6 +61,11 @@ class Shop:
         )
         return listed.stdout.split()
 
+    def push_only_the_newest(self) -> None:
+        """Push with a hook that builds one commit at most."""
+        subprocess.run(["git", "config", "infraci.limit", "1"], cwd=self.bare, check=True)
+        self.house.git("push", "--quiet", "origin", "main")
+
     def until_built(self, count: int) -> None:
         """Wait until so many builds have ended."""
         for _ in Deadline(1200, phase="the test").poll("the builds"):
@@ -162,6 +167,21 @@ def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
         assert bool(evidence) == (sha != shas[0])
         attached = str(shop.standin.state.home / "workspace").encode() in report
         assert attached == (sha != shas[0])
+
+
+def test_wrong_files_are_the_commits_fault(shop: Shop) -> None:
+    house = shop.house
+    wrong = {"pipelines/tiny.yaml": FILES["pipelines/tiny.yaml"].replace("specs:", "spcs:")}
+    house.write({**FILES, "Jenkinsfile": JENKINSFILE})
+    assert shop.infraci("setup").returncode == 0
+    house.write(wrong, "Mistype")
+    shop.push_only_the_newest()
+    shop.until_built(1)
+    done = shop.infraci("results", "HEAD")
+    assert done.returncode == 2
+    assert "tiny: invalid, 1 testcases, 1 failed" in done.stdout
+    assert 'did you mean "specs"?' in done.stdout
+    assert house.leftovers() == []
 
 
 def test_an_abort_leaves_nothing(shop: Shop) -> None:

@@ -184,6 +184,7 @@ def test_a_plan_that_fails(build: Build) -> None:
     taken = build(verbs={"plan": 2})
     assert taken.result == "FAILURE"
     assert verbs_of(taken) == ["plan"]
+    assert taken.asked("junit")  # which tells whose files are wrong
     assert set(taken.skipped()) == {"Fan out", "Pipeline"}
 
 
