@@ -55,7 +55,10 @@ def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[S
     """
     if since is not None and not _is_ancestor(root, since, head):
         raise _no_ancestor(root, since, head)
-    return _walk(root, head, f"^{since}" if since else f"--max-count={FURTHEST}")
+    steps = _walk(root, head, f"^{since}" if since else f"--max-count={FURTHEST}")
+    if not steps:
+        raise UsageError(f"cannot search from {head[:10]} to itself", hint="name an older commit")
+    return steps
 
 
 def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:

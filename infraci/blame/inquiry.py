@@ -21,10 +21,10 @@ from infraci.blame.evidence import Evidence
 from infraci.blame.finding import Answer, Culprit, Finding, Kind, answer
 from infraci.blame.question import BEFORE, BEFORE_GOOD, Question, view
 from infraci.blame.search import MOST_TRIES, Budget, Search, StandUp, why_untestable
-from infraci.errors import UsageError
+from infraci.errors import CATEGORIES, UsageError
 from infraci.history import Case, Class, Result
 from infraci.history.result import LOST
-from infraci.model.run import Commit, Verdict
+from infraci.model.run import Commit, Phase, Verdict
 
 #: More suspects are searched only by who has said what it may cost.
 MOST_SUSPECTS = 500
@@ -49,6 +49,7 @@ class Inquiry:
     is_budget_given: bool = False
     again: str = ""  # the command that repeats it
     search: Search = field(init=False)
+    _is_tried: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.search = Search(
@@ -83,6 +84,7 @@ class Inquiry:
         for _ in range(MOST_TRIES):
             if self.budget.over():
                 return
+            self._is_tried = True
             (result,) = self.budget.spend([self.head.sha], self.stand_up)
             if result is not None:
                 self.evidence.add(self.head.sha, result)
@@ -94,7 +96,7 @@ class Inquiry:
     ) -> Iterator[Finding]:
         """What no commit can be blamed for: nothing is known, the cloud failed, a spec is wrong."""
         if not known:
-            if self.budget.spent:
+            if self._is_tried:
                 yield self._finding(Kind.INFRASTRUCTURE, why="its runs told nothing")
             else:
                 yield self._finding(Kind.UNKNOWN, why="it was not run, and may not be")
@@ -115,7 +117,8 @@ class Inquiry:
             if last.verdict is Verdict.INVALID:
                 yield self._finding(Kind.UNKNOWN, why=why_untestable(last))
             elif last.verdict is Verdict.ERROR:
-                yield self._finding(Kind.INFRASTRUCTURE, why=last.trouble or "unknown trouble")
+                kind = Kind.INFRASTRUCTURE if _is_of_cloud(last) else Kind.UNKNOWN
+                yield self._finding(kind, why=last.trouble or "unknown trouble")
 
     # The line, and the questions on it
 
@@ -274,3 +277,9 @@ class Inquiry:
             pipeline=self.evidence.pipeline, head=self.head, kind=kind, case=case, again=self.again
         )
         return replace(finding, **known)  # type: ignore[arg-type]
+
+
+def _is_of_cloud(result: Result) -> bool:
+    """Whether it was the cloud that failed; a configure step may fail for any reason."""
+    phase, _, what = result.trouble.partition(": ")
+    return phase != Phase.CONFIGURE or what in CATEGORIES

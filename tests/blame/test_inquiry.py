@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,33 @@ def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     root = repository.folder
     (found,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
     assert (found.kind, found.why) == (Kind.INFRASTRUCTURE, "its runs told nothing")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        ("configure: StepError", Kind.UNKNOWN),
+        ("configure: guest", Kind.INFRASTRUCTURE),
+        ("provision: StackFailedError", Kind.INFRASTRUCTURE),
+    ],
+)
+def test_a_step_that_fails_may_be_anybodys_fault(
+    repository: Repository, trouble: str, kind: Kind
+) -> None:
+    line = _line(repository, 2)
+    world = World(truths={}, cloud_fails=1.0)
+    history = known(world, line)
+    history[line[-1]] = [replace(history[line[-1]][0], trouble=trouble)]
+    (found,) = inquire(repository.folder, world, history)
+    assert (found.kind, found.why) == (kind, trouble)
+    assert world.asked == []
+
+
+def test_from_a_commit_to_itself(repository: Repository) -> None:
+    line = _line(repository, 2)
+    world = World(truths={ANSWER: broken(line[1], line)})
+    with pytest.raises(UsageError, match="to itself"):
+        inquire(repository.folder, world, known(world, line), since=line[-1])
 
 
 def test_a_server_that_was_lost_blames_nobody(repository: Repository) -> None:
