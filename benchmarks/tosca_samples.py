@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.tosca_samples [--up] [--only TEXT]`` downloads both source distributions from
 PyPI, translates each template and archive in them, has the embedded cloud's Heat plan the result,
-and with ``--up`` stands up what can be planned. It prints a line a sample, and how many came how far.
+and with ``--up`` stands up what can be planned. It prints a line a sample, and how many came how
+far.
 
 The samples are unmodified. Inputs without a default get a value that fits their constraints. Images
 that the samples ask for are mapped to ``debian-12``, as a line of infraci.yaml would do it.

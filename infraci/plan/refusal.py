@@ -63,8 +63,7 @@ def place_refusal(
         column=column,
         key_path=".".join(path),
         message=_without_place(reason),
-        suggestion=_meant(reason, _type_at(top, path), property_names)
-        or _near_name(reason, names),
+        suggestion=_meant(reason, _type_at(top, path), property_names) or _near_name(reason, names),
     )
 
 

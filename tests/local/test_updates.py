@@ -265,7 +265,10 @@ def test_a_failed_update_is_rolled_back(cloud: Connection) -> None:
 def test_a_replacement_that_fails_leaves_the_server_and_its_port(cloud: Connection) -> None:
     stack = stand(cloud, with_port("10.0.0.10"))
     before = only(cloud)
-    broken: dict[str, Any] = {"image": "localhost/no-such/image:1", "image_update_policy": "REPLACE"}
+    broken: dict[str, Any] = {
+        "image": "localhost/no-such/image:1",
+        "image_update_policy": "REPLACE",
+    }
     update(cloud, stack, with_port("10.0.0.10", **broken), "ROLLBACK_COMPLETE")
     assert only(cloud).id == before.id
     assert "10.0.0.10/24" in inside(before.id, "ip -br -4 address")
