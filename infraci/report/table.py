@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from rich.markup import escape
 from rich.table import Table
 
 from infraci.deadline import duration
@@ -62,7 +63,7 @@ def render_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         name, voting, verdict, checks, time = row.cells
         style = _STYLES[row.verdict] if row.verdict else "yellow"
-        table.add_row(name, voting, f"[{style}]{verdict}[/]", checks, time)
+        table.add_row(escape(name), voting, f"[{style}]{verdict}[/]", checks, time)
     return table
 
 

@@ -107,9 +107,9 @@ class House:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
-    def stop_at(self, mark: str, signals: list[int]) -> tuple[int, str]:
+    def stop_at(self, mark: str, signals: list[int], *options: str) -> tuple[int, str]:
         """Run the pipeline, and send the signals when it says the mark; status and stderr."""
-        process = self.start("-v", "run", "tiny")
+        process = self.start("-v", "run", "tiny", *options)
         assert process.stderr is not None
         said = []
         for line in process.stderr:
