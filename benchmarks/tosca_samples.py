@@ -6,7 +6,8 @@ and with ``--up`` stands up what can be planned. It prints a line a sample, and 
 far.
 
 The samples are unmodified. Inputs without a default get a value that fits their constraints. Images
-that the samples ask for are mapped to ``debian-12``, as a line of infraci.yaml would do it.
+that the samples ask for are mapped to ``debian-12``, and servers of which nothing is said get that
+and ``m1.tiny``, as two lines of infraci.yaml would do it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _IMAGES = (
     "fedora-18", "fedora-18.0", "fedora-19", "ubuntu-12.04", "ubuntu-14.04", "ubuntu-14.10",
     "ubuntu-16.04", "rhel-6.5", "cirros-0.3.1", "cirros-0.3.2", "cirros-0.4.0",
 )  # fmt: skip
-SITE = CloudDefinition(images=dict.fromkeys(_IMAGES, "debian-12"))
+SITE = CloudDefinition(
+    images=dict.fromkeys((*_IMAGES, "default"), "debian-12"), flavors={"default": "m1.tiny"}
+)
 
 
 def main() -> None:
@@ -84,7 +87,7 @@ def _samples(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _try(root: Path, path: PurePosixPath, cloud: Cloud, *, up: bool) -> tuple[str, str]:
-    offer = cloud.offer().by_names(SITE.images)
+    offer = cloud.offer().by_names(images=SITE.images, flavors=SITE.flavors)
     stack = StackDefinition(template=path, parameters=_values(root / path))
     name = f"infraci-sample-{secrets.token_hex(4)}"
     try:

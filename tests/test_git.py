@@ -12,6 +12,7 @@ from infraci.errors import UsageError
 from infraci.git import (
     GitError,
     base_of,
+    changed_files,
     displayable,
     export_tree,
     export_working_tree,
@@ -542,3 +543,43 @@ class TestExportWorkingTree:
 )
 def test_displayable(text: str, shown: str) -> None:
     assert displayable(text) == shown
+
+
+class TestChangedFiles:
+    """What a commit changes, whatever it does to a file."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "repository"
+        git(tmp_path, "init", "--quiet", str(folder))
+        commit(folder, {"a": "1", "b": "2", "c d/é": "3"})
+        return folder
+
+    def test_the_first_commit_changes_everything(self, root: Path) -> None:
+        assert changed_files(root, resolve(root)) is None
+
+    def test_changed_added_moved_and_gone(self, root: Path) -> None:
+        git(root, "mv", "b", "e")
+        (root / "c d/é").unlink()
+        commit(root, {"a": "changed", "f": "new"})
+        assert changed_files(root, resolve(root)) == ("a", "b", "c d/é", "e", "f")
+
+    def test_a_merge_changes_what_it_brings(self, root: Path) -> None:
+        git(root, "checkout", "--quiet", "-b", "side")
+        commit(root, {"side": "1"})
+        git(root, "checkout", "--quiet", "main")
+        commit(root, {"a": "changed"})
+        git(root, "merge", "--quiet", "--no-edit", "side")
+        assert changed_files(root, resolve(root)) == ("side",)
+
+    def test_a_working_tree_changes_what_is_not_committed(self, root: Path) -> None:
+        commit(root, {"a": "committed"})
+        (root / "b").write_text("staged")
+        git(root, "add", "b")
+        (root / "new").write_text("untracked")
+        assert changed_files(root, working_tree(root)) == ("b", "new")
+
+    def test_a_shallow_clone_cannot_tell(self, root: Path, tmp_path: Path) -> None:
+        commit(root, {"a": "changed"})
+        git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{root}", "shallow")
+        assert changed_files(tmp_path / "shallow", resolve(tmp_path / "shallow")) is None

@@ -97,7 +97,9 @@ def loader(
             root=tree,
             parameters=parameters or {},
             environments=environments,
-            offer=lambda: cloud.offer().by_names(site.images, site.networks.get("default", "")),
+            offer=lambda: cloud.offer().by_names(
+                images=site.images, flavors=site.flavors, networks=site.networks
+            ),
         )
         return with_names(request, site)
 

@@ -150,6 +150,8 @@ def command(
                 failed = records[-1].voting and records[-1].verdict is not Verdict.PASSED
                 if interrupts.happened or (fail_fast and failed):
                     break
+            for pipeline in chosen[len(records) :]:
+                progress.note(f"{pipeline.name}: not run")
             return _end(records, interrupts, verbosity, table=len(chosen) > 1)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+Names = Mapping[str, str]
+_NONE: Names = MappingProxyType({})
+_DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +39,24 @@ class Offer:
     cloud: str
     flavors: tuple[OfferedFlavor, ...] = ()
     images: tuple[OfferedImage, ...] = ()
-    default_network: str = ""  # where servers go of which nothing is said; empty: Nova decides
+    #: What servers get of which nothing is said; empty where nothing is known.
+    default_flavor: str = ""
+    default_image: str = ""
+    default_network: str = ""
 
-    def by_names(self, images: Iterable[str], default_network: str = "") -> Offer:
-        """The offer with the names that a project file has for what the cloud offers."""
+    def by_names(
+        self, *, images: Names = _NONE, flavors: Names = _NONE, networks: Names = _NONE
+    ) -> Offer:
+        """The offer with a project file's names for what the cloud has.
+
+        ``default`` is for servers of which nothing is said.
+        """
         known = {image.name for image in self.images}
-        more = tuple(OfferedImage(name=name) for name in images if name not in known)
-        return replace(self, images=(*self.images, *more), default_network=default_network)
+        more = tuple(OfferedImage(name=n) for n in images if n not in known and n != _DEFAULT)
+        return replace(
+            self,
+            images=(*self.images, *more),
+            default_flavor=flavors.get(_DEFAULT, ""),
+            default_image=images.get(_DEFAULT, ""),
+            default_network=networks.get(_DEFAULT, ""),
+        )

@@ -15,7 +15,7 @@ from infraci.model.problem import Problem
 from infraci.model.yaml_trouble import describe
 from infraci.templates.sources import Source
 
-_VERSION = re.compile(rb"^[\"']?tosca_definitions_version[\"']?\s*:", re.M)
+_VERSION = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?tosca_definitions_version[\"']?\s*:", re.M)
 _QUOTED = re.compile(r"[\"'\[ ]([A-Za-z][\w.:/-]+)")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -76,9 +76,13 @@ class Definitions:
             return Problem(file=self.shown + self.entry, message=reason)
         return Problem(file=self.shown + best[1], line=best[2], column=best[3], message=reason)
 
+    def keys(self, *path: str) -> list[str]:
+        """The keys below a key path of the entry definition."""
+        return self._sources[self.entry].keys(*path)
+
     def node_of(self, resource: str) -> tuple[str, ...]:
         """The key path of the node template that a resource was made of."""
-        nodes = self._sources[self.entry].keys("topology_template", "node_templates")
+        nodes = self.keys("topology_template", "node_templates")
         found = [name for name in nodes if resource == name or resource.startswith(f"{name}_")]
         path = ("topology_template", "node_templates")
         return (*path, max(found, key=len)) if found else path

@@ -154,11 +154,19 @@ class _Work:
             self.problems.append(self.definitions.problem(tuple(lost["path"]), lost["reason"]))
         for name, said in answer["template"]["resources"].items():
             if said["type"] == _SERVER:
-                self._judge_server(name, said.get("properties") or {})
+                self._judge_server(name, said.setdefault("properties", {}))
 
-    def _judge_server(self, name: str, properties: Mapping[str, Any]) -> None:
+    def _judge_server(self, name: str, properties: dict[str, Any]) -> None:
+        """Whether a flavor and an image are chosen; where nothing is said, the default ones are."""
         path = self.definitions.node_of(name)
         cloud = self.offer.cloud
+        for capability, choice_of, default in (
+            ("host", "flavor", self.offer.default_flavor),
+            ("os", "image", self.offer.default_image),
+        ):
+            said = self.definitions.keys(*path, "capabilities", capability, "properties")
+            if default and not said and not properties.get(choice_of):
+                properties[choice_of] = default
         if not properties.get("flavor"):
             sizes = ", ".join(
                 f"{f.name} ({f.vcpus} CPU, {f.ram_mb} MB, {f.disk_gb} GB)"

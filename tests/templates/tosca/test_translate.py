@@ -131,7 +131,7 @@ def test_a_server_knows_its_own_address_before_it_is_made(tree: Path) -> None:
 
 
 def test_a_network_of_the_clouds_own(tree: Path) -> None:
-    offer = OFFER.by_names((), default_network="office")
+    offer = OFFER.by_names(networks={"default": "office"})
     resources = load(tree, offer=offer).template["resources"]
     assert resources["server_default_port"]["properties"] == {"network": "office"}
     assert "default_network" not in resources
@@ -287,3 +287,23 @@ def test_a_value_for_no_input(tmp_path: Path) -> None:
         "t.yaml:2:1: topology_template.inputs.size: a value is given, but the template declares "
         "no such input"
     ]
+
+
+def test_what_is_not_said_is_the_clouds_default(tmp_path: Path) -> None:
+    write(tmp_path, "t.yaml", SERVER.partition("      capabilities")[0])
+    assert len(problems(tmp_path)) == 2
+    offer = OFFER.by_names(images={"default": "golden"}, flavors={"default": "large"})
+    server = load(tmp_path, "t.yaml", offer=offer).template["resources"]["server"]["properties"]
+    assert (server["image"], server["flavor"]) == ("golden", "large")
+
+
+def test_a_size_that_there_is_not_has_no_default(tmp_path: Path) -> None:
+    write(tmp_path, "t.yaml", SERVER.replace("num_cpus: 1", "num_cpus: 16"))
+    offer = OFFER.by_names(flavors={"default": "large"})
+    with pytest.raises(TemplateError, match="no flavor of cloud somewhere is chosen"):
+        load(tmp_path, "t.yaml", offer=offer)
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(SERVER, "utf-8-sig")
+    assert "server" in load(tmp_path, "t.yaml").template["resources"]
