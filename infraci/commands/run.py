@@ -82,7 +82,12 @@ class Wish:
     envvar="INFRACI_HISTORY",
     help="Write what is found into the commit's note; the default.",
 )
-@click.option("--run-file", type=click.Path(path_type=Path), hidden=True)  # see several.py
+@click.option(
+    "--run-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the run's id there as soon as there is one.",
+)
 @click.option(
     "--search",
     metavar="FILE",
