@@ -220,7 +220,7 @@ def _run(
     )
     with drivers.ledger.create(record):
         if wish.run_file is not None:
-            wish.run_file.write_text(record.id)
+            _tell_id(wish.run_file, record.id)
         request = loader(
             pipeline,
             tree=source.tree,
@@ -258,6 +258,13 @@ def _run(
             drivers.progress.note(line)
     publish(work.junit, record, wish.report)
     return record
+
+
+def _tell_id(path: Path, run_id: str) -> None:
+    try:
+        path.write_text(run_id)
+    except OSError as error:
+        raise UsageError(f"cannot write the run's id to {path}: {error.strerror}") from error
 
 
 def _resume(run_id: str, pipelines: Sequence[str], wish: Wish, verbosity: int) -> int:
