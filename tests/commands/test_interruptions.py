@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cloud
 MARKS = {
     "provision": "provision …",
     "create": "CREATE_IN_PROGRESS",
-    "boot": "waiting for its host keys",
+    "boot": "waiting for it at",
     "configure": "configure …",
     "verify": "verify …",
     "destroy": "destroy …",
