@@ -109,7 +109,7 @@ def test_several_pipelines_and_a_table(house: House) -> None:
             "shaky/test_it.py": NO_FILE["specs/test_web.py"],
         }
     )
-    done = house.infraci("run")
+    done = house.infraci("run", "--all")
     assert done.returncode == 0, done.stderr
     shaky, tiny = (line.split() for line in done.stdout.splitlines())
     assert shaky[:3] == ["shaky", "non-voting", "FAILED"]
