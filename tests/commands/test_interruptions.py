@@ -42,7 +42,6 @@ def test_gc_finds_what_nobody_remembers(house: House) -> None:
             record.unlink()
     swept = house.infraci("gc")
     assert "removed stack infraci-tiny-" in swept.stdout
-    assert "removed key pair infraci-tiny-" in swept.stdout
     assert house.leftovers() == []
 
 
