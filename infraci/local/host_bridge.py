@@ -79,10 +79,17 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
             if _is_ours_or_nobodys(cloud_id, HOST.labels(bridge)):
                 return Pools(bridge=bridge, public=first, access=second)
             _unlock(bridge)  # it was made, and its maker killed, since we looked
-    listed = f"{public} and {access}" if public else "any of the networks it knows"
+    if public:
+        raise CloudError(
+            f"cannot choose addresses for the embedded cloud: this machine already routes "
+            f"{public} or {access}",
+            hint="`ip route` shows them",
+        )
     raise CloudError(
-        f"cannot choose addresses for the embedded cloud: this machine already routes {listed}",
-        hint="ip route shows them; infraci gc removes what clouds that were killed have left",
+        f"cannot choose addresses for the embedded cloud: each of its {len(_SLOTS)} bridges is "
+        "another cloud's, or has addresses that this machine routes elsewhere",
+        hint="`ip -details link show type bridge` names the clouds in its aliases, and `ip route` "
+        "shows the addresses",
     )
 
 

@@ -42,6 +42,7 @@ class Machine:
         # Guards the host's own part: it is made for the first that stands, removed after the last.
         self._lock = threading.RLock()
         self._standing: set[str] = set()
+        self._no_pools: CloudError | None = None  # why this cloud can only plan
         self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
 
@@ -52,6 +53,7 @@ class Machine:
             return choose_pools(self._place.owner)
         except CloudError as error:
             LOG.warning("assuming the usual addresses: %s", error)
+            self._no_pools = error
             return _ASSUMED
 
     @cached_property
@@ -64,8 +66,11 @@ class Machine:
                 + "; ".join(lack.what for lack in missing),
                 hint=install_command(missing) or "; ".join(lack.remedy for lack in missing),
             )
+        pools = self.pools
+        if self._no_pools is not None:
+            raise self._no_pools
         mtu = found.uplink.mtu if found.uplink else 1500
-        fabric = Fabric(self._place.owner, self.pools, mtu=mtu)
+        fabric = Fabric(self._place.owner, pools, mtu=mtu)
         self._standing |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
         if self._standing:
             fabric.ensure_host()
