@@ -40,7 +40,7 @@ COMMANDS = {
     "jenkins": ("jenkins", "Set a Jenkins controller up, have commits built, see results."),
     "hook": ("hook", "Have Jenkins build every commit that is pushed."),
     "schema": ("schema", "Print the JSON Schema of pipeline files."),
-    "doctor": ("doctor", "Say what this machine lacks, and what mends it."),
+    "doctor": ("doctor", "Say what this machine or a cloud lacks, and what mends it."),
     "cloud": ("cloud", "Start, stop and look at the embedded cloud."),
     "image": ("image", "Build, list and remove images of the embedded cloud."),
     "completion": ("completion", "Print the shell's completion script."),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -26,9 +27,18 @@ from infraci.templates import StackRequest
 Load = Callable[[], StackRequest]
 
 
-def import_early() -> None:
-    """Import openstacksdk while git is at work: a third of a second, in which git only waits."""
-    Thread(target=import_module, args=("openstack",), name="import", daemon=True).start()
+@contextmanager
+def importing_early() -> Iterator[None]:
+    """Import openstacksdk while git is at work: a third of a second, in which git only waits.
+
+    Leave it before anything else is imported: two threads must not meet in the same package.
+    """
+    thread = Thread(target=import_module, args=("openstack",), name="import", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def open_cloud(name: str) -> Cloud:

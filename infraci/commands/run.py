@@ -20,7 +20,7 @@ from infraci.commands.options import (
     stack_options,
 )
 from infraci.commands.parts import (
-    import_early,
+    importing_early,
     loader,
     make_drivers,
     make_progress,
@@ -130,10 +130,13 @@ def command(
         search=search,
         run_file=run_file,
     )
-    import_early()
     if resume is not None:
         return _resume(resume, pipelines, wish, verbosity)
-    with open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source:
+    with ExitStack() as files:
+        with importing_early():
+            source = files.enter_context(
+                open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0)
+            )
         chosen = load(source, pipelines, cloud, report)
         if not pipelines and not all_:
             chosen = touched(source, chosen, tell=_teller(verbosity))

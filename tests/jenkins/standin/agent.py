@@ -11,6 +11,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,8 @@ class Work:
     def _watch(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None:
             if self.build.is_stopped.wait(0.1):
-                os.killpg(process.pid, signal.SIGTERM)
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    os.killpg(process.pid, signal.SIGTERM)
                 return
 
     def _clone(self, url: str) -> Path:
