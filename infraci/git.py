@@ -168,10 +168,9 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
             "GIT_INDEX_FILE": str(Path(folder) / "index"),
         }
         try:
-            ask(
-                destination, "read-tree", "-m", "-u", "--no-recurse-submodules", sha,
-                options=_OWN_INDEX, environment=environment,
-            )  # fmt: skip
+            # In two steps, since `read-tree -u` takes six times as long for the same.
+            for command in (("read-tree", sha), ("checkout-index", "--all", "--force")):
+                ask(destination, *command, options=_OWN_INDEX, environment=environment)
         except GitError as error:
             raise GitError(
                 f"cannot export commit {sha[:10]}: {_reason(error)}", hint=error.hint
