@@ -19,7 +19,7 @@ from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
-from infraci.pipeline import Drivers, Interrupts, OpenBase, Work
+from infraci.pipeline import Drivers
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
@@ -114,28 +114,6 @@ def loader(
         return with_names(request, site)
 
     return load
-
-
-def make_work(
-    record: RunRecord,
-    *,
-    pipeline: Pipeline,
-    tree: Path,
-    drivers: Drivers,
-    interrupts: Interrupts,
-    load: Load,
-    open_base: OpenBase | None = None,
-) -> Work:
-    """A run, ready to be worked on; with a base, an upgrade."""
-    return Work(
-        record,
-        pipeline=pipeline,
-        tree=tree,
-        load=load,
-        drivers=drivers,
-        interrupts=interrupts,
-        open_base=open_base,
-    )
 
 
 def find_run(ledger: Ledger, run_id: str | None) -> RunRecord:

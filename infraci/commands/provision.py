@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.base import base_opener
 from infraci.commands.options import cloud_option, source_options, stack_options
-from infraci.commands.parts import loader, make_drivers, make_progress, make_work, open_cloud
+from infraci.commands.parts import make_drivers, make_progress, open_cloud
 from infraci.commands.past import given_by
 from infraci.commands.source import open_source
+from infraci.commands.work import make_work
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
@@ -74,30 +74,16 @@ def command(
         )
         with drivers.ledger.create(record):
             click.echo(record.id)  # first: whoever is killed has said what to destroy
-            load = loader(
-                chosen,
-                tree=source.tree,
-                cloud=opened,
-                parameters=parameters,
-                environments=environments,
-            )
             work = make_work(
                 record,
                 pipeline=chosen,
-                tree=source.tree,
+                source=source,
+                cloud=opened,
                 drivers=drivers,
                 interrupts=interrupts,
-                load=load,
-                open_base=base_opener(
-                    chosen,
-                    root=source.root,
-                    commit=source.commit,
-                    cloud=opened,
-                    parameters=parameters,
-                    environments=environments,
-                )
-                if upgrade
-                else None,
+                parameters=parameters,
+                environments=environments,
+                with_base=upgrade,
             )
             way = way_of(chosen) if upgrade else WHOLE_WAY
             record = carry_out(work, way[: way.index(Phase.CONFIGURE)])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.base import base_opener
 from infraci.commands.choice import load, touched
 from infraci.commands.options import (
     cloud_option,
@@ -21,10 +20,8 @@ from infraci.commands.options import (
 )
 from infraci.commands.parts import (
     importing_early,
-    loader,
     make_drivers,
     make_progress,
-    make_work,
     open_cloud,
 )
 from infraci.commands.past import blame_lines, conclude, given_by
@@ -32,6 +29,7 @@ from infraci.commands.reports import publish
 from infraci.commands.several import Several, default_jobs, run_command
 from infraci.commands.source import Source, open_source
 from infraci.commands.standing import open_work
+from infraci.commands.work import make_work
 from infraci.errors import ExitCode, UsageError
 from infraci.heat import Cloud
 from infraci.ledger import Ledger
@@ -224,28 +222,15 @@ def _run(
     with drivers.ledger.create(record):
         if wish.run_file is not None:
             _tell_id(wish.run_file, record.id)
-        request = loader(
-            pipeline,
-            tree=source.tree,
-            cloud=cloud,
-            parameters=wish.parameters,
-            environments=wish.environments,
-        )
         work = make_work(
             record,
             pipeline=pipeline,
-            tree=source.tree,
+            source=source,
+            cloud=cloud,
             drivers=drivers,
             interrupts=interrupts,
-            load=request,
-            open_base=base_opener(
-                pipeline,
-                root=source.root,
-                commit=source.commit,
-                cloud=cloud,
-                parameters=wish.parameters,
-                environments=wish.environments,
-            ),
+            parameters=wish.parameters,
+            environments=wish.environments,
         )
         record = carry_out(work, way_of(pipeline))
         record = conclude(

@@ -8,17 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from infraci import git
-from infraci.commands.base import base_opener
 from infraci.commands.parts import (
     find_pipeline,
     find_run,
-    loader,
     make_drivers,
     make_progress,
-    make_work,
     open_cloud,
 )
-from infraci.commands.source import exported
+from infraci.commands.source import Source, exported
+from infraci.commands.work import make_work
 from infraci.errors import UsageError
 from infraci.ledger import Ledger
 from infraci.pipeline import Interrupts, Work
@@ -65,27 +63,13 @@ def open_work(
         work = make_work(
             record,
             pipeline=pipeline,
-            tree=tree,
+            source=Source(root=root, commit=commit, tree=tree),
+            cloud=cloud,
             drivers=make_drivers(cloud, ledger, make_progress(verbosity)),
             interrupts=interrupts,
-            load=loader(
-                pipeline,
-                tree=tree,
-                cloud=cloud,
-                parameters=parameters,
-                environments=environments,
-            ),
-            open_base=base_opener(
-                pipeline,
-                root=root,
-                commit=commit,
-                cloud=cloud,
-                parameters=parameters,
-                environments=environments,
-                known=record.base,
-            )
-            if whole
-            else None,
+            parameters=parameters,
+            environments=environments,
+            with_base=whole,
         )
         stack.callback(work.close)
         yield work
