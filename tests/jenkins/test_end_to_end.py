@@ -133,12 +133,22 @@ def test_green_red_red(shop: Shop) -> None:
     ]
     assert [f["name"] for f in found[1]["pipelines"][0]["failures"]] == ["test_setup[web]"]
     _by_the_builds_own_evidence(shop, [good, bad, innocent])
+    _remembered(shop, [good, bad, innocent])
 
     _alerts(shop, bad)
     told = shop.infraci("results", "HEAD~1")
     assert told.stdout.startswith(f"{bad[:10]} failed: Break the web tier (Somebody)\n")
     assert f"again: infraci run --commit {bad[:10]} tiny" in told.stdout
     assert house.leftovers() == []
+
+
+def _remembered(shop: Shop, shas: list[str]) -> None:
+    """Builds have given the bare repository what they found; whoever clones it can ask."""
+    shop.house.infraci("history", "pull")
+    told = [json.loads(shop.house.infraci("history", "show", s, "--json").stdout) for s in shas]
+    assert [[r["verdict"] for r in t[s]] for s, t in zip(shas, told, strict=True)] == [
+        ["passed"], ["failed"], ["failed"],
+    ]  # fmt: skip
 
 
 def _alerts(shop: Shop, bad: str) -> None:
