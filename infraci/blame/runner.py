@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from infraci.errors import ExitCode
-from infraci.history import Result, parse
-from infraci.model.run import Verdict
+from infraci.history import Result, invalid, parse
 from infraci.parallel import in_parallel
 
 
@@ -65,16 +63,7 @@ class Runner:
         self.tell(f"{sha[:10]}: {log or f'exit status {code}'}")
         if code != ExitCode.INVALID:
             return None
-        return Result(
-            run="",
-            pipeline=self.pipeline,
-            cloud=self.cloud,
-            given=self.given,
-            time=int(time.time()),
-            verdict=Verdict.INVALID,
-            trouble="plan: its pipelines cannot be loaded",
-            of_search=True,
-        )
+        return invalid(pipeline=self.pipeline, cloud=self.cloud, given=self.given)
 
 
 class _Processes:

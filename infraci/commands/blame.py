@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import click
 
@@ -16,8 +17,9 @@ from infraci.blame.evidence import Evidence
 from infraci.blame.finding import Finding, Kind
 from infraci.blame.inquiry import Inquiry
 from infraci.blame.runner import Runner
-from infraci.blame.search import Budget
+from infraci.blame.search import Budget, StandUp
 from infraci.blame.show import as_data, as_text, summary
+from infraci.commands.controller import open_controller
 from infraci.commands.options import cloud_option, json_option, stack_options
 from infraci.commands.parts import open_cloud
 from infraci.commands.past import given_by, matters, renew
@@ -84,6 +86,9 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
     show_default=True,
     help="How many stacks to stand up at once.",
 )
+@click.option(
+    "--jenkins", is_flag=True, help="Stand stacks up in builds of the Jenkins job, on its agents."
+)
 @cloud_option
 @stack_options
 @click.option(
@@ -103,6 +108,7 @@ def command(
     time_s: float | None,
     target: float,
     jobs: int,
+    jenkins: bool,
     cloud: str,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
@@ -117,6 +123,11 @@ def command(
     Exit status: 0 nothing fails or it is flaky, 1 a commit broke it, 125 it is not known or the
     cloud failed, 130 interrupted.
     """
+    if jenkins and (parameters or environments):
+        raise UsageError(
+            "cannot have Jenkins build with -P or -e: its job takes a commit as it is",
+            hint="put them into the pipeline file, or search here, without --jenkins",
+        )
     root = git.repository_root(Path.cwd())
     asked = _Asked(
         root=root,
@@ -128,6 +139,7 @@ def command(
         target=target,
         budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),
         is_budget_given=budget is not None,
+        controller=open_controller() if jenkins else None,
     )
     tell = (lambda line: None) if verbosity < 0 else (lambda line: click.echo(line, err=True))
     findings: list[Finding] = []
@@ -156,6 +168,7 @@ class _Asked:
     target: float
     budget: Budget
     is_budget_given: bool
+    controller: Any  # a Jenkins', whose agents stand stacks up; None for this machine
 
 
 def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipeline, ...]:
@@ -171,19 +184,6 @@ def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipelin
 
 def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str], None]) -> Inquiry:
     history, cloud = History(asked.root), pipeline.cloud or asked.cloud
-    runner = Runner(
-        root=asked.root,
-        pipeline=pipeline.name,
-        cloud=cloud,
-        given=asked.given,
-        options=asked.options,
-        tell=tell,
-    )
-
-    def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
-        with open_cloud(cloud):  # else each run would tell that there is none
-            return runner(shas)
-
     return Inquiry(
         root=asked.root,
         head=asked.head,
@@ -194,7 +194,7 @@ def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str]
             cloud=cloud,
             given=asked.given,
         ),
-        stand_up=stand_up,
+        stand_up=_stand_up(asked, pipeline.name, cloud, tell),
         budget=asked.budget,
         matters=matters(pipeline, tree),
         target=asked.target,
@@ -204,11 +204,40 @@ def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str]
     )
 
 
+def _stand_up(asked: _Asked, pipeline: str, cloud: str, tell: Callable[[str], None]) -> StandUp:
+    """What tests commits: builds on Jenkins' agents, or runs on this machine."""
+    if asked.controller is not None:
+        from infraci.jenkins.search import Builds
+
+        return Builds(
+            root=asked.root,
+            controller=asked.controller,
+            pipeline=pipeline,
+            cloud=cloud,
+            tell=tell,
+        )
+    runner = Runner(
+        root=asked.root,
+        pipeline=pipeline,
+        cloud=cloud,
+        given=asked.given,
+        options=asked.options,
+        tell=tell,
+    )
+
+    def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
+        with open_cloud(cloud):  # else each run would tell that there is none
+            return runner(shas)
+
+    return stand_up
+
+
 def _again(asked: _Asked, pipeline: str) -> str:
     """The command that repeats a search, or goes on with it."""
     cloud = "" if asked.cloud == LOCAL else f" --cloud {asked.cloud}"
     since = f" --since {asked.since.sha[:10]}" if asked.since else ""
-    return f"infraci blame {asked.head.sha[:10]} --pipeline {quote(pipeline)}{since}{cloud}"
+    where = " --jenkins" if asked.controller is not None else ""
+    return f"infraci blame {asked.head.sha[:10]} --pipeline {quote(pipeline)}{since}{cloud}{where}"
 
 
 def _publish(

@@ -12,6 +12,7 @@ from infraci.commands.parts import find_run
 from infraci.commands.reports import report_path, writing
 from infraci.commands.run import print_table
 from infraci.commands.standing import ledger_here
+from infraci.history import RESULT, dump, result_of
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline import Outcomes
@@ -24,7 +25,7 @@ from infraci.pipeline import Outcomes
     metavar="DIR",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to: DIR/PIPELINE.xml, DIR/PIPELINE/evidence and DIR/PIPELINE/logs.",
+    help="Where to: DIR/PIPELINE.xml, and DIR/PIPELINE/ with evidence, logs and result.json.",
 )
 @click.option(
     "--attach",
@@ -59,4 +60,6 @@ def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> Non
         source = ledger.folder(record.id) / part
         if source.is_dir():
             shutil.copytree(source, folder / part, dirs_exist_ok=True)
+    if (result := result_of(record)) is not None:
+        (folder / RESULT).write_text(dump(result) + "\n")
     write_junit(path, record, folder=folder, attach=attach)

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from infraci.history.notes import History
-from infraci.history.result import Case, Class, Result, dump, parse, result_of
+from infraci.history.result import RESULT, Case, Class, Result, dump, invalid, parse, result_of
 
-__all__ = ["Case", "Class", "History", "Result", "dump", "parse", "result_of"]
+__all__ = [
+    "RESULT",
+    "Case",
+    "Class",
+    "History",
+    "Result",
+    "dump",
+    "invalid",
+    "parse",
+    "result_of",
+]

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infraci import git
@@ -68,7 +68,9 @@ class History:
                 except ValueError as error:
                     on_corrupt(sha, str(error))
                 else:
-                    by_run[result.run] = result
+                    # A build does not know that a search asked for it; the search says it later.
+                    of_search = result.run in by_run and by_run[result.run].of_search
+                    by_run[result.run] = replace(result, of_search=of_search or result.of_search)
             if by_run:
                 found[sha] = tuple(sorted(by_run.values(), key=lambda r: (r.time, r.run)))
         return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from infraci.model.run import (
 )
 
 VERSION = 1
+#: The file of a pipeline's report that holds what its run found.
+RESULT = "result.json"
 #: A line is no longer, in bytes: what passed is left out first.
 LONGEST = 64 * 1024
 #: Random names that Heat gives: ``STACK-RESOURCE-2xj4m6kq7w5e``.
@@ -95,6 +98,20 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.run} ({self.verdict})"
+
+
+def invalid(*, pipeline: str, cloud: str, given: tuple[str, ...] = ()) -> Result:
+    """What a search knows of a commit whose pipelines cannot be loaded: there is no run of it."""
+    return Result(
+        run="",
+        pipeline=pipeline,
+        cloud=cloud,
+        given=given,
+        time=int(time.time()),
+        verdict=Verdict.INVALID,
+        trouble="plan: its pipelines cannot be loaded",
+        of_search=True,
+    )
 
 
 def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:

@@ -183,6 +183,16 @@ class Controller:
         )
         judge(response, f"abort build {number}", well=(200, 302))
 
+    def cancel(self, queued: Queued) -> None:
+        """Take a build out of the queue; gone already is no error."""
+        response = self._requester.post_url(
+            f"{self._base}/queue/cancelItem",
+            {"id": queued.id},
+            data="cancel",
+            allow_redirects=False,
+        )
+        judge(response, "cancel a build in the queue", well=(200, 204, 302, 404))
+
     def _job(self, job: str) -> Job:
         try:
             return self._jenkins.get_job_by_url(self.url(job), job)

@@ -233,6 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
             )  # fmt: skip
             self._send(200, said.encode(), "text/plain")
             return
+        if path == ["queue", "cancelItem"]:
+            entry = state.entry(int(query["id"]))
+            entry.cancelled = entry.number is None  # what has left the queue goes on
+            self._send(204)
+            return
         names, rest = split(path)
         item = state.find(names)
         match rest:
