@@ -10,6 +10,7 @@ from dataclasses import replace
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError, InfraciError
 from infraci.heat import RefusedError
+from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, TemplateError, quoted
 from infraci.model.project import HostKeySource
@@ -28,6 +29,7 @@ from infraci.templates import (
     with_host_key,
     with_key_pair,
 )
+from infraci.verify.stack import Stack, StackResource
 
 
 def provision(work: Work, request: StackRequest) -> None:
@@ -91,8 +93,8 @@ def take_servers(
     Servers that were logged in to before keep their host keys, and their sessions but for those
     of ``renewed`` (by Nova's ids), which may have been rebuilt.
     """
-    work.outputs = None
-    read_outputs(work)
+    outputs = work.drivers.cloud.outputs(stack_id)
+    _keep_outputs(work, outputs)
     known = {server.id: server for server in work.record.servers}
     found = work.drivers.cloud.servers(stack_id)
     servers = tuple(
@@ -106,6 +108,34 @@ def take_servers(
     judge_roles(servers, work.pipeline)
     work.update(servers=log_in_to_all(work, servers, deadline))
     write_ssh_config(work.folder, work.record.servers, work.private_key)
+    _tell_specs(work, stack_id, outputs)
+
+
+def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> None:
+    """Write down what specs are told of the stack, so that they need no cloud."""
+    record = work.record
+    resources = {
+        found.path: StackResource(
+            type=found.type, status=found.status, physical_id=found.physical_id
+        )
+        for found in work.drivers.cloud.resources(stack_id)
+    }
+    stack = Stack(
+        run=record.id,
+        pipeline=record.pipeline,
+        cloud=record.cloud,
+        name=record.stack_name,
+        id=stack_id,
+        outputs={name: _masked(value, work.masker) for name, value in outputs.items()},
+        resources=resources,
+        servers=record.servers,
+    )
+    try:
+        stack.write(work.folder)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the stack of run {record.id}: {error.strerror or error}"
+        ) from error
 
 
 def _is_alike(server: Server, before: Server) -> bool:
@@ -119,9 +149,25 @@ def read_outputs(work: Work) -> Mapping[str, str]:
     """The stack's outputs as text; the record keeps them without secrets."""
     if work.outputs is None:
         said = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
-        work.outputs = {name: _text(value) for name, value in said.items()}
-        work.update(outputs={name: work.masker.mask(v) for name, v in work.outputs.items()})
+        return _keep_outputs(work, said)
     return work.outputs
+
+
+def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, str]:
+    work.outputs = {name: _text(value) for name, value in said.items()}
+    work.update(outputs={name: work.masker.mask(v) for name, v in work.outputs.items()})
+    return work.outputs
+
+
+def _masked(value: object, masker: Masker) -> object:
+    """The value without the secrets, whatever it is made of."""
+    if isinstance(value, Mapping):
+        return {name: _masked(inner, masker) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, masker) for inner in value]
+    said = _text(value)
+    hidden = masker.mask(said)
+    return value if hidden == said else hidden
 
 
 def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:

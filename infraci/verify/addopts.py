@@ -15,13 +15,14 @@ _VALUED = frozenset(
     --hosts --connection --ssh-config --ssh-extra-args --ssh-identity-file --ansible-inventory
     --junitxml --junit-xml --junitprefix --junit-prefix --report-log --html --css --log-file
     --rootdir -c --config-file --confcutdir --basetemp --pdbcls
+    --infraci --infraci-cloud --infraci-run
     """.split()  # noqa: SIM905
 )
 _FLAGS = frozenset(
     """
     -f --looponfail -d --force-ansible --nagios --pdb --trace --strict-config --strict
     --collect-only --co --setup-only --setup-plan --fixtures --funcargs --fixtures-per-test
-    --markers --version -V --help -h
+    --markers --version -V --help -h --infraci-keep
     """.split()  # noqa: SIM905
 )
 

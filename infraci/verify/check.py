@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
-from infraci.verify import backend
+from infraci.errors import UsageError
+from infraci.model.run import Server
 from infraci.verify.link import Link
 from infraci.verify.plugin import SpecPlugin
+from infraci.verify.stack import Plan, PlannedServer, Stack
+from infraci.verify.stand import Stand
 from infraci.verify.task import Task
 
 #: Where pytest looks for its configuration, in its order.
@@ -47,18 +50,50 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
         INFRACI_ROLE=task.server.role,
         INFRACI_SSH_CONFIG=str(task.ssh_config),
     )
-    link = Link(task.server, task.private_key, timeout_s=task.timeout_s)
-    backend.use(link)
-    link.open()
+    stands = OneServer(task)
+    stands.link.open()
     arguments = [*_options(task), *task.paths]
-    plugin = SpecPlugin(task, link, send, arguments=arguments)
+    plugin = SpecPlugin(task, stands, send, arguments=arguments)
     try:
         with _only(plugins):
             return int(pytest.main(arguments, plugins=[plugin]))
     finally:
-        link.close()
+        stands.link.close()
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+class OneServer:
+    """The stack of the run, which stands, and of it the one server; see ``hosts.Stands``."""
+
+    def __init__(self, task: Task) -> None:
+        folder = task.ssh_config.parent
+        servers: tuple[Server, ...] = ()
+        self._pipeline = ""
+        with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
+            stack = Stack.read(folder)
+            servers, self._pipeline = stack.servers, stack.pipeline
+        mine = PlannedServer(name=task.server.name, path="", role=task.server.role)
+        others = (PlannedServer(name=s.name, path="", role=s.role) for s in servers)
+        plan = Plan(
+            pipeline=self._pipeline,
+            title=f"pipeline {self._pipeline}".rstrip(),
+            root=task.root,
+            servers=tuple(dict.fromkeys((*others, mine))),
+            roles=(),
+            specs={},
+            verify_s=task.timeout_s,
+        )
+        self._stand = Stand(self._pipeline, plan, lambda: folder, only=task.server)
+        self.link: Link = self._stand.seat(mine).link
+
+    def main(self) -> Stand:
+        """The run's stack."""
+        return self._stand
+
+    def own(self, pipeline: str, *, scope: str, module: str) -> Stand | None:
+        """A stack of another pipeline is for that pipeline's run."""
+        return self._stand if pipeline == self._pipeline else None
 
 
 def _options(task: Task) -> list[str]:

@@ -73,7 +73,8 @@ def classname_of(nodeid: str) -> str:
 
 def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
     first = failed[0]
-    kind: ErrorKind | None = first.__dict__.get("infraci_kind")
+    said: str | None = first.__dict__.get("infraci_kind")
+    kind = None if said is None else ErrorKind(said)
     if kind is None and first.when != "call":
         kind = ErrorKind.SETUP
     message = first.__dict__.get("infraci_message") or _crash_message(first)

@@ -1,25 +1,23 @@
-"""The pytest plugin that makes ``host`` the server and streams what becomes of each check."""
+"""The pytest plugin of one server's run: streams what becomes of each check.
+
+Its server it gets from :mod:`infraci.verify.hosts`, as everybody's pytest does.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-import testinfra.backend
 
-from infraci.errors import UnreachableError
 from infraci.model.run import ErrorKind, Outcome, Testcase
-from infraci.verify import fixtures
 from infraci.verify import task as words
 from infraci.verify.addopts import without_clashes
-from infraci.verify.link import Link
-from infraci.verify.outcome import CheckReports, classname_of, error_kind
+from infraci.verify.hosts import Stands, register
+from infraci.verify.outcome import CheckReports, classname_of
 from infraci.verify.task import Task, testcase_to_json
-
-testinfra.backend.BACKENDS[fixtures.SCHEME] = "infraci.verify.backend.ServerBackend"
 
 Send = Callable[[str, object], None]
 
@@ -27,9 +25,9 @@ Send = Callable[[str, object], None]
 class SpecPlugin:
     """One server's run; ``send`` takes each answer (see :mod:`infraci.verify.task`)."""
 
-    def __init__(self, task: Task, link: Link, send: Send, *, arguments: Sequence[str]) -> None:
+    def __init__(self, task: Task, stands: Stands, send: Send, *, arguments: Sequence[str]) -> None:
         self._task = task
-        self._link = link
+        self._stands = stands
         self._send = send
         self._arguments = list(arguments)  # ours, at the end of all
         self._checks: dict[str, CheckReports] = {}
@@ -66,9 +64,8 @@ class SpecPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Give Testinfra the one server, before anything that a module or an option says."""
-        config.option.hosts = f"{fixtures.SCHEME}://server"
-        config.pluginmanager.register(fixtures, "infraci-host")
+        """Have tests look at the one server."""
+        self._hosts = register(config, self._stands)
 
     # -- collection ------------------------------------------------------------------------
 
@@ -116,29 +113,6 @@ class SpecPlugin:
         self._checks[nodeid] = CheckReports()
         self._send(words.STARTED, nodeid)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Have the server there before the check's own set-up, or fail with one clear error."""
-        if "_testinfra_host" in getattr(item, "fixturenames", ()):
-            self._link.begin_check()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell trouble with the server from a check that failed."""
-        report = yield
-        if report.failed and call.excinfo is not None:
-            error = call.excinfo.value
-            kind = error_kind(error, call.when)
-            report.__dict__["infraci_kind"] = kind
-            if kind is ErrorKind.INFRASTRUCTURE and isinstance(error, UnreachableError):
-                hint = f"\n{error.hint}" if error.hint else ""
-                report.__dict__["infraci_message"] = error.message
-                if call.when == "setup":  # nobody needs our own traceback
-                    report.longrepr = error.message + hint
-        return report
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a phase of the check reports."""
         self._checks.setdefault(report.nodeid, CheckReports()).add(report)
@@ -161,8 +135,9 @@ class SpecPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Say that pytest came to its end."""
-        self._send(words.FINISHED, int(exitstatus))
+        """Say that pytest came to its end; tests for other servers only are no trouble."""
+        nothing = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._hosts.any_left_out
+        self._send(words.FINISHED, int(pytest.ExitCode.OK if nothing else exitstatus))
 
     def _testcase(self, **known: Any) -> Testcase:
         return Testcase(server=self._task.server.name, role=self._task.server.role, **known)

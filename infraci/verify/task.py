@@ -43,7 +43,7 @@ class Task:
         """What :meth:`to_json` wrote."""
         found = json.loads(line)
         return cls(
-            server=_server(found["server"]),
+            server=server_from_json(found["server"]),
             root=Path(found["root"]),
             paths=tuple(found["paths"]),
             private_key=Path(found["private_key"]),
@@ -52,7 +52,8 @@ class Task:
         )
 
 
-def _server(found: Mapping[str, Any]) -> Server:
+def server_from_json(found: Mapping[str, Any]) -> Server:
+    """What ``dataclasses.asdict`` made of a server."""
     bastion = found["bastion"] and _bastion(found["bastion"])
     return Server(**{**found, "host_keys": tuple(found["host_keys"]), "bastion": bastion})
 

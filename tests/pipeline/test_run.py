@@ -70,6 +70,7 @@ def test_the_order_of_things(lab: Make) -> None:
         "servers",
         "console",
         "log_in",
+        "resources",
         "configure",
         "specs",
         "write_junit",

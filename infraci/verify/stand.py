@@ -1,0 +1,115 @@
+"""A stack as a process with specs has it: planned, standing when first needed, connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from infraci.errors import InfraciError
+from infraci.model.run import Server
+from infraci.ssh import identity_of
+from infraci.verify import backend
+from infraci.verify.link import Link
+from infraci.verify.stack import Plan, PlannedServer, Stack, find_server
+
+#: Stands a stack up, or finds it standing; returns the folder of its run. Blocks; raises
+#: InfraciError.
+StandUp = Callable[[], Path]
+
+
+class Stand:
+    """One stack, for all tests of this process that are for it.
+
+    ``only`` is the one server that this process judges, if it is not to judge them all.
+    """
+
+    def __init__(
+        self, key: str, plan: Plan, stand_up: StandUp, *, only: Server | None = None
+    ) -> None:
+        self.key = key
+        self.plan = plan
+        self.only = only
+        self._stand_up = stand_up
+        self._folder: Path | None = None
+        self._stack: Stack | None = None
+        self._failed: InfraciError | None = None
+        self._seats = {server.name: Seat(self, server) for server in plan.servers}
+
+    def folder(self) -> Path:
+        """The run's folder; stands the stack up first if it does not stand yet.
+
+        What has failed once fails at once.
+        """
+        if self._failed is not None:
+            raise InfraciError(f"not checked: {self._failed.message}")
+        if self._folder is None:
+            try:
+                self._folder = self._stand_up()
+            except InfraciError as error:
+                self._failed = error
+                raise
+        return self._folder
+
+    def stack(self) -> Stack:
+        """The stack, stood up if it does not stand yet."""
+        folder = self.folder()
+        if self._stack is None:
+            self._stack = Stack.read(folder)
+        return self._stack
+
+    @property
+    def ssh_config(self) -> Path:
+        """That of the run."""
+        return self.folder() / "ssh_config"
+
+    def lost(self, error: InfraciError) -> None:
+        """Have all that needs it fail from now on."""
+        self._failed = error
+
+    def seat(self, server: PlannedServer) -> Seat:
+        """One of its servers."""
+        return self._seats[server.name]
+
+    def mine(self, servers: Sequence[PlannedServer]) -> tuple[PlannedServer, ...]:
+        """Those of the servers that this process judges."""
+        return tuple(s for s in servers if self.only is None or s.name == self.only.name)
+
+    def close(self) -> None:
+        """End the connections."""
+        for seat in self._seats.values():
+            seat.close()
+
+
+class Seat:
+    """One server of a stack, connected to when it is first looked at."""
+
+    def __init__(self, stand: Stand, planned: PlannedServer) -> None:
+        self.stand = stand
+        self.planned = planned
+        self.url = backend.announce(self)
+        self._link: Link | None = None
+
+    @property
+    def server(self) -> Server:
+        """The server itself; stands its stack up if need be."""
+        only = self.stand.only
+        if only is not None and only.name == self.planned.name:
+            return only
+        return find_server(self.stand.stack(), self.planned)
+
+    @property
+    def link(self) -> Link:
+        """The connection; whoever asks first may have it made."""
+        self.stand.folder()
+        if self._link is None:
+            self._link = Link(
+                self.server,
+                identity_of(self.stand.ssh_config),
+                timeout_s=self.stand.plan.verify_s,
+            )
+        return self._link
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._link is not None:
+            self._link.close()
