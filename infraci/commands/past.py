@@ -41,6 +41,7 @@ def conclude(
     tree: Path,
     write: bool = True,
     search: Path | None = None,
+    partial: bool = False,
     tell: Callable[[str], None],
 ) -> RunRecord:
     """What a run found goes into the history, and what that knows of its failures into its report.
@@ -50,7 +51,7 @@ def conclude(
     """
     try:
         if write:
-            remember(record, root=root, search=search)
+            remember(record, root=root, search=search, partial=partial)
         if search is None and record.verdict in (Verdict.FAILED, Verdict.ERROR):
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
@@ -70,11 +71,18 @@ def renew(record: RunRecord, *, root: Path) -> None:
     write_junit(ledger.folder(record.id) / "junit.xml", record)
 
 
-def remember(record: RunRecord, *, root: Path, search: Path | None = None) -> None:
-    """Write what a run found into the notes of its commit, and for a search into its file too."""
+def remember(
+    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
+) -> None:
+    """Write what a run found into the notes of its commit, and for a search into its file too.
+
+    Of a ``partial`` one nobody may take a testcase that is not there for one that is no more.
+    """
     result = result_of(record, of_search=search is not None)
     if result is None:
         return
+    if partial:
+        result = replace(result, cut=True)
     if search is not None:
         search.write_text(dump(result))
     History(root).add(record.commit.sha, [result])

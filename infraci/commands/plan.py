@@ -135,7 +135,7 @@ def _plan(
     ask = partial(
         plan_pipeline,
         cloud=cloud,
-        public_key=_public_key,
+        public_key=public_key,
         name=f"infraci-plan-{secrets.token_hex(4)}",
     )
     plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)
@@ -173,7 +173,7 @@ def _stems(error: FileError) -> str:
 
 
 @cache
-def _public_key() -> str:
+def public_key() -> str:
     """A key that nobody keeps the private half of."""
     from infraci.ssh import generate_key
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -75,16 +75,19 @@ def new_record(
     )
 
 
-def carry_out(work: Work, phases: Sequence[Phase]) -> RunRecord:
+def carry_out(
+    work: Work, phases: Sequence[Phase], *, verify: Callable[[Work], None] = verify
+) -> RunRecord:
     """Take a run through the phases, then report and tear down as its policy says.
 
+    ``verify`` is the phase of that name; another one may have somebody else run the specs.
     Known trouble is in the record that is returned, and not raised. A bug is raised, but only
     after the tear-down.
     """
     work.record = _begun_again(work.record, phases[0])
     work.drivers.progress.begin(work.record, cleanup=work.cleanup)
     guard = work.interrupts.until_interrupted
-    errors = [guard(lambda: _go(work, phases))]
+    errors = [guard(lambda: _go(work, phases, verify))]
     verdict = judge.worst([*_verdicts(errors), judge.of_testcases(work.record.testcases)])
     for ending in (_save, _report, _tear_down, _report):
         _decide(work, phases, verdict)
@@ -135,7 +138,7 @@ def destroy_run(work: Work) -> RunRecord:
     return work.record
 
 
-def _go(work: Work, phases: Sequence[Phase]) -> None:
+def _go(work: Work, phases: Sequence[Phase], verify: Callable[[Work], None]) -> None:
     if Phase.PLAN in phases or Phase.PROVISION in phases:
         with work.phase(Phase.PLAN, _PLAN_S):
             request = plan(work)

@@ -46,7 +46,7 @@ def verify(work: Work) -> None:
                     log=logs / f"{plain(server.name)}.serverspec.log",
                     masker=work.masker,
                 )
-            testcases = tuple(_masked(case, work.masker) for case in testcases)
+            testcases = tuple(masked(case, work.masker) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
                 done[server.name] = testcases
                 work.drivers.progress.checked(server.name, testcases)
@@ -66,7 +66,8 @@ def verify(work: Work) -> None:
             )
 
 
-def _masked(case: Testcase, masker: Masker) -> Testcase:
+def masked(case: Testcase, masker: Masker) -> Testcase:
+    """The testcase without secrets in what it says."""
     return replace(
         case,
         message=masker.mask(case.message),

@@ -59,11 +59,13 @@ def suites(record: RunRecord, folder: Path) -> Iterator[Suite]:
                 package=package,
                 hostname=record.cloud,
                 started=result.started,
-                properties=_properties(record, folder),
+                properties=properties(record, folder),
                 cases=[case, *of_update],
             )
     for round_ in Round:
         yield from _servers(record, round_, folder)
+    if not any(result.phase is Phase.UPDATE for result in record.phases):
+        yield from _stack(record, folder)
 
 
 def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
@@ -79,8 +81,23 @@ def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
             package=package,
             hostname=server.name,
             started=verified[0] if verified else record.created,
-            properties=_properties(record, folder, server),
+            properties=properties(record, folder, server),
             cases=[_with_header(record, case, server, round_) for case in _unique(cases)],
+        )
+
+
+def _stack(record: RunRecord, folder: Path) -> Iterator[Suite]:
+    """The checks that look at no server, but at the stack."""
+    package = _package(record, Round.HEAD)
+    cases = [case for case in record.testcases if not case.server]
+    if cases:
+        yield Suite(
+            name=f"{package}.stack",
+            package=package,
+            hostname=record.cloud,
+            started=record.created,
+            properties=properties(record, folder),
+            cases=[_with_header(record, case) for case in _unique(cases)],
         )
 
 
@@ -166,7 +183,8 @@ def _blame(record: RunRecord, case: Case, round_: Round) -> str:
     return f"{said}\n" if said and round_ is Round.HEAD else ""
 
 
-def _properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
+def properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
+    """What a suite says of the run, and of its server; ``folder`` is the run's."""
     commit = record.commit
     found = {
         "infraci.run": record.id,

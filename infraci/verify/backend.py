@@ -52,26 +52,31 @@ class ServerBackend(ParamikoBackend):  # type: ignore[misc]
 
     def __init__(self, hostspec: str, **options: Any) -> None:
         self.place = _places[hostspec]
+        self._planned = HostSpec(self.place.planned.name, None, None, None)
+        self._is_made = False
         super().__init__("server", **options)
-
-    @property
-    def hostname(self) -> str:
-        """The server's name."""
-        return self.place.server.name
-
-    @hostname.setter
-    def hostname(self, value: str) -> None:
-        """Testinfra's own idea of it is none."""
+        self._is_made = True
 
     @property
     def host(self) -> HostSpec:
         """Where the server is."""
+        if not self._is_made:
+            return self._planned
         server = self.place.server
         return HostSpec(server.address, str(server.port), server.user, None)
 
     @host.setter
     def host(self, value: HostSpec) -> None:
-        """As with the name."""
+        """Testinfra's own idea of it is none."""
+
+    @property
+    def hostname(self) -> str:
+        """The server's name."""
+        return str(self.place.server.name)
+
+    @hostname.setter
+    def hostname(self, value: str) -> None:
+        """As with the host."""
 
     def get_pytest_id(self) -> str:
         """Name the server, so that a check is called ``test_installed[web-0]``."""

@@ -141,6 +141,14 @@ class HostPlugin:
         names = getattr(item, "fixturenames", ())
         return None if _FIXTURES.isdisjoint(names) else self.stand_of(item)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Stand a stack up before the test begins: that is no part of what the test takes."""
+        stand = self.stand_needed_by(item)
+        if stand is not None:
+            stand.prepare()
+        return (yield)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Have stack and server there before the check's own set-up, or fail with one error."""

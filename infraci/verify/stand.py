@@ -33,22 +33,31 @@ class Stand:
         self._folder: Path | None = None
         self._stack: Stack | None = None
         self._failed: InfraciError | None = None
+        self._has_told = False  # why it has failed
         self._seats = {server.name: Seat(self, server) for server in plan.servers}
 
     def folder(self) -> Path:
         """The run's folder; stands the stack up first if it does not stand yet.
 
-        What has failed once fails at once.
+        What has failed once fails at once. Raises InfraciError.
         """
+        self.prepare()
         if self._failed is not None:
-            raise InfraciError(f"not checked: {self._failed.message}")
+            if self._has_told:
+                raise InfraciError(f"not checked: {self._failed.message}")
+            self._has_told = True
+            raise self._failed
         if self._folder is None:
+            raise AssertionError("it stands or has failed")
+        return self._folder
+
+    def prepare(self) -> None:
+        """Stand the stack up if it does not stand yet; whoever needs it hears of failure."""
+        if self._folder is None and self._failed is None:
             try:
                 self._folder = self._stand_up()
             except InfraciError as error:
                 self._failed = error
-                raise
-        return self._folder
 
     def stack(self) -> Stack:
         """The stack, stood up if it does not stand yet."""

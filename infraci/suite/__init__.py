@@ -1,0 +1,1 @@
+"""Pytest on a stack of its own: ``pytest --infraci PIPELINE``."""

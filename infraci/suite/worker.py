@@ -1,0 +1,41 @@
+"""A worker of pytest-xdist: it has no stacks of its own, but the controller's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.errors import InfraciError
+from infraci.suite import hub
+from infraci.suite.words import error_of
+from infraci.verify.stack import Plan
+
+
+class Asking:
+    """Asks the controller; see ``infraci.suite.session.Source``."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        given = config.workerinput  # type: ignore[attr-defined]
+        self._path: str = given[hub.WHERE]
+        self.main = Plan.from_json(json.loads(given[hub.PLAN])) if given[hub.PLAN] else None
+
+    def plan(self, pipeline: str) -> Plan:
+        """A pipeline's plan. Raises InfraciError."""
+        return Plan.from_json(self._ask({"pipeline": pipeline}))
+
+    def stand_up(self, key: str, pipeline: str) -> Path:
+        """The folder of the stack's run; blocks until it stands. Raises InfraciError."""
+        return Path(self._ask({"stand_up": key, "pipeline": pipeline}))
+
+    def _ask(self, question: Mapping[str, Any]) -> Any:
+        try:
+            answer = hub.ask(self._path, question)
+        except OSError as error:
+            raise InfraciError(f"cannot ask pytest's controller for a stack: {error}") from error
+        if "error" in answer:
+            raise error_of(answer["error"])
+        return answer["answer"]
