@@ -94,7 +94,7 @@ class Bench:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("OS_", "INFRACI_"))
+            if not name.startswith(("OS_", "INFRACI_", "PYTHON"))
         }
         return {**kept, "INFRACI_STATE_DIR": str(self.state)}
 
