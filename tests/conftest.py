@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
 
 if TYPE_CHECKING:
     from tests.clouds import CloudUnderTest
@@ -24,16 +26,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the tests on a real OpenStack last, where its services disturb no others."""
+    """Put first what takes longest: tests on a real OpenStack, then modules with servers.
+
+    All tests on the OpenStack run in one process, as they look at what is left on it.
+    """
     live = [item for item in items if item.get_closest_marker("live") is not None]
     others = [item for item in items if item not in live]
+    slow = {item.path for item in others if item.get_closest_marker("cloud") is not None}
+    others.sort(key=lambda item: item.path not in slow)
+    for item in live:
+        item.add_marker(pytest.mark.xdist_group("live"))
     if config.getoption("live") or "live" in config.getoption("markexpr"):
-        items[:] = others + live
+        items[:] = live + others
     else:
         items[:] = others
         config.hook.pytest_deselected(items=live)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling:
+    """Keep a module's tests in one process: they share clouds."""
+
+    class Modules(LoadGroupScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).partition("::")[0]
+
+    config.option.loadscopereorder = False  # the order above is better than the longest module
+    return Modules(config, log)
 
 
 @pytest.fixture(scope="session")
