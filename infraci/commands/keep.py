@@ -54,17 +54,20 @@ def main() -> None:
     """Keep a stack."""
     # Whoever started pytest in the background had SIGINT ignored; here it is how a run ends.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    line = words.Line(socket.socket(fileno=int(sys.argv[1])))
+    end = socket.socket(fileno=int(sys.argv[1]))
+    end.set_inheritable(False)
+    line = words.Line(end)
     wish = Wish.from_json(sys.argv[2])
     try:
         ending = _lend(wish, line) if wish.run else _keep(wish, line)
+        if ending is not None:
+            line.send(words.ENDED, asdict(ending))
     except InfraciError as error:
         line.send(words.REFUSED, words.told(error))
     except KeyboardInterrupt:
-        return
-    else:
-        if ending is not None:
-            line.send(words.ENDED, asdict(ending))
+        pass  # before there was anything
+    finally:
+        line.close()
 
 
 def _keep(wish: Wish, line: words.Line) -> Ending | None:

@@ -80,7 +80,7 @@ def infraci_stack(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def infraci_servers(request: pytest.FixtureRequest) -> Any:
-    """The servers that the test is for, each with ``name``, ``role``, ``address``, ``user`` …"""
+    """The servers that the test is for; each has a ``name``, ``role``, ``address``, ``user``."""
     return _plugin(request).servers_of(request.node)
 
 

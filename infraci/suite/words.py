@@ -62,6 +62,12 @@ class Line:
         with contextlib.suppress(OSError):  # it has gone already
             self.end.shutdown(socket.SHUT_WR)
 
+    def close(self) -> None:
+        """Neither speak nor hear any more, whoever else may have inherited this end."""
+        with contextlib.suppress(OSError):
+            self.end.shutdown(socket.SHUT_RDWR)
+        self.end.close()
+
 
 def told(error: InfraciError) -> Mapping[str, Any]:
     """An error in plain values."""
