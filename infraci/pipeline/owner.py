@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,12 +76,17 @@ def read_key_comment(public_key: str) -> Ownership | None:
 
 
 def this_host() -> str:
-    """This machine, by a hash that gives nothing away."""
-    try:
-        name = Path("/etc/machine-id").read_text().strip()
-    except OSError:
-        name = ""
-    return hashlib.sha256((name or socket.gethostname()).encode()).hexdigest()[:12]
+    """This machine, by a hash that gives nothing away.
+
+    A container is a machine of its own, for it does not see the processes of others; those of one
+    image may share an ``/etc/machine-id``.
+    """
+    said = [socket.gethostname()]
+    with suppress(OSError):
+        said.append(Path("/etc/machine-id").read_text().strip())
+    with suppress(OSError):
+        said.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
 
 
 def this_process() -> str:

@@ -84,3 +84,16 @@ def test_orphans_are_of_this_machine_and_name_a_dead_process() -> None:
 def test_expiry() -> None:
     assert OURS.is_expired(2000)
     assert not OURS.is_expired(1999)
+
+
+def test_a_container_is_another_machine() -> None:
+    ask = [sys.executable, "-c", "from infraci.pipeline.owner import this_host; print(this_host())"]
+    inside = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *ask],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert inside.stdout.strip() != this_host()
+    outside = subprocess.run(ask, check=True, capture_output=True, text=True)
+    assert outside.stdout.strip() == this_host()
