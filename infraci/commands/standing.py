@@ -17,9 +17,10 @@ from infraci.commands.parts import (
 )
 from infraci.commands.source import Source, exported
 from infraci.commands.work import make_work
-from infraci.errors import UsageError
+from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
-from infraci.pipeline import Interrupts, Work
+from infraci.model.run import Phase, Verdict
+from infraci.pipeline import Interrupts, Work, carry_out
 
 
 def ledger_here() -> Ledger:
@@ -73,3 +74,15 @@ def open_work(
         )
         stack.callback(work.close)
         yield work
+
+
+def do_again(
+    phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool
+) -> int:
+    """Take a run whose stack stands through one phase, and keep it; returns the exit status."""
+    with open_work(
+        run_id, verbosity=verbosity, working_tree=working_tree, destroy_policy="never"
+    ) as work:
+        record = carry_out(work, (phase,))
+        code = (record.verdict or Verdict.PASSED).exit_code
+        return ExitCode.INTERRUPTED if work.interrupts.happened else code
