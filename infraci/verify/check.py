@@ -110,6 +110,8 @@ def _options(task: Task) -> list[str]:
         "strict_config=false",
         "-W",
         "ignore::pytest.PytestConfigWarning",
+        "-W",
+        "ignore:Module already imported so cannot be rewritten; infraci:pytest.PytestAssertRewriteWarning",
         "--maxfail=0",
         "--continue-on-collection-errors",
         "--color=no",
