@@ -20,20 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.errors import CloudError
-from infraci.local.netns import HOST, WiringError, clip, label_text, mac_for
+from infraci.local.netns import HOST, WiringError, clip, label_text, label_values, mac_for
 
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+#: What others use least; then from the range that is set aside for benchmarks of networks.
+_PAIRS = (
+    ("172.24.4.0/24", "172.24.5.0/24"),
+    ("172.24.104.0/24", "172.24.105.0/24"),
+    ("172.31.204.0/24", "172.31.205.0/24"),
+    ("10.213.4.0/24", "10.213.5.0/24"),
+    ("192.168.244.0/24", "192.168.245.0/24"),
+    *((f"198.18.{n}.0/24", f"198.18.{n + 1}.0/24") for n in range(4, 250, 10)),
+)
 #: Bridge → its public and its access pool, in order of preference: one for each cloud that is up.
-_SLOTS = {
-    "infraci0": ("172.24.4.0/24", "172.24.5.0/24"),
-    "infraci1": ("172.24.104.0/24", "172.24.105.0/24"),
-    "infraci2": ("172.31.204.0/24", "172.31.205.0/24"),
-    "infraci3": ("10.213.4.0/24", "10.213.5.0/24"),
-    "infraci4": ("192.168.244.0/24", "192.168.245.0/24"),
-    "infraci5": ("198.18.4.0/24", "198.18.5.0/24"),
-    "infraci6": ("198.18.14.0/24", "198.18.15.0/24"),
-    "infraci7": ("198.18.24.0/24", "198.18.25.0/24"),
-}
+_SLOTS = {f"infraci{number}": pair for number, pair in enumerate(_PAIRS)}
 _LOCKS = Path("/run/infraci")
 #: The locks this process holds on its slots, until it ends.
 _held: dict[str, int] = {}
@@ -66,9 +66,9 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
     A cloud whose bridge still stands, since its process was killed, gets it again. Raises
     CloudError when a pool asked for overlaps a route of this machine, or when every slot is taken.
     """
-    owners = {name: HOST.labels(name) for name in _SLOTS}
+    owners = _owners()
     ours = [name for name, labels in owners.items() if _is_of(cloud_id, labels)]
-    free = [name for name, labels in owners.items() if labels is None]
+    free = [name for name in _SLOTS if name not in owners]
     for bridge in (*ours, *free):
         pair = (public, access) if public and access else _SLOTS[bridge]
         first, second = (ipaddress.IPv4Network(cidr) for cidr in pair)
@@ -91,6 +91,13 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
         hint="`ip -details link show type bridge` names the clouds in its aliases, and `ip route` "
         "shows the addresses",
     )
+
+
+def _owners() -> dict[str, dict[str, str]]:
+    """The labels of the bridges that stand, by their names."""
+    links = {link["ifname"]: link for link in HOST.show("link", "show", "type", "bridge")}
+    found = {name: label_values(links[name].get("ifalias", "")) for name in _SLOTS if name in links}
+    return {name: labels or {} for name, labels in found.items()}
 
 
 def _is_ours_or_nobodys(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
@@ -234,9 +241,8 @@ class HostBridge:
 
 def _stop_forwarding() -> None:
     """Let the host forward no more, as it was found; if another cloud stands, when that goes."""
-    for bridge in _SLOTS:
-        labels = HOST.labels(bridge)
-        if labels is not None:
+    for bridge, labels in _owners().items():
+        if labels:
             alias = label_text({**labels, "ip_forward": "0"})
             HOST.ip([f"link set {bridge} alias {alias}"])
             return
