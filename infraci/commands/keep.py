@@ -211,7 +211,7 @@ def _ending(record: RunRecord, line: words.Line, folder: Path) -> Ending:
     return Ending(
         properties=dict(properties(record, folder)),
         trouble=of_destroy[0].message if of_destroy else "",
-        cleanup=f"infraci destroy {record.id}",
+        cleanup="" if record.destroyed else f"infraci destroy {record.id}",
     )
 
 
@@ -236,10 +236,7 @@ def _lend(wish: Wish, line: words.Line) -> Ending | None:
             hint="wait until that has ended",
         )
     folder = ledger.folder(record.id)
-    servers = [
-        PlannedServer(name=server.name, path="", role=server.role)
-        for server in Stack.read(folder).servers
-    ]
+    servers = Stack.read(folder).as_planned()
     title = f"run {record.id} on {record.cloud}"
     pipeline = find_pipeline(root, record.pipeline)
     line.send(words.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json())

@@ -35,6 +35,7 @@ class Controller:
         self._finished: set[str] = set()
         self._misused = self._interrupted = False
         self._troubles: list[str] = []
+        self._kept: list[str] = []
 
     # -- the beginning -----------------------------------------------------------------------
 
@@ -131,6 +132,8 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what has gone wrong beside the tests."""
+        for line in self._kept:
+            terminalreporter.write_line(line)
         for trouble in self._troubles:
             terminalreporter.section("infraci", red=True)
             terminalreporter.write_line(trouble)
@@ -153,6 +156,8 @@ class Controller:
             return
         if ending.trouble:
             self._troubles.append(f"{ending.trouble}\nclean up by: {ending.cleanup}")
+        elif ending.cleanup:
+            self._kept.append(f"infraci: the stack stands; remove it by: {ending.cleanup}")
         if junit := self._config.stash.get(xml_key, None):
             prefix = "" if key == MAIN or len(self.keepers.kept()) == 1 else f"{key}."
             for name, value in ending.properties.items():

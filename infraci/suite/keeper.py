@@ -52,7 +52,7 @@ class Ending:
 
     properties: Mapping[str, str]  # of JUnit's suites
     trouble: str = ""  # what went wrong after the tests; empty if nothing did
-    cleanup: str = ""  # the command that removes what is left
+    cleanup: str = ""  # the command that removes what is left; empty if nothing is
 
 
 class Keeper:

@@ -65,9 +65,9 @@ class SessionStands:
 def begin(config: pytest.Config) -> None:
     """Have the tests of this process get stacks."""
     if hub.is_worker(config):
-        register(config, SessionStands(Asking(config)))
+        register(config, SessionStands(Asking(config)), strict=True)
         return
     controller = controller_of(config)
     stands = SessionStands(controller.keepers)
-    register(config, stands)
+    register(config, stands, strict=True)
     controller.stands = stands.known

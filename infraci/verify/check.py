@@ -15,7 +15,6 @@ import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
 from infraci.errors import UsageError
-from infraci.model.run import Server
 from infraci.verify.link import Link
 from infraci.verify.plugin import SpecPlugin
 from infraci.verify.stack import Plan, PlannedServer, Stack
@@ -68,18 +67,17 @@ class OneServer:
 
     def __init__(self, task: Task) -> None:
         folder = task.ssh_config.parent
-        servers: tuple[Server, ...] = ()
+        mine = PlannedServer(name=task.server.name, path="", role=task.server.role)
+        servers: tuple[PlannedServer, ...] = (mine,)
         self._pipeline = ""
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
             stack = Stack.read(folder)
-            servers, self._pipeline = stack.servers, stack.pipeline
-        mine = PlannedServer(name=task.server.name, path="", role=task.server.role)
-        others = (PlannedServer(name=s.name, path="", role=s.role) for s in servers)
+            servers, self._pipeline = stack.as_planned(), stack.pipeline
         plan = Plan(
             pipeline=self._pipeline,
             title=f"pipeline {self._pipeline}".rstrip(),
             root=task.root,
-            servers=tuple(dict.fromkeys((*others, mine))),
+            servers=servers,
             roles=(),
             specs={},
             verify_s=task.timeout_s,

@@ -43,10 +43,15 @@ class Stands(Protocol):
 
 
 class HostPlugin:
-    """Gives tests their servers; see :class:`Stands`."""
+    """Gives tests their servers; see :class:`Stands`.
 
-    def __init__(self, stands: Stands) -> None:
+    With ``strict``, a misuse anywhere keeps all tests from running, also where pytest would go on.
+    """
+
+    def __init__(self, stands: Stands, *, strict: bool) -> None:
         self._stands = stands
+        self._strict = strict
+        self._misused = False
         self._known: set[Stand] = set()
         self.any_left_out = False  # tests that their markers keep for others of the servers
 
@@ -94,7 +99,7 @@ class HostPlugin:
         report = yield
         error = getattr(getattr(report, "call", None), "excinfo", None)
         if error is not None and isinstance(error.value, Misuse):
-            report.__dict__["infraci_misuse"] = True
+            report.__dict__["infraci_misuse"] = self._misused = True
         return report
 
     @pytest.hookimpl(trylast=True)
@@ -102,7 +107,8 @@ class HostPlugin:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Leave out what is for other servers than this process has."""
-        left = [item for item in items if not self._is_here(item)]
+        stop = self._misused and self._strict
+        left = [item for item in items if stop or not self._is_here(item)]
         if left:
             self.any_left_out = True
             items[:] = [item for item in items if item not in left]
@@ -197,9 +203,9 @@ class Misuse(pytest.Collector.CollectError):
     """What is wrong with a marker, told without a traceback."""
 
 
-def register(config: pytest.Config, stands: Stands) -> HostPlugin:
+def register(config: pytest.Config, stands: Stands, *, strict: bool = False) -> HostPlugin:
     """Have pytest use a plugin for these stacks."""
-    plugin = HostPlugin(stands)
+    plugin = HostPlugin(stands, strict=strict)
     config.pluginmanager.register(plugin, PLUGIN)
     config.pluginmanager.register(sys.modules[__name__], f"{PLUGIN}-fixture")
     return plugin

@@ -40,7 +40,7 @@ class Choice:
 
     def _takes(self, server: PlannedServer) -> bool:
         return all(server.role in roles for roles in self.roles) and all(
-            any(fnmatchcase(server.name, pattern) for pattern in patterns)
+            any(fnmatchcase(n, p) for n in (server.name, server.path) for p in patterns)
             for patterns in self.servers
         )
 

@@ -42,6 +42,14 @@ class Stack:
     resources: Mapping[str, StackResource]  # by path: "app_servers.0"
     servers: tuple[Server, ...]
 
+    def as_planned(self) -> tuple[PlannedServer, ...]:
+        """The servers as a plan would have had them."""
+        paths = {resource.physical_id: path for path, resource in self.resources.items()}
+        return tuple(
+            PlannedServer(name=server.name, path=paths.get(server.id, ""), role=server.role)
+            for server in self.servers
+        )
+
     def write(self, folder: Path) -> None:
         """Keep it with the run, for its owner's eyes."""
         draft = folder / f".{FILE}.{os.getpid()}"
