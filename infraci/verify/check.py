@@ -108,8 +108,10 @@ def _options(task: Task) -> list[str]:
         "strict_config=false",
         "-W",
         "ignore::pytest.PytestConfigWarning",
+        # As our own plugin has been imported before pytest began.
         "-W",
-        "ignore:Module already imported so cannot be rewritten; infraci:pytest.PytestAssertRewriteWarning",
+        "ignore:Module already imported so cannot be rewritten; infraci"
+        ":pytest.PytestAssertRewriteWarning",
         "--maxfail=0",
         "--continue-on-collection-errors",
         "--color=no",

@@ -55,7 +55,7 @@ specs: {web: [specs/web], database: [specs/database], all: [specs/all]}
 FILES = {
     "stack.yaml": STACK,
     "pipelines/pair.yaml": PAIR,
-    "specs/web/test_web.py": "def test_web(host, infraci_server): assert infraci_server.name == 'web'\n",
+    "specs/web/test_web.py": "def test_web(host): assert host.check_output('hostname') == 'web'\n",
     "specs/database/test_db.py": "def test_db(host): assert host.user('root').exists\n",
     "specs/all/test_all.py": "def test_all(host): assert host.file('/etc/passwd').exists\n",
 }

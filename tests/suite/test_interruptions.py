@@ -79,7 +79,7 @@ def test_ctrl_c_in_a_test(suite: Suite, workers: list[str]) -> None:
 
 
 def test_pytest_is_killed(suite: Suite) -> None:
-    suite.put("specs/web/test_waits.py", WAITS)
+    suite.put("specs/web/test_x_waits.py", WAITS)
     process = suite.begin("specs/web", "--infraci=pair", "-s")
     until_there(suite, process)
     process.kill()
