@@ -82,21 +82,21 @@ def ways(folder: Path, run: str, servers: Sequence[str]) -> Sequence[Way]:
     """The slowest last; ``folder`` is the run's."""
     pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "specs/bench")
     hosts = f"--hosts={','.join(f'ssh://{server}' for server in servers)}"
-    config = f"--ssh-config={folder / 'ssh_config'}"
-    # Testinfra says ControlMaster and ControlPersist by itself, but no path, without which
-    # ssh does neither.
-    sockets = folder.parents[3]  # a short path, as sockets need one
-    path = (
-        f"--ssh-extra-args=-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={sockets}/%C"
-    )
+    config = folder / "ssh_config"
+    persistent = folder / "ssh_config.persistent"
+    # Testinfra asks for ControlMaster and ControlPersist by itself, but names no path, without
+    # which ssh does neither. The path has to be short.
+    path = f"Host *\n  ControlPath {folder.parents[3]}/%C\n\n"
+    persistent.write_text(path + config.read_text())
     ours = (*pytest, f"--infraci-run={run}")
-    theirs = (*pytest, hosts, config)
+    theirs = (*pytest, hosts, f"--ssh-config={config}")
+    lasting = (*pytest, hosts, f"--ssh-config={persistent}")
     return (
         Way(title="infraci verify", command=(sys.executable, "-m", "infraci", "verify", run)),
         Way(title="pytest --infraci-run", command=ours),
         Way(title="pytest --infraci-run -n 2", command=(*ours, "-n2")),
-        Way(title="pytest --hosts=ssh:// -n 2, ControlPersist", command=(*theirs, path, "-n2")),
-        Way(title="pytest --hosts=ssh://, ControlPersist", command=(*theirs, path)),
+        Way(title="pytest --hosts=ssh:// -n 2, ControlPersist", command=(*lasting, "-n2")),
+        Way(title="pytest --hosts=ssh://, ControlPersist", command=lasting),
         Way(title="pytest --hosts=ssh:// -n 2", command=(*theirs, "-n2")),
         Way(title="pytest --hosts=ssh://", command=theirs),
     )

@@ -17,6 +17,7 @@ from infraci.ssh.connection import HostKeyError, LoginRefusedError, close_jumps,
 from infraci.ssh.login import log_in
 from infraci.ssh.output import Completed
 from infraci.ssh.session import CommandTimeoutError, Session
+from infraci.ssh.shell import Shell
 
 __all__ = [
     "CommandTimeoutError",
@@ -25,6 +26,7 @@ __all__ = [
     "Key",
     "LoginRefusedError",
     "Session",
+    "Shell",
     "close_jumps",
     "generate_key",
     "host_keys_from_console",

@@ -8,7 +8,7 @@ import select
 import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,8 +24,8 @@ from infraci.ssh.output import Completed, Output
 #: A process in the background may keep a command's output open; it is not waited for longer.
 _LINGER_S = 0.5
 #: Between looks at whether a command that says nothing has ended.
-_LOOK_S = 0.5
-_CHUNK = 1 << 15
+LOOK_S = 0.5
+CHUNK = 1 << 15
 _KEEP = 16 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: SSH_MSG_CHANNEL_REQUEST
@@ -103,29 +103,17 @@ class Session:
         lets us kill, and :class:`~infraci.errors.UnreachableError` when the connection is
         lost.
         """
-        shown = _shown(command)
+        shown = shown_as(command)
         if environment:
             command = with_environment(command, environment)
         ends = time.monotonic() + timeout_s
-        channel = self._channel(timeout_s)
+        channel = self.open_channel(timeout_s)
         output = Output(on_output, keep_bytes=keep_bytes)
         try:
-            channel.settimeout(max(0.1, ends - time.monotonic()))
-            channel.exec_command(command)
-            status = self._follow(channel, output, stdin or b"", ends)
-        except _TimeIsUpError:
-            _kill(channel)
-            raise CommandTimeoutError(
-                f"cannot finish a command on {self.server.name}:"
-                f" it was killed after {duration(timeout_s)}: {shown}",
-                output=output.finish(),
-            ) from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            if self.transport.is_active() and isinstance(error, TimeoutError):
-                reason = "it no longer answers"
-            else:
-                reason = "the connection was lost"
-            raise unreachable(self.server, f"{reason} in {shown}") from error
+            with self.telling(channel, shown, timeout_s=timeout_s, said=output.finish):
+                channel.settimeout(max(0.1, ends - time.monotonic()))
+                channel.exec_command(command)
+                status = self._follow(channel, output, stdin or b"", ends)
         finally:
             with contextlib.suppress(Exception):
                 channel.close()
@@ -149,7 +137,36 @@ class Session:
             reason = (completed.stderr.strip().splitlines() or ["not all of it arrived"])[-1]
             raise ConfigureError(f"cannot write {path} on {self.server.name}: {reason}")
 
-    def _channel(self, timeout_s: float) -> paramiko.Channel:
+    @contextlib.contextmanager
+    def telling(
+        self,
+        channel: paramiko.Channel,
+        shown: str,
+        *,
+        timeout_s: float,
+        said: Callable[[], str],
+    ) -> Iterator[None]:
+        """Make of what goes wrong with a command the errors of :meth:`run`.
+
+        ``said`` tells what it has printed.
+        """
+        try:
+            yield
+        except TimeIsUpError:
+            _kill(channel)
+            raise CommandTimeoutError(
+                f"cannot finish a command on {self.server.name}:"
+                f" it was killed after {duration(timeout_s)}: {shown}",
+                output=said(),
+            ) from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if self.transport.is_active() and isinstance(error, TimeoutError):
+                reason = "it no longer answers"
+            else:
+                reason = "the connection was lost"
+            raise unreachable(self.server, f"{reason} in {shown}") from error
+
+    def open_channel(self, timeout_s: float) -> paramiko.Channel:
         """Open a channel; a connection that died since the last command is made anew, once."""
         limit_s = max(0.1, min(timeout_s, self.answer_s))
         with self._lock:
@@ -177,16 +194,16 @@ class Session:
         heard = time.monotonic()
         while not channel.eof_received and not channel.closed:
             exited = channel.exit_status_ready()
-            wait_s = _LINGER_S if exited else min(_LOOK_S, ends - time.monotonic())
+            wait_s = _LINGER_S if exited else min(LOOK_S, ends - time.monotonic())
             ready.poll(max(0.0, wait_s) * 1000)
             if _drain(channel, output):
                 heard = time.monotonic()
             elif exited and not channel.eof_received:
                 break
-            heard = self._judge(channel, heard, ends)
+            heard = self.judge(channel, heard, ends)
         _drain(channel, output)
-        while not channel.status_event.wait(max(0.0, min(_LOOK_S, ends - time.monotonic()))):
-            heard = self._judge(channel, heard, ends)
+        while not channel.status_event.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
+            heard = self.judge(channel, heard, ends)
         if not self.transport.is_active() and channel.exit_status < 0:
             raise EOFError
         return channel.exit_status
@@ -196,9 +213,9 @@ class Session:
         channel.settimeout(0.1)
         while stdin and not channel.closed:
             try:
-                stdin = stdin[channel.send(stdin[:_CHUNK]) :]
+                stdin = stdin[channel.send(stdin[:CHUNK]) :]
             except TimeoutError:
-                self._judge(channel, time.monotonic(), ends)
+                self.judge(channel, time.monotonic(), ends)
             except OSError:
                 if channel.closed and self.transport.is_active():
                     break  # the command ended without reading it all
@@ -206,14 +223,14 @@ class Session:
             _drain(channel, output)
         return stdin
 
-    def _judge(self, channel: paramiko.Channel, heard: float, ends: float) -> float:
+    def judge(self, channel: paramiko.Channel, heard: float, ends: float) -> float:
         """Raise when the time is up, or when a silent server gives no sign of life.
 
         Returns when it gave the last.
         """
         now = time.monotonic()
         if now >= ends:
-            raise _TimeIsUpError
+            raise TimeIsUpError
         if not self.transport.is_active():
             raise EOFError
         if now - heard >= self.silence_s and not channel.closed:
@@ -231,8 +248,8 @@ class Session:
             raise TimeoutError from error
 
 
-class _TimeIsUpError(Exception):
-    pass
+class TimeIsUpError(Exception):
+    """A command has taken too long."""
 
 
 def with_environment(command: str | bytes, environment: Mapping[str, str]) -> str:
@@ -249,10 +266,10 @@ def _drain(channel: paramiko.Channel, output: Output) -> bool:
     """Take what has come in; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        output.stdout.feed(channel.recv(_CHUNK))
+        output.stdout.feed(channel.recv(CHUNK))
         any_read = True
     while channel.recv_stderr_ready():
-        output.stderr.feed(channel.recv_stderr(_CHUNK))
+        output.stderr.feed(channel.recv_stderr(CHUNK))
         any_read = True
     return any_read
 
@@ -269,7 +286,8 @@ def _kill(channel: paramiko.Channel) -> None:
         channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
 
-def _shown(command: str | bytes) -> str:
+def shown_as(command: str | bytes) -> str:
+    """A command in a line, as messages have it."""
     text = command if isinstance(command, str) else command.decode(errors="replace")
     first = " ".join(text.split())
     return first if len(first) <= 80 else first[:79] + "…"

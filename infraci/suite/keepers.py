@@ -42,16 +42,16 @@ class Keepers:
         with self._lock:
             if pipeline not in self._plans:
                 keeper = self._start(self._of(pipeline))
+                self._idle.setdefault(pipeline, []).append(keeper)
                 self._plans[pipeline] = keeper.plan()
-                self._idle[pipeline] = [keeper]
             return self._plans[pipeline]
 
     def stand_up(self, key: str, pipeline: str) -> Path:
         """The folder of the stack's run; blocks until it stands. Raises InfraciError."""
         with self._lock:
             if key not in self._kept:
-                idle = self._idle.get(pipeline) or [self._start(self._of(pipeline))]
-                self._kept[key] = idle.pop()
+                idle = self._idle.get(pipeline)
+                self._kept[key] = idle.pop() if idle else self._start(self._of(pipeline))
             keeper = self._kept[key]
         return keeper.stand_up()
 

@@ -10,7 +10,7 @@ from threading import Thread
 
 from infraci.errors import UnreachableError
 from infraci.model.run import Server
-from infraci.ssh import Completed, Session
+from infraci.ssh import Completed, Session, Shell
 
 _FIRST_TRY_S = 30.0  # a busy guest takes long for the handshake
 _NEXT_TRY_S = 10.0
@@ -33,6 +33,7 @@ class Link:
         self._connect = connect
         self._opening: Future[Session] | None = None
         self._session: Session | None = None
+        self._shell: Shell | None = None  # of that session
         self._lost: UnreachableError | None = None
         self._broken: UnreachableError | None = None
 
@@ -82,9 +83,11 @@ class Link:
         """Run a command of a check."""
         session = self.session()
         try:
-            return session.run(command, timeout_s=self._timeout_s, keep_bytes=None)
+            if self._shell is None:
+                self._shell = Shell(session)
+            return self._shell.run(command, timeout_s=self._timeout_s)
         except UnreachableError as error:
-            self._lost, self._session = error, None
+            self._lost, self._session, self._shell = error, None, None
             session.close()
             raise
 

@@ -1,0 +1,139 @@
+"""Many commands through one channel, in a fraction of the time that a channel for each takes.
+
+The user's own shell is started once, and runs each command in a subshell of its own, so that none
+sees what another has changed. Marks that nobody can guess tell where output ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import select
+import time
+
+import paramiko
+
+from infraci.ssh.output import Completed
+from infraci.ssh.session import CHUNK, LOOK_S, Session, shown_as
+
+#: For any POSIX shell. Another one ends at once, and commands get channels of their own.
+_LOOP = b'while IFS= read -r infraci; do eval "$infraci"; done'
+
+
+class Shell:
+    """Runs a session's commands one after the other; for one thread."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._channel: paramiko.Channel | None = None
+        self.is_understood: bool | None = None  # None until the first command
+        self._mark = secrets.token_hex(8)
+        self._number = 0
+
+    def run(self, command: bytes, *, timeout_s: float) -> Completed:
+        """Run a command in the user's shell; raises what :meth:`infraci.ssh.Session.run` does.
+
+        Only a signal that ends the command is told otherwise: as shells do, by 128 and its number.
+        """
+        if b"\n" in command or b"\0" in command or not self._is_there(timeout_s):
+            return self._session.run(command, timeout_s=timeout_s, keep_bytes=None)
+        return self._ask(command, timeout_s)
+
+    def _is_there(self, timeout_s: float) -> bool:
+        """Start the shell if need be; returns whether it understands."""
+        channel = self._channel
+        if channel is not None and not channel.closed and self._session.is_alive:
+            return True
+        if self.is_understood is not False:
+            self._channel = self._session.open_channel(timeout_s)
+            with self._session.telling(
+                self._channel, "a shell", timeout_s=timeout_s, said=lambda: ""
+            ):
+                self._channel.exec_command(_LOOP)
+            if self.is_understood is None:
+                self.is_understood = self._ask(b"exit 42", timeout_s).exit_status == 42
+        return bool(self.is_understood)
+
+    def _ask(self, command: bytes, timeout_s: float) -> Completed:
+        channel = self._channel
+        if channel is None:
+            raise AssertionError("the shell is there")
+        self._number += 1
+        begin, end = (f"{self._mark}{side}{self._number}." for side in "be")
+        quoted = command.replace(b"'", b"'\\''")
+        # What an earlier command has left running in the background may speak before the mark.
+        line = (
+            f"printf %s {begin}; printf %s {begin} >&2; (eval '".encode()
+            + quoted
+            + f"') </dev/null; printf '{end}%s.' $?; printf '{end}' >&2\n".encode()
+        )
+        streams = [bytearray(), bytearray()]
+        ends = time.monotonic() + timeout_s
+        said = lambda: b"".join(streams).decode(errors="replace")  # noqa: E731
+        try:
+            with self._session.telling(channel, shown_as(command), timeout_s=timeout_s, said=said):
+                channel.settimeout(max(0.1, timeout_s))
+                channel.sendall(line)
+                self._follow(channel, streams, end.encode(), ends)
+        except BaseException:
+            self.close()
+            raise
+        return _completed(streams, begin.encode(), end.encode())
+
+    def _follow(
+        self, channel: paramiko.Channel, streams: list[bytearray], end: bytes, ends: float
+    ) -> None:
+        """Read until both streams have ended, or the shell has."""
+        ready = select.poll()
+        ready.register(channel.fileno(), select.POLLIN)
+        heard = time.monotonic()
+        while not _is_over(streams, end):
+            ready.poll(max(0.0, min(LOOK_S, ends - time.monotonic())) * 1000)
+            over = channel.eof_received or channel.closed
+            if _drain(channel, streams):
+                heard = time.monotonic()
+            elif over:
+                if not self._session.transport.is_active():
+                    raise EOFError
+                self.close()  # the command has ended its shell
+                return
+            heard = self._session.judge(channel, heard, ends)
+
+    def close(self) -> None:
+        """End the shell; the next command has another."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            with contextlib.suppress(Exception):
+                channel.close()
+
+
+def _is_over(streams: list[bytearray], end: bytes) -> bool:
+    """Whether both have their end, the first one's with the exit status and a dot after it."""
+    stdout, stderr = streams
+    place = stdout.rfind(end)
+    return place >= 0 and stdout.find(b".", place + len(end)) >= 0 and end in stderr
+
+
+def _drain(channel: paramiko.Channel, streams: list[bytearray]) -> bool:
+    """Take what has come in; returns whether there was anything."""
+    any_read = False
+    while channel.recv_ready():
+        streams[0] += channel.recv(CHUNK)
+        any_read = True
+    while channel.recv_stderr_ready():
+        streams[1] += channel.recv_stderr(CHUNK)
+        any_read = True
+    return any_read
+
+
+def _completed(streams: list[bytearray], begin: bytes, end: bytes) -> Completed:
+    stdout, stderr = (bytes(stream).partition(begin)[2] for stream in streams)
+    stdout, is_there, rest = stdout.partition(end)
+    stderr, _, _ = stderr.partition(end)
+    return Completed(
+        exit_status=int(rest.partition(b".")[0]) if is_there else -1,
+        stdout=stdout.decode(errors="replace"),
+        stderr=stderr.decode(errors="replace"),
+        stdout_bytes=stdout,
+        stderr_bytes=stderr,
+    )
