@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import pytest
@@ -64,9 +65,14 @@ def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
     said = []
     for line in process.stderr:
         said.append(line)
-        if MARKS["configure"] in line or "destroy …" in line:
+        if MARKS["configure"] in line:
+            cloud = json.loads((house.state / "address.json").read_text())["pid"]
+            os.kill(cloud, signal.SIGSTOP)  # the tear-down shall not be over before the second
+            process.send_signal(signal.SIGINT)
+        if "destroy …" in line:
             process.send_signal(signal.SIGINT)
     process.communicate()
+    os.kill(cloud, signal.SIGCONT)
     assert process.returncode == 130
     (run,) = json.loads(house.infraci("list", "--json").stdout)
     assert f"clean up by: infraci destroy {run['id']}" in "".join(said)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +26,37 @@ def repository(tmp_path: Path) -> Path:
     return clone
 
 
-@pytest.mark.parametrize("pipeline", ["single", "smoke"])
-def test_pipeline_passes_and_leaves_nothing(
-    live_cloud: CloudUnderTest, repository: Path, pipeline: str
-) -> None:
-    before = live_cloud.inventory()
-    process = live_cloud.start(repository, "run", pipeline, "--cloud", live_cloud.name)
+@pytest.fixture
+def application_credential(live_cloud: CloudUnderTest, tmp_path: Path) -> Iterator[CloudUnderTest]:
+    """The same cloud, logged in to by an application credential."""
+    identity: Any = live_cloud.connection.identity
+    user = live_cloud.connection.session.get_user_id()
+    made = identity.create_application_credential(user=user, name=f"infraci-{tmp_path.name}")
+    auth = {
+        "auth_url": live_cloud.connection.config.auth["auth_url"],
+        "application_credential_id": made.id,
+        "application_credential_secret": made.secret,
+    }
+    entry = {"auth_type": "v3applicationcredential", "auth": auth, "region_name": "RegionOne"}
+    clouds_yaml = tmp_path / "clouds.yaml"
+    clouds_yaml.write_text(json.dumps({"clouds": {live_cloud.name: entry}}))
+    environment = {**live_cloud.environment, "OS_CLIENT_CONFIG_FILE": str(clouds_yaml)}
+    yield replace(live_cloud, environment=environment)
+    identity.delete_application_credential(user, made.id)
+
+
+def test_single(live_cloud: CloudUnderTest, repository: Path) -> None:
+    passes_and_leaves_nothing("single", live_cloud, repository)
+
+
+def test_smoke(application_credential: CloudUnderTest, repository: Path) -> None:
+    passes_and_leaves_nothing("smoke", application_credential, repository)
+
+
+def passes_and_leaves_nothing(pipeline: str, cloud: CloudUnderTest, repository: Path) -> None:
+    before = cloud.inventory()
+    process = cloud.start(repository, "run", pipeline, "--cloud", cloud.name)
     _, said = process.communicate()
     assert process.returncode == 0, said
     assert f"{pipeline}: passed" in said
-    assert live_cloud.inventory() == before
+    assert cloud.inventory() == before
