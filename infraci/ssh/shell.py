@@ -59,15 +59,12 @@ class Shell:
         if channel is None:
             raise AssertionError("the shell is there")
         self._number += 1
-        begin, end = (f"{self._mark}{side}{self._number}." for side in "be")
+        end = f"{self._mark}.{self._number}."
         quoted = command.replace(b"'", b"'\\''")
-        # What an earlier command has left running in the background may speak before the mark.
-        line = (
-            f"printf %s {begin}; printf %s {begin} >&2; (eval '".encode()
-            + quoted
-            + f"') </dev/null; printf '{end}%s.' $?; printf '{end}' >&2\n".encode()
-        )
+        tail = f"') </dev/null; printf '{end}%s.' $?; printf '{end}' >&2\n"
+        line = b"(eval '" + quoted + tail.encode()
         streams = [bytearray(), bytearray()]
+        _drain(channel, [bytearray(), bytearray()])  # what runs in the background may have spoken
         ends = time.monotonic() + timeout_s
         said = lambda: b"".join(streams).decode(errors="replace")  # noqa: E731
         try:
@@ -78,7 +75,7 @@ class Shell:
         except BaseException:
             self.close()
             raise
-        return _completed(streams, begin.encode(), end.encode())
+        return _completed(streams, end.encode())
 
     def _follow(
         self, channel: paramiko.Channel, streams: list[bytearray], end: bytes, ends: float
@@ -126,10 +123,9 @@ def _drain(channel: paramiko.Channel, streams: list[bytearray]) -> bool:
     return any_read
 
 
-def _completed(streams: list[bytearray], begin: bytes, end: bytes) -> Completed:
-    stdout, stderr = (bytes(stream).partition(begin)[2] for stream in streams)
-    stdout, is_there, rest = stdout.partition(end)
-    stderr, _, _ = stderr.partition(end)
+def _completed(streams: list[bytearray], end: bytes) -> Completed:
+    stdout, is_there, rest = bytes(streams[0]).partition(end)
+    stderr, _, _ = bytes(streams[1]).partition(end)
     return Completed(
         exit_status=int(rest.partition(b".")[0]) if is_there else -1,
         stdout=stdout.decode(errors="replace"),
