@@ -108,11 +108,18 @@ class HostPlugin:
     ) -> None:
         """Leave out what is for other servers than this process has."""
         stop = self._misused and self._strict
-        left = [item for item in items if stop or not self._is_here(item)]
-        if left:
+        kept = [item for item in items if not stop and self._is_here(item)]
+        if len(kept) < len(items):
             self.any_left_out = True
-            items[:] = [item for item in items if item not in left]
-            config.hook.pytest_deselected(items=left)
+            here = set(kept)
+            config.hook.pytest_deselected(items=[item for item in items if item not in here])
+            items[:] = kept
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Let each stack know which of its servers will be looked at."""
+        seats = [seat for item in session.items if (seat := _parameter_of(item)) is not None]
+        for stand in {seat.stand for seat in seats}:
+            stand.await_tests(seat for seat in seats if seat.stand is stand)
 
     def _is_here(self, item: pytest.Item) -> bool:
         seat = _parameter_of(item)

@@ -38,7 +38,9 @@ class Link:
         self._broken: UnreachableError | None = None
 
     def open(self) -> None:
-        """Begin to connect, while pytest still gets ready."""
+        """Begin to connect, while others do something else; once."""
+        if self._opening is not None or self._session is not None:
+            return
         opening: Future[Session] = Future()
 
         def connect() -> None:
@@ -93,9 +95,16 @@ class Link:
 
     def close(self) -> None:
         """End the connection."""
+        if self._opening is not None:  # nobody has needed it
+            self._opening.add_done_callback(_close_opened)
         if self._session is not None:
             with contextlib.suppress(Exception):
                 self._session.close()
 
     def _connected(self, timeout_s: float) -> Session:
         return self._connect(self.server, private_key=self._private_key, timeout_s=timeout_s)
+
+
+def _close_opened(opening: Future[Session]) -> None:
+    if opening.exception() is None:
+        opening.result().close()

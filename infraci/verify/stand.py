@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from infraci.errors import InfraciError
@@ -12,6 +13,8 @@ from infraci.verify import backend
 from infraci.verify.link import Link
 from infraci.verify.stack import Plan, PlannedServer, Stack, find_server
 
+#: So many servers are connected to beforehand; more are when their tests come.
+_AT_ONCE = 16
 #: Stands a stack up, or finds it standing; returns the folder of its run. Blocks; raises
 #: InfraciError.
 StandUp = Callable[[], Path]
@@ -34,6 +37,7 @@ class Stand:
         self._stack: Stack | None = None
         self._failed: InfraciError | None = None
         self._has_told = False  # why it has failed
+        self._awaited: list[Seat] = []
         self._seats = {server.name: Seat(self, server) for server in plan.servers}
 
     def folder(self) -> Path:
@@ -58,6 +62,14 @@ class Stand:
                 self._folder = self._stand_up()
             except InfraciError as error:
                 self._failed = error
+                return
+            for seat in self._awaited[:_AT_ONCE]:
+                with suppress(InfraciError):  # of a server that is not there: its tests tell
+                    seat.link.open()
+
+    def await_tests(self, seats: Iterable[Seat]) -> None:
+        """Have these servers connected to as soon as the stack stands, all at once."""
+        self._awaited = list(dict.fromkeys(seats))
 
     def stack(self) -> Stack:
         """The stack, stood up if it does not stand yet."""

@@ -10,7 +10,7 @@ import pytest
 
 IMPORTED = """\
 import sys, pytest
-status = pytest.main(["-q", "-p", "no:cacheprovider", sys.argv[1]])
+status = pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]])
 heavy = {"openstack", "paramiko", "pydantic", "git", "rich", "testinfra.backend.paramiko"}
 ours = {name for name in sys.modules if name.split(".")[0] == "infraci"}
 print(status, sorted(heavy & sys.modules.keys()), sorted(ours))
@@ -28,14 +28,18 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_without_the_option_nothing_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("workers", "more"), [([], []), (["-n1"], ["infraci.suite.hub"])], ids=["alone", "xdist"]
+)
+def test_without_the_option_nothing_is_imported(
+    tmp_path: Path, workers: list[str], more: list[str]
+) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-c", IMPORTED, str(tmp_path), *workers], capture_output=True, text=True
     )
-    assert done.stdout.splitlines()[-1] == (
-        "0 [] ['infraci', 'infraci.suite', 'infraci.suite.entry']"
-    )
+    ours = ["infraci", "infraci.suite", "infraci.suite.entry", *more]
+    assert done.stdout.splitlines()[-1] == f"0 [] {ours}"
 
 
 def test_a_fixture_without_a_stack_says_what_it_needs(tmp_path: Path) -> None:
