@@ -32,7 +32,6 @@ _HYPERVISOR = (
     "libvirt-daemon-driver-qemu",
     "python3-libvirt",
     "qemu-system-x86",
-    "qemu-utils",
 )
 _NETWORK = (
     "bridge-utils",
@@ -48,7 +47,15 @@ _NETWORK = (
     "nftables",
 )
 #: What the guest images are made with, on this machine.
-GUEST_TOOLS = ("busybox-static", "cpio", "dropbear-bin", "e2fsprogs", "kmod", "mmdebstrap")
+GUEST_TOOLS = (
+    "busybox-static",
+    "cpio",
+    "dropbear-bin",
+    "e2fsprogs",
+    "kmod",
+    "mmdebstrap",
+    "qemu-utils",
+)
 #: Wanted for ``api-paste.ini`` and the like only; to install them is to be asked questions.
 _UNPACKED = ("cinder-common", "glance-common", "heat-common", "neutron-common", "nova-common")
 
