@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 #: What libraries import only to look whether somebody uses it; nobody here does.
-_UNUSED = ("invoke", "osprofiler")
+_UNUSED = ("invoke", "osprofiler", "prometheus_client", "statsd")
 
 
 def console() -> NoReturn:

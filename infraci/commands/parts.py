@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
@@ -16,6 +15,7 @@ import click
 from infraci.commands.images import image_maker, look_for_images
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
+from infraci.heat.sdk import import_sdk
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
@@ -33,7 +33,7 @@ def importing_early() -> Iterator[None]:
 
     Leave it before anything else is imported: two threads must not meet in the same package.
     """
-    thread = Thread(target=import_module, args=("openstack",), name="import", daemon=True)
+    thread = Thread(target=import_sdk, name="import", daemon=True)
     thread.start()
     try:
         yield

@@ -76,9 +76,7 @@ def open_work(
         yield work
 
 
-def do_again(
-    phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool
-) -> int:
+def do_again(phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool) -> int:
     """Take a run whose stack stands through one phase, and keep it; returns the exit status."""
     with open_work(
         run_id, verbosity=verbosity, working_tree=working_tree, destroy_policy="never"

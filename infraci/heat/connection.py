@@ -16,6 +16,7 @@ from typing import Any
 from infraci.errors import UsageError
 from infraci.heat import troubles
 from infraci.heat.patience import Patience
+from infraci.heat.sdk import import_sdk
 from infraci.heat.troubles import LOCAL
 from infraci.model.problem import near, quoted
 
@@ -44,6 +45,7 @@ class Connection:
         """
         # What it has to say is said again, better, by our errors.
         logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
+        import_sdk()
         from keystoneauth1.exceptions import ClientException
         from openstack.config import OpenStackConfig
         from openstack.exceptions import ConfigException
