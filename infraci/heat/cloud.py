@@ -51,6 +51,7 @@ class Cloud:
         self._stacks = Stacks(connection)
         self._clock = clock
         self.name = connection.cloud
+        self.where = connection.where
         near = self.name == LOCAL
         #: How soon to look first for something that changes, and how seldom at the most, in
         #: seconds: no faster than the cloud itself is.

@@ -31,8 +31,12 @@ _REPEATABLE = ("GET", "PUT", "DELETE")
 class Connection:
     """Requests to a cloud's services, authenticated, with the cloud's errors translated."""
 
-    def __init__(self, name: str, services: Any, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self, name: str, services: Any, *, where: str = "", patience: Patience | None = None
+    ) -> None:
         self.cloud = name
+        #: By what this cloud is told from another of that name: its address, or its own folder.
+        self.where = where or str(services.auth_url)
         self._services = services
         self._has_answered = False
         self.patience = patience or Patience(first_s=0.2 if name == LOCAL else 0.5)
@@ -66,7 +70,7 @@ class Connection:
                 f'cannot use cloud "{name}": {error}',
                 hint=_SAID,
             ) from error
-        return cls(name, services)
+        return cls(name, services, where="" if clouds_yaml is None else str(clouds_yaml.parent))
 
     def ask(
         self,

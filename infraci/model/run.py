@@ -214,6 +214,7 @@ class RunRecord:
     voting: bool
     commit: Commit
     cloud: str
+    cloud_at: str = ""  # where the cloud of that name was: an address, the embedded one's folder
     stack_name: str
     stack_id: str | None = None
     tags: tuple[str, ...] = ()

@@ -27,6 +27,11 @@ from infraci.templates import StackRequest
 class Remover(Protocol):
     """What removing asks of a cloud."""
 
+    @property
+    def where(self) -> str: ...  # noqa: D102
+
+    def find_stack(self, name_or_id: str) -> Stack | None: ...  # noqa: D102
+
     def delete_stack(  # noqa: D102
         self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None
     ) -> None: ...
@@ -59,8 +64,6 @@ class CloudDriver(Remover, Protocol):
     def create_stack(  # noqa: D102
         self, request: Request, *, name: str, tags: Iterable[str], timeout_s: float
     ) -> str: ...
-
-    def find_stack(self, name_or_id: str) -> Stack | None: ...  # noqa: D102
 
     def wait(  # noqa: D102
         self, stack_id: str, wanted: str = ..., *, deadline: Deadline, on_event: OnEvent | None

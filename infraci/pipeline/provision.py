@@ -35,6 +35,7 @@ from infraci.verify.stack import Stack, StackResource
 def provision(work: Work, request: StackRequest) -> None:
     """Stand the stack up, and wait until each server can be logged in to."""
     with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
+        work.update(cloud_at=work.drivers.cloud.where)
         _make_key(work)
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.deadline import Deadline
-from infraci.errors import CloudError, InfraciError, PhaseTimeoutError
-from infraci.heat import Mark, OnEvent, Remnant, StackFailedError
+from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
+from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
@@ -84,13 +84,30 @@ def remove(
         )
 
 
+def _see_same_cloud(record: RunRecord, cloud: Remover) -> None:
+    """What is not on another cloud is not gone; but one cloud may have two addresses."""
+    stack = record.stack_id or record.stack_name
+    if record.cloud_at in ("", cloud.where) or cloud.find_stack(stack) is not None:
+        return
+    where = f"INFRACI_STATE_DIR={record.cloud_at} infraci destroy {record.id}"
+    raise UsageError(
+        f"cannot destroy run {record.id}: its cloud {record.cloud} was at {record.cloud_at}, and "
+        f"the one of that name is at {cloud.where} and does not know its stack",
+        hint=where if record.cloud == LOCAL else "mend clouds.yaml, or the OS_* variables",
+    )
+
+
 def mark_of(record: RunRecord) -> Mark:
     """By what the things of a run are known."""
     return Mark(name=record.stack_name, tags=tags_of_run(record.id), possessions=record.possessions)
 
 
 def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: Progress) -> None:
-    """Remove all that a run has made, from its record alone: the pipeline's files may be gone."""
+    """Remove all that a run has made, from its record alone: the pipeline's files may be gone.
+
+    Raises RemainsError, and UsageError for a cloud that only has the name of the run's.
+    """
+    _see_same_cloud(record, cloud)
 
     def update(**changes: Any) -> None:
         nonlocal record

@@ -81,6 +81,7 @@ class FakeCloud:
     """A cloud with one web server."""
 
     name = "local"
+    where = "/state"
     pace = (0.01, 0.01)
     left: tuple[Remnant, ...] = ()  # what a tear-down leaves
 

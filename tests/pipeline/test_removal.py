@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from infraci.errors import ExitCode, PhaseTimeoutError
+import pytest
+
+from infraci.errors import ExitCode, PhaseTimeoutError, UsageError
 from infraci.heat import Remnant
 from infraci.heat.remnants import PORT
 from infraci.model.pipeline import DestroyPolicy
@@ -75,3 +77,19 @@ def test_api_calls_are_the_runs_own(tmp_path: Path) -> None:
     with Interrupts() as interrupts:
         record = carry_out(lab.work(interrupts), WHOLE_WAY)
     assert record.api_calls["fake CALL"] == len(lab.calls) - 7 - 1  # the report comes after all
+
+
+def test_what_another_cloud_of_that_name_does_not_know_is_not_gone(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts, policy=DestroyPolicy.NEVER), WHOLE_WAY)
+    assert record.cloud_at == lab.cloud.where
+    stacks, lab.cloud.stacks = lab.cloud.stacks, {}
+    lab.cloud.where = "/elsewhere"
+    with pytest.raises(UsageError, match=r"was at /state, .* is at /elsewhere") as caught:
+        remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
+    assert caught.value.hint == f"INFRACI_STATE_DIR=/state infraci destroy {record.id}"
+    assert not lab.ledger.load(record.id).destroyed
+    lab.cloud.stacks = stacks  # the same one by another address
+    remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
+    assert lab.ledger.load(record.id).destroyed
