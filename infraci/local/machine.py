@@ -28,8 +28,8 @@ LOG = logging.getLogger(__name__)
 #: What a cloud that only plans may assume, on a machine that can't be asked.
 _ASSUMED = Pools(
     bridge="infraci0",
-    public=ipaddress.IPv4Network("172.24.4.0/24"),
-    access=ipaddress.IPv4Network("172.24.5.0/24"),
+    public=ipaddress.IPv4Network("172.24.104.0/24"),
+    access=ipaddress.IPv4Network("172.24.105.0/24"),
 )
 
 
