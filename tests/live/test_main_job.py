@@ -45,12 +45,12 @@ def application_credential(live_cloud: CloudUnderTest, tmp_path: Path) -> Iterat
     identity.delete_application_credential(user, made.id)
 
 
-def test_single(live_cloud: CloudUnderTest, repository: Path) -> None:
-    passes_and_leaves_nothing("single", live_cloud, repository)
+def test_single(application_credential: CloudUnderTest, repository: Path) -> None:
+    passes_and_leaves_nothing("single", application_credential, repository)
 
 
-def test_smoke(application_credential: CloudUnderTest, repository: Path) -> None:
-    passes_and_leaves_nothing("smoke", application_credential, repository)
+def test_smoke(live_cloud: CloudUnderTest, repository: Path) -> None:
+    passes_and_leaves_nothing("smoke", live_cloud, repository)
 
 
 def passes_and_leaves_nothing(pipeline: str, cloud: CloudUnderTest, repository: Path) -> None:
