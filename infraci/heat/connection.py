@@ -143,6 +143,11 @@ class Connection:
         return str(self._services.auth_url)
 
     @property
+    def is_delegated(self) -> bool:
+        """Whether we log in by an application credential."""
+        return bool(self._services.is_delegated)
+
+    @property
     def calls(self) -> Counter[str]:
         """How many requests were sent so far: "compute GET" → 12."""
         return Counter(self._services.calls)

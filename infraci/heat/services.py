@@ -51,6 +51,11 @@ class Services:
         return str(self._region.auth.get("auth_url", "?"))
 
     @property
+    def is_delegated(self) -> bool:
+        """Whether we log in with a part of somebody's rights: by an application credential."""
+        return "applicationcredential" in str(self._region.config.get("auth_type", ""))
+
+    @property
     def calls(self) -> Counter[str]:
         """How many requests were sent so far: "compute GET" → 12."""
         return self._counter.copy()

@@ -8,10 +8,15 @@ from urllib.parse import quote
 
 from infraci.heat.connection import Connection
 from infraci.heat.preview import read_preview
-from infraci.heat.troubles import ExistsError, GoneError, RefusedError
+from infraci.heat.troubles import ExistsError, GoneError, RefusedError, TransientCloudError
 from infraci.heat.values import FoundStack, Stack, StackPreview
 
 _PAGE = 100
+#: What Heat does not tell of its trouble.
+_NO_TRUST = (
+    "for a stack with servers Heat asks Keystone for a trust, and application credentials get none "
+    "(unless they are --unrestricted, and even so not of the newest Keystone): log in by password"
+)
 
 
 class Request(Protocol):
@@ -64,6 +69,10 @@ class Stacks:
 
         try:
             stack_id = self._connection.patience.ask(post, found=made)
+        except TransientCloudError as error:
+            if error.hint is None and self._connection.is_delegated:
+                error.hint = _NO_TRUST
+            raise
         except ExistsError:
             ours = made()
             if ours is None:

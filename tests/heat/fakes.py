@@ -48,6 +48,7 @@ class FakeSdk:
         self, heat: Handler, nova: Handler | None = None, neutron: Handler | None = None
     ) -> None:
         self.auth_url = "http://cloud/identity"
+        self.is_delegated = False
         self.calls = Counter[str]()
         self.orchestration = FakeService(heat)
         self.compute = FakeService(nova or (lambda *_: (500, None)))
