@@ -7,23 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.house import FILES, House
+from tests.commands.house import FILES, House, cloud_in
 
 
 @pytest.fixture(scope="session")
 def cloud_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of an embedded cloud that all of these tests share."""
-    folder = tmp_path_factory.mktemp("cloud")
-    yield folder
-    House(folder=folder, state=folder).infraci("cloud", "down")
+    with cloud_in(tmp_path_factory.mktemp("cloud")) as folder:
+        yield folder
 
 
 @pytest.fixture
 def house(tmp_path: Path, cloud_state: Path) -> Iterator[House]:
     """A repository; whatever its test leaves is removed."""
     made = House(folder=tmp_path / "repository", state=cloud_state)
-    made.folder.mkdir()
-    made.git("init", "--quiet")
-    made.write(FILES, "Begin")
+    made.found(FILES)
     yield made
     made.infraci("destroy", "--all")

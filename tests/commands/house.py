@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +70,22 @@ class House:
         """That of the command line."""
         return {**os.environ, "INFRACI_STATE_DIR": str(self.state)}
 
+    def found(self, files: Mapping[str, str]) -> None:
+        """Make the repository, and its first commit."""
+        self.folder.mkdir()
+        self.git("init", "--quiet")
+        self.write(files, "Begin")
+
+    def put(self, name: str, text: str) -> None:
+        """Write a file, uncommitted."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
     def write(self, files: Mapping[str, str], message: str = "Change it") -> None:
         """Commit files."""
         for name, text in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            self.put(name, text)
         self.git("add", "--all")
         self.git("commit", "--quiet", f"--message={message}")
 
@@ -136,3 +147,10 @@ class House:
             found += [stack.name for stack in cloud.find_stacks(["infraci"])]
             found += [pair.name for pair in cloud.keypairs()]
         return found
+
+
+@contextmanager
+def cloud_in(folder: Path) -> Iterator[Path]:
+    """An embedded cloud's state folder; the cloud, whoever has started it, is down in the end."""
+    yield folder
+    House(folder=folder, state=folder).infraci("cloud", "down")

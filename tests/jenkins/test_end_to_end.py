@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infraci.deadline import Deadline
-from tests.commands.house import FILES, House
+from tests.commands.house import FILES, House, cloud_in
 from tests.jenkins.interpreter import Interpreter
 from tests.jenkins.standin import TOKEN, USER, StandIn
 
@@ -77,9 +77,8 @@ class Shop:
 @pytest.fixture(scope="module")
 def cloud_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of the agents' embedded cloud."""
-    folder = tmp_path_factory.mktemp("cloud")
-    yield folder
-    House(folder=folder, state=folder).infraci("cloud", "down")
+    with cloud_in(tmp_path_factory.mktemp("cloud")) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.house import House
+from tests.commands.house import House, cloud_in
 
 #: Two servers, of which one is as small as can be said, in one network that leads nowhere.
 STACK = """\
@@ -71,12 +71,6 @@ class Suite(House):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {**kept, "INFRACI_STATE_DIR": str(self.state), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def put(self, name: str, text: str) -> None:
-        """Write a file, uncommitted."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start pytest; both of its streams are one."""
         return subprocess.Popen(
@@ -104,18 +98,15 @@ class Suite(House):
 @pytest.fixture(scope="package")
 def suite_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of an embedded cloud that all of these tests share."""
-    folder = tmp_path_factory.mktemp("cloud")
-    yield folder
-    House(folder=folder, state=folder).infraci("cloud", "down")
+    with cloud_in(tmp_path_factory.mktemp("cloud")) as folder:
+        yield folder
 
 
 @pytest.fixture
 def suite(tmp_path: Path, suite_state: Path) -> Iterator[Suite]:
     """A repository; whatever its test leaves is removed."""
     made = Suite(folder=tmp_path / "repository", state=suite_state)
-    made.folder.mkdir()
-    made.git("init", "--quiet")
-    made.write(FILES, "Begin")
+    made.found(FILES)
     yield made
     if any('"destroyed": false' in (run / "run.json").read_text() for run in made.runs()):
         made.infraci("destroy", "--all")
