@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 with warnings.catch_warnings():
     # A library of Heat's still looks whether eventlet is there; eventlet says it is deprecated.
@@ -83,8 +84,8 @@ class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
     def create_stack_domain_user(
         self, username: str, project_id: str, password: str | None = None
     ) -> str:
-        """The one user there is."""
-        return USER_ID
+        """A name of its own: Heat tells a stack's wait condition handles apart by their users."""
+        return uuid4().hex
 
     def stack_domain_user_token(self, user_id: str, project_id: str, password: str) -> str:
         """A token with which a server may signal."""

@@ -181,6 +181,34 @@ def test_a_server_signals_its_wait_condition(cloud: Connection) -> None:
     assert refused == "403", "servers may signal, and nothing else"
 
 
+def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
+    names = ["a", "b", "c", "d"]
+    handles = {f"handle_{name}": resource("OS::Heat::WaitConditionHandle") for name in names}
+    conditions = {
+        f"condition_{name}": resource(
+            "OS::Heat::WaitCondition", handle={"get_resource": f"handle_{name}"}, timeout=60
+        )
+        for name in names
+    }
+    heard = {name: {"value": {"get_attr": [f"condition_{name}", "data"]}} for name in names}
+    template = hot({**handles, **conditions}, outputs=heard)
+    heat = cloud.orchestration
+    stack = heat.create_stack(name="handles", template=template)
+
+    def ready() -> bool:
+        states = {found.name: found.status for found in heat.resources(stack)}
+        return all(states.get(name) == "CREATE_COMPLETE" for name in handles)
+
+    until(ready)
+    for name in names:
+        path = f"/stacks/handles/{stack.id}/resources/handle_{name}/signal"
+        assert heat.post(path, json={"data": name}).ok
+    stack = settled(cloud, stack.id)
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    said = {name: json.loads(data) for name, data in outputs(stack).items()}
+    assert said == {name: {"1": name} for name in names}
+
+
 def test_a_stack_is_updated_in_place(cloud: Connection) -> None:
     def with_servers(count: int, role: str) -> Any:
         nic = {"network": {"get_resource": "net"}}
