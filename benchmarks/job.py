@@ -55,7 +55,7 @@ class Bench:
     def infraci(self, *arguments: str) -> str:
         """Run the command line there; it must succeed."""
         done = subprocess.run(
-            [sys.executable, "-m", "infraci", *arguments],
+            [sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=self.clone,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -107,6 +107,8 @@ def _git(folder: Path, *arguments: str) -> None:
 def help_cpu_s() -> float:
     """The CPU time of ``infraci --help``."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "infraci", "--help"], capture_output=True, check=True)
+    subprocess.run(
+        [sys.executable, "-P", "-m", "infraci", "--help"], capture_output=True, check=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)

@@ -94,7 +94,7 @@ def ways(folder: Path, run: str, servers: Sequence[str]) -> Sequence[Way]:
     theirs = (*pytest, hosts, f"--ssh-config={config}")
     lasting = (*pytest, hosts, f"--ssh-config={persistent}")
     return (
-        Way(title="infraci verify", command=(sys.executable, "-m", "infraci", "verify", run)),
+        Way(title="infraci verify", command=(sys.executable, "-P", "-m", "infraci", "verify", run)),
         Way(title=OURS, command=ours),
         Way(title="pytest --infraci-run -n 2", command=(*ours, "-n2")),
         Way(title="pytest --hosts=ssh:// -n 2, ControlPersist", command=(*lasting, "-n2")),

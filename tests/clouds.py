@@ -31,7 +31,7 @@ class CloudUnderTest:
     def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         """Start infraci in a folder."""
         return subprocess.Popen(
-            [sys.executable, "-m", "infraci", *arguments],
+            [sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ def embedded_cloud(state: Path) -> Iterator[CloudUnderTest]:
     environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state)}
 
     def cloud(verb: str) -> str:
-        command = [sys.executable, "-m", "infraci", "cloud", verb]
+        command = [sys.executable, "-P", "-m", "infraci", "cloud", verb]
         return subprocess.run(
             command, env=environment, check=True, capture_output=True, text=True
         ).stdout.strip()

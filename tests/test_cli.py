@@ -75,7 +75,7 @@ def test_every_option_says_what_it_does(name: str, command: click.Command) -> No
 
 def run(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, "-m", "infraci", *arguments], capture_output=True, text=True, **more
+        [sys.executable, "-P", "-m", "infraci", *arguments], capture_output=True, text=True, **more
     )
 
 

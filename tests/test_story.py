@@ -31,7 +31,7 @@ class Shop:
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
         return subprocess.run(
-            [sys.executable, "-m", "infraci", *arguments],
+            [sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -28,7 +28,7 @@ class Ledger:
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
         return subprocess.run(
-            [sys.executable, "-m", "infraci", *arguments],
+            [sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=self.folder,
             env={**os.environ, "INFRACI_STATE_DIR": str(self.state)},
             stdin=subprocess.DEVNULL,

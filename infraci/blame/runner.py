@@ -28,7 +28,7 @@ class Runner:
     given: tuple[str, ...] = ()  # what the results say of the options
     options: tuple[str, ...] = ()  # -P and -e, as the command line has them
     tell: Callable[[str], None] = lambda line: None
-    command: tuple[str, ...] = (sys.executable, "-m", "infraci")
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "infraci")
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
         """Test commits, all at once. An interruption tears all of them down, and is raised."""

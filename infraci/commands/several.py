@@ -159,7 +159,7 @@ def run_command(
     def command(pipeline: Pipeline, run_file: Path) -> Sequence[str]:
         where = ["--cloud", pipeline.cloud or cloud, "--run-file", str(run_file)]
         return [
-            *(sys.executable, "-m", "infraci", *flags, "run", pipeline.name),
+            *(sys.executable, "-P", "-m", "infraci", *flags, "run", pipeline.name),
             *where,
             *arguments,
         ]

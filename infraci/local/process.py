@@ -124,7 +124,7 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "infraci.local.service"],
+            [sys.executable, "-P", "-m", "infraci.local.service"],
             # Each of its many threads would otherwise hoard memory of its own.
             {**os.environ, "MALLOC_ARENA_MAX": "2"},
             file_actions=[

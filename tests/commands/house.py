@@ -103,7 +103,7 @@ class House:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line."""
         return subprocess.Popen(
-            [sys.executable, "-m", "infraci", *arguments],
+            [sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -212,7 +212,7 @@ def test_a_cloud_that_lost_a_server_blames_nobody(house: House) -> None:
 def test_git_bisect_runs_infraci(house: House) -> None:
     house.git("bisect", "start", "HEAD", "HEAD~12")
     bisected = subprocess.run(
-        ["git", "bisect", "run", sys.executable, "-m", "infraci", "run", "small"],
+        ["git", "bisect", "run", sys.executable, "-P", "-m", "infraci", "run", "small"],
         cwd=house.folder, env={**os.environ, **house.environment},
         capture_output=True, text=True, check=True,
     )  # fmt: skip

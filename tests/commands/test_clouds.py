@@ -32,7 +32,7 @@ class Elsewhere:
         ours = ("OS_", "INFRACI_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return subprocess.run(
-            [sys.executable, "-m", "infraci", *words],
+            [sys.executable, "-P", "-m", "infraci", *words],
             cwd=self.house.folder,
             env={**environment, **variables},
             check=False,

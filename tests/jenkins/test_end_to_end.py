@@ -43,7 +43,7 @@ class Shop:
             "JENKINS_API_TOKEN": TOKEN,
         }
         return subprocess.run(
-            [sys.executable, "-m", "infraci", "jenkins", *arguments, "--folder", "shop"],
+            [sys.executable, "-P", "-m", "infraci", "jenkins", *arguments, "--folder", "shop"],
             cwd=self.house.folder,
             env=environment,
             capture_output=True,
@@ -96,7 +96,7 @@ def shop(tmp_path: Path, cloud_state: Path, interpreter: Interpreter) -> Iterato
         (tmp_path / "token").write_text(TOKEN)
         subprocess.run(
             [
-                sys.executable, "-m", "infraci", "hook", "install", "--url", standin.url,
+                sys.executable, "-P", "-m", "infraci", "hook", "install", "--url", standin.url,
                 "--user", USER, "--token-file", str(tmp_path / "token"), "--folder", "shop",
             ],
             cwd=bare,

@@ -262,7 +262,7 @@ def infraci(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         name: value for name, value in os.environ.items() if not name.startswith("JENKINS_")
     }
     return subprocess.run(
-        [sys.executable, "-m", "infraci", *arguments],
+        [sys.executable, "-P", "-m", "infraci", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
