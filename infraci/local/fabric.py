@@ -82,7 +82,7 @@ class Fabric:
         """Build on ``pools`` (see ``choose_pools``), with the MTU of the machine's uplink."""
         self._cloud_id = cloud_id
         self._host = HostBridge(cloud_id, pools, mtu=mtu)
-        # `ip` itself is not safe against its like when it makes namespaces.
+        # What several threads may ask for at once; a server's own wires are one thread's.
         self._lock = threading.RLock()
 
     def ensure_host(self) -> None:
@@ -145,31 +145,28 @@ class Fabric:
     ) -> Path:
         """Make the namespace a server is to live in, without any card; return its file."""
         namespace = _server(server_id)
-        with self._lock:
-            if not namespace.is_whole():
-                namespace.create(self._labels(server_id, labels), _SERVER_SYSCTLS)
-                namespace.finish()
+        if not namespace.is_whole():
+            namespace.create(self._labels(server_id, labels), _SERVER_SYSCTLS)
+            namespace.finish()
         return namespace.path
 
     def delete_server_namespace(self, server_id: str) -> None:
         """Remove a server's namespace and its cards."""
-        with self._lock:
-            _server(server_id).delete()
+        _server(server_id).delete()
 
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a server a card, up and addressed, whether it runs already or not."""
         server, network = _server(server_id), segment.namespace_of(nic.network_id)
         peer = f"s{short(server_id)}{nic.device.removeprefix('eth')}"
-        with self._lock:
-            mtu = self._host.mtu
-            HOST.ip(
-                [
-                    f"link add {nic.device} netns {server.name} address {nic.mac} mtu {mtu}"
-                    f" type veth peer name {peer} netns {network.name} mtu {mtu}"
-                ]
-            )
-            network.ip([f"link set {peer} master br0 up"])
-            server.ip(_nic_lines(nic))
+        mtu = self._host.mtu
+        HOST.ip(
+            [
+                f"link add {nic.device} netns {server.name} address {nic.mac} mtu {mtu}"
+                f" type veth peer name {peer} netns {network.name} mtu {mtu}"
+            ]
+        )
+        network.ip([f"link set {peer} master br0 up"])
+        server.ip(_nic_lines(nic))
 
     def unplug(self, server_id: str, device: str) -> None:
         """Take a card out of a server."""
@@ -184,13 +181,11 @@ class Fabric:
 
         It is also what the host sees when that server sends a signal.
         """
-        with self._lock:
-            Segment(network_id, self._host).add_access(access, fixed)
+        Segment(network_id, self._host).add_access(access, fixed)
 
     def remove_access(self, network_id: str, access: str) -> None:
         """Take an access address away."""
-        with self._lock:
-            Segment(network_id, self._host).remove_access(access)
+        Segment(network_id, self._host).remove_access(access)
 
     # Routers
 

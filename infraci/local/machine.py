@@ -11,6 +11,7 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Machine:
         self._no_pools: CloudError | None = None  # why this cloud can only plan
         self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
+        self._labels: dict[str, Mapping[str, str]] = {}  # what each network is labelled with
 
     @cached_property
     def pools(self) -> Pools:
@@ -112,6 +114,7 @@ class Machine:
         """Remove a network; nothing is to be done if nobody used it."""
         if network_id in self._standing:
             self._fabric.delete_network(network_id)
+            self._labels.pop(network_id, None)
             self._fell(network_id)
 
     def create_router(self, router_id: str) -> None:
@@ -154,12 +157,12 @@ class Machine:
         self._wire(plan)
         known = self._references.get(plan.image)
         try:
-            state = self._create(plan, known or self._have(plan.image))
+            init = self._create(plan, known or self._have(plan.image))
         except CloudError:
             if known is None or images.is_there(plan.image):
                 raise
-            state = self._create(plan, self._have(plan.image))
-        self._inits[plan.id] = state.pid
+            init = self._create(plan, self._have(plan.image))
+        self._inits[plan.id] = init
 
     def _have(self, image: str) -> str:
         """Make sure of an image; returns what podman calls it."""
@@ -167,7 +170,7 @@ class Machine:
         self._references[image] = found.reference
         return found.reference
 
-    def _create(self, plan: BootPlan, image: str) -> ContainerState:
+    def _create(self, plan: BootPlan, image: str) -> int:
         return self._podman.create_server(
             ContainerSpec(
                 id=plan.id,
@@ -188,7 +191,9 @@ class Machine:
         fabric = self._fabric
         for network_id in dict.fromkeys(nic.network_id for nic in plan.nics):
             self.create_network(network_id)
-            fabric.label("network", network_id, labels)
+            if self._labels.get(network_id) != labels:
+                fabric.label("network", network_id, labels)
+                self._labels[network_id] = labels
         self._stand(plan.id, lambda: fabric.create_server_namespace(plan.id, labels))
         for nic in plan.nics:
             fabric.plug(plan.id, nic)
@@ -219,9 +224,11 @@ class Machine:
     def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
         """Remove a server and its wires; one that is gone already is fine."""
         self._inits.pop(server_id, None)
-        self._podman.remove(server_id)
-        if access and network_id:
-            self._fabric.remove_access(network_id, access)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            removed = beside.submit(self._podman.remove, server_id)
+            if access and network_id:
+                self._fabric.remove_access(network_id, access)
+        removed.result()
         self._fabric.delete_server_namespace(server_id)
         self._fell(server_id)
 

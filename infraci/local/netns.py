@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ _GONE_ALREADY = (
 #: What marks a device, and with it its namespace, as ours; the kernel keeps it as an alias.
 _MARK = "infraci"
 _VALUE_MAX = 64
+#: `ip` itself is not safe against its like when it makes namespaces.
+_MAKING = threading.Lock()
 
 
 class WiringError(CloudError):
@@ -63,7 +66,8 @@ class Namespace:
 
     def create(self, labels: Mapping[str, str], sysctls: Mapping[str, int]) -> None:
         """Make it, or carry on with one half made; :meth:`finish` says that it is whole."""
-        HOST.ip([f"netns add {self.name}"])
+        with _MAKING:
+            HOST.ip([f"netns add {self.name}"])
         self.label(labels)
         self.sysctl(sysctls)
 

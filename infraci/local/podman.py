@@ -32,6 +32,8 @@ LABEL_FOLDER = "infraci.folder"
 _SEED = PurePosixPath("/var/lib/cloud/seed/config_drive")
 #: A file of the server's: the options that it was resized to, which podman forgets at a restart.
 _LIMITS = "limits"
+#: Another: where podman writes the process id of its init when it is made; asking takes long.
+_INIT = "init.pid"
 _QUICK_S = 60.0
 #: The kernel ends the init of a process namespace by SIGHUP for a reboot, by SIGINT for a halt.
 _REBOOTED = 128 + 1
@@ -103,8 +105,8 @@ class Podman:
         self._capabilities = capabilities
         self._folder = folder
 
-    def create_server(self, spec: ContainerSpec) -> ContainerState:
-        """Create and start a server; returns when its init runs. Raises CloudError.
+    def create_server(self, spec: ContainerSpec) -> int:
+        """Create and start a server; returns its init's process id. Raises CloudError.
 
         Whatever was made before it failed is removed again.
         """
@@ -114,11 +116,11 @@ class Podman:
         try:
             _write_seed(folder / "seed", spec.seed)
             _run(self._run_command(spec, folder), f"create server {spec.name}", timeout_s=300)
-            state = self.inspect(spec.id)
+            init = int((folder / _INIT).read_text())
         except BaseException:
             self.remove(spec.id)
             raise
-        if state is None or not state.running:
+        if not Path(f"/proc/{init}").exists():
             console = self.logs(spec.id, tail=5).strip()
             self.remove(spec.id)
             raise CloudError(
@@ -126,7 +128,7 @@ class Podman:
                 hint=f"its image {spec.image} must have a systemd at /sbin/init; its console: "
                 f"{console or 'nothing'}",
             )
-        return state
+        return init
 
     def start(self, server_id: str) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
@@ -239,6 +241,7 @@ class Podman:
             "--env=TERM=dumb",
             "--log-driver=k8s-file",
             f"--log-opt=path={folder / 'console.log'}",
+            f"--pidfile={folder / _INIT}",
             f"--network=ns:{spec.netns}",
             "--no-hosts",
             f"--volume={folder / 'seed'}:{_SEED}:ro",

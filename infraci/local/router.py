@@ -176,8 +176,7 @@ class Router:
 
 def delete(namespace: Namespace) -> None:
     """Remove a router's namespace with its legs; gone already is a success."""
-    HOST.ip_undo([f"link del {_outside(namespace)}"])
-    namespace.delete()
+    HOST.ip_undo([f"link del {_outside(namespace)}", f"netns del {namespace.name}"])
 
 
 def _outside(namespace: Namespace) -> str:

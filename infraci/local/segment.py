@@ -109,8 +109,7 @@ def namespace_of(network_id: str) -> Namespace:
 
 def delete(namespace: Namespace) -> None:
     """Remove a network's namespace with all that is plugged in; gone already is a success."""
-    HOST.ip_undo([f"link del {_uplink(namespace)}"])
-    namespace.delete()
+    HOST.ip_undo([f"link del {_uplink(namespace)}", f"netns del {namespace.name}"])
 
 
 def _uplink(namespace: Namespace) -> str:

@@ -430,3 +430,14 @@ def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) 
     place = Place(folder=tmp_path)
     until(lambda: process.running(place) is None)
     assert not (tmp_path / "address.json").exists()
+
+
+def test_modules_of_where_it_is_started_are_not_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    for module in ("infraci", "heat"):
+        (folder / module).mkdir(parents=True)
+        (folder / module / "__init__.py").write_text("raise SystemExit('not this one')\n")
+    command = [sys.executable, "-P", "-m", "infraci", "cloud"]
+    environment = {**os.environ, "INFRACI_STATE_DIR": str(tmp_path / "cloud")}
+    for verb in ("up", "down"):
+        subprocess.run([*command, verb], cwd=folder, env=environment, check=True)
