@@ -39,6 +39,8 @@ from infraci.model.run import Possession
 _DELETE_TRIES = 3
 #: How often an update has to be seen failed until nobody will roll it back any more.
 _ROLLBACK_TRIES = 3
+#: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
+_WAIT_S = 1
 
 
 class Cloud:
@@ -326,7 +328,7 @@ class Cloud:
     def _watch(self, stack: Stack, follower: Follower, deadline: Deadline) -> Iterator[Stack]:
         """The stack as it is, again and again, its events handed on meanwhile."""
         for _ in self._poll(lambda: self._unfinished(stack), deadline):  # noqa: B023
-            stack = self._stacks.read(stack.id)
+            stack = self._stacks.read(stack.id, wait_s=_WAIT_S)
             follower.read_now_and_then()
             yield stack
 

@@ -81,6 +81,7 @@ class Connection:
         *,
         json: Mapping[str, object] | None = None,
         params: Mapping[str, object] | None = None,
+        wait_s: int = 0,
         again: bool | None = None,
     ) -> Any:
         """One question; the answer's JSON, or None. ``verb`` says in messages what it was for.
@@ -91,7 +92,7 @@ class Connection:
         """
 
         def once() -> Any:
-            return self._once(verb, service, method, path, json=json, params=params)
+            return self._once(verb, service, method, path, json=json, params=params, wait_s=wait_s)
 
         if method in _REPEATABLE if again is None else again:
             return self.patience.ask(once)

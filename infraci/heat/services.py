@@ -68,19 +68,24 @@ class Services:
         *,
         json: Mapping[str, object] | None = None,
         params: Mapping[str, object] | None = None,
+        wait_s: int = 0,
         timeout_s: float,
     ) -> requests.Response:
         """Send one request, once; but an expired token is renewed, and the request repeated.
 
+        The answer may come ``wait_s`` later if it is better then; few clouds know how.
         Raises keystoneauth's errors where there is no answer.
         """
         adapter = self._adapter(service)
+        headers = {"Accept": "application/json"}
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"  # RFC 7240
         more: dict[str, Any] = {} if json is None else {"json": json}
         response: requests.Response = adapter.request(
             self._addresses[service] + path,
             method,
             params=params or {},
-            headers={"Accept": "application/json"},
+            headers=headers,
             timeout=timeout_s,
             raise_exc=False,
             connect_retries=0,

@@ -101,12 +101,16 @@ class Stacks:
 
         self._connection.patience.ask(put, found=heard)
 
-    def read(self, name_or_id: str, *, outputs: bool = False) -> Stack:
-        """A stack as it is. Raises GoneError."""
+    def read(self, name_or_id: str, *, outputs: bool = False, wait_s: int = 0) -> Stack:
+        """A stack as it is. Raises GoneError.
+
+        A cloud that can waits so long for Heat to be done with it.
+        """
         name = self._names.get(name_or_id)
         path = f"/stacks/{name}/{name_or_id}" if name else f"/stacks/{name_or_id}"
         params: dict[str, object] = {"resolve_outputs": str(outputs)}
-        answer = self._ask("GET", path, f"read stack {name or name_or_id}", params=params)
+        verb = f"read stack {name or name_or_id}"
+        answer = self._ask("GET", path, verb, params=params, wait_s=wait_s)
         entry = answer["stack"]
         self._names[entry["id"]] = entry["stack_name"]
         return Stack(

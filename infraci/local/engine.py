@@ -29,11 +29,12 @@ with warnings.catch_warnings():
     from heat.api.middleware.fault import FaultWrapper
     from heat.api.openstack import version_negotiation_filter
     from heat.api.openstack.v1 import API
-    from heat.common import config, context, messaging
+    from heat.common import config, context, exception, messaging
     from heat.db import api as db_api
     from heat.db import models
     from heat.engine import resources, scheduler, service
     from heat.engine.clients.os.keystone import fake_keystoneclient
+    from heat.objects.stack import Stack
     from heat.objects.stack_tag import StackTagList
     from heat.rpc import api as rpc_api
     from keystoneauth1 import access
@@ -47,6 +48,7 @@ with warnings.catch_warnings():
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
 from infraci.local.narrowing import narrow
+from infraci.local.patience import Patient, WsgiApp
 from infraci.local.pulse import Pulse
 from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document
@@ -55,8 +57,6 @@ from infraci.local.store import Document
 _LOOK_S = 0.2
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
-
-WsgiApp = Callable[..., Iterable[bytes]]
 
 
 class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
@@ -123,13 +123,21 @@ def start(
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
     narrow(resources.global_env().registry)
     engine.start()
-    return engine, _api(url)
+    return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
 
 
 def stack_tags(stack_id: str) -> list[str]:
     """Return the tags of a stack; none when there is no such stack."""
     found = StackTagList.get(context.get_admin_context(), stack_id)
     return [tag.tag for tag in found or ()]
+
+
+def _is_busy(stack_id: str) -> bool:
+    try:
+        _, status, *_ = Stack.get_status(context.get_admin_context(), stack_id)
+    except exception.NotFound:
+        return False
+    return bool(status == "IN_PROGRESS")
 
 
 def _configure(state: Path, url: str, signal_url: str) -> None:

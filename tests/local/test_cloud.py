@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,30 @@ def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
     said = {name: json.loads(data) for name, data in outputs(stack).items()}
     assert said == {name: {"1": name} for name in names}
+
+
+def test_an_answer_waits_for_heat_if_that_is_preferred(cloud: Connection) -> None:
+    template = hot(
+        {
+            "handle": resource("OS::Heat::WaitConditionHandle"),
+            "condition": resource(
+                "OS::Heat::WaitCondition", handle={"get_resource": "handle"}, timeout=60
+            ),
+        }
+    )
+    heat = cloud.orchestration
+    stack = heat.create_stack(name="waiting", template=template)
+
+    def status(**headers: str) -> str:
+        answer = heat.get(f"/stacks/waiting/{stack.id}", headers=headers)
+        return str(answer.json()["stack"]["stack_status"])
+
+    assert status() == "CREATE_IN_PROGRESS"
+    until(lambda: {r.name: r.status for r in heat.resources(stack)}.get("condition"))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(status, Prefer="wait=10")
+        heat.post(f"/stacks/waiting/{stack.id}/resources/handle/signal", json={})
+        assert waiting.result() == "CREATE_COMPLETE"
 
 
 def test_a_stack_is_updated_in_place(cloud: Connection) -> None:
