@@ -14,7 +14,7 @@ import click
 from infraci import git
 from infraci.errors import UsageError
 from infraci.model.run import Commit
-from infraci.pipeline.owner import is_alive, this_process
+from infraci.process import is_alive, this_process
 
 _TREES = Path(".infraci") / "trees"
 

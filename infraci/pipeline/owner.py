@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from infraci.process import is_alive
 
 TAG = "infraci"
 #: What our stacks and key pairs are called, before the run's id.
@@ -87,24 +88,3 @@ def this_host() -> str:
     with suppress(OSError):
         said.append(str(Path("/proc/self/ns/pid").readlink()))
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
-
-
-def this_process() -> str:
-    """This process, also when its number is used again: ``PID.START``."""
-    return f"{os.getpid()}.{_start_of(os.getpid())}"
-
-
-def is_alive(process: str) -> bool:
-    """Whether that process still runs."""
-    pid, _, start = process.partition(".")
-    return pid.isdecimal() and _start_of(int(pid)) == start
-
-
-def _start_of(pid: int) -> str:
-    """When a process was started, in clock ticks since boot; empty for one that is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()  # the command's name may hold anything
-    return "" if fields[0] == "Z" else fields[19]

@@ -10,12 +10,11 @@ import pytest
 
 from infraci.pipeline.owner import (
     Ownership,
-    is_alive,
     read_key_comment,
     read_ownership,
     this_host,
-    this_process,
 )
+from infraci.process import this_process
 
 OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34")
 
@@ -47,30 +46,6 @@ def test_half_a_tag_is_none_of_ours(tags: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("key", ["", "ssh-ed25519 AAAA", "ssh-ed25519 AAAA me@home infra"])
 def test_other_peoples_keys(key: str) -> None:
     assert read_key_comment(key) is None
-
-
-def test_this_process_is_alive() -> None:
-    assert is_alive(this_process())
-    assert this_process().startswith(f"{os.getpid()}.")
-
-
-def test_a_number_that_is_used_again_is_another_process() -> None:
-    assert not is_alive(f"{os.getpid()}.1")
-
-
-def test_a_dead_process_is_not_alive() -> None:
-    code = "from infraci.pipeline.owner import this_process; print(this_process())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert not is_alive(said.stdout.decode().strip())
-
-
-def test_a_zombie_is_not_alive() -> None:
-    code = "from infraci.pipeline.owner import this_process; print(this_process(), flush=True)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        name = child.stdout.read().decode().strip()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert not is_alive(name)
 
 
 def test_orphans_are_of_this_machine_and_name_a_dead_process() -> None:

@@ -1,0 +1,27 @@
+"""Processes told apart, also when their numbers are used again: ``PID.START``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def this_process() -> str:
+    """This process, as :func:`is_alive` knows it."""
+    return f"{os.getpid()}.{_start_of(os.getpid())}"
+
+
+def is_alive(process: str) -> bool:
+    """Whether that process of this machine still runs."""
+    pid, _, start = process.partition(".")
+    return pid.isdecimal() and _start_of(int(pid)) == start
+
+
+def _start_of(pid: int) -> str:
+    """When a process was started, in clock ticks since boot; empty for one that is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # the command's name may hold anything
+    return "" if fields[0] == "Z" else fields[19]
