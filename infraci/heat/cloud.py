@@ -57,7 +57,7 @@ class Cloud:
         near = self.name == LOCAL
         #: How soon to look first for something that changes, and how seldom at the most, in
         #: seconds: no faster than the cloud itself is.
-        self.pace = (0.05, 0.25) if near else (0.5, 2.0)
+        self.pace = (0.05, 0.12) if near else (0.5, 2.0)
         #: So long what was deleted may be listed: databases lag, servers take their ports along.
         self._going_s = 2.0 if near else 10.0
         #: Events cost Heat more than the status does, and nobody reads that fast.

@@ -20,6 +20,8 @@ from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 _TRY_S = 30.0
 #: Trouble that lasts longer than this is more than a boot, and everybody hears of it.
 _PATIENCE_S = 10.0
+#: Waits for many servers look no oftener together: what a look costs, booting guests lack.
+_TOGETHER_S = 0.04
 #: Every so many tries a look at whether the guest is still alive.
 _LOOK_EVERY = 3
 
@@ -66,7 +68,8 @@ def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
 def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
     ready: list[Server] = []
     errors: list[Exception] = []
-    for result in in_parallel(lambda server: _Wait(work, server).log_in(deadline), servers):
+    waits = [_Wait(work, server, among=len(servers)) for server in servers]
+    for result in in_parallel(lambda wait: wait.log_in(deadline), waits):
         if isinstance(result, Exception):
             errors.append(result)
         else:
@@ -77,13 +80,15 @@ def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[S
 
 
 class _Wait:
-    """The wait for one server."""
+    """The wait for one server, among so many."""
 
-    def __init__(self, work: Work, server: Server) -> None:
+    def __init__(self, work: Work, server: Server, *, among: int) -> None:
         self._work = work
         self._server = server
         self._guest = Guest(work.drivers.cloud, server)
         self._host_key_source = work.site.host_keys
+        first_s, ceiling_s = work.drivers.cloud.pace
+        self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
         self._is_final = False  # whether another key than these would be nobody's we wait for
         self._told = self._noted = ""
 
@@ -92,7 +97,7 @@ class _Wait:
         if self._work.has_session(self._server):  # an update left it as it was
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
-        first_s, ceiling_s = self._work.drivers.cloud.pace
+        first_s, ceiling_s = self._pace
         trouble: UnreachableError | None = None
         way = f" through {self._server.bastion.name}" if self._server.bastion else ""
         self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
