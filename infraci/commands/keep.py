@@ -21,17 +21,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from infraci import git
+from infraci.commands.drivers import make_drivers
+from infraci.commands.early import open_source_early
 from infraci.commands.parts import (
     find_pipeline,
     find_run,
-    importing_early,
     loader,
-    make_drivers,
     open_cloud,
 )
 from infraci.commands.past import blame_lines, conclude
 from infraci.commands.plan import public_key
-from infraci.commands.source import Source, open_source
+from infraci.commands.source import Source
 from infraci.commands.work import make_work
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
@@ -74,8 +74,7 @@ def _keep(wish: Wish, line: words.Line) -> Ending | None:
     """A run of its own; None if it was not wanted after all."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        with importing_early():
-            source = stack.enter_context(open_source(working_tree=True, quiet=True))
+        source = stack.enter_context(open_source_early(working_tree=True, quiet=True))
         pipeline, name = _choose(source, wish)
         with open_cloud(name) as cloud:
             plan = _plan(pipeline, source, cloud)

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 
 import click
 
-from infraci.commands.images import image_maker, look_for_images
+from infraci.commands.images import look_for_images
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
-from infraci.heat.sdk import import_sdk
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
-from infraci.pipeline import Drivers
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
 
 Load = Callable[[], StackRequest]
-
-
-@contextmanager
-def importing_early() -> Iterator[None]:
-    """Import openstacksdk while git is at work: a third of a second, in which git only waits.
-
-    Leave it before anything else is imported: two threads must not meet in the same package.
-    """
-    thread = Thread(target=import_sdk, name="import", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def open_cloud(name: str) -> Cloud:
@@ -61,30 +42,6 @@ def make_progress(verbosity: int) -> Progress:
 
         return LiveProgress(verbosity=verbosity)
     return PlainProgress(lambda line: click.echo(line, err=True), verbosity=verbosity)
-
-
-def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
-    """The real ones."""
-    from infraci.configure import configure_servers
-    from infraci.evidence import collect
-    from infraci.report.junit import write_junit
-    from infraci.ssh import log_in
-    from infraci.verify import SpecSession
-    from infraci.verify.serverspec import run_serverspec
-
-    return Drivers(
-        cloud=cloud,
-        ledger=ledger,
-        progress=progress,
-        log_in=log_in,
-        configure=configure_servers,
-        specs=SpecSession.start,
-        serverspec=run_serverspec,
-        collect=collect,
-        write_junit=write_junit,
-        prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
-        clock=time.time,
-    )
 
 
 def loader(

@@ -13,10 +13,11 @@ from pathlib import Path
 import click
 
 from infraci.commands.base import base_opener
+from infraci.commands.early import open_source_early
 from infraci.commands.options import cloud_option, json_option, source_options, stack_options
 from infraci.commands.parts import loader, open_cloud
 from infraci.commands.reports import report_wrong
-from infraci.commands.source import Source, open_source
+from infraci.commands.source import Source
 from infraci.errors import DefinitionError, ExitCode, UsageError
 from infraci.heat import Cloud
 from infraci.model.pipeline import Pipeline
@@ -58,7 +59,7 @@ def command(
     anything is wrong with a pipeline that votes.
     """
     with (
-        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
         open_cloud(cloud) as opened,
     ):
         plans = plans_of(

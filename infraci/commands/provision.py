@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from infraci.commands.drivers import make_drivers
+from infraci.commands.early import open_source_early
 from infraci.commands.options import cloud_option, source_options, stack_options
-from infraci.commands.parts import make_drivers, make_progress, open_cloud
+from infraci.commands.parts import make_progress, open_cloud
 from infraci.commands.past import given_by
-from infraci.commands.source import open_source
 from infraci.commands.work import make_work
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
@@ -46,7 +47,7 @@ def command(
     """
     with (
         Interrupts() as interrupts,
-        open_source(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
         open_cloud(cloud) as opened,
     ):
         from infraci.model.decode import load_pipelines

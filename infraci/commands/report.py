@@ -10,8 +10,8 @@ import click
 
 from infraci.commands.parts import find_run
 from infraci.commands.reports import report_path, writing
-from infraci.commands.run import print_table
 from infraci.commands.standing import ledger_here
+from infraci.commands.table import print_table
 from infraci.history import RESULT, dump, result_of
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord

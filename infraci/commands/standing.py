@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from infraci import git
+from infraci.commands.early import importing_early
 from infraci.commands.parts import (
     find_pipeline,
     find_run,
-    make_drivers,
     make_progress,
     open_cloud,
 )
@@ -43,6 +43,8 @@ def open_work(
 
     A ``whole`` one has an upgrade's base as well; single phases are those of the commit alone.
     """
+    from infraci.commands.drivers import make_drivers
+
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
     record = find_run(ledger, run_id)
@@ -55,7 +57,8 @@ def open_work(
         stack.enter_context(ledger.lock(record.id))
         interrupts = stack.enter_context(Interrupts())
         commit = git.working_tree(root) if working_tree else record.commit
-        tree = stack.enter_context(exported(root, commit))
+        with importing_early():
+            tree = stack.enter_context(exported(root, commit))
         cloud = stack.enter_context(open_cloud(record.cloud))
         pipeline = find_pipeline(tree, record.pipeline)
         record = replace(record, commit=commit, verdict=None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infraci.commands.run import undone
+from infraci.commands.whole_way import undone
 from infraci.errors import CloudError, ConfigureError, DefinitionError, UsageError
 from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack
 from infraci.heat.update import update_failed

@@ -1,0 +1,34 @@
+"""The rooms that do the work of a run, put together."""
+
+from __future__ import annotations
+
+import time
+
+from infraci.commands.images import image_maker
+from infraci.configure import configure_servers
+from infraci.evidence import collect
+from infraci.heat import LOCAL, Cloud
+from infraci.ledger import Ledger
+from infraci.pipeline import Drivers
+from infraci.progress import Progress
+from infraci.report.junit import write_junit
+from infraci.ssh import log_in
+from infraci.verify import SpecSession
+from infraci.verify.serverspec import run_serverspec
+
+
+def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
+    """The real ones."""
+    return Drivers(
+        cloud=cloud,
+        ledger=ledger,
+        progress=progress,
+        log_in=log_in,
+        configure=configure_servers,
+        specs=SpecSession.start,
+        serverspec=run_serverspec,
+        collect=collect,
+        write_junit=write_junit,
+        prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
+        clock=time.time,
+    )
