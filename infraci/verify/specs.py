@@ -37,7 +37,7 @@ class SpecSession:
     def start(cls, root: Path) -> Self:
         """Start it for the commit's tree at ``root``; does not wait until it is warm."""
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = dict(os.environ)
         for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST"):
             environment.pop(name, None)
         with theirs:

@@ -67,6 +67,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
     control = socket.socket(fileno=int(sys.argv[1]))
     plugins = _warm_up()
+    # From now on it is the commit's modules that are imported, and its tree stays as it is.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _Server(control, plugins).serve()
 
 
