@@ -64,7 +64,7 @@ def conclude(
 
 def renew(record: RunRecord, *, root: Path) -> None:
     """Write a run's record and its report again."""
-    from infraci.report import write_junit
+    from infraci.report.junit import write_junit
 
     ledger = Ledger(root)
     ledger.update(record)

@@ -51,7 +51,7 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
 
 
 def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:
-    from infraci.report import write_junit
+    from infraci.report.junit import write_junit
 
     path = report_path(output, record.pipeline)
     folder = path.with_suffix("")
