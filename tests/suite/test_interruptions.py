@@ -78,6 +78,21 @@ def test_ctrl_c_in_a_test(suite: Suite, workers: list[str]) -> None:
     assert suite.leftovers() == []
 
 
+def test_ctrl_c_again_while_it_is_torn_down(suite: Suite) -> None:
+    suite.put("specs/test_waits.py", WAITS)
+    process = suite.begin("specs", "--infraci=pair")
+    until_there(suite, process)
+    process.send_signal(signal.SIGINT)
+    said = until_said(process, "verify failed")
+    process.send_signal(signal.SIGINT)
+    said += process.communicate()[0]
+    assert process.returncode != 0
+    (run,) = suite.runs()
+    assert until_destroyed(run)["verdict"] == "interrupted", said
+    until_let_go(suite, run)
+    assert suite.leftovers() == []
+
+
 def test_pytest_is_killed(suite: Suite) -> None:
     suite.put("specs/web/test_x_waits.py", WAITS)
     process = suite.begin("specs/web", "--infraci=pair", "-s")
