@@ -32,15 +32,12 @@ from infraci.heat.values import (
     Stack,
     StackPreview,
 )
+from infraci.heat.watch import Watch
 from infraci.model.offer import Offer
 from infraci.model.run import Possession
 
 #: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
 _DELETE_TRIES = 3
-#: How often an update has to be seen failed until nobody will roll it back any more.
-_ROLLBACK_TRIES = 3
-#: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
-_WAIT_S = 1
 
 
 class Cloud:
@@ -165,17 +162,13 @@ class Cloud:
         Raises StackFailedError as soon as it ends in another one, and PhaseTimeoutError.
         """
         with self.within(deadline):
-            stack = self._stacks.known(stack_id)
-            follower = self._follow(stack, on_event)
-            for stack in self._watch(stack, follower, deadline):  # noqa: B020
-                if not stack.status.endswith("IN_PROGRESS"):
-                    break
-            follower.read()
+            watch = self._watch(self._stacks.known(stack_id), on_event)
+            stack, events = watch.settled(deadline), watch.events
             if stack.status == wanted:
                 return stack
             verb = wanted.partition("_")[0].lower()
             resources = self.resources(stack.id)
-            raise stack_failed(self._connection, verb, stack, resources, follower.events)
+            raise stack_failed(self._connection, verb, stack, resources, events)
 
     def update_stack(
         self,
@@ -193,24 +186,11 @@ class Cloud:
         """
         with self.within(deadline):
             stack = self._stacks.read(stack_id)
-            follower = self._follow(stack, on_event)
-            follower.skip()
+            watch = self._watch(stack, on_event, from_now=True)
             self._stacks.update(stack, request, tags, deadline.remaining_s)
-            stack = self._settled(stack, follower, deadline)
-            follower.read()
+            stack, events = watch.updated(deadline), watch.events
             if stack.status != update.UPDATED:
-                raise update.update_failed(stack, follower.events)
-
-    def _settled(self, stack: Stack, follower: Follower, deadline: Deadline) -> Stack:
-        """The stack once Heat is done with its update, and with rolling it back."""
-        failed = 0
-        for stack in self._watch(stack, follower, deadline):  # noqa: B020
-            failed += stack.status == update.FAILED
-            if stack.status.endswith("IN_PROGRESS"):
-                continue
-            if stack.status != update.FAILED or failed == _ROLLBACK_TRIES:
-                break
-        return stack
+                raise update.update_failed(stack, events)
 
     def delete_stack(
         self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None = None
@@ -226,35 +206,28 @@ class Cloud:
                 stack = self._stacks.known(name_or_id)
             except GoneError:
                 return
-            follower = self._follow(stack, on_event)
-            follower.skip()
+            watch = self._watch(stack, on_event, from_now=True)
             for wait_s in (0.0, *islice(waits(self.pace[0] * 4, 10.0), _DELETE_TRIES - 1)):
                 deadline.pause(wait_s)
-                if self._delete_once(stack, follower, deadline) is None:
+                if self._delete_once(stack, watch, deadline) is None:
                     return
             possessions = self.possessions(stack.id)
             with suppress(CloudError):  # what Heat says of it is what counts
                 self.remove_remnants(
                     Mark(name=stack.name, possessions=possessions), deadline=deadline
                 )
-            left = self._delete_once(stack, follower, deadline)
+            left = self._delete_once(stack, watch, deadline)
             if left is not None:
-                follower.read()
                 resources = self.resources(stack.id)
-                raise stack_failed(self._connection, "delete", left, resources, follower.events)
+                raise stack_failed(self._connection, "delete", left, resources, watch.events)
 
-    def _delete_once(self, stack: Stack, follower: Follower, deadline: Deadline) -> Stack | None:
+    def _delete_once(self, stack: Stack, watch: Watch, deadline: Deadline) -> Stack | None:
         """Returns None when the stack is gone, else as it was left."""
         try:
             self._stacks.delete(stack)
-            for number, seen in enumerate(self._watch(stack, follower, deadline)):
-                if seen.status == "DELETE_COMPLETE":
-                    return None
-                if seen.status == "DELETE_FAILED" and number:
-                    return seen
+            return watch.deleted(deadline)
         except GoneError:
             return None
-        raise AssertionError("only an exception ends the watch")
 
     # What is left
 
@@ -320,32 +293,14 @@ class Cloud:
 
     # Waiting
 
-    def _follow(self, stack: Stack, on_event: OnEvent | None) -> Follower:
-        return Follower(
+    def _watch(self, stack: Stack, on_event: OnEvent | None, *, from_now: bool = False) -> Watch:
+        follower = Follower(
             self._connection, stack, on_event, every_s=self._events_s, clock=self._clock
         )
-
-    def _watch(self, stack: Stack, follower: Follower, deadline: Deadline) -> Iterator[Stack]:
-        """The stack as it is, again and again, its events handed on meanwhile."""
-        for _ in self._poll(lambda: self._unfinished(stack), deadline):  # noqa: B023
-            stack = self._stacks.read(stack.id, wait_s=_WAIT_S)
-            follower.read_now_and_then()
-            yield stack
+        if from_now:
+            follower.skip()
+        return Watch(self._connection, self._stacks, stack, follower, pace=self.pace)
 
     def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
         first_s, ceiling_s = self.pace
         return deadline.poll(what, first_s=first_s, ceiling_s=ceiling_s)
-
-    def _unfinished(self, stack: Stack) -> str:
-        """What a stack still works on; asked only when the time is over."""
-        shown = ""
-        with suppress(CloudError):
-            found = read_resources(self._connection, stack)
-            unfinished = [r.path for r in found if r.status.endswith("IN_PROGRESS")]
-            leaves = [
-                path
-                for path in unfinished
-                if not any(other.startswith(f"{path}.") for other in unfinished)
-            ]
-            shown = ", ".join(leaves[:5]) + (", …" if len(leaves) > 5 else "")
-        return f"stack {stack.name} ({stack.status})" + (f": {shown}" if shown else "")

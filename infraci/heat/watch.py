@@ -1,0 +1,95 @@
+"""Watching a stack: how it stands, again and again, its events handed on meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from infraci.deadline import Deadline
+from infraci.errors import CloudError
+from infraci.heat.connection import Connection
+from infraci.heat.stacks import Stacks
+from infraci.heat.story import Follower, read_resources
+from infraci.heat.update import FAILED
+from infraci.heat.values import Event, Stack
+
+#: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
+_WAIT_S = 1
+#: How often an update has to be seen failed until nobody will roll it back any more.
+_ROLLBACK_TRIES = 3
+#: Of what is unfinished when the time is over, so much is named.
+_NAMED = 5
+
+
+class Watch:
+    """One stack, watched on behalf of whoever follows its events."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stacks: Stacks,
+        stack: Stack,
+        follower: Follower,
+        *,
+        pace: tuple[float, float],
+    ) -> None:
+        """Look as soon, and then as seldom, as ``pace`` says in seconds."""
+        self._connection = connection
+        self._stacks = stacks
+        self._stack = stack
+        self._follower = follower
+        self._pace = pace
+
+    @property
+    def events(self) -> list[Event]:
+        """All that there are by now."""
+        self._follower.read()
+        return self._follower.events
+
+    def states(self, deadline: Deadline) -> Iterator[Stack]:
+        """The stack as it is, without end. Raises GoneError and PhaseTimeoutError."""
+        first_s, ceiling_s = self._pace
+        for _ in deadline.poll(self._unfinished, first_s=first_s, ceiling_s=ceiling_s):
+            self._stack = self._stacks.read(self._stack.id, wait_s=_WAIT_S)
+            self._follower.read_now_and_then()
+            yield self._stack
+
+    def settled(self, deadline: Deadline) -> Stack:
+        """The stack once Heat is done with what it was asked for."""
+        states = self.states(deadline)
+        return next(stack for stack in states if not stack.status.endswith("IN_PROGRESS"))
+
+    def updated(self, deadline: Deadline) -> Stack:
+        """The stack once Heat is done with its update, and with rolling it back."""
+        failed = 0
+        for stack in self.states(deadline):
+            failed += stack.status == FAILED
+            if stack.status.endswith("IN_PROGRESS"):
+                continue
+            if stack.status != FAILED or failed == _ROLLBACK_TRIES:
+                return stack
+        raise AssertionError("only an exception ends the states")
+
+    def deleted(self, deadline: Deadline) -> Stack | None:
+        """None once the stack is gone, else as it was left. Raises GoneError."""
+        for number, stack in enumerate(self.states(deadline)):
+            if stack.status == "DELETE_COMPLETE":
+                return None
+            if stack.status == "DELETE_FAILED" and number:
+                return stack
+        raise AssertionError("only an exception ends the states")
+
+    def _unfinished(self) -> str:
+        """What a stack still works on; asked only when the time is over."""
+        shown = ""
+        with suppress(CloudError):
+            found = read_resources(self._connection, self._stack)
+            unfinished = [r.path for r in found if r.status.endswith("IN_PROGRESS")]
+            leaves = [
+                path
+                for path in unfinished
+                if not any(other.startswith(f"{path}.") for other in unfinished)
+            ]
+            shown = ", ".join(leaves[:_NAMED]) + (", …" if len(leaves) > _NAMED else "")
+        start = f"stack {self._stack.name} ({self._stack.status})"
+        return start + (f": {shown}" if shown else "")
