@@ -15,6 +15,8 @@ from infraci.heat.values import Event, Stack
 
 #: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
 _WAIT_S = 1
+#: When less than this is left the cloud had better answer at once, or the time is over before.
+_IN_TIME_S = 4.0
 #: How often an update has to be seen failed until nobody will roll it back any more.
 _ROLLBACK_TRIES = 3
 #: Of what is unfinished when the time is over, so much is named.
@@ -50,7 +52,8 @@ class Watch:
         """The stack as it is, without end. Raises GoneError and PhaseTimeoutError."""
         first_s, ceiling_s = self._pace
         for _ in deadline.poll(self._unfinished, first_s=first_s, ceiling_s=ceiling_s):
-            self._stack = self._stacks.read(self._stack.id, wait_s=_WAIT_S)
+            in_time = deadline.remaining_s > _IN_TIME_S
+            self._stack = self._stacks.read(self._stack.id, wait_s=_WAIT_S if in_time else 0)
             self._follower.read_now_and_then()
             yield self._stack
 
