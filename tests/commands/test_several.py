@@ -33,7 +33,7 @@ if way == "wait":
     signal.signal(signal.SIGTERM, end)
     print("waiting", flush=True)
     while True:
-        signal.pause()
+        time.sleep(0.1)  # pause() would miss a signal that comes just before it
 elif way == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 elif way == "lose":
