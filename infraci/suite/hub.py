@@ -1,19 +1,20 @@
 """How the workers of pytest-xdist share stacks: they ask the controller, which alone has any.
 
-A question is a line of JSON over a Unix socket in a folder of its owner's, and so is the answer.
+A question is a line of JSON over a Unix socket, and so is the answer. The socket's name is in the
+namespace that has no files (unix(7), "abstract"): a pytest that is killed leaves nothing behind.
 Imports little: it is there in every session with workers, whether any of them asks or not.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import secrets
 import socket
 import socketserver
-import tempfile
+import struct
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -22,6 +23,7 @@ Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 WHERE, PLAN = "infraci_hub", "infraci_plan"
 #: What the plugins of the controller are registered as.
 CONTROLLER, _PLUGIN = "infraci-controller", "infraci-hub"
+_PEER = struct.Struct("3i")  # process, user, group, as SO_PEERCRED tells
 
 
 def invite(node: Any) -> None:
@@ -31,7 +33,7 @@ def invite(node: Any) -> None:
     if hub is None:
         hub = Hub(config)
         config.pluginmanager.register(hub, _PLUGIN)
-    node.workerinput[WHERE] = str(hub.path)
+    node.workerinput[WHERE] = hub.name
     node.workerinput[PLAN] = hub.plan()
 
 
@@ -40,10 +42,9 @@ class Hub:
 
     def __init__(self, config: Any) -> None:
         self._config = config
-        self._folder = Path(tempfile.mkdtemp(prefix="infraci-"))
-        self.path = self._folder / "hub"
+        self.name = f"infraci-hub-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
-        self._server = _Server(str(self.path), _Talk)
+        self._server = _Server(f"\0{self.name}", _Talk)
         self._server.answer = self._answer
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.daemon = True
@@ -60,7 +61,6 @@ class Hub:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         from infraci.suite.controller import controller_of
@@ -74,6 +74,12 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
     answer: Answer
+
+    def verify_request(self, request: Any, client_address: object) -> bool:
+        """Hear only the user's own processes: names without files have no modes."""
+        told = request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _, user, _ = _PEER.unpack(told)
+        return bool(user == os.getuid())
 
 
 class _Talk(socketserver.StreamRequestHandler):
@@ -90,10 +96,10 @@ def is_worker(config: Any) -> bool:
     return hasattr(config, "workerinput")
 
 
-def ask(path: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+def ask(name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
     """The controller's answer; blocks until there is one. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hub:
-        hub.connect(path)
+        hub.connect(f"\0{name}")
         hub.sendall(json.dumps(question).encode() + b"\n")
         with hub.makefile("rb") as answers:
             line = answers.readline()

@@ -20,7 +20,7 @@ class Asking:
 
     def __init__(self, config: pytest.Config) -> None:
         given = config.workerinput  # type: ignore[attr-defined]
-        self._path: str = given[hub.WHERE]
+        self._hub: str = given[hub.WHERE]
         self.main = Plan.from_json(json.loads(given[hub.PLAN])) if given[hub.PLAN] else None
 
     def plan(self, pipeline: str) -> Plan:
@@ -33,7 +33,7 @@ class Asking:
 
     def _ask(self, question: Mapping[str, Any]) -> Any:
         try:
-            answer = hub.ask(self._path, question)
+            answer = hub.ask(self._hub, question)
         except OSError as error:
             raise InfraciError(f"cannot ask pytest's controller for a stack: {error}") from error
         if "error" in answer:
