@@ -60,34 +60,35 @@ class Shell:
             raise AssertionError("the shell is there")
         self._number += 1
         end = f"{self._mark}.{self._number}."
+        stdout, stderr = streams = _Stream(end.encode()), _Stream(end.encode())
         quoted = command.replace(b"'", b"'\\''")
         tail = f"') </dev/null; printf '{end}%s.' $?; printf '{end}' >&2\n"
         line = b"(eval '" + quoted + tail.encode()
-        streams = [bytearray(), bytearray()]
-        _drain(channel, [bytearray(), bytearray()])  # what runs in the background may have spoken
+        _drain(channel)  # what runs in the background may have spoken
         ends = time.monotonic() + timeout_s
-        said = lambda: b"".join(streams).decode(errors="replace")  # noqa: E731
+        said = lambda: (stdout.data + stderr.data).decode(errors="replace")  # noqa: E731
         try:
             with self._session.telling(channel, shown_as(command), timeout_s=timeout_s, said=said):
                 channel.settimeout(max(0.1, timeout_s))
                 channel.sendall(line)
-                self._follow(channel, streams, end.encode(), ends)
+                self._follow(channel, streams, ends)
         except BaseException:
             self.close()
             raise
-        return _completed(streams, end.encode())
+        return _completed(stdout, stderr)
 
     def _follow(
-        self, channel: paramiko.Channel, streams: list[bytearray], end: bytes, ends: float
+        self, channel: paramiko.Channel, streams: tuple[_Stream, _Stream], ends: float
     ) -> None:
         """Read until both streams have ended, or the shell has."""
         ready = select.poll()
         ready.register(channel.fileno(), select.POLLIN)
         heard = time.monotonic()
-        while not _is_over(streams, end):
+        stdout, stderr = streams
+        while stdout.exit_status is None or not stderr.is_over:
             ready.poll(max(0.0, min(LOOK_S, ends - time.monotonic())) * 1000)
             over = channel.eof_received or channel.closed
-            if _drain(channel, streams):
+            if _drain(channel, *streams):
                 heard = time.monotonic()
             elif over:
                 if not self._session.transport.is_active():
@@ -104,32 +105,61 @@ class Shell:
                 channel.close()
 
 
-def _is_over(streams: list[bytearray], end: bytes) -> bool:
-    """Whether both have their end, the first one's with the exit status and a dot after it."""
-    stdout, stderr = streams
-    place = stdout.rfind(end)
-    return place >= 0 and stdout.find(b".", place + len(end)) >= 0 and end in stderr
+class _Stream:
+    """What has come of stdout or stderr, and whether its mark has."""
+
+    def __init__(self, mark: bytes) -> None:
+        self.data = bytearray()
+        self._mark = mark
+        self._place = -1
+        self._searched = 0
+
+    def take(self, piece: bytes) -> None:
+        """Add what has come; each byte is searched for the mark once."""
+        self.data += piece
+        if not self.is_over:
+            self._place = self.data.find(self._mark, self._searched)
+            self._searched = max(0, len(self.data) - len(self._mark) + 1)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the mark has come."""
+        return self._place >= 0
+
+    @property
+    def output(self) -> bytes:
+        """All before the mark."""
+        return bytes(self.data[: self._place] if self.is_over else self.data)
+
+    @property
+    def exit_status(self) -> int | None:
+        """What stdout has after the mark, with a dot behind it; None if it has not come."""
+        if not self.is_over:
+            return None
+        status, dot, _ = self.data[self._place + len(self._mark) :].partition(b".")
+        return int(status) if dot else None
 
 
-def _drain(channel: paramiko.Channel, streams: list[bytearray]) -> bool:
-    """Take what has come in; returns whether there was anything."""
+def _drain(channel: paramiko.Channel, *streams: _Stream) -> bool:
+    """Take what has come in, or throw it away; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        streams[0] += channel.recv(CHUNK)
-        any_read = True
+        piece, any_read = channel.recv(CHUNK), True
+        if streams:
+            streams[0].take(piece)
     while channel.recv_stderr_ready():
-        streams[1] += channel.recv_stderr(CHUNK)
-        any_read = True
+        piece, any_read = channel.recv_stderr(CHUNK), True
+        if streams:
+            streams[1].take(piece)
     return any_read
 
 
-def _completed(streams: list[bytearray], end: bytes) -> Completed:
-    stdout, is_there, rest = bytes(streams[0]).partition(end)
-    stderr, _, _ = bytes(streams[1]).partition(end)
+def _completed(stdout: _Stream, stderr: _Stream) -> Completed:
+    status = stdout.exit_status
     return Completed(
-        exit_status=int(rest.partition(b".")[0]) if is_there else -1,
-        stdout=stdout.decode(errors="replace"),
-        stderr=stderr.decode(errors="replace"),
-        stdout_bytes=stdout,
-        stderr_bytes=stderr,
+        exit_status=-1 if status is None else status,
+        stdout=stdout.output.decode(errors="replace"),
+        stderr=stderr.output.decode(errors="replace"),
+        stdout_bytes=stdout.output,
+        stderr_bytes=stderr.output,
     )
