@@ -22,6 +22,8 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
 #: A packet that nobody took is sent again ever less often; to knock anew is quicker.
 _DIAL_S = 10.0
+#: SSH_MSG_CHANNEL_DATA, _EXTENDED_DATA and _EOF (RFC 4254, 9)
+_ON_CHANNELS = (94, 95, 96)
 #: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _PROHIBITED = 1
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
@@ -49,6 +51,25 @@ class _PromptSocket(socket.socket):
             with contextlib.suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return data
+
+
+class _Transport(paramiko.Transport):
+    """Sends nothing on a channel after its close.
+
+    The library puts a message together and then sends it; if another thread closes the channel in
+    between, sshd hears of a channel that it no longer has, and ends the connection, which is
+    everybody's who goes through that bastion.
+    """
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        # Whoever sends on a channel calls this with the lock that puts messages in their order.
+        message = data.asbytes()
+        if message[0] not in _ON_CHANNELS or self._is_open(int.from_bytes(message[1:5], "big")):
+            super()._send_message(data)  # type: ignore[misc]
+
+    def _is_open(self, number: int) -> bool:
+        channels = self._channels.values()  # type: ignore[attr-defined]
+        return any(each.remote_chanid == number and not each.closed for each in channels)
 
 
 def connect(peer: Server | Bastion, *, private_key: Path, timeout_s: float) -> paramiko.Transport:
@@ -114,7 +135,7 @@ def _transport(
         sock = _pass(peer, peer.bastion, private_key, timeout_s)
     transport: paramiko.Transport | None = None
     try:
-        transport = paramiko.Transport(sock)
+        transport = _Transport(sock)
         yield transport
     except BaseException:
         with contextlib.suppress(Exception):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from infraci.errors import ConfigureError, UnreachableError
@@ -49,6 +50,22 @@ def test_what_is_not_utf8_is_replaced_and_kept_as_bytes(session: Session) -> Non
     assert done.stdout == "café \N{REPLACEMENT CHARACTER}\r\n"
     assert done.stdout_bytes == b"caf\xc3\xa9 \xff\r\n"
     assert lines == ["café \N{REPLACEMENT CHARACTER}"]
+
+
+def test_what_comes_late_on_a_closed_channel_ends_no_connection(session: Session) -> None:
+    """As when another thread closes it just before: sshd no longer knows the channel."""
+    channel = session.open_channel(10)
+    channel.exec_command("true")
+    channel.recv_exit_status()
+    channel.close()
+    session.run("true", timeout_s=10)  # by now sshd has forgotten the other
+    for kind in (b"\x5e", b"\x60"):  # data, and its end
+        message = paramiko.Message()
+        message.add_byte(kind)
+        message.add_int(channel.remote_chanid)
+        message.add_string(b"late")
+        session.transport._send_user_message(message)  # type: ignore[attr-defined]
+    assert session.run("echo there", timeout_s=10).stdout == "there\n"
 
 
 def test_environment_is_quoted(session: Session) -> None:
