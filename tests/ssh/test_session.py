@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import threading
 from collections.abc import Callable
@@ -204,8 +205,11 @@ def test_a_refused_login(sshd: Sshd, tmp_path: Path) -> None:
 
 def test_nobody_listens(own_sshd: Sshd) -> None:
     own_sshd.kill()
-    with pytest.raises(UnreachableError, match=r"cannot reach web-0 .*Connection refused"):
-        _open(own_sshd)
+    with socket.socket() as nobody:  # keeps the port from tests at the same time
+        nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        nobody.bind((own_sshd.server.address, own_sshd.server.port))
+        with pytest.raises(UnreachableError, match=r"cannot reach web-0 .*Connection refused"):
+            _open(own_sshd)
 
 
 def _open(sshd: Sshd, host_keys: tuple[str, ...] | None = None) -> Session:
