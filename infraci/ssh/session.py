@@ -196,12 +196,12 @@ class Session:
             exited = channel.exit_status_ready()
             wait_s = _LINGER_S if exited else min(LOOK_S, ends - time.monotonic())
             ready.poll(max(0.0, wait_s) * 1000)
-            if _drain(channel, output):
+            if drain(channel, output.stdout.feed, output.stderr.feed):
                 heard = time.monotonic()
             elif exited and not channel.eof_received:
                 break
             heard = self.judge(channel, heard, ends)
-        _drain(channel, output)
+        drain(channel, output.stdout.feed, output.stderr.feed)
         while not channel.status_event.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
             heard = self.judge(channel, heard, ends)
         if not self.transport.is_active() and channel.exit_status < 0:
@@ -220,7 +220,7 @@ class Session:
                 if channel.closed and self.transport.is_active():
                     break  # the command ended without reading it all
                 raise
-            _drain(channel, output)
+            drain(channel, output.stdout.feed, output.stderr.feed)
         return stdin
 
     def judge(self, channel: paramiko.Channel, heard: float, ends: float) -> float:
@@ -262,14 +262,16 @@ def with_environment(command: str | bytes, environment: Mapping[str, str]) -> st
     return f"env {pairs} /bin/sh -c {shlex.quote(text)}"
 
 
-def _drain(channel: paramiko.Channel, output: Output) -> bool:
-    """Take what has come in; returns whether there was anything."""
+def drain(
+    channel: paramiko.Channel, stdout: Callable[[bytes], object], stderr: Callable[[bytes], object]
+) -> bool:
+    """Hand on what has come in; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        output.stdout.feed(channel.recv(CHUNK))
+        stdout(channel.recv(CHUNK))
         any_read = True
     while channel.recv_stderr_ready():
-        output.stderr.feed(channel.recv_stderr(CHUNK))
+        stderr(channel.recv_stderr(CHUNK))
         any_read = True
     return any_read
 

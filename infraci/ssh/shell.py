@@ -14,7 +14,7 @@ import time
 import paramiko
 
 from infraci.ssh.output import Completed
-from infraci.ssh.session import CHUNK, LOOK_S, Session, shown_as
+from infraci.ssh.session import LOOK_S, Session, drain, shown_as
 
 #: For any POSIX shell. Another one ends at once, and commands get channels of their own.
 _LOOP = b'while IFS= read -r infraci; do eval "$infraci"; done'
@@ -64,7 +64,8 @@ class Shell:
         quoted = command.replace(b"'", b"'\\''")
         tail = f"') </dev/null; printf '{end}%s.' $?; printf '{end}' >&2\n"
         line = b"(eval '" + quoted + tail.encode()
-        _drain(channel)  # what runs in the background may have spoken
+        unasked = bytearray()  # what runs in the background may have spoken
+        drain(channel, unasked.extend, unasked.extend)
         ends = time.monotonic() + timeout_s
         said = lambda: (stdout.data + stderr.data).decode(errors="replace")  # noqa: E731
         try:
@@ -88,7 +89,7 @@ class Shell:
         while stdout.exit_status is None or not stderr.is_over:
             ready.poll(max(0.0, min(LOOK_S, ends - time.monotonic())) * 1000)
             over = channel.eof_received or channel.closed
-            if _drain(channel, *streams):
+            if drain(channel, stdout.feed, stderr.feed):
                 heard = time.monotonic()
             elif over:
                 if not self._session.transport.is_active():
@@ -114,7 +115,7 @@ class _Stream:
         self._place = -1
         self._searched = 0
 
-    def take(self, piece: bytes) -> None:
+    def feed(self, piece: bytes) -> None:
         """Add what has come; each byte is searched for the mark once."""
         self.data += piece
         if not self.is_over:
@@ -140,26 +141,12 @@ class _Stream:
         return int(status) if dot else None
 
 
-def _drain(channel: paramiko.Channel, *streams: _Stream) -> bool:
-    """Take what has come in, or throw it away; returns whether there was anything."""
-    any_read = False
-    while channel.recv_ready():
-        piece, any_read = channel.recv(CHUNK), True
-        if streams:
-            streams[0].take(piece)
-    while channel.recv_stderr_ready():
-        piece, any_read = channel.recv_stderr(CHUNK), True
-        if streams:
-            streams[1].take(piece)
-    return any_read
-
-
 def _completed(stdout: _Stream, stderr: _Stream) -> Completed:
-    status = stdout.exit_status
+    status, out, err = stdout.exit_status, stdout.output, stderr.output
     return Completed(
         exit_status=-1 if status is None else status,
-        stdout=stdout.output.decode(errors="replace"),
-        stderr=stderr.output.decode(errors="replace"),
-        stdout_bytes=stdout.output,
-        stderr_bytes=stderr.output,
+        stdout=out.decode(errors="replace"),
+        stderr=err.decode(errors="replace"),
+        stdout_bytes=out,
+        stderr_bytes=err,
     )
