@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,11 @@ _LOOK_S = 0.2
 #: Between asking it to end and killing it.
 _GRACE_S = 3.0
 _LAST_LINES = 20
+
+
+def own_program(module: str = "infraci") -> tuple[str, ...]:
+    """How a module of ours is started: never with the user's folder in its path (``-P``)."""
+    return (sys.executable, "-P", "-m", module)
 
 
 class ProgramTimeoutError(PhaseTimeoutError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Self
 from infraci.errors import ExitCode
 from infraci.history import Result, invalid, parse
 from infraci.parallel import in_parallel
+from infraci.program import own_program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Runner:
     given: tuple[str, ...] = ()  # what the results say of the options
     options: tuple[str, ...] = ()  # -P and -e, as the command line has them
     tell: Callable[[str], None] = lambda line: None
-    command: tuple[str, ...] = (sys.executable, "-P", "-m", "infraci")
+    command: tuple[str, ...] = own_program()
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
         """Test commits, all at once. An interruption tears all of them down, and is raised."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -26,6 +25,7 @@ from infraci.heat import LOCAL
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord, Verdict
+from infraci.program import own_program
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A cloud of many machines bears so many of our runs.
@@ -159,7 +159,10 @@ def run_command(
     def command(pipeline: Pipeline, run_file: Path) -> Sequence[str]:
         where = ["--cloud", pipeline.cloud or cloud, "--run-file", str(run_file)]
         return [
-            *(sys.executable, "-P", "-m", "infraci", *flags, "run", pipeline.name),
+            *own_program(),
+            *flags,
+            "run",
+            pipeline.name,
             *where,
             *arguments,
         ]

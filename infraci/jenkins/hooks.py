@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 from infraci.errors import UsageError
+from infraci.program import own_program
 
 _MARK = "# Written by `infraci hook install`."
 
 
 def hook_script() -> str:
     """A hook that runs this infraci. It ends well whatever happens: the push is done already."""
-    command = shlex.join([sys.executable, "-P", "-m", "infraci", "hook", "receive"])
+    command = shlex.join([*own_program(), "hook", "receive"])
     return f"#!/bin/sh\n{_MARK}\n{command} || :\n"
 
 
@@ -61,7 +61,7 @@ def flush_in_background(git_dir: Path) -> None:
     log = git_dir / "infraci" / "flush.log"
     with log.open("w") as said:
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "infraci", "hook", "flush"],
+            [*own_program(), "hook", "flush"],
             cwd=git_dir,
             env={**os.environ, "GIT_DIR": str(git_dir)},
             stdin=subprocess.DEVNULL,

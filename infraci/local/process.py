@@ -19,6 +19,7 @@ import yaml
 
 from infraci.errors import CloudError, UsageError
 from infraci.local.place import CLOUD, Address, Place, build
+from infraci.program import own_program
 
 _START_S = 60.0
 _ASK_S = 30.0
@@ -124,7 +125,7 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", "infraci.local.service"],
+            own_program("infraci.local.service"),
             # Each of its many threads would otherwise hoard memory of its own.
             {**os.environ, "MALLOC_ARENA_MAX": "2"},
             file_actions=[

@@ -11,7 +11,6 @@ import json
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.errors import InfraciError
+from infraci.program import own_program
 from infraci.suite import words
 from infraci.verify.stack import Plan
 
@@ -65,7 +65,7 @@ class Keeper:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "infraci.commands.keep"),
+                    *own_program("infraci.commands.keep"),
                     *(str(theirs.fileno()), wish.to_json()),
                 ],
                 cwd=folder,

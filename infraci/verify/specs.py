@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from infraci.model.run import Server, Testcase
+from infraci.program import own_program
 from infraci.ssh import identity_of
 from infraci.verify.account import Account
 from infraci.verify.task import Task
@@ -42,7 +42,7 @@ class SpecSession:
             environment.pop(name, None)
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "infraci.verify.warm", str(theirs.fileno())],
+                [*own_program("infraci.verify.warm"), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

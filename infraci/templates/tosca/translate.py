@@ -6,7 +6,6 @@ import json
 import posixpath
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import yaml
 from infraci.errors import UsageError
 from infraci.model.offer import Offer
 from infraci.model.problem import Problem, TemplateError, near
+from infraci.program import own_program
 from infraci.templates.content import as_text
 from infraci.templates.tosca import choice
 from infraci.templates.tosca.agentless import NotHonouredError, without_agents
@@ -120,7 +120,7 @@ class _Work:
         }
         try:
             done = subprocess.run(
-                [sys.executable, "-P", "-m", "infraci.templates.tosca.worker"],
+                own_program("infraci.templates.tosca.worker"),
                 input=json.dumps(question, default=str),
                 capture_output=True,
                 text=True,
