@@ -7,6 +7,7 @@ that escapes is a bug and is reported as one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -14,15 +15,29 @@ class ExitCode(IntEnum):
     """How a command ended, in the numbers that ``git bisect run`` and CI engines understand."""
 
     PASSED = 0
-    FAILED = 1
-    INVALID = 2
-    UNTESTABLE = 125
+    FAILED = 1  # the commit's own files made a phase fail
+    INVALID = 2  # the command line is wrong, or files that cannot even be read
+    UNTESTABLE = 125  # the cloud, the network or this machine failed; no commit is blamed
     INTERRUPTED = 130
 
+    @classmethod
+    def worst(cls, codes: Iterable[int]) -> ExitCode:
+        """The one that decides between several; passed if there are none."""
+        return min(map(cls, codes), key=_PRECEDENCE.index, default=cls.PASSED)
 
-#: The classes of what can go wrong with a cloud: what to do about each is in docs/failures.md.
+
+#: Which exit code decides between several: the first of these.
+_PRECEDENCE = (
+    ExitCode.INTERRUPTED,
+    ExitCode.FAILED,
+    ExitCode.INVALID,
+    ExitCode.UNTESTABLE,
+    ExitCode.PASSED,
+)
+
+#: The classes of failures: docs/failures.md tells what each means and what to do about it.
 CATEGORIES = (
-    "quota", "no valid host", "not found", "timeout", "api", "guest", "delete", "leak",
+    "quota", "no valid host", "not found", "timeout", "api", "guest", "delete", "leak", "outside",
 )  # fmt: skip
 
 
@@ -55,8 +70,20 @@ class DefinitionError(InfraciError):
     exit_code = ExitCode.INVALID
 
 
+class CommitError(InfraciError):
+    """The commit's own files made something fail: a failure, which can be blamed on a commit."""
+
+    exit_code = ExitCode.FAILED
+
+
 class CloudError(InfraciError):
     """The cloud could not do what was asked; no commit is to blame."""
+
+
+class OutsideError(InfraciError):
+    """A mirror, a registry or a name server did not answer; no commit is to blame by itself."""
+
+    category = "outside"
 
 
 class UnreachableError(InfraciError):
@@ -66,7 +93,7 @@ class UnreachableError(InfraciError):
 
 
 class ConfigureError(InfraciError):
-    """A configure step ended badly, so that the specs have nothing to judge."""
+    """A configure step could not be begun, for want of something on this machine."""
 
 
 class PhaseTimeoutError(InfraciError):

@@ -41,4 +41,4 @@ def command(verbosity: int, run_ids: tuple[str, ...], everything: bool) -> int:
                 click.echo(f"{record.id}: {error.message}{hint}", err=True)
             else:
                 click.echo(f"{record.id}: destroyed")
-    return max((error.exit_code for error in errors), default=ExitCode.PASSED)
+    return ExitCode.worst(error.exit_code for error in errors)

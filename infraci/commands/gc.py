@@ -66,7 +66,7 @@ class Sweep:
         # Outside of a repository there are still the clouds.
         self._ledger = Ledger(self._root or Path("/nonexistent"))
         self.found = 0
-        self.exit_code: int = ExitCode.PASSED
+        self.exit_code = ExitCode.PASSED
 
     def clouds(self) -> list[str]:
         """The embedded cloud, and those of runs that are not destroyed."""
@@ -110,7 +110,7 @@ class Sweep:
 
     def fail(self, error: InfraciError) -> None:
         """Tell, and go on with the rest."""
-        self.exit_code = max(self.exit_code, error.exit_code)
+        self.exit_code = ExitCode.worst([self.exit_code, error.exit_code])
         click.echo(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 
     def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def trigger(
         return ExitCode.PASSED
     deadline = patient(24)
     builds = [watch_queued(controller, q, say=_say, deadline=deadline) for q in queued]
-    return _worst(build.exit_code for build in builds)
+    return ExitCode.worst(build.exit_code for build in builds)
 
 
 @click.command("watch")
@@ -111,21 +111,7 @@ def results(
             for line in lines(found[sha]):
                 click.echo(line)
     codes = [v.exit_code if (v := found[s].verdict) else ExitCode.UNTESTABLE for s in shas]
-    return _worst(codes)
-
-
-#: As `infraci run` has it: an interruption, then what blames a commit, then what blames nobody.
-_WORST = (
-    ExitCode.INTERRUPTED,
-    ExitCode.FAILED,
-    ExitCode.INVALID,
-    ExitCode.UNTESTABLE,
-    ExitCode.PASSED,
-)
-
-
-def _worst(codes: Iterable[ExitCode]) -> ExitCode:
-    return min(codes, key=_WORST.index)
+    return ExitCode.worst(codes)
 
 
 def _sha(revision: str) -> str:

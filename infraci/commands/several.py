@@ -86,7 +86,7 @@ class Several:
                     self._stop(signal.SIGINT)
         for pipeline in waiting:
             self.tell(f"{pipeline.name} | not run")
-        return records, max(lost)
+        return records, ExitCode.worst(lost)
 
     def _start(self, pipeline: Pipeline, folder: Path) -> None:
         run_file = folder / str(len(list(folder.iterdir())))

@@ -115,7 +115,7 @@ def _run_several(pipelines: Sequence[Pipeline], source: Source, wish: Wish, at_o
     print_table(sorted(records, key=lambda record: record.created))
     if several.interrupted:
         return ExitCode.INTERRUPTED
-    return max(Outcomes(records=tuple(records)).exit_code, lost)
+    return ExitCode.worst([Outcomes(records=tuple(records)).exit_code, lost])
 
 
 def _arguments(wish: Wish, commit: Commit) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from infraci.configure.playbook import Stage, calling, first_error
 from infraci.configure.remote import killed
-from infraci.configure.step import Changes, Step, StepContext, StepError, Target, log_end
+from infraci.configure.step import Applied, Step, StepContext, StepError, Target, log_end
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.configure import AnsibleStep
 from infraci.model.run import Server
@@ -29,7 +29,7 @@ class Ansible(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         """Run it for one server only."""
         target = Target(server=server, open=lambda: session, context=context)
         (result,) = self.apply_to_all([target])
@@ -37,14 +37,14 @@ class Ansible(Step):
             raise result
         return result
 
-    def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Changes | Exception]:
+    def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
         """Run it for all of them; what it changes are tasks."""
         results = self._run(targets)
         for target, result in zip(targets, results, strict=True):
             log_end(self, target, result)
         return results
 
-    def _run(self, targets: Sequence[Target]) -> Sequence[Changes | Exception]:
+    def _run(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
         context = targets[0].context
         limit = [target.server for target in targets]
         mark = f"{secrets.token_hex(8)} "
@@ -133,7 +133,7 @@ class _Account:
         """The last lines of a server's log."""
         return "\n".join(self._lines[plain(server.name)][-_LAST_LINES:])
 
-    def result(self, server: Server, status: int) -> Changes | InfraciError:
+    def result(self, server: Server, status: int) -> Applied | InfraciError:
         """What became of a server in a playbook that ended with that exit status."""
         name = plain(server.name)
         if self._stats is None or (status != 0 and not self._is_anybody_bad()):
@@ -153,7 +153,7 @@ class _Account:
             return self._error(server, f"{task} failed{_reason(text)}")
         if not self._targets.keys() & self._stats.keys():
             return self._nothing_for(server)
-        return tuple(self._changed[name])
+        return Applied(changes=tuple(self._changed[name]))
 
     def _is_anybody_bad(self) -> bool:
         return any(

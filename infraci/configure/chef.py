@@ -15,7 +15,7 @@ from infraci.configure.remote import (
     run_pushed,
     run_variables,
 )
-from infraci.configure.step import Changes, Step, StepContext, StepError
+from infraci.configure.step import Applied, Changes, Step, StepContext, StepError
 from infraci.model.configure import ChefStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
@@ -37,7 +37,7 @@ class Chef(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         """Converge; what it changes are resources."""
         options = self._options
         more = [path for path in (options.role_path, options.data_bag_path) if path]
@@ -58,7 +58,7 @@ class Chef(Step):
                 raise self._failed(ended, server)
         if counts := _counts(ended.said):
             context.log(f"{counts[0]} of {counts[1]} resources changed")
-        return changed_resources(ended.said)
+        return Applied(changes=changed_resources(ended.said))
 
     def _settings(self, folder: str, server: Server) -> str:
         """The client.rb; its strings are JSON's, which Ruby reads alike."""

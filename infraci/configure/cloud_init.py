@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from infraci.configure.step import Changes, Step, StepContext, StepError
+from infraci.configure.step import Applied, Step, StepContext, StepError
 from infraci.deadline import duration
 from infraci.errors import InfraciError
 from infraci.model.configure import CloudInitStep
@@ -62,7 +62,7 @@ class CloudInit(Step):
         self._options = options
         self.name = options.title
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         """Wait for the step's timeout at most; warnings are logged, errors raised."""
         timeout_s = context.deadline.within(self._options.timeout_s)
         try:
@@ -96,7 +96,7 @@ class CloudInit(Step):
                 details=warnings,
             )
         context.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
-        return ()
+        return Applied()
 
 
 def _failed(server: Server, errors: list[str], tail: str) -> StepError:

@@ -18,7 +18,7 @@ from infraci.configure.remote import (
     run_pushed,
     run_variables,
 )
-from infraci.configure.step import Changes, Step, StepContext, StepError
+from infraci.configure.step import Applied, Step, StepContext, StepError
 from infraci.model.configure import PuppetStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
@@ -55,7 +55,7 @@ class Puppet(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         """Apply it; what it changes are resources."""
         options = self._options
         hiera = [options.hiera] if options.hiera else []
@@ -74,7 +74,7 @@ class Puppet(Step):
             if ended.exit_status not in _WELL:
                 raise self._failed(ended, report, server)
         context.log(f"{len(report.changed)} of {report.total} resources changed")
-        return report.changed
+        return Applied(changes=report.changed)
 
     def _lines(self, folder: str) -> Iterator[str]:
         """What the shell does: get Puppet, unpack the files, apply the manifest."""

@@ -1,23 +1,35 @@
-"""Steps in order; within a step, all its servers at once."""
+"""Steps in order; within a step, all its servers at once. Each is a testcase on each server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infraci.configure.log import ServerLog
 from infraci.configure.registry import DRIVERS
-from infraci.configure.step import Changes, Step, StepContext, Target
+from infraci.configure.step import (
+    Applied,
+    Changes,
+    Step,
+    StepContext,
+    StepError,
+    StepOutsideError,
+    Target,
+)
+from infraci.configure.testcases import not_begun, of_failure, of_success, of_unchanged
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, ExitCode, InfraciError
+from infraci.errors import CommitError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
-from infraci.model.run import Server
+from infraci.model.run import Server, Testcase
 from infraci.names import plain
+from infraci.outside import outside_cause
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -37,11 +49,15 @@ class ServerFailure:
         return f"{self.error.message}\n\n{details}" if details else self.error.message
 
 
-class StepFailedError(ConfigureError):
-    """A step failed on these servers; later steps were not begun."""
+class StepFailedError(InfraciError):
+    """A step failed on these servers; later steps were not begun.
+
+    The commit failed if any of them is a failure of the commit's own files.
+    """
 
     def __init__(self, failures: Sequence[ServerFailure]) -> None:
         self.failures = tuple(failures)
+        self.exit_code = ExitCode.worst(failure.error.exit_code for failure in failures)
         first, *others = self.failures
         message = first.error.message
         if others:
@@ -53,10 +69,8 @@ class StepFailedError(ConfigureError):
         self.details = "\n\n".join(failure.story for failure in self.failures)
 
 
-class NotIdempotentError(ConfigureError):
-    """The second time changed something; the commit is to blame, as by a failed spec."""
-
-    exit_code = ExitCode.FAILED
+class NotIdempotentError(CommitError):
+    """The second time changed something."""
 
     def __init__(self, changed: Sequence[tuple[str, Server, Changes]]) -> None:
         steps = list(dict.fromkeys(step for step, _, _ in changed))
@@ -87,17 +101,20 @@ def configure_servers(
     idempotence: bool = False,
     masker: Masker | None = None,
     on_step: Callable[[str, Sequence[Server]], None] | None = None,
+    on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
     drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
 ) -> None:
-    """Take ``servers`` through ``steps``; what each says is in ``<logs>/<server>.log``.
+    """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
 
-    ``on_step`` hears of each step, and of the tasks within it, before they begin. Raises
-    :class:`StepFailedError` with all servers on which the first failing step failed, and with
-    ``idempotence`` :class:`NotIdempotentError` with all that a second time changes. On Ctrl-C the
-    sessions are closed, which ends what still runs.
+    ``on_step`` is called before each step and before the tasks within it, ``on_testcases`` after
+    each step with what became of it on each server, masked. Raises :class:`StepFailedError` with
+    all servers on which the first failing step failed, and with ``idempotence``
+    :class:`NotIdempotentError` with all that a second time changes. On Ctrl-C the sessions are
+    closed, which ends what still runs.
     """
     masker = masker or Masker()
     tell = on_step or (lambda step, servers: None)
+    report = on_testcases or (lambda testcases: None)
     with ExitStack() as stack:
         targets = [
             Target(
@@ -119,13 +136,13 @@ def configure_servers(
             )
             for server in servers
         ]
-        made = [drivers[type(options)](options) for options in steps]
-        for step in made:
-            _take_through(step, step.name, targets, tell)
+        turns = list(_turns([drivers[type(options)](options) for options in steps], targets))
         changed: list[tuple[str, Server, Changes]] = []
-        for step in made if idempotence else ():
-            again = _take_through(step, f"{step.name} (again)", targets, tell)
-            changed += [(step.name, server, changes) for server, changes in again if changes]
+        for number, turn in enumerate([*turns, *map(_again, turns if idempotence else ())]):
+            later = turns[number + 1 :] if number < len(turns) else ()
+            applied = _take_through(turn, later, tell, report, masker)
+            if turn.is_again:
+                changed += [(turn.step.name, s, a.changes) for s, a in applied if a.changes]
         if changed:
             raise NotIdempotentError(changed)
 
@@ -136,37 +153,91 @@ def _tell(
     tell(masker.mask(text), [server])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """A step's turn: with the servers that it is for."""
+
+    step: Step
+    title: str  # names it in testcases: no other step of the pipeline has it
+    targets: Sequence[Target] = field(repr=False)
+    is_again: bool = False
+
+
+def _turns(steps: Sequence[Step], targets: Sequence[Target]) -> Iterator[_Turn]:
+    names: Counter[str] = Counter()
+    for step in steps:
+        names[step.name] += 1
+        title = step.name if names[step.name] == 1 else f"{step.name} #{names[step.name]}"
+        concerned = [t for t in targets if not step.roles or t.server.role in step.roles]
+        yield _Turn(step=step, title=title, targets=concerned)
+
+
+def _again(turn: _Turn) -> _Turn:
+    return _Turn(step=turn.step, title=f"{turn.title} (again)", targets=turn.targets, is_again=True)
+
+
 def _take_through(
-    step: Step,
-    title: str,
-    targets: Sequence[Target],
+    turn: _Turn,
+    later: Sequence[_Turn],
     tell: Callable[[str, Sequence[Server]], None],
-) -> list[tuple[Server, Changes]]:
-    """Apply a step to the servers that it is for; returns what it has changed on each."""
-    targets = [t for t in targets if not step.roles or t.server.role in step.roles]
-    tell(title, [target.server for target in targets])
-    if not targets:
+    report: Callable[[Sequence[Testcase]], None],
+    masker: Masker,
+) -> list[tuple[Server, Applied]]:
+    """Apply a step to its servers, and report; returns what it did on each.
+
+    If it fails, the steps ``later`` are reported as not begun.
+    """
+    tell(turn.title, [target.server for target in turn.targets])
+    if not turn.targets:
         return []
-    deadline = targets[0].context.deadline
-    deadline.check(title)
-    for target in targets:
-        target.context.log(f"==> {title}")
-    try:
-        results = step.apply_to_all(targets)
-    except BaseException:
-        deadline.cancel()
-        for closed in in_parallel(lambda target: target.open().close(), targets):
-            del closed
-        raise
+    began = time.monotonic()
+    results = _apply(turn)
+    took_s = time.monotonic() - began
     failures = []
-    changes: list[tuple[Server, Changes]] = []
-    for target, result in zip(targets, results, strict=True):
+    applied: list[tuple[Server, Applied]] = []
+    testcases: list[Testcase] = []
+    for target, result in zip(turn.targets, results, strict=True):
+        server = target.server
         if isinstance(result, InfraciError):
-            failures.append(ServerFailure(server=target.server, step=step.name, error=result))
+            error = _classified(result)
+            failures.append(ServerFailure(server=server, step=turn.step.name, error=error))
+            testcases += of_failure(turn.title, server, error, took_s, masker)
         elif isinstance(result, Exception):
             raise result  # a bug, to be reported as one
         else:
-            changes.append((target.server, result))
+            applied.append((server, result))
+            of = of_unchanged if turn.is_again else of_success
+            testcases += of(turn.title, server, result, took_s, masker)
+    if failures:
+        why = f"{failures[0].step} failed on {failures[0].server.name}"
+        testcases += [
+            not_begun(other.title, target.server, why)
+            for other in later
+            for target in other.targets
+        ]
+    report(testcases)
     if failures:
         raise StepFailedError(failures)
-    return changes
+    return applied
+
+
+def _apply(turn: _Turn) -> Sequence[Applied | Exception]:
+    """Apply a step to all its servers; closes their sessions when it is interrupted."""
+    deadline = turn.targets[0].context.deadline
+    deadline.check(turn.title)
+    for target in turn.targets:
+        target.context.log(f"==> {turn.title}")
+    try:
+        return turn.step.apply_to_all(turn.targets)
+    except BaseException:
+        deadline.cancel()
+        for closed in in_parallel(lambda target: target.open().close(), turn.targets):
+            del closed
+        raise
+
+
+def _classified(error: InfraciError) -> InfraciError:
+    """A step's error, as one of the outside if its output tells of an unreachable mirror."""
+    if isinstance(error, StepError) and outside_cause(f"{error.details}\n{error.message}"):
+        return StepOutsideError(error)
+    return error

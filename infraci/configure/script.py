@@ -6,7 +6,7 @@ import shlex
 from pathlib import PurePosixPath
 
 from infraci.configure.remote import Ended, Program, needs_sudo, run_pushed, run_variables
-from infraci.configure.step import Changes, Step, StepContext, StepError
+from infraci.configure.step import Applied, Step, StepContext, StepError
 from infraci.model.configure import ScriptStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
@@ -22,7 +22,7 @@ class Script(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         """Run it; what it has changed are the lines that the step's ``changed_when`` is in."""
         content = self._read(server, context)
         program = Program(
@@ -40,7 +40,8 @@ class Script(Step):
             if ended.exit_status != 0:
                 raise self._failed(ended, server)
         mark = self._options.changed_when
-        return tuple(line.strip() for line in ended.said if mark and mark in line)
+        changes = tuple(line.strip() for line in ended.said if mark and mark in line)
+        return Applied(changes=changes)
 
     @property
     def _file(self) -> str:

@@ -9,21 +9,62 @@ from pathlib import Path
 from typing import TypeAlias
 
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, InfraciError
-from infraci.model.run import Server
+from infraci.errors import CommitError, InfraciError, OutsideError
+from infraci.model.run import Outcome, Server
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
-#: What a step has changed on a server, in its own words; empty if nothing, or nobody can tell.
+#: What a step has changed on a server, in its own words; empty if nothing, or if it cannot tell.
 Changes: TypeAlias = tuple[str, ...]
 
 
-class StepError(ConfigureError):
-    """A step ended badly on a server; ``details`` are the last lines of what it said."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One thing that a step does on a server, where its tool tells of each: a task, a resource.
 
-    def __init__(self, message: str, *, hint: str | None = None, details: str = "") -> None:
+    ``name`` is the same in every run: "PLAY: TASK" of Ansible, "File[/etc/motd]" of Puppet.
+    """
+
+    name: str
+    outcome: Outcome
+    message: str = ""  # of one that failed: one line
+    text: str = ""  # of one that failed: all that it printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a step that ended well did on a server."""
+
+    changes: Changes = ()
+    parts: tuple[Part, ...] = ()
+
+
+class StepError(CommitError):
+    """A step failed on a server, and the commit's own files made it fail.
+
+    ``details`` are the last lines of its output, ``parts`` what it did until then.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: str = "",
+        parts: Sequence[Part] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.details = details
+        self.parts = tuple(parts)
+
+
+class StepOutsideError(OutsideError):
+    """A step failed on a server because a mirror, a registry or a name server did not answer."""
+
+    def __init__(self, error: StepError) -> None:
+        super().__init__(error.message, hint=error.hint)
+        self.details = error.details
+        self.parts = error.parts
 
 
 def _silent(text: str) -> None:
@@ -65,32 +106,32 @@ class Step(ABC):
     roles: tuple[str, ...] = ()
 
     @abstractmethod
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
-        """Do it, or raise ConfigureError, UnreachableError or PhaseTimeoutError."""
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+        """Do it. Raises StepError, StepOutsideError, UnreachableError or PhaseTimeoutError."""
 
-    def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Changes | Exception]:
+    def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
         """Do it on all servers at once; returns for each, in order, what came of it.
 
         This one gives each server a thread; a driver that has a way of its own with many servers
         says so here.
         """
 
-        def one(target: Target) -> Changes:
+        def one(target: Target) -> Applied:
             try:
-                changes = self.apply(target.open(), target.server, target.context)
+                applied = self.apply(target.open(), target.server, target.context)
             except InfraciError as error:
                 log_end(self, target, error)
                 raise
-            log_end(self, target, changes)
-            return changes
+            log_end(self, target, applied)
+            return applied
 
         return in_parallel(one, targets)
 
 
-def log_end(step: Step, target: Target, result: Changes | Exception) -> None:
+def log_end(step: Step, target: Target, result: Applied | Exception) -> None:
     """Write the end of a step into a server's log."""
     if isinstance(result, InfraciError):
         target.context.log(f"==> {step.name}: {result.message}")
     elif not isinstance(result, Exception):
-        many = f", {len(result)} changed" if result else ""
+        many = f", {len(result.changes)} changed" if result.changes else ""
         target.context.log(f"==> {step.name}: done{many}")

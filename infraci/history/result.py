@@ -1,7 +1,8 @@
 """What one run found, testcase by testcase: a line of JSON in a commit's note.
 
-Testcases are called alike at every commit: by their servers' role and pytest's id, without what
-a run makes up. Nothing that a server, a log or a cloud has said is in here.
+Testcases are called alike at every commit: by their servers' role and pytest's id (or the phase
+and what it did there), without what a run makes up. No output of a server, a log or a cloud is in
+here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
@@ -25,12 +26,15 @@ from infraci.model.run import (
     Testcase,
     Verdict,
 )
+from infraci.phase_testcase import SEPARATOR
 
 VERSION = 1
 #: The file of a pipeline's report that holds what its run found.
 RESULT = "result.json"
 #: A line is no longer, in bytes: what passed is left out first.
 LONGEST = 64 * 1024
+#: How the ids of testcases begin that are no specs'. Earlier versions wrote `upgrade.no_replace`.
+_PHASE_OF = {str(phase): phase for phase in Phase} | {"upgrade.no_replace": Phase.UPDATE}
 #: Random names that Heat gives: ``STACK-RESOURCE-2xj4m6kq7w5e``.
 _MADE_UP = re.compile(r"-[a-z2-7]{12}(?=-|$)")
 
@@ -44,12 +48,14 @@ class Class(StrEnum):
     SPEC = "spec"
     SETUP = "setup"
     INFRASTRUCTURE = "infrastructure"
+    OUTSIDE = "outside"
     TIMEOUT = "timeout"
     CRASH = "crash"
 
 
-#: What says that servers or the machine were in trouble, so that failures beside it prove nothing.
-LOST = frozenset({Class.INFRASTRUCTURE, Class.TIMEOUT, Class.CRASH})
+#: What says that servers, the world outside or this machine were in trouble, so that failures
+#: beside it prove nothing.
+LOST = frozenset({Class.INFRASTRUCTURE, Class.OUTSIDE, Class.TIMEOUT, Class.CRASH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -63,10 +69,24 @@ class Case:
         return f"{self.test} on {self.where}" if self.where else self.test
 
     @property
+    def phase(self) -> Phase:
+        """The phase that it is of: "configure: script setup.sh" is of configure."""
+        name = self.test.partition(SEPARATOR)[0]
+        return _PHASE_OF.get(name, Phase.VERIFY)
+
+    @property
+    def wholes(self) -> Iterator[Case]:
+        """What it is a part of, the nearest first: of a task, its play and its step."""
+        name = self.test
+        while self.phase is not Phase.VERIFY and name.count(SEPARATOR) > 1:
+            name = name.rpartition(SEPARATOR)[0]
+            yield Case(where=self.where, test=name)
+
+    @property
     def file(self) -> str:
         """The spec; empty for what is no spec's."""
         file, separator, _ = self.test.partition("::")
-        return file if separator else ""
+        return file if separator and self.phase is Phase.VERIFY else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +112,21 @@ class Result:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a testcase that is not in it was not in the commit either."""
+        """Whether a testcase that is not in it was not in the commit either.
+
+        A run that ended before its specs tells nothing of them.
+        """
+        if not self.cases or self.cut or self.verdict not in (Verdict.PASSED, Verdict.FAILED):
+            return False
         unknown = LOST | {Class.SPEC}
-        return bool(self.cases) and not self.cut and unknown.isdisjoint(self.cases.values())
+        return self.stopped_at is None and unknown.isdisjoint(self.cases.values())
+
+    @property
+    def stopped_at(self) -> Phase | None:
+        """The phase before the specs that failed, so that the phases after it were not run."""
+        failed = [c for c, how in self.cases.items() if how not in (Class.PASSED, Class.SKIPPED)]
+        phases = {case.phase for case in failed} - {Phase.VERIFY}
+        return min(phases, key=list(Phase).index, default=None)
 
     def __str__(self) -> str:
         return f"{self.run} ({self.verdict})"
@@ -127,34 +159,43 @@ def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
         time=int(record.created),
         took_s=round(sum(result.duration_s for result in record.phases)),
         verdict=Verdict(record.verdict),
-        trouble=_told(trouble) if trouble else "",
+        trouble=_reason(trouble) if trouble else "",
         of_search=of_search,
-        cases=dict([*_phases(record.phases), *_testcases(record)]),
+        cases=dict([*_phases(record), *_testcases(record)]),
     )
 
 
-def _told(result: PhaseResult) -> str:
+def _reason(result: PhaseResult) -> str:
     trouble = result.trouble
-    return f"{result.label}: {trouble.category or trouble.kind}" if trouble else ""
+    return f"{result.label}: {trouble.category or 'failed'}" if trouble else ""
 
 
-def _phases(phases: Iterable[PhaseResult]) -> Iterator[tuple[Case, Class]]:
-    """The phases that may blame a commit as a testcase does: an update, a second configure."""
-    for result in phases:
-        if result.round is Round.HEAD and result.phase in (Phase.UPDATE, Phase.CONFIGURE):
-            if result.trouble is None:
-                yield Case(where="", test=str(result.phase)), Class.PASSED
-            elif result.trouble.blames:
-                yield Case(where="", test=str(result.phase)), Class.FAILED
+def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
+    """The phases as a whole: a plan that fails has no other testcase, and an update is one."""
+    told = {case.phase for case in record.testcases if case.outcome is Outcome.FAILURE}
+    for result in record.phases:
+        if result.round is not Round.HEAD or result.phase in (Phase.REPORT, Phase.DESTROY):
+            continue
+        case = Case(where="", test=str(result.phase))
+        if result.trouble is None:
+            if result.phase in (Phase.PLAN, Phase.UPDATE):
+                yield case, Class.PASSED
+        elif result.trouble.blames and result.phase not in told:
+            yield case, Class.FAILED
 
 
 def _testcases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
     places = _places(record)
-    for testcase in record.testcases:
-        yield _named(testcase, places), _class_of(testcase)
+    named = {_named(testcase, places): _class_of(testcase) for testcase in record.testcases}
+    for case, class_ in named.items():
+        # Of what passed as a whole, the parts need no room of their own.
+        if class_ is not Class.PASSED or Class.PASSED not in map(named.get, case.wholes):
+            yield case, class_
 
 
 def _class_of(testcase: Testcase) -> Class:
+    if testcase.outcome is Outcome.FAILURE and testcase.kind is ErrorKind.SPEC:
+        return Class.SPEC
     if testcase.outcome is Outcome.ERROR:
         return Class((testcase.kind or ErrorKind.INFRASTRUCTURE).value)
     return {

@@ -37,15 +37,20 @@ class Verdict(StrEnum):
     """What a run says of its commit."""
 
     PASSED = "passed"
-    FAILED = "failed"  # a spec's testcase failed: the one verdict that may blame the commit
-    INVALID = "invalid"  # the commit's own files are wrong
-    ERROR = "error"  # could not be tested: nobody is blamed
+    FAILED = "failed"  # the commit's own files made a phase fail
+    INVALID = "invalid"  # the commit's own files cannot be read
+    ERROR = "error"  # the cloud, the network or this machine failed: no commit is blamed
     INTERRUPTED = "interrupted"
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of a command that ends with this verdict."""
         return _EXIT_CODES[self]
+
+    @classmethod
+    def of(cls, exit_code: ExitCode) -> Verdict:
+        """The verdict that ends with an exit code."""
+        return next(verdict for verdict in cls if verdict.exit_code is exit_code)
 
 
 _EXIT_CODES: Mapping[Verdict, ExitCode] = {
@@ -149,23 +154,25 @@ class ErrorKind(StrEnum):
 
     SPEC = "spec"  # the spec itself is wrong: it cannot be loaded, or asks for no such fixture
     SETUP = "setup"  # the check's own set-up or tear-down raised
-    INFRASTRUCTURE = "infrastructure"  # the server could not be reached, or was lost
+    INFRASTRUCTURE = "infrastructure"  # the cloud failed; a server could not be reached, was lost
+    OUTSIDE = "outside"  # a mirror, a registry or a name server did not answer
     TIMEOUT = "timeout"  # the phase's time was over
     CRASH = "crash"  # the interpreter that ran the specs died, or was made to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testcase:
-    """One check on one server."""
+    """What one phase does with one server, or with the stack: a spec's check, a step, a boot."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
-    server: str
+    server: str  # its name; empty for the stack
     role: str
     classname: str  # "specs.web.test_nginx", or "specs.web.test_nginx.TestClass"
     name: str  # as pytest calls it: "test_installed[web-0]"
-    nodeid: str  # pytest's, relative to the commit's tree
+    nodeid: str  # pytest's, relative to the commit's tree; of other phases "configure: script a.sh"
     outcome: Outcome
+    phase: Phase = Phase.VERIFY
     duration_s: float = 0.0
     message: str = ""  # one line
     text: str = ""  # the whole story: traceback, reason

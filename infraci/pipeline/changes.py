@@ -94,6 +94,7 @@ def _check(
         classname=f"infraci.{pipeline.name}.{Phase.UPDATE}",
         name=f"{path} is kept",
         nodeid=f"upgrade.no_replace: {path}",
+        phase=Phase.UPDATE,
         outcome=Outcome.FAILURE if failed else Outcome.PASSED,
         message=said if failed else "",
         text=f"{said}\n\nbefore: {old.physical_id}\nafter:  {new.physical_id}" if failed else "",

@@ -32,4 +32,5 @@ def configure(work: Work) -> None:
             idempotence=work.pipeline.idempotence,
             masker=work.masker,
             on_step=tell,
+            on_testcases=work.add_testcases,
         )

@@ -149,6 +149,7 @@ class Configure(Protocol):
         idempotence: bool,
         masker: Masker | None,
         on_step: Callable[[str, Sequence[Server]], None] | None,
+        on_testcases: Callable[[Sequence[Testcase]], None] | None,
     ) -> None: ...
 
 

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from infraci.deadline import Deadline
-from infraci.errors import DefinitionError, InfraciError
-from infraci.heat import RefusedError
+from infraci.errors import DefinitionError, InfraciError, InterruptedRunError
+from infraci.heat import RefusedError, StackFailedError
 from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, TemplateError, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Round, Server
+from infraci.phase_testcase import failed_testcase, phase_testcase
 from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
@@ -40,10 +41,13 @@ def provision(work: Work, request: StackRequest) -> None:
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
         request = with_own(work, request)
-        with placing_refusals(work, request):
-            work.drivers.prepare(request)
-            stack_id = _create(work, request, deadline)
-        work.drivers.cloud.wait(stack_id, deadline=deadline, on_event=work.drivers.progress.event)
+        with testing_stack(work, Phase.PROVISION):
+            with placing_refusals(work, request):
+                work.drivers.prepare(request)
+                stack_id = _create(work, request, deadline)
+            work.drivers.cloud.wait(
+                stack_id, deadline=deadline, on_event=work.drivers.progress.event
+            )
         take_servers(work, stack_id, deadline)
 
 
@@ -216,6 +220,40 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
         )
         work.update(stack_id=stack_id)
     return stack_id
+
+
+@contextmanager
+def testing_stack(work: Work, phase: Phase) -> Iterator[None]:
+    """Have a testcase say what becomes of the stack: of each resource that fails, or of all."""
+    began = work.drivers.clock()
+
+    def took_s() -> float:
+        return work.drivers.clock() - began
+
+    try:
+        yield
+    except StackFailedError as error:
+        failed = error.resources or (None,)
+        work.add_testcases(
+            [
+                failed_testcase(
+                    phase,
+                    f"resource {resource.path}" if resource else "stack",
+                    error,
+                    work.masker,
+                    duration_s=took_s(),
+                )
+                for resource in failed
+            ]
+        )
+        raise
+    except InterruptedRunError:
+        raise
+    except InfraciError as error:
+        testcase = failed_testcase(phase, "stack", error, work.masker, duration_s=took_s())
+        work.add_testcases([testcase])
+        raise
+    work.add_testcases([phase_testcase(phase, "stack", duration_s=took_s())])
 
 
 @contextmanager

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from infraci.deadline import Deadline, duration
-from infraci.errors import PhaseTimeoutError, UnreachableError
+from infraci.errors import (
+    InfraciError,
+    InterruptedRunError,
+    PhaseTimeoutError,
+    UnreachableError,
+)
 from infraci.heat import ExistsError, TransientCloudError
+from infraci.mask import Masker
 from infraci.model.project import HostKeySource
-from infraci.model.run import Server
+from infraci.model.run import Phase, Server, Testcase
 from infraci.parallel import in_parallel
+from infraci.phase_testcase import failed_testcase, phase_testcase
 from infraci.pipeline.guest import Guest, GuestError
 from infraci.pipeline.keys import host_key
 from infraci.pipeline.work import Work
@@ -24,6 +31,8 @@ _PATIENCE_S = 10.0
 _TOGETHER_S = 0.04
 #: Every so many tries a look at whether the guest is still alive.
 _LOOK_EVERY = 3
+#: The testcase of a server that boots and can be logged in to.
+_BOOT = "boot"
 
 
 def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
@@ -68,15 +77,27 @@ def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
 def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
     ready: list[Server] = []
     errors: list[Exception] = []
+    boots: list[Testcase] = []
     waits = [_Wait(work, server, among=len(servers)) for server in servers]
-    for result in in_parallel(lambda wait: wait.log_in(deadline), waits):
+    results = in_parallel(lambda wait: wait.log_in(deadline), waits)
+    for server, result in zip(servers, results, strict=True):
         if isinstance(result, Exception):
             errors.append(result)
         else:
             ready.append(result)
+        boots += _boot(server, result, work.masker)
+    work.add_testcases(boots)
     if errors:
         raise _together(errors)
     return ready
+
+
+def _boot(server: Server, result: Server | Exception, masker: Masker) -> Iterator[Testcase]:
+    """The testcase of a server's boot; none where the run was interrupted or has a bug."""
+    if isinstance(result, Server):
+        yield phase_testcase(Phase.PROVISION, _BOOT, server=server)
+    elif isinstance(result, InfraciError) and not isinstance(result, InterruptedRunError):
+        yield failed_testcase(Phase.PROVISION, _BOOT, result, masker, server=server)
 
 
 class _Wait:

@@ -113,10 +113,10 @@ def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
     stays = {Round.HEAD: before, Round.BASE: WHOLE_WAY if Phase.UPDATE in before else ()}
     kept = tuple(r for r in record.phases if r.phase in stays.get(r.round, ()))
     record = replace(record, phases=kept, rollback_testcases=(), evidence=(), verdict=None)
+    testcases = tuple(case for case in record.testcases if case.phase in before)
     if Phase.UPDATE in before:
-        of_update = tuple(case for case in record.testcases if not case.server)
-        return replace(record, testcases=of_update)
-    return replace(record, testcases=(), base_testcases=(), changes=())
+        return replace(record, testcases=testcases)
+    return replace(record, testcases=testcases, base_testcases=(), changes=())
 
 
 def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:

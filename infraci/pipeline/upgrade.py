@@ -17,6 +17,7 @@ from infraci.pipeline.provision import (
     plan,
     provision,
     take_servers,
+    testing_stack,
     with_own,
 )
 from infraci.pipeline.verify import verify
@@ -106,7 +107,11 @@ def update(work: Work, request: StackRequest) -> None:
         with work.phase(Phase.UPDATE, work.pipeline.timeouts.update_s) as deadline:
             request = with_own(work, request)
             before = _snapshot(work, stack_id)
-            with placing_refusals(work, request), _blaming():
+            with (
+                testing_stack(work, Phase.UPDATE),
+                placing_refusals(work, request),
+                _blaming(),
+            ):
                 work.drivers.prepare(request)
                 work.drivers.cloud.update_stack(
                     stack_id,

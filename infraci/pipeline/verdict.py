@@ -5,56 +5,35 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 
-from infraci.errors import (
-    DefinitionError,
-    ExitCode,
-    InfraciError,
-    InterruptedRunError,
-    UsageError,
-)
+from infraci.errors import ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Testcase, Trouble, Verdict
-
-#: The worst first.
-ORDER = (
-    Verdict.INTERRUPTED,
-    Verdict.FAILED,
-    Verdict.INVALID,
-    Verdict.ERROR,
-    Verdict.PASSED,
-)
+from infraci.phase_testcase import blames
 
 
 def of_error(error: BaseException) -> Verdict:
     """What an error says of the commit."""
-    if isinstance(error, InterruptedRunError | KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt):
         return Verdict.INTERRUPTED
-    if isinstance(error, DefinitionError | UsageError):
-        return Verdict.INVALID
-    return Verdict.FAILED if blames(error) else Verdict.ERROR
-
-
-def blames(error: BaseException) -> bool:
-    """Whether an error blames the commit as a failed spec does."""
-    return isinstance(error, InfraciError) and error.exit_code is ExitCode.FAILED
+    if isinstance(error, InfraciError):
+        return Verdict.of(error.exit_code)
+    return Verdict.ERROR
 
 
 def of_testcases(testcases: Iterable[Testcase]) -> Verdict:
-    """What the specs say: a failure blames the commit, an error says that nothing is known."""
+    """What testcases say: a failure is the commit's, an error says that nothing is known."""
     return worst(_of_testcase(testcase) for testcase in testcases)
 
 
 def _of_testcase(testcase: Testcase) -> Verdict:
     if testcase.outcome is Outcome.FAILURE:
-        return Verdict.FAILED
-    if testcase.outcome is not Outcome.ERROR:
-        return Verdict.PASSED
-    return Verdict.INVALID if testcase.kind is ErrorKind.SPEC else Verdict.ERROR
+        return Verdict.INVALID if testcase.kind is ErrorKind.SPEC else Verdict.FAILED
+    return Verdict.ERROR if testcase.outcome is Outcome.ERROR else Verdict.PASSED
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of some verdicts; passed if there are none."""
-    return min(verdicts, key=ORDER.index, default=Verdict.PASSED)
+    """The one that decides between several, by their exit codes; passed if there are none."""
+    return Verdict.of(ExitCode.worst(verdict.exit_code for verdict in verdicts))
 
 
 def trouble_of(error: BaseException, masker: Masker) -> Trouble:

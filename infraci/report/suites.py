@@ -44,28 +44,27 @@ class Suite:
 
 
 def suites(record: RunRecord, folder: Path) -> Iterator[Suite]:
-    """One suite a server, and one for each phase that prepares or clears away.
+    """One suite for each phase, with what it did to the stack; then one for each server.
 
-    Those of an upgrade's base, and of a rollback to it, are named so: the checks of the commit
-    itself are called the same in every run.
+    A server's suite has its boot, its configure steps and its specs. The suites of an upgrade's
+    base, and of a rollback to it, are named so: the testcases of the commit itself are called the
+    same in every run.
     """
     for result in record.phases:
         package = _package(record, result.round)
-        case = _phase_case(record, result, package)
-        if case is not None:
-            of_update = _of_update(record) if result.phase is Phase.UPDATE else []
+        cases = list(_phase_cases(record, result, package))
+        if cases:
             yield Suite(
                 name=f"{package}.{result.phase}",
                 package=package,
                 hostname=record.cloud,
                 started=result.started,
                 properties=properties(record, folder),
-                cases=[case, *of_update],
+                cases=cases,
             )
     for round_ in Round:
         yield from _servers(record, round_, folder)
-    if not any(result.phase is Phase.UPDATE for result in record.phases):
-        yield from _stack(record, folder)
+    yield from _stack(record, folder)
 
 
 def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
@@ -87,9 +86,10 @@ def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
 
 
 def _stack(record: RunRecord, folder: Path) -> Iterator[Suite]:
-    """The checks that look at no server, but at the stack."""
+    """The testcases of the stack whose phase has no suite: specs that look at no server."""
     package = _package(record, Round.HEAD)
-    cases = [case for case in record.testcases if not case.server]
+    shown = {result.phase for result in record.phases} - {Phase.VERIFY}
+    cases = [case for case in record.testcases if not case.server and case.phase not in shown]
     if cases:
         yield Suite(
             name=f"{package}.stack",
@@ -106,16 +106,23 @@ def _package(record: RunRecord, round_: Round) -> str:
     return package if round_ is Round.HEAD else f"{package}.{round_}"
 
 
-def _of_update(record: RunRecord) -> list[Testcase]:
-    """The checks of an update: of no server, but of the stack."""
-    cases = [case for case in record.testcases if not case.server]
-    return [_with_header(record, case) for case in _unique(cases)]
+def _phase_cases(record: RunRecord, result: PhaseResult, package: str) -> Iterator[Testcase]:
+    """What a phase did to the stack; the phase as a whole where no testcase tells how it went."""
+    testcases = [case for case in record.checked(result.round) if case.phase is result.phase]
+    failed = [c for c in testcases if c.outcome in (Outcome.FAILURE, Outcome.ERROR)]
+    if (not failed) if result.trouble else (not testcases):
+        whole = _whole_phase(record, result, package)
+        if whole is not None:
+            yield whole
+    of_stack = [case for case in testcases if not case.server]
+    if result.phase is not Phase.VERIFY:
+        yield from (_with_header(record, c, round_=result.round) for c in _unique(of_stack))
 
 
-def _phase_case(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
+def _whole_phase(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
     title = _PHASES.get(result.phase)
     if title is None or (result.trouble is None and result.phase in (Phase.PLAN, Phase.VERIFY)):
-        return None  # these are told by what follows, or by their testcases
+        return None  # what follows tells that they went well
     case = Testcase(
         server="",
         role="",
@@ -152,7 +159,12 @@ def _by_server(record: RunRecord, round_: Round) -> Iterator[tuple[Server, list[
     for name in order:
         role = by_name[name][0].role
         unknown = Server(name=name, id="", role=role, user="", address="")
-        yield known.get(name, unknown), by_name[name]
+        yield known.get(name, unknown), sorted(by_name[name], key=_place)
+
+
+def _place(case: Testcase) -> int:
+    """Where a testcase stands among those of its server: in the order of the phases."""
+    return list(Phase).index(case.phase)
 
 
 def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
@@ -167,6 +179,8 @@ def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
 def _with_header(
     record: RunRecord, case: Testcase, server: Server | None = None, round_: Round = Round.HEAD
 ) -> Testcase:
+    if case.phase is not Phase.VERIFY:
+        case = replace(case, classname=f"{_package(record, round_)}.{case.phase}")
     if case.outcome not in (Outcome.FAILURE, Outcome.ERROR):
         return case
     head = header(record, server, round_=round_)
@@ -174,7 +188,8 @@ def _with_header(
     text = f"{blame}{head}\ncheck    {case.nodeid}\n\n{case.text or case.message}"
     # A failure blames the commit, which the base's own specs say nothing of.
     outcome = case.outcome if round_ is Round.HEAD else Outcome.ERROR
-    return replace(case, text=text, outcome=outcome)
+    category = f"{case.category}: " if case.category and outcome is Outcome.ERROR else ""
+    return replace(case, text=text, outcome=outcome, message=f"{category}{case.message}")
 
 
 def _blame(record: RunRecord, case: Case, round_: Round) -> str:
