@@ -150,7 +150,7 @@ class Outcome(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """Why a testcase is an error rather than a failure: whose fault it may be."""
+    """What went wrong with a testcase before it could pass or fail, and so whose fault it is."""
 
     SPEC = "spec"  # the spec itself is wrong: it cannot be loaded, or asks for no such fixture
     SETUP = "setup"  # the check's own set-up or tear-down raised
@@ -158,6 +158,12 @@ class ErrorKind(StrEnum):
     OUTSIDE = "outside"  # a mirror, a registry or a name server did not answer
     TIMEOUT = "timeout"  # the phase's time was over
     CRASH = "crash"  # the interpreter that ran the specs died, or was made to stop
+
+    @property
+    def outcome(self) -> Outcome:
+        """A failure where the commit's own spec is wrong, else an error."""
+        of_commit = self in (ErrorKind.SPEC, ErrorKind.SETUP)
+        return Outcome.FAILURE if of_commit else Outcome.ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +186,7 @@ class Testcase:
     stderr: str = ""
     file: PurePosixPath | None = None
     line: int | None = None  # 1-based
-    kind: ErrorKind | None = None  # of an error
+    kind: ErrorKind | None = None  # of an error, and of a spec that is wrong itself
     category: str = ""  # the class of a cloud's failure: infraci.errors.CATEGORIES
 
 

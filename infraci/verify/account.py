@@ -108,7 +108,7 @@ class Account:
 
     def _add_error(self, testcase: Testcase, kind: ErrorKind, message: str, text: str) -> None:
         text = f"{message}\n\n{text}" if text else message
-        self._add(replace(testcase, outcome=Outcome.ERROR, message=message, text=text, kind=kind))
+        self._add(replace(testcase, outcome=kind.outcome, message=message, text=text, kind=kind))
 
     def _trouble(self, log: str) -> tuple[ErrorKind, str, str]:
         """Say why checks are missing: kind, one line, and the whole story."""

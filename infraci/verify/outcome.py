@@ -79,7 +79,7 @@ def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
         kind = ErrorKind.SETUP
     message = first.__dict__.get("infraci_message") or _crash_message(first)
     return {
-        "outcome": Outcome.FAILURE if kind is None else Outcome.ERROR,
+        "outcome": Outcome.FAILURE if kind is None else kind.outcome,
         "message": _one_line(message),
         "text": "\n\n".join(_story(report) for report in failed),
         "kind": kind,

@@ -80,7 +80,7 @@ class SpecPlugin:
                 nodeid=report.nodeid,
                 name=report.nodeid.rpartition("/")[2] or report.nodeid,
                 classname=classname_of(report.nodeid),
-                outcome=Outcome.ERROR if report.failed else Outcome.SKIPPED,
+                outcome=ErrorKind.SPEC.outcome if report.failed else Outcome.SKIPPED,
                 message=f"cannot collect {report.nodeid}: {_last_line(text)}"
                 if report.failed
                 else reason,

@@ -214,7 +214,7 @@ class _Run:
             classname="serverspec",
             name=name,
             nodeid=name,
-            outcome=Outcome.ERROR,
+            outcome=kind.outcome,
             message=message,
             text=text,
             file=file,

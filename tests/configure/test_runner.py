@@ -11,16 +11,18 @@ import pytest
 
 import infraci.configure
 from infraci.configure import (
-    Changes,
     NotIdempotentError,
     StepContext,
+    StepError,
     StepFailedError,
     configure_servers,
 )
+from infraci.configure.step import Applied, Part
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, ExitCode, PhaseTimeoutError, UnreachableError
+from infraci.errors import ExitCode, PhaseTimeoutError, UnreachableError
+from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep, ScriptStep
-from infraci.model.run import Server
+from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.ssh import Session
 from tests.configure.conftest import Site
 from tests.sshd import Sshd
@@ -38,11 +40,12 @@ class Step(infraci.configure.Step):
         self.name = str(self.options.path)
         self.roles = self.options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Changes:
+    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
         arguments = self.options.arguments
         context.log("applied")
         if server.name in arguments:
-            raise ConfigureError(f"cannot configure {server.name}: told to fail")
+            details = "E: Hash Sum mismatch" if "outside" in arguments else "E: no"
+            raise StepError(f"{server.name}: {self.name} failed", details=details, parts=self.parts)
         if "bug" in arguments:
             raise ZeroDivisionError
         if "meet" in arguments:
@@ -51,7 +54,20 @@ class Step(infraci.configure.Step):
             raise KeyboardInterrupt
         if "lose" in arguments:
             raise UnreachableError(f"cannot reach {server.name}")
-        return tuple(a for a in arguments if a.startswith(f"changes {server.name}"))
+        changes = tuple(a for a in arguments if a.startswith(f"changes {server.name}"))
+        return Applied(changes=changes, parts=self.parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two tasks, of which the second failed where arguments say so."""
+        if "parts" not in self.options.arguments:
+            return ()
+        failed = "part-fails" in self.options.arguments
+        outcome = Outcome.FAILURE if failed else Outcome.PASSED
+        return (
+            Part(name="PLAY: one", outcome=Outcome.PASSED),
+            Part(name="PLAY: two", outcome=outcome, message="two: no", text="secret: no"),
+        )
 
 
 BARRIER = threading.Barrier(3)
@@ -69,6 +85,7 @@ def _configure(
     *steps: ConfigureStep,
     deadline: Deadline | None = None,
     idempotence: bool = False,
+    testcases: list[Testcase] | None = None,
 ) -> list[tuple[str, list[str]]]:
     begun: list[tuple[str, list[str]]] = []
     sessions = {
@@ -88,7 +105,9 @@ def _configure(
             logs=folder,
             deadline=deadline or Deadline(60, phase="configure"),
             idempotence=idempotence,
+            masker=Masker(["secret"]),
             on_step=lambda name, servers: begun.append((name, [s.name for s in servers])),
+            on_testcases=None if testcases is None else testcases.extend,
             drivers=DRIVERS,
         )
     finally:
@@ -124,11 +143,12 @@ def test_all_servers_that_failed_are_reported_and_later_steps_not_begun(
     with pytest.raises(StepFailedError) as caught:
         _configure(sshd, tmp_path, _step("first", "web-1", "db-0"), _step("second"))
     error = caught.value
-    assert error.message == "cannot configure web-1: told to fail (and on db-0)"
+    assert error.message == "web-1: first failed (and on db-0)"
     assert [failure.server.name for failure in error.failures] == ["web-1", "db-0"]
-    assert "cannot configure db-0: told to fail" in error.details
+    assert "db-0: first failed" in error.details
+    assert error.exit_code is ExitCode.FAILED
     assert "second" not in (tmp_path / "web-0.log").read_text()
-    assert "==> first: cannot configure web-1" in (tmp_path / "web-1.log").read_text()
+    assert "==> first: web-1: first failed" in (tmp_path / "web-1.log").read_text()
 
 
 def test_trouble_with_the_connection_keeps_its_class(sshd: Sshd, tmp_path: Path) -> None:
@@ -192,6 +212,86 @@ def test_ctrl_c_closes_the_sessions(site: Site) -> None:
             drivers=DRIVERS,
         )
     assert not any(session.is_alive for session in sessions)
+
+
+def _found(testcases: list[Testcase]) -> list[tuple[str, str, str]]:
+    assert all(case.phase is Phase.CONFIGURE for case in testcases)
+    return [(c.server, c.nodeid.removeprefix("configure: "), c.outcome.value) for c in testcases]
+
+
+def test_each_step_on_each_server_is_a_testcase(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    steps = [_step("first", "parts", roles=("db",)), _step("second", roles=("web",))]
+    _configure(sshd, tmp_path, *steps, _step("second", roles=("db",)), testcases=testcases)
+    assert _found(testcases) == [
+        ("db-0", "first", "passed"),
+        ("db-0", "first: PLAY: one", "passed"),
+        ("db-0", "first: PLAY: two", "passed"),
+        ("web-0", "second", "passed"),
+        ("web-1", "second", "passed"),
+        ("db-0", "second #2", "passed"),
+    ]
+
+
+def test_what_failed_within_a_step_is_the_failure(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    first = _step("first", "db-0", "web-0", "parts", "part-fails", roles=("db",))
+    with pytest.raises(StepFailedError):
+        _configure(sshd, tmp_path, first, _step("second"), testcases=testcases)
+    assert _found(testcases) == [
+        ("db-0", "first: PLAY: one", "passed"),
+        ("db-0", "first: PLAY: two", "failure"),
+        ("web-0", "second", "skipped"),
+        ("web-1", "second", "skipped"),
+        ("db-0", "second", "skipped"),
+    ]
+    assert testcases[1].message == "two: no"
+    assert testcases[1].text == "******: no"
+    assert testcases[2].message == "not begun: first failed on db-0"
+
+
+def test_a_step_that_failed_as_a_whole_is_the_failure(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    with pytest.raises(StepFailedError):
+        _configure(sshd, tmp_path, _step("first", "web-1"), testcases=testcases)
+    assert [outcome for _, _, outcome in _found(testcases)] == ["passed", "failure", "passed"]
+    assert testcases[1].message == "web-1: first failed"
+    assert "E: no" in testcases[1].text
+
+
+def test_a_mirror_that_does_not_answer_is_no_failure(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    step = _step("first", "db-0", "outside", "parts", "part-fails", roles=("db",))
+    with pytest.raises(StepFailedError) as caught:
+        _configure(sshd, tmp_path, step, testcases=testcases)
+    assert caught.value.exit_code is ExitCode.UNTESTABLE
+    assert caught.value.category == "outside"
+    assert [(c.outcome, c.kind) for c in testcases] == [
+        (Outcome.PASSED, None),
+        (Outcome.ERROR, ErrorKind.OUTSIDE),
+    ]
+
+
+def test_a_failure_beside_a_lost_server_is_still_the_commits(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    with pytest.raises(StepFailedError) as caught:
+        _configure(sshd, tmp_path, _step("first", "lose", "web-1"), testcases=testcases)
+    assert caught.value.exit_code is ExitCode.FAILED
+    assert [case.kind for case in testcases] == [
+        ErrorKind.INFRASTRUCTURE,
+        None,
+        ErrorKind.INFRASTRUCTURE,
+    ]
+
+
+def test_what_changes_the_second_time_is_the_failure(sshd: Sshd, tmp_path: Path) -> None:
+    testcases: list[Testcase] = []
+    steps = [_step("first"), _step("second", "changes web-1: a", roles=("web",))]
+    with pytest.raises(NotIdempotentError):
+        _configure(sshd, tmp_path, *steps, idempotence=True, testcases=testcases)
+    failed = [case for case in testcases if case.outcome is Outcome.FAILURE]
+    assert _found(failed) == [("web-1", "second (again)", "failure")]
+    assert ("db-0", "first (again)", "passed") in _found(testcases)
 
 
 def test_nothing_to_do(sshd: Sshd, tmp_path: Path) -> None:

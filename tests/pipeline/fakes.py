@@ -249,7 +249,7 @@ class FakeSpecs:
                 name=f"test_{number}[{server.name}]",
                 nodeid=f"specs/test_web.py::test_{number}[{server.name}]",
                 outcome=outcome,
-                kind=self.kind if outcome is Outcome.ERROR else None,
+                kind=self.kind if outcome in (Outcome.ERROR, Outcome.FAILURE) else None,
             )
             for number, outcome in enumerate(self.outcomes)
         )

@@ -10,16 +10,18 @@ import pytest
 
 from infraci.errors import (
     CloudError,
+    CommitError,
     ConfigureError,
     DefinitionError,
     ExitCode,
+    InfraciError,
     InterruptedRunError,
     PhaseTimeoutError,
 )
 from infraci.heat import RefusedError
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy
-from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Verdict
+from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
 from infraci.pipeline import Interrupts, carry_out
 from infraci.pipeline.run import WHOLE_WAY
 from infraci.ssh import HostKeyError
@@ -36,6 +38,10 @@ def make_lab(tmp_path: Path) -> Make:
 def run(lab: Lab, policy: DestroyPolicy = DestroyPolicy.ALWAYS) -> RunRecord:
     with Interrupts() as interrupts:
         return carry_out(lab.work(interrupts, policy=policy), WHOLE_WAY)
+
+
+def of_phase(record: RunRecord, phase: Phase) -> list[Testcase]:
+    return [case for case in record.testcases if case.phase is phase]
 
 
 def troubled(record: RunRecord) -> list[Phase]:
@@ -137,16 +143,17 @@ STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
     ("create_keypair", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
     ("open_specs", CloudError("cannot start"), Phase.PROVISION, Verdict.ERROR),
     ("prepare", CloudError("cannot build"), Phase.PROVISION, Verdict.ERROR),
-    ("prepare", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.INVALID),
+    ("prepare", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.FAILED),
     ("create_stack", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
-    ("create_stack", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.INVALID),
+    ("create_stack", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.FAILED),
     ("wait", CloudError("CREATE_FAILED"), Phase.PROVISION, Verdict.ERROR),
     ("wait", PhaseTimeoutError("too long"), Phase.PROVISION, Verdict.ERROR),
     ("outputs", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
     ("servers", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
     ("console", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
     ("log_in", HostKeyError("cannot trust web-0"), Phase.PROVISION, Verdict.ERROR),
-    ("configure", ConfigureError("exit status 1"), Phase.CONFIGURE, Verdict.ERROR),
+    ("configure", CommitError("exit status 1"), Phase.CONFIGURE, Verdict.FAILED),
+    ("configure", ConfigureError("no Ansible"), Phase.CONFIGURE, Verdict.ERROR),
     ("specs", PhaseTimeoutError("too long"), Phase.VERIFY, Verdict.ERROR),
 ]
 
@@ -197,7 +204,8 @@ def test_a_key_pair_that_stays_is_trouble(lab: Make) -> None:
         ((Outcome.PASSED, Outcome.FAILURE), None, Verdict.FAILED),
         ((Outcome.FAILURE, Outcome.ERROR), ErrorKind.INFRASTRUCTURE, Verdict.FAILED),
         ((Outcome.PASSED, Outcome.ERROR), ErrorKind.INFRASTRUCTURE, Verdict.ERROR),
-        ((Outcome.PASSED, Outcome.ERROR), ErrorKind.SPEC, Verdict.INVALID),
+        ((Outcome.PASSED, Outcome.FAILURE), ErrorKind.SPEC, Verdict.INVALID),
+        ((Outcome.PASSED, Outcome.FAILURE), ErrorKind.SETUP, Verdict.FAILED),
         ((Outcome.SKIPPED, Outcome.SKIPPED), None, Verdict.PASSED),
         ((), None, Verdict.INVALID),
     ],
@@ -209,7 +217,7 @@ def test_what_specs_say_decides(
     here.specs.outcomes, here.specs.kind = outcomes, kind
     record = run(here)
     assert record.verdict is verdict
-    assert len(record.testcases) == len(outcomes)
+    assert [case.outcome for case in of_phase(record, Phase.VERIFY)] == list(outcomes)
     assert record.destroyed
 
 
@@ -286,6 +294,47 @@ def test_a_problem_of_the_tree_is_found_before_anything_is_made(lab: Make) -> No
     assert "test_web.py:1" in str(record.phases[0].trouble)
     assert set(here.calls) == {"write_junit"}
     assert record.destroyed
+
+
+def test_the_stack_and_each_boot_are_testcases(lab: Make) -> None:
+    here = lab()
+    (one,) = here.cloud.found
+    here.cloud.found = (one, replace(one, id="2", name="web-1"))
+    cases = of_phase(run(here), Phase.PROVISION)
+    assert [(case.nodeid, case.server, case.outcome) for case in cases] == [
+        ("provision: stack", "", Outcome.PASSED),
+        ("provision: boot", "web-0", Outcome.PASSED),
+        ("provision: boot", "web-1", Outcome.PASSED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "verdict"),
+    [
+        (CommitError("web: its image cannot be found"), Outcome.FAILURE, Verdict.FAILED),
+        (CloudError("web: no valid host"), Outcome.ERROR, Verdict.ERROR),
+    ],
+)
+def test_a_stack_that_does_not_stand_is_a_testcase_too(
+    lab: Make, error: InfraciError, outcome: Outcome, verdict: Verdict
+) -> None:
+    record = run(lab(wait=error))
+    (case,) = record.testcases
+    assert (case.nodeid, case.outcome, case.message) == ("provision: stack", outcome, error.message)
+    assert record.verdict is verdict
+
+
+def test_a_server_that_cannot_be_logged_in_to_is_a_testcase_too(lab: Make) -> None:
+    here = lab(log_in=HostKeyError("cannot trust web-0"))
+    cases = of_phase(run(here), Phase.PROVISION)
+    assert [(case.nodeid, case.outcome, case.kind) for case in cases] == [
+        ("provision: stack", Outcome.PASSED, None),
+        ("provision: boot", Outcome.ERROR, ErrorKind.INFRASTRUCTURE),
+    ]
+
+
+def test_an_interrupted_phase_has_no_testcase_of_it(lab: Make) -> None:
+    assert run(lab(wait=interrupt)).testcases == ()
 
 
 def test_a_role_that_no_server_has(lab: Make) -> None:
@@ -448,7 +497,8 @@ def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:
         again = here.work(interrupts, policy=DestroyPolicy.NEVER, record=record)
         record = carry_out(again, (Phase.CONFIGURE,))
     assert record.verdict is None
-    assert (record.testcases, record.evidence) == ((), ())
+    assert {case.phase for case in record.testcases} == {Phase.PROVISION}
+    assert record.evidence == ()
     assert [r.phase for r in record.phases] == [*WHOLE_WAY[:3]]
 
 
