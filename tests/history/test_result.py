@@ -9,8 +9,11 @@ import pytest
 from infraci.history import Case, Class, parse, result_of
 from infraci.history.result import LONGEST, dump
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
+from infraci.phase_testcase import phase_testcase
 from tests.history.repository import KNOWN
-from tests.records import COMMIT, check, record, trouble
+from tests.records import COMMIT, WEB, check, record, trouble
+
+GOOD = (check("test_port"),)
 
 
 def _names(run: RunRecord) -> list[str]:
@@ -23,7 +26,7 @@ def test_every_class_of_a_mixed_run() -> None:
     result = result_of(record(given=("-e b", "-P a")))
     assert result is not None
     assert {case.test: str(class_) for case, class_ in result.cases.items()} == {
-        "configure": "passed",
+        "plan": "passed",
         "specs/web/test_http.py::test_port": "passed",
         "specs/web/test_http.py::test_answer": "failed",
         "specs/web/test_http.py::test_later": "skipped",
@@ -63,9 +66,77 @@ def test_why_it_could_not_be_tested() -> None:
     failed = record(phases=(trouble(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
     result = result_of(failed)
     assert result is not None
-    assert result.trouble == "provision: StackFailedError"
+    assert result.trouble == "provision: failed"
     assert result.cases == {}
     assert not result.is_complete
+
+
+@pytest.mark.parametrize(
+    ("blames", "cases"), [(True, {Case(where="", test="plan"): Class.FAILED}), (False, {})]
+)
+def test_a_plan_that_fails_is_a_testcase(blames: bool, cases: dict[Case, Class]) -> None:
+    phase = trouble(Phase.PLAN)
+    assert phase.trouble is not None
+    phase = replace(phase, trouble=replace(phase.trouble, blames=blames))
+    result = result_of(record(phases=(phase,), testcases=(), verdict=Verdict.INVALID))
+    assert result is not None
+    assert result.cases == cases
+    assert not result.is_complete
+
+
+def _step(name: str, outcome: Outcome = Outcome.PASSED, server: Server | None = WEB) -> Testcase:
+    return phase_testcase(Phase.CONFIGURE, name, server=server, outcome=outcome)
+
+
+def test_parts_of_what_passed_need_no_room_of_their_own() -> None:
+    parts = (_step("ansible a.yml: P: one"), _step("ansible a.yml: P: two"))
+    result = result_of(record(testcases=(_step("ansible a.yml"), *parts, *GOOD)))
+    assert result is not None
+    assert {case.test for case in result.cases} == {
+        "plan",
+        "configure: ansible a.yml",
+        "specs/web/test_http.py::test_port",
+    }
+    assert result.is_complete
+
+
+def test_a_run_that_ended_before_its_specs_tells_nothing_of_them() -> None:
+    parts = (_step("ansible a.yml: P: one"), _step("ansible a.yml: P: two", Outcome.FAILURE))
+    later = _step("script b.sh", Outcome.SKIPPED)
+    result = result_of(record(testcases=(*parts, later)))
+    assert result is not None
+    assert {case.test: str(how) for case, how in result.cases.items()} == {
+        "plan": "passed",
+        "configure: ansible a.yml: P: one": "passed",
+        "configure: ansible a.yml: P: two": "failed",
+        "configure: script b.sh": "skipped",
+    }
+    assert result.stopped_at is Phase.CONFIGURE
+    assert not result.is_complete
+    assert parse(dump(result)) == result
+
+
+@pytest.mark.parametrize(
+    ("test", "phase", "wholes"),
+    [
+        ("specs/web/test_http.py::test_port[a: b: c]", Phase.VERIFY, []),
+        ("configure", Phase.CONFIGURE, []),
+        ("upgrade.no_replace: db", Phase.UPDATE, []),
+        ("provision: resource web", Phase.PROVISION, []),
+        ("configure: script a.sh", Phase.CONFIGURE, []),
+        (
+            "configure: ansible a.yml: P: one",
+            Phase.CONFIGURE,
+            ["configure: ansible a.yml: P", "configure: ansible a.yml"],
+        ),
+    ],
+)
+def test_a_testcase_tells_its_phase_and_what_it_is_a_part_of(
+    test: str, phase: Phase, wholes: list[str]
+) -> None:
+    case = Case(where="web", test=test)
+    assert case.phase is phase
+    assert [whole.test for whole in case.wholes] == wholes
 
 
 def test_a_phase_that_blames_is_a_testcase() -> None:

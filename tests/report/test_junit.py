@@ -9,8 +9,9 @@ import pytest
 from lxml import etree
 
 from infraci.model.run import Outcome, Phase, RunRecord, Verdict
+from infraci.phase_testcase import phase_testcase
 from infraci.report.junit import clean, write_junit, write_junits
-from tests.records import COMMIT, MIXED, check, record, trouble
+from tests.records import COMMIT, MIXED, WEB, check, record, trouble
 
 SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).parent.parent / "data" / "junit.rng"))
 
@@ -205,3 +206,58 @@ def test_what_is_known_of_who_broke_it_comes_first(tmp_path: Path) -> None:
     found = {p.get("name"): p.get("value") for p in root[0].iter("property")}
     assert found["infraci.blame.0"] == "the run: infrastructure: quota; no commit is blamed"
     assert found["infraci.blame.1"] == f"{answer}: new failure: broken by x"
+
+
+def test_a_server_s_suite_has_its_way_in_order(tmp_path: Path) -> None:
+    cases = (
+        check("test_port"),
+        phase_testcase(Phase.CONFIGURE, "script a.sh", server=WEB),
+        phase_testcase(Phase.PROVISION, "boot", server=WEB),
+        phase_testcase(Phase.PROVISION, "stack"),
+    )
+    root = _written(tmp_path, record(testcases=cases, verdict=Verdict.PASSED))
+    found = {
+        suite.get("name"): [(c.get("classname"), c.get("name")) for c in suite.iter("testcase")]
+        for suite in root
+    }
+    assert found == {
+        "infraci.three-tier.provision": [("infraci.three-tier.provision", "stack")],
+        "infraci.three-tier.destroy": [
+            ("infraci.three-tier.destroy", "nothing is left of the stack")
+        ],
+        "infraci.three-tier.web-0": [
+            ("infraci.three-tier.provision", "boot[web-0]"),
+            ("infraci.three-tier.configure", "script a.sh[web-0]"),
+            ("specs.web.test_http", "test_port[web-0]"),
+        ],
+    }
+
+
+def test_a_failure_of_a_phase_names_the_commit_at_the_right_testcase(tmp_path: Path) -> None:
+    step = phase_testcase(
+        Phase.CONFIGURE,
+        "script a.sh",
+        server=WEB,
+        outcome=Outcome.FAILURE,
+        message="web-0: a.sh failed: E: Unable to locate package nginxx (line 14)",
+        text="Reading package lists...\nE: Unable to locate package nginxx",
+    )
+    failed = trouble(Phase.CONFIGURE)
+    run = record(phases=(failed,), testcases=(step,), blame={"configure: script a.sh on web": "b"})
+    root = _written(tmp_path, run)
+    assert [suite.get("name") for suite in root] == ["infraci.three-tier.web-0"]
+    (failure,) = root.iter("failure")
+    assert failure.get("message") == step.message
+    assert failure.get("type") == "failure"
+    text = failure.text or ""
+    assert text.startswith(f"b\ncommit   {COMMIT.sha}\n")
+    assert "check    configure: script a.sh" in text
+    assert text.endswith("E: Unable to locate package nginxx")
+
+
+def test_trouble_that_no_testcase_tells_is_one_of_its_own(tmp_path: Path) -> None:
+    passed = phase_testcase(Phase.PROVISION, "stack")
+    run = record(phases=(trouble(Phase.PROVISION),), testcases=(passed,), verdict=Verdict.ERROR)
+    root = _written(tmp_path, run)
+    kinds = [[child.tag for child in case] for case in root.iter("testcase")]
+    assert kinds == [["error"], []]

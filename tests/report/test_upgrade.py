@@ -9,6 +9,7 @@ from typing import Any
 from lxml import etree
 
 from infraci.model.run import Outcome, Phase, PhaseResult, Round, RunRecord, Trouble
+from infraci.phase_testcase import phase_testcase
 from infraci.report.junit import write_junit
 from infraci.report.table import Row
 from tests.records import COMMIT, MIXED, check, record
@@ -22,7 +23,9 @@ KEPT = replace(
     role="",
     classname="infraci.three-tier.update",
     name="database is kept",
+    phase=Phase.UPDATE,
 )
+STACK = replace(phase_testcase(Phase.UPDATE, "stack"), duration_s=1.0)
 
 
 def phase(phase: Phase, round_: Round = Round.HEAD, **changes: Any) -> PhaseResult:
@@ -102,11 +105,8 @@ def test_a_failure_of_the_base_is_an_error_that_says_so(tmp_path: Path) -> None:
 
 
 def test_what_may_not_be_replaced_stands_with_the_update(tmp_path: Path) -> None:
-    root = written(tmp_path, upgrade(testcases=(KEPT, *GOOD)))
-    assert cases(root)["infraci.three-tier.update"] == [
-        "the stack is updated to the commit",
-        "database is kept failure",
-    ]
+    root = written(tmp_path, upgrade(testcases=(STACK, KEPT, *GOOD)))
+    assert cases(root)["infraci.three-tier.update"] == ["stack", "database is kept failure"]
     (failure,) = root.iter("failure")
     assert f"commit   {COMMIT.sha}" in (failure.text or "")
 

@@ -200,7 +200,7 @@ def test_a_spec_that_cannot_be_loaded(bench: Bench, content: str, reason: str) -
     found = bench.run()
     assert found["test_good[web-0]"].outcome is Outcome.PASSED
     bad = found["test_bad.py"]
-    assert (bad.outcome, bad.kind) == (Outcome.ERROR, ErrorKind.SPEC)
+    assert (bad.outcome, bad.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert bad.message.startswith("cannot collect specs/test_bad.py: ")
     assert reason in bad.message + bad.text
 
@@ -208,7 +208,7 @@ def test_a_spec_that_cannot_be_loaded(bench: Bench, content: str, reason: str) -
 def test_a_conftest_that_cannot_be_loaded(bench: Bench) -> None:
     bench.write(specs__conftest="1 / 0\n", specs__test_it="def test_it(host): pass\n")
     (case,) = bench.run().values()
-    assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.SPEC)
+    assert (case.outcome, case.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert case.message == "cannot load specs: ZeroDivisionError: division by zero"
     assert "conftest.py" in case.text
 
@@ -217,7 +217,7 @@ def test_a_conftest_that_cannot_be_loaded(bench: Bench) -> None:
 def test_no_checks_at_all(bench: Bench, path: str) -> None:
     bench.write(specs__test_empty="")
     (case,) = bench.run(path).values()
-    assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.SPEC)
+    assert (case.outcome, case.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert path in case.message
     assert case.classname
 
@@ -229,7 +229,7 @@ def test_a_module_that_skips_itself(bench: Bench) -> None:
     assert "no_such_module" in case.message
 
 
-def test_trouble_around_a_check_is_an_error(bench: Bench) -> None:
+def test_trouble_around_a_check_is_a_failure(bench: Bench) -> None:
     bench.write(
         specs__test_it="""\
             import pytest
@@ -251,10 +251,10 @@ def test_trouble_around_a_check_is_an_error(bench: Bench) -> None:
     )
     found = bench.run()
     assert {name: (case.outcome, case.kind) for name, case in found.items()} == {
-        "test_before[web-0]": (Outcome.ERROR, ErrorKind.SETUP),
-        "test_after[web-0]": (Outcome.ERROR, ErrorKind.SETUP),
+        "test_before[web-0]": (Outcome.FAILURE, ErrorKind.SETUP),
+        "test_after[web-0]": (Outcome.FAILURE, ErrorKind.SETUP),
         "test_both[web-0]": (Outcome.FAILURE, None),
-        "test_typo": (Outcome.ERROR, ErrorKind.SPEC),
+        "test_typo": (Outcome.FAILURE, ErrorKind.SPEC),
     }
     assert found["test_before[web-0]"].message == "RuntimeError: before"
     assert "in teardown:" in found["test_both[web-0]"].text

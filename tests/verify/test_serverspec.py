@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_loaded(tree: Tree) -> None:
     tree.write("sv/spec/web/b_spec.rb", "describe 'x' do\n")
     tree.write("sv/spec/web/c_spec.rb", "describe('c') { it('x') {} }\n")
     first, second = tree.run().values()
-    assert (first.outcome, first.kind) == (Outcome.ERROR, ErrorKind.SPEC)
+    assert (first.outcome, first.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert first.message == (
         "cannot load sv/spec/web/a_spec.rb: NoMethodError: undefined method `fil' for main:Object"
     )
