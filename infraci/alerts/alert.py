@@ -70,7 +70,8 @@ class Alert:
     @property
     def text(self) -> str:
         """All of it, as plain text."""
-        lines = [self.title, "", *(f"{name}: {value}" for name, value in self.facts)]
+        cause = [displayable(self.result.cause)] if self.result.cause else []
+        lines = [self.title, *cause, "", *(f"{name}: {value}" for name, value in self.facts)]
         if self.testcases:
             lines += ["", "failed:", *(f"  {line}" for line in self.testcases)]
         return "\n".join(lines) + "\n"

@@ -18,6 +18,8 @@ def lines(result: CommitResult) -> Iterator[str]:
         voting = "" if found.voting else " (non-voting)"
         failed = f", {len(found.failures)} failed" if found.failures else ""
         yield f"  {found.pipeline}{voting}: {found.verdict}, {found.tests} testcases{failed}"
+        if found.cause:
+            yield f"    {displayable(found.cause)}"
         yield f"    {found.build.url}"
         for failure in found.failures:
             kind = "error" if failure.is_error else "failure"
@@ -48,6 +50,7 @@ def as_data(result: CommitResult) -> dict[str, Any]:
                 "pipeline": found.pipeline,
                 "voting": found.voting,
                 "verdict": found.verdict,
+                "cause": found.cause,
                 "author": found.author,
                 "email": found.email,
                 "subject": found.subject,

@@ -13,6 +13,7 @@ from infraci.commands.parts import find_run
 from infraci.commands.past import blame_lines
 from infraci.commands.standing import ledger_here
 from infraci.deadline import duration
+from infraci.model.cause import cause_of
 from infraci.model.run import Outcome, RunRecord
 
 
@@ -40,7 +41,8 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
 
 def _story(record: RunRecord, folder: Path) -> Iterator[str]:
     commit = record.commit
-    yield f"run {record.id}: {record.verdict or 'no verdict'}"
+    cause = cause_of(record)
+    yield f"run {record.id}: {record.verdict or 'no verdict'}" + (f": {cause}" if cause else "")
     yield f"commit {commit.short} {commit.subject} ({commit.author})"
     if record.base is not None:
         yield f"upgraded from {record.base.short} {record.base.subject} ({record.base.author})"

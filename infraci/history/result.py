@@ -159,15 +159,23 @@ def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
         time=int(record.created),
         took_s=round(sum(result.duration_s for result in record.phases)),
         verdict=Verdict(record.verdict),
-        trouble=_reason(trouble) if trouble else "",
+        trouble=_reason(trouble, record) if trouble else "",
         of_search=of_search,
         cases=dict([*_phases(record), *_testcases(record)]),
     )
 
 
-def _reason(result: PhaseResult) -> str:
-    trouble = result.trouble
-    return f"{result.label}: {trouble.category or 'failed'}" if trouble else ""
+def _reason(result: PhaseResult, record: RunRecord) -> str:
+    """Why a phase did not end well, without any output: the class, or what failed."""
+    category = result.trouble.category if result.trouble else ""
+    failed = [
+        case
+        for case in record.checked(result.round)
+        if case.phase is result.phase and case.outcome is Outcome.FAILURE
+    ]
+    if category or not failed:
+        return f"{result.label}: {category or 'failed'}"
+    return f"{case_name(record, failed[0])} failed"
 
 
 def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:

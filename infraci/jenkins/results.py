@@ -30,6 +30,7 @@ class PipelineResult:
     pipeline: str
     voting: bool
     verdict: Verdict | None  # None: the report does not say
+    cause: str  # of one that did not pass, a sentence; empty in reports of earlier versions
     author: str
     email: str
     subject: str
@@ -129,6 +130,7 @@ def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
         pipeline=said.get("infraci.pipeline", ""),
         voting=said.get("infraci.voting") != "false",
         verdict=known.get(said.get("infraci.verdict", "")),
+        cause=said.get("infraci.cause", ""),
         author=said.get("infraci.author", ""),
         email=said.get("infraci.email", ""),
         subject=said.get("infraci.subject", ""),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
+from infraci.model.cause import cause_of
 from infraci.model.run import (
     Outcome,
     Phase,
@@ -162,7 +163,13 @@ def calls(record: RunRecord) -> str:
 
 
 def ending(record: RunRecord, elapsed_s: float) -> str:
-    """A run in one line."""
+    """A run in one line; before it the cause, where it did not pass."""
+    cause = cause_of(record)
+    head = f"{record.pipeline} {record.verdict}: {cause}\n" if cause else ""
+    return head + _ending(record, elapsed_s)
+
+
+def _ending(record: RunRecord, elapsed_s: float) -> str:
     verdict = record.verdict or "ready"
     checks = f" ({tally(record.testcases)})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"

@@ -46,6 +46,7 @@ def pipeline(
         pipeline=name,
         voting=voting,
         verdict=verdict,
+        cause=f"web: specs/web failed: no {HOSTILE}" if verdict is Verdict.FAILED else "",
         author=f"Ada {HOSTILE}",
         email=email,
         subject=f"Change {HOSTILE}",

@@ -114,6 +114,7 @@ def test_an_alert_says_all_that_helps() -> None:
         "author: Ada ",
     ):
         assert part in alert.text
+    assert alert.text.splitlines()[1].startswith("web: specs/web failed: no ")
     assert "\x1b" not in alert.text
     assert "\r" not in alert.text
 

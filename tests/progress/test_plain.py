@@ -47,7 +47,7 @@ def tell(verbosity: int) -> list[str]:
 def test_lines() -> None:
     lines = tell(0)
     assert lines[1] == "should this be lost, clean up by: infraci destroy x"
-    assert lines[2:-2] == [
+    assert lines[2:-3] == [
         "heat: created web",
         "heat: s web CREATE_FAILED: no valid host",
         "provision done in 4.21 s",
@@ -59,6 +59,10 @@ def test_lines() -> None:
         f"  failure: {check('test_b').nodeid}: no",
         "the stack is kept",
     ]
+    assert lines[-3] == (
+        "three-tier failed: web-0: specs/web/test_http.py::test_answer failed: assert 500 == 200"
+    )
+    assert lines[-2].startswith("three-tier: failed (")
     assert lines[-1].startswith("more: infraci logs")
 
 
