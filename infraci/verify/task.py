@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
+from infraci.model.run import Bastion, ErrorKind, Outcome, Phase, Server, Testcase
 
 #: The keys of answers; each answer has one of them.
 COLLECTED = "collected"  # the checks to come, as testcases that have not run
@@ -77,6 +77,7 @@ def testcase_from_json(found: Mapping[str, Any]) -> Testcase:
         **{
             **found,
             "outcome": Outcome(found["outcome"]),
+            "phase": Phase(found["phase"]),
             "file": None if file is None else PurePosixPath(file),
             "kind": None if kind is None else ErrorKind(kind),
         }
