@@ -41,7 +41,9 @@ def report_wrong(
     from infraci.report.junit import write_junit
 
     now = time.time()
-    trouble = Trouble(kind=type(error).__name__, message=error.message, hint=error.hint)
+    trouble = Trouble(
+        kind=type(error).__name__, message=error.message, hint=error.hint, blames=True
+    )
     record = RunRecord(
         id=pipeline,
         pipeline=pipeline,

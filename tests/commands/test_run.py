@@ -51,16 +51,16 @@ NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package
 @pytest.mark.parametrize(
     ("change", "status", "wrong", "said"),
     [
-        (NO_IMAGE, 2, ["infraci.tiny.provision: error"], "stack.yaml:4:3: parameters.image"),
-        (NO_PROPERTY, 2, ["infraci.tiny.provision: error"], "Unknown Property flavour"),
-        (NO_YAML, 2, ["infraci.tiny.plan: error"], "stack.yaml:"),
-        (NO_PIPELINE, 2, ["infraci.tiny.plan: error"], 'did you mean "specs"?'),
-        (NO_ROLE, 2, ["infraci.tiny.provision: error"], 'no server has the role "wbe"'),
-        (NO_SYNTAX, 2, ["infraci.tiny.plan: error"], "specs/test_web.py:1"),
-        (NO_IMPORT, 2, ["infraci.tiny.web: error"], "No module named 'no_such_module'"),
+        (NO_IMAGE, 1, ["infraci.tiny.provision: failure"], "stack.yaml:4:3: parameters.image"),
+        (NO_PROPERTY, 1, ["infraci.tiny.provision: failure"], "Unknown Property flavour"),
+        (NO_YAML, 2, ["infraci.tiny.plan: failure"], "stack.yaml:"),
+        (NO_PIPELINE, 2, ["infraci.tiny.plan: failure"], 'did you mean "specs"?'),
+        (NO_ROLE, 2, ["infraci.tiny.provision: failure"], 'no server has the role "wbe"'),
+        (NO_SYNTAX, 2, ["infraci.tiny.plan: failure"], "specs/test_web.py:1"),
+        (NO_IMPORT, 2, ["infraci.tiny.web: failure"], "No module named 'no_such_module'"),
         (NO_FILE, 1, ["infraci.tiny.web: failure"], "test_it[web]"),
-        (NO_SUCCESS, 125, ["infraci.tiny.configure: error"], "no luck"),
-        (NO_PACKAGE, 125, ["infraci.tiny.configure: error"], "no-such-package"),
+        (NO_SUCCESS, 1, ["infraci.tiny.web: failure"], "no luck"),
+        (NO_PACKAGE, 1, ["infraci.tiny.web: failure"], "no-such-package"),
     ],
 )
 def test_a_bad_commit(
@@ -159,16 +159,16 @@ def test_one_verb_at_a_time(house: House) -> None:
 def test_what_is_kept_is_taken_up_again(house: House) -> None:
     house.write(NO_SUCCESS, "Break it")
     done = house.infraci("run", "--destroy", "passing")
-    assert done.returncode == 125
+    assert done.returncode == 1
     (run,) = json.loads(house.infraci("list", "--json").stdout)
     assert run["state"] == "kept"
     assert house.infraci("gc").stdout == "nothing to remove\n"
     again = house.infraci("run", "--resume", run["id"])
-    assert again.returncode == 125
+    assert again.returncode == 1
     assert "provision" not in again.stderr.replace(run["id"], "")
     assert house.leftovers() != []  # it is still kept
     again = house.infraci("run", "--resume", run["id"], "--destroy", "always")
-    assert again.returncode == 125
+    assert again.returncode == 1
     assert house.leftovers() == []
 
 

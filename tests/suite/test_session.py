@@ -102,6 +102,9 @@ def test_a_session(suite: Suite) -> None:
     database = next(server["name"] for server in record["servers"] if server["role"] == "database")
     outcomes = cases_of(run)
     assert outcomes == {
+        "stack": "passed",
+        "boot[web]": "passed",
+        f"boot[{database}]": "passed",
         "test_all[web]": "passed",
         f"test_all[{database}]": "passed",
         f"test_db[{database}]": "passed",
@@ -202,13 +205,13 @@ def test_what_cannot_be_stood_up(suite: Suite) -> None:
     status, said = suite.pytest("specs", "--infraci=pair", "--junitxml=out.xml")
     assert status == 1
     assert "1 passed, 6 errors" in said.splitlines()[-1], said
-    assert "cannot configure web: " in said
-    assert "not checked: cannot" in said
+    assert "web: setup.sh failed: it is broken" in said
+    assert "not checked: web: setup.sh failed" in said
     assert "Traceback" not in said
     assert "def test_all" not in said
     (run,) = suite.runs()
-    assert record_of(run)["verdict"] == "error"
-    assert properties_of(suite.folder / "out.xml")["infraci.verdict"] == "error"
+    assert record_of(run)["verdict"] == "failed"
+    assert properties_of(suite.folder / "out.xml")["infraci.verdict"] == "failed"
     assert suite.leftovers() == []
 
 
