@@ -68,7 +68,7 @@ def watch(
 ) -> int:
     """Follow a build and its stages until it has ended; the newest, if none is named.
 
-    Exit status 0 for SUCCESS, 1 for UNSTABLE (a spec failed), 130 for ABORTED, else 125.
+    Exit status 0 for SUCCESS, 1 for UNSTABLE (the commit failed), 130 for ABORTED, else 125.
     """
     from infraci.jenkins.watch import patient
     from infraci.jenkins.watch import watch as follow

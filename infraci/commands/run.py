@@ -81,8 +81,8 @@ def command(
     PIPELINE names files of pipelines/, or cells of a matrix (web[small]); without one, those
     are run whose files the commit touches: plan, provision, configure, verify, report, destroy.
 
-    Exit status: 0 passed, 1 a spec failed, 2 the commit's own files are wrong, 125 it could
-    not be tested, 130 interrupted. Pipelines that do not vote never change it.
+    Exit status: 0 passed, 1 the commit failed, 2 its files cannot be read, 125 it could not be
+    tested, 130 interrupted. Pipelines that do not vote never change it.
     """
     wish = Wish(
         pipelines=pipelines,

@@ -20,7 +20,7 @@ class Failure:
     name: str
     classname: str
     message: str
-    is_error: bool  # it blames nobody
+    is_error: bool  # it blames no commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

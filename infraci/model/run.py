@@ -115,7 +115,7 @@ class Trouble:
     message: str
     hint: str | None = None
     details: str = ""  # Heat's events, a step's output: whatever tells the story
-    blames: bool = False  # whether it is the commit's fault, as a failed spec is
+    blames: bool = False  # whether the commit's own files made it fail
     category: str = ""  # the class of the failure, one of infraci.errors.CATEGORIES
 
 
