@@ -18,7 +18,7 @@ from infraci.pipeline.owner import PREFIX, Ownership, this_host
 from infraci.pipeline.provision import plan, provision
 from infraci.pipeline.teardown import destroy, save_evidence
 from infraci.pipeline.upgrade import plan_base, stand_up_base, update
-from infraci.pipeline.verify import verify
+from infraci.pipeline.verify import tell_not_run, verify
 from infraci.pipeline.work import Work
 from infraci.process import this_process
 from infraci.templates import secrets_of
@@ -90,6 +90,9 @@ def carry_out(
     guard = work.interrupts.until_interrupted
     errors = [guard(lambda: _go(work, phases, verify))]
     verdict = judge.worst([*_verdicts(errors), judge.of_testcases(work.record.testcases)])
+    if Phase.VERIFY in phases and verdict is not Verdict.INTERRUPTED:
+        with suppress(InfraciError):  # a full disk does not keep us from tearing down
+            tell_not_run(work)
     for ending in (_save, _report, _tear_down, _report):
         _decide(work, phases, verdict)
         error = guard(partial(ending, work, phases))
@@ -122,7 +125,7 @@ def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
 def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:
     """Write the verdict down; there is none yet when all went well but nothing was verified."""
     known = Phase.VERIFY in phases or verdict is not Verdict.PASSED
-    with suppress(InfraciError):  # a full disk does not keep us from tearing down
+    with suppress(InfraciError):  # as above
         work.update(verdict=verdict if known else None)
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from infraci.errors import DefinitionError
 from infraci.mask import Masker
-from infraci.model.run import Phase, Server, Testcase
+from infraci.model.run import Outcome, Phase, Server, Testcase
 from infraci.names import plain
 from infraci.parallel import in_parallel
+from infraci.phase_testcase import phase_testcase
 from infraci.pipeline.work import Work
 from infraci.plan.roles import is_judged, serverspec_for, specs_for
 from infraci.ssh import write_ssh_config
@@ -64,6 +65,23 @@ def verify(work: Work) -> None:
                 f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
             )
+
+
+def tell_not_run(work: Work) -> None:
+    """Add a skipped testcase for each server whose specs an earlier phase has kept from running."""
+    failed = [result for result in work.record.phases if result.trouble is not None]
+    if not failed or failed[-1].phase in (Phase.VERIFY, Phase.DESTROY):
+        return
+    why = f"not run: {failed[-1].label} failed"
+    work.add_testcases(
+        [
+            phase_testcase(
+                Phase.VERIFY, "specs", server=s, outcome=Outcome.SKIPPED, message=why, text=why
+            )
+            for s in work.record.servers
+            if is_judged(s.role, work.pipeline)
+        ]
+    )
 
 
 def masked(case: Testcase, masker: Masker) -> Testcase:

@@ -180,7 +180,7 @@ def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
 def _with_header(
     record: RunRecord, case: Testcase, server: Server | None = None, round_: Round = Round.HEAD
 ) -> Testcase:
-    if case.phase is not Phase.VERIFY:
+    if case.classname == case.phase:
         case = replace(case, classname=f"{_package(record, round_)}.{case.phase}")
     if case.outcome not in (Outcome.FAILURE, Outcome.ERROR):
         return case

@@ -508,3 +508,16 @@ def test_an_interruption_in_between_is_not_lost() -> None:
         interrupt()
         with pytest.raises(InterruptedRunError):
             interrupts.check()
+
+
+def test_specs_that_an_earlier_phase_kept_from_running_are_skipped(lab: Make) -> None:
+    record = run(lab(configure=CommitError("exit status 1")))
+    (case,) = of_phase(record, Phase.VERIFY)
+    assert (case.server, case.outcome) == ("web-0", Outcome.SKIPPED)
+    assert case.message == "not run: configure failed"
+
+
+def test_specs_that_an_interruption_kept_from_running_are_no_testcases(lab: Make) -> None:
+    record = run(lab(configure=interrupt))
+    assert record.verdict is Verdict.INTERRUPTED
+    assert of_phase(record, Phase.VERIFY) == []
