@@ -17,7 +17,6 @@ from infraci.errors import ConfigureError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server
-from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -109,9 +108,7 @@ def configure_servers(
                     run_id=run_id,
                     commit=commit,
                     deadline=deadline,
-                    log=stack.enter_context(
-                        ServerLog(logs / f"{plain(server.name)}.log", masker)
-                    ).write,
+                    log=stack.enter_context(ServerLog(logs / f"{server.word}.log", masker)).write,
                     tell=partial(_tell, tell, masker, server),
                     servers=tuple(servers),
                     ssh_config=ssh_config,

@@ -309,9 +309,9 @@ def test_a_stack_without_servers(lab: Make) -> None:
 def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
     here = lab()
     (one,) = here.cloud.found
-    here.cloud.found = (one, replace(one, id="abcdefgh-1"))
+    here.cloud.found = (replace(one, path="a"), replace(one, id="2", path="group.0"))
     record = run(here)
-    assert [server.name for server in record.servers] == ["web-0-1", "web-0-abcdefgh"]
+    assert [server.name for server in record.servers] == ["web-0-a", "web-0-group.0"]
 
 
 def test_a_silent_console(lab: Make) -> None:

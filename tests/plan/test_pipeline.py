@@ -126,6 +126,16 @@ def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
     )
 
 
+def test_servers_of_one_name_are_called_after_their_resources(tree: Path) -> None:
+    twins = [server(str(n), f"apps.{n}", "s-apps", name="app", metadata={}) for n in range(2)]
+    group = resource("apps", "OS::Heat::ResourceGroup", *twins)
+    preview = StackPreview(name="s", description="", resources=(group, server("web", "web", "s")))
+    found = plan(tree, Heat(preview), PIPELINE.replace("app: [specs/test_app.py]", ""))
+    assert [s.name for s in found.servers] == ["app-apps.0", "app-apps.1", "s-web-…"]
+    assert found.notices[0].startswith('2 servers have the name "app": ')
+    assert '"app-apps.0" and "app-apps.1"' in found.notices[0]
+
+
 def test_servers_with_all_that_matters(tree: Path) -> None:
     found = plan(tree, Heat(PREVIEW))
     assert found.problems == ()
