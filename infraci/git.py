@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -18,6 +19,26 @@ from infraci.model.run import Commit
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
+#: What `git rev-parse --local-env-vars` lists, of all versions: git tells its hooks by these which
+#: repository, index and settings a command is about.
+_OF_CALLER = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
 #: Settings of the user's that concern a work tree which is not the one we write.
 _OWN_INDEX = (
     "-c", "core.sparseCheckout=false",
@@ -173,7 +194,7 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
                 ask(destination, *command, options=_OWN_INDEX, environment=environment)
         except GitError as error:
             raise GitError(
-                f"cannot export commit {sha[:10]}: {_reason(error)}", hint=error.hint
+                f"cannot export commit {sha[:10]}: {reason_of(error)}", hint=error.hint
             ) from error
     for path, submodule_sha in _submodules(root, sha):
         _export_submodule(root, path, submodule_sha, destination)
@@ -262,6 +283,20 @@ def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> Non
     export_tree(clone, sha, destination / path)
 
 
+def forget_caller() -> None:
+    """Take out of this process's environment which repository a hook is run for.
+
+    The folder alone says which one is meant, here and in all programs that are started later.
+    """
+    for name in _OF_CALLER:
+        os.environ.pop(name, None)
+
+
+def ask_git_dir(git_dir: Path, *arguments: str, stdin: bytes = b"") -> str:
+    """What git prints of a repository that is known by its .git folder, or is bare."""
+    return ask(git_dir, *arguments, options=(f"--git-dir={git_dir}",), stdin=stdin)
+
+
 def ask(
     folder: Path,
     *arguments: str,
@@ -282,6 +317,7 @@ def ask_bytes(
     stdin: bytes = b"",
 ) -> bytes:
     """The same for what may not be text."""
+    forget_caller()
     try:
         from git import Git
         from git.exc import GitCommandError, GitCommandNotFound
@@ -319,7 +355,8 @@ def _said(stderr: object) -> str:
     return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
 
 
-def _reason(error: GitError) -> str:
+def reason_of(error: GitError) -> str:
+    """Git's own words, without ours."""
     return error.message.partition(": ")[2]
 
 

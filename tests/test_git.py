@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -457,6 +458,59 @@ class TestExportTree:
         export_tree(root, resolve(root).sha, tmp_path / "out")
         assert "a.txt" in contents(tmp_path / "out")
         assert (root / ".git/index").read_bytes() == before
+
+
+class TestTheCallersRepository:
+    """Hooks inherit which repository, index and work tree they run for; the folder alone counts."""
+
+    LISTED = git(Path("/"), "rev-parse", "--local-env-vars").split()
+
+    @pytest.mark.parametrize("name", LISTED)
+    def test_is_forgotten(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        sha = git(root, "rev-parse", "HEAD")
+        monkeypatch.setenv(name, "/nowhere")
+        assert repository_root(root / "lib") == root
+        assert name not in os.environ  # nor do programs have it that are started later
+        monkeypatch.setenv(name, "/nowhere")
+        assert resolve(root).sha == sha
+        monkeypatch.setenv(name, "/nowhere")
+        export_tree(root, sha, tmp_path / "out")
+        assert contents(tmp_path / "out") == {"a.txt": "one\n", "lib/b.txt": "two\n"}
+
+    @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
+    def test_a_hook_of_a_linked_worktree(self, root: Path, tmp_path: Path, hook: str) -> None:
+        linked, out = tmp_path / "linked", tmp_path / "out"
+        git(tmp_path, "init", "--quiet", "inner")
+        commit(tmp_path / "inner", {"c.txt": "three\n"})
+        git(root, "submodule", "--quiet", "add", str(tmp_path / "inner"), "sub")
+        git(root, "commit", "--quiet", "--message=Add a submodule")
+        git(root, "worktree", "add", "--quiet", str(linked), "-b", "side")
+        git(linked, "submodule", "--quiet", "update", "--init")
+        script = root / ".git/hooks" / hook
+        script.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path}/hook.py\n")
+        script.chmod(0o755)
+        (tmp_path / "hook.py").write_text(
+            "import os, pathlib\n"
+            "from infraci.git import export_tree, export_working_tree, repository_root, resolve\n"
+            "assert os.environ['GIT_INDEX_FILE']\n"
+            "root = repository_root(pathlib.Path.cwd())\n"
+            f"out = pathlib.Path({str(out)!r})\n"
+            "export_tree(root, resolve(root).sha, out / 'commit')\n"
+            "export_working_tree(root, out / 'tree')\n"
+        )
+        (linked / "a.txt").write_text("linked\n")
+        (linked / "lib/b.txt").write_text("not this\n")
+        git(linked, "commit", "--quiet", "--message=Change", "--", "a.txt")
+        made = "linked\n" if hook == "post-commit" else "one\n"
+        inner = {".gitmodules": (root / ".gitmodules").read_text()}
+        inner |= {"sub/c.txt": "three\n"}
+        assert contents(out / "commit") == {"a.txt": made, "lib/b.txt": "two\n", **inner}
+        changed = {"a.txt": "linked\n", "lib/b.txt": "not this\n"}
+        assert contents(out / "tree") == {**changed, **inner}
+        assert git(linked, "status", "--short") == "M lib/b.txt"
+        assert git(root, "status", "--short") == ""
 
 
 class TestSubmodules:
