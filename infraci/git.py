@@ -46,6 +46,12 @@ _OWN_INDEX = (
     "-c", "core.splitIndex=false",
     "-c", "core.untrackedCache=false",
 )  # fmt: skip
+#: Leaves the pointers of LFS as they are; `infraci.plan.lfs` finds those that a pipeline uses.
+_WITHOUT_LFS = (
+    "-c", "filter.lfs.required=false",
+    "-c", "filter.lfs.process=",
+    "-c", "filter.lfs.smudge=",
+)  # fmt: skip
 
 
 class GitError(InfraciError):
@@ -174,11 +180,13 @@ def _shallow_hint(root: Path) -> str | None:
     return "this clone is shallow: `git fetch --unshallow` fetches the rest"
 
 
-def export_tree(root: Path, sha: str, destination: Path) -> None:
+def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
     """Write all files of a commit into a new or empty folder, as a checkout would have them.
 
     Attributes and filters (line ends, LFS) apply as that commit says. Submodules come from their
-    clones in the work tree; UsageError names one that has not been cloned there.
+    clones in the work tree; UsageError names one that has not been cloned there. Gitlinks that
+    ``.gitmodules`` does not explain, and that have no clone, become empty folders; these are
+    returned.
     """
     _prepare(destination)
     directory = Path(ask(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
@@ -190,14 +198,32 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
         }
         try:
             # In two steps, since `read-tree -u` takes six times as long for the same.
-            for command in (("read-tree", sha), ("checkout-index", "--all", "--force")):
-                ask(destination, *command, options=_OWN_INDEX, environment=environment)
+            ask(destination, "read-tree", sha, options=_OWN_INDEX, environment=environment)
+            _check_out(destination, environment)
         except GitError as error:
             raise GitError(
                 f"cannot export commit {sha[:10]}: {reason_of(error)}", hint=error.hint
             ) from error
-    for path, submodule_sha in _submodules(root, sha):
-        _export_submodule(root, path, submodule_sha, destination)
+    links = _gitlinks(root, sha)
+    declared = _submodules(root, sha) if links else frozenset()
+    return tuple(
+        empty
+        for path, linked in links
+        for empty in _export_gitlink(root, path, linked, destination, path in declared)
+    )
+
+
+def _check_out(destination: Path, environment: Mapping[str, str]) -> None:
+    """Write all files of an index; without LFS where git-lfs is missing, or an object of its."""
+    command = ("checkout-index", "--all", "--force")
+    try:
+        ask(destination, *command, options=_OWN_INDEX, environment=environment)
+    except GitError as error:
+        options = (*_OWN_INDEX, *_WITHOUT_LFS)
+        try:
+            ask(destination, *command, options=options, environment=environment)
+        except GitError:
+            raise error from None
 
 
 def export_working_tree(root: Path, destination: Path) -> None:
@@ -261,26 +287,38 @@ def _prepare(destination: Path) -> None:
         raise GitError(f"cannot export to {destination}: {error.strerror}") from error
 
 
-def _submodules(root: Path, sha: str) -> list[tuple[str, str]]:
-    """Path and commit of every submodule in a commit."""
+def _submodules(root: Path, sha: str) -> frozenset[str]:
+    """The paths that a commit's .gitmodules says where to clone from."""
+    try:
+        listed = ask(
+            root, "config", f"--blob={sha}:.gitmodules", "--null", "--get-regexp", r"\.path$"
+        )
+    except GitError:  # there is none
+        return frozenset()
+    return frozenset(entry.partition("\n")[2] for entry in listed.split("\0") if entry)
+
+
+def _gitlinks(root: Path, sha: str) -> list[tuple[str, str]]:
+    """Path and commit of every gitlink in a commit: submodules, and what is left of others."""
     listed = ask(root, "ls-tree", "-r", "-z", "--full-tree", sha)
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     modes = ((details.split(), path) for details, path in entries)
     return [(path, details[2]) for details, path in modes if details[0] == _SUBMODULE]
 
 
-def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> None:
+def _export_gitlink(
+    root: Path, path: str, sha: str, destination: Path, is_submodule: bool
+) -> tuple[str, ...]:
+    """Export what a gitlink leads to; returns the paths of those that lead nowhere."""
     clone = root / path
-    try:
-        if not (clone / ".git").exists():
-            raise UsageError(f"cannot export submodule {path}: it is not cloned")
-        ask(clone, "cat-file", "-e", f"{sha}^{{commit}}")
-    except (GitError, UsageError) as error:
-        raise UsageError(
-            f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
-            hint="`git submodule update --init --recursive` fetches submodules",
-        ) from error
-    export_tree(clone, sha, destination / path)
+    if (clone / ".git").exists() and _succeeds(clone, "cat-file", "-e", f"{sha}^{{commit}}"):
+        return tuple(f"{path}/{inner}" for inner in export_tree(clone, sha, destination / path))
+    if not is_submodule:
+        return (path,)
+    raise UsageError(
+        f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
+        hint="`git submodule update --init --recursive` fetches submodules",
+    )
 
 
 def forget_caller() -> None:

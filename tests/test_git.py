@@ -415,6 +415,20 @@ class TestExportTree:
         with pytest.raises(GitError, match=r"cannot export commit HEAD: .*smudge filter broken"):
             export_tree(root, "HEAD", tmp_path / "out")
 
+    @pytest.mark.parametrize("is_configured", [True, False])
+    def test_what_git_lfs_cannot_fetch_stays_a_pointer(
+        self, root: Path, tmp_path: Path, is_configured: bool
+    ) -> None:
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        sha = commit(root, {"asset.bin": pointer, ".gitattributes": "*.bin filter=lfs -text\n"})
+        if is_configured:
+            git(root, "config", "filter.lfs.required", "true")
+            git(root, "config", "filter.lfs.process", "no-such-git-lfs filter-process")
+            git(root, "config", "filter.lfs.smudge", "no-such-git-lfs smudge -- %f")
+        export_tree(root, sha, tmp_path / "out")
+        assert (tmp_path / "out/asset.bin").read_text() == pointer
+        assert (tmp_path / "out/a.txt").read_text() == "one\n"
+
     def test_a_sparse_checkout_does_not_matter(self, root: Path, tmp_path: Path) -> None:
         git(root, "sparse-checkout", "set", "lib")
         commit(root, {"lib/c.txt": "three\n"})
@@ -540,6 +554,25 @@ class TestSubmodules:
         with pytest.raises(UsageError, match="cannot export submodule shared/lib") as caught:
             export_tree(tmp_path / "plain", "HEAD", tmp_path / "out")
         assert "git submodule update --init" in str(caught.value.hint)
+
+    def test_a_gitlink_that_nothing_explains_is_an_empty_folder(
+        self, outer: Path, tmp_path: Path
+    ) -> None:
+        """As a checkout has it: no command could clone it."""
+        linked = git(outer / "shared/lib", "rev-parse", "HEAD")
+        git(outer, "update-index", "--add", "--cacheinfo", f"160000,{linked},vendor/orphan")
+        git(outer, "commit", "--quiet", "--message=Link")
+        assert export_tree(outer, "HEAD", tmp_path / "out") == ("vendor/orphan",)
+        assert list((tmp_path / "out/vendor/orphan").iterdir()) == []
+        assert (tmp_path / "out/shared/lib/a.txt").read_text() == "one\n"
+
+    def test_a_gitlink_that_has_a_clone_needs_no_explanation(
+        self, outer: Path, root: Path, tmp_path: Path
+    ) -> None:
+        git(outer, "rm", "--quiet", "--cached", ".gitmodules")
+        git(outer, "commit", "--quiet", "--message=Explain nothing")
+        assert export_tree(outer, "HEAD", tmp_path / "out") == ()
+        assert (tmp_path / "out/shared/lib/a.txt").read_text() == "one\n"
 
 
 class TestExportWorkingTree:

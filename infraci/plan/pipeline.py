@@ -12,6 +12,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, near, quoted
 from infraci.names import distinct_names
 from infraci.plan.files import judge_files, serverspec_files, spec_files
+from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.refusal import place_refusal
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
@@ -58,7 +59,13 @@ def plan_pipeline(
     ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
     which Heat wants to see, is there only for the question.
     """
-    problems = list(judge_files(pipeline, root))
+    problems = [
+        *judge_files(pipeline, root),
+        *(
+            Problem(file=str(file), message=f"is an LFS pointer, not the content: {ADVICE}")
+            for file in lfs_pointers(pipeline, root)
+        ),
+    ]
     template = ""
     try:
         request = load()

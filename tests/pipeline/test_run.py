@@ -314,6 +314,18 @@ def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
     assert [server.name for server in record.servers] == ["web-0-a", "web-0-group.0"]
 
 
+def test_content_that_this_clone_has_not_got_blames_no_commit(lab: Make) -> None:
+    here = lab()
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (here.root / here.pipeline.stack.template).write_text(pointer)
+    record = run(here)
+    trouble = record.phases[0].trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.blames) == ("LfsPointerError", False)
+    assert record.verdict is Verdict.ERROR
+    assert "create_stack" not in here.calls
+
+
 def test_a_silent_console(lab: Make) -> None:
     here = lab()
     here.pipeline = replace(

@@ -136,6 +136,13 @@ def test_servers_of_one_name_are_called_after_their_resources(tree: Path) -> Non
     assert '"app-apps.0" and "app-apps.1"' in found.notices[0]
 
 
+def test_an_lfs_pointer_in_the_place_of_a_script(tree: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (tree / "app.sh").write_text(pointer)
+    messages = [str(problem) for problem in plan(tree, Heat(PREVIEW)).problems]
+    assert any("app.sh: is an LFS pointer" in message for message in messages)
+
+
 def test_servers_with_all_that_matters(tree: Path) -> None:
     found = plan(tree, Heat(PREVIEW))
     assert found.problems == ()
