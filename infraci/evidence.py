@@ -11,7 +11,6 @@ from pathlib import Path
 from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.run import Server
-from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.ssh import CommandTimeoutError, Session
 
@@ -58,7 +57,7 @@ def collect(
             path.write_text(masker.mask(text[-_FILE_BYTES:]), encoding="utf-8", errors="replace")
 
     def save_server(server: Server) -> None:
-        name = plain(server.name)
+        name = server.word
         try:
             save(f"{name}/console.log", console(server))
         except Exception as error:

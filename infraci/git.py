@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -18,12 +19,38 @@ from infraci.model.run import Commit
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
+#: What `git rev-parse --local-env-vars` lists, of all versions: git tells its hooks by these which
+#: repository, index and settings a command is about.
+_OF_CALLER = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
 #: Settings of the user's that concern a work tree which is not the one we write.
 _OWN_INDEX = (
     "-c", "core.sparseCheckout=false",
     "-c", "core.fsmonitor=false",
     "-c", "core.splitIndex=false",
     "-c", "core.untrackedCache=false",
+)  # fmt: skip
+#: Leaves the pointers of LFS as they are; `infraci.plan.lfs` finds those that a pipeline uses.
+_WITHOUT_LFS = (
+    "-c", "filter.lfs.required=false",
+    "-c", "filter.lfs.process=",
+    "-c", "filter.lfs.smudge=",
 )  # fmt: skip
 
 
@@ -153,11 +180,13 @@ def _shallow_hint(root: Path) -> str | None:
     return "this clone is shallow: `git fetch --unshallow` fetches the rest"
 
 
-def export_tree(root: Path, sha: str, destination: Path) -> None:
+def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
     """Write all files of a commit into a new or empty folder, as a checkout would have them.
 
     Attributes and filters (line ends, LFS) apply as that commit says. Submodules come from their
-    clones in the work tree; UsageError names one that has not been cloned there.
+    clones in the work tree; UsageError names one that has not been cloned there. Gitlinks that
+    ``.gitmodules`` does not explain, and that have no clone, become empty folders; these are
+    returned.
     """
     _prepare(destination)
     directory = Path(ask(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
@@ -169,14 +198,32 @@ def export_tree(root: Path, sha: str, destination: Path) -> None:
         }
         try:
             # In two steps, since `read-tree -u` takes six times as long for the same.
-            for command in (("read-tree", sha), ("checkout-index", "--all", "--force")):
-                ask(destination, *command, options=_OWN_INDEX, environment=environment)
+            ask(destination, "read-tree", sha, options=_OWN_INDEX, environment=environment)
+            _check_out(destination, environment)
         except GitError as error:
             raise GitError(
-                f"cannot export commit {sha[:10]}: {_reason(error)}", hint=error.hint
+                f"cannot export commit {sha[:10]}: {reason_of(error)}", hint=error.hint
             ) from error
-    for path, submodule_sha in _submodules(root, sha):
-        _export_submodule(root, path, submodule_sha, destination)
+    links = _gitlinks(root, sha)
+    declared = _submodules(root, sha) if links else frozenset()
+    return tuple(
+        empty
+        for path, linked in links
+        for empty in _export_gitlink(root, path, linked, destination, path in declared)
+    )
+
+
+def _check_out(destination: Path, environment: Mapping[str, str]) -> None:
+    """Write all files of an index; without LFS where git-lfs is missing, or an object of its."""
+    command = ("checkout-index", "--all", "--force")
+    try:
+        ask(destination, *command, options=_OWN_INDEX, environment=environment)
+    except GitError as error:
+        options = (*_OWN_INDEX, *_WITHOUT_LFS)
+        try:
+            ask(destination, *command, options=options, environment=environment)
+        except GitError:
+            raise error from None
 
 
 def export_working_tree(root: Path, destination: Path) -> None:
@@ -240,26 +287,52 @@ def _prepare(destination: Path) -> None:
         raise GitError(f"cannot export to {destination}: {error.strerror}") from error
 
 
-def _submodules(root: Path, sha: str) -> list[tuple[str, str]]:
-    """Path and commit of every submodule in a commit."""
+def _submodules(root: Path, sha: str) -> frozenset[str]:
+    """The paths that a commit's .gitmodules says where to clone from."""
+    try:
+        listed = ask(
+            root, "config", f"--blob={sha}:.gitmodules", "--null", "--get-regexp", r"\.path$"
+        )
+    except GitError:  # there is none
+        return frozenset()
+    return frozenset(entry.partition("\n")[2] for entry in listed.split("\0") if entry)
+
+
+def _gitlinks(root: Path, sha: str) -> list[tuple[str, str]]:
+    """Path and commit of every gitlink in a commit: submodules, and what is left of others."""
     listed = ask(root, "ls-tree", "-r", "-z", "--full-tree", sha)
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     modes = ((details.split(), path) for details, path in entries)
     return [(path, details[2]) for details, path in modes if details[0] == _SUBMODULE]
 
 
-def _export_submodule(root: Path, path: str, sha: str, destination: Path) -> None:
+def _export_gitlink(
+    root: Path, path: str, sha: str, destination: Path, is_submodule: bool
+) -> tuple[str, ...]:
+    """Export what a gitlink leads to; returns the paths of those that lead nowhere."""
     clone = root / path
-    try:
-        if not (clone / ".git").exists():
-            raise UsageError(f"cannot export submodule {path}: it is not cloned")
-        ask(clone, "cat-file", "-e", f"{sha}^{{commit}}")
-    except (GitError, UsageError) as error:
-        raise UsageError(
-            f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
-            hint="`git submodule update --init --recursive` fetches submodules",
-        ) from error
-    export_tree(clone, sha, destination / path)
+    if (clone / ".git").exists() and _succeeds(clone, "cat-file", "-e", f"{sha}^{{commit}}"):
+        return tuple(f"{path}/{inner}" for inner in export_tree(clone, sha, destination / path))
+    if not is_submodule:
+        return (path,)
+    raise UsageError(
+        f"cannot export submodule {path}: its commit {sha[:10]} is not in {clone}",
+        hint="`git submodule update --init --recursive` fetches submodules",
+    )
+
+
+def forget_caller() -> None:
+    """Take out of this process's environment which repository a hook is run for.
+
+    The folder alone says which one is meant, here and in all programs that are started later.
+    """
+    for name in _OF_CALLER:
+        os.environ.pop(name, None)
+
+
+def ask_git_dir(git_dir: Path, *arguments: str, stdin: bytes = b"") -> str:
+    """What git prints of a repository that is known by its .git folder, or is bare."""
+    return ask(git_dir, *arguments, options=(f"--git-dir={git_dir}",), stdin=stdin)
 
 
 def ask(
@@ -282,6 +355,7 @@ def ask_bytes(
     stdin: bytes = b"",
 ) -> bytes:
     """The same for what may not be text."""
+    forget_caller()
     try:
         from git import Git
         from git.exc import GitCommandError, GitCommandNotFound
@@ -319,7 +393,8 @@ def _said(stderr: object) -> str:
     return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
 
 
-def _reason(error: GitError) -> str:
+def reason_of(error: GitError) -> str:
+    """Git's own words, without ours."""
     return error.message.partition(": ")[2]
 
 

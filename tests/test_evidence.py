@@ -65,7 +65,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path:
         raise ValueError("even a bug")
 
     files = collect(
-        [sshd.named("gone"), sshd.named("web/0")],
+        [sshd.named("gone"), sshd.named("web-0")],
         open_session=open_session,
         console=broken_console,
         events=broken_events,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -414,6 +415,20 @@ class TestExportTree:
         with pytest.raises(GitError, match=r"cannot export commit HEAD: .*smudge filter broken"):
             export_tree(root, "HEAD", tmp_path / "out")
 
+    @pytest.mark.parametrize("is_configured", [True, False])
+    def test_what_git_lfs_cannot_fetch_stays_a_pointer(
+        self, root: Path, tmp_path: Path, is_configured: bool
+    ) -> None:
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        sha = commit(root, {"asset.bin": pointer, ".gitattributes": "*.bin filter=lfs -text\n"})
+        if is_configured:
+            git(root, "config", "filter.lfs.required", "true")
+            git(root, "config", "filter.lfs.process", "no-such-git-lfs filter-process")
+            git(root, "config", "filter.lfs.smudge", "no-such-git-lfs smudge -- %f")
+        export_tree(root, sha, tmp_path / "out")
+        assert (tmp_path / "out/asset.bin").read_text() == pointer
+        assert (tmp_path / "out/a.txt").read_text() == "one\n"
+
     def test_a_sparse_checkout_does_not_matter(self, root: Path, tmp_path: Path) -> None:
         git(root, "sparse-checkout", "set", "lib")
         commit(root, {"lib/c.txt": "three\n"})
@@ -459,6 +474,59 @@ class TestExportTree:
         assert (root / ".git/index").read_bytes() == before
 
 
+class TestTheCallersRepository:
+    """Hooks inherit which repository, index and work tree they run for; the folder alone counts."""
+
+    LISTED = git(Path("/"), "rev-parse", "--local-env-vars").split()
+
+    @pytest.mark.parametrize("name", LISTED)
+    def test_is_forgotten(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        sha = git(root, "rev-parse", "HEAD")
+        monkeypatch.setenv(name, "/nowhere")
+        assert repository_root(root / "lib") == root
+        assert name not in os.environ  # nor do programs have it that are started later
+        monkeypatch.setenv(name, "/nowhere")
+        assert resolve(root).sha == sha
+        monkeypatch.setenv(name, "/nowhere")
+        export_tree(root, sha, tmp_path / "out")
+        assert contents(tmp_path / "out") == {"a.txt": "one\n", "lib/b.txt": "two\n"}
+
+    @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
+    def test_a_hook_of_a_linked_worktree(self, root: Path, tmp_path: Path, hook: str) -> None:
+        linked, out = tmp_path / "linked", tmp_path / "out"
+        git(tmp_path, "init", "--quiet", "inner")
+        commit(tmp_path / "inner", {"c.txt": "three\n"})
+        git(root, "submodule", "--quiet", "add", str(tmp_path / "inner"), "sub")
+        git(root, "commit", "--quiet", "--message=Add a submodule")
+        git(root, "worktree", "add", "--quiet", str(linked), "-b", "side")
+        git(linked, "submodule", "--quiet", "update", "--init")
+        script = root / ".git/hooks" / hook
+        script.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path}/hook.py\n")
+        script.chmod(0o755)
+        (tmp_path / "hook.py").write_text(
+            "import os, pathlib\n"
+            "from infraci.git import export_tree, export_working_tree, repository_root, resolve\n"
+            "assert os.environ['GIT_INDEX_FILE']\n"
+            "root = repository_root(pathlib.Path.cwd())\n"
+            f"out = pathlib.Path({str(out)!r})\n"
+            "export_tree(root, resolve(root).sha, out / 'commit')\n"
+            "export_working_tree(root, out / 'tree')\n"
+        )
+        (linked / "a.txt").write_text("linked\n")
+        (linked / "lib/b.txt").write_text("not this\n")
+        git(linked, "commit", "--quiet", "--message=Change", "--", "a.txt")
+        made = "linked\n" if hook == "post-commit" else "one\n"
+        inner = {".gitmodules": (root / ".gitmodules").read_text()}
+        inner |= {"sub/c.txt": "three\n"}
+        assert contents(out / "commit") == {"a.txt": made, "lib/b.txt": "two\n", **inner}
+        changed = {"a.txt": "linked\n", "lib/b.txt": "not this\n"}
+        assert contents(out / "tree") == {**changed, **inner}
+        assert git(linked, "status", "--short") == "M lib/b.txt"
+        assert git(root, "status", "--short") == ""
+
+
 class TestSubmodules:
     """Submodules, from their clones."""
 
@@ -486,6 +554,25 @@ class TestSubmodules:
         with pytest.raises(UsageError, match="cannot export submodule shared/lib") as caught:
             export_tree(tmp_path / "plain", "HEAD", tmp_path / "out")
         assert "git submodule update --init" in str(caught.value.hint)
+
+    def test_a_gitlink_that_nothing_explains_is_an_empty_folder(
+        self, outer: Path, tmp_path: Path
+    ) -> None:
+        """As a checkout has it: no command could clone it."""
+        linked = git(outer / "shared/lib", "rev-parse", "HEAD")
+        git(outer, "update-index", "--add", "--cacheinfo", f"160000,{linked},vendor/orphan")
+        git(outer, "commit", "--quiet", "--message=Link")
+        assert export_tree(outer, "HEAD", tmp_path / "out") == ("vendor/orphan",)
+        assert list((tmp_path / "out/vendor/orphan").iterdir()) == []
+        assert (tmp_path / "out/shared/lib/a.txt").read_text() == "one\n"
+
+    def test_a_gitlink_that_has_a_clone_needs_no_explanation(
+        self, outer: Path, root: Path, tmp_path: Path
+    ) -> None:
+        git(outer, "rm", "--quiet", "--cached", ".gitmodules")
+        git(outer, "commit", "--quiet", "--message=Explain nothing")
+        assert export_tree(outer, "HEAD", tmp_path / "out") == ()
+        assert (tmp_path / "out/shared/lib/a.txt").read_text() == "one\n"
 
 
 class TestExportWorkingTree:

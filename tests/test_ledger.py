@@ -227,6 +227,17 @@ def test_keys_of_a_newer_version_are_ignored(ledger: Ledger) -> None:
     assert ledger.load(FULL.id) == FULL
 
 
+def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
+    (server, *_) = FULL.servers
+    ledger.create(replace(FULL, servers=(replace(server, name="web/1"),))).release()
+    path = ledger.folder(FULL.id) / "run.json"
+    data = json.loads(path.read_text())
+    del data["servers"][0]["alias"]
+    path.write_text(json.dumps(data))
+    (found,) = ledger.load(FULL.id).servers
+    assert re.fullmatch("web-1-[0-9a-f]+", found.word)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

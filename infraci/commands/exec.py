@@ -25,5 +25,5 @@ def command(run_id: str, server: str, words: tuple[str, ...]) -> int:
     `-- sh -c '…'`.
     """
     ssh, config, chosen = prepare(run_id, server)
-    line = shlex.join(words)
-    return subprocess.run([ssh, "-F", str(config), chosen.name, "--", line], check=False).returncode
+    command_line = [ssh, "-F", str(config), "--", chosen.word, shlex.join(words)]
+    return subprocess.run(command_line, check=False).returncode

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import click
 
+from infraci import git
 from infraci.commands.controller import open_controller
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins import hooks
@@ -92,15 +92,12 @@ def mirror() -> None:
     """Fetch a mirror of a hosted repository, and queue the commits that are new."""
     git_dir = find_git_dir(Path.cwd())
     before = references(git_dir)
-    fetched = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "fetch", "--quiet", "--prune", "origin",
-         "+refs/heads/*:refs/heads/*"],
-        capture_output=True,
-        check=False,
-    )  # fmt: skip
-    if fetched.returncode:
-        said = fetched.stderr.decode(errors="replace").strip()
-        raise InfraciError(f"cannot fetch the mirror {git_dir}: {said}")
+    try:
+        refspec = "+refs/heads/*:refs/heads/*"
+        git.ask_git_dir(git_dir, "fetch", "--quiet", "--prune", "origin", refspec)
+    except git.GitError as error:
+        reason = git.reason_of(error)
+        raise InfraciError(f"cannot fetch the mirror {git_dir}: {reason}") from error
     _queue(git_dir, difference(before, references(git_dir)))
 
 
@@ -166,14 +163,11 @@ def _told(found: NewCommits) -> list[str]:
 
 
 def _set(git_dir: Path, name: str, value: str) -> None:
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "config", f"infraci.{name}", value],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UsageError(f"cannot write git's config of {git_dir}: {said}")
+    try:
+        git.ask_git_dir(git_dir, "config", f"infraci.{name}", value)
+    except git.GitError as error:
+        reason = git.reason_of(error)
+        raise UsageError(f"cannot write git's config of {git_dir}: {reason}") from error
 
 
 _HOSTED = """\

@@ -6,13 +6,13 @@ run, wants no jenkinsapi.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from infraci import git
 from infraci.commands.controller import controller_options, open_controller
 from infraci.commands.jenkins_builds import results, trigger, watch
 from infraci.commands.source import open_source
@@ -203,15 +203,10 @@ def _schedules(tree: Path) -> set[Any]:
 
 
 def _origin(git_dir: Path) -> str:
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "remote", "get-url", "origin"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
+    try:
+        return git.ask_git_dir(git_dir, "remote", "get-url", "origin").strip()
+    except git.GitError as error:
         raise UsageError(
             "cannot set up: it is not known where agents can clone the repository from",
             hint="say --repository URL, or `git remote add origin URL`",
-        )
-    return done.stdout.strip()
+        ) from error

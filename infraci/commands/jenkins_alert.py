@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infraci import git
 from infraci.alerts import mail, webhook
 from infraci.alerts.alert import Alert
 from infraci.alerts.watchman import Memory, go_through, load, save
@@ -109,17 +109,15 @@ def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
     """A branch's commits since the one that was handled last, the oldest first."""
     wanted = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
     most = [] if handled else [f"--max-count={_FIRST_LOOK}"]
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "rev-list", "--first-parent", *most, *wanted, "--"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and handled:  # it is gone, after a force push
-        return _commits(git_dir, branch, "")
-    if done.returncode:
-        raise UsageError(f'cannot look at branch "{branch}": there is no such branch here')
-    return done.stdout.split()[::-1]
+    try:
+        listed = git.ask_git_dir(git_dir, "rev-list", "--first-parent", *most, *wanted, "--")
+    except git.GitError as error:
+        if handled:  # it is gone, after a force push
+            return _commits(git_dir, branch, "")
+        raise UsageError(
+            f'cannot look at branch "{branch}": there is no such branch here'
+        ) from error
+    return listed.split()[::-1]
 
 
 @contextmanager

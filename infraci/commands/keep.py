@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
@@ -40,6 +39,7 @@ from infraci.model.fields import EVERY_SERVER
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
+from infraci.names import distinct_names
 from infraci.pipeline import Interrupts, carry_out, new_record
 from infraci.pipeline.run import WHOLE_WAY
 from infraci.plan import plan_pipeline
@@ -169,15 +169,15 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
     if found.problems:
         raise FileError(found.problems)
     # Names that hold the stack's are other ones in each run; tests' should be the same.
-    names = [server.name.replace(name, pipeline.name) for server in found.servers]
-    count = Counter(names)
+    shown = [server.name.replace(name, pipeline.name) for server in found.servers]
+    paths = [server.path for server in found.servers]
+    names = distinct_names(
+        [path if name.endswith("…") else name for name, path in zip(shown, paths, strict=True)],
+        paths,
+    )
     servers = [
-        PlannedServer(
-            name=server.path if shown.endswith("…") or count[shown] > 1 else shown,
-            path=server.path,
-            role=server.role,
-        )
-        for shown, server in zip(names, found.servers, strict=True)
+        PlannedServer(name=name, path=server.path, role=server.role)
+        for name, server in zip(names, found.servers, strict=True)
     ]
     title = f"pipeline {pipeline.name} on {cloud.name}"
     return _described(pipeline, title, root=source.root, servers=servers)

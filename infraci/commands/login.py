@@ -27,7 +27,7 @@ def command(run_id: str | None, server: str | None) -> None:
     several; `infraci login RUN SERVER` one of another run.
     """
     ssh, config, chosen = prepare(run_id, server)
-    os.execv(ssh, [ssh, "-F", str(config), chosen.name])  # noqa: S606
+    os.execv(ssh, [ssh, "-F", str(config), "--", chosen.word])  # noqa: S606
 
 
 def prepare(run_id: str | None, server: str | None) -> tuple[str, Path, Server]:
@@ -45,7 +45,7 @@ def prepare(run_id: str | None, server: str | None) -> tuple[str, Path, Server]:
 
 
 def find_server(record: RunRecord, name: str | None) -> Server:
-    """The server of that name, or of that role if it alone has it; the only one without."""
+    """The server of that name or alias, or the only one of that role; the only one without."""
     names = [server.name for server in record.servers]
     if record.destroyed or not names:
         raise UsageError(f"cannot log in: run {record.id} has no servers (any more)")
@@ -56,11 +56,10 @@ def find_server(record: RunRecord, name: str | None) -> Server:
                 hint=f"infraci login {record.id} {names[0]}",
             )
         return record.servers[0]
-    found = [s for s in record.servers if name == s.name] or [
-        s for s in record.servers if name == s.role
-    ]
-    if len(found) == 1:
-        return found[0]
+    for key in ("name", "word", "role"):
+        named = [server for server in record.servers if getattr(server, key) == name]
+        if len(named) == 1:
+            return named[0]
     meant = near(name, names)
     hint = f'did you mean "{meant}"?' if meant else f"it has {quoted(names, 'and')}"
     raise UsageError(f'cannot find server "{name}" in run {record.id}', hint=hint)

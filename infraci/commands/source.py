@@ -66,7 +66,12 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
         if commit.dirty:
             git.export_working_tree(root, tree)
         else:
-            git.export_tree(root, commit.sha, tree)
+            for path in git.export_tree(root, commit.sha, tree):
+                click.echo(
+                    f"note: {git.displayable(path)} is empty: {commit.short} has a commit in its "
+                    "place, and no .gitmodules that says where to clone it from",
+                    err=True,
+                )
         yield tree
     finally:
         shutil.rmtree(tree, ignore_errors=True)

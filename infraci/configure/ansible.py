@@ -14,7 +14,6 @@ from infraci.configure.step import Applied, Step, StepContext, StepError, Target
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.configure import AnsibleStep
 from infraci.model.run import Server
-from infraci.names import plain
 from infraci.program import ProgramTimeoutError, run_program
 from infraci.ssh import Session
 
@@ -81,7 +80,7 @@ class _Account:
     def __init__(
         self, targets: Sequence[Target], options: AnsibleStep, root: Path, mark: str
     ) -> None:
-        self._targets = {plain(target.server.name): target for target in targets}
+        self._targets = {target.server.word: target for target in targets}
         self._playbook = options.playbook
         self._root = root
         self._mark = mark
@@ -131,11 +130,11 @@ class _Account:
 
     def last(self, server: Server) -> str:
         """The last lines of a server's log."""
-        return "\n".join(self._lines[plain(server.name)][-_LAST_LINES:])
+        return "\n".join(self._lines[server.word][-_LAST_LINES:])
 
     def result(self, server: Server, status: int) -> Applied | InfraciError:
         """What became of a server in a playbook that ended with that exit status."""
-        name = plain(server.name)
+        name = server.word
         if self._stats is None or (status != 0 and not self._is_anybody_bad()):
             return self._error(server, first_error("\n".join(self._said)))
         for other in self._stats:  # a task that is delegated to nobody's server, say localhost
@@ -173,7 +172,7 @@ class _Account:
         )
 
     def _hint(self, server: Server) -> str | None:
-        if any("sudo: a password is required" in line for line in self._lines[plain(server.name)]):
+        if any("sudo: a password is required" in line for line in self._lines[server.word]):
             return f"{server.user} needs password-less sudo, or the step sudo: false"
         return None
 

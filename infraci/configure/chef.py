@@ -64,7 +64,7 @@ class Chef(Step):
         """The client.rb; its strings are JSON's, which Ruby reads alike."""
         tree = f"{folder}/tree"
         said: dict[str, object] = {
-            "node_name": server.name,
+            "node_name": server.word,
             "chef_repo_path": tree,
             "cookbook_path": [f"{tree}/{path}" for path in self._options.cookbook_path],
             "node_path": f"{folder}/nodes",

@@ -23,7 +23,6 @@ from infraci.model.configure import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
 from infraci.model.secret import MissingSecretError, reveal_all
-from infraci.names import plain
 from infraci.program import ProgramTimeoutError, run_program
 
 _CALLBACKS = Path(__file__).parent / "ansible_callback"
@@ -68,7 +67,7 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
         folder = Path(name)
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
-        limit = ",".join([*(plain(server.name) for server in stage.limit), "localhost"])
+        limit = ",".join([*(server.word for server in stage.limit), "localhost"])
         call = _call(options, root, folder)
         try:
             yield Call(
@@ -77,9 +76,9 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
                     *("--inventory", str(folder / "inventory.yaml"), "--limit", limit),
                     *("--extra-vars", f"@{folder / 'variables.json'}"),
                     *(("--become",) if options.sudo else ()),
-                    *(("--tags", ",".join(options.tags)) if options.tags else ()),
-                    *(("--skip-tags", ",".join(options.skip_tags)) if options.skip_tags else ()),
-                    str(options.playbook),
+                    *((f"--tags={','.join(options.tags)}",) if options.tags else ()),
+                    *((f"--skip-tags={','.join(options.skip_tags)}",) if options.skip_tags else ()),
+                    *("--", str(options.playbook)),
                 ),
                 environment={
                     **call.environment,
@@ -112,6 +111,7 @@ def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
                     "--syntax-check",
                     "--inventory",
                     "localhost,",
+                    "--",
                     str(options.playbook),
                 ],
                 cwd=root,
@@ -142,7 +142,7 @@ def first_error(said: str) -> str:
 def inventory(stage: Stage) -> str:
     """The servers in groups by role; who logs in to each, and what is known of the run."""
     hosts = {
-        plain(server.name): {
+        server.word: {
             "ansible_user": server.user,
             "infraci_server": server.name,
             "infraci_role": server.role,
@@ -153,7 +153,7 @@ def inventory(stage: Stage) -> str:
     groups: dict[str, dict[str, dict[str, None]]] = {}
     for server in stage.servers:
         if server.role:
-            groups.setdefault(server.role, {"hosts": {}})["hosts"][plain(server.name)] = None
+            groups.setdefault(server.role, {"hosts": {}})["hosts"][server.word] = None
     known = {
         "infraci_run": stage.run_id,
         "infraci_commit": stage.commit,

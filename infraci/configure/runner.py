@@ -28,7 +28,6 @@ from infraci.errors import CommitError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server, Testcase
-from infraci.names import plain
 from infraci.outside import outside_cause
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
@@ -126,9 +125,7 @@ def configure_servers(
                     run_id=run_id,
                     commit=commit,
                     deadline=deadline,
-                    log=stack.enter_context(
-                        ServerLog(logs / f"{plain(server.name)}.log", masker)
-                    ).write,
+                    log=stack.enter_context(ServerLog(logs / f"{server.word}.log", masker)).write,
                     tell=partial(_tell, tell, masker, server),
                     servers=tuple(servers),
                     ssh_config=ssh_config,

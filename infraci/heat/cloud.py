@@ -262,9 +262,9 @@ class Cloud:
     # Servers and key pairs
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
-        """The servers of a stack, those of nested stacks too, by name."""
+        """The servers of a stack, those of nested stacks too, by name and path."""
         resources = self.resources(stack_id)
-        found = nova.read_servers(self._connection, {r.physical_id for r in resources})
+        found = nova.read_servers(self._connection, {r.physical_id: r.path for r in resources})
         floating = {r.physical_id for r in resources if r.type == nova.FLOATING_IP}
         return nova.with_floating(self._connection, found, floating)
 

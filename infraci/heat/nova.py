@@ -16,10 +16,17 @@ FLOATING_IP = "OS::Neutron::FloatingIP"
 _CONSOLE_LINES = 2000
 
 
-def read_servers(connection: Connection, ids: Collection[str]) -> tuple[NovaServer, ...]:
-    """Those of the ids that are servers, by name; one request for all."""
-    found = [_server(entry) for entry in _all_servers(connection) if entry["id"] in ids]
-    return tuple(sorted(found, key=lambda server: server.name))
+def read_servers(connection: Connection, paths: Mapping[str, str]) -> tuple[NovaServer, ...]:
+    """Those of the resources, known by id with their paths, that are servers; one request.
+
+    They are sorted by name, and by path where names are equal.
+    """
+    found = [
+        replace(_server(entry), path=paths[entry["id"]])
+        for entry in _all_servers(connection)
+        if entry["id"] in paths
+    ]
+    return tuple(sorted(found, key=lambda server: (server.name, server.path)))
 
 
 def with_floating(

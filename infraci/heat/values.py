@@ -104,6 +104,7 @@ class NovaServer:
     addresses: tuple[Address, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     image: str = ""  # its id; empty for a server that boots from a volume
+    path: str = ""  # its resource's; only of a stack's servers
     fault: str = ""  # Nova's, of a server in ERROR
 
 

@@ -258,7 +258,8 @@ def _without_server(nodeid: str, server: str) -> str:
     path, bracket, parameters = nodeid.partition("[")
     if not (bracket and server):
         return nodeid
-    inner = re.sub(rf"(^|-){re.escape(server)}(?=-|$)", "", parameters.removesuffix("]"), count=1)
+    shown = server.encode("unicode_escape").decode("ascii")  # as pytest has names in its ids
+    inner = re.sub(rf"(^|-){re.escape(shown)}(?=-|$)", "", parameters.removesuffix("]"), count=1)
     inner = inner.strip("-")
     return f"{path}[{inner}]" if inner else path
 

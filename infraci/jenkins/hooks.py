@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
 
+from infraci import git
 from infraci.errors import UsageError
 from infraci.program import own_program
 
@@ -40,20 +40,8 @@ def install(git_dir: Path) -> Path:
 
 def hooks_folder(git_dir: Path) -> Path:
     """Where the repository has its hooks."""
-    done = subprocess.run(
-        [
-            "git",
-            f"--git-dir={git_dir}",
-            "rev-parse",
-            "--path-format=absolute",
-            "--git-path",
-            "hooks",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(done.stdout.removesuffix("\n"))
+    said = git.ask_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
+    return Path(said.removesuffix("\n"))
 
 
 def flush_in_background(git_dir: Path) -> None:
@@ -63,7 +51,6 @@ def flush_in_background(git_dir: Path) -> None:
         subprocess.Popen(
             [*own_program(), "hook", "flush"],
             cwd=git_dir,
-            env={**os.environ, "GIT_DIR": str(git_dir)},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from infraci import git
 from infraci.errors import InfraciError
 
 _BRANCHES = "refs/heads/"
@@ -106,13 +106,8 @@ def _is_zero(sha: str) -> bool:
 
 
 def _git(git_dir: Path, *arguments: str, stdin: str = "") -> str:
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", *arguments],
-        input=stdin.encode(),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-        raise InfraciError(f"cannot read the repository {git_dir}: {said}")
-    return done.stdout.decode(errors="replace")
+    try:
+        return git.ask_git_dir(git_dir, *arguments, stdin=stdin.encode())
+    except git.GitError as error:
+        reason = git.reason_of(error)
+        raise InfraciError(f"cannot read the repository {git_dir}: {reason}") from error

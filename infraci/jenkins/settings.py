@@ -6,11 +6,12 @@ The API token comes from the environment or a file, never from the command line 
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infraci import git
 from infraci.errors import UsageError
 
 #: By what git's config knows a setting: ``git config infraci.jenkinsUrl …``.
@@ -66,26 +67,22 @@ def default_folder(git_dir: Path) -> str:
 
 def git_config(git_dir: Path) -> Mapping[str, str]:
     """Our part of the repository's configuration; names in lower case."""
-    listed = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "config", "--null", "--get-regexp", rf"^{SECTION}\."],
-        capture_output=True,
-        check=False,
-    ).stdout.decode(errors="replace")
+    listed = ""
+    with suppress(git.GitError):  # there is none
+        listed = git.ask_git_dir(git_dir, "config", "--null", "--get-regexp", rf"^{SECTION}\.")
     pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
     return {name.partition(".")[2].lower(): value for name, _, value in pairs}
 
 
 def find_git_dir(start: Path) -> Path:
     """The .git folder of the repository around a folder, or the bare repository itself."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--absolute-git-dir"], cwd=start, capture_output=True, check=False
-    )
-    if done.returncode:
+    try:
+        return Path(git.ask(start, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
+    except git.GitError as error:
         raise UsageError(
             f"cannot find a git repository: neither {start} nor a folder above it is one",
             hint="go to one, bare or not",
-        )
-    return Path(done.stdout.decode().removesuffix("\n"))
+        ) from error
 
 
 def _token(environment: Mapping[str, str], config: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from infraci.errors import ExitCode
+from infraci.names import aliases
 
 
 class Phase(StrEnum):
@@ -90,13 +91,19 @@ class Bastion:
     host_keys: tuple[str, ...] = ()
     private_key: str = ""  # a file on this machine; empty: the run's own
     bastion: Bastion | None = None  # through which it is reached itself
+    alias: str = ""  # as a server's
+
+    @property
+    def word(self) -> str:
+        """What files and programs call it: its alias; in an older record its name's own."""
+        return self.alias or aliases([self.name])[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server of a run's stack, and how to log in to it."""
 
-    name: str  # unique within the run
+    name: str  # the template's, which may be any text; unique within the run
     id: str  # Nova's
     role: str
     user: str
@@ -105,6 +112,12 @@ class Server:
     host_keys: tuple[str, ...] = ()  # as in known_hosts, without the host: "ssh-ed25519 AAAA…"
     address_kind: str = ""  # "access", "floating" or "fixed"
     bastion: Bastion | None = None  # through which it is reached
+    alias: str = ""  # decided for all servers of a stack at once; see word
+
+    @property
+    def word(self) -> str:
+        """What files and programs call it: its alias; in an older record its name's own."""
+        return self.alias or aliases([self.name])[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

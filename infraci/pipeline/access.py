@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from infraci.heat import Address, NovaServer
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import AccessDefinition, AddressKind, BastionDefinition
 from infraci.model.run import Bastion, Server
+from infraci.names import aliases, distinct_names
 from infraci.plan.roles import role_of, user_of
 
 #: Which kinds of addresses do, the best first.
@@ -25,43 +26,54 @@ _KINDS = {
 def assign(
     found: Sequence[NovaServer], pipeline: Pipeline, access: AccessDefinition
 ) -> tuple[Server, ...]:
-    """Give each server its name within the run, its role, who logs in, and the way to it.
+    """Give each server its name and alias, its role, who logs in, and the way to it.
 
     With a bastion among the servers, it is reached as ``access`` says, and the others through
     it. Raises CloudError for a server without such an address.
     """
-    names = _names(found)
-    pairs = [(one, _server(one, name, pipeline)) for one, name in zip(found, names, strict=True)]
+    names = distinct_names([one.name for one in found], [one.path for one in found])
+    unaliased = [_server(one, name, pipeline) for one, name in zip(found, names, strict=True)]
+    servers, outside = _with_aliases(unaliased, _outside(access.bastion))
+    pairs = list(zip(found, servers, strict=True))
     role = pipeline.servers.bastion
     gate = next(((one, server) for one, server in pairs if role and server.role == role), None)
     if gate is None:
-        return tuple(_directly(one, server, access) for one, server in pairs)
-    first = _directly(*gate, access)
-    jump = Bastion(name=first.name, user=first.user, address=first.address, bastion=first.bastion)
+        return tuple(_directly(one, server, access, outside) for one, server in pairs)
+    first = _directly(*gate, access, outside)
+    jump = Bastion(
+        name=first.name,
+        alias=first.alias,
+        user=first.user,
+        address=first.address,
+        bastion=first.bastion,
+    )
     near = {address.network for address in gate[0].addresses} - {""}
     return tuple(
-        _directly(one, server, access)
+        _directly(one, server, access, outside)
         if server.role == role
         else _at(server, _choose(one, AddressKind.FIXED, near=near), jump)
         for one, server in pairs
     )
 
 
-def _directly(found: NovaServer, server: Server, access: AccessDefinition) -> Server:
-    outside = _outside(access.bastion) if access.bastion else None
+def _with_aliases(
+    servers: Sequence[Server], outside: Bastion | None
+) -> tuple[list[Server], Bastion | None]:
+    """Decide the aliases of all that stand in one ssh_config."""
+    names = [server.name for server in servers] + ([outside.name] if outside else [])
+    decided = aliases(names, [server.role for server in servers])
+    named = [replace(s, alias=alias) for s, alias in zip(servers, decided, strict=False)]
+    return named, replace(outside, alias=decided[-1]) if outside else None
+
+
+def _directly(
+    found: NovaServer, server: Server, access: AccessDefinition, outside: Bastion | None
+) -> Server:
     return _at(server, _choose(found, access.address), outside)
 
 
 def _at(server: Server, address: Address, bastion: Bastion | None) -> Server:
     return replace(server, address=address.address, address_kind=address.kind, bastion=bastion)
-
-
-def _names(found: Sequence[NovaServer]) -> Iterator[str]:
-    """Heat lets two servers have one name."""
-    names = [server.name for server in found]
-    for server in found:
-        one = names.count(server.name) == 1
-        yield server.name if one else f"{server.name}-{server.id[:8]}"
 
 
 def _server(found: NovaServer, name: str, pipeline: Pipeline) -> Server:
@@ -92,8 +104,10 @@ def _choose(
     )
 
 
-def _outside(said: BastionDefinition) -> Bastion:
-    """A jump host that is none of the stack's servers."""
+def _outside(said: BastionDefinition | None) -> Bastion | None:
+    """A jump host that is none of the stack's servers, if the project names one."""
+    if said is None:
+        return None
     key = Path(os.path.expandvars(said.key)).expanduser()
     return Bastion(
         name=said.address,

@@ -20,7 +20,7 @@ from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
-from infraci.plan import judge_files
+from infraci.plan import LfsPointerError, judge_files, lfs_pointers
 from infraci.plan.refusal import place_refusal
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
@@ -52,7 +52,12 @@ def provision(work: Work, request: StackRequest) -> None:
 
 
 def plan(work: Work) -> StackRequest:
-    """Read what Heat will be sent; raises FileError with all that is wrong in the tree."""
+    """Read what Heat will be sent; raises FileError with all that is wrong in the tree.
+
+    Raises LfsPointerError where the clone lacks the content of a file.
+    """
+    if pointers := lfs_pointers(work.pipeline, work.tree):
+        raise LfsPointerError(pointers)
     problems = judge_files(work.pipeline, work.tree)
     if problems:
         raise FileError(problems)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from infraci.errors import DefinitionError
 from infraci.mask import Masker
 from infraci.model.run import Outcome, Phase, Server, Testcase
-from infraci.names import plain
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import phase_testcase
 from infraci.pipeline.work import Work
@@ -34,7 +33,7 @@ def verify(work: Work) -> None:
                     ssh_config=work.ssh_config,
                     timeout_s=deadline.remaining_s,
                     root=work.tree,
-                    log=logs / f"{plain(server.name)}.specs.log",
+                    log=logs / f"{server.word}.specs.log",
                 )
             if paths := serverspec_for(server.role, work.pipeline):
                 work.drivers.progress.server(server.name, "serverspec")
@@ -44,7 +43,7 @@ def verify(work: Work) -> None:
                     ssh_config=work.ssh_config,
                     root=work.tree,
                     deadline=deadline,
-                    log=logs / f"{plain(server.name)}.serverspec.log",
+                    log=logs / f"{server.word}.serverspec.log",
                     masker=work.masker,
                 )
             testcases = tuple(masked(case, work.masker) for case in testcases)

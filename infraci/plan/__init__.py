@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from infraci.plan.files import judge_files
+from infraci.plan.lfs import LfsPointerError, lfs_pointers
 from infraci.plan.pipeline import Planner, plan_pipeline
 from infraci.plan.refusal import place_refusal
 from infraci.plan.upgrade import with_upgrade
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 
 __all__ = [
+    "LfsPointerError",
     "PipelinePlan",
     "PlannedServer",
     "PlannedStep",
     "Planner",
     "judge_files",
+    "lfs_pointers",
     "place_refusal",
     "plan_pipeline",
     "with_upgrade",

@@ -10,7 +10,9 @@ from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
 from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, near, quoted
+from infraci.names import distinct_names
 from infraci.plan.files import judge_files, serverspec_files, spec_files
+from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.refusal import place_refusal
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
@@ -57,7 +59,13 @@ def plan_pipeline(
     ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
     which Heat wants to see, is there only for the question.
     """
-    problems = list(judge_files(pipeline, root))
+    problems = [
+        *judge_files(pipeline, root),
+        *(
+            Problem(file=str(file), message=f"is an LFS pointer, not the content: {ADVICE}")
+            for file in lfs_pointers(pipeline, root)
+        ),
+    ]
     template = ""
     try:
         request = load()
@@ -78,7 +86,12 @@ def plan_pipeline(
         )
         problems.append(problem)
         return _plan(pipeline, problems=problems, template=template)
-    servers = tuple(_server(server, pipeline, request, root) for server in servers_of(preview))
+    found = servers_of(preview)
+    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
+    servers = tuple(
+        _server(server, name, pipeline, request, root)
+        for server, name in zip(found, names, strict=True)
+    )
     return _plan(
         pipeline,
         preview=preview,
@@ -130,11 +143,11 @@ def _plan(
 
 
 def _server(
-    server: PreviewResource, pipeline: Pipeline, request: StackRequest, root: Path
+    server: PreviewResource, name: str, pipeline: Pipeline, request: StackRequest, root: Path
 ) -> PlannedServer:
-    name = nova_name(server)
-    metadata = server.properties.get("metadata")
-    role = role_of(name, metadata if isinstance(metadata, dict) else {}, pipeline.servers)
+    said = server.properties.get("metadata")
+    metadata = said if isinstance(said, dict) else {}
+    role = role_of(nova_name(server), metadata, pipeline.servers)
     specs = specs_for(role, pipeline)
     serverspecs = serverspec_for(role, pipeline)
     files = {
@@ -185,6 +198,7 @@ def _notices(
 ) -> Iterator[str]:
     if cloud == LOCAL and any(resource.type in _UNENFORCED for resource in preview.walk()):
         yield "security group rules are not enforced on the embedded cloud"
+    yield from _equal_names(preview, servers)
     for server in servers:
         if not server.specs:
             role = f'its role "{server.role}"' if server.role else "no role"
@@ -193,3 +207,17 @@ def _notices(
         if not any(server.role == role for server in servers):
             said = f" ({', '.join(definition.names)})" if definition.names else ""
             yield f'no server has the role "{role}"{said} of the pipeline\'s servers.roles'
+
+
+def _equal_names(preview: StackPreview, servers: Sequence[PlannedServer]) -> Iterator[str]:
+    """Tell what servers are called that the template gives one name."""
+    called = {server.path: server.name for server in servers}
+    by_name: dict[str, list[str]] = {}
+    for server in servers_of(preview):
+        by_name.setdefault(nova_name(server), []).append(server.path)
+    for name, paths in by_name.items():
+        if len(paths) > 1:
+            yield (
+                f'{len(paths)} servers have the name "{name}": logs and reports call them '
+                f"{quoted([called[path] for path in paths], 'and')}, after their resources"
+            )

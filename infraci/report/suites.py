@@ -18,7 +18,6 @@ from infraci.model.run import (
     Server,
     Testcase,
 )
-from infraci.names import plain
 from infraci.report.header import header
 
 #: The phases that have a suite of their own, and what their one case is called.
@@ -237,7 +236,7 @@ def properties(record: RunRecord, folder: Path, server: Server | None = None) ->
             "infraci.server.address": server.address,
             "infraci.role": server.role,
         }
-    mine = f"evidence/{plain(server.name)}/" if server is not None else ""
+    mine = f"evidence/{server.word}/" if server is not None else ""
     for number, name in enumerate(n for n in record.evidence if n.startswith(mine)):
         found[f"infraci.evidence.{number}"] = str(folder / name)
     return found

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.model.run import Bastion, Server
-from infraci.names import plain
 
 _KEY_LINE = re.compile(r"\b((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) (AAAA[0-9A-Za-z+/]+={0,2})")
 _KEYS_BEGIN = "-----BEGIN SSH HOST KEY KEYS-----"
@@ -63,15 +62,15 @@ def host_keys_from_console(text: str) -> tuple[str, ...]:
 def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path) -> Path:
     """Write ``ssh_config`` and ``known_hosts`` into ``folder``; returns the former's path.
 
-    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server of that name, through its
+    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server whose word that is, through its
     bastion if it has one, and to none that shows another host key than the pinned one.
     """
     config, known_hosts = (folder / "ssh_config").absolute(), (folder / "known_hosts").absolute()
-    peers: dict[str, Server | Bastion] = {plain(server.name): server for server in servers}
+    peers: dict[str, Server | Bastion] = {server.word: server for server in servers}
     for peer in list(peers.values()):
         bastion = peer.bastion
         while bastion is not None:
-            peers.setdefault(plain(bastion.name), bastion)
+            peers.setdefault(bastion.word, bastion)
             bastion = bastion.bastion
     everybody = (
         "Host *\n"
@@ -108,7 +107,7 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
     if isinstance(peer, Bastion) and peer.private_key:
         lines.append(f"IdentityFile {_quoted(Path(peer.private_key))}")
     if peer.bastion is not None:
-        way, path = plain(peer.bastion.name), str(config)
+        way, path = peer.bastion.word, str(config)
         if shlex.quote(path) == path and "%" not in path:
             lines.append(f"ProxyJump {way}")
         else:  # ssh hands the configuration's path on to ProxyJump's ssh unquoted

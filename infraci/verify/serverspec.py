@@ -18,7 +18,6 @@ from infraci.deadline import Deadline, duration
 from infraci.errors import InfraciError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
-from infraci.names import plain
 from infraci.program import ProgramTimeoutError, run_program
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
@@ -238,7 +237,7 @@ def _environment(server: Server, ssh_config: Path) -> Mapping[str, str]:
         **nobodys,
         "RUBYOPT": f"{ruby} -r{_PRELUDE}".strip(),
         "SSH_CONFIG": str(ssh_config.absolute()),
-        "TARGET_HOST": plain(server.name),
+        "TARGET_HOST": server.word,
         "INFRACI_SERVER": server.name,
         "INFRACI_ROLE": server.role,
         "LC_ALL": "C.UTF-8",

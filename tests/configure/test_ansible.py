@@ -61,7 +61,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
         servers=servers,
         outputs={"url": "http://{{ x }}"},
     )
-    assert site.log("web-0")[:3] == [
+    assert site.log(servers[0].word)[:3] == [
         "==> ansible plays/site.yml",
         "ok: Show it (plays/site.yml:4)",
         "    web/0 of 2",
@@ -84,6 +84,18 @@ def test_what_a_playbook_gets(site: Site) -> None:
             for name in ("web/0", "web-1")
         ),
     ]
+
+
+def test_servers_that_are_nearly_called_alike_are_all_configured(site: Site) -> None:
+    """None is taken for another."""
+    site.script("site.yml", _play(SHOW % "{{ infraci_server }}"))
+    names = ("web/1", "web-1", "localhost", "データ", "ウェブ")
+    servers = [site.sshd.named(name) for name in names]
+    site.configure(_step(roles=("web",)), servers=[*servers, site.sshd.named("other", "db")])
+    assert {server.name: site.log(server.word)[2] for server in servers} == {
+        name: f"    {name}" for name in names
+    }
+    assert site.log("other") == []
 
 
 def test_the_inventory_does_not_let_outputs_be_templates() -> None:

@@ -42,6 +42,19 @@ def test_the_servers_of_a_stack_by_one_list() -> None:
     assert sdk.compute.asked[1][2]["params"] == {"marker": "id3"}
 
 
+def test_servers_of_one_name_have_the_paths_of_their_resources() -> None:
+    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+        if path.endswith("/resources"):
+            found = [resource_entry(f"r{n}", physical_resource_id=f"id{n}") for n in (1, 2)]
+            return (200, {"resources": found})
+        return (200, stack_entry())
+
+    twins = [{**entry(number), "name": "twin"} for number in (2, 1)]
+    cloud, _, _ = fake_cloud(heat, lambda *_: (200, {"servers": twins}))
+    found = [(server.id, server.path) for server in cloud.servers("s-1")]
+    assert found == [("id1", "r1"), ("id2", "r2")]
+
+
 def floating(number: int, device: str) -> dict[str, Any]:
     return {
         "id": f"f{number}",

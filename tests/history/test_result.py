@@ -176,6 +176,12 @@ def test_several_servers_of_a_role_keep_their_names() -> None:
     ]
 
 
+def test_a_name_that_is_not_ascii_is_no_part_of_a_test() -> None:
+    run = _run("ウェブ")
+    case = replace(run.testcases[0], nodeid=r"specs/test_a.py::test_a[\u30a6\u30a7\u30d6-80]")
+    assert _names(replace(run, testcases=(case,))) == ["specs/test_a.py::test_a[80] on web"]
+
+
 @pytest.mark.parametrize(
     ("stack", "names"),
     [

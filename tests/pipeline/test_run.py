@@ -358,9 +358,21 @@ def test_a_stack_without_servers(lab: Make) -> None:
 def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
     here = lab()
     (one,) = here.cloud.found
-    here.cloud.found = (one, replace(one, id="abcdefgh-1"))
+    here.cloud.found = (replace(one, path="a"), replace(one, id="2", path="group.0"))
     record = run(here)
-    assert [server.name for server in record.servers] == ["web-0-1", "web-0-abcdefgh"]
+    assert [server.name for server in record.servers] == ["web-0-a", "web-0-group.0"]
+
+
+def test_content_that_this_clone_has_not_got_blames_no_commit(lab: Make) -> None:
+    here = lab()
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (here.root / here.pipeline.stack.template).write_text(pointer)
+    record = run(here)
+    trouble = record.phases[0].trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.blames) == ("LfsPointerError", False)
+    assert record.verdict is Verdict.ERROR
+    assert "create_stack" not in here.calls
 
 
 def test_a_silent_console(lab: Make) -> None:

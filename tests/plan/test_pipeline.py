@@ -126,6 +126,23 @@ def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
     )
 
 
+def test_servers_of_one_name_are_called_after_their_resources(tree: Path) -> None:
+    twins = [server(str(n), f"apps.{n}", "s-apps", name="app", metadata={}) for n in range(2)]
+    group = resource("apps", "OS::Heat::ResourceGroup", *twins)
+    preview = StackPreview(name="s", description="", resources=(group, server("web", "web", "s")))
+    found = plan(tree, Heat(preview), PIPELINE.replace("app: [specs/test_app.py]", ""))
+    assert [s.name for s in found.servers] == ["app-apps.0", "app-apps.1", "s-web-…"]
+    assert found.notices[0].startswith('2 servers have the name "app": ')
+    assert '"app-apps.0" and "app-apps.1"' in found.notices[0]
+
+
+def test_an_lfs_pointer_in_the_place_of_a_script(tree: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (tree / "app.sh").write_text(pointer)
+    messages = [str(problem) for problem in plan(tree, Heat(PREVIEW)).problems]
+    assert any("app.sh: is an LFS pointer" in message for message in messages)
+
+
 def test_servers_with_all_that_matters(tree: Path) -> None:
     found = plan(tree, Heat(PREVIEW))
     assert found.problems == ()

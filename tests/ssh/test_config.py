@@ -59,13 +59,13 @@ def _ssh(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_openssh_logs_in_by_name(sshd: Sshd, tmp_path: Path) -> None:
+def test_openssh_logs_in_by_word(sshd: Sshd, tmp_path: Path) -> None:
     folder = tmp_path / "with a space and %h"
     folder.mkdir()
-    servers = [sshd.named("web-0"), sshd.named("db 1/prod")]
+    servers = [sshd.named("web-0"), sshd.named("db 1/prod"), sshd.named("-oProxyCommand=x")]
     config = write_ssh_config(folder, servers, sshd.key.private_path)
-    for name in ("web-0", "db-1-prod"):
-        done = _ssh(config, name, "echo", "hello")
+    for server in servers:
+        done = _ssh(config, server.word, "echo", "hello")
         assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
     assert identity_of(config) == sshd.key.private_path
 

@@ -1,0 +1,77 @@
+"""``infraci exec`` and ``infraci login``, each server with a real sshd of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infraci.commands.login import find_server
+from infraci.errors import UsageError
+from infraci.ledger import Ledger
+from infraci.model.run import Server
+from tests.commands.house import House
+from tests.records import record
+from tests.sshd import Sshd, running_sshd
+
+RUN = "three-tier-1"
+
+
+@pytest.fixture
+def sshds(tmp_path: Path) -> Iterator[tuple[Sshd, Sshd]]:
+    with running_sshd(tmp_path / "one") as one, running_sshd(tmp_path / "two") as two:
+        two.authorize(one.key.public)
+        yield one, two
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(folder=tmp_path / "repository", state=tmp_path / "state")
+    house.found({"README": "x\n"})
+    return house
+
+
+def stand(house: House, sshd: Sshd, *servers: Server) -> None:
+    """Have a run whose servers stand."""
+    ledger = Ledger(house.folder)
+    ledger.create(record(id=RUN, servers=servers, verdict=None)).release()
+    shutil.copy(sshd.key.private_path, ledger.folder(RUN) / "id_ed25519")
+
+
+def test_names_that_differ_by_what_no_host_may_be_called(
+    house: House, sshds: tuple[Sshd, Sshd]
+) -> None:
+    one, two = sshds
+    stand(house, one, one.named("web/1"), two.named("web-1"))
+    for name, sshd in (("web/1", one), ("web-1", two), (one.named("web/1").word, one)):
+        done = house.infraci("exec", RUN, name, "--", "sh", "-c", "echo $SSH_CONNECTION")
+        assert done.stdout.split()[-1:] == [str(sshd.server.port)], done.stderr
+
+
+@pytest.mark.parametrize("verb", ["exec", "login"])
+def test_a_name_is_never_an_option_of_ssh(
+    house: House, sshds: tuple[Sshd, Sshd], tmp_path: Path, verb: str
+) -> None:
+    one, _ = sshds
+    name = f"-oProxyCommand=touch {tmp_path}/owned"
+    stand(house, one, one.named(name))
+    done = house.infraci(verb, "--", RUN, name, *(["id"] if verb == "exec" else []))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "owned").exists()
+
+
+def test_what_a_server_is_found_by() -> None:
+    web = Server(name="db", alias="db-1", id="1", role="web", user="u", address="")
+    others = [replace(web, name=f"x/{n}", alias=f"x-{n}", role="db") for n in range(2)]
+    known = record(servers=(web, *others))
+    assert find_server(known, "db") is web  # its name goes before a role of that name
+    assert find_server(known, "db-1") is web
+    assert find_server(known, "web") is web
+    assert find_server(known, "x-1") is others[1]
+    with pytest.raises(UsageError, match="cannot choose a server"):
+        find_server(known, None)
+    with pytest.raises(UsageError, match='cannot find server "nobody"'):
+        find_server(known, "nobody")
