@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infraci.plan.files import judge_files
+from infraci.plan.logins import login_notices
 from infraci.plan.pipeline import Planner, plan_pipeline
 from infraci.plan.refusal import place_refusal
 from infraci.plan.upgrade import with_upgrade
@@ -14,6 +15,7 @@ __all__ = [
     "PlannedStep",
     "Planner",
     "judge_files",
+    "login_notices",
     "place_refusal",
     "plan_pipeline",
     "with_upgrade",
