@@ -90,6 +90,8 @@ class UnreachableError(InfraciError):
     """A server could not be logged in to, or the connection to it was lost."""
 
     category = "guest"
+    #: Whether that is so for a bastion on the way to it.
+    at_bastion = False
 
 
 class ConfigureError(InfraciError):

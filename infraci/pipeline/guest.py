@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from infraci.errors import CloudError, UnreachableError
+from infraci.errors import CloudError, ExitCode, UnreachableError
 from infraci.heat import GoneError
 from infraci.model.run import Server
 from infraci.pipeline.drivers import CloudDriver
@@ -33,6 +33,13 @@ class GuestError(UnreachableError):
         self.details = details
 
 
+class LockedOutError(GuestError):
+    """A server that has booted, but lets nobody in: what the commit says of it is to blame."""
+
+    exit_code = ExitCode.FAILED
+    category = ""
+
+
 class Guest:
     """A server as the cloud sees it."""
 
@@ -40,6 +47,11 @@ class Guest:
         self._cloud = cloud
         self._server = server
         self._text = ""
+
+    @property
+    def text(self) -> str:
+        """Its console as it was last seen."""
+        return self._text
 
     def console(self) -> str:
         """What it has written to its console. Raises CloudError."""

@@ -20,7 +20,7 @@ from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
-from infraci.plan import LfsPointerError, judge_files, lfs_pointers
+from infraci.plan import LfsPointerError, judge_files, lfs_pointers, login_notices
 from infraci.plan.refusal import place_refusal
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
@@ -64,6 +64,8 @@ def plan(work: Work) -> StackRequest:
     work.hide_secrets_of_steps()
     request = work.load()
     work.hide(secrets_of(request))
+    for notice in login_notices(request, work.pipeline):
+        work.drivers.progress.note(work.masker.mask(notice))
     _store(work, request)
     return request
 

@@ -12,14 +12,15 @@ from infraci.errors import (
     PhaseTimeoutError,
     UnreachableError,
 )
-from infraci.heat import ExistsError, TransientCloudError
+from infraci.heat import LOCAL, ExistsError, TransientCloudError
 from infraci.mask import Masker
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import failed_testcase, phase_testcase
-from infraci.pipeline.guest import Guest, GuestError
+from infraci.pipeline.guest import Guest, GuestError, LockedOutError
 from infraci.pipeline.keys import host_key
+from infraci.pipeline.lockout import Lockout
 from infraci.pipeline.work import Work
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
@@ -29,8 +30,9 @@ _TRY_S = 30.0
 _PATIENCE_S = 10.0
 #: Waits for many servers look no oftener together: what a look costs, booting guests lack.
 _TOGETHER_S = 0.04
-#: Every so many tries a look at whether the guest is still alive.
+#: Every so many tries a look at whether the guest is still alive; sooner if each takes long.
 _LOOK_EVERY = 3
+_LOOK_S = 5.0
 #: The testcase of a server that boots and can be logged in to.
 _BOOT = "boot"
 
@@ -39,8 +41,8 @@ def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> 
     """Learn each server's host keys and log in, all at once; bastions among them first.
 
     Returns the servers with their keys; the record says from where these are known. Raises
-    GuestError for one that does not come up in time, at once for one that is dead, and
-    :class:`~infraci.ssh.HostKeyError`.
+    GuestError for one that does not come up in time, at once for one that is dead, LockedOutError
+    for one that is up and lets nobody in, and :class:`~infraci.ssh.HostKeyError`.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
     ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
@@ -107,10 +109,12 @@ class _Wait:
         self._work = work
         self._server = server
         self._guest = Guest(work.drivers.cloud, server)
+        self._lockout = Lockout(server, self._guest, is_near=work.drivers.cloud.name == LOCAL)
         self._host_key_source = work.site.host_keys
         first_s, ceiling_s = work.drivers.cloud.pace
         self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
         self._is_final = False  # whether another key than these would be nobody's we wait for
+        self._is_tried = False  # whether the last try has come as far as the server
         self._told = self._noted = ""
 
     def log_in(self, deadline: Deadline) -> Server:
@@ -119,6 +123,7 @@ class _Wait:
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
         first_s, ceiling_s = self._pace
+        looked_s = 0.0
         trouble: UnreachableError | None = None
         way = f" through {self._server.bastion.name}" if self._server.bastion else ""
         self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
@@ -133,10 +138,13 @@ class _Wait:
                         raise
                     trouble = error
                 self._tell(trouble.message)
-                if begun_s - deadline.remaining_s > _PATIENCE_S:
+                waited_s = begun_s - deadline.remaining_s
+                if waited_s > _PATIENCE_S:
                     self._note(trouble.message)
-                if attempt % _LOOK_EVERY == _LOOK_EVERY - 1:
+                if attempt % _LOOK_EVERY == _LOOK_EVERY - 1 or waited_s - looked_s >= _LOOK_S:
+                    looked_s = waited_s
                     self._guest.check()
+                    self._lockout.judge(trouble, waited_s, is_tried=self._is_tried)
         except PhaseTimeoutError as error:
             if trouble is None:
                 raise
@@ -144,6 +152,7 @@ class _Wait:
         raise AssertionError("poll() ends only by an exception")
 
     def _try(self, trouble: UnreachableError | None, timeout_s: float) -> Server:
+        self._is_tried = True
         server = replace(self._server, host_keys=self._host_keys(trouble, timeout_s))
         session = self._work.drivers.log_in(
             server, private_key=self._work.private_key, timeout_s=timeout_s
@@ -162,19 +171,25 @@ class _Wait:
         if self._host_key_source is HostKeySource.INJECTED and not expected:
             expected = _ours(self._work)
         if self._host_key_source is HostKeySource.UNVERIFIED:
-            key = shown_host_key(
-                self._server, private_key=self._work.private_key, timeout_s=timeout_s
-            )
-            return (key,)
+            return (self._shown_host_key(timeout_s),)
         self._is_final = not expected or isinstance(trouble, HostKeyError)
-        return self._printed_host_keys() if self._is_final else expected
+        return self._printed_host_keys(timeout_s) if self._is_final else expected
 
-    def _printed_host_keys(self) -> tuple[str, ...]:
+    def _shown_host_key(self, timeout_s: float) -> str:
+        key = self._work.private_key
+        return shown_host_key(self._server, private_key=key, timeout_s=timeout_s)
+
+    def _printed_host_keys(self, timeout_s: float) -> tuple[str, ...]:
+        self._is_tried = False
         try:
             keys = host_keys_from_console(self._guest.console())
         except (ExistsError, TransientCloudError) as error:  # Nova's 409: it is not there yet
             raise UnreachableError(error.message, hint=error.hint) from error
+        self._is_tried = True
         if not keys:
+            if self._lockout.is_up:  # is it there at all? where not, this says so
+                self._shown_host_key(timeout_s)
+            self._is_tried = False
             raise UnreachableError(
                 f"cannot trust {self._server.name}: its console shows no SSH host keys",
                 hint="cloud-init prints them; does the image have it, and did it get that far?",
@@ -206,8 +221,8 @@ class _Wait:
 
 
 def _together(errors: Sequence[Exception]) -> Exception:
-    """The first error; the others are noted in its details."""
-    first, *others = errors
+    """The first error, or the first that blames the commit; others are noted in its details."""
+    first, *others = sorted(errors, key=lambda error: not isinstance(error, LockedOutError))
     if others:
         more = "\n".join(str(error) for error in others)
         first.details = f"{getattr(first, 'details', '')}\n\nand:\n{more}".strip()  # type: ignore[attr-defined]

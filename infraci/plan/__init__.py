@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infraci.plan.files import judge_files
 from infraci.plan.lfs import LfsPointerError, lfs_pointers
+from infraci.plan.logins import login_notices
 from infraci.plan.pipeline import Planner, plan_pipeline
 from infraci.plan.refusal import place_refusal
 from infraci.plan.upgrade import with_upgrade
@@ -17,6 +18,7 @@ __all__ = [
     "Planner",
     "judge_files",
     "lfs_pointers",
+    "login_notices",
     "place_refusal",
     "plan_pipeline",
     "with_upgrade",

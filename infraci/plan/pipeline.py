@@ -13,6 +13,7 @@ from infraci.model.problem import FileError, Problem, near, quoted
 from infraci.names import distinct_names
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
+from infraci.plan.logins import login_notices
 from infraci.plan.refusal import place_refusal
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
@@ -68,7 +69,7 @@ def plan_pipeline(
     ]
     template = ""
     try:
-        request = load()
+        request = loaded = load()
         template = show_template(request) if with_template else ""
         preview, request = _ask(pipeline, request, cloud, name, public_key)
     except FileError as error:
@@ -96,7 +97,10 @@ def plan_pipeline(
         pipeline,
         preview=preview,
         servers=servers,
-        notices=tuple(_notices(pipeline, preview, servers, cloud.name)),
+        notices=(
+            *_notices(pipeline, preview, servers, cloud.name),
+            *login_notices(loaded, pipeline),
+        ),
         problems=[*problems, *_role_problems(pipeline, servers)],
         template=template,
     )

@@ -13,7 +13,13 @@ from infraci.ssh.config import (
     identity_of,
     write_ssh_config,
 )
-from infraci.ssh.connection import HostKeyError, LoginRefusedError, close_jumps, shown_host_key
+from infraci.ssh.connection import (
+    HostKeyError,
+    LoginRefusedError,
+    PortClosedError,
+    close_jumps,
+    shown_host_key,
+)
 from infraci.ssh.login import log_in
 from infraci.ssh.output import Completed
 from infraci.ssh.session import CommandTimeoutError, Session
@@ -25,6 +31,7 @@ __all__ = [
     "HostKeyError",
     "Key",
     "LoginRefusedError",
+    "PortClosedError",
     "Session",
     "Shell",
     "close_jumps",

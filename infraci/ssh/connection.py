@@ -34,7 +34,11 @@ class HostKeyError(UnreachableError):
 
 
 class LoginRefusedError(UnreachableError):
-    """A server that answers does not accept the user or the key."""
+    """A server that answers does not accept the user or the key, or lets them run nothing."""
+
+
+class PortClosedError(UnreachableError):
+    """Nothing answers at a server's SSH port."""
 
 
 class _PromptSocket(socket.socket):
@@ -110,9 +114,11 @@ def close_jumps(private_key: Path) -> None:
     _JUMPS.close(private_key)
 
 
-def unreachable(peer: Server | Bastion, reason: str) -> UnreachableError:
+def unreachable(
+    peer: Server | Bastion, reason: str, kind: type[UnreachableError] = UnreachableError
+) -> UnreachableError:
     """Make the error for a peer that cannot be talked to."""
-    return UnreachableError(
+    return kind(
         f"cannot reach {peer.name} ({peer.user}@{peer.address}:{peer.port}"
         + (f" through {peer.bastion.name}" if peer.bastion else "")
         + f"): {reason}"
@@ -160,18 +166,25 @@ def _pass(
         )
     except UnreachableError as error:
         message = f"{error.message}; the way to {peer.name} leads through it"
-        raise type(error)(message, hint=error.hint) from error
+        raise _of_bastion(type(error)(message, hint=error.hint)) from error
     except paramiko.ChannelException as error:
-        reason = f"{bastion.name} cannot connect to it (it refuses, or there is no route)"
         if error.code == _PROHIBITED:
             reason = f"the SSH server of {bastion.name} forbids it (AllowTcpForwarding)"
-        raise unreachable(peer, reason) from error
+            raise _of_bastion(unreachable(peer, reason)) from error
+        reason = f"{bastion.name} cannot connect to it (it refuses, or there is no route)"
+        raise unreachable(peer, reason, PortClosedError) from error
     except TimeoutError as error:
-        raise unreachable(peer, f"no answer in {timeout_s:.3g} s") from error
+        raise _of_bastion(unreachable(peer, f"no answer in {timeout_s:.3g} s")) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        timed_out = "Timeout" in str(error)
-        reason = f"no answer in {timeout_s:.3g} s" if timed_out else f"{bastion.name} was lost"
-        raise unreachable(peer, reason) from error
+        if "Timeout" in str(error):
+            reason = f"no answer in {timeout_s:.3g} s"
+            raise unreachable(peer, reason, PortClosedError) from error
+        raise _of_bastion(unreachable(peer, f"{bastion.name} was lost")) from error
+
+
+def _of_bastion(error: UnreachableError) -> UnreachableError:
+    error.at_bastion = True
+    return error
 
 
 def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
@@ -180,9 +193,9 @@ def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
         plain = socket.create_connection((peer.address, peer.port), timeout=timeout_s)
         sock = _PromptSocket(fileno=plain.detach())
     except TimeoutError as error:
-        raise unreachable(peer, f"no answer in {timeout_s:.3g} s") from error
+        raise unreachable(peer, f"no answer in {timeout_s:.3g} s", PortClosedError) from error
     except OSError as error:
-        raise unreachable(peer, error.strerror or str(error)) from error
+        raise unreachable(peer, error.strerror or str(error), PortClosedError) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from infraci.errors import PhaseTimeoutError, UnreachableError
 from infraci.model.run import Server
+from infraci.ssh.connection import LoginRefusedError
 from infraci.ssh.session import Session
 
 
@@ -19,7 +20,7 @@ def log_in(server: Server, *, private_key: Path, timeout_s: float) -> Session:
         completed = session.run("true", timeout_s=timeout_s)
         if completed.exit_status != 0:
             said = (completed.stderr or completed.stdout).strip().splitlines()
-            raise UnreachableError(
+            raise LoginRefusedError(
                 f"cannot run a command on {server.name}: exit status {completed.exit_status}"
                 + (f", {said[-1]}" if said else "")
             )

@@ -2,6 +2,7 @@
 
 from infraci.templates.host_keys import with_host_key
 from infraci.templates.names import with_names
+from infraci.templates.nested import nested_templates, registry, resolve
 from infraci.templates.request import load_stack
 from infraci.templates.store import save_request, show_template
 from infraci.templates.values import (
@@ -9,6 +10,7 @@ from infraci.templates.values import (
     is_hidden,
     secrets_of,
     template_parameters,
+    values_given,
     with_key_pair,
 )
 
@@ -16,10 +18,14 @@ __all__ = [
     "StackRequest",
     "is_hidden",
     "load_stack",
+    "nested_templates",
+    "registry",
+    "resolve",
     "save_request",
     "secrets_of",
     "show_template",
     "template_parameters",
+    "values_given",
     "with_host_key",
     "with_key_pair",
     "with_names",

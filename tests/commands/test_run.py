@@ -45,6 +45,12 @@ NO_SYNTAX = {"specs/test_web.py": "def test_it(host)\n"}
 NO_IMPORT = {"specs/test_web.py": "import no_such_module\n"}
 NO_FILE = {"specs/test_web.py": "def test_it(host):\n    assert host.file('/nope').exists\n"}
 NO_SUCCESS = {"setup.sh": "#!/bin/sh\necho no luck >&2\nexit 7\n"}
+BY_DATA = "      user_data_format: RAW\n      user_data: {get_file: data.yaml}\noutputs:"
+NO_USER = {
+    "stack.yaml": STACK.replace("outputs:", BY_DATA),
+    "data.yaml": "#cloud-config\nusers: [{name: deploy}]\n",
+}
+NO_SSHD = {**NO_USER, "data.yaml": "#cloud-config\nruncmd: [systemctl disable --now ssh]\n"}
 NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package\n"}
 
 
@@ -61,6 +67,8 @@ NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package
         (NO_FILE, 1, ["infraci.tiny.web: failure"], "test_it[web]"),
         (NO_SUCCESS, 1, ["infraci.tiny.web: failure"], "no luck"),
         (NO_PACKAGE, 1, ["infraci.tiny.web: failure"], "no-such-package"),
+        (NO_USER, 1, ["infraci.tiny.web: failure"], "cloud-init has made deploy, without"),
+        (NO_SSHD, 1, ["infraci.tiny.web: failure"], "Connection refused, though its boot"),
     ],
 )
 def test_a_bad_commit(
@@ -72,6 +80,14 @@ def test_a_bad_commit(
     assert outcomes(house.folder / "out" / "tiny.xml") == wrong
     assert said in done.stderr
     assert house.leftovers() == []
+
+
+def test_a_server_that_nobody_could_log_in_to_is_told_early(house: House) -> None:
+    house.write(NO_USER, "Break it")
+    planned = house.infraci("plan").stdout
+    assert "note: nobody can log in to web as debian: its user_data has `users:`" in planned
+    before = house.infraci("run").stderr.partition("plan done")[0]
+    assert "nobody can log in to web as debian: its user_data has `users:`" in before
 
 
 def test_evidence_of_a_failure(house: House) -> None:

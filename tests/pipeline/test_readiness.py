@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 
 from infraci.deadline import Deadline
+from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer
-from infraci.model.run import Bastion, Server
+from infraci.model.run import Bastion, Server, Verdict
 from infraci.pipeline import Interrupts, Work
-from infraci.pipeline.guest import GuestError
+from infraci.pipeline.guest import GuestError, LockedOutError
 from infraci.pipeline.readiness import log_in_to_all
+from infraci.pipeline.verdict import of_error
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
 from tests.pipeline.fakes import Lab
 from tests.sshd import Sshd, running_sshd
 
 BLOCK = "-----BEGIN SSH HOST KEY KEYS-----\n{}\n-----END SSH HOST KEY KEYS-----\n"
+FINISHED = "[ 9.1] cloud-init[104]: Cloud-init v. 22.4.2 finished at Fri, 27 Nov 2026 23:57:27\n"
+KEYLESS = "ci-info: no authorized SSH keys fingerprints found for user deploy.\n"
 
 
 class Boot:
@@ -54,6 +58,10 @@ class Scene:
 
     def print_keys(self, *keys: str) -> None:
         self.lab.cloud.console_text = BLOCK.format("\n".join(keys or self.sshd.server.host_keys))
+
+    def finish(self, before: str = "") -> None:
+        """Let cloud-init end, after it has said something more."""
+        self.lab.cloud.console_text += before + FINISHED
 
     def nova_says(self, **changes: Any) -> None:
         (one,) = self.lab.cloud.found
@@ -235,3 +243,114 @@ def test_two_that_fail(scene: Scene) -> None:
         log_in_to_all(scene.work, [scene.server, twin], Boot().deadline(5))
     assert "and:\ncannot log in to web-1" in caught.value.details
     assert not isinstance(caught.value, LoginRefusedError)
+
+
+def test_a_key_that_is_refused_when_all_has_ended(scene: Scene) -> None:
+    scene.sshd.authorize()
+    boot = Boot(*[_nothing] * 5, lambda: scene.finish(KEYLESS))
+    with pytest.raises(LockedOutError) as caught:
+        scene.log_in(boot)
+    assert boot.now < 30
+    assert caught.value.message == (
+        f"cannot log in to web-0 as {scene.server.user}: key refused, though its boot and "
+        f"cloud-init have ended: cloud-init has made deploy, without the key, and no "
+        f"{scene.server.user}"
+    )
+    assert "`users:` in user_data has to contain `default`" in str(caught.value.hint)
+    assert "no authorized SSH keys" in caught.value.details
+    assert of_error(caught.value) is Verdict.FAILED
+
+
+def test_a_shell_that_runs_nothing_when_all_has_ended(tmp_path: Path, scene: Scene) -> None:
+    with running_sshd(tmp_path / "mute", "ForceCommand echo not available; exit 1\n") as mute:
+        mute.authorize((scene.work.folder / "id_ed25519.pub").read_text().strip())
+        scene.server = replace(scene.server, port=mute.server.port)
+        scene.print_keys(*mute.server.host_keys)
+        scene.finish()
+        with pytest.raises(LockedOutError, match="exit status 1, not available, though its boot"):
+            scene.log_in()
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_a_port_that_is_closed_when_all_has_ended(scene: Scene, has_keys: bool) -> None:
+    """Also where the SSH server went before cloud-init could print its keys."""
+    scene.sshd.kill()
+    if not has_keys:
+        scene.lab.cloud.console_text = ""
+    scene.finish()
+    boot = Boot()
+    with pytest.raises(LockedOutError, match="Connection refused, though its boot") as caught:
+        scene.log_in(boot)
+    assert boot.now < 30
+    assert "move its SSH server" in str(caught.value.hint)
+
+
+def test_host_keys_that_are_never_printed_blame_nobody(scene: Scene) -> None:
+    """The image may be made like that."""
+    scene.lab.cloud.console_text = FINISHED
+    with pytest.raises(GuestError, match="shows no SSH host keys, though its boot") as caught:
+        scene.log_in()
+    assert of_error(caught.value) is Verdict.ERROR
+
+
+@pytest.mark.parametrize("more", ["[ 0.0] Linux version 6.1\n", "[  OK  ] Stopped target basic.\n"])
+def test_a_boot_after_the_first_is_waited_for(scene: Scene, more: str) -> None:
+    scene.sshd.authorize()
+    scene.finish()
+    scene.lab.cloud.console_text += more
+    with pytest.raises(GuestError) as caught:
+        scene.log_in()
+    assert not isinstance(caught.value, LockedOutError)
+
+
+def test_a_console_that_cannot_be_read_blames_nobody(scene: Scene) -> None:
+    """The cloud is away, and so may be the way to its servers."""
+    scene.say("injected")
+    scene.take_for_the_run()
+    scene.finish()
+    scene.sshd.kill()
+
+    def lose() -> None:
+        def console(server_id: str) -> str:
+            raise CloudError("cannot read the console: the cloud is away")
+
+        scene.lab.cloud.console = console  # type: ignore[method-assign]
+
+    with pytest.raises(GuestError) as caught:
+        scene.log_in(Boot(*[_nothing] * 3, lose))
+    assert not isinstance(caught.value, LockedOutError)
+
+
+def test_a_bastion_in_trouble_is_not_the_server(scene: Scene) -> None:
+    scene.finish()
+    gate = Bastion(name="gate", user="nobody", address="127.0.0.1", port=scene.server.port)
+    gate = replace(gate, host_keys=scene.sshd.server.host_keys)
+    hidden = replace(scene.server, name="db-0", bastion=gate)
+    with pytest.raises(UnreachableError, match="cannot log in to gate") as caught:
+        log_in_to_all(scene.work, [hidden], Boot().deadline())
+    assert not isinstance(caught.value, LockedOutError)
+
+
+def test_a_fixed_address_may_only_be_out_of_reach(scene: Scene) -> None:
+    scene.finish()
+    scene.server = replace(scene.server, address_kind="fixed", port=1)
+    with pytest.raises(GuestError, match="Connection refused") as caught:
+        scene.log_in()
+    assert not isinstance(caught.value, LockedOutError)
+
+
+def test_the_one_that_blames_the_commit_comes_first(scene: Scene) -> None:
+    scene.sshd.authorize()
+    scene.finish()
+    gone = replace(scene.server, name="gone", id="2", port=1)
+    found = scene.lab.cloud.server
+
+    def server(server_id: str) -> NovaServer:
+        if server_id == gone.id:
+            raise GoneError("no such server")
+        return found(server_id)
+
+    scene.lab.cloud.server = server  # type: ignore[method-assign]
+    with pytest.raises(LockedOutError) as caught:
+        log_in_to_all(scene.work, [gone, scene.server], Boot().deadline())
+    assert "and:\ncannot log in to gone: it is gone" in caught.value.details

@@ -26,13 +26,17 @@ resources:
   port: {type: OS::Neutron::Port, properties: {network: {get_resource: net}}}
   web:
     type: OS::Nova::Server
-    properties: {networks: [{port: {get_resource: port}}, {network: public}]}
+    properties:
+      key_name: {get_param: key_name}
+      networks: [{port: {get_resource: port}}, {network: public}]
   apps:
     type: OS::Heat::ResourceGroup
     properties:
       resource_def:
         type: OS::Nova::Server
-        properties: {networks: [{network: {get_resource: net}}]}
+        properties:
+          key_name: {get_param: key_name}
+          networks: [{network: {get_resource: net}}]
 """
 PIPELINE = """\
 description: the web
@@ -159,6 +163,13 @@ def test_servers_with_all_that_matters(tree: Path) -> None:
         ("script app.sh", ("apps.0", "apps.1")),
     ]
     assert found.notices == ("security group rules are not enforced on the embedded cloud",)
+
+
+def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:
+    """The key pair that Heat sees meanwhile is the run's, and not one that was given."""
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("key_name: {get_param: key_name}", "", 1))
+    *_, notice = plan(tree, Heat(PREVIEW)).notices
+    assert notice.startswith("nobody can log in to web: it has no key_name")
 
 
 def test_heat_sees_a_key_pair_that_is_gone_afterwards(tree: Path) -> None:
