@@ -28,7 +28,10 @@ def up() -> None:
 
 @command.command("down")
 def down() -> None:
-    """End its process; its servers stay, and the next start takes them over."""
+    """End its process, also one that does not answer.
+
+    Its servers stay, and the next start takes them over.
+    """
     from infraci.local import process
 
     click.echo("ended" if process.down() else "it was not running")
@@ -37,7 +40,10 @@ def down() -> None:
 @command.command("status")
 @json_option
 def status(as_json: bool) -> int:
-    """Say whether it runs, and what is in it. Exit status 1 if it does not run."""
+    """Say whether it runs, and what is in it.
+
+    Exit status 1 if it does not run, 125 if its process lives and does not answer.
+    """
     from infraci.local import process
 
     found = process.status()

@@ -44,6 +44,8 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
         for name in clouds or sweep.clouds():
             interrupts.check()
             try:
+                if name == LOCAL and not dry_run:
+                    _end_silent_process()
                 with open_cloud(name) as cloud:
                     sweep.cloud(cloud)
             except InfraciError as error:
@@ -124,6 +126,13 @@ class Sweep:
             self.fail(error)
         else:
             click.echo(f"removed {what}: {why}")
+
+
+def _end_silent_process() -> None:
+    """End the process of the embedded cloud if it does not answer: opening starts another one."""
+    from infraci.local import process
+
+    process.end_silent(on_progress=lambda line: click.echo(line, err=True))
 
 
 def _repository() -> Path | None:

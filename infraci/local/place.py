@@ -18,6 +18,8 @@ from infraci.local.account import PROJECT, REGION, USER
 
 CLOUD = "local"
 
+_ADDRESS = "address.json"
+
 
 def build() -> str:
     """Which infraci this is: its version, and when its newest file was written.
@@ -99,12 +101,16 @@ class Place:
 
     def write_address(self, address: Address) -> None:
         """Say that the cloud runs, and where."""
-        self._write(self.folder / "address.json", json.dumps(asdict(address)))
+        self._write(self.folder / _ADDRESS, json.dumps(asdict(address)))
+
+    def forget_address(self) -> None:
+        """Say that the cloud answers nowhere."""
+        (self.folder / _ADDRESS).unlink(missing_ok=True)
 
     def read_address(self) -> Address | None:
         """Where the cloud answered when it was last heard of."""
         try:
-            said = json.loads((self.folder / "address.json").read_text())
+            said = json.loads((self.folder / _ADDRESS).read_text())
             # Another build may have written it, with other fields.
             return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
         except (OSError, ValueError, TypeError, KeyError):

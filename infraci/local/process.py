@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import select
 import signal
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import yaml
 
+from infraci.deadline import duration, waits
 from infraci.errors import CloudError, UsageError
+from infraci.local.holder import (
+    LOCKED,
+    READY,
+    Holder,
+    find_holder,
+    is_gone,
+    kill_holder,
+    start_limit_s,
+)
 from infraci.local.place import CLOUD, Address, Place, build
 from infraci.program import own_program
 
-_START_S = 60.0
-_ASK_S = 30.0
+#: An answer about the cloud itself takes no longer; removing what is left on the machine may.
+_ANSWER_S = 10.0
+_GC_S = 300.0
+#: Between asking the process to end and killing it.
+_GRACE_S = 15.0
+#: With this faulthandler begins to say where a process hangs that it ends.
+_OVERDUE = "Timeout ("
+#: A process that has given its first word and is to end needs no longer for that.
+_REAP_S = 10.0
 
 
 def ensure_up(*, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     """Start the embedded cloud unless it runs; returns its ``clouds.yaml``.
 
-    Blocks until it answers, a few seconds at most. Raises CloudError when it does not, and
-    UsageError when its packages are not installed.
+    Blocks until it answers: a few seconds, and never more than some times
+    :func:`~infraci.local.holder.start_limit_s`. A process that holds the cloud's lock and does not
+    become ready within that time is ended, and another one started.
+
+    Raises CloudError when the cloud does not start, and UsageError when its packages are not
+    installed.
     """
     place = Place.of_this_user()
-    address = running(place)
-    if address is not None and address.build != build() and not _is_used(place):
+    if (address := running(place)) is not None:
+        if address.build == build() or _is_used(place):
+            return place.clouds_yaml
         on_progress("restarting the embedded cloud, which is of another build of infraci")
         down()
-        address = None
-    if address is None:
+    while not _is_up_by_another(place, on_progress):
         on_progress("starting the embedded cloud")
-        _start(place)
+        if _start(place):
+            break
     return place.clouds_yaml
 
 
 def running(place: Place) -> Address | None:
-    """Where the cloud answers, or None when its process does not live."""
-    address = place.read_address()
-    if address is None:
-        return None
-    try:
-        with place.lock.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return address
-    except FileNotFoundError:
-        return None
-    return None
+    """Where the cloud answers; None while it is down or starting."""
+    holder = find_holder(place)
+    return None if holder is None else holder.address
 
 
 def status() -> dict[str, Any] | None:
-    """What the cloud says of itself (see :class:`infraci.local.api.admin.Admin`), None if down."""
+    """What the cloud says of itself (see :class:`infraci.local.api.admin.Admin`), None if down.
+
+    Raises CloudError when its process lives and does not answer.
+    """
     place = Place.of_this_user()
-    return _ask(place, "GET", "/status") if running(place) else None
+    holder = find_holder(place)
+    if holder is None:
+        return None
+    if holder.address is None:
+        raise _silent(place, holder, "it has not become ready yet")
+    return _ask(place, "GET", "/status")
 
 
 def gc(*, dry_run: bool = False) -> list[str]:
@@ -70,56 +91,94 @@ def gc(*, dry_run: bool = False) -> list[str]:
     Starts the cloud if need be. Returns what was (or would be) removed, a line each.
     """
     ensure_up()
-    answer = _ask(Place.of_this_user(), "POST", "/gc" + ("?dry_run=1" if dry_run else ""))
+    path = "/gc" + ("?dry_run=1" if dry_run else "")
+    answer = _ask(Place.of_this_user(), "POST", path, timeout_s=_GC_S)
     return [str(line) for line in answer["removed"]]
 
 
 def down() -> bool:
-    """End the process; its servers stay, and the next start takes them over. False if it was."""
+    """End the process; its servers stay, and the next start takes them over. False if it was.
+
+    A process that does not end when it is asked to, or cannot be asked, is killed. Raises
+    CloudError when that is of no use.
+    """
     place = Place.of_this_user()
-    address = running(place)
-    if address is None:
+    holder = find_holder(place)
+    if holder is None:
         return False
-    with suppress(CloudError):
-        _ask(place, "POST", "/down")
-    deadline = time.monotonic() + 15
-    while running(place) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if running(place):
-        with suppress(ProcessLookupError):
-            os.kill(address.pid, signal.SIGKILL)
+    if holder.address is not None:
+        with suppress(CloudError):
+            _ask(place, "POST", "/down")
+            if is_gone(place, holder, within_s=_GRACE_S):
+                return True
+    kill_holder(place, holder)
     return True
+
+
+def end_silent(*, on_progress: Callable[[str], None]) -> None:
+    """End the process of a cloud that does not answer; the next command starts another."""
+    place = Place.of_this_user()
+    holder = find_holder(place)
+    if holder is None or holder.address is None:
+        return  # one that is starting has a limit of its own
+    try:
+        _ask(place, "GET", "/status")
+    except CloudError as error:
+        on_progress(f"ending {holder} of the embedded cloud: {error.message}")
+        kill_holder(place, holder)
 
 
 def _is_used(place: Place) -> bool:
     """Whether there is anything on the cloud: then it goes on, of whichever build it is."""
-    said = _ask(place, "GET", "/status")
-    return any(said[noun] for noun in ("servers", "networks", "routers"))
+    answer = _ask(place, "GET", "/status")
+    return any(answer[noun] for noun in ("servers", "networks", "routers"))
 
 
-def _start(place: Place) -> None:
+def _is_up_by_another(place: Place, on_progress: Callable[[str], None]) -> bool:
+    """Whether the process that holds the lock, if there is one, becomes ready.
+
+    One that does not in time is ended.
+    """
+    ends = time.monotonic() + start_limit_s()
+    for wait_s in waits(0.02, 0.2):
+        holder = find_holder(place)
+        if holder is None:
+            return False
+        if holder.address is not None:
+            return True
+        if time.monotonic() >= ends:
+            on_progress(f"ending {holder} of the embedded cloud, which does not become ready")
+            kill_holder(place, holder)
+            return False
+        time.sleep(wait_s)
+    raise AssertionError("waits() never ends")
+
+
+def _start(place: Place) -> bool:
+    """Start the process; False if another one has the lock. Raises CloudError, UsageError."""
     place.make()
     with place.log.open("ab") as log:
-        started = log.tell()
+        began = log.tell()
         pid, output = _spawn(log)
     with output:
-        said = output.readline()
-    if said == b"ready\n" or _is_up_by_another(place):
-        return
-    os.waitpid(pid, 0)
-    with place.log.open("rb") as log:
-        log.seek(started)
-        last = (log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-    if "No module named" in last:
+        # A little more than the process itself allows: it says where it hangs.
+        word = _first_line(output.fileno(), within_s=start_limit_s() + 5.0)
+    if word == READY:
+        return True
+    _reap(pid)
+    if word == LOCKED:
+        return False
+    reason = word or _last_line(place.log, began)
+    if "No module named" in reason:
         raise UsageError(
-            f"cannot start the embedded cloud: {last}",
+            f"cannot start the embedded cloud: {reason}",
             hint="install its packages: pip install 'infraci[local]'",
         )
-    raise CloudError(f"cannot start the embedded cloud: {last}", hint=f"its log is {place.log}")
+    raise CloudError(f"cannot start the embedded cloud: {reason}", hint=f"its log is {place.log}")
 
 
 def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
-    """Start the process, which is to outlive us; returns its id, and what it says."""
+    """Start the process, which is to outlive this one; returns its id, and what it writes."""
     reader, writer = os.pipe()
     null = os.open(os.devnull, os.O_RDONLY)
     try:
@@ -141,45 +200,88 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
     return pid, os.fdopen(reader, "rb")
 
 
-def _is_up_by_another(place: Place) -> bool:
-    """Whether somebody else, who started it in the same moment, has it up in a while."""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if running(place):
-            return True
-        try:
-            with place.lock.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)  # it holds the lock, and has not said yet where it answers
-            continue
-        return False
-    return False
+def _first_line(descriptor: int, *, within_s: float) -> str:
+    """The first line that comes; what there is of it when the writer or the time has ended."""
+    ends = time.monotonic() + within_s
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+    text = b""
+    while b"\n" not in text and (left_s := ends - time.monotonic()) > 0:
+        if ready.poll(left_s * 1000):
+            chunk = os.read(descriptor, 4096)
+            if not chunk:
+                break
+            text += chunk
+    return text.partition(b"\n")[0].decode(errors="replace")
 
 
-def _ask(place: Place, method: str, path: str) -> dict[str, Any]:
-    entry = yaml.safe_load(place.clouds_yaml.read_text())["clouds"][CLOUD]
-    auth = entry["auth"]
-    user = {"name": auth["username"], "password": auth["password"], "domain": {"id": "default"}}
-    wish = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
-    url = auth["auth_url"].removesuffix("/identity/v3")
+def _reap(pid: int) -> None:
+    """Wait until a child has ended; one that does not is killed."""
+    ends = time.monotonic() + _REAP_S
+    for wait_s in waits(0.01, 0.2):
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            return
+        if time.monotonic() >= ends:
+            os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(wait_s)
+
+
+def _last_line(log: Path, began: int) -> str:
+    """What the process wrote last to its log, of which ``began`` bytes are older."""
+    with log.open("rb") as file:
+        file.seek(began)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    if not lines or any(line.startswith(_OVERDUE) for line in lines):
+        return f"it was not ready within {duration(start_limit_s())}"
+    return lines[-1]
+
+
+def _silent(place: Place, holder: Holder, reason: object) -> CloudError:
+    return CloudError(
+        f"cannot ask the embedded cloud, which is {holder}: {reason}",
+        hint=f"its log is {place.log}; `infraci cloud down` ends it",
+    )
+
+
+def _ask(place: Place, method: str, path: str, *, timeout_s: float = _ANSWER_S) -> dict[str, Any]:
+    """The cloud's answer about itself; ``timeout_s`` is for how long it may be silent.
+
+    Raises CloudError.
+    """
     try:
-        with _request("POST", f"{auth['auth_url']}/auth/tokens", json.dumps(wish).encode()) as got:
-            token = got.headers["X-Subject-Token"]
-        with _request(
-            method, f"{url}/infraci{path}", b"" if method == "POST" else None, token
-        ) as got:
-            text = got.read()
-    except OSError as error:
-        raise CloudError(f"cannot ask the embedded cloud: {error}") from error
+        entry = yaml.safe_load(place.clouds_yaml.read_text())["clouds"][CLOUD]
+        text = _answer(entry["auth"], method, path, timeout_s=timeout_s)
+    except (OSError, HTTPException) as error:
+        holder = find_holder(place)
+        if holder is None:
+            raise CloudError(
+                f"cannot ask the embedded cloud: its process has ended: {error}",
+                hint=f"its log is {place.log}",
+            ) from error
+        raise _silent(place, holder, error) from error
     return dict(json.loads(text)) if text else {}
 
 
-def _request(method: str, url: str, body: bytes | None, token: str = "") -> Any:
+def _answer(auth: Mapping[str, str], method: str, path: str, *, timeout_s: float) -> bytes:
+    user = {"name": auth["username"], "password": auth["password"], "domain": {"id": "default"}}
+    login = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+    tokens = f"{auth['auth_url']}/auth/tokens"
+    with _request("POST", tokens, json.dumps(login).encode(), timeout_s=timeout_s) as answer:
+        token = answer.headers["X-Subject-Token"]
+    url = f"{auth['auth_url'].removesuffix('/identity/v3')}/infraci{path}"
+    body = b"" if method == "POST" else None
+    with _request(method, url, body, token, timeout_s=timeout_s) as answer:
+        return bytes(answer.read())
+
+
+def _request(
+    method: str, url: str, body: bytes | None, token: str = "", *, timeout_s: float
+) -> Any:
     request = urllib.request.Request(url, data=body, method=method)  # noqa: S310
     request.add_header("Content-Type", "application/json")
     if token:
         request.add_header("X-Auth-Token", token)
     # No proxy: the cloud answers on this machine's loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return opener.open(request, timeout=_ASK_S)
+    return opener.open(request, timeout=timeout_s)

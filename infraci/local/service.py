@@ -8,29 +8,29 @@ from __future__ import annotations
 # The engine comes first: see there.
 from infraci.local import engine  # isort: split
 
-import fcntl
+import faulthandler
 import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cheroot.wsgi import Server
 from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from infraci.errors import CloudError
+from infraci.errors import CloudError, InfraciError
 from infraci.local import image as images
 from infraci.local.api.admin import Admin
 from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
 from infraci.local.api.network import Network
+from infraci.local.holder import LOCKED, READY, start_limit_s, take_lock
 from infraci.local.machine import Machine
 from infraci.local.networks import Networks
 from infraci.local.place import Address, Place, build
@@ -45,6 +45,8 @@ LOG = logging.getLogger(__name__)
 
 #: Without a request for so long, the process ends; its servers stay until somebody comes back.
 IDLE_S = 1800.0
+#: What takes longer than this when the process ends is left undone.
+END_S = 15.0
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
 THREADS = 24
 
@@ -94,23 +96,24 @@ class Cloud:
             pulse=self._pulse,
         )
         app = self._application(heat_api)
-        listeners = [
+        listeners = (
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
                 (str(self._machine.pools.access_host), self._signal_port),
                 SignalsOnly(app),
                 numthreads=2,
             ),
-        ]
-        for listener in listeners:
-            listener.error_log = _log_error  # type: ignore[method-assign, assignment]
-            listener.prepare()
-            threading.Thread(target=listener.serve, name="listener", daemon=True).start()
+        )
+        threads = [_listen(listener) for listener in listeners]
         self._take_over()
         self._place.write_clouds_yaml(self.url, self.password)
         self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
         ready()
-        self._wait()
+        try:
+            self._wait(threads)
+        finally:
+            faulthandler.dump_traceback_later(END_S, exit=True)
+            self._place.forget_address()
         for listener in listeners:
             listener.stop()
         heat.stop()
@@ -127,8 +130,10 @@ class Cloud:
         """Make :meth:`serve` return soon."""
         self._ended.set()
 
-    def _wait(self) -> None:
+    def _wait(self, threads: Sequence[threading.Thread]) -> None:
         while not self._ended.wait(1.0):
+            if not all(thread.is_alive() for thread in threads):
+                raise CloudError("cannot answer requests: a listener has ended, see above")
             try:
                 self._servers.watch()
             except Exception:
@@ -185,6 +190,15 @@ def _labels_of(server: Document) -> Mapping[str, str]:
     return labels
 
 
+def _listen(listener: Server) -> threading.Thread:
+    """Have a server answer in a thread of its own, which is returned."""
+    listener.error_log = _log_error  # type: ignore[method-assign, assignment]
+    listener.prepare()
+    thread = threading.Thread(target=listener.serve, name="listener", daemon=True)
+    thread.start()
+    return thread
+
+
 def _free_port(host: str, wanted: object) -> int:
     for port in (wanted, 0):
         if not isinstance(port, int):
@@ -204,8 +218,25 @@ def _log_error(message: str = "", level: int = logging.INFO, traceback: bool = F
 
 
 def main() -> None:
-    """Run the embedded cloud; standard output says «ready» once it answers."""
-    place = Place.of_this_user()
+    """Run the embedded cloud; the process ends with this function, in whatever way it is left.
+
+    The first line on standard output is READY once the cloud answers, LOCKED when another process
+    holds the lock, or the reason why the cloud cannot start.
+    """
+    status = 1
+    faulthandler.dump_traceback_later(start_limit_s(), exit=True)
+    try:
+        _run(Place.of_this_user())
+        status = 0
+    except Exception as error:
+        LOG.exception("the embedded cloud ends")
+        _tell(_reason(error))
+    finally:
+        # Heat's threads are no daemons: they would keep the process, and with it the lock.
+        os._exit(status)
+
+
+def _run(place: Place) -> None:
     place.make()
     os.chdir("/")  # hold no file system of the user's
     logging.basicConfig(
@@ -213,23 +244,32 @@ def main() -> None:
     )
     # Heat's clients say at each start that they are deprecated; Heat knows.
     logging.getLogger("neutronclient").setLevel(logging.ERROR)
-    lock = place.lock.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(0)  # another one runs already, and will say so
+    if take_lock(place) is None:
+        _tell(LOCKED)
+        return
     cloud = Cloud(place, idle_s=float(os.environ.get("INFRACI_CLOUD_IDLE_S", IDLE_S)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.end())
-    cloud.serve(ready=_say_ready)
-    Path(place.folder / "address.json").unlink(missing_ok=True)
-    logging.shutdown()
-    os._exit(0)  # Heat's timers are no daemons: they would keep the interpreter for ever
+
+    def ready() -> None:
+        faulthandler.cancel_dump_traceback_later()
+        _tell(READY)
+
+    cloud.serve(ready)
 
 
-def _say_ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+def _tell(line: str) -> None:
+    """Tell the process that started this one, the first time; it may be gone by now."""
+    with suppress(OSError):
+        os.write(1, f"{line}\n".encode())
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _reason(error: Exception) -> str:
+    reason = error.message if isinstance(error, InfraciError) else str(error)
+    return " ".join(reason.split()) or type(error).__name__
 
 
 if __name__ == "__main__":
