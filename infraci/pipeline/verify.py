@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from infraci.errors import DefinitionError
 from infraci.mask import Masker
-from infraci.model.run import Outcome, Phase, Server, Testcase
+from infraci.model.run import Outcome, Phase, Round, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import phase_testcase
 from infraci.pipeline.work import Work
@@ -69,7 +69,7 @@ def verify(work: Work) -> None:
 def tell_not_run(work: Work) -> None:
     """Add a skipped testcase for each server whose specs an earlier phase has kept from running."""
     failed = [result for result in work.record.phases if result.trouble is not None]
-    if not failed or failed[-1].phase in (Phase.VERIFY, Phase.DESTROY):
+    if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
     why = f"not run: {failed[-1].label} failed"
     work.add_testcases(
