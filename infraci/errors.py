@@ -37,7 +37,8 @@ _PRECEDENCE = (
 
 #: The classes of failures: docs/failures.md tells what each means and what to do about it.
 CATEGORIES = (
-    "quota", "no valid host", "not found", "timeout", "api", "guest", "delete", "leak", "outside",
+    "template", "signal", "not found", "quota", "no valid host", "timeout", "api", "guest",
+    "outside", "delete", "leak",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infraci.errors import ExitCode, InfraciError, OutsideError
+from infraci.errors import ExitCode, InfraciError, OutsideError, UsageError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 
@@ -66,8 +66,9 @@ def failed_testcase(
 
 def blames(error: BaseException) -> bool:
     """Whether the commit's own files made it fail."""
-    exit_code = error.exit_code if isinstance(error, InfraciError) else None
-    return exit_code in (ExitCode.FAILED, ExitCode.INVALID)
+    if not isinstance(error, InfraciError) or isinstance(error, UsageError):
+        return False  # a bug, or a command line or clouds.yaml that is wrong
+    return error.exit_code in (ExitCode.FAILED, ExitCode.INVALID)
 
 
 def outcome_of(error: InfraciError) -> Outcome:
@@ -79,4 +80,5 @@ def kind_of(error: InfraciError) -> ErrorKind | None:
     """What kind of error it is; None for a failure of the commit."""
     if blames(error):
         return None
-    return ErrorKind.OUTSIDE if isinstance(error, OutsideError) else ErrorKind.INFRASTRUCTURE
+    is_outside = error.category == OutsideError.category
+    return ErrorKind.OUTSIDE if is_outside else ErrorKind.INFRASTRUCTURE

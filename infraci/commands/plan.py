@@ -22,6 +22,7 @@ from infraci.errors import DefinitionError, ExitCode, UsageError
 from infraci.heat import Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
+from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
@@ -55,8 +56,8 @@ def command(
 ) -> int:
     """Show what would be made and run, and everything that is wrong.
 
-    The stacks' templates are expanded by Heat itself; nothing is made. Exit status 2 if
-    anything is wrong with a pipeline that votes.
+    The stacks' templates are expanded by Heat itself; nothing is made. Exit status 1 if
+    Heat refuses the template of a pipeline that votes, 2 if anything else is wrong with one.
     """
     with (
         open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
@@ -79,10 +80,11 @@ def command(
                 FileError(plan.problems),
                 pipeline=plan.name,
                 voting=plan.voting,
+                verdict=Verdict.of(plan.exit_code),
                 commit=source.commit,
                 cloud=cloud,
             )
-    return ExitCode.INVALID if any(plan.voting for plan in wrong) else ExitCode.PASSED
+    return ExitCode.worst(plan.exit_code for plan in wrong if plan.voting)
 
 
 def plans_of(

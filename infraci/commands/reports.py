@@ -36,8 +36,9 @@ def report_wrong(
     commit: Commit,
     cloud: str,
     voting: bool = True,
+    verdict: Verdict = Verdict.INVALID,
 ) -> None:
-    """Report a pipeline that cannot be run, for its files are wrong."""
+    """Report a pipeline that cannot be run, for its files are wrong: a failure of the commit."""
     from infraci.report.junit import write_junit
 
     now = time.time()
@@ -55,7 +56,7 @@ def report_wrong(
         expires=now,
         destroy="always",
         phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
-        verdict=Verdict.INVALID,
+        verdict=verdict,
         destroyed=True,
     )
     with writing(folder):

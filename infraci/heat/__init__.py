@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infraci.heat.cloud import Cloud
-from infraci.heat.failure import StackFailedError
+from infraci.heat.console import fatal_line
+from infraci.heat.failure import ResourceFailedError, StackFailedError, UpdateFailedError
 from infraci.heat.remnants import Mark, Remnant
 from infraci.heat.stacks import Request
 from infraci.heat.story import OnEvent, story
@@ -14,8 +15,8 @@ from infraci.heat.troubles import (
     RefusedError,
     TransientCloudError,
 )
-from infraci.heat.update import UpdateFailedError
 from infraci.heat.values import (
+    DEAD,
     Address,
     Event,
     FoundStack,
@@ -28,6 +29,7 @@ from infraci.heat.values import (
 )
 
 __all__ = [
+    "DEAD",
     "LOCAL",
     "Address",
     "Cloud",
@@ -44,10 +46,12 @@ __all__ = [
     "Remnant",
     "Request",
     "Resource",
+    "ResourceFailedError",
     "Stack",
     "StackFailedError",
     "StackPreview",
     "TransientCloudError",
     "UpdateFailedError",
+    "fatal_line",
     "story",
 ]

@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from infraci.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
 from infraci.heat.capacity import Capacity
 from infraci.heat.connection import Connection, connect
-from infraci.heat.failure import stack_failed
+from infraci.heat.inquest import removal_failed, stack_failed
 from infraci.heat.offer import read_offer
 from infraci.heat.remnants import Mark, Remnant, find_remnants
 from infraci.heat.stacks import Request, Stacks
@@ -159,7 +159,8 @@ class Cloud:
     ) -> Stack:
         """Wait until the stack has a status, handing on its events.
 
-        Raises StackFailedError as soon as it ends in another one, and PhaseTimeoutError.
+        Raises StackFailedError as soon as it ends in another one, or if time is over while only
+        signals of the servers are awaited; else PhaseTimeoutError.
         """
         with self.within(deadline):
             watch = self._watch(self._stacks.known(stack_id), on_event)
@@ -167,8 +168,7 @@ class Cloud:
             if stack.status == wanted:
                 return stack
             verb = wanted.partition("_")[0].lower()
-            resources = self.resources(stack.id)
-            raise stack_failed(self._connection, verb, stack, resources, events)
+            raise stack_failed(self._connection, verb, stack, self._remains(stack), events)
 
     def update_stack(
         self,
@@ -190,7 +190,13 @@ class Cloud:
             self._stacks.update(stack, request, tags, deadline.remaining_s)
             stack, events = watch.updated(deadline), watch.events
             if stack.status != update.UPDATED:
-                raise update.update_failed(stack, events)
+                raise update.update_failed(
+                    self._connection,
+                    stack,
+                    self._remains(stack),
+                    events,
+                    types=_types(request.template),
+                )
 
     def delete_stack(
         self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None = None
@@ -218,8 +224,13 @@ class Cloud:
                 )
             left = self._delete_once(stack, watch, deadline)
             if left is not None:
-                resources = self.resources(stack.id)
-                raise stack_failed(self._connection, "delete", left, resources, watch.events)
+                raise removal_failed(left, self._remains(stack), watch.events)
+
+    def _remains(self, stack: Stack) -> tuple[Resource, ...]:
+        """The resources of a stack that failed; none where the cloud does not tell."""
+        with suppress(CloudError):
+            return self.resources(stack.id)
+        return ()
 
     def _delete_once(self, stack: Stack, watch: Watch, deadline: Deadline) -> Stack | None:
         """Returns None when the stack is gone, else as it was left."""
@@ -304,3 +315,8 @@ class Cloud:
     def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
         first_s, ceiling_s = self.pace
         return deadline.poll(what, first_s=first_s, ceiling_s=ceiling_s)
+
+
+def _types(template: Mapping[str, Any]) -> Mapping[str, str]:
+    """The types of a template's resources, by name."""
+    return {name: str(entry["type"]) for name, entry in (template.get("resources") or {}).items()}

@@ -8,8 +8,8 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from infraci.errors import CloudError, DefinitionError, InfraciError
-from infraci.heat.causes import category_of
+from infraci.errors import CloudError, CommitError, InfraciError
+from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
 
 #: The name of the embedded cloud.
 LOCAL = "local"
@@ -22,6 +22,10 @@ _SOON_S = 30.0
 _RENEWED_S = 3.0
 #: Whoever never answered may not be there at all; nor does anybody restart the embedded cloud.
 _ABSENT_S = 10.0
+
+
+#: Heat's 404 for a stack; its others are about what a template names.
+_NO_STACK = re.compile(r"The Stack \(.*\) could not be found")
 
 
 class TransientCloudError(CloudError):
@@ -46,11 +50,11 @@ class TransientCloudError(CloudError):
         self.retry_after_s = retry_after_s
 
 
-class RefusedError(DefinitionError):
-    """Heat refused what it was sent; the message is Heat's."""
+class RefusedError(CommitError):
+    """Heat refuses a template that it can read; the message is Heat's."""
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint, category=category_of(reason))
+        super().__init__(message, hint=hint, category=category_of(reason, "template"))
         self.reason = reason
 
 
@@ -78,16 +82,16 @@ def of_answer(start: str, response: Any) -> InfraciError:
     status, method = response.status_code, response.request.method if response.request else ""
     category = category_of(said, "api")
     message = f"{start}: {said}"
-    if category == "quota" and status in (403, 409, 413):
+    is_of_stack = method in ("POST", "PUT") and "/stacks" in response.url
+    if cause_of(said) is QUOTA and (status in (403, 409, 413) or is_of_stack):
         return CloudError(message, hint="ask for more, or use less of it", category=category)
     retry_after_s = _retry_after_s(response)
+    if is_of_stack and status in (400, 404) and _is_of_template(said, response):
+        return _of_refusal(start, said)
     if status == 404:
         return GoneError(message)
     if status == 409 and method == "POST":
         return ExistsError(message)
-    if status == 400 and "/stacks" in response.url:
-        readable = readable_reason(said)
-        return RefusedError(f"{start.partition(' on cloud ')[0]}: {readable}", reason=readable)
     if status in _BUSY or (status == 413 and retry_after_s):
         return TransientCloudError(message, retry_after_s=retry_after_s)
     if status in (409, 500):
@@ -98,6 +102,19 @@ def of_answer(start: str, response: Any) -> InfraciError:
         return TransientCloudError(message, patience_s=_RENEWED_S)
     hint = "the user lacks a role" if status == 403 else None
     return CloudError(message, hint=hint, category="api")
+
+
+def _is_of_template(said: str, response: Any) -> bool:
+    """Whether Heat itself has answered, and of the template: not of a stack that is gone."""
+    return said != _status_line(response) and not _NO_STACK.search(said)
+
+
+def _of_refusal(start: str, said: str) -> InfraciError:
+    """What Heat says of a template; it may also be that it could not judge it."""
+    if cause_of(said) is BROKEN:
+        return TransientCloudError(f"{start}: {said}", patience_s=_SOON_S)
+    readable = readable_reason(said)
+    return RefusedError(f"{start.partition(' on cloud ')[0]}: {readable}", reason=readable)
 
 
 def of_library(start: str, error: Exception, *, where: str, cloud: str, known: bool) -> CloudError:
@@ -155,7 +172,7 @@ def reason_of(response: Any) -> str:
     try:
         body = response.json()
     except ValueError:
-        return f"{response.status_code} {response.reason}"
+        return _status_line(response)
     if isinstance(body, dict):
         # Heat: {"error": {"message"}}; Nova: {"badRequest": {"message"}}; Neutron: NeutronError
         for value in (body.get("error"), *body.values()):
@@ -163,6 +180,10 @@ def reason_of(response: Any) -> str:
                 return str(value["message"]).strip()
         if isinstance(body.get("explanation"), str):
             return str(body["explanation"])
+    return _status_line(response)
+
+
+def _status_line(response: Any) -> str:
     return f"{response.status_code} {response.reason}"
 
 

@@ -1,13 +1,15 @@
-"""Updates of stacks that failed: which resource, why, and how the stack was left."""
+"""Updates of stacks that failed: which resources, why, and how the stack was left."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from infraci.heat.causes import category_of
-from infraci.heat.failure import StackFailedError
-from infraci.heat.values import Event, Stack
+from infraci.heat.connection import Connection
+from infraci.heat.failure import UpdateFailedError
+from infraci.heat.inquest import Inquest
+from infraci.heat.reasons import failures
+from infraci.heat.values import Event, Resource, Stack
 
 #: How an update ends, well or as if it had never been.
 UPDATED = "UPDATE_COMPLETE"
@@ -20,44 +22,55 @@ FAILED = "UPDATE_FAILED"
 _HOLDER = re.compile(r"(.+?)-[a-z0-9]{12}(?:-|$)")
 
 
-class UpdateFailedError(StackFailedError):
-    """An update failed; the stack may be again as it was before."""
+def update_failed(
+    connection: Connection,
+    stack: Stack,
+    resources: Sequence[Resource],
+    events: Sequence[Event],
+    *,
+    types: Mapping[str, str],
+) -> UpdateFailedError:
+    """The error that tells which resources failed, why, and how the stack was left.
 
-    rolled_back = False
-
-
-def update_failed(stack: Stack, events: Sequence[Event]) -> UpdateFailedError:
-    """The error that tells which resource failed first, why, and how the stack was left.
-
-    ``events`` are those since the update was asked for: after a rollback nothing else tells.
+    ``events`` are those since the update was asked for: after a rollback only they tell what
+    failed. ``types`` are those of the new template's resources, which the stack may have no more.
     """
-    first = next(_failures(stack, events), None)
-    resource = _path(first, stack) if first else ""
-    reason = first.reason if first else stack.reason
-    why = f"{resource}: {reason}" if first else reason or stack.status
+    known = {**types, **{resource.path: resource.type for resource in resources}}
+    failed: dict[str, Resource] = {}
+    for event in _before_rollback(stack, events):
+        path = _path(event, stack)
+        if event.is_failure and event.resource != stack.name:
+            resource = Resource(
+                path=path,
+                type=known.get(path, ""),
+                status=event.status,
+                reason=event.reason,
+                physical_id=event.physical_id,
+            )
+            failed.setdefault(path, resource)
+    inquest = Inquest(
+        connection=connection,
+        stack=stack,
+        resources=resources,
+        events=events,
+        failed=failures(failed.values(), events),
+    )
     left = {
         ROLLED_BACK: "it was rolled back",
         FAILED: "it was not rolled back",
     }.get(stack.status, f"to roll it back failed as well: {stack.reason}")
-    error = UpdateFailedError(
-        f"cannot update stack {stack.name}: {why} ({left})",
-        resource=resource,
-        reason=reason,
-        events=events,
-        category=category_of(reason),
+    error = inquest.error(
+        UpdateFailedError, lambda why: f"cannot update stack {stack.name}: {why} ({left})"
     )
     error.rolled_back = stack.status == ROLLED_BACK
     return error
 
 
-def _failures(stack: Stack, events: Sequence[Event]) -> Iterator[Event]:
-    """What failed by itself before the rollback began, the first at first."""
+def _before_rollback(stack: Stack, events: Sequence[Event]) -> Iterator[Event]:
     for event in events:
-        if event.resource == stack.name:
-            if event.status.startswith("ROLLBACK"):
-                return
-        elif event.is_failure and "aborted" not in event.reason:
-            yield event
+        if event.resource == stack.name and event.status.startswith("ROLLBACK"):
+            return
+        yield event
 
 
 def _path(event: Event, stack: Stack) -> str:

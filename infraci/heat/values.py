@@ -94,6 +94,10 @@ class Address:
     network: str = ""  # the name of the one it is in; an access address is in none
 
 
+#: Nova's states of a server that will not come up by itself.
+DEAD = frozenset({"ERROR", "SHUTOFF", "DELETED", "SOFT_DELETED", "SUSPENDED", "PAUSED"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NovaServer:
     """A server as Nova knows it."""

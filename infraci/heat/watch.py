@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from infraci.deadline import Deadline
-from infraci.errors import CloudError
+from infraci.errors import CloudError, PhaseTimeoutError
+from infraci.heat.causes import SIGNAL_TYPES
 from infraci.heat.connection import Connection
+from infraci.heat.failure import StackFailedError
+from infraci.heat.inquest import Inquest
+from infraci.heat.reasons import leaves
 from infraci.heat.stacks import Stacks
 from infraci.heat.story import Follower, read_resources
 from infraci.heat.update import FAILED
-from infraci.heat.values import Event, Stack
+from infraci.heat.values import Event, Resource, Stack
 
 #: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
 _WAIT_S = 1
@@ -21,6 +25,8 @@ _IN_TIME_S = 4.0
 _ROLLBACK_TRIES = 3
 #: Of what is unfinished when the time is over, so much is named.
 _NAMED = 5
+#: To learn what that is, the cloud is asked for so long after the time is over.
+_LAST_LOOK_S = 10.0
 
 
 class Watch:
@@ -41,6 +47,7 @@ class Watch:
         self._stack = stack
         self._follower = follower
         self._pace = pace
+        self._resources: tuple[Resource, ...] = ()  # as they were when the time was over
 
     @property
     def events(self) -> list[Event]:
@@ -58,12 +65,20 @@ class Watch:
             yield self._stack
 
     def settled(self, deadline: Deadline) -> Stack:
-        """The stack once Heat is done with what it was asked for."""
-        states = self.states(deadline)
-        return next(stack for stack in states if not stack.status.endswith("IN_PROGRESS"))
+        """The stack once Heat is done with what it was asked for. Raises StackFailedError."""
+        with self._missing_signals():
+            states = self.states(deadline)
+            return next(stack for stack in states if not stack.status.endswith("IN_PROGRESS"))
 
     def updated(self, deadline: Deadline) -> Stack:
-        """The stack once Heat is done with its update, and with rolling it back."""
+        """The stack once Heat is done with its update, and with rolling it back.
+
+        Raises StackFailedError.
+        """
+        with self._missing_signals():
+            return self._updated(deadline)
+
+    def _updated(self, deadline: Deadline) -> Stack:
         failed = 0
         for stack in self.states(deadline):
             failed += stack.status == FAILED
@@ -84,15 +99,34 @@ class Watch:
 
     def _unfinished(self) -> str:
         """What a stack still works on; asked only when the time is over."""
-        shown = ""
-        with suppress(CloudError):
-            found = read_resources(self._connection, self._stack)
-            unfinished = [r.path for r in found if r.status.endswith("IN_PROGRESS")]
-            leaves = [
-                path
-                for path in unfinished
-                if not any(other.startswith(f"{path}.") for other in unfinished)
-            ]
-            shown = ", ".join(leaves[:_NAMED]) + (", …" if len(leaves) > _NAMED else "")
+        with suppress(CloudError), self._connection.patience.within(Deadline(_LAST_LOOK_S)):
+            self._resources = read_resources(self._connection, self._stack)
+        paths = [resource.path for resource in self._awaited]
+        shown = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
         start = f"stack {self._stack.name} ({self._stack.status})"
         return start + (f": {shown}" if shown else "")
+
+    @property
+    def _awaited(self) -> list[Resource]:
+        return leaves([r for r in self._resources if r.status.endswith("IN_PROGRESS")])
+
+    @contextmanager
+    def _missing_signals(self) -> Iterator[None]:
+        """Tell of time that ended while nothing but signals of the servers was awaited."""
+        try:
+            yield
+        except PhaseTimeoutError as error:
+            awaited = self._awaited
+            if not awaited or not all(resource.type in SIGNAL_TYPES for resource in awaited):
+                raise
+            inquest = Inquest(
+                connection=self._connection,
+                stack=self._stack,
+                resources=self._resources,
+                events=self.events,
+                failed=awaited,
+                is_late=True,
+            )
+            message = error.message
+            with self._connection.patience.within(Deadline(_LAST_LOOK_S)):
+                raise inquest.error(StackFailedError, lambda _: message) from error

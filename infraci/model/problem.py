@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from infraci.errors import DefinitionError
+from infraci.errors import DefinitionError, ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Problem:
 class FileError(DefinitionError):
     """Files that cannot be used, with every problem they have."""
 
+    _verb = "load"
+
     def __init__(
         self,
         problems: Iterable[Problem],
@@ -44,7 +46,7 @@ class FileError(DefinitionError):
         count = len(self.problems)
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(
-            f"cannot load {subject}: {count} problem{'' if count == 1 else 's'}{lines}",
+            f"cannot {self._verb} {subject}: {count} problem{'' if count == 1 else 's'}{lines}",
             hint=hint,
             category=category,
         )
@@ -60,6 +62,21 @@ class ProjectFileError(FileError):
 
 class TemplateError(FileError):
     """A template, an environment, or a file they name, that cannot be used."""
+
+
+class RefusedTemplateError(FileError):
+    """A template that can be read, and that Heat refuses: a failure of the commit.
+
+    ``resource`` is the one that Heat finds wrong; empty if it is none.
+    """
+
+    exit_code = ExitCode.FAILED
+    _verb = "use"
+
+    def __init__(self, problem: Problem, *, resource: str, category: str) -> None:
+        super().__init__([problem], category=category)
+        self.problem = problem
+        self.resource = resource
 
 
 def near(word: str, words: Iterable[str]) -> str | None:

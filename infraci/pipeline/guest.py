@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
 from infraci.errors import CloudError, ExitCode, UnreachableError
-from infraci.heat import GoneError
+from infraci.heat import DEAD, GoneError, fatal_line
 from infraci.model.run import Server
 from infraci.pipeline.drivers import CloudDriver
 
 _LAST_LINES = 15
-#: Nova's states of a server that will not come up by itself.
-_DEAD = ("ERROR", "SHUTOFF", "DELETED", "SOFT_DELETED", "SUSPENDED", "PAUSED")
-#: What consoles show of a boot that has ended badly: kernel, initramfs, systemd, GRUB, firmware.
-_ENDS = re.compile(
-    r"Kernel panic - not syncing"
-    r"|Unable to mount root fs|[Ff]ailed to mount root|Failed to mount /sysroot"
-    r"|Dropping to a shell!|^\s*\(initramfs\)"
-    r"|You are in emergency mode|Entering emergency mode|Cannot open access to console"
-    r"|No bootable device|Boot failed: not a bootable disk|Operating System not found"
-    r"|^\s*(?:grub rescue|grub)>",
-    re.MULTILINE,
-)
 
 
 class GuestError(UnreachableError):
@@ -74,16 +61,16 @@ class Guest:
             return  # nothing is known; whoever waits asks again
         with suppress(CloudError):
             self.console()
-        if found.status in _DEAD:
+        if found.status in DEAD:
             fault = f": {found.fault}" if found.fault else ""
             raise self._dead(
                 f"Nova says it is in {found.status}{fault}",
                 hint=f"`openstack server show {found.id}` and `openstack server event list "
                 f"{found.id}` may say more",
             )
-        if ended := _ENDS.search(self._text):
+        if line := fatal_line(self._text):
             raise self._dead(
-                f"its console says: {_line_of(self._text, ended.start())}",
+                f"its console says: {line}",
                 hint=f"is the image of {name} whole, and made for this cloud's machines?",
             )
 
@@ -91,9 +78,3 @@ class Guest:
         return GuestError(
             f"cannot log in to {self._server.name}: {reason}", hint=hint, details=self.last_lines()
         )
-
-
-def _line_of(text: str, position: int) -> str:
-    begin = text.rfind("\n", 0, position) + 1
-    line = text[begin:].partition("\n")[0]
-    return line.strip() or text[position:].strip().partition("\n")[0]

@@ -12,7 +12,7 @@ from infraci.errors import DefinitionError, InfraciError, InterruptedRunError
 from infraci.heat import RefusedError, StackFailedError
 from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import FileError, TemplateError, quoted
+from infraci.model.problem import FileError, RefusedTemplateError, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Round, Server
 from infraci.phase_testcase import failed_testcase, phase_testcase
@@ -21,7 +21,7 @@ from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
 from infraci.plan import LfsPointerError, judge_files, lfs_pointers, login_notices
-from infraci.plan.refusal import place_refusal
+from infraci.plan.refusal import place_refusal, refused_resource
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
     StackRequest,
@@ -32,6 +32,9 @@ from infraci.templates import (
 )
 from infraci.verify.stack import Stack, StackResource
 
+#: The testcase of the stack as a whole.
+_STACK = "stack"
+
 
 def provision(work: Work, request: StackRequest) -> None:
     """Stand the stack up, and wait until each server can be logged in to."""
@@ -41,10 +44,9 @@ def provision(work: Work, request: StackRequest) -> None:
         # While Heat works, the interpreter for the specs gets ready.
         work.warm_specs()
         request = with_own(work, request)
-        with testing_stack(work, Phase.PROVISION):
-            with placing_refusals(work, request):
-                work.drivers.prepare(request)
-                stack_id = _create(work, request, deadline)
+        with testing_stack(work, Phase.PROVISION, request):
+            work.drivers.prepare(request)
+            stack_id = _create(work, request, deadline)
             work.drivers.cloud.wait(
                 stack_id, deadline=deadline, on_event=work.drivers.progress.event
             )
@@ -230,55 +232,69 @@ def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
 
 
 @contextmanager
-def testing_stack(work: Work, phase: Phase) -> Iterator[None]:
-    """Have a testcase say what becomes of the stack: of each resource that fails, or of all."""
+def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[None]:
+    """Have testcases tell what became of the stack: each resource that failed, or all of it.
+
+    What Heat refuses is a :class:`RefusedTemplateError`, which says where it stands.
+    """
     began = work.drivers.clock()
 
-    def took_s() -> float:
-        return work.drivers.clock() - began
+    def add(name: str, error: InfraciError, message: str = "") -> None:
+        took_s = work.drivers.clock() - began
+        testcase = failed_testcase(phase, name, error, work.masker, duration_s=took_s)
+        if message:
+            testcase = replace(testcase, message=work.masker.mask(message))
+        work.add_testcases([testcase])
 
     try:
-        yield
+        with _placing_refusals(work, request):
+            yield
+    except RefusedTemplateError as error:
+        name = f"resource {error.resource}" if error.resource else _STACK
+        add(name, error, _sentence(error, request))
+        raise
     except StackFailedError as error:
-        failed = error.resources or (None,)
-        work.add_testcases(
-            [
-                failed_testcase(
-                    phase,
-                    f"resource {resource.path}" if resource else "stack",
-                    error,
-                    work.masker,
-                    duration_s=took_s(),
-                )
-                for resource in failed
-            ]
-        )
+        for failure in error.failures:
+            add(f"resource {failure.name}", failure)
+        if not error.failures:
+            add(_STACK, error)
         raise
     except InterruptedRunError:
         raise
     except InfraciError as error:
-        testcase = failed_testcase(phase, "stack", error, work.masker, duration_s=took_s())
-        work.add_testcases([testcase])
+        add(_STACK, error)
         raise
-    work.add_testcases([phase_testcase(phase, "stack", duration_s=took_s())])
+    took_s = work.drivers.clock() - began
+    work.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
+
+
+def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
+    """A refusal with the resource as its subject."""
+    problem = error.problem
+    if not error.resource:
+        return str(problem)
+    entry = request.template.get("resources", {}).get(error.resource)
+    kind = f" ({entry['type']})" if entry else ""
+    meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
+    return f"{error.resource}{kind}: {problem.message}{meant}"
 
 
 @contextmanager
-def placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
+def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
     """Say where in the template stands what Heat refuses."""
     try:
         yield
     except RefusedError as error:
-        template = work.pipeline.stack.template
         problem = place_refusal(
             error.reason,
-            template=template,
+            template=work.pipeline.stack.template,
             root=work.tree,
             property_names=work.drivers.cloud.updatable,
             names=work.drivers.cloud.names,
             made=request.template,
         )
-        raise TemplateError([problem], category=error.category) from error
+        resource = refused_resource(error.reason, problem)
+        raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 
 
 def _standing(work: Work, deadline: Deadline) -> str | None:

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from infraci.errors import ExitCode, InfraciError, InterruptedRunError
+from infraci.errors import InfraciError, InterruptedRunError
 from infraci.heat import UpdateFailedError
 from infraci.model.run import Change, Commit, Outcome, Phase, Round, Verdict
 from infraci.pipeline import verdict as judge
 from infraci.pipeline.changes import Snapshot, judge_changes
 from infraci.pipeline.configure import configure
 from infraci.pipeline.provision import (
-    placing_refusals,
     plan,
     provision,
     take_servers,
@@ -24,25 +23,11 @@ from infraci.pipeline.verify import verify
 from infraci.pipeline.work import Work
 from infraci.templates import StackRequest
 
-#: The classes of failures that are the cloud's own; see docs/failures.md.
-_CLOUDS_FAULT = frozenset({"quota", "no valid host", "timeout", "api", "delete"})
-
 
 class UntestableUpgradeError(InfraciError):
     """The base does not pass by itself, so that nothing can be said of the commit under test."""
 
     details = ""
-
-
-class BrokenUpdateError(InfraciError):
-    """The stack could not be updated to the commit, and the commit is to blame."""
-
-    exit_code = ExitCode.FAILED
-
-    def __init__(self, error: UpdateFailedError) -> None:
-        super().__init__(error.message, hint=error.hint, category=error.category)
-        self.details = error.details
-        self.rolled_back = error.rolled_back
 
 
 @contextmanager
@@ -98,20 +83,15 @@ def stand_up_base(work: Work) -> None:
 def update(work: Work, request: StackRequest) -> None:
     """Update the stack to the commit under test, and wait until its servers can be logged in to.
 
-    What the update was not to replace is checked. Raises BrokenUpdateError where the commit is to
-    blame, UpdateFailedError where the cloud is; a stack that was rolled back is verified by the
-    base's specs before.
+    What the update was not to replace is checked. Where it fails, UpdateFailedError is raised; a
+    stack that was rolled back is verified by the base's specs before.
     """
     stack_id = work.record.stack_id or work.record.stack_name
     try:
         with work.phase(Phase.UPDATE, work.pipeline.timeouts.update_s) as deadline:
             request = with_own(work, request)
             before = _snapshot(work, stack_id)
-            with (
-                testing_stack(work, Phase.UPDATE),
-                placing_refusals(work, request),
-                _blaming(),
-            ):
+            with testing_stack(work, Phase.UPDATE, request):
                 work.drivers.prepare(request)
                 work.drivers.cloud.update_stack(
                     stack_id,
@@ -129,7 +109,7 @@ def update(work: Work, request: StackRequest) -> None:
             if kept:
                 work.drivers.progress.checked("no_replace", kept)
             take_servers(work, stack_id, deadline, renewed=before.renewed_by(changes))
-    except (BrokenUpdateError, UpdateFailedError) as error:
+    except UpdateFailedError as error:
         if error.rolled_back:
             _verify_rollback(work, stack_id)
         raise
@@ -144,17 +124,6 @@ def summary(changes: Sequence[Change]) -> str:
         named = ", ".join(paths[:5]) + (", …" if count > 5 else "")
         parts.append(f"{count} {kind} ({named})")
     return f"the update changed: {'; '.join(parts)}" if parts else "the update changed nothing"
-
-
-@contextmanager
-def _blaming() -> Iterator[None]:
-    """The base has shown that the cloud can do it: what fails now is mostly the commit's fault."""
-    try:
-        yield
-    except UpdateFailedError as error:
-        if error.category in _CLOUDS_FAULT:
-            raise
-        raise BrokenUpdateError(error) from error
 
 
 def _verify_rollback(work: Work, stack_id: str) -> None:

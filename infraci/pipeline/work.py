@@ -198,6 +198,8 @@ class Work:
         except BaseException as error:
             deadline.cancel()  # whatever other threads still wait for
             trouble = trouble_of(error, self.masker)
+            if self.round is not Round.HEAD:  # only the commit under test can be blamed
+                trouble = replace(trouble, blames=False)
             raise
         finally:
             duration_s = self.drivers.clock() - started

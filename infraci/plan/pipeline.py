@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -85,8 +86,8 @@ def plan_pipeline(
             names=cloud.names,
             made=request.template,
         )
-        problems.append(problem)
-        return _plan(pipeline, problems=problems, template=template)
+        plan = _plan(pipeline, problems=[*problems, problem], template=template)
+        return replace(plan, is_refused=True)
     found = servers_of(preview)
     names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
     servers = tuple(

@@ -67,6 +67,14 @@ def place_refusal(
     )
 
 
+def refused_resource(reason: str, problem: Problem) -> str:
+    """The resource that Heat's reason is about, or its place in the template; empty if neither."""
+    if found := _RESOURCE.search(reason):
+        return found[1] or found[2]
+    section, _, rest = problem.key_path.partition(".")
+    return rest.partition(".")[0] if section == "resources" else ""
+
+
 def _near_name(reason: str, names: Names) -> str | None:
     """What the cloud has that is called nearly as what Heat does not find."""
     if not (found := _MISSING.search(reason)):

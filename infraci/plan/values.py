@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from infraci.errors import ExitCode
 from infraci.heat.values import PreviewResource
 from infraci.model.problem import Problem
 from infraci.model.run import Change, Commit
@@ -46,4 +47,12 @@ class PipelinePlan:
     changes: tuple[Change, ...] = ()  # what its update would do, as far as can be told
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    is_refused: bool = False  # whether one of them is Heat's, of a template that it can read
     template: str = ""  # what Heat would be sent, as YAML without secrets; if it was asked for
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the problems say of the commit, as a run would."""
+        if not self.problems:
+            return ExitCode.PASSED
+        return ExitCode.FAILED if self.is_refused else ExitCode.INVALID

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from infraci.deadline import Deadline
-from infraci.errors import PhaseTimeoutError
+from infraci.errors import ExitCode, PhaseTimeoutError
 from infraci.heat import Event, RefusedError, TransientCloudError, UpdateFailedError
 from infraci.templates import StackRequest
 from tests.heat.fakes import Answer, FakeClock, event_entry, fake_cloud, links, stack_entry
 
-REQUEST = StackRequest(template={"resources": {}})
+REQUEST = StackRequest(template={"resources": {"new": {"type": "OS::Nova::KeyPair"}}})
 OLD = event_entry(0, "web", "CREATE_FAILED", resource_status_reason="long ago")
 
 
@@ -130,12 +130,26 @@ def test_an_update_that_is_rolled_back_names_what_failed_first() -> None:
     with pytest.raises(UpdateFailedError) as caught:
         cloud.update_stack("s-1", REQUEST, tags=[], deadline=limit(clock))
     assert caught.value.rolled_back
-    assert caught.value.resource == "app_servers.0.server"
+    (failed,) = caught.value.failures
+    assert failed.name == "app_servers.0.server"
+    assert caught.value.exit_code is ExitCode.UNTESTABLE  # nothing says that it is the commit's
     assert caught.value.message == (
         "cannot update stack web: app_servers.0.server: no luck (it was rolled back)"
     )
     assert "long ago" not in caught.value.details
     assert "no luck" in caught.value.details
+
+
+def test_a_new_resource_that_the_template_makes_impossible() -> None:
+    heat = Heat("UPDATE_IN_PROGRESS", "ROLLBACK_COMPLETE")
+    taken = "Conflict: resources.new: Key pair 'k' already exists. (HTTP 409)"
+    heat.events = [event_entry(1, "new", "CREATE_FAILED", resource_status_reason=taken)]
+    cloud, _, clock = fake_cloud(heat)
+    with pytest.raises(UpdateFailedError) as caught:
+        cloud.update_stack("s-1", REQUEST, tags=[], deadline=limit(clock))
+    assert (caught.value.exit_code, caught.value.category) == (ExitCode.FAILED, "template")
+    (failed,) = caught.value.failures
+    assert failed.message == "new (OS::Nova::KeyPair): Key pair 'k' already exists"
 
 
 def test_a_rollback_that_fails() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,27 @@ from typing import Any
 import pytest
 
 from infraci.commands.whole_way import undone
-from infraci.errors import CloudError, ConfigureError, DefinitionError, UsageError
-from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack
+from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
+from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack, StackFailedError
+from infraci.heat.connection import Connection
 from infraci.heat.update import update_failed
 from infraci.heat.values import Event
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import ChangeKind, Commit, Outcome, Phase, RunRecord, Verdict
+from infraci.model.run import (
+    ChangeKind,
+    Commit,
+    ErrorKind,
+    Outcome,
+    Phase,
+    RunRecord,
+    Testcase,
+    Verdict,
+)
 from infraci.pipeline import Interrupts, OpenBase, Version, carry_out
 from infraci.pipeline.changes import Snapshot, judge_changes
 from infraci.pipeline.run import UPGRADE_WAY
+from tests.heat.fakes import FakeSdk
 from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
 
 BASE = Commit(
@@ -82,6 +93,16 @@ def make_lab(tmp_path: Path) -> Callable[..., UpgradeLab]:
 Make = Callable[..., UpgradeLab]
 
 
+def told(record: RunRecord) -> list[Testcase]:
+    """What testcases tell of the commit, but for those that were not run."""
+    return [case for case in record.testcases if case.outcome is not Outcome.SKIPPED]
+
+
+def checks(testcases: Sequence[Testcase]) -> list[Testcase]:
+    """Those of the specs."""
+    return [case for case in testcases if case.phase is Phase.VERIFY]
+
+
 def labels(record: RunRecord) -> list[str]:
     return [result.label for result in record.phases]
 
@@ -101,13 +122,19 @@ def nth(number: int, step: Trap) -> Step:
     return at
 
 
-def failure(reason: str = "resources.web: no luck", *, rolled_back: bool = True) -> Exception:
+#: What a service says to a value that it finds wrong.
+BAD_VALUE = "BadRequest: resources.web: no luck (HTTP 400)"
+
+
+def failure(reason: str = BAD_VALUE, *, rolled_back: bool = True) -> Exception:
     """What the cloud raises when an update failed."""
     status = "ROLLBACK_COMPLETE" if rolled_back else "ROLLBACK_FAILED"
     event = Event(
         id="e", time="t", stack_name="s", resource="web", status="UPDATE_FAILED", reason=reason
     )
-    return update_failed(Stack(id="s", name="s", status=status, reason="why"), [event])
+    stack = Stack(id="s", name="s", status=status, reason="why")
+    nowhere = Connection("far", FakeSdk(lambda *_: (500, None)))
+    return update_failed(nowhere, stack, (), [event], types={"web": "OS::Heat::Value"})
 
 
 def test_an_upgrade_goes_all_the_way(lab: Make) -> None:
@@ -126,9 +153,12 @@ def test_an_upgrade_goes_all_the_way(lab: Make) -> None:
     ]
     assert record.base == BASE
     assert record.commit == COMMIT
-    assert len(record.base_testcases) == 2
+    of_base = ["stack", "boot[web-0]", "test_0[web-0]", "test_1[web-0]"]
+    assert [case.name for case in record.base_testcases] == of_base
     assert [case.name for case in record.testcases] == [
+        "stack",
         "web-0 is kept",
+        "boot[web-0]",
         "test_0[web-0]",
         "test_1[web-0]",
     ]
@@ -202,7 +232,7 @@ def test_a_new_server_joins(lab: Make) -> None:
     assert record.verdict is Verdict.PASSED
     assert here.calls.count("log_in") == 2
     assert [change.kind for change in record.changes] == [ChangeKind.ADDED]
-    assert len([case for case in record.testcases if case.server]) == 4
+    assert len(checks(record.testcases)) == 4
 
 
 def _upgrade(here: UpgradeLab) -> Any:
@@ -241,6 +271,7 @@ BASE_STEPS: list[tuple[str, Trap]] = [
     ("create_stack", CloudError("no")),
     ("create_stack", RefusedError("no", reason="no")),
     ("wait", CloudError("CREATE_FAILED")),
+    ("wait", StackFailedError("no luck", exit_code=ExitCode.FAILED)),
     ("log_in", DefinitionError("no")),
     ("configure", ConfigureError("no")),
     ("specs", CloudError("no")),
@@ -252,7 +283,8 @@ BASE_STEPS: list[tuple[str, Trap]] = [
 def test_trouble_of_the_base_says_nothing_of_the_head(lab: Make, name: str, trap: Trap) -> None:
     record = lab(**{name: trap}).run()
     assert record.verdict is Verdict.ERROR
-    assert record.testcases == ()
+    assert told(record) == []
+    assert not any(result.trouble and result.trouble.blames for result in record.phases)
     assert Phase.UPDATE not in [result.phase for result in record.phases]
     assert record.destroyed
 
@@ -263,8 +295,9 @@ def test_failures_of_the_base_say_nothing_of_the_head(lab: Make, outcome: Outcom
     here.specs.outcomes = (Outcome.PASSED, outcome)
     record = here.run()
     assert record.verdict is Verdict.ERROR
-    assert record.testcases == ()
-    assert [case.outcome for case in record.base_testcases] == [Outcome.PASSED, outcome]
+    assert told(record) == []
+    outcomes = [case.outcome for case in checks(record.base_testcases)]
+    assert outcomes == [Outcome.PASSED, outcome]
     assert "update_stack" not in here.calls
     assert "collect" in here.calls
 
@@ -306,8 +339,10 @@ def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Mak
     assert trouble.blames
     assert "no luck (it was rolled back)" in trouble.message
     assert "UPDATE_FAILED" in trouble.details
-    assert record.testcases == ()
-    assert [case.outcome for case in record.rollback_testcases] == [Outcome.PASSED] * 2
+    (web,) = told(record)
+    assert (web.nodeid, web.outcome) == ("update: resource web", Outcome.FAILURE)
+    assert web.message == "web (OS::Heat::Value): no luck"
+    assert [case.outcome for case in checks(record.rollback_testcases)] == [Outcome.PASSED] * 2
     assert here.specs.roots == [here.base_root, here.base_root]
 
 
@@ -318,6 +353,8 @@ def test_a_failed_update_that_is_the_clouds_fault(lab: Make) -> None:
     assert trouble is not None
     assert not trouble.blames
     assert trouble.category == "no valid host"
+    (web,) = told(record)
+    assert (web.outcome, web.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert record.rollback_testcases
 
 
@@ -337,7 +374,7 @@ def test_a_base_that_is_broken_after_the_rollback(lab: Make) -> None:
     here.traps.by_name["specs"] = nth(2, fail)
     record = here.run()
     assert record.verdict is Verdict.FAILED
-    assert [case.outcome for case in record.rollback_testcases] == [Outcome.FAILURE]
+    assert [case.outcome for case in checks(record.rollback_testcases)] == [Outcome.FAILURE]
 
 
 def test_trouble_after_the_rollback_is_told_and_hides_nothing(lab: Make) -> None:
@@ -350,7 +387,7 @@ def test_trouble_after_the_rollback_is_told_and_hides_nothing(lab: Make) -> None
 
 def test_a_refused_update_names_the_place(lab: Make) -> None:
     record = lab(update_stack=RefusedError("no", reason="no such thing")).run()
-    assert record.verdict is Verdict.INVALID
+    assert record.verdict is Verdict.FAILED
     assert "stack.yaml" in str(record.phases[4].trouble)
 
 
@@ -380,10 +417,10 @@ def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
     assert phases == (Phase.CONFIGURE, Phase.VERIFY)
     again = here.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
-    assert len(again.base_testcases) == 2
+    assert len(checks(again.base_testcases)) == 2
     assert again.base == BASE
-    assert again.testcases[0].name == "web-0 is kept"
-    assert len(again.testcases) == 3
+    kept = ["stack", "web-0 is kept", "boot[web-0]"]
+    assert [case.name for case in again.testcases] == [*kept, "test_0[web-0]", "test_1[web-0]"]
     assert labels(again) == [*labels(record)[:5], "configure", "verify"]
 
 
@@ -397,7 +434,7 @@ def test_before_that_it_begins_with_the_base(lab: Make, traps: dict[str, Trap]) 
     assert phases == UPGRADE_WAY[1:]
     again = here.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
-    assert (len(again.base_testcases), len(again.rollback_testcases)) == (2, 0)
+    assert (len(checks(again.base_testcases)), len(again.rollback_testcases)) == (2, 0)
     assert labels(again)[1:4] == ["provision (base)", "configure (base)", "verify (base)"]
 
 
@@ -409,7 +446,8 @@ def test_single_phases_are_those_of_the_commit_alone(lab: Make) -> None:
         again = carry_out(here.work(interrupts, record=record), (Phase.VERIFY,))
     assert again.verdict is Verdict.PASSED
     assert here.specs.roots == [here.root]
-    assert len(again.testcases) == 3
+    assert len(checks(again.testcases)) == 2
+    assert [case.name for case in again.testcases].count("web-0 is kept") == 1
 
 
 # What an update did

@@ -1,0 +1,78 @@
+"""Heat's reasons: which resources failed by themselves, and why, in a few words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from infraci.heat.values import Event, Resource
+
+#: What Heat writes of a resource whose action it ended: another one failed, or time was over.
+_ABORTED = re.compile(r"[A-Z]+ aborted\b")
+#: Before the reason itself: "Resource CREATE failed: BadRequest: resources.group.resources[0]: ".
+_PLACE = re.compile(
+    r"(?:Resource \w+ failed: )?(?:(?P<name>\w+)\s?: )?resources(?:\.[\w-]+|\[[\w-]+\])+:(?: |$)"
+)
+#: After it: which request it was, which matters to the service's logs only.
+_REQUEST = re.compile(
+    r"\s*(?:\(HTTP \d+\)|\(Request-ID: [\w-]+\)|Neutron server returns request_ids: \[[^]]*\])"
+)
+#: How a library goes on after it has told that it cannot connect.
+_INNER_LIFE = re.compile(r": HTTPS?ConnectionPool\(.*")
+_MISSING_SIGNALS = re.compile(r"(\d+) of (\d+) received(?: - (.*))?")
+
+
+def is_aborted(resource: Resource) -> bool:
+    """Whether Heat ended it because of something else."""
+    return _ABORTED.match(resource.reason) is not None
+
+
+def failures(resources: Iterable[Resource], events: Sequence[Event] = ()) -> list[Resource]:
+    """The resources that failed by themselves, the earliest first.
+
+    Left out are those that hold the failed ones, and those that were aborted because of them. If
+    all were aborted, time was over: these are what Heat still worked on.
+    """
+    failed = [resource for resource in resources if resource.is_failed]
+    deepest = leaves(failed)
+    own = [resource for resource in deepest if not is_aborted(resource)]
+    return sorted(own or deepest, key=_earliest(events))
+
+
+def leaves(resources: Sequence[Resource]) -> list[Resource]:
+    """Those of the resources that hold none of the others."""
+    paths = [resource.path for resource in resources]
+    return [r for r in resources if not any(path.startswith(f"{r.path}.") for path in paths)]
+
+
+def _earliest(events: Sequence[Event]) -> Callable[[Resource], tuple[int, str]]:
+    """The order in which resources failed; by path where events do not tell."""
+    order: dict[str, int] = {}
+    for number, event in enumerate(events):
+        if event.is_failure:
+            order.setdefault(event.resource, number)
+            order.setdefault(event.physical_id, number)
+
+    def place(resource: Resource) -> tuple[int, str]:
+        name = resource.path.rpartition(".")[2]
+        by_id = order.get(resource.physical_id) if resource.physical_id else None
+        return (by_id if by_id is not None else order.get(name, len(events))), resource.path
+
+    return place
+
+
+def plain_reason(reason: str) -> str:
+    """Heat's reason as the end of a sentence, without exceptions' names, places and requests.
+
+    A name stays where it says more than what follows it: ``KeyError: 'x'``.
+    """
+    text, name = " ".join(reason.split()), ""
+    while place := _PLACE.match(text):
+        text, name = text[place.end() :], place["name"] or name
+    text = _INNER_LIFE.sub("", _REQUEST.sub("", text)).strip().rstrip(".")
+    if missing := _MISSING_SIGNALS.fullmatch(text):
+        came, awaited, told = missing.groups()
+        return f"{came} of {awaited} signals came in time" + (f" ({told})" if told else "")
+    if name.endswith(("WaitConditionFailure", "SwiftSignalFailure")):
+        return f"a signal tells of a failure: {text or 'no reason is given'}"
+    return f"{name}: {text}" if name and " " not in text else text
