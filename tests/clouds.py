@@ -65,14 +65,18 @@ class CloudUnderTest:
 
 
 @contextmanager
-def embedded_cloud(state: Path) -> Iterator[CloudUnderTest]:
-    """An embedded cloud of one's own; down in the end."""
+def embedded_cloud(state: Path, *, http_proxy: str = "") -> Iterator[CloudUnderTest]:
+    """An embedded cloud of one's own; down in the end.
+
+    Its engine asks the other services through the proxy, if there is one.
+    """
     environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state)}
+    of_cloud = {**environment, "HTTP_PROXY": http_proxy} if http_proxy else environment
 
     def cloud(verb: str) -> str:
         command = [sys.executable, "-P", "-m", "infraci", "cloud", verb]
         return subprocess.run(
-            command, env=environment, check=True, capture_output=True, text=True
+            command, env=of_cloud, check=True, capture_output=True, text=True
         ).stdout.strip()
 
     try:

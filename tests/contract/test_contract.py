@@ -26,7 +26,7 @@ def test_create(site: Site) -> None:
 def test_fail(site: Site) -> None:
     site.write({"stack.yaml": OUTSIDE})
     done = site.run()
-    assert done.returncode == 125, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "port" in done.stderr
     assert "10.60.0.10" in done.stderr
 
@@ -34,7 +34,7 @@ def test_fail(site: Site) -> None:
 def test_timeout(site: Site) -> None:
     site.write({"pipelines/web.yaml": WAITING})
     done = site.run()
-    assert done.returncode == 125, done.stderr
+    assert done.returncode == 1, done.stderr  # the cloud waits for the commit's servers only
     assert "stuck" in done.stderr
     assert "15 s" in done.stderr
 

@@ -13,9 +13,19 @@ from tests.faults.proxy import Proxy
 
 
 @pytest.fixture(scope="session")
-def near_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudUnderTest]:
+def engine_proxy() -> Iterator[Proxy]:
+    """A proxy between Heat's engine and the services that it asks."""
+    with Proxy().serving() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def near_cloud(
+    engine_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CloudUnderTest]:
     """An embedded cloud that the tests of faults share."""
-    with embedded_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+    state = tmp_path_factory.mktemp("cloud")
+    with embedded_cloud(state, http_proxy=engine_proxy.url) as cloud:
         yield cloud
 
 
@@ -35,6 +45,11 @@ def near_clouds_yaml(
 
 
 @pytest.fixture
-def near(near_clouds_yaml: Path, proxy: Proxy, tmp_path: Path) -> Site:
+def near(near_clouds_yaml: Path, proxy: Proxy, engine_proxy: Proxy, tmp_path: Path) -> Site:
     """The embedded cloud behind the proxy."""
-    return Site(clouds_yaml=near_clouds_yaml, proxy=proxy, folder=tmp_path / "repository")
+    return Site(
+        clouds_yaml=near_clouds_yaml,
+        proxy=proxy,
+        engine_proxy=engine_proxy,
+        folder=tmp_path / "repository",
+    )

@@ -104,17 +104,21 @@ class Site:
 
     clouds_yaml: Path
     proxy: Proxy
+    engine_proxy: Proxy
     folder: Path
 
     def open(self) -> WithServer:
         """The cloud as infraci sees it."""
         return WithServer(Connection.open("local", clouds_yaml=self.clouds_yaml))
 
-    def run(self, plan: Plan, **more: Any) -> RunRecord:
-        """A run all the way, on which the plan makes things go wrong."""
-        self.proxy.plan = plan
-        with self.open() as cloud:
-            return FaultLab(self.folder, cloud, **more).run()
+    def run(self, plan: Plan, *, within: Plan | None = None, **more: Any) -> RunRecord:
+        """A run all the way, on which the plan makes things go wrong, or another within Heat."""
+        self.proxy.plan, self.engine_proxy.plan = plan, within or Plan()
+        try:
+            with self.open() as cloud:
+                return FaultLab(self.folder, cloud, **more).run()
+        finally:
+            self.engine_proxy.plan = Plan()
 
     def left(self, record: RunRecord) -> tuple[str, ...]:
         """What is on the cloud of a run, asked without faults."""

@@ -1,7 +1,8 @@
 """An HTTP proxy between infraci and a cloud's APIs, which can spoil what passes through it.
 
 It stands where the Identity service is said to be, and rewrites the addresses in what the cloud
-answers, so that every service is reached through it: ``http://proxy/HOST:PORT/path``.
+answers, so that every service is reached through it: ``http://proxy/HOST:PORT/path``. A process
+whose ``HTTP_PROXY`` it is, as Heat's engine, needs no such thing.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        host, _, path = self.path.removeprefix("/").partition("/")
+        asked = self.path.removeprefix("/").removeprefix("http://")
+        host, _, path = asked.partition("/")
         plain = _ID.sub("ID", path.partition("?")[0])
         call = Call(method=self.command, path=f"/{plain.rstrip('/')}")
         fault = self.proxy.plan.note(call)
@@ -147,8 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
             content = response.read()
         finally:
             upstream.close()
-        here = self.proxy.url.encode()
-        return Answer(status=response.status, headers=said, body=_HOST.sub(here + rb"/\1", content))
+        if not self.path.startswith("http://"):
+            content = _HOST.sub(self.proxy.url.encode() + rb"/\1", content)
+        return Answer(status=response.status, headers=said, body=content)
 
     def _send(self, answer: Answer) -> None:
         with suppress(ConnectionError):  # who asked may have gone

@@ -61,32 +61,6 @@ def test_a_fault_that_does_not_pass(near: Site, fault: Fault, call: str, categor
     assert near.left(record) == ()
 
 
-def test_what_the_cloud_does_not_have(near: Site) -> None:
-    properties = {"network": "nowhere"}
-    template = with_resource("port", "OS::Neutron::Port", properties=properties)
-    record = near.run(Plan(), template=template)
-    assert record.verdict is Verdict.INVALID  # the commit names it
-    assert trouble_of(record, Phase.PROVISION).category == "not found"
-    assert near.left(record) == ()
-
-
-def test_a_guest_that_never_signals(near: Site) -> None:
-    handle = with_resource("handle", "OS::Heat::WaitConditionHandle")
-    resources = {
-        **handle["resources"],
-        "ready": {
-            "type": "OS::Heat::WaitCondition",
-            "properties": {"handle": {"get_resource": "handle"}, "timeout": 1},
-        },
-    }
-    record = near.run(Plan(), template={**handle, "resources": resources})
-    assert record.verdict is Verdict.ERROR
-    trouble = trouble_of(record, Phase.PROVISION)
-    assert trouble.category == "guest"
-    assert "ready (OS::Heat::WaitCondition)" in trouble.message
-    assert near.left(record) == ()
-
-
 def test_a_stack_that_takes_too_long(near: Site) -> None:
     waits = {"action_wait_secs": {"create": 60}}
     template = with_resource("delay", "OS::Heat::TestResource", properties=waits)
