@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from infraci.errors import CATEGORIES, CommitError
+from infraci.heat import RefusedError
 from infraci.local.honoured import OWN_TYPES, PROPERTIES
+from tests import docs_failures
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -57,3 +60,25 @@ def test_every_type_of_heats_own_is_documented() -> None:
 def test_every_page_is_in_the_index() -> None:
     index = set(_links(ROOT / "docs/README.md"))
     assert {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"} <= index
+
+
+def test_the_page_of_failures_says_what_the_code_does() -> None:
+    text = docs_failures.PAGE.read_text()
+    assert text == docs_failures.made(text), "run: python -m tests.docs_failures"
+
+
+def test_every_class_of_failures_is_documented() -> None:
+    assert {row.category for row in docs_failures.rows()} - {""} == set(CATEGORIES)
+
+
+def test_every_failure_of_the_commit_is_documented() -> None:
+    shown = {row.error for row in docs_failures.rows()}
+    # What Heat refuses is in the table by its words.
+    assert set(_below(CommitError)) - {RefusedError} <= shown
+
+
+def _below(error: type[Exception]) -> Iterator[type[Exception]]:
+    for kind in error.__subclasses__():
+        if kind.__module__.startswith("infraci."):
+            yield kind
+            yield from _below(kind)

@@ -106,7 +106,7 @@ def _case(case: Testcase) -> junit_xml.TestCase:
     )
     message = clean(case.message) or case.outcome.value
     if case.outcome is Outcome.FAILURE:
-        made.add_failure_info(message, clean(case.text), "failure")
+        made.add_failure_info(message, clean(case.text), case.category or "failure")
     elif case.outcome is Outcome.ERROR:
         made.add_error_info(message, clean(case.text), str(case.category or case.kind or "error"))
     elif case.outcome is Outcome.SKIPPED:
