@@ -252,7 +252,7 @@ _NOT_INSTALLED = re.compile(
 _WENT_ON = re.compile(
     r"^(?:Get:\d|Fetched \d|Unpacking |Setting up |Successfully (?:installed|built)|added \d+ pack"
     r"|Complete!|Installed:|Resolving deltas: 100%|Receiving objects: 100%|Saved? |.* saved \["
-    r"|OK: \d+ .*packages|\d+ gems? installed|Collecting |Downloading )"
+    r"|OK: \d+ .*packages|\d+ gems? installed|Collecting |Downloading )|\(from versions: (?!none)"
 )
 _URL = re.compile(r"\b(?:https?|ftp)://(?:[^@/\s'\"]*@)?(\[[^]]+\]|[^/:\s'\"\])>,]+)")
 _POOL = re.compile(r"\bhost='([^']+)'|\blookup (\S+) on |(?:dial|read) tcp (?:\S+->)?(\S+):\d+")
