@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import replace
 
-from infraci.configure.remote import (
-    Ended,
-    Program,
-    archive,
-    needs_sudo,
-    run_pushed,
-    run_variables,
+from infraci.configure.chef_output import Resource, read_resources
+from infraci.configure.failure import cause_of, needs_sudo, step_error, without_folder
+from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
+from infraci.configure.step import (
+    Applied,
+    Part,
+    Step,
+    StepContext,
+    StepError,
+    StepOutsideError,
 )
-from infraci.configure.step import Applied, Changes, Step, StepContext, StepError
 from infraci.model.configure import ChefStep
-from infraci.model.run import Server
+from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
 from infraci.ssh import Session
 
 _ABSENT = 97
 #: "Chef Infra Client finished, 3/10 resources updated in 05 seconds", and of Cinc and old Chefs.
 _FINISHED = re.compile(r"^\S.* Client finished, (\d+)/(\d+) resources updated")
-#: "  * file[/etc/motd] action create (up to date)"; what follows the action says what was done.
-_RESOURCE = re.compile(r"^\s*\* (\S+\[.*\]) action (\S+)(.*)$")
 _ERROR = re.compile(r"^(?:\[[^]]+\] )?(?:FATAL|ERROR): (.+)$")
 
 
@@ -41,7 +41,7 @@ class Chef(Step):
         """Converge; what it changes are resources."""
         options = self._options
         more = [path for path in (options.role_path, options.data_bag_path) if path]
-        tree = archive(context.root, [*options.cookbook_path, *more])
+        tree = archive(context.root, [*options.cookbook_path, *more], server)
         program = Program(
             what=self.name,
             files=lambda folder: {
@@ -54,11 +54,15 @@ class Chef(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
+            resources = read_resources(ended.said)
             if ended.exit_status != 0:
-                raise self._failed(ended, server)
+                raise self._failed(ended, resources, server, context)
         if counts := _counts(ended.said):
             context.log(f"{counts[0]} of {counts[1]} resources changed")
-        return Applied(changes=changed_resources(ended.said))
+        return Applied(
+            changes=tuple(resource.action for resource in resources if resource.is_changed),
+            parts=tuple(_part(replace(r, is_failed=False), context) for r in resources),
+        )
 
     def _settings(self, folder: str, server: Server) -> str:
         """The client.rb; its strings are JSON's, which Ruby reads alike."""
@@ -89,20 +93,48 @@ class Chef(Step):
         run_list = list(self._options.run_list)
         return {"infraci": known, **self._options.attributes, "run_list": run_list}
 
-    def _failed(self, ended: Ended, server: Server) -> StepError:
+    def _failed(
+        self, ended: Ended, resources: Sequence[Resource], server: Server, context: StepContext
+    ) -> StepError | StepOutsideError:
         status = ended.exit_status
         if status == _ABSENT:
-            return StepError(
-                f"cannot configure {server.name}: neither cinc-client nor chef-client is"
+            return step_error(
+                server,
+                f"{self.name} cannot be converged: neither cinc-client nor chef-client is"
                 " installed there",
                 hint="use an image with one of them, or install it in a step before",
             )
-        how = f"ended with exit status {status}" if status >= 0 else "was ended by a signal"
-        return StepError(
-            f"cannot configure {server.name}: {self.name} {how}: {_reason(ended.said)}",
-            hint=needs_sudo(server, ended.said),
-            details=ended.last,
+        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        parts = [_part(resource, context) for resource in resources]
+        failed = [part for part in parts if part.message]
+        if failed:  # last comes the innermost: the others failed because of it
+            sentence = f"{self.name}: {failed[-1].message}"
+        else:
+            reason = cause.text if cause.is_outside else _reason(ended.said)
+            how = f"exit status {status}" if status >= 0 else "ended by a signal"
+            sentence = f"{self.name} failed: {without_folder(reason)} ({how})"
+        return step_error(
+            server,
+            sentence,
+            is_outside=cause.is_outside,
+            hint=needs_sudo(server, ended.text),
+            details=without_folder(ended.last),
+            parts=parts,
         )
+
+
+def _part(resource: Resource, context: StepContext) -> Part:
+    if not resource.is_failed:
+        outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
+        return Part(name=resource.name, outcome=outcome)
+    cause = cause_of(resource.text, own_hosts=context.own_hosts)
+    place = f" ({without_folder(resource.place)})" if resource.place else ""
+    return Part(
+        name=resource.name,
+        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
+        message=f"{resource.name} failed: {cause.text}{place}",
+        text=without_folder(resource.text),
+    )
 
 
 def _lines(folder: str) -> Iterator[str]:
@@ -113,23 +145,6 @@ def _lines(folder: str) -> Iterator[str]:
         f'exec "$client" --local-mode --config {folder}/client.rb'
         f" --json-attributes {folder}/attributes.json --no-color --force-formatter"
     )
-
-
-def changed_resources(said: Sequence[str]) -> Changes:
-    """The resources that Chef's doc formatter says were updated.
-
-    Under one that was, lines indented deeper say what was done; one that is up to date or was
-    skipped says so on its own line.
-    """
-    changed = []
-    for line, following in pairwise([*said, ""]):
-        found = _RESOURCE.match(line)
-        if found is None or found[3].strip():
-            continue
-        deeper = len(following) - len(following.lstrip()) > len(line) - len(line.lstrip())
-        if deeper and following.lstrip().startswith(("- ", "+ ")):
-            changed.append(f"{found[1]} action {found[2]}")
-    return tuple(changed)
 
 
 def _counts(said: Sequence[str]) -> tuple[int, int] | None:

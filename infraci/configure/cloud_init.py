@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from infraci.configure.step import Applied, Step, StepContext, StepError
+from infraci.configure.failure import Cause, cause_of, step_error
+from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
 from infraci.deadline import duration
 from infraci.errors import InfraciError
 from infraci.model.configure import CloudInitStep
@@ -29,6 +30,9 @@ cd /run/cloud-init 2>/dev/null; n=0
 until [ -e result.json ] || [ -e disabled ] || [ $n -ge 50 ]; do sleep 0.1; n=$((n+1)); done
 [ -e result.json ] || cloud-init status --wait >/dev/null 2>&1
 """
+#: How much of cloud-init's output is read, and how much of that is shown.
+_OUTPUT_LINES = 300
+_LAST_LINES = 40
 _LOOK = f"""\
 cat /run/cloud-init/status.json 2>/dev/null
 echo; echo '{_MARK}'
@@ -37,7 +41,7 @@ echo; echo '{_MARK}'
 [ -e /run/cloud-init/result.json ] || cloud-init status --long 2>&1
 echo; echo '{_MARK}'
 log=/var/log/cloud-init-output.log
-sudo -n tail -n 40 "$log" 2>/dev/null || tail -n 40 "$log" 2>/dev/null
+sudo -n tail -n {_OUTPUT_LINES} "$log" 2>/dev/null || tail -n {_OUTPUT_LINES} "$log" 2>/dev/null
 echo; echo '{_MARK}'
 log=/var/log/cloud-init.log
 sudo -n grep WARNING "$log" 2>/dev/null || grep WARNING "$log" 2>/dev/null
@@ -53,6 +57,11 @@ _IGNORED = re.compile(
 )
 #: ('scripts_user', RuntimeError('Runparts: 1 failures (part-001) in 1 attempted commands'))
 _FAILED_MODULE = re.compile(r"""^\(['"]([\w-]+)['"], \s*\w*\((.*)\)\)$""", re.DOTALL)
+#: What cloud-init itself writes among the output of its modules.
+_ITS_OWN = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d [\d:,]+ - \S+\[[A-Z]+\]: |Cloud-init v\. |ci-info: "
+    r"|(?:Command|Exit code|Reason|Stdout|Stderr): |Unexpected error while running command)"
+)
 
 
 class CloudInit(Step):
@@ -68,16 +77,16 @@ class CloudInit(Step):
         try:
             done = session.run(_WAIT + _LOOK, timeout_s=timeout_s)
         except CommandTimeoutError as error:
-            raise _too_slow(session, server, timeout_s) from error
+            raise _too_slow(session, server, timeout_s, context) from error
         if done.exit_status == _ABSENT:
             raise StepError(
-                f"cannot wait for cloud-init on {server.name}: it is not installed there",
+                f"{server.name}: cloud-init is not installed there",
                 hint="use an image with cloud-init, or leave the cloud-init step out",
             )
-        status, result, text, tail, warnings = _parts(done.stdout)
+        status, result, text, output, warnings = _parts(done.stdout)
         if not result:
             raise StepError(
-                f"cannot configure {server.name}: cloud-init did not run"
+                f"{server.name}: cloud-init did not run"
                 f" ({_first_line(text) or 'it left no result'})",
                 hint="is it disabled in this image, or did it find no data source?",
                 details=text,
@@ -86,11 +95,10 @@ class CloudInit(Step):
             context.log(f"cloud-init: warning: {line}")
         errors = [*_errors(result), *(e for stage in _stages(status) for e in _errors(stage))]
         if errors:
-            raise _failed(server, list(dict.fromkeys(errors)), tail)
+            raise _failed(server, list(dict.fromkeys(errors)), output, context)
         if ignored := _IGNORED.search(warnings):
             raise StepError(
-                f"cannot configure {server.name}: cloud-init ignored its user data, or some of it:"
-                f" {ignored[1]}",
+                f"{server.name}: cloud-init ignored its user data, or some of it: {ignored[1]}",
                 hint="`sudo cloud-init schema --system` on the server judges the user data; a"
                 ' cloud-config begins with "#cloud-config", a script with "#!"',
                 details=warnings,
@@ -99,30 +107,70 @@ class CloudInit(Step):
         return Applied()
 
 
-def _failed(server: Server, errors: list[str], tail: str) -> StepError:
-    found = _FAILED_MODULE.match(errors[0])
-    reason = (
-        f"module {found[1]} failed: {found[2].strip(chr(39) + chr(34))}" if found else errors[0]
-    )
-    return StepError(
-        f"cannot configure {server.name}: cloud-init's {reason}"
-        if found
-        else f"cannot configure {server.name}: cloud-init failed: {reason}",
+def _failed(
+    server: Server, errors: list[str], output: str, context: StepContext
+) -> StepError | StepOutsideError:
+    """The error for modules that failed; the first that is the commit's doing is named."""
+    causes = [(error, _cause(error, output, context)) for error in errors]
+    error, cause = next((each for each in causes if not each[1].is_outside), causes[0])
+    found = _FAILED_MODULE.match(error)
+    who = f"cloud-init's module {_module(found)}" if found else "cloud-init"
+    return step_error(
+        server,
+        f"{who} failed: {cause.text}",
+        is_outside=cause.is_outside,
         hint="the end of /var/log/cloud-init-output.log on the server shows what happened",
-        details="\n".join([*errors, "", "/var/log/cloud-init-output.log:", tail]),
+        details="\n".join([*errors, "", _shown(output)]),
     )
 
 
-def _too_slow(session: Session, server: Server, timeout_s: float) -> StepError:
-    stage, tail = "", ""
+def _cause(error: str, output: str, context: StepContext) -> Cause:
+    """Why a module failed: what it printed tells it better than its exception."""
+    found = _FAILED_MODULE.match(error)
+    cause = cause_of(
+        _output_of(_module(found) if found else "", output), own_hosts=context.own_hosts
+    )
+    if cause.is_sure:
+        return cause
+    return Cause(text=found[2].strip("'\"") if found else error)
+
+
+def _module(found: re.Match[str]) -> str:
+    """A module's name; releases differ in whether it has dashes or underscores."""
+    return found[1].replace("-", "_")
+
+
+def _output_of(module: str, output: str) -> str:
+    """What was printed until cloud-init says that a module failed, but for what it says itself."""
+    lines = []
+    for line in output.splitlines():
+        if module and f"Running module {module} " in line.replace("-", "_"):
+            break
+        if not _ITS_OWN.match(line):
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _shown(output: str) -> str:
+    """The end of cloud-init's output, for people."""
+    return "\n".join(["/var/log/cloud-init-output.log:", *output.splitlines()[-_LAST_LINES:]])
+
+
+def _too_slow(
+    session: Session, server: Server, timeout_s: float, context: StepContext
+) -> StepError | StepOutsideError:
+    stage, output = "", ""
     with suppress(InfraciError):
-        status, _, _, tail, _ = _parts(session.run(_LOOK, timeout_s=20).stdout)
+        status, _, _, output, _ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
-    return StepError(
-        f"cannot configure {server.name}: cloud-init did not end in {duration(timeout_s)}"
+    cause = cause_of(_output_of("", output), own_hosts=context.own_hosts)
+    return step_error(
+        server,
+        f"cloud-init did not end in {duration(timeout_s)}"
         + (f", it is still in {stage}" if stage else ""),
+        is_outside=cause.is_outside,
         hint="the last lines of its output show what it waits for",
-        details=f"/var/log/cloud-init-output.log:\n{tail}" if tail else "",
+        details=_shown(output) if output else "",
     )
 
 

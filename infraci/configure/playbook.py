@@ -139,6 +139,12 @@ def first_error(said: str) -> str:
     return following[0] if vague and following else reason.removesuffix(".")
 
 
+def error_place(said: str) -> str:
+    """Where Ansible says that the error of its output is, as FILE:LINE; empty if it does not."""
+    found = _ORIGIN.search(said)
+    return f"{found[1]}:{found[2]}" if found else ""
+
+
 def inventory(stage: Stage) -> str:
     """The servers in groups by role; who logs in to each, and what is known of the run."""
     hosts = {

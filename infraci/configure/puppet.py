@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
-import yaml
-
-from infraci.configure.remote import (
-    Ended,
-    Program,
-    archive,
-    needs_sudo,
-    run_pushed,
-    run_variables,
+from infraci.configure.failure import cause_of, needs_sudo, step_error, without_folder
+from infraci.configure.puppet_report import Resource, read_report
+from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
+from infraci.configure.step import (
+    Applied,
+    Part,
+    Step,
+    StepContext,
+    StepError,
+    StepOutsideError,
 )
-from infraci.configure.step import Applied, Step, StepContext, StepError
 from infraci.model.configure import PuppetStep
-from infraci.model.run import Server
+from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
 from infraci.ssh import Session
 
@@ -36,15 +35,11 @@ command -v puppet >/dev/null || {{
 }}"""
 _LOOK = f"command -v puppet >/dev/null || exit {_ABSENT}"
 _REPORT = "report.yaml"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What Puppet's own report says of resources, each as ``File[/etc/motd]``."""
-
-    total: int
-    changed: tuple[str, ...]
-    failed: tuple[str, ...]
+#: "change from 'absent' to 'file' failed: "
+_CHANGE = re.compile(r"^(?:Error: )?(?:/Stage\[main\]\S*: )?(?:change from .*? to .*? failed: )?")
+#: "(file: /tmp/infraci.x/tree/site.pp, line: 3, column: 1)", and what is said of the node.
+_PLACE = re.compile(r" ?\(file: ([^,)]+)(?:, line: (\d+))?(?:, column: \d+)?\)")
+_NODE = re.compile(r" (?:on node \S+$|for environment \w+(?=:))")
 
 
 class Puppet(Step):
@@ -59,7 +54,8 @@ class Puppet(Step):
         """Apply it; what it changes are resources."""
         options = self._options
         hiera = [options.hiera] if options.hiera else []
-        tree = archive(context.root, [options.manifest, *options.modules, *hiera, *options.files])
+        paths = [options.manifest, *options.modules, *hiera, *options.files]
+        tree = archive(context.root, paths, server)
         known = run_variables(server, context)
         facts = {f"FACTER_{name.lower()}": value for name, value in known.items()}
         program = Program(
@@ -70,11 +66,13 @@ class Puppet(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            report = read_report(ended.read(_REPORT))
+            resources = read_report(ended.read(_REPORT))
+            parts = tuple(_part(resource, context) for resource in resources)
             if ended.exit_status not in _WELL:
-                raise self._failed(ended, report, server)
-        context.log(f"{len(report.changed)} of {report.total} resources changed")
-        return Applied(changes=report.changed)
+                raise self._failed(ended, resources, parts, server, context)
+        changed = tuple(resource.name for resource in resources if resource.is_changed)
+        context.log(f"{len(changed)} of {len(resources)} resources changed")
+        return Applied(changes=changed, parts=parts)
 
     def _lines(self, folder: str) -> Iterator[str]:
         """What the shell does: get Puppet, unpack the files, apply the manifest."""
@@ -92,71 +90,68 @@ class Puppet(Step):
             command.append(f"--hiera_config={folder}/tree/{self._options.hiera}")
         yield f"exec {shlex.join([*command, str(self._options.manifest)])}"
 
-    def _failed(self, ended: Ended, report: Report, server: Server) -> StepError:
+    def _failed(
+        self,
+        ended: Ended,
+        resources: Sequence[Resource],
+        parts: Sequence[Part],
+        server: Server,
+        context: StepContext,
+    ) -> StepError | StepOutsideError:
         status, manifest = ended.exit_status, self._options.manifest
+        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        hint = needs_sudo(server, ended.text)
         if status == _ABSENT:
-            return StepError(
-                f"cannot configure {server.name}: puppet is not installed there",
-                hint="use an image with Puppet, or let it be installed (install: true) on Debian",
-            )
-        if status == _NOT_INSTALLED:
-            return StepError(
-                f"cannot configure {server.name}: puppet-agent cannot be installed there:"
-                f" {_last_line(ended, 'E: ')}",
-                hint="can the server reach a Debian mirror? an image with Puppet needs none",
-                details=ended.last,
-            )
-        if report.failed:
-            more = f" and {len(report.failed) - 1} more" if len(report.failed) > 1 else ""
-            reason = f"{report.failed[0]} failed{more}: {_last_line(ended, 'Error: ')}"
+            sentence = f"{manifest} cannot be applied: puppet is not installed there"
+            hint = "use an image with Puppet, or let it be installed (install: true) on Debian"
+        elif status == _NOT_INSTALLED:
+            sentence = f"puppet-agent cannot be installed for {manifest}: {cause.text}"
+            hint = "can the server reach a Debian mirror? an image with Puppet needs none"
+        elif failed := _first_failed(parts):
+            number = sum(resource.is_failed for resource in resources)
+            more = f" (and {number - 1} more)" if number > 1 else ""
+            sentence = f"{manifest}: {failed.message}{more}"
         else:
-            how = f"puppet ended with exit status {status}" if status >= 0 else "puppet was killed"
-            reason = f"{how}: {_last_line(ended, 'Error: ')}"
-        return StepError(
-            f"cannot configure {server.name}: in {manifest}, {reason}",
-            hint=needs_sudo(server, ended.said),
-            details=ended.last,
+            how = f"exit status {status}" if status >= 0 else "puppet was ended by a signal"
+            reason = _tidy(cause.text, manifest) if cause.is_sure else f"{how}: {cause.text}"
+            sentence = f"{manifest} failed: {reason}"
+        return step_error(
+            server,
+            sentence,
+            is_outside=cause.is_outside,
+            hint=hint,
+            details=without_folder(ended.last),
+            parts=parts,
         )
 
 
-def read_report(text: str) -> Report:
-    """Read a report of Puppet's, formats 4 to 12; an empty one when there is none."""
-    try:
-        found = yaml.load(text, _Loader)  # noqa: S506  (a safe one)
-    except yaml.YAMLError:
-        found = None
-    statuses = found.get("resource_statuses") if isinstance(found, dict) else None
-    resources: Mapping[str, Any] = statuses if isinstance(statuses, dict) else {}
-
-    def which(key: str) -> tuple[str, ...]:
-        said = (name for name, status in resources.items() if _is(status, key))
-        return tuple(said)
-
-    return Report(total=len(resources), changed=which("changed"), failed=which("failed"))
-
-
-def _is(status: object, key: str) -> bool:
-    return isinstance(status, dict) and status.get(key) is True
+def _part(resource: Resource, context: StepContext) -> Part:
+    if not resource.is_failed:
+        outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
+        return Part(name=resource.name, outcome=outcome)
+    text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
+    cause = cause_of(text, own_hosts=context.own_hosts)
+    place = f"{without_folder(resource.file)}:{resource.line}" if resource.file else ""
+    return Part(
+        name=resource.name,
+        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
+        message=f"{resource.name} failed: {_tidy(cause.text)}" + (f" ({place})" if place else ""),
+        text=without_folder(resource.text),
+    )
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that takes Ruby's objects for what they are made of."""
+def _first_failed(parts: Sequence[Part]) -> Part | None:
+    """The first that is the commit's doing, else the first that a mirror made fail."""
+    wanted = (Outcome.FAILURE, Outcome.ERROR)
+    return next((part for which in wanted for part in parts if part.outcome is which), None)
 
 
-def _plain(loader: Any, tag: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node)
-
-
-_Loader.add_multi_constructor("!ruby/", _plain)
-
-
-def _last_line(ended: Ended, begin: str) -> str:
-    """The last line that begins so, without its place on the server; or the last line."""
-    lines = [line.strip() for line in ended.said if line.strip()]
-    errors = [line.removeprefix(begin) for line in lines if line.startswith(begin)]
-    text = (errors or lines or ["it did not say why"])[-1]
-    return re.sub(r"/tmp/infraci\.\w+/tree/", "", text)  # noqa: S108
+def _tidy(reason: str, manifest: PurePosixPath | None = None) -> str:
+    """A reason without what stands elsewhere; its place, if wanted, as FILE:LINE at its end."""
+    reason = _NODE.sub("", _CHANGE.sub("", reason))
+    place = _PLACE.search(reason)
+    reason = _PLACE.sub("", reason)
+    reason = _NODE.sub("", reason)
+    if place is None or manifest is None:
+        return reason
+    return f"{reason} ({place[1]}{f':{place[2]}' if place[2] else ''})"

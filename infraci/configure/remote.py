@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from infraci.configure.failure import stopped
 from infraci.configure.step import StepContext, StepError
-from infraci.deadline import duration
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
@@ -54,6 +54,11 @@ class Ended:
     read: Callable[[str], str]  # a file of the folder; empty if there is none
 
     @property
+    def text(self) -> str:
+        """All that it printed."""
+        return "\n".join(self.said)
+
+    @property
     def last(self) -> str:
         """Its last lines."""
         return "\n".join(self.said[-_LAST_LINES:])
@@ -84,22 +89,6 @@ def run_pushed(
             session.run(f"{sudo}rm -rf {folder}", timeout_s=_CHORE_S)
 
 
-def killed(what: str, server: Server, timeout_s: float, output: str) -> StepError:
-    """The error for a program that took too long."""
-    return StepError(
-        f"cannot configure {server.name}: {what} was killed after {duration(timeout_s)}",
-        hint="does it wait for input or for another server? its timeout: is in the pipeline",
-        details=output,
-    )
-
-
-def needs_sudo(server: Server, said: Iterable[str]) -> str | None:
-    """The hint for a program that could not become root, if that was the trouble."""
-    if any("sudo: a password is required" in line for line in said):
-        return f"{server.user} needs password-less sudo, or the step sudo: false"
-    return None
-
-
 def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
     """What every program may want to know, as environment variables."""
     outputs = {
@@ -116,8 +105,8 @@ def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
     }
 
 
-def archive(root: Path, paths: Iterable[PurePosixPath]) -> bytes:
-    """A tar archive of files and folders of the tree, laid out as there."""
+def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes:
+    """A tar archive for a server, of files and folders of the tree, laid out as there."""
 
     def nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         entry.uid = entry.gid = 0
@@ -130,7 +119,8 @@ def archive(root: Path, paths: Iterable[PurePosixPath]) -> bytes:
             for path in dict.fromkeys(paths):
                 tar.add(root / path, arcname=str(path), filter=nobodys)
     except OSError as error:
-        raise StepError(f"cannot read {error.filename}: {error.strerror}") from error
+        name = str(error.filename).removeprefix(f"{root}/")
+        raise StepError(f"{server.name}: {name} cannot be read: {error.strerror}") from error
     return packed.getvalue()
 
 
@@ -142,7 +132,9 @@ def _push(program: Program, session: Session, server: Server, context: StepConte
             folder = made.stdout.strip()
             if made.exit_status != 0 or not re.fullmatch(r"/tmp/infraci\.\w+", folder):  # noqa: S108
                 reason = (made.stderr or made.stdout).strip() or "mktemp failed"
-                raise StepError(f"cannot make a folder on {server.name}: {reason}")
+                raise StepError(
+                    f"{server.name}: {program.what} cannot be copied: no folder in /tmp: {reason}"
+                )
             limit_s = max(_CHORE_S, context.deadline.within(program.timeout_s))
             for name, content in program.files(folder).items():
                 session.put(content, f"{folder}/{name}", 0o700, timeout_s=limit_s)
@@ -192,7 +184,14 @@ def _run(
         with suppress(InfraciError):
             kill = _KILL.format(pid=f"{folder}/.pid").encode()
             session.run(f"{sudo}sh -s", timeout_s=_CHORE_S, stdin=kill)
-        raise killed(program.what, server, timeout_s, "\n".join(said[-_LAST_LINES:])) from error
+        raise stopped(
+            server,
+            program.what,
+            timeout_s,
+            "\n".join(said),
+            own_hosts=context.own_hosts,
+            details="\n".join(said[-_LAST_LINES:]),
+        ) from error
     except UnreachableError as error:
         raise UnreachableError(
             f"cannot configure {server.name}: the connection was lost while {program.what} ran",

@@ -18,8 +18,6 @@ from infraci.configure.step import (
     Changes,
     Step,
     StepContext,
-    StepError,
-    StepOutsideError,
     Target,
 )
 from infraci.configure.testcases import not_begun, of_failure, of_success, of_unchanged
@@ -28,7 +26,6 @@ from infraci.errors import CommitError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server, Testcase
-from infraci.outside import outside_cause
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -196,9 +193,8 @@ def _take_through(
     for target, result in zip(turn.targets, results, strict=True):
         server = target.server
         if isinstance(result, InfraciError):
-            error = _classified(result)
-            failures.append(ServerFailure(server=server, step=turn.step.name, error=error))
-            testcases += of_failure(turn.title, server, error, took_s, masker)
+            failures.append(ServerFailure(server=server, step=turn.step.name, error=result))
+            testcases += of_failure(turn.title, server, result, took_s, masker)
         elif isinstance(result, Exception):
             raise result  # a bug, to be reported as one
         else:
@@ -231,10 +227,3 @@ def _apply(turn: _Turn) -> Sequence[Applied | Exception]:
         for closed in in_parallel(lambda target: target.open().close(), turn.targets):
             del closed
         raise
-
-
-def _classified(error: InfraciError) -> InfraciError:
-    """A step's error, as one of the outside if its output tells of an unreachable mirror."""
-    if isinstance(error, StepError) and outside_cause(f"{error.details}\n{error.message}"):
-        return StepOutsideError(error)
-    return error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePosixPath
 
-from infraci.configure.remote import Ended, Program, needs_sudo, run_pushed, run_variables
-from infraci.configure.step import Applied, Step, StepContext, StepError
+from infraci.configure.failure import cause_of, needs_sudo, step_error
+from infraci.configure.remote import Ended, Program, run_pushed, run_variables
+from infraci.configure.script_line import line_of, without_place
+from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
 from infraci.model.configure import ScriptStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
+from infraci.reason import plain_lines
 from infraci.scripts import find_flaw
 from infraci.ssh import Session
 
@@ -38,7 +41,7 @@ class Script(Step):
         )
         with run_pushed(program, session, server, context) as ended:
             if ended.exit_status != 0:
-                raise self._failed(ended, server)
+                raise self._failed(ended, content, server, context)
         mark = self._options.changed_when
         changes = tuple(line.strip() for line in ended.said if mark and mark in line)
         return Applied(changes=changes)
@@ -52,9 +55,9 @@ class Script(Step):
         try:
             content = (context.root / path).read_bytes()
         except OSError as error:
-            raise StepError(f"cannot read {path}: {error.strerror}") from error
+            raise StepError(f"{server.name}: {path} cannot be read: {error.strerror}") from error
         if (flaw := find_flaw(content)) is not None:
-            raise StepError(f"cannot run {path} on {server.name}: {flaw}")
+            raise StepError(f"{server.name}: {path} cannot be run: {flaw}")
         return content
 
     def _line(self, content: bytes, folder: str) -> str:
@@ -63,13 +66,21 @@ class Script(Step):
         script = f"{folder}/{self._file}"
         return f"exec {shlex.join([*shebang.split(maxsplit=1), script, *self._options.arguments])}"
 
-    def _failed(self, ended: Ended, server: Server) -> StepError:
+    def _failed(
+        self, ended: Ended, content: bytes, server: Server, context: StepContext
+    ) -> StepError | StepOutsideError:
+        script = content.decode(errors="replace")
+        cause = cause_of(ended.text, own_hosts=context.own_hosts, source=script)
         status = ended.exit_status
-        how = f"ended with exit status {status}" if status >= 0 else "was ended by a signal"
-        reason = next((line.strip() for line in reversed(ended.said) if line.strip()), "")
-        return StepError(
-            f"cannot configure {server.name}: {self._options.path} {how}"
-            + (f": {reason}" if reason else ""),
-            hint=needs_sudo(server, ended.said),
-            details=ended.last,
+        how = f"exit status {status}" if status >= 0 else "ended by a signal"
+        line = line_of(self._file, script, plain_lines(ended.text), cause.text)
+        more = [f"line {line}"] if line else []
+        more += [] if cause.is_sure else [how]
+        reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
+        return step_error(
+            server,
+            f"{self._options.path} failed: {reason}",
+            is_outside=cause.is_outside,
+            hint=needs_sudo(server, ended.text),
+            details=f"{ended.last}\n({how})".lstrip(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ Changes: TypeAlias = tuple[str, ...]
 class Part:
     """One thing that a step does on a server, where its tool tells of each: a task, a resource.
 
-    ``name`` is the same in every run: "PLAY: TASK" of Ansible, "File[/etc/motd]" of Puppet.
+    ``name`` is the same in every run: "PLAY: TASK" of Ansible, "File[/etc/motd]" of Puppet. Its
+    outcome is a failure of the commit, or an error where a mirror or registry did not answer.
     """
 
     name: str
@@ -67,6 +69,10 @@ class StepOutsideError(OutsideError):
         self.parts = error.parts
 
 
+#: Addresses among a stack's outputs, and the hosts of their URLs.
+_HOST = re.compile(r"(?<=://)[^/:\s]+|\b\d{1,3}(?:\.\d{1,3}){3}\b")
+
+
 def _silent(text: str) -> None:
     """Tell nobody."""
 
@@ -84,6 +90,12 @@ class StepContext:
     tell: Callable[[str], None] = _silent  # the user, of a task that begins
     servers: tuple[Server, ...] = ()  # all of the stack's
     ssh_config: Path = Path("ssh_config")  # with which programs log in to them
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The servers of the stack, by the names and addresses that an output may have for them."""
+        names = {name for s in self.servers for name in (s.name, s.word, s.address)}
+        return frozenset(names | set(_HOST.findall(" ".join(self.outputs.values()))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from infraci.configure.step import Applied, Part
-from infraci.errors import InfraciError
+from infraci.errors import InfraciError, OutsideError
 from infraci.mask import Masker
-from infraci.model.run import Outcome, Phase, Server, Testcase
+from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.phase_testcase import (
     SEPARATOR,
     failed_testcase,
@@ -50,7 +50,7 @@ def of_failure(
     """Those of a step that failed: the parts that failed, or the step where none is to blame."""
     parts: Sequence[Part] = getattr(error, "parts", ())
     yield from _parts(title, server, parts, error, masker)
-    if not any(part.outcome is Outcome.FAILURE for part in parts):
+    if not any(part.outcome in (Outcome.FAILURE, Outcome.ERROR) for part in parts):
         yield failed_testcase(_CONFIGURE, title, error, masker, server=server, duration_s=took_s)
 
 
@@ -75,14 +75,15 @@ def _parts(
 ) -> Iterator[Testcase]:
     """Each part; what failed in a step whose ``error`` is no commit's fault is an error, too."""
     for part in parts:
-        failed = part.outcome is Outcome.FAILURE and error is not None
+        failed = error if part.outcome is Outcome.FAILURE else None
+        is_outside = part.outcome is Outcome.ERROR
         yield phase_testcase(
             _CONFIGURE,
             f"{title}{SEPARATOR}{part.name}",
             server=server,
-            outcome=outcome_of(error) if failed and error else part.outcome,
+            outcome=outcome_of(failed) if failed else part.outcome,
             message=masker.mask(part.message),
             text=masker.mask(part.text),
-            kind=kind_of(error) if failed and error else None,
-            category=error.category if failed and error else "",
+            kind=kind_of(failed) if failed else ErrorKind.OUTSIDE if is_outside else None,
+            category=failed.category if failed else OutsideError.category if is_outside else "",
         )

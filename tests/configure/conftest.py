@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from infraci.configure import configure_servers
 from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
-from infraci.model.run import Server
+from infraci.model.run import Server, Testcase
 from infraci.ssh import Session, write_ssh_config
 from tests.sshd import Sshd, running_sshd
 
@@ -51,6 +53,7 @@ class Site:
         secrets: Sequence[str] = (),
         idempotence: bool = False,
         outputs: Mapping[str, str] | None = None,
+        testcases: list[Testcase] | None = None,
     ) -> None:
         """Take servers (by default web-0 alone) through the steps."""
         servers = [self.sshd.named("web-0")] if servers is None else servers
@@ -70,12 +73,32 @@ class Site:
             on_step=lambda name, concerned: self.begun.append(
                 (name, tuple(server.name for server in concerned))
             ),
+            on_testcases=None if testcases is None else testcases.extend,
         )
 
     def log(self, name: str = "web-0") -> list[str]:
         """The lines of a server's log, without their times."""
         lines = (self.folder / "logs" / f"{name}.log").read_text().splitlines()
         return [line.partition(" ")[2] for line in lines]
+
+
+class _Busy(BaseHTTPRequestHandler):
+    """Answers 503 to everything."""
+
+    def do_GET(self) -> None:
+        self.send_error(503)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="package")
+def busy_proxy() -> Iterator[str]:
+    """The URL of an HTTP proxy behind which every mirror is in trouble."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="package")

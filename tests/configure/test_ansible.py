@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,10 +15,10 @@ import yaml
 from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
 from infraci.configure.playbook import Stage, inventory, judge_playbook
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, UnreachableError
+from infraci.errors import ConfigureError, ExitCode, UnreachableError
 from infraci.mask import Masker
 from infraci.model.configure import AnsibleStep
-from infraci.model.run import Bastion, Server
+from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.model.secret import Secret
 from infraci.ssh import generate_key, write_ssh_config
 from tests.configure.conftest import Site
@@ -160,9 +160,8 @@ def test_a_task_that_fails_is_named_with_its_host_and_place(
         site.configure(_step(), servers=servers)
     (failure,) = caught.value.failures
     assert failure.server.name == "web-1"
-    assert caught.value.message.startswith(
-        f"cannot configure web-1: in site.yml, Install it (site.yml:5) failed: {reason}"
-    )
+    assert caught.value.message.startswith(f"web-1: site.yml: all: Install it failed: {reason}")
+    assert caught.value.message.endswith(" (site.yml:5)")
     assert caught.value.category == ""
     assert "failed: Install it" in caught.value.details
     assert "after" not in "".join(site.log("web-1"))
@@ -185,6 +184,142 @@ def test_what_is_rescued_ignored_or_skipped_is_no_failure(site: Site) -> None:
     assert "mended" in log
 
 
+PARTS = """\
+- name: "Set up {{ who }}"
+  hosts: all
+  gather_facts: false
+  handlers: [{name: "Tell {{ who }}", command: 'true'}]
+  tasks:
+    - {name: "Greet {{ who }}", command: 'true', notify: Tell bob}
+    - {command: 'true', loop: [a, b, c]}
+    - {command: 'true', when: infraci_server == 'web-1'}
+    - {include_tasks: more.yml, loop: [a, b]}
+    - {name: Tried, fail: {msg: never mind}, ignore_errors: true}
+    - block: [{name: Broken, fail: {msg: oh}}]
+      rescue: [{name: Mended, debug: {msg: mended}}]
+    - {name: Once, command: 'true', run_once: true}
+    - {name: Elsewhere, command: 'true', delegate_to: localhost, become: false}
+- hosts: localhost
+  gather_facts: false
+  tasks: [{name: Ask, debug: {msg: hm}}]
+"""
+
+
+def _parts(testcases: Sequence[Testcase], server: str) -> list[str]:
+    """What a step did on a server: outcome and name of each part."""
+    title = "configure: ansible site.yml: "
+    return [
+        f"{case.outcome} {case.nodeid.removeprefix(title)}"
+        for case in testcases
+        if case.server == server and case.nodeid.startswith(title)
+    ]
+
+
+def test_each_task_is_a_part_named_as_it_is_written(site: Site) -> None:
+    site.script("site.yml", PARTS)
+    site.script("more.yml", "- {name: 'More of {{ item }}', command: 'true'}\n")
+    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+    testcases: list[Testcase] = []
+    site.configure(_step(variables={"who": "bob"}), servers=servers, testcases=testcases)
+    play = "Set up {{ who }}"
+    assert _parts(testcases, "web-1") == [
+        "passed localhost: Ask (localhost)",
+        f"passed {play}: Greet {{{{ who }}}}",
+        f"passed {play}: command",
+        f"passed {play}: command #2",
+        f"passed {play}: include_tasks",
+        f"passed {play}: More of {{{{ item }}}}",
+        f"passed {play}: More of {{{{ item }}}} #2",
+        f"passed {play}: Tried",
+        f"passed {play}: Broken",
+        f"passed {play}: Mended",
+        f"passed {play}: Elsewhere",
+        f"passed {play}: Tell {{{{ who }}}}",
+    ]
+    first = _parts(testcases, "web-0")
+    assert f"skipped {play}: command #2" in first
+    assert f"passed {play}: Once" in first
+
+
+RESCUES: Mapping[str, tuple[str, list[str]]] = {
+    "a rescue that fails": (
+        "block: [{name: A, fail: {msg: a}}]\n      rescue: [{name: B, fail: {msg: b}}]",
+        ["failure all: A", "failure all: B"],
+    ),
+    "a rescue around a rescue": (
+        "block: [{block: [{name: A, fail: {msg: a}}], rescue: [{name: B, fail: {msg: b}}]}]\n"
+        "      rescue: [{name: C, debug: {msg: c}}]",
+        ["passed all: A", "passed all: B", "passed all: C", "failure all: Last"],
+    ),
+    "an always": (
+        "block: [{name: A, fail: {msg: a}}]\n      always: [{name: B, debug: {msg: b}}]",
+        ["failure all: A", "passed all: B"],
+    ),
+    "a handler": (
+        "{name: A, command: 'true', notify: H}",
+        ["passed all: A", "failure all: Last"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("task", "parts"), RESCUES.values(), ids=RESCUES)
+def test_what_was_not_mended_is_the_failure(site: Site, task: str, parts: list[str]) -> None:
+    handlers = "  handlers: [{name: H, fail: {msg: h}}]\n"
+    site.script("site.yml", _play(task, "{name: Last, fail: {msg: l}}", more=handlers))
+    testcases: list[Testcase] = []
+    with pytest.raises(StepFailedError):
+        site.configure(_step(), testcases=testcases)
+    assert _parts(testcases, "web-0") == parts
+
+
+MIRROR = "http://deb.example.org/x"
+OUTSIDE: Mapping[str, str] = {
+    "get_url": f"get_url: {{url: '{MIRROR}', dest: /tmp/x}}",
+    "uri": f"uri: {{url: '{MIRROR}'}}",
+    "loop": f"{{get_url: {{url: '{MIRROR}', dest: /tmp/x}}, loop: [1, 2]}}",
+}
+
+
+@pytest.mark.parametrize("task", OUTSIDE.values(), ids=OUTSIDE)
+def test_a_mirror_that_does_not_answer_is_no_failure(
+    site: Site, busy_proxy: str, task: str
+) -> None:
+    more = f"  environment: {{http_proxy: '{busy_proxy}'}}\n"
+    site.script("site.yml", _play(SHOW % "before", task, more=more))
+    testcases: list[Testcase] = []
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step(), testcases=testcases)
+    assert caught.value.category == "outside"
+    assert caught.value.exit_code is ExitCode.UNTESTABLE
+    assert [(case.outcome, case.kind) for case in testcases] == [
+        (Outcome.PASSED, None),
+        (Outcome.ERROR, ErrorKind.OUTSIDE),
+    ]
+    assert "503" in caught.value.message
+
+
+def test_a_server_of_the_stack_that_does_not_answer_is_a_failure(
+    site: Site, busy_proxy: str
+) -> None:
+    site.script("site.yml", _play(f"{{name: Ask, uri: {{url: '{busy_proxy}/health'}}}}"))
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step())
+    assert caught.value.exit_code is ExitCode.FAILED
+    assert caught.value.message == (
+        "web-0: site.yml: all: Ask failed: Status code was 503 and not [200]: HTTP Error 503:"
+        " Service Unavailable (site.yml:4)"
+    )
+
+
+def test_a_task_that_takes_too_long_is_named(site: Site) -> None:
+    site.script("site.yml", _play(SHOW % "before", "{name: Wait, command: sleep 600}"))
+    testcases: list[Testcase] = []
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step(timeout_s=8.0), testcases=testcases)
+    assert caught.value.message == "web-0: site.yml: all: Wait was stopped after 8 s"
+    assert _parts(testcases, "web-0") == ["passed all: debug", "failure all: Wait"]
+
+
 def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
     """The others' tasks go on; nothing is tried in its place."""
     site.script("site.yml", _play("command: 'true'"))
@@ -197,7 +332,7 @@ def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
     (failure,) = caught.value.failures
     assert isinstance(failure.error, UnreachableError)
     assert failure.error.message.startswith(
-        "cannot reach web-1 in site.yml, command (site.yml:4): "
+        "cannot reach web-1 in site.yml, all: command (site.yml:4): "
     )
     assert caught.value.category == "guest"
 
@@ -237,18 +372,25 @@ def test_a_task_on_the_controller_that_fails(site: Site) -> None:
     site.script("site.yml", _play(task, hosts="localhost") + _play(SHOW % "x"))
     with pytest.raises(StepFailedError) as caught:
         site.configure(_step())
-    assert "Ask the API (site.yml:4) failed on localhost: no API" in caught.value.message
+    assert caught.value.message == (
+        "web-0: site.yml: localhost: Ask the API (localhost) failed: no API (site.yml:4)"
+    )
 
 
 def test_no_play_for_anybody(site: Site) -> None:
     site.script("site.yml", _play(SHOW % "x", hosts="webservers"))
-    with pytest.raises(StepFailedError, match=r"no play of site\.yml is for it; its group is web"):
+    with pytest.raises(
+        StepFailedError, match=r"web-0: site\.yml failed: no play is for it; its group is web"
+    ):
         site.configure(_step())
 
 
 def test_what_ansible_cannot_read(site: Site) -> None:
     site.script("site.yml", "- hosts: all\n  roles: [nginx]\n")
-    with pytest.raises(StepFailedError, match="the role 'nginx' was not found"):
+    with pytest.raises(
+        StepFailedError,
+        match=r"^web-0: site\.yml failed: the role 'nginx' was not found .*\(site\.yml:2\)$",
+    ):
         site.configure(_step())
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from infraci.configure import NotIdempotentError, StepFailedError
-from infraci.configure.chef import changed_resources
+from infraci.configure import NotIdempotentError, StepError, StepFailedError
+from infraci.configure.chef_output import read_resources
+from infraci.configure.step import StepOutsideError
+from infraci.errors import InfraciError
 from infraci.model.configure import ChefStep
+from infraci.model.run import Outcome
 from tests.configure.conftest import Site
 from tests.configure.test_script import stand_in
 
@@ -44,8 +47,12 @@ CHANGED = (
 
 
 def test_what_was_changed() -> None:
-    assert changed_resources(SAID.splitlines()) == CHANGED
-    assert changed_resources([]) == ()
+    resources = read_resources(SAID.splitlines())
+    assert tuple(r.action for r in resources if r.is_changed) == CHANGED
+    assert [r.name for r in resources if r.is_skipped] == [
+        "web::default: service[nginx] action start"
+    ]
+    assert read_resources([]) == ()
 
 
 def _step(**options: Any) -> ChefStep:
@@ -122,20 +129,112 @@ def test_cinc_comes_first_and_what_is_changed_twice_is_named(site: Site) -> None
     assert "3 of 6 resources changed" in site.log()
 
 
-def test_a_recipe_that_fails(site: Site) -> None:
-    site.script("chef/cookbooks/shop/recipes/default.rb", "")
-    said = """\
-echo '[2026-01-01T00:00:00+00:00] ERROR: Running exception handlers'
-echo 'Chef Infra Client failed. 1 resources updated in 02 seconds'
-echo '[2026-01-01T00:00:00+00:00] FATAL: Stacktrace dumped to /var/chef/cache/chef-stacktrace.out'
-echo '[2026-01-01T00:00:00+00:00] FATAL: Chef::Exceptions::Package: no candidate for nginxx'
-exit 1
+#: As Chef Infra Client 18 prints it.
+FAILED = """\
+Recipe: web::default
+  * directory[/srv/shop] action create (up to date)
+  * execute[optional] action run
+
+    ================================================================================
+    Error executing action `run` on resource 'execute[optional]'
+    ================================================================================
+
+    Mixlib::ShellOut::ShellCommandFailed
+    ------------------------------------
+    Expected process to exit with [0], but received '1'
+
+[2026-01-01T00:00:00+00:00] ERROR: execute[optional] (web::default line 3) had an error: \
+Mixlib::ShellOut::ShellCommandFailed: no; ignore_failure is set, continuing
+  * shop_site[main] action create
+    * apt_package[%(package)s] action install
+      * No candidate version available for %(package)s
+      ================================================================================
+      Error executing action `install` on resource 'apt_package[%(package)s]'
+      ================================================================================
+
+      Chef::Exceptions::Package
+      -------------------------
+      %(reason)s
+
+      Resource Declaration:
+      ---------------------
+      # In /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb
+
+        4:   package '%(package)s'
+
+      Compiled Resource:
+      ------------------
+      # Declared in /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb:4:in `from_file'
+
+      apt_package("%(package)s") do
+
+    ================================================================================
+    Error executing action `create` on resource 'shop_site[main]'
+    ================================================================================
+
+    Chef::Exceptions::Package
+    -------------------------
+    %(reason)s
+
+Running handlers:
+[2026-01-01T00:00:00+00:00] ERROR: Running exception handlers
+Running handlers complete
+[2026-01-01T00:00:00+00:00] ERROR: Exception handlers complete
+Chef Infra Client failed. 0 resources updated in 02 seconds
+[2026-01-01T00:00:00+00:00] FATAL: Stacktrace dumped to /var/chef/cache/chef-stacktrace.out
+[2026-01-01T00:00:00+00:00] FATAL: Chef::Exceptions::Package: shop_site[main] had an error
 """
-    with stand_in(site, "chef-client", said), pytest.raises(StepFailedError) as caught:
+NO_CANDIDATE = {"package": "nginxx", "reason": "No candidate version available for nginxx"}
+NO_MIRROR = {
+    "package": "nginx",
+    "reason": "E: Failed to fetch http://deb.debian.org/x  503  Service Unavailable"
+    " [IP: 192.0.2.1 80]",
+}
+
+
+def _fails(site: Site, said: str) -> InfraciError:
+    site.script("chef/cookbooks/shop/recipes/default.rb", "")
+    with (
+        stand_in(site, "chef-client", f"cat <<'END'\n{said}END\nexit 1\n"),
+        pytest.raises(StepFailedError) as caught,
+    ):
         site.configure(_step())
-    assert caught.value.message == (
-        "cannot configure web-0: chef role[web],recipe[shop] ended with exit status 1:"
-        " Chef::Exceptions::Package: no candidate for nginxx"
+    return caught.value.failures[0].error
+
+
+def test_a_resource_that_fails_is_named_with_its_place(site: Site) -> None:
+    error = _fails(site, FAILED % NO_CANDIDATE)
+    assert error.message == (
+        "web-0: chef role[web],recipe[shop]: web::default: apt_package[nginxx] action install"
+        " failed: No candidate version available for nginxx"
+        " (chef/cookbooks/shop/resources/site.rb:4)"
+    )
+    assert isinstance(error, StepError)
+    assert [(part.name, part.outcome) for part in error.parts] == [
+        ("web::default: directory[/srv/shop] action create", Outcome.PASSED),
+        ("web::default: execute[optional] action run", Outcome.PASSED),
+        ("web::default: shop_site[main] action create", Outcome.FAILURE),
+        ("web::default: apt_package[nginxx] action install", Outcome.FAILURE),
+    ]
+    assert "No candidate version" in error.parts[-1].text
+
+
+def test_a_mirror_that_does_not_answer_is_no_failure_of_a_recipe(site: Site) -> None:
+    error = _fails(site, FAILED % NO_MIRROR)
+    assert isinstance(error, StepOutsideError)
+    assert error.parts[-1].outcome is Outcome.ERROR
+
+
+def test_a_recipe_that_cannot_be_read(site: Site) -> None:
+    said = """\
+[2026-01-01T00:00:00+00:00] ERROR: Running exception handlers
+Chef Infra Client failed. 0 resources updated in 02 seconds
+[2026-01-01T00:00:00+00:00] FATAL: Stacktrace dumped to /var/chef/cache/chef-stacktrace.out
+[2026-01-01T00:00:00+00:00] FATAL: NameError: undefined local variable or method `foo'
+"""
+    assert _fails(site, said).message == (
+        "web-0: chef role[web],recipe[shop] failed: NameError: undefined local variable or method"
+        " `foo' (exit status 1)"
     )
 
 

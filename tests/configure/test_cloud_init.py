@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from infraci.configure import StepContext, StepError, StepFailedError
 from infraci.configure.cloud_init import CloudInit
+from infraci.configure.step import StepOutsideError
 from infraci.deadline import Deadline
 from infraci.model.configure import CloudInitStep
 from infraci.model.run import Server
@@ -87,12 +87,32 @@ def test_it_waits_until_cloud_init_is_done(login: Login) -> None:
 def test_a_user_script_that_fails_is_named_with_what_it_said(login: Login) -> None:
     with login(BAD) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session)
-    assert re.fullmatch(
-        "cannot configure web-0: cloud-init's module scripts.user failed:"
-        r" Runparts: 1 failures \(part-001\) in 1 attempted commands",
-        caught.value.message,
+    assert caught.value.message == (
+        "web-0: cloud-init's module scripts_user failed: E: Unable to locate package nginxx"
     )
+    assert "Runparts: 1 failures (part-001)" in caught.value.details
     assert "E: Unable to locate package nginxx" in caught.value.details
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize(
+    ("user_data", "module"),
+    [
+        (
+            "#cloud-config\npackage_update: true\npackages: [nginx]\n",
+            "package_update_upgrade_install",
+        ),
+        ("#!/bin/sh -e\napt-get update\napt-get install -y nginx\n", "scripts_user"),
+    ],
+)
+def test_a_mirror_that_does_not_answer_is_no_failure_of_the_user_data(
+    login: Login, user_data: str, module: str
+) -> None:
+    """The server's network has no way to any name server."""
+    with login(user_data) as (server, session), pytest.raises(StepOutsideError) as caught:
+        _apply(server, session)
+    assert caught.value.message.startswith(f"web-0: cloud-init's module {module} failed: ")
+    assert "Temporary failure resolving 'deb.debian.org'" in caught.value.message
 
 
 @pytest.mark.cloud
@@ -108,9 +128,7 @@ def test_a_user_script_that_fails_is_named_with_what_it_said(login: Login) -> No
 def test_user_data_that_was_ignored(login: Login, user_data: str, said: str) -> None:
     with login(user_data) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session)
-    assert caught.value.message.startswith(
-        "cannot configure web-0: cloud-init ignored its user data"
-    )
+    assert caught.value.message.startswith("web-0: cloud-init ignored its user data")
     assert said in caught.value.message
 
 
@@ -119,13 +137,13 @@ def test_it_does_not_wait_for_ever(login: Login) -> None:
     with login(ENDLESS) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session, timeout_s=8)
     assert caught.value.message.startswith(
-        "cannot configure web-0: cloud-init did not end in 8 s, it is still in modules-final"
+        "web-0: cloud-init did not end in 8 s, it is still in modules-final"
     )
     assert "waiting for godot" in caught.value.details
 
 
 def test_a_server_without_cloud_init(site: Site) -> None:
-    with pytest.raises(StepFailedError, match="it is not installed there") as caught:
+    with pytest.raises(StepFailedError, match="web-0: cloud-init is not installed there") as caught:
         site.configure(CloudInitStep())
     assert "leave the cloud-init step out" in (caught.value.hint or "")
 

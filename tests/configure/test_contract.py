@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from infraci.configure import DRIVERS, Step, StepContext
+from infraci.configure import DRIVERS, Step, StepContext, StepError
+from infraci.configure.step import StepOutsideError
 from infraci.deadline import Deadline
-from infraci.errors import ConfigureError, PhaseTimeoutError, UnreachableError
+from infraci.errors import ExitCode, InfraciError, PhaseTimeoutError, UnreachableError
 from infraci.model.configure import (
     AnsibleStep,
     ChefStep,
@@ -21,9 +23,11 @@ from infraci.model.configure import (
     ScriptStep,
     secrets_of,
 )
+from infraci.model.run import Outcome
 from infraci.model.secret import Secret
 from infraci.model.steps import STEP_KINDS
 from tests.configure.conftest import Site
+from tests.configure.test_script import stand_in
 from tests.sshd import Sshd, running_sshd
 
 #: Options of each driver, with what it needs in the tree.
@@ -49,6 +53,90 @@ SAMPLES: Mapping[type, tuple[ConfigureStep, Mapping[str, str]]] = {
     ),
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class Failing:
+    """A step that fails, and what tells so; ``program`` stands in for one that is not here."""
+
+    options: ConfigureStep
+    files: Mapping[str, str]
+    part: str = ""
+    program: tuple[str, str] | None = None
+
+
+_APT = "apt-get -o Dir::State::Lists=$(mktemp -d) -o Dir::Etc::SourceList={tree}/sources.list -o"
+_APT += " Dir::Etc::SourceParts=/dev/null -o Acquire::http::Proxy={proxy} -o APT::Sandbox::User="
+_APT += "root -o Acquire::Retries=0 -o Debug::NoLocking=1"
+_SOURCES = {"sources.list": "deb [trusted=yes] http://deb.example.org/debian bookworm main\n"}
+_PLAY = "- hosts: all\n  gather_facts: false\n  environment: {{http_proxy: '{proxy}'}}\n"
+_REPORT = """\
+for a; do case $a in --lastrunreport=*) cat >"${{a#*=}}" <<'END'
+resource_statuses:
+  Package[nginx]: {{failed: true, events: [{{status: failure, message: "%s"}}]}}
+END
+esac; done; exit 4
+"""
+_BOX = """\
+cat <<'END'
+Recipe: web::default
+  * apt_package[nginx] action install
+    ================================================================================
+    Error executing action `install` on resource 'apt_package[nginx]'
+    ================================================================================
+
+    Chef::Exceptions::Package
+    -------------------------
+    %s
+END
+exit 1
+"""
+_REFUSED = "E: Unable to locate package nginx"
+_BUSY = "E: Failed to fetch http://deb.example.org/x  503  Service Unavailable [IP: 192.0.2.1 80]"
+#: What the commit's own files make fail.
+FAILING: Mapping[type, Failing] = {
+    CloudInitStep: Failing(options=CloudInitStep(timeout_s=20), files={}),
+    ScriptStep: Failing(
+        options=ScriptStep(path=PurePosixPath("app.sh")),
+        files={"app.sh": f"#!/bin/sh\necho '{_REFUSED}' >&2; exit 100\n"},
+    ),
+    AnsibleStep: Failing(
+        options=AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=False),
+        files={"site.yml": _PLAY + "  tasks: [{{name: Install, command: cat /nothing}}]\n"},
+        part="all: Install",
+    ),
+    PuppetStep: Failing(
+        options=PuppetStep(manifest=PurePosixPath("site.pp")),
+        files={"site.pp": ""},
+        part="Package[nginx]",
+        program=("puppet", _REPORT % _REFUSED),
+    ),
+    ChefStep: Failing(
+        options=ChefStep(run_list=("recipe[web]",), cookbook_path=(PurePosixPath("cookbooks"),)),
+        files={"cookbooks/web/recipes/default.rb": ""},
+        part="web::default: apt_package[nginx] action install",
+        program=("chef-client", _BOX % _REFUSED),
+    ),
+}
+#: What a mirror makes fail: 503 is all that it answers. cloud-init is tested on real servers.
+OUTSIDE: Mapping[type, Failing] = {
+    ScriptStep: replace(
+        FAILING[ScriptStep],
+        files={
+            **_SOURCES,
+            "app.sh": f"#!/bin/sh\n{_APT} update && {_APT} --simulate install shop\n",
+        },
+    ),
+    AnsibleStep: replace(
+        FAILING[AnsibleStep],
+        files={
+            "site.yml": _PLAY + "  tasks: [{{name: Install, get_url: {{url:"
+            " 'http://deb.example.org/x', dest: /tmp/x}}}}]\n"
+        },
+    ),
+    PuppetStep: replace(FAILING[PuppetStep], program=("puppet", _REPORT % _BUSY)),
+    ChefStep: replace(FAILING[ChefStep], program=("chef-client", _BOX % _BUSY)),
+}
+
 Prepare = Callable[[Site, float], tuple[Step, StepContext]]
 
 
@@ -64,19 +152,64 @@ def prepare(request: pytest.FixtureRequest) -> Prepare:
     def make(site: Site, seconds: float) -> tuple[Step, StepContext]:
         for name, text in files.items():
             site.script(name, text)
-        context = StepContext(
-            root=site.tree,
-            outputs={},
-            run_id="run-1",
-            commit="abc",
-            deadline=Deadline(seconds),
-            log=lambda line: None,
-            servers=(site.sshd.server,),
-            ssh_config=site.ssh_config([site.sshd.server]),
-        )
-        return DRIVERS[type(options)](options), context
+        return DRIVERS[type(options)](options), _context(site, seconds)
 
     return make
+
+
+def _context(site: Site, seconds: float) -> StepContext:
+    return StepContext(
+        root=site.tree,
+        outputs={},
+        run_id="run-1",
+        commit="abc",
+        deadline=Deadline(seconds),
+        log=lambda line: None,
+        servers=(site.sshd.server,),
+        ssh_config=site.ssh_config([site.sshd.server]),
+    )
+
+
+def _failure(site: Site, failing: Failing, proxy: str) -> InfraciError:
+    """Have a step fail; its files get to know the proxy."""
+    for name, text in failing.files.items():
+        site.script(name, text.format(proxy=proxy, tree=site.tree) if "{" in text else text)
+    server = site.sshd.server
+    driver = DRIVERS[type(failing.options)](failing.options)
+    with ExitStack() as stack:
+        if failing.program:
+            name, script = failing.program
+            stack.enter_context(stand_in(site, name, script.format()))
+        with pytest.raises(InfraciError) as caught:
+            driver.apply(site.session_of(server), server, _context(site, 60))
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", FAILING, ids=[kind.__name__ for kind in FAILING])
+def test_what_the_commit_makes_fail_is_its_failure_and_is_named(
+    site: Site, busy_proxy: str, kind: type
+) -> None:
+    failing = FAILING[kind]
+    error = _failure(site, failing, busy_proxy)
+    assert isinstance(error, StepError)
+    assert error.exit_code is ExitCode.FAILED
+    assert error.message.startswith("web-0: ")
+    failed = [part for part in error.parts if part.outcome is Outcome.FAILURE]
+    assert [part.name for part in failed] == ([failing.part] if failing.part else [])
+    assert all(part.message.startswith(f"{part.name} failed: ") for part in failed)
+    assert all(part.text for part in failed)
+
+
+@pytest.mark.parametrize("kind", OUTSIDE, ids=[kind.__name__ for kind in OUTSIDE])
+def test_a_mirror_that_does_not_answer_is_no_failure_of_the_commit(
+    site: Site, busy_proxy: str, kind: type
+) -> None:
+    error = _failure(site, OUTSIDE[kind], busy_proxy)
+    assert isinstance(error, StepOutsideError)
+    assert error.category == "outside"
+    assert error.message.startswith("web-0: ")
+    assert "503" in error.message
+    assert not any(part.outcome is Outcome.FAILURE for part in error.parts)
 
 
 def test_it_has_a_name_and_knows_its_roles(site: Site, prepare: Prepare) -> None:
@@ -115,8 +248,7 @@ def test_it_ends_with_the_phase_and_says_so(site: Site, prepare: Prepare, second
     """Its own timeout is longer; that its program is not installed there may be said instead."""
     step, context = prepare(site, seconds)
     server = site.sshd.server
-    with pytest.raises((ConfigureError, PhaseTimeoutError)) as caught:
+    with pytest.raises((StepError, PhaseTimeoutError)) as caught:
         step.apply(site.session_of(server), server, context)
-    assert "web-0" in caught.value.message
-    assert caught.value.message.startswith("cannot ")
+    assert caught.value.message.startswith("web-0: ")
     assert caught.value.hint

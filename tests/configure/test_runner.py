@@ -17,7 +17,7 @@ from infraci.configure import (
     StepFailedError,
     configure_servers,
 )
-from infraci.configure.step import Applied, Part
+from infraci.configure.step import Applied, Part, StepOutsideError
 from infraci.deadline import Deadline
 from infraci.errors import ExitCode, PhaseTimeoutError, UnreachableError
 from infraci.mask import Masker
@@ -44,8 +44,9 @@ class Step(infraci.configure.Step):
         arguments = self.options.arguments
         context.log("applied")
         if server.name in arguments:
-            details = "E: Hash Sum mismatch" if "outside" in arguments else "E: no"
-            raise StepError(f"{server.name}: {self.name} failed", details=details, parts=self.parts)
+            message = f"{server.name}: {self.name} failed"
+            error = StepError(message, details="E: no", parts=self.parts)
+            raise StepOutsideError(error) if "outside" in arguments else error
         if "bug" in arguments:
             raise ZeroDivisionError
         if "meet" in arguments:

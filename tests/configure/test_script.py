@@ -13,7 +13,7 @@ import pytest
 from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.deadline import Deadline
-from infraci.errors import UnreachableError
+from infraci.errors import ExitCode, UnreachableError
 from infraci.model.configure import ScriptStep, secrets_of
 from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
@@ -76,7 +76,8 @@ def test_what_a_script_gets(site: Site) -> None:
 def test_the_first_line_names_the_interpreter(site: Site, shebang: str, body: str) -> None:
     site.script("app.sh", f"{shebang}\n{body}\n")
     if "-e" in shebang.split():
-        with pytest.raises(StepFailedError, match="exit status 1"):
+        message = r"^web-0: app\.sh failed: it did not say why \(exit status 1\)$"
+        with pytest.raises(StepFailedError, match=message):
             site.configure(_script())
     else:
         site.configure(_script())
@@ -104,16 +105,17 @@ def test_a_script_that_fails(site: Site) -> None:
     with pytest.raises(StepFailedError) as caught:
         site.configure(_script(), _script("next.sh"))
     assert caught.value.message == (
-        "cannot configure web-0: app.sh ended with exit status 3: no package nginx"
+        "web-0: app.sh failed: no package nginx (line 52, exit status 3)"
     )
-    assert "line 49\nno package nginx" in caught.value.details
+    assert caught.value.exit_code is ExitCode.FAILED
+    assert "line 49\nno package nginx\n(exit status 3)" in caught.value.details
     assert "line 10\n" not in caught.value.details
     assert [name for name, _ in site.begun] == ["script app.sh"]
 
 
 def test_a_script_that_a_signal_ends(site: Site) -> None:
     site.script("app.sh", "#!/bin/sh\nkill -9 $$\n")
-    with pytest.raises(StepFailedError, match=r"app\.sh was ended by a signal"):
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh failed: .*ended by a signal\)$"):
         site.configure(_script())
 
 
@@ -121,7 +123,7 @@ def test_a_script_that_takes_too_long_is_killed_with_all_it_started(site: Site) 
     # Nobody else on this machine sleeps for so long.
     nap = 10**6 + os.getpid()
     site.script("app.sh", f"#!/bin/sh\ntrap '' TERM\necho waiting\nsleep {nap} & sleep {nap}\n")
-    with pytest.raises(StepFailedError, match=r"app\.sh was killed after 1 s") as caught:
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh was stopped after 1 s$") as caught:
         site.configure(_script(timeout_s=1.0))
     assert "waiting" in caught.value.details
     # A killed process is gone when the kernel gets to it.
@@ -183,7 +185,7 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
 
             (tmp_path / "long.sh").write_text("#!/bin/sh\ntrap '' TERM\nsleep 600 & sleep 601\n")
             for sudo in (True, False):
-                with pytest.raises(StepError, match=r"long\.sh was killed after 1 s"):
+                with pytest.raises(StepError, match=r"long\.sh was stopped after 1 s"):
                     configure(_script("long.sh", timeout_s=1.0, sudo=sudo))
             with pytest.raises(CommandTimeoutError):
                 session.run("sleep 600; true", timeout_s=0.5)
@@ -191,7 +193,9 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
             assert session.run("ls -d /tmp/infraci.*", timeout_s=10).stdout == ""
 
             inside(server, "sh", "-c", "rm -f /etc/sudoers.d/*")
-            with pytest.raises(StepError, match="exit status 1: sudo: a password is") as caught:
+            with pytest.raises(
+                StepError, match=r"^web-0: who\.sh failed: sudo: a password is"
+            ) as caught:
                 configure(_script("who.sh"))
             assert "debian needs password-less sudo" in (caught.value.hint or "")
 
@@ -210,7 +214,7 @@ def test_what_a_script_says_of_its_changes(site: Site) -> None:
 def test_a_script_that_fails_the_second_time(site: Site) -> None:
     made = site.folder / "made"
     site.script("app.sh", f"#!/bin/sh\nmkdir {made}\n")
-    with pytest.raises(StepFailedError, match=r"app\.sh ended with exit status 1: mkdir: "):
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh failed: mkdir: .*\(line 2\)$"):
         site.configure(_script(), idempotence=True)
 
 
@@ -223,11 +227,11 @@ def test_secrets_are_masked_in_its_output(site: Site, monkeypatch: pytest.Monkey
 
 
 def test_a_script_that_is_not_there(site: Site) -> None:
-    with pytest.raises(StepFailedError, match=r"cannot read app\.sh: No such file"):
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh cannot be read: No such file"):
         site.configure(_script())
 
 
 def test_a_flaw_is_found_before_anything_is_sent(site: Site) -> None:
     site.script("app.sh", "#!/bin/sh\r\n")
-    with pytest.raises(StepFailedError, match=r"cannot run app\.sh on web-0: .*CRLF"):
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh cannot be run: .*CRLF"):
         site.configure(_script())

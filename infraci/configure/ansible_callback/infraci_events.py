@@ -27,43 +27,110 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "infraci_events"
+    _play = ""
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """A play begins."""
+        written = _written(play)
+        hosts = written.get("hosts", "")
+        hosts = hosts if isinstance(hosts, str) else ",".join(map(str, hosts))
+        self._play = str(written.get("name") or hosts or play.get_name())
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """A task begins."""
-        _send({"task": task.get_name(), "at": task.get_path()})
+        _send({"task": task.get_name()})
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         """A handler begins."""
-        _send({"task": task.get_name(), "at": task.get_path()})
+        _send({"task": task.get_name()})
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """A task begins on a host."""
+        _send({"host": host.get_name(), "status": "begun", **self._identity(task)})
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task went well."""
         said = _said(result)
         debug = _task(result).action in ("debug", "ansible.builtin.debug")
-        _end(result, "changed" if said.get("changed") else "ok", _text(said) if debug else "")
+        text = _text(said) if debug else ""
+        self._end(result, "changed" if said.get("changed") else "ok", text)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed; a rescue may still mend that."""
-        _end(result, "ignored" if ignore_errors else "failed", _text(_said(result)))
+        self._end_badly(result, "ignored" if ignore_errors else "failed")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host cannot be reached."""
-        _end(result, "unreachable", _text(_said(result)))
+        self._end_badly(result, "unreachable")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was not for this host."""
-        _end(result, "skipped", "")
+        self._end(result, "skipped", "")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """All is over."""
         _send({"stats": {host: stats.summarize(host) for host in stats.processed}})
 
+    def _end_badly(self, result: Any, status: str) -> None:
+        said = _said(result)
+        self._end(result, status, _text(said), failures=_failures(said), **_rescue(_task(result)))
 
-def _end(result: Any, status: str, text: str) -> None:
-    host = getattr(result, "host", None) or result._host
-    task = _task(result)
-    event = {"host": host.get_name(), "status": status, "text": text}
-    _send({**event, "name": task.get_name(), "at": task.get_path()})
+    def _end(self, result: Any, status: str, text: str, **more: Any) -> None:
+        host = getattr(result, "host", None) or result._host
+        event = {"host": host.get_name(), "status": status, "text": text, **more}
+        _send({**event, **self._identity(_task(result))})
+
+    def _identity(self, task: Any) -> dict[str, str]:
+        """What a task is: its names with templates filled in and as written, and its place."""
+        shown = task.get_name()
+        written = _written(task).get("name")
+        raw = shown
+        if written and task.name and shown.endswith(task.name):
+            raw = shown.removesuffix(task.name) + str(written)
+        return {
+            "id": task._uuid,
+            "name": shown,
+            "part": f"{self._play}: {raw}",
+            "at": task.get_path() or "",
+        }
+
+
+def _written(thing: Any) -> dict[str, Any]:
+    """What the playbook's file has of a play or task, before templates were filled in."""
+    written = thing.get_ds() if hasattr(thing, "get_ds") else None
+    return dict(written) if isinstance(written, dict) else {}
+
+
+def _rescue(task: Any) -> dict[str, Any]:
+    """Which block's rescue takes a failure of a task, and in the rescues of which blocks it is."""
+    rescuer = None
+    within = []
+    child, parent = task, getattr(task, "_parent", None)
+    while parent is not None:
+        if rescuer is None and getattr(parent, "rescue", None) and _has(parent.block, child):
+            rescuer = parent._uuid
+        if _has(getattr(parent, "rescue", None), child):
+            within.append(parent._uuid)
+        child, parent = parent, getattr(parent, "_parent", None)
+    return {"rescuer": rescuer, "within": within}
+
+
+def _has(tasks: Any, task: Any) -> bool:
+    return any(one._uuid == task._uuid for one in tasks or ())
+
+
+def _failures(said: dict[str, Any]) -> list[dict[str, Any]]:
+    """What failed of a task: itself, or those items of a loop that did."""
+    items = [item for item in said.get("results") or () if isinstance(item, dict)]
+    bad = [item for item in items if item.get("failed")] or [said]
+    return [{name: item[name] for name in _TELLING if item.get(name)} for item in bad]
+
+
+#: What of a result may tell why a task failed.
+_TELLING = (
+    "msg", "rc", "stderr", "stdout", "module_stderr", "module_stdout", "url", "response",
+    "exception", "censored",
+)  # fmt: skip
 
 
 def _task(result: Any) -> Any:

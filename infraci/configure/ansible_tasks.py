@@ -1,0 +1,131 @@
+"""What became of a playbook's tasks on one host, and why one of them failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from infraci.configure.failure import Cause, cause_of
+from infraci.configure.step import Part
+from infraci.model.run import Outcome
+
+#: A task that ends twice on a host, such as a handler, ended as the first of these.
+_WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")
+#: Messages that tell nothing: the output does.
+_VAGUE = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task on a host: "begun", or how it ended."""
+
+    name: str  # "PLAY: TASK", as written in the playbook; a number tells those of one name apart
+    place: str  # "site.yml:12"
+    status: str
+    cause: Cause | None = None  # of one that failed
+    text: str = ""
+    rescuer: str | None = None  # the block whose rescue takes the failure
+    within: Collection[str] = ()  # the blocks in whose rescue it is
+
+
+@dataclass(slots=True, kw_only=True)
+class HostTasks:
+    """The tasks of one host, in their order."""
+
+    suffix: str = ""  # of their names, on a host that is no server
+    tasks: dict[str, Task] = field(default_factory=dict)  # by Ansible's id
+
+    def take(self, event: Mapping[str, Any], place: str, own_hosts: Collection[str]) -> None:
+        """Note an event of a task."""
+        id_, status = event["id"], event["status"]
+        before = self.tasks.get(id_)
+        if (
+            before
+            and before.status != "begun"
+            and _WORST.index(before.status) < _WORST.index(status)
+        ):
+            return
+        is_bad = status in ("failed", "unreachable")
+        self.tasks[id_] = Task(
+            name=before.name if before else self._unique(event["part"]),
+            place=place,
+            status=status,
+            cause=cause_of_task(event.get("failures", ()), own_hosts) if is_bad else None,
+            text=event["text"] if is_bad else "",
+            rescuer=event.get("rescuer"),
+            within=tuple(event.get("within", ())),
+        )
+
+    def failed(self) -> list[Task]:
+        """The tasks that failed and were not rescued, of a host that failed."""
+        failed = [task for task in self.tasks.values() if task.status == "failed"]
+        lost = {block for task in failed if task.rescuer is None for block in task.within}
+        left = [task for task in failed if task.rescuer is None or task.rescuer in lost]
+        return left or failed
+
+    def running(self) -> Task | None:
+        """The task that has begun last and did not end."""
+        begun = (task for task in reversed(self.tasks.values()) if task.status == "begun")
+        return next(begun, None)
+
+    def parts(self, failed: Sequence[Task], *, stopped: str = "") -> Iterator[Part]:
+        """A part for each task, of which these failed; ``stopped`` tells when one that runs was."""
+        for task in self.tasks.values():
+            if task in failed:
+                yield failed_part(task)
+            elif task.status == "begun" and stopped:
+                yield Part(
+                    name=task.name,
+                    outcome=Outcome.FAILURE,
+                    message=f"{task.name} {stopped} ({task.place})",
+                )
+            elif task.status not in ("begun", "unreachable"):
+                is_skipped = task.status == "skipped"
+                outcome = Outcome.SKIPPED if is_skipped else Outcome.PASSED
+                yield Part(name=task.name, outcome=outcome)
+
+    def _unique(self, name: str) -> str:
+        name += self.suffix
+        taken = {task.name for task in self.tasks.values()}
+        numbered = (name if n == 1 else f"{name} #{n}" for n in range(1, len(taken) + 2))
+        return next(each for each in numbered if each not in taken)
+
+
+def failed_part(task: Task) -> Part:
+    """The part of a task that failed."""
+    cause = task.cause or Cause(text="it did not say why")
+    return Part(
+        name=task.name,
+        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
+        message=f"{task.name} failed: {cause.text} ({task.place})",
+        text=task.text,
+    )
+
+
+def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> Cause:
+    """Why a task failed; of a loop, the first item whose failure is the commit's doing."""
+    causes = [_cause(failure, own_hosts) for failure in failures]
+    blamed = (cause for cause in causes if not cause.is_outside)
+    return next(blamed, causes[0] if causes else Cause(text="it did not say why"))
+
+
+def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
+    """By its message, or by its output where that says more."""
+    message = str(failure.get("censored") or failure.get("msg") or "").strip()
+    response = str(failure.get("response") or "")
+    if response and response not in message:
+        message = f"{message}: {response}"
+    is_vague = message.startswith(_VAGUE) or not message
+    asked = f"url: {failure['url']}\n" if "url" in failure else ""
+    texts = [] if is_vague else [asked + message]
+    names = ("stderr", "module_stderr", "stdout", "module_stdout", "exception")
+    texts += [str(failure[name]) for name in names if failure.get(name)]
+    causes = [cause_of(text, own_hosts=own_hosts) for text in texts]
+    sure = next((cause for cause in causes if cause.is_sure), None)
+    if sure is not None and (sure.is_outside or is_vague or sure.text in message):
+        return sure
+    if not is_vague:
+        return Cause(text=message.splitlines()[0])
+    last = f": {causes[0].text}" if causes else ""
+    return Cause(text=f"exit status {failure['rc']}{last}" if "rc" in failure else last[2:])

@@ -1,0 +1,99 @@
+"""What Chef's doc formatter prints of each resource."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+#: "Recipe: web::default"
+_RECIPE = re.compile(r"^\s*Recipe: (.+)$")
+#: "  * file[/etc/motd] action create (up to date)"; what follows the action says what was done.
+_RESOURCE = re.compile(r"^(\s*)\* (\S+\[.*\]) action (\S+)(.*)$")
+#: The box under a resource that failed.
+_FAILED = re.compile(r"^\s*Error executing action [`'](\w+)['`] on resource '(.+)'$")
+_IGNORED = re.compile(r"ERROR: (\S+\[.*?\]) .*ignore_failure is set, continuing")
+#: What ends the message in such a box.
+_SECTION = re.compile(r"^(?:Resource Declaration|Compiled Resource|Cookbook Trace|System Info):")
+_DECLARED = re.compile(r"^# Declared in (\S+):(\d+)")
+_RULE = re.compile(r"^(?:=+|-+)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """What became of one action of a resource."""
+
+    recipe: str
+    action: str  # "apt_package[nginx] action install"
+    name: str  # unique in the run: with the recipe, and a number if it comes more than once
+    is_changed: bool = False
+    is_skipped: bool = False
+    is_failed: bool = False
+    text: str = ""  # why it failed
+    place: str = ""  # where it is declared, on the server: "/…/default.rb:1"
+
+
+def read_resources(lines: Sequence[str]) -> tuple[Resource, ...]:
+    """Read what Chef printed. A failure that the recipe ignores is none."""
+    ignored = {found[1] for line in lines if (found := _IGNORED.search(line))}
+    found_so_far: list[Resource] = []
+    names: Counter[str] = Counter()
+    recipe = ""
+    for at, line in enumerate(lines):
+        if found := _RECIPE.match(line):
+            recipe = found[1].strip()
+        elif found := _RESOURCE.match(line):
+            found_so_far.append(_resource(recipe, found, lines, at, names))
+        elif (found := _FAILED.match(line)) and found[2] not in ignored:
+            _mark_failed(found_so_far, f"{found[2]} action {found[1]}", lines[at + 1 :])
+    return tuple(found_so_far)
+
+
+def _resource(
+    recipe: str, found: re.Match[str], lines: Sequence[str], at: int, names: Counter[str]
+) -> Resource:
+    """The resource of a line.
+
+    Under one that was changed, lines indented deeper say what was done; one that is up to date or
+    was skipped says so on its own line.
+    """
+    action, rest = f"{found[2]} action {found[3]}", found[4].strip()
+    following = lines[at + 1] if at + 1 < len(lines) else ""
+    is_deeper = _depth(following) > len(found[1])
+    name = f"{recipe}: {action}" if recipe else action
+    names[name] += 1
+    return Resource(
+        recipe=recipe,
+        action=action,
+        name=name if names[name] == 1 else f"{name} #{names[name]}",
+        is_changed=not rest and is_deeper and following.lstrip().startswith(("- ", "+ ")),
+        is_skipped=rest.startswith("(skipped"),
+    )
+
+
+def _mark_failed(resources: list[Resource], action: str, box: Sequence[str]) -> None:
+    """Mark the last resource of this action as failed, for the reason that its box has."""
+    for number in reversed(range(len(resources))):
+        if resources[number].action == action:
+            declared = (found for line in box if (found := _DECLARED.match(line.strip())))
+            place = next((f"{found[1]}:{found[2]}" for found in declared), "")
+            text = "\n".join(_message(box))
+            failed = replace(resources[number], is_failed=True, text=text, place=place)
+            resources[number] = failed
+            return
+
+
+def _message(box: Sequence[str]) -> Iterator[str]:
+    """The lines of a box, from the exception's class to the first of its other sections."""
+    depth = _depth(box[0]) if box else 0
+    for line in box:
+        text = line.strip()
+        if _SECTION.match(text) or (text and _depth(line) < depth):
+            return
+        if text and not _RULE.match(text):
+            yield re.sub(r"^STD(?:OUT|ERR): ?", "", text)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())

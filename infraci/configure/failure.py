@@ -1,0 +1,95 @@
+"""What a step's failure is: one sentence that names who did what and why, and who is to blame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from infraci.configure.step import Part, StepError, StepOutsideError
+from infraci.deadline import duration
+from infraci.model.run import Outcome, Server
+from infraci.outside import outside_cause
+from infraci.reason import find_reason, plain_lines, shortened
+
+#: Where steps put their files on a server: another place in each run.
+_FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
+_SILENT = "it did not say why"
+_NO_SUDO = re.compile(
+    r"sudo: (?:a password is required|a terminal is required|sorry, you must have a tty)"
+    r"|is not in the sudoers file|is not allowed to (?:run sudo|execute)|Missing sudo password"
+    r"|(?:sudo: command not found|sudo: not found)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why something failed: a line of its output, and whether a mirror or registry did it."""
+
+    text: str
+    is_outside: bool = False
+    is_sure: bool = True  # whether that line speaks of an error at all
+
+
+def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> Cause:
+    """Find out from an output why its program failed; ``source`` is the script, if it is one."""
+    lines = plain_lines(text)
+    if outside := outside_cause(text, own_hosts=own_hosts, source=source):
+        return Cause(text=without_folder(shortened(outside)), is_outside=True)
+    if reason := find_reason(lines):
+        return Cause(text=without_folder(reason.text), is_sure=reason.is_sure)
+    return Cause(text=_SILENT, is_sure=False)
+
+
+def step_error(
+    server: Server,
+    sentence: str,
+    *,
+    is_outside: bool = False,
+    hint: str | None = None,
+    details: str = "",
+    parts: Sequence[Part] = (),
+) -> StepError | StepOutsideError:
+    """The error of a step that failed on a server, of the class that says who is to blame.
+
+    ``sentence`` goes on after the server's name. Where parts failed, they decide: if any of them
+    is the commit's doing, so is the step's failure.
+    """
+    error = StepError(f"{server.name}: {sentence}", hint=hint, details=details, parts=parts)
+    outcomes = {part.outcome for part in parts}
+    if Outcome.FAILURE in outcomes or not (is_outside or Outcome.ERROR in outcomes):
+        return error
+    return StepOutsideError(error)
+
+
+def stopped(
+    server: Server,
+    what: str,
+    timeout_s: float,
+    output: str,
+    *,
+    own_hosts: Collection[str] = (),
+    details: str = "",
+    parts: Sequence[Part] = (),
+) -> StepError | StepOutsideError:
+    """The error of a program that was stopped because it took too long."""
+    return step_error(
+        server,
+        f"{what} was stopped after {duration(timeout_s)}",
+        is_outside=outside_cause(output, own_hosts=own_hosts) is not None,
+        hint="does it wait for input or for another server? its timeout: is in the pipeline",
+        details=details or output,
+        parts=parts,
+    )
+
+
+def needs_sudo(server: Server, text: str) -> str | None:
+    """The hint for a program that could not become root, if that was the trouble."""
+    if _NO_SUDO.search(text):
+        return f"{server.user} needs password-less sudo, or the step sudo: false"
+    return None
+
+
+def without_folder(text: str) -> str:
+    """A text without the paths of the folder on the server that a step had its files in."""
+    return _FOLDER.sub("", text)
