@@ -83,10 +83,13 @@ class Bench:
         self.infraci("plan", "three-tier")
         return time.monotonic() - began
 
+    def cloud_pid(self) -> int:
+        """The cloud's process."""
+        return int(json.loads((self.state / "address.json").read_text())["pid"])
+
     def cloud_memory_mb(self) -> Mapping[str, float]:
         """What the cloud's process holds now, RSS and PSS."""
-        pid = json.loads((self.state / "address.json").read_text())["pid"]
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        text = Path(f"/proc/{self.cloud_pid()}/smaps_rollup").read_text()
         fields = dict(line.split(":", 1) for line in text.splitlines() if line.endswith("kB"))
         return {name: int(fields[name].split()[0]) / 1024 for name in ("Rss", "Pss")}
 

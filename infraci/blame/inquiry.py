@@ -109,7 +109,7 @@ class Inquiry:
                     best[case] = how
         for case, how in sorted(best.items()):
             if case not in failing and how in LOST:
-                yield self._finding(Kind.INFRASTRUCTURE, case, why=f"its server was lost ({how})")
+                yield self._finding(Kind.INFRASTRUCTURE, case, why=f"it was not tested ({how})")
             elif case not in failing and how in (Class.SPEC, Class.SETUP):
                 yield self._finding(Kind.UNKNOWN, case, why=f"the spec itself is in error ({how})")
         if not best:

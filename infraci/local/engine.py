@@ -47,6 +47,7 @@ with warnings.catch_warnings():
 
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
+from infraci.local.bounds import Threads, share_session
 from infraci.local.narrowing import narrow
 from infraci.local.patience import Patient, WsgiApp
 from infraci.local.pulse import Pulse
@@ -121,6 +122,7 @@ def start(
     _keep_connections(database)
     models.BASE.metadata.create_all(database)
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
+    engine.thread_group_mgr = Threads()
     narrow(resources.global_env().registry)
     engine.start()
     return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
@@ -200,7 +202,7 @@ def _authenticate_as(url: str, token: str) -> None:
     plugin = AccessInfoPlugin(
         auth_ref=access.create(body=document, auth_token=token), auth_url=f"{url}/identity/v3"
     )
-    context.RequestContext.auth_plugin = property(lambda _: plugin)
+    share_session(plugin)
 
 
 def _follow(pulse: Pulse) -> None:

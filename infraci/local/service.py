@@ -30,6 +30,7 @@ from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
 from infraci.local.api.network import Network
+from infraci.local.bounds import purge_deleted
 from infraci.local.holder import LOCKED, READY, start_limit_s, take_lock
 from infraci.local.machine import Machine
 from infraci.local.networks import Networks
@@ -45,6 +46,8 @@ LOG = logging.getLogger(__name__)
 
 #: Without a request for so long, the process ends; its servers stay until somebody comes back.
 IDLE_S = 1800.0
+#: Between two purges of Heat's database.
+PURGE_EVERY_S = 3600.0
 #: What takes longer than this when the process ends is left undone.
 END_S = 15.0
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
@@ -131,6 +134,7 @@ class Cloud:
         self._ended.set()
 
     def _wait(self, threads: Sequence[threading.Thread]) -> None:
+        purge_at = 0.0
         while not self._ended.wait(1.0):
             if not all(thread.is_alive() for thread in threads):
                 raise CloudError("cannot answer requests: a listener has ended, see above")
@@ -138,6 +142,9 @@ class Cloud:
                 self._servers.watch()
             except Exception:
                 LOG.exception("cannot look after the servers")
+            if time.monotonic() >= purge_at:
+                purge_at = time.monotonic() + PURGE_EVERY_S
+                _purge()
             if time.monotonic() - self._last_request > self._idle_s:
                 LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
                 return
@@ -188,6 +195,13 @@ def _labels_of(server: Document) -> Mapping[str, str]:
     if "infraci-expires" in tags:
         labels[LABEL_EXPIRES] = tags["infraci-expires"]
     return labels
+
+
+def _purge() -> None:
+    try:
+        purge_deleted()
+    except Exception:
+        LOG.exception("cannot purge Heat's database")
 
 
 def _listen(listener: Server) -> threading.Thread:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from infraci.errors import CloudError, ExitCode, UnreachableError
-from infraci.heat import DEAD, GoneError, fatal_line
+from infraci.heat import DEAD, GoneError, TransientCloudError, fatal_line
 from infraci.model.run import Server
 from infraci.pipeline.drivers import CloudDriver
 
@@ -45,22 +43,32 @@ class Guest:
         self._text = self._cloud.console(self._server.id)
         return self._text
 
+    def look(self) -> bool:
+        """Read its console again; False where the cloud has none. Raises TransientCloudError."""
+        try:
+            self.console()
+        except TransientCloudError:
+            raise
+        except CloudError:
+            return False
+        return True
+
     def last_lines(self) -> str:
         """The end of its console as it was last seen, for the details of an error."""
         last = "\n".join(self._text.strip().splitlines()[-_LAST_LINES:])
         return f"the end of its console:\n{last}" if last else "its console is empty"
 
     def check(self) -> None:
-        """Raise GuestError if it is plain that it will not come up."""
+        """Raise GuestError if it is plain that it will not come up.
+
+        Raises TransientCloudError when the cloud has not answered for as long as it was asked.
+        """
         name = self._server.name
         try:
             found = self._cloud.server(self._server.id)
         except GoneError as error:
             raise self._dead("it is gone", hint="who deleted it?") from error
-        except CloudError:
-            return  # nothing is known; whoever waits asks again
-        with suppress(CloudError):
-            self.console()
+        self.look()
         if found.status in DEAD:
             fault = f": {found.fault}" if found.fault else ""
             raise self._dead(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from infraci.errors import CloudError, UnreachableError
+from infraci.errors import UnreachableError
 from infraci.model.run import Server
 from infraci.pipeline.guest import Guest, GuestError, LockedOutError
 from infraci.ssh import LoginRefusedError, PortClosedError
@@ -82,11 +82,8 @@ class Lockout:
         return _SLOW_S
 
     def _is_still_up(self) -> bool:
-        """Whether its console says so now; a cloud that does not answer says nothing."""
-        try:
-            return _known(has_finished(self._guest.console()), self.is_up)
-        except CloudError:
-            return False
+        """Whether its console says so now."""
+        return self._guest.look() and _known(has_finished(self._guest.text), self.is_up)
 
     def _error(self, trouble: UnreachableError, *, is_tried: bool) -> UnreachableError:
         details = self._guest.last_lines()

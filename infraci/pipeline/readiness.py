@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from infraci.deadline import Deadline, duration
 from infraci.errors import (
+    CloudError,
     InfraciError,
     InterruptedRunError,
     PhaseTimeoutError,
     UnreachableError,
 )
-from infraci.heat import LOCAL, ExistsError, TransientCloudError
+from infraci.heat import LOCAL, ExistsError
 from infraci.mask import Masker
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server, Testcase
@@ -42,7 +44,8 @@ def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> 
 
     Returns the servers with their keys; the record says from where these are known. Raises
     GuestError for one that does not come up in time, at once for one that is dead, LockedOutError
-    for one that is up and lets nobody in, and :class:`~infraci.ssh.HostKeyError`.
+    for one that is up and lets nobody in, :class:`~infraci.ssh.HostKeyError`, and
+    :class:`~infraci.heat.TransientCloudError` when the cloud is lost, whatever the servers do.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
     ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
@@ -183,7 +186,7 @@ class _Wait:
         self._is_tried = False
         try:
             keys = host_keys_from_console(self._guest.console())
-        except (ExistsError, TransientCloudError) as error:  # Nova's 409: it is not there yet
+        except ExistsError as error:  # Nova's 409: it is not there yet
             raise UnreachableError(error.message, hint=error.hint) from error
         self._is_tried = True
         if not keys:
@@ -208,7 +211,8 @@ class _Wait:
 
     def _too_late(self, trouble: UnreachableError, waited_s: float) -> UnreachableError:
         """The last trouble, with what may explain it."""
-        self._guest.check()
+        with suppress(CloudError):
+            self._guest.check()
         hint = trouble.hint or "is the server's network up, and its port 22 open?"
         server = self._server
         if server.address_kind == "fixed" and server.bastion is None:

@@ -11,7 +11,7 @@ import pytest
 
 from infraci.deadline import Deadline
 from infraci.errors import CloudError, UnreachableError
-from infraci.heat import GoneError, NovaServer
+from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.model.run import Bastion, Server, Verdict
 from infraci.pipeline import Interrupts, Work
 from infraci.pipeline.guest import GuestError, LockedOutError
@@ -319,6 +319,40 @@ def test_a_console_that_cannot_be_read_blames_nobody(scene: Scene) -> None:
     with pytest.raises(GuestError) as caught:
         scene.log_in(Boot(*[_nothing] * 3, lose))
     assert not isinstance(caught.value, LockedOutError)
+
+
+@pytest.mark.parametrize("host_keys", ["console", "injected"])
+@pytest.mark.parametrize("call", ["console", "server"])
+def test_a_lost_cloud_is_told_at_once_and_as_that(scene: Scene, call: str, host_keys: str) -> None:
+    """The cloud's driver has asked again for as long as is of use when it raises this."""
+    scene.say(host_keys)
+    scene.take_for_the_run()
+    scene.finish()
+    scene.sshd.authorize()
+
+    def lose() -> None:
+        def ask(server_id: str) -> Any:
+            raise TransientCloudError("cannot read it on cloud local: connection refused")
+
+        setattr(scene.lab.cloud, call, ask)
+
+    boot = Boot(_nothing, lose)
+    with pytest.raises(TransientCloudError, match="connection refused"):
+        scene.log_in(boot)
+    assert boot.now < 15
+
+
+def test_a_lost_cloud_does_not_hide_why_time_is_over(scene: Scene) -> None:
+    scene.say("injected")
+    scene.take_for_the_run()
+    scene.sshd.authorize()
+
+    def ask(server_id: str) -> Any:
+        raise TransientCloudError("cannot show it on cloud local: connection refused")
+
+    scene.lab.cloud.server = ask  # type: ignore[method-assign]
+    with pytest.raises(GuestError, match=r"key refused \(for 1 s\)"):
+        scene.log_in(seconds=1)  # before the first look
 
 
 def test_a_bastion_in_trouble_is_not_the_server(scene: Scene) -> None:
