@@ -92,7 +92,7 @@ def resolve(root: Path, revision: str = "HEAD") -> Commit:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
         raise UsageError(f'cannot find commit "{displayable(revision)}": that names no revision')
     try:
-        sha = ask(root, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+        sha = _object(root, f"{revision}^{{commit}}")
     except GitError as error:
         _explain_no_commit(root, revision, error)
     return _commit(root, sha)
@@ -123,7 +123,7 @@ def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
     if branch is None:
         return resolve(root, revision)
     try:
-        sha = ask(root, "merge-base", commit.sha, branch).strip()
+        sha = ask(root, "merge-base", "--end-of-options", commit.sha, branch).strip()
     except GitError as error:
         raise UsageError(
             f'cannot upgrade from "{displayable(revision)}": it has no commit in common with '
@@ -138,7 +138,7 @@ def changed_files(root: Path, commit: Commit) -> tuple[str, ...] | None:
 
     None if nobody can tell: the commit has no parent, or not in this shallow clone.
     """
-    names = ("diff", "--name-only", "--no-renames", "-z")
+    names = ("diff", "--name-only", "--no-renames", "-z", "--end-of-options")
     if commit.dirty:
         untracked = ask(root, "ls-files", "--others", "--exclude-standard", "-z")
         return _split(ask(root, *names, commit.sha) + untracked)
@@ -152,11 +152,18 @@ def _split(names: str) -> tuple[str, ...]:
     return tuple(filter(None, names.split("\0")))
 
 
+def _object(root: Path, revision: str) -> str:
+    """The sha that a revision names. Raises GitError where there is no such object."""
+    return ask(root, "rev-parse", "--verify", "--end-of-options", revision).strip()
+
+
 def _branch(root: Path, revision: str) -> str | None:
     """The full name of a branch, None if the revision is something else."""
     for name in (revision, f"refs/remotes/origin/{revision}"):
         with suppress(GitError):
-            full = ask(root, "rev-parse", "--verify", "--symbolic-full-name", name).strip()
+            full = ask(
+                root, "rev-parse", "--verify", "--symbolic-full-name", "--end-of-options", name
+            ).strip()
             if full.startswith(("refs/heads/", "refs/remotes/")):
                 return full
             if full or name == revision:
@@ -166,7 +173,7 @@ def _branch(root: Path, revision: str) -> str | None:
 
 def _parent(root: Path, commit: Commit) -> Commit:
     try:
-        return _commit(root, ask(root, "rev-parse", "--verify", f"{commit.sha}^1").strip())
+        return _commit(root, _object(root, f"{commit.sha}^1"))
     except GitError as error:
         raise UsageError(
             f"cannot upgrade to {commit.short}: it has no parent to upgrade from",
@@ -198,7 +205,8 @@ def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
         }
         try:
             # In two steps, since `read-tree -u` takes six times as long for the same.
-            ask(destination, "read-tree", sha, options=_OWN_INDEX, environment=environment)
+            command = ("read-tree", "--end-of-options", sha)
+            ask(destination, *command, options=_OWN_INDEX, environment=environment)
             _check_out(destination, environment)
         except GitError as error:
             raise GitError(
@@ -266,7 +274,7 @@ _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FS
 def _commit(root: Path, sha: str) -> Commit:
     shown = ask(
         root, "log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8",
-        f"--format={_FORMAT}", sha, "--",
+        f"--format={_FORMAT}", "--end-of-options", sha, "--",
     )  # fmt: skip
     sha, author, email, date, subject = shown.rstrip("\n").split("\0", 4)
     return Commit(
@@ -300,7 +308,7 @@ def _submodules(root: Path, sha: str) -> frozenset[str]:
 
 def _gitlinks(root: Path, sha: str) -> list[tuple[str, str]]:
     """Path and commit of every gitlink in a commit: submodules, and what is left of others."""
-    listed = ask(root, "ls-tree", "-r", "-z", "--full-tree", sha)
+    listed = ask(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha)
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     modes = ((details.split(), path) for details, path in entries)
     return [(path, details[2]) for details, path in modes if details[0] == _SUBMODULE]
@@ -311,7 +319,8 @@ def _export_gitlink(
 ) -> tuple[str, ...]:
     """Export what a gitlink leads to; returns the paths of those that lead nowhere."""
     clone = root / path
-    if (clone / ".git").exists() and _succeeds(clone, "cat-file", "-e", f"{sha}^{{commit}}"):
+    asked = ("cat-file", "-e", "--end-of-options", f"{sha}^{{commit}}")
+    if (clone / ".git").exists() and _succeeds(clone, *asked):
         return tuple(f"{path}/{inner}" for inner in export_tree(clone, sha, destination / path))
     if not is_submodule:
         return (path,)
@@ -445,7 +454,7 @@ def _is_unborn(root: Path) -> bool:
 
 
 def _names_something(root: Path, revision: str) -> bool:
-    return _succeeds(root, "cat-file", "-t", revision)
+    return _succeeds(root, "cat-file", "-t", "--end-of-options", revision)
 
 
 def _succeeds(root: Path, *arguments: str) -> bool:

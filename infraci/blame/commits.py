@@ -83,8 +83,9 @@ def inside(root: Path, merge: Step) -> tuple[Step, ...]:
     mainline, branch = merge.parents[:2]
     line = with_changes(root, _walk(root, branch, f"^{mainline}"))
     differs = git.ask(
-        root, "diff-tree", "-r", "-M", "--name-status", "-z", branch, merge.sha, options=_PLAIN
-    )
+        root, "diff-tree", "-r", "-M", "--name-status", "-z", "--end-of-options", branch, merge.sha,
+        options=_PLAIN,
+    )  # fmt: skip
     changes = tuple(_changes(iter(differs.split("\0"))))
     return (*line, replace(merge, changes=changes))
 
@@ -144,8 +145,8 @@ def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
         return ""
     shown = git.ask(
         root, "show", "--format=", "--diff-merges=first-parent", "-M", "--no-color",
-        "--no-ext-diff", "--no-textconv", "--no-show-signature", sha, "--", *paths,
-        options=_PLAIN,
+        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--end-of-options", sha, "--",
+        *paths, options=_PLAIN,
     )  # fmt: skip
     lines = shown.splitlines()
     if len(lines) > _MOST_LINES:
@@ -155,7 +156,7 @@ def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
 
 def _is_ancestor(root: Path, one: str, other: str) -> bool:
     try:
-        git.ask(root, "merge-base", "--is-ancestor", one, other)
+        git.ask(root, "merge-base", "--is-ancestor", "--end-of-options", one, other)
     except git.GitError:
         return False
     return True
@@ -163,7 +164,7 @@ def _is_ancestor(root: Path, one: str, other: str) -> bool:
 
 def _no_ancestor(root: Path, since: str, head: str) -> UsageError:
     try:
-        base = git.ask(root, "merge-base", since, head).split()[0]
+        base = git.ask(root, "merge-base", "--end-of-options", since, head).split()[0]
     except git.GitError:
         base = ""
     if not is_whole(root):

@@ -164,7 +164,7 @@ def _told(found: NewCommits) -> list[str]:
 
 def _set(git_dir: Path, name: str, value: str) -> None:
     try:
-        git.ask_git_dir(git_dir, "config", f"infraci.{name}", value)
+        git.ask_git_dir(git_dir, "config", "--end-of-options", f"infraci.{name}", value)
     except git.GitError as error:
         reason = git.reason_of(error)
         raise UsageError(f"cannot write git's config of {git_dir}: {reason}") from error

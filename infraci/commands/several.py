@@ -162,9 +162,10 @@ def run_command(
             *own_program(),
             *flags,
             "run",
-            pipeline.name,
             *where,
             *arguments,
+            "--",
+            pipeline.name,
         ]
 
     return command

@@ -138,7 +138,8 @@ class History:
         if before is not None and not _contains(self._root, theirs, before):
             return False
         with suppress(git.GitError):
-            git.ask(self._root, "update-ref", REF, theirs, before or "0" * len(theirs))
+            old = before or "0" * len(theirs)
+            git.ask(self._root, "update-ref", "--end-of-options", REF, theirs, old)
             return True
         return False
 
@@ -147,7 +148,7 @@ class History:
     def _notes(self, tip: str | None) -> _Notes:
         if tip is None:
             return _Notes(tip=None, paths={}, blobs={})
-        listed = git.ask(self._root, "ls-tree", "-r", "-z", "--full-tree", tip)
+        listed = git.ask(self._root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tip)
         entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
         named = [(path.replace("/", ""), path, said.split()[2]) for said, path in entries]
         named = [entry for entry in named if re.fullmatch(r"[0-9a-f]{40,64}", entry[0])]
@@ -226,13 +227,15 @@ def _data(text: str) -> str:
 
 def _revision(root: Path, name: str) -> str | None:
     with suppress(git.GitError):
-        return git.ask(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        return git.ask(
+            root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        ).strip()
     return None
 
 
 def _merge_base(root: Path, one: str, other: str) -> str | None:
     with suppress(git.GitError):
-        return git.ask(root, "merge-base", one, other).strip()
+        return git.ask(root, "merge-base", "--end-of-options", one, other).strip()
     return None
 
 

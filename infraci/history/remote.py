@@ -38,7 +38,7 @@ def pull(root: Path, remote: str) -> bool:
             root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--no-recurse-submodules", "--end-of-options", remote, f"+{REF}:{theirs}",
         )  # fmt: skip
-        tip = git.ask(root, "rev-parse", "--verify", theirs).strip()
+        tip = git.ask(root, "rev-parse", "--verify", "--end-of-options", theirs).strip()
         History(root).merge(tip)
     except git.GitError as error:
         if "couldn't find remote ref" in error.message:
@@ -46,7 +46,7 @@ def pull(root: Path, remote: str) -> bool:
         raise _failed("pull", "from", remote, error) from error
     finally:
         with suppress(git.GitError):
-            git.ask(root, "update-ref", "-d", theirs)
+            git.ask(root, "update-ref", "-d", "--end-of-options", theirs)
     return True
 
 

@@ -144,7 +144,7 @@ def remove(name: str) -> None:
     else:
         references = [name]
     for reference in references:
-        done = _podman("image", "rm", reference, check=False)
+        done = _podman("image", "rm", "--", reference, check=False)
         if done.returncode != 0 and _find(name, reference) is not None:
             raise CloudError(
                 f"cannot remove image {reference}: {_reason(done.stderr)}",
@@ -153,7 +153,7 @@ def remove(name: str) -> None:
 
 
 def _find(name: str, reference: str) -> ImageRef | None:
-    done = _podman("image", "inspect", "--format=json", reference, check=False)
+    done = _podman("image", "inspect", "--format=json", "--", reference, check=False)
     if done.returncode != 0:
         if "not known" in done.stderr or "no such" in done.stderr:
             return None
@@ -174,7 +174,7 @@ def _pull(name: str, on_progress: Progress) -> ImageRef:
             f"cannot use image {name}: podman has no image of that name on this machine"
         )
     on_progress(f"pulling {name}")
-    done = _podman("image", "pull", "--quiet", name, check=False)
+    done = _podman("image", "pull", "--quiet", "--", name, check=False)
     image = _find(name, name) if done.returncode == 0 else None
     if image is None:
         raise ImageNotFoundError(f"cannot pull image {name}: {_reason(done.stderr)}")
@@ -205,7 +205,7 @@ def _build(recipe: Recipe, mirrors: Mirrors, on_progress: Progress) -> ImageRef:
             "STOPSIGNAL SIGRTMIN+3",
             f"LABEL {_LABEL_RECIPE}={recipe.name}",
         )
-        _podman("import", "--quiet", *(f"--change={c}" for c in changes), str(tarball), tag)
+        _podman("import", "--quiet", *(f"--change={c}" for c in changes), "--", str(tarball), tag)
     image = _find(recipe.name, tag)
     if image is None:
         raise CloudError(f"cannot build image {recipe.name}: podman has no {tag} after its import")
@@ -230,6 +230,7 @@ def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Pro
         f'--essential-hook=cp {left_out} "$1/etc/dpkg/dpkg.cfg.d/98build"',
         f"--customize-hook=tar-in {files} /",
         f'--customize-hook=chroot "$1" /bin/sh -eu < {script}',
+        "--",
         recipe.suite,
         str(tarball),
         *mirrors.sources(recipe.suite),

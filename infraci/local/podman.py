@@ -132,13 +132,13 @@ class Podman:
 
     def start(self, server_id: str) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
-        _run(["start", container_name(server_id)], f"start server {server_id}")
+        _run(["start", "--", container_name(server_id)], f"start server {server_id}")
         self._update_limits(server_id)
 
     def stop(self, server_id: str, *, timeout_s: float = 20.0) -> None:
         """Shut a server down in an orderly way, and pull the plug after ``timeout_s``."""
         _run(
-            ["stop", f"--time={timeout_s:.0f}", container_name(server_id)],
+            ["stop", f"--time={timeout_s:.0f}", "--", container_name(server_id)],
             f"stop server {server_id}",
             timeout_s=timeout_s + _QUICK_S,
         )
@@ -146,7 +146,7 @@ class Podman:
     def reboot(self, server_id: str, *, hard: bool = False) -> None:
         """Stop a server, in an orderly way unless ``hard``, and start it again."""
         _run(
-            ["restart", f"--time={0 if hard else 20}", container_name(server_id)],
+            ["restart", f"--time={0 if hard else 20}", "--", container_name(server_id)],
             f"reboot server {server_id}",
             timeout_s=20 + _QUICK_S,
         )
@@ -169,12 +169,15 @@ class Podman:
             if state is None:
                 return
             folder = Path(state.labels.get(LABEL_FOLDER, folder))
-        _run(["rm", "--force", "--ignore", "--time=0", "--volumes", name], f"remove server {name}")
+        options = ("--force", "--ignore", "--time=0", "--volumes")
+        _run(["rm", *options, "--", name], f"remove server {name}")
         shutil.rmtree(folder, ignore_errors=True)
 
     def inspect(self, server_id: str) -> ContainerState | None:
         """Return a server's state, or None when there is no such container."""
-        done = _podman(["container", "inspect", container_name(server_id)], timeout_s=_QUICK_S)
+        done = _podman(
+            ["container", "inspect", "--", container_name(server_id)], timeout_s=_QUICK_S
+        )
         if done.returncode != 0:
             if "no such" in done.stderr.lower():
                 return None
@@ -222,7 +225,9 @@ class Podman:
     def exec(self, server_id: str, argv: Sequence[str], *, timeout_s: float) -> Executed:
         """Run a command in a server as root, without SSH. It is killed after ``timeout_s``."""
         bounded = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
-        done = _podman(["exec", container_name(server_id), *bounded], timeout_s=timeout_s + 15)
+        done = _podman(
+            ["exec", "--", container_name(server_id), *bounded], timeout_s=timeout_s + 15
+        )
         if done.returncode in (125, 126) and done.stderr.startswith("Error:"):
             raise CloudError(f"cannot run {argv[0]} in {server_id}: {_reason(done.stderr)}")
         return Executed(exit_status=done.returncode, stdout=done.stdout, stderr=done.stderr)
@@ -250,7 +255,7 @@ class Podman:
             *(f"--dns={server}" for server in spec.dns),
             *(f"--label={key}={value}" for key, value in labels.items()),
         ]
-        return [*command, *self._limits(spec.cpus, spec.memory_mb), spec.image]
+        return [*command, *self._limits(spec.cpus, spec.memory_mb), "--", spec.image]
 
     def _update_limits(self, server_id: str) -> None:
         try:
@@ -258,7 +263,7 @@ class Podman:
         except FileNotFoundError:
             return
         if limits:
-            _run(["update", *limits, container_name(server_id)], f"resize server {server_id}")
+            _run(["update", *limits, "--", container_name(server_id)], f"resize server {server_id}")
 
     def _limits(self, cpus: float | None, memory_mb: int | None) -> list[str]:
         """Return the options that limit a server, as far as this machine can enforce them."""

@@ -38,6 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--infraci-keep", action="store_true", help="leave standing what is stood up")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Keep apart the modules of folders that a pipeline has for different roles."""
+    given = early_config.known_args_namespace
+    if given.infraci or given.infraci_run:
+        from infraci.verify.modules import keep_apart
+
+        keep_apart(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin, if a stack is asked for."""
     config.addinivalue_line(

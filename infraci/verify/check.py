@@ -51,7 +51,9 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
     )
     stands = OneServer(task)
     stands.link.open()
-    arguments = [*_options(task), *task.paths]
+    # "./" keeps a path that begins with "-" from being an option; pytest has no other way.
+    paths = [f"./{path}" if path.startswith("-") else path for path in task.paths]
+    arguments = [*_options(task), *paths]
     plugin = SpecPlugin(task, stands, send, arguments=arguments)
     try:
         with _only(plugins):

@@ -16,6 +16,7 @@ from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.verify import task as words
 from infraci.verify.addopts import without_clashes
 from infraci.verify.hosts import Stands, register
+from infraci.verify.modules import keep_apart
 from infraci.verify.outcome import CheckReports, classname_of
 from infraci.verify.task import Task, testcase_to_json
 
@@ -40,7 +41,7 @@ class SpecPlugin:
     def pytest_load_initial_conftests(
         self, early_config: pytest.Config, parser: pytest.Parser, args: list[str]
     ) -> None:
-        """Leave out the repository's options that would break the run."""
+        """Leave out the repository's options that would break the run; keep modules apart."""
         theirs = args[: len(args) - len(self._arguments)]
 
         def parse(options: list[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -57,6 +58,7 @@ class SpecPlugin:
             args, namespace=copy.copy(early_config.option)
         )
         early_config.known_args_namespace.confcutdir = confcutdir
+        keep_apart(early_config)
 
     def pytest_report_header(self) -> list[str]:
         """Say in the log what was left out."""

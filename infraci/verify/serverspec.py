@@ -129,6 +129,7 @@ class _Run:
             *("rspec", "--require", "rspec_junit_formatter", "--no-color"),
             *("--format", "RspecJunitFormatter", "--out", str(junit)),
             *("--format", "documentation"),
+            "--",
             *(str(path.relative_to(self._top)) for path in self._paths),
         ]
 

@@ -127,6 +127,17 @@ def test_a_session(suite: Suite) -> None:
     assert suite.leftovers() == []
 
 
+@pytest.mark.parametrize("options", [(), ("-n2",)])
+def test_folders_with_files_of_equal_names(suite: Suite, options: tuple[str, ...]) -> None:
+    spec = "from helper import WHERE\ndef test_it(host): assert WHERE == '{}'\n"
+    for name in ("web", "database"):
+        suite.put(f"specs/{name}/helper.py", f"WHERE = '{name}'\n")
+        suite.put(f"specs/{name}/conftest.py", "import helper\n")
+        suite.put(f"specs/{name}/test_same.py", spec.format(name))
+    status, said = suite.pytest("specs", "--infraci=pair", "-k", "test_it", *options)
+    assert (status, "2 passed" in said) == (0, True), said
+
+
 def test_a_stack_that_stands(suite: Suite) -> None:
     """Kept, used by several sessions, and destroyed."""
     status, said = suite.pytest("specs/web", "--infraci=pair", "--infraci-keep", "-q")

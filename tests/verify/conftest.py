@@ -42,6 +42,12 @@ class Bench:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(content))
 
+    def ssh_config(self, server: Server | None = None) -> Path:
+        server = server or self.sshd.server
+        folder = self.folder / server.id
+        folder.mkdir(exist_ok=True)
+        return write_ssh_config(folder, [server], self.sshd.key.private_path)
+
     def run(
         self,
         *paths: str,
@@ -51,12 +57,10 @@ class Bench:
     ) -> Mapping[str, Testcase]:
         """Run the specs (by default all in ``specs``); returns the testcases by name."""
         server = server or self.sshd.server
-        folder = self.folder / server.id
-        folder.mkdir(exist_ok=True)
         found = self.specs.run(
             server,
             paths or ("specs",),
-            ssh_config=write_ssh_config(folder, [server], self.sshd.key.private_path),
+            ssh_config=self.ssh_config(server),
             timeout_s=timeout_s,
             on_testcase=on_testcase or self.heard.append,
             log=self.log,

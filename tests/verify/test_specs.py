@@ -85,6 +85,12 @@ def test_what_specs_leave_behind_is_killed(bench: Bench) -> None:
     _assert_empty(bench.tree)
 
 
+def test_a_folder_that_is_called_like_an_option(bench: Bench) -> None:
+    bench.put("--version/test_it.py", "def test_it(host): pass\n")
+    (case,) = bench.run("--version").values()
+    assert (case.nodeid, case.outcome) == ("--version/test_it.py::test_it[web-0]", Outcome.PASSED)
+
+
 def test_a_collection_that_hangs(bench: Bench) -> None:
     bench.write(specs__test_it="import time\ntime.sleep(600)\n")
     (case,) = bench.run(timeout_s=1).values()
