@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from infraci.deadline import Deadline
-from infraci.errors import DefinitionError, InfraciError, InterruptedRunError
+from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
 from infraci.mask import Masker
 from infraci.model.pipeline import Pipeline
@@ -293,6 +293,10 @@ def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
             names=work.drivers.cloud.names,
             made=request.template,
         )
+        section, _, name = problem.key_path.partition(".")
+        if section == "parameters" and f"-P {name}" in work.record.given:
+            meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
+            raise UsageError(f"cannot use -P {name}: {problem.message}", hint=meant) from error
         resource = refused_resource(error.reason, problem)
         raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 
