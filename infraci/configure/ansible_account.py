@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.configure.ansible_tasks import HostTasks, Task, failed_part
-from infraci.configure.failure import cause_of, needs_sudo, step_error, stopped
+from infraci.configure.ansible_tasks import HostTasks, Task
+from infraci.configure.failure import cause_of, first_failed, needs_sudo, step_error, stopped
 from infraci.configure.playbook import error_place, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
 from infraci.deadline import duration
@@ -60,12 +61,11 @@ class Account:
         if not self._targets.keys() & self._stats.keys():
             role = f"; its group is {server.role}" if server.role else ""
             return step_error(
-                server,
-                f"{self._playbook} failed: no play is for it{role}",
+                f"{server.name}: {self._playbook} failed: no play is for it{role}",
                 hint="hosts: of a play takes `all`, a server's name or a role",
                 details=self._last(server),
             )
-        return Applied(changes=tuple(self._changed[name]), parts=tuple(self._parts(server, ())))
+        return Applied(changes=tuple(self._changed[name]), parts=self._parts(server))
 
     def stopped(self, server: Server, timeout_s: float) -> StepError | StepOutsideError:
         """The error for a server whose playbook took too long; tasks that still ran are named."""
@@ -77,7 +77,7 @@ class Account:
             timeout_s,
             output="",
             details=self._last(server),
-            parts=list(self._parts(server, (), stopped=when)),
+            parts=self._parts(server, stopped=when),
         )
 
     def _take(self, event: Mapping[str, Any]) -> None:
@@ -123,10 +123,11 @@ class Account:
         return self._tasks[name].failed() if self._is_bad(name, "failures") else []
 
     def _parts(
-        self, server: Server, failed: Sequence[Task], *, stopped: str = ""
-    ) -> Iterator[Part]:
-        for name in [*self._others(), server.word]:
-            yield from self._tasks[name].parts(failed, stopped=stopped)
+        self, server: Server, failed: Sequence[Task] = (), *, stopped: str = ""
+    ) -> tuple[Part, ...]:
+        of_all = [self._tasks[name] for name in [*self._others(), server.word]]
+        parts = (tasks.parts(server, self._playbook, failed, stopped=stopped) for tasks in of_all)
+        return tuple(chain.from_iterable(parts))
 
     def _is_anybody_bad(self) -> bool:
         return any(
@@ -139,15 +140,13 @@ class Account:
         return bool((self._stats or {}).get(name, {}).get(count))
 
     def _error(self, server: Server, failed: Sequence[Task]) -> StepError | StepOutsideError:
-        blamed = [task for task in failed if not (task.cause and task.cause.is_outside)]
-        first = next(iter(blamed or failed), None)
-        message = failed_part(first).message if first else "a task failed"
+        parts = self._parts(server, failed)
+        first = first_failed(parts)
         return step_error(
-            server,
-            f"{self._playbook}: {message}",
+            first.message if first else f"{server.name}: {self._playbook} failed: a task failed",
             hint=needs_sudo(server, "\n".join(self._lines[server.word])),
             details=self._last(server),
-            parts=list(self._parts(server, failed)),
+            parts=parts,
         )
 
     def _unread(self, server: Server) -> StepError | StepOutsideError:
@@ -156,11 +155,10 @@ class Account:
         place = self._relative(error_place(said))
         reason = self._relative(first_error(said)) + (f" ({place})" if place else "")
         return step_error(
-            server,
-            f"{self._playbook} failed: {reason}",
+            f"{server.name}: {self._playbook} failed: {reason}",
             is_outside=cause_of(said, own_hosts=self._own_hosts).is_outside,
             details=self._last(server),
-            parts=list(self._parts(server, ())),
+            parts=self._parts(server),
         )
 
     def _unreachable(self, server: Server) -> UnreachableError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
-from infraci.configure.failure import Cause, cause_of
+from infraci.configure.failure import SILENT, Cause, cause_of, failed_part
 from infraci.configure.step import Part
-from infraci.model.run import Outcome
+from infraci.model.run import Outcome, Server
 
 #: A task that ends twice on a host, such as a handler, ended as the first of these.
 _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")
@@ -69,17 +70,23 @@ class HostTasks:
         begun = (task for task in reversed(self.tasks.values()) if task.status == "begun")
         return next(begun, None)
 
-    def parts(self, failed: Sequence[Task], *, stopped: str = "") -> Iterator[Part]:
-        """A part for each task, of which these failed; ``stopped`` tells when one that runs was."""
+    def parts(
+        self,
+        server: Server,
+        playbook: PurePosixPath,
+        failed: Sequence[Task] = (),
+        *,
+        stopped: str = "",
+    ) -> Iterator[Part]:
+        """A part for each task, of which these failed; ``stopped`` tells what ended one."""
         for task in self.tasks.values():
             if task in failed:
-                yield failed_part(task)
+                cause = task.cause or Cause(text=SILENT)
+                place, text = task.place, task.text
+                yield failed_part(server, str(playbook), task.name, cause, place=place, text=text)
             elif task.status == "begun" and stopped:
-                yield Part(
-                    name=task.name,
-                    outcome=Outcome.FAILURE,
-                    message=f"{task.name} {stopped} ({task.place})",
-                )
+                message = f"{server.name}: {playbook}: {task.name} {stopped} ({task.place})"
+                yield Part(name=task.name, outcome=Outcome.FAILURE, message=message)
             elif task.status not in ("begun", "unreachable"):
                 is_skipped = task.status == "skipped"
                 outcome = Outcome.SKIPPED if is_skipped else Outcome.PASSED
@@ -92,22 +99,11 @@ class HostTasks:
         return next(each for each in numbered if each not in taken)
 
 
-def failed_part(task: Task) -> Part:
-    """The part of a task that failed."""
-    cause = task.cause or Cause(text="it did not say why")
-    return Part(
-        name=task.name,
-        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
-        message=f"{task.name} failed: {cause.text} ({task.place})",
-        text=task.text,
-    )
-
-
 def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> Cause:
     """Why a task failed; of a loop, the first item whose failure is the commit's doing."""
     causes = [_cause(failure, own_hosts) for failure in failures]
     blamed = (cause for cause in causes if not cause.is_outside)
-    return next(blamed, causes[0] if causes else Cause(text="it did not say why"))
+    return next(blamed, causes[0] if causes else Cause(text=SILENT))
 
 
 def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:

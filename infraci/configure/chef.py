@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from infraci.configure.chef_output import Resource, read_resources
-from infraci.configure.failure import cause_of, needs_sudo, step_error, without_folder
+from infraci.configure.failure import cause_of, failed_part, needs_sudo, step_error, without_folder
 from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -61,7 +61,10 @@ class Chef(Step):
             context.log(f"{counts[0]} of {counts[1]} resources changed")
         return Applied(
             changes=tuple(resource.action for resource in resources if resource.is_changed),
-            parts=tuple(_part(replace(r, is_failed=False), context) for r in resources),
+            parts=tuple(
+                self._part(replace(resource, is_failed=False), server, context)
+                for resource in resources
+            ),
         )
 
     def _settings(self, folder: str, server: Server) -> str:
@@ -93,48 +96,40 @@ class Chef(Step):
         run_list = list(self._options.run_list)
         return {"infraci": known, **self._options.attributes, "run_list": run_list}
 
+    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+        if not resource.is_failed:
+            outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
+            return Part(name=resource.name, outcome=outcome)
+        cause = cause_of(resource.text, own_hosts=context.own_hosts)
+        place, text = resource.place, resource.text
+        return failed_part(server, self.name, resource.name, cause, place=place, text=text)
+
     def _failed(
         self, ended: Ended, resources: Sequence[Resource], server: Server, context: StepContext
     ) -> StepError | StepOutsideError:
         status = ended.exit_status
         if status == _ABSENT:
             return step_error(
-                server,
-                f"{self.name} cannot be converged: neither cinc-client nor chef-client is"
-                " installed there",
+                f"{server.name}: {self.name} cannot be converged: neither cinc-client nor"
+                " chef-client is installed there",
                 hint="use an image with one of them, or install it in a step before",
             )
         cause = cause_of(ended.text, own_hosts=context.own_hosts)
-        parts = [_part(resource, context) for resource in resources]
+        parts = [self._part(resource, server, context) for resource in resources]
         failed = [part for part in parts if part.message]
         if failed:  # last comes the innermost: the others failed because of it
-            sentence = f"{self.name}: {failed[-1].message}"
+            message = failed[-1].message
         else:
             reason = cause.text if cause.is_outside else _reason(ended.said)
             how = f"exit status {status}" if status >= 0 else "ended by a signal"
-            sentence = f"{self.name} failed: {without_folder(reason)} ({how})"
+            message = f"{server.name}: {self.name} failed: {without_folder(reason)} ({how})"
         return step_error(
-            server,
-            sentence,
+            message,
             is_outside=cause.is_outside,
             hint=needs_sudo(server, ended.text),
             details=without_folder(ended.last),
             parts=parts,
         )
-
-
-def _part(resource: Resource, context: StepContext) -> Part:
-    if not resource.is_failed:
-        outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
-        return Part(name=resource.name, outcome=outcome)
-    cause = cause_of(resource.text, own_hosts=context.own_hosts)
-    place = f" ({without_folder(resource.place)})" if resource.place else ""
-    return Part(
-        name=resource.name,
-        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
-        message=f"{resource.name} failed: {cause.text}{place}",
-        text=without_folder(resource.text),
-    )
 
 
 def _lines(folder: str) -> Iterator[str]:

@@ -116,8 +116,7 @@ def _failed(
     found = _FAILED_MODULE.match(error)
     who = f"cloud-init's module {_module(found)}" if found else "cloud-init"
     return step_error(
-        server,
-        f"{who} failed: {cause.text}",
+        f"{server.name}: {who} failed: {cause.text}",
         is_outside=cause.is_outside,
         hint="the end of /var/log/cloud-init-output.log on the server shows what happened",
         details="\n".join([*errors, "", _shown(output)]),
@@ -165,8 +164,7 @@ def _too_slow(
         stage = str(status.get("stage") or "")
     cause = cause_of(_output_of("", output), own_hosts=context.own_hosts)
     return step_error(
-        server,
-        f"cloud-init did not end in {duration(timeout_s)}"
+        f"{server.name}: cloud-init did not end in {duration(timeout_s)}"
         + (f", it is still in {stage}" if stage else ""),
         is_outside=cause.is_outside,
         hint="the last lines of its output show what it waits for",

@@ -14,7 +14,8 @@ from infraci.reason import find_reason, plain_lines, shortened
 
 #: Where steps put their files on a server: another place in each run.
 _FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
-_SILENT = "it did not say why"
+#: The cause of what fails without a word.
+SILENT = "it did not say why"
 _NO_SUDO = re.compile(
     r"sudo: (?:a password is required|a terminal is required|sorry, you must have a tty)"
     r"|is not in the sudoers file|is not allowed to (?:run sudo|execute)|Missing sudo password"
@@ -38,12 +39,30 @@ def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") ->
         return Cause(text=without_folder(shortened(outside)), is_outside=True)
     if reason := find_reason(lines):
         return Cause(text=without_folder(reason.text), is_sure=reason.is_sure)
-    return Cause(text=_SILENT, is_sure=False)
+    return Cause(text=SILENT, is_sure=False)
+
+
+def failed_part(
+    server: Server, what: str, name: str, cause: Cause, *, place: str = "", text: str = ""
+) -> Part:
+    """The part of a step that failed; its message reads as the step's own would."""
+    where = f" ({without_folder(place)})" if place else ""
+    return Part(
+        name=name,
+        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
+        message=f"{server.name}: {what}: {name} failed: {cause.text}{where}",
+        text=without_folder(text),
+    )
+
+
+def first_failed(parts: Sequence[Part]) -> Part | None:
+    """The first part that the commit made fail, else the first that a mirror did."""
+    which = (Outcome.FAILURE, Outcome.ERROR)
+    return next((part for each in which for part in parts if part.outcome is each), None)
 
 
 def step_error(
-    server: Server,
-    sentence: str,
+    message: str,
     *,
     is_outside: bool = False,
     hint: str | None = None,
@@ -52,10 +71,9 @@ def step_error(
 ) -> StepError | StepOutsideError:
     """The error of a step that failed on a server, of the class that says who is to blame.
 
-    ``sentence`` goes on after the server's name. Where parts failed, they decide: if any of them
-    is the commit's doing, so is the step's failure.
+    Where parts failed, they decide: if any of them is the commit's doing, so is the failure.
     """
-    error = StepError(f"{server.name}: {sentence}", hint=hint, details=details, parts=parts)
+    error = StepError(message, hint=hint, details=details, parts=parts)
     outcomes = {part.outcome for part in parts}
     if Outcome.FAILURE in outcomes or not (is_outside or Outcome.ERROR in outcomes):
         return error
@@ -74,8 +92,7 @@ def stopped(
 ) -> StepError | StepOutsideError:
     """The error of a program that was stopped because it took too long."""
     return step_error(
-        server,
-        f"{what} was stopped after {duration(timeout_s)}",
+        f"{server.name}: {what} was stopped after {duration(timeout_s)}",
         is_outside=outside_cause(output, own_hosts=own_hosts) is not None,
         hint="does it wait for input or for another server? its timeout: is in the pipeline",
         details=details or output,

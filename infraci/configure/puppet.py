@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from infraci.configure.failure import cause_of, needs_sudo, step_error, without_folder
+from infraci.configure.failure import (
+    cause_of,
+    failed_part,
+    first_failed,
+    needs_sudo,
+    step_error,
+    without_folder,
+)
 from infraci.configure.puppet_report import Resource, read_report
 from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
@@ -67,7 +75,7 @@ class Puppet(Step):
         )
         with run_pushed(program, session, server, context) as ended:
             resources = read_report(ended.read(_REPORT))
-            parts = tuple(_part(resource, context) for resource in resources)
+            parts = tuple(self._part(resource, server, context) for resource in resources)
             if ended.exit_status not in _WELL:
                 raise self._failed(ended, resources, parts, server, context)
         changed = tuple(resource.name for resource in resources if resource.is_changed)
@@ -90,6 +98,21 @@ class Puppet(Step):
             command.append(f"--hiera_config={folder}/tree/{self._options.hiera}")
         yield f"exec {shlex.join([*command, str(self._options.manifest)])}"
 
+    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+        if not resource.is_failed:
+            outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
+            return Part(name=resource.name, outcome=outcome)
+        text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
+        cause = cause_of(text, own_hosts=context.own_hosts)
+        return failed_part(
+            server,
+            str(self._options.manifest),
+            resource.name,
+            replace(cause, text=_tidy(cause.text)),
+            place=f"{resource.file}:{resource.line}" if resource.file else "",
+            text=resource.text,
+        )
+
     def _failed(
         self,
         ended: Ended,
@@ -102,48 +125,28 @@ class Puppet(Step):
         cause = cause_of(ended.text, own_hosts=context.own_hosts)
         hint = needs_sudo(server, ended.text)
         if status == _ABSENT:
-            sentence = f"{manifest} cannot be applied: puppet is not installed there"
+            message = f"{server.name}: {manifest} cannot be applied: puppet is not installed there"
             hint = "use an image with Puppet, or let it be installed (install: true) on Debian"
         elif status == _NOT_INSTALLED:
-            sentence = f"puppet-agent cannot be installed for {manifest}: {cause.text}"
+            message = (
+                f"{server.name}: puppet-agent cannot be installed for {manifest}: {cause.text}"
+            )
             hint = "can the server reach a Debian mirror? an image with Puppet needs none"
-        elif failed := _first_failed(parts):
+        elif failed := first_failed(parts):
             number = sum(resource.is_failed for resource in resources)
             more = f" (and {number - 1} more)" if number > 1 else ""
-            sentence = f"{manifest}: {failed.message}{more}"
+            message = f"{failed.message}{more}"
         else:
             how = f"exit status {status}" if status >= 0 else "puppet was ended by a signal"
             reason = _tidy(cause.text, manifest) if cause.is_sure else f"{how}: {cause.text}"
-            sentence = f"{manifest} failed: {reason}"
+            message = f"{server.name}: {manifest} failed: {reason}"
         return step_error(
-            server,
-            sentence,
+            message,
             is_outside=cause.is_outside,
             hint=hint,
             details=without_folder(ended.last),
             parts=parts,
         )
-
-
-def _part(resource: Resource, context: StepContext) -> Part:
-    if not resource.is_failed:
-        outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
-        return Part(name=resource.name, outcome=outcome)
-    text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
-    cause = cause_of(text, own_hosts=context.own_hosts)
-    place = f"{without_folder(resource.file)}:{resource.line}" if resource.file else ""
-    return Part(
-        name=resource.name,
-        outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
-        message=f"{resource.name} failed: {_tidy(cause.text)}" + (f" ({place})" if place else ""),
-        text=without_folder(resource.text),
-    )
-
-
-def _first_failed(parts: Sequence[Part]) -> Part | None:
-    """The first that is the commit's doing, else the first that a mirror made fail."""
-    wanted = (Outcome.FAILURE, Outcome.ERROR)
-    return next((part for which in wanted for part in parts if part.outcome is which), None)
 
 
 def _tidy(reason: str, manifest: PurePosixPath | None = None) -> str:

@@ -78,8 +78,7 @@ class Script(Step):
         more += [] if cause.is_sure else [how]
         reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
         return step_error(
-            server,
-            f"{self._options.path} failed: {reason}",
+            f"{server.name}: {self._options.path} failed: {reason}",
             is_outside=cause.is_outside,
             hint=needs_sudo(server, ended.text),
             details=f"{ended.last}\n({how})".lstrip(),

@@ -196,7 +196,8 @@ def test_what_the_commit_makes_fail_is_its_failure_and_is_named(
     assert error.message.startswith("web-0: ")
     failed = [part for part in error.parts if part.outcome is Outcome.FAILURE]
     assert [part.name for part in failed] == ([failing.part] if failing.part else [])
-    assert all(part.message.startswith(f"{part.name} failed: ") for part in failed)
+    assert all(part.message.startswith("web-0: ") for part in failed)
+    assert all(f": {part.name} failed: " in part.message for part in failed)
     assert all(part.text for part in failed)
 
 

@@ -164,12 +164,14 @@ def test_resources_that_fail_are_named_with_their_place(site: Site) -> None:
         (
             "Package[nginx]",
             Outcome.FAILURE,
-            "Package[nginx] failed: E: Unable to locate package nginx (puppet/site.pp:3)",
+            "web-0: puppet/site.pp: Package[nginx] failed: E: Unable to locate package nginx"
+            " (puppet/site.pp:3)",
         ),
         (
             "Exec[bad thing]",
             Outcome.FAILURE,
-            "Exec[bad thing] failed: E: no such thing (puppet/modules/a/manifests/init.pp:7)",
+            "web-0: puppet/site.pp: Exec[bad thing] failed: E: no such thing"
+            " (puppet/modules/a/manifests/init.pp:7)",
         ),
         ("Service[nginx]", Outcome.SKIPPED, ""),
     ]
