@@ -121,6 +121,7 @@ def start(
     database = db_api.get_engine()
     _keep_connections(database)
     models.BASE.metadata.create_all(database)
+    _remove_dangling(database)
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = Threads()
     narrow(resources.global_env().registry)
@@ -197,6 +198,13 @@ def _keep_connections(database: Database) -> None:
     )
 
 
+def _remove_dangling(database: Database) -> None:
+    """Remove the data of resources that are gone, which databases of older versions still have."""
+    gone = "DELETE FROM resource_data WHERE resource_id NOT IN (SELECT id FROM resource)"
+    with database.begin() as connection:
+        connection.exec_driver_sql(gone)
+
+
 def _authenticate_as(url: str, token: str) -> None:
     document = token_document(url, _FAR_FUTURE)
     plugin = AccessInfoPlugin(
@@ -258,6 +266,9 @@ class _Authenticated:
 def _tune_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA busy_timeout=30000")
+    # SQLite gives the number of a resource that is deleted to the next one, which would inherit
+    # the data of the former: the members that a group once had to leave out.
+    connection.execute("PRAGMA foreign_keys=ON")
 
 
 @event.listens_for(Database, "begin")

@@ -201,8 +201,8 @@ class UpgradeDefinition(Section):
     no_replace: Annotated[
         tuple[Text, ...],
         Field(
-            description="Patterns (*, ?, [...]) of resources that the update must not replace or "
-            "rebuild; those of nested stacks are dotted.",
+            description="Patterns (*, ?, [...]) of resources that the update must not replace, "
+            "rebuild or remove; those of nested stacks are dotted.",
             examples=[["database", "app_servers.*"]],
         ),
     ] = ()

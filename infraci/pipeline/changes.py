@@ -12,7 +12,8 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import quoted
 from infraci.model.run import Change, ChangeKind, Outcome, Phase, Testcase
 
-_RENEWED = (ChangeKind.REPLACED, ChangeKind.REBUILT)
+#: What is no longer what it was.
+_LOST = (ChangeKind.REMOVED, ChangeKind.REPLACED, ChangeKind.REBUILT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +65,14 @@ class Snapshot:
 def judge_changes(
     changes: Sequence[Change], before: Snapshot, after: Snapshot, pipeline: Pipeline
 ) -> Iterator[Testcase]:
-    """A check for every resource that the update was not to replace.
+    """A check for every resource of before that the update was not to replace or remove.
 
-    Raises DefinitionError for a pattern that no resource matches: it would protect nothing.
+    Raises DefinitionError for a pattern that no resource matches, neither before nor after: it
+    would protect nothing.
     """
     patterns = pipeline.upgrade.no_replace if pipeline.upgrade else ()
-    idle = [p for p in patterns if not any(fnmatchcase(path, p) for path in after.resources)]
+    paths = before.resources.keys() | after.resources.keys()
+    idle = [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]
     if idle:
         raise DefinitionError(
             f"cannot tell what {pipeline.path} means by upgrade.no_replace: the stack has no "
@@ -77,7 +80,7 @@ def judge_changes(
             hint="`infraci plan` shows the resources; those of nested stacks are dotted",
         )
     kinds = {change.path: change.kind for change in changes}
-    for path in sorted(before.resources.keys() & after.resources.keys()):
+    for path in sorted(before.resources):
         if any(fnmatchcase(path, pattern) for pattern in patterns):
             yield _check(path, kinds.get(path), before, after, pipeline)
 
@@ -85,9 +88,10 @@ def judge_changes(
 def _check(
     path: str, kind: ChangeKind | None, before: Snapshot, after: Snapshot, pipeline: Pipeline
 ) -> Testcase:
-    failed = kind in _RENEWED
-    old, new = before.resources[path], after.resources[path]
-    said = f"{path} ({new.type}) was {kind}, which upgrade.no_replace of {pipeline.path} forbids"
+    failed = kind in _LOST
+    old, new = before.resources[path], after.resources.get(path)
+    said = f"{path} ({old.type}) was {kind}, which upgrade.no_replace of {pipeline.path} forbids"
+    ids = f"before: {old.physical_id}\nafter:  {new.physical_id if new else 'none'}"
     return Testcase(
         server="",
         role="",
@@ -97,5 +101,5 @@ def _check(
         phase=Phase.UPDATE,
         outcome=Outcome.FAILURE if failed else Outcome.PASSED,
         message=said if failed else "",
-        text=f"{said}\n\nbefore: {old.physical_id}\nafter:  {new.physical_id}" if failed else "",
+        text=f"{said}\n\n{ids}" if failed else "",
     )

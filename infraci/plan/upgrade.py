@@ -34,6 +34,8 @@ _BY_POLICY = {
     "REBUILD_PRESERVE_EPHEMERAL": ChangeKind.REBUILT,
     "RESIZE": ChangeKind.UPDATED,
 }
+#: What `upgrade.no_replace` forbids.
+_LOST = (ChangeKind.REMOVED, ChangeKind.REPLACED, ChangeKind.REBUILT)
 #: The worst that happens to any property happens to the resource.
 _WORST = (ChangeKind.REPLACED, ChangeKind.REBUILT, ChangeKind.UPDATED)
 
@@ -62,7 +64,7 @@ def with_upgrade(
         plan,
         changes=changes,
         notices=(*plan.notices, *_notices(changes, pipeline)),
-        problems=tuple(_problems(plan.resources, pipeline)),
+        problems=tuple(_problems((*before.resources, *plan.resources), pipeline)),
     )
 
 
@@ -153,18 +155,15 @@ def _references(value: object) -> Iterator[str]:
 def _notices(changes: Sequence[Change], pipeline: Pipeline) -> Iterator[str]:
     patterns = pipeline.upgrade.no_replace if pipeline.upgrade else ()
     for change in changes:
-        if change.kind in (ChangeKind.REPLACED, ChangeKind.REBUILT) and any(
-            fnmatchcase(change.path, pattern) for pattern in patterns
-        ):
-            causes = ", ".join(change.properties)
+        if change.kind in _LOST and any(fnmatchcase(change.path, p) for p in patterns):
+            causes = f" (for its {', '.join(change.properties)})" if change.properties else ""
             yield (
-                f"{change.path} would be {change.kind} (for its {causes}), "
-                "which upgrade.no_replace forbids"
+                f"{change.path} would be {change.kind}{causes}, which upgrade.no_replace forbids"
             )
 
 
 def _problems(resources: Sequence[PreviewResource], pipeline: Pipeline) -> Iterator[Problem]:
-    """Patterns that protect nothing."""
+    """Patterns that protect nothing, neither of the base's resources nor of the commit's."""
     paths = _by_path(resources)
     for number, pattern in enumerate(pipeline.upgrade.no_replace if pipeline.upgrade else ()):
         if not any(fnmatchcase(path, pattern) for path in paths):

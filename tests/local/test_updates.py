@@ -283,3 +283,30 @@ def test_nothing_is_left_of_what_was_updated(cloud: Connection) -> None:
     assert list(cloud.compute.servers()) == []
     assert list(cloud.network.ports()) == []
     assert [n.name for n in cloud.network.networks()] == ["public"]
+
+
+def test_a_new_group_knows_nothing_of_the_members_that_an_old_one_has_lost(
+    cloud: Connection,
+) -> None:
+    def template(count: int, *lost: str) -> dict[str, object]:
+        definition = {"type": "OS::Heat::RandomString"}
+        policies = [{"resource_list": list(lost)}] * bool(lost)
+        group = resource(
+            "OS::Heat::ResourceGroup",
+            count=count,
+            resource_def=definition,
+            removal_policies=policies,
+        )
+        return hot({"group": group})
+
+    def members(stack: Any) -> list[str]:
+        path = f"/stacks/{stack.name}/{stack.id}/resources?nested_depth=1"
+        found = cloud.orchestration.get(path).json()["resources"]
+        return sorted(one["resource_name"] for one in found if one["resource_name"] != "group")
+
+    stack = stand(cloud, template(3))
+    update(cloud, stack, template(2, "0"))
+    assert members(stack) == ["1", "2"]
+    cloud.orchestration.delete_stack(stack)
+    assert until(lambda: not list(cloud.orchestration.stacks()))
+    assert members(stand(cloud, template(3))) == ["0", "1", "2"]

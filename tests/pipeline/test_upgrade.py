@@ -484,14 +484,35 @@ def test_changes_are_told_by_path() -> None:
     assert before.renewed_by(before.changes_to(after)) == {"4"}
 
 
+def _no_replace(*patterns: str) -> Pipeline:
+    upgrade = f"upgrade: {{no_replace: {list(patterns)}}}"
+    return parse_pipeline(f"stack: {{template: a}}\nspecs: {{all: [s]}}\n{upgrade}\n")
+
+
+@pytest.mark.parametrize("pattern", ["group.2", "group.*"])
+def test_one_that_was_removed_is_not_kept(pattern: str) -> None:
+    """By its name or by a pattern that others match as well."""
+    before = _snapshot(group="1", group__1="2", group__2="3")
+    after = _snapshot(group="1", group__1="2", group__3="4")
+    checks = judge_changes(before.changes_to(after), before, after, _no_replace(pattern))
+    (failed,) = (check for check in checks if check.outcome is Outcome.FAILURE)
+    assert failed.name == "group.2 is kept"
+    assert "group.2 (T) was removed" in failed.message
+    assert "before: 3\nafter:  none" in failed.text
+
+
+def test_a_pattern_of_what_is_there_only_afterwards_is_good() -> None:
+    before, after = _snapshot(web="1"), _snapshot(web="1", db="2")
+    checks = list(judge_changes(before.changes_to(after), before, after, _no_replace("db")))
+    assert checks == []
+
+
 def test_patterns_reach_into_nested_stacks() -> None:
     before = _snapshot(group="1", group__0="2", group__1="3", db="4")
     after = _snapshot(group="1", group__0="9", db="4")
-    pipeline: Pipeline = parse_pipeline(
-        "stack: {template: a}\nspecs: {all: [s]}\nupgrade: {no_replace: ['group.*', db]}\n"
-    )
-    checks = judge_changes(before.changes_to(after), before, after, pipeline)
+    checks = judge_changes(before.changes_to(after), before, after, _no_replace("group.*", "db"))
     assert [(check.name, str(check.outcome)) for check in checks] == [
         ("db is kept", "passed"),
         ("group.0 is kept", "failure"),
+        ("group.1 is kept", "failure"),
     ]

@@ -159,6 +159,25 @@ def test_a_pattern_that_protects_nothing() -> None:
     )
 
 
+def test_one_that_would_be_removed() -> None:
+    """Its pattern is good, as the resource is there before."""
+    both = resource("apps", "", resource("apps.0"), resource("apps.1"))
+    exact = parse_pipeline(
+        "stack: {template: a}\nspecs: {all: [s]}\nupgrade: {no_replace: [web, apps.1]}\n"
+    )
+    for pipeline in (PIPELINE, exact):
+        plan = with_upgrade(
+            planned(resource("web"), GROUP),
+            pipeline,
+            base=COMMIT,
+            before=planned(resource("web"), both),
+            template=TEMPLATE,
+            updatable=updatable,
+        )
+        assert plan.problems == ()
+        assert plan.notices == ("apps.1 would be removed, which upgrade.no_replace forbids",)
+
+
 def test_problems_of_the_base_are_told_as_its_own() -> None:
     bad = planned(problems=(Problem(file="stack.yaml", line=3, message="no"),))
     plan = upgraded(planned(resource("web"), GROUP), bad)
