@@ -69,12 +69,13 @@ def find_holder(place: Place) -> Holder | None:
             process = file.read()
     except FileNotFoundError:
         return None
-    if not is_alive(process):
-        process = ""  # of an earlier holder
     address = place.read_address()
-    if address is not None and process and not process.startswith(f"{address.pid}."):
-        address = None
-    return Holder(process=process, address=address)
+    if not process:  # an earlier build of infraci, which does not name it
+        return Holder(process="", address=address)
+    if not is_alive(process):  # one that is ending, or one before the holder, which will write
+        return Holder(process="", address=None)
+    is_ours = address is not None and process.startswith(f"{address.pid}.")
+    return Holder(process=process, address=address if is_ours else None)
 
 
 def is_gone(place: Place, holder: Holder, *, within_s: float) -> bool:
@@ -82,7 +83,7 @@ def is_gone(place: Place, holder: Holder, *, within_s: float) -> bool:
     ends = time.monotonic() + within_s
     for wait_s in waits(0.02, 0.2):
         now = find_holder(place)
-        if now is None or now.process != holder.process:
+        if now is None or now.process not in ("", holder.process):
             return True
         if time.monotonic() >= ends:
             return False
