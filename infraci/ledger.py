@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
+from infraci.temporary import has_sign, prefix_of_file, put_sign, remove_dead
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
@@ -51,13 +51,15 @@ class RunLock:
 
     def __init__(self, run_id: str, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        self._sign = _sign()
-        with suppress(OSError):  # it says no more than the lock does, and to strangers only
-            self._sign.bind(_sign_of(run_id))
+        self._sign = put_sign(_sign_of(run_id))
+        self._maker = os.getpid()
 
     def release(self) -> None:
         """Let go of the run; again is no error."""
-        self._sign.close()
+        if self._sign is not None and self._maker == os.getpid():
+            with suppress(OSError):
+                self._sign.rmdir()
+            self._sign = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -74,26 +76,18 @@ class RunLock:
         self.release()
 
 
-def is_at_work(run_id: str) -> bool:
+def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     """Whether a process of this machine is at work on a run, of whichever repository.
 
-    A lock is seen only by who knows where the repository is; so its holder has a socket as well,
-    in the namespace that has no files (unix(7), "abstract"), which ends with the process.
+    A lock is seen only by who knows where the repository is; so its holder puts a sign as well.
+    Signs of this user, of root, and of the ``user`` who began the run count; no other user's do.
     """
-    with _sign() as sign:
-        try:
-            sign.connect(_sign_of(run_id))
-        except OSError:
-            return False
-    return True
-
-
-def _sign() -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    users = {0, os.geteuid()} | ({user} if user is not None else set())
+    return has_sign(_sign_of(run_id), users=users)
 
 
 def _sign_of(run_id: str) -> str:
-    return f"\0infraci-run-{run_id}"
+    return f"at-work-{run_id}"
 
 
 class Ledger:
@@ -243,6 +237,11 @@ class Ledger:
             (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
             shutil.rmtree(folder)
 
+    def tidy(self) -> None:
+        """Remove what processes that were killed have left of records half written."""
+        with suppress(OSError):
+            remove_dead(self._home, *self._runs.iterdir())
+
     def _unknown(self, run_id: str) -> UsageError:
         meant = near(run_id, self.ids())
         hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
@@ -281,7 +280,7 @@ def _saying(what: str) -> Iterator[None]:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that whoever reads it, whenever, finds the old content or the new."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix_of_file(path.name))
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

@@ -85,7 +85,7 @@ def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Lef
 
 def _reason(owner: Ownership, ledger: Ledger, now: float) -> str | None:
     # It may be at work again: resumed by another process than began it, in any repository.
-    if is_at_work(owner.run_id) or _is_known_at_work(owner, ledger):
+    if is_at_work(owner.run_id, user=owner.user) or _is_known_at_work(owner, ledger):
         return None
     if owner.is_expired(now):
         return "expired"
