@@ -27,6 +27,7 @@ from infraci.temporary import has_sign, prefix_of_file, put_sign, remove_dead
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+_WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
 _LOCK = "lock"
 _MAX_NAME = 32
@@ -41,6 +42,17 @@ class DamagedRunError(InfraciError):
             hint="`infraci gc` still finds what it left, by its tags",
         )
         self.run_id = run_id
+
+
+class BusyRunError(UsageError):
+    """A run that another process is at work on, and what that does where it says so."""
+
+    def __init__(self, run_id: str, *, holder: str, purpose: str = "") -> None:
+        super().__init__(
+            f"cannot lock run {run_id}: process {holder or '?'} is at work on it",
+            hint="wait until it has ended, or interrupt it (Ctrl-C)",
+        )
+        self.purpose = purpose
 
 
 class RunLock:
@@ -84,6 +96,11 @@ def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     """
     users = {0, os.geteuid()} | ({user} if user is not None else set())
     return has_sign(_sign_of(run_id), users=users)
+
+
+def is_whole_id(run_id: str) -> bool:
+    """Whether this is a run's id from beginning to end, and not only how one begins."""
+    return bool(_WHOLE_ID.match(run_id))
 
 
 def _sign_of(run_id: str) -> str:
@@ -193,8 +210,11 @@ class Ledger:
             )
         raise self._unknown(prefix)
 
-    def lock(self, run_id: str) -> RunLock:
-        """Take a run for this process. Raises UsageError while another works on it."""
+    def lock(self, run_id: str, *, purpose: str = "") -> RunLock:
+        """Take a run for this process. Raises BusyRunError while another works on it.
+
+        The purpose is told to processes that try meanwhile.
+        """
         folder = self.folder(run_id)
         if not folder.is_dir():
             raise self._unknown(run_id)
@@ -203,14 +223,12 @@ class Ledger:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n".encode())
+                os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BlockingIOError as error:
-                holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+                line = os.read(descriptor, 40).decode("ascii", "replace")
                 os.close(descriptor)
-                raise UsageError(
-                    f"cannot lock run {run_id}: process {holder or '?'} is at work on it",
-                    hint="wait until it has ended, or interrupt it (Ctrl-C)",
-                ) from error
+                holder, _, its_purpose = line.strip().partition(" ")
+                raise BusyRunError(run_id, holder=holder, purpose=its_purpose) from error
             except BaseException:
                 os.close(descriptor)
                 raise
