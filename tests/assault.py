@@ -1,8 +1,8 @@
 """``python -m tests.assault --kills 200 --seed 1``: runs killed at random moments leave nothing.
 
 Each round starts ``infraci run`` of a tiny pipeline on an embedded cloud of its own, kills it or
-the cloud, runs ``infraci gc`` in a fresh clone, which has no record of the run, and looks for what is
-left. Round N of seed S is round 1 of seed S + N - 1. The exit status is 1 if anything was left.
+the cloud, runs ``infraci gc`` in a fresh clone, which has no record of the run, and looks for what
+is left. Round N of seed S is round 1 of seed S + N - 1. The exit status is 1 if anything was left.
 
 Needs root and what the embedded cloud needs.
 """

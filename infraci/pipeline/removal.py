@@ -40,7 +40,8 @@ def _hint(left: tuple[Remnant, ...]) -> str | None:
     foreign = [remnant for remnant in left if remnant.foreign]
     hint = "remove what is left by:"
     if foreign:
-        hint = "the run did not make this; once it is removed, `infraci destroy` removes the rest:"
+        named = "; ".join(map(str, foreign))
+        hint = f"in the way is {named}: remove it by this, then `infraci destroy` removes the rest:"
     return "\n  ".join([hint, *(r.command for r in foreign or left)]) if left else None
 
 
