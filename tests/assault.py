@@ -43,7 +43,7 @@ BLOWS: Mapping[str, Sequence[signal.Signals]] = {
     "KILL": (signal.SIGKILL,),
 }
 #: A run that was hit ends within this time; so does any other command.
-_LIMIT_S = 600.0
+_LIMIT_S = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

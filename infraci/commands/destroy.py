@@ -51,7 +51,7 @@ def command(
         )
     errors: list[InfraciError] = []
     with Interrupts() as interrupts:
-        progress = make_progress(min(verbosity, 0))
+        progress = make_progress(verbosity)
         for name in run_ids:
             interrupts.check()
             run_id = name
