@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
-from typing import NoReturn
+
+from infraci import signals
+
+signals.catch()  # before anything that takes time is imported
 
 #: What libraries import only to look whether somebody uses it; nobody here does.
 _UNUSED = ("invoke", "osprofiler", "prometheus_client", "statsd")
 
 
-def console() -> NoReturn:
+def console() -> None:
     """Run the command line and end the process with its exit code.
 
     Most of a command's own time is imports, so what slows these down is kept away: the collector
@@ -22,12 +24,15 @@ def console() -> NoReturn:
     gc.set_threshold(50_000, 20, 20)
     for name in _UNUSED:
         sys.modules[name] = None  # type: ignore[assignment]
+    from contextlib import suppress
+
     from infraci.cli import main
 
     code = main()
-    with suppress(OSError):  # nobody may read any more
-        sys.stdout.flush()
-        sys.stderr.flush()
+    signals.end()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody may read any more
+            stream.flush()
     os._exit(code)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from infraci import __version__
+from infraci import __version__, signals
 from infraci.errors import ExitCode, InfraciError
 
 #: A bug in infraci itself; not one of the numbers that say something of a commit.
@@ -90,6 +90,7 @@ def cli(ctx: click.Context, verbose: int, quiet: int) -> None:
 
     A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
     """
+    signals.begin()
     ctx.obj = verbose - quiet
 
 
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except click.exceptions.Abort:
-        say_error("interrupted", None)
+        say_error(signals.sentence(), None)
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_error(error.message, error.hint)
         return error.exit_code
     except KeyboardInterrupt:
-        say_error("interrupted", None)
+        say_error(signals.sentence(), None)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more; the interpreter would complain when it flushes.

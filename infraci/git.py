@@ -16,6 +16,7 @@ from typing import NoReturn
 from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
+from infraci.temporary import temporary_folder
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
@@ -197,11 +198,11 @@ def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
     """
     _prepare(destination)
     directory = Path(ask(root, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
-    with tempfile.TemporaryDirectory(prefix="infraci-index-") as folder:
+    with temporary_folder("index") as folder:
         environment = {
             "GIT_DIR": str(directory),
             "GIT_WORK_TREE": str(destination),
-            "GIT_INDEX_FILE": str(Path(folder) / "index"),
+            "GIT_INDEX_FILE": str(folder / "index"),
         }
         try:
             # In two steps, since `read-tree -u` takes six times as long for the same.

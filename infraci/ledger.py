@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,9 +23,11 @@ from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
+from infraci.temporary import has_sign, prefix_of_file, put_sign, remove_dead
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+_WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
 _LOCK = "lock"
 _MAX_NAME = 32
@@ -43,6 +44,17 @@ class DamagedRunError(InfraciError):
         self.run_id = run_id
 
 
+class BusyRunError(UsageError):
+    """A run that another process is at work on, and what that does where it says so."""
+
+    def __init__(self, run_id: str, *, holder: str, purpose: str = "") -> None:
+        super().__init__(
+            f"cannot lock run {run_id}: process {holder or '?'} is at work on it",
+            hint="wait until it has ended, or interrupt it (Ctrl-C)",
+        )
+        self.purpose = purpose
+
+
 class RunLock:
     """Proof that this process is at work on a run; let go by ``release`` or by the process's end.
 
@@ -51,13 +63,15 @@ class RunLock:
 
     def __init__(self, run_id: str, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        self._sign = _sign()
-        with suppress(OSError):  # it says no more than the lock does, and to strangers only
-            self._sign.bind(_sign_of(run_id))
+        self._sign = put_sign(_sign_of(run_id))
+        self._maker = os.getpid()
 
     def release(self) -> None:
         """Let go of the run; again is no error."""
-        self._sign.close()
+        if self._sign is not None and self._maker == os.getpid():
+            with suppress(OSError):
+                self._sign.rmdir()
+            self._sign = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -74,26 +88,23 @@ class RunLock:
         self.release()
 
 
-def is_at_work(run_id: str) -> bool:
+def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     """Whether a process of this machine is at work on a run, of whichever repository.
 
-    A lock is seen only by who knows where the repository is; so its holder has a socket as well,
-    in the namespace that has no files (unix(7), "abstract"), which ends with the process.
+    A lock is seen only by who knows where the repository is; so its holder puts a sign as well.
+    Signs of this user, of root, and of the ``user`` who began the run count; no other user's do.
     """
-    with _sign() as sign:
-        try:
-            sign.connect(_sign_of(run_id))
-        except OSError:
-            return False
-    return True
+    users = {0, os.geteuid()} | ({user} if user is not None else set())
+    return has_sign(_sign_of(run_id), users=users)
 
 
-def _sign() -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+def is_whole_id(run_id: str) -> bool:
+    """Whether this is a run's id from beginning to end, and not only how one begins."""
+    return bool(_WHOLE_ID.match(run_id))
 
 
 def _sign_of(run_id: str) -> str:
-    return f"\0infraci-run-{run_id}"
+    return f"at-work-{run_id}"
 
 
 class Ledger:
@@ -199,8 +210,11 @@ class Ledger:
             )
         raise self._unknown(prefix)
 
-    def lock(self, run_id: str) -> RunLock:
-        """Take a run for this process. Raises UsageError while another works on it."""
+    def lock(self, run_id: str, *, purpose: str = "") -> RunLock:
+        """Take a run for this process. Raises BusyRunError while another works on it.
+
+        The purpose is told to processes that try meanwhile.
+        """
         folder = self.folder(run_id)
         if not folder.is_dir():
             raise self._unknown(run_id)
@@ -209,14 +223,12 @@ class Ledger:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n".encode())
+                os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BlockingIOError as error:
-                holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+                line = os.read(descriptor, 40).decode("ascii", "replace")
                 os.close(descriptor)
-                raise UsageError(
-                    f"cannot lock run {run_id}: process {holder or '?'} is at work on it",
-                    hint="wait until it has ended, or interrupt it (Ctrl-C)",
-                ) from error
+                holder, _, its_purpose = line.strip().partition(" ")
+                raise BusyRunError(run_id, holder=holder, purpose=its_purpose) from error
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -242,6 +254,11 @@ class Ledger:
         with _saying(f"cannot remove run {run_id}"), suppress(FileNotFoundError):
             (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
             shutil.rmtree(folder)
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed have left of records half written."""
+        with suppress(OSError):
+            remove_dead(self._home, *self._runs.iterdir())
 
     def _unknown(self, run_id: str) -> UsageError:
         meant = near(run_id, self.ids())
@@ -281,7 +298,7 @@ def _saying(what: str) -> Iterator[None]:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that whoever reads it, whenever, finds the old content or the new."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix_of_file(path.name))
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

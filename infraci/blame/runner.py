@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from infraci.errors import ExitCode
 from infraci.history import Result, invalid, parse
 from infraci.parallel import in_parallel
 from infraci.program import own_program
+from infraci.temporary import temporary_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,10 @@ class Runner:
         """Test commits, all at once. An interruption tears all of them down, and is raised."""
         self.tell(f"testing {', '.join(sha[:10] for sha in shas)}")
         with (
-            tempfile.TemporaryDirectory(prefix="infraci-blame-") as folder,
+            temporary_folder("blame") as folder,
             _Processes() as running,
         ):
-            jobs = [(sha, Path(folder) / str(number)) for number, sha in enumerate(shas)]
+            jobs = [(sha, folder / str(number)) for number, sha in enumerate(shas)]
             # In threads, since a signal is raised in this one: no process is lost by it.
             codes = in_parallel(
                 lambda job: running.run(self._command(*job), self.root, job[1]), jobs

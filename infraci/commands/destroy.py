@@ -2,43 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import click
 
 from infraci.commands.parts import make_progress, open_cloud
 from infraci.commands.standing import ledger_here
+from infraci.deadline import Deadline, waits
 from infraci.errors import ExitCode, InfraciError, UsageError
+from infraci.heat import LOCAL
+from infraci.ledger import BusyRunError, DamagedRunError, Ledger, is_whole_id
 from infraci.pipeline import Interrupts
-from infraci.pipeline.removal import remove_run
+from infraci.pipeline.gc import find_runs, has_remnants, remove_unrecorded
+from infraci.pipeline.removal import DESTROY_S, remove_run
+from infraci.progress import Progress
+
+_PURPOSE = "destroy"
 
 
 @click.command("destroy", short_help="Remove all that runs have made.")
 @click.argument("run_ids", metavar="[RUN]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every run that nobody is at work on.")
+@click.option(
+    "--cloud",
+    "clouds",
+    metavar="NAME",
+    multiple=True,
+    help="Where to look, by tags, for runs that this repository has no record of; by default on "
+    "the embedded cloud and those of this repository's runs. Repeatable.",
+)
 @click.pass_obj
-def command(verbosity: int, run_ids: tuple[str, ...], everything: bool) -> int:
+def command(
+    verbosity: int, run_ids: tuple[str, ...], everything: bool, clouds: tuple[str, ...]
+) -> int:
     """Remove all that runs have made: stack, servers, networks, key pair.
 
-    What is gone already is no trouble. The runs' records and reports are kept.
+    What is gone already is no trouble. The runs' records and reports are kept. A run without a
+    record here (another clone's, or a lost one) is found on the cloud by its tags.
     """
     if bool(run_ids) == everything:
         raise UsageError("cannot tell what to destroy: name runs, or say --all")
-    ledger = ledger_here()
+    ledger = ledger_here() if everything else _ledger()
     if everything:
-        records = [r for r in ledger.list() if not r.destroyed and not ledger.is_alive(r.id)]
-    else:
-        records = [ledger.load(ledger.find(run_id)) for run_id in run_ids]
+        run_ids = tuple(
+            r.id for r in ledger.list() if not r.destroyed and not ledger.is_alive(r.id)
+        )
     errors: list[InfraciError] = []
     with Interrupts() as interrupts:
-        progress = make_progress(min(verbosity, 0) if verbosity < 1 else verbosity)
-        for record in records:
+        progress = make_progress(verbosity)
+        for name in run_ids:
             interrupts.check()
+            run_id = name
             try:
-                with ledger.lock(record.id), open_cloud(record.cloud) as cloud:
-                    remove_run(record, cloud=cloud, ledger=ledger, progress=progress)
+                known = _find(ledger, name)
+                if known is None:
+                    run_id = _destroy_unrecorded(ledger, name, clouds)
+                else:
+                    run_id = known
+                    _destroy(ledger, run_id, progress)
             except InfraciError as error:
                 errors.append(error)
                 hint = f"\nhint: {error.hint}" if error.hint else ""
-                click.echo(f"{record.id}: {error.message}{hint}", err=True)
+                click.echo(f"{run_id}: {error.message}{hint}", err=True)
             else:
-                click.echo(f"{record.id}: destroyed")
+                click.echo(f"{run_id}: destroyed")
     return ExitCode.worst(error.exit_code for error in errors)
+
+
+def _ledger() -> Ledger:
+    """This repository's; outside of one there are still the clouds."""
+    try:
+        return ledger_here()
+    except UsageError:
+        return Ledger(Path("/nonexistent"))
+
+
+def _find(ledger: Ledger, name: str) -> str | None:
+    """The id of a run that has a record; None for one that has none, or one that is damaged.
+
+    Raises UsageError where several begin so.
+    """
+    if not any(run_id.startswith(name) for run_id in ledger.ids()):
+        ledger.folder(name)  # refuses what can be no run's id
+        return None
+    run_id = ledger.find(name)
+    try:
+        ledger.load(run_id)
+    except DamagedRunError:
+        return None
+    return run_id
+
+
+def _destroy(ledger: Ledger, run_id: str, progress: Progress) -> None:
+    with _locked(ledger, run_id):
+        record = ledger.load(run_id)
+        with open_cloud(record.cloud) as cloud:
+            remove_run(record, cloud=cloud, ledger=ledger, progress=progress)
+
+
+@contextmanager
+def _locked(ledger: Ledger, run_id: str) -> Iterator[None]:
+    """Hold a run; another `infraci destroy` of it is waited for, other work is not."""
+    deadline = Deadline(DESTROY_S, phase=f"destroying {run_id}")
+    for wait_s in waits(0.1, 1.0):
+        try:
+            lock = ledger.lock(run_id, purpose=_PURPOSE)
+        except BusyRunError as error:
+            if error.purpose != _PURPOSE:
+                raise
+            deadline.pause(wait_s)
+        else:
+            break
+    with lock:
+        yield
+
+
+def _destroy_unrecorded(ledger: Ledger, name: str, clouds: tuple[str, ...]) -> str:
+    """Find a run on the clouds by its tags, and remove it; returns its id."""
+    known = [record.cloud for record in ledger.list() if not record.destroyed]
+    looked_at = clouds or tuple(dict.fromkeys([LOCAL, *known]))
+    for cloud_name in looked_at:
+        with open_cloud(cloud_name) as cloud:
+            found = find_runs(cloud, name)
+            if name not in found and len(found) > 1:
+                raise UsageError(
+                    f'cannot find run "{name}": {len(found)} runs on cloud {cloud_name} begin so',
+                    hint="give more of the id",
+                )
+            if not found and not (is_whole_id(name) and has_remnants(cloud, name)):
+                continue
+            run_id = name if name in found or not found else next(iter(found))
+            remove_unrecorded(cloud, run_id, found.get(run_id))
+            return run_id
+    raise UsageError(
+        f"cannot find run {name}: there is no record of it here, and no trace on "
+        f"{'cloud' if len(looked_at) == 1 else 'clouds'} {', '.join(looked_at)}",
+        hint="`infraci list` shows the runs; --cloud NAME looks on another cloud",
+    )

@@ -20,6 +20,7 @@ from infraci.pipeline import Interrupts
 from infraci.pipeline.gc import find_on_cloud, reason_of
 from infraci.pipeline.removal import remove_run
 from infraci.progress import Progress
+from infraci.temporary import remove_dead
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")
@@ -105,8 +106,12 @@ class Sweep:
             click.echo(line)
 
     def files(self) -> None:
-        """Trees that dead processes exported."""
-        if self._root is not None and not self._dry_run:
+        """Trees, temporary folders and half-written records of dead processes."""
+        if self._dry_run:
+            return
+        remove_dead()
+        self._ledger.tidy()
+        if self._root is not None:
             with suppress(OSError):
                 remove_dead_trees(self._root)
 

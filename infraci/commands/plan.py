@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
+from infraci.temporary import temporary_folder
 
 
 @click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
@@ -180,5 +180,5 @@ def public_key() -> str:
     """A key that nobody keeps the private half of."""
     from infraci.ssh import generate_key
 
-    with tempfile.TemporaryDirectory() as folder:
-        return generate_key(Path(folder), comment="infraci plan").public
+    with temporary_folder("key") as folder:
+        return generate_key(folder, comment="infraci plan").public

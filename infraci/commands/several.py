@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord, Verdict
 from infraci.program import own_program
+from infraci.temporary import temporary_folder
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A cloud of many machines bears so many of our runs.
@@ -69,10 +69,10 @@ class Several:
         """
         waiting = deque(pipelines)
         records, lost = [], [ExitCode.PASSED]
-        with tempfile.TemporaryDirectory(prefix="infraci-runs-") as folder, self._forwarding():
+        with temporary_folder("runs") as folder, self._forwarding():
             while self._alive or (waiting and not self._stopping):
                 while waiting and len(self._alive) < self.jobs and not self._stopping:
-                    self._start(waiting.popleft(), Path(folder))
+                    self._start(waiting.popleft(), folder)
                 run = self._ended.get()  # a signal's handler may run meanwhile
                 self._alive.remove(run)
                 record = self._record(run)

@@ -15,6 +15,7 @@ from infraci import git
 from infraci.errors import UsageError
 from infraci.model.run import Commit
 from infraci.process import is_alive, this_process
+from infraci.temporary import remove_dead
 
 _TREES = Path(".infraci") / "trees"
 
@@ -58,6 +59,7 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
     tree = trees / f"{commit.sha[:10]}.{this_process()}"
     _prepare(trees)
     remove_dead_trees(root)
+    remove_dead()
     number = 0
     while tree.exists():
         number += 1

@@ -24,13 +24,14 @@ from infraci.model.problem import Problem
 from infraci.model.run import Server
 from infraci.model.secret import MissingSecretError, reveal_all
 from infraci.program import ProgramTimeoutError, run_program
+from infraci.temporary import temporary_folder
 
 _CALLBACKS = Path(__file__).parent / "ansible_callback"
 _CHECK_S = 120.0
 _CHORE_S = 5.0
 _FORKS = 20
 #: A socket's path may have 107 characters.
-_LONGEST_PLACE = 40
+_LONGEST_PLACE = 20
 #: "[ERROR]: reason", or "ERROR! reason" before 2.19.
 _ERROR = re.compile(r"^(?:\[ERROR\]: |ERROR! )(.+)$", re.MULTILINE)
 #: "Origin: FILE:LINE:COLUMN", or "in 'FILE': line LINE, column COLUMN" before 2.19.
@@ -63,8 +64,7 @@ class Call:
 @contextmanager
 def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
     """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="infraci-", dir=_short_place()) as name:
-        folder = Path(name)
+    with temporary_folder("ansible", place=_short_place()) as folder:
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
         limit = ",".join([*(server.word for server in stage.limit), "localhost"])
@@ -99,9 +99,9 @@ def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
     Raises ConfigureError where there is no Ansible. Without its secrets it cannot be judged.
     """
     lines: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="infraci-") as name:
+    with temporary_folder("ansible") as folder:
         try:
-            call = _call(options, root, Path(name))
+            call = _call(options, root, folder)
         except MissingSecretError:
             return ()
         try:

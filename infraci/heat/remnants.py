@@ -51,7 +51,15 @@ PORT = Kind(
     collection="ports",
     command="port delete",
     types=("OS::Neutron::Port",),
-    fields=("id", "name", "device_id", "device_owner", "network_id"),
+    fields=(
+        "id",
+        "name",
+        "device_id",
+        "device_owner",
+        "network_id",
+        "fixed_ips",
+        "security_groups",
+    ),
 )
 _NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
 
@@ -116,6 +124,7 @@ KINDS = (
     ),
 )
 
+_FOREIGN = ", which the run did not make"
 _INTERFACE = "network:router_interface"
 #: With what a port may be made that goes away with it.
 _HOLDERS = ("OS::Nova::Server", "OS::Neutron::Router")
@@ -130,12 +139,14 @@ class Remnant:
     name: str
     cloud: str
     router: str = ""  # of a port that is its leg in a network
-    user: str = ""  # of a port: the server that somebody else has put into the run's network
+    user: str = ""  # of a port: the server or router it belongs to, where that is not the run's
+    foreign: bool = False  # the run did not make it, but it keeps what the run made from going
 
     def __str__(self) -> str:
         name = f"{self.name} " * bool(self.name and self.name != self.id)
-        user = f" of server {self.user}" if self.user else ""
-        return f"{self.kind.name} {name}({self.id}){user}"
+        holder = "router" if self.router else "server"
+        user = f" of {holder} {self.user}" if self.user else ""
+        return f"{self.kind.name} {name}({self.id}){user}{_FOREIGN * self.foreign}"
 
     @property
     def is_stack(self) -> bool:
@@ -179,7 +190,7 @@ def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
 def _is_ours(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
     if kind is STACK:  # asked for by their tags; Heat lists those that are gone for a moment
         return str(entry["stack_status"]) != "DELETE_COMPLETE"
-    return _is_marked(kind, entry, mark) or (kind is PORT and _is_our_port(entry, mark))
+    return _is_marked(kind, entry, mark) or (kind is PORT and _is_in_the_way(entry, mark))
 
 
 def _is_marked(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
@@ -188,28 +199,52 @@ def _is_marked(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
 
 def _remnant(kind: Kind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
     router = user = ""
+    foreign = kind is PORT and not _is_own_port(entry, mark)
     if kind is PORT:
         device = str(entry.get("device_id") or "")
-        if str(entry.get("device_owner")).startswith(_INTERFACE):
-            router = device
-        elif device not in mark.ids(_HOLDERS) and not _is_marked(kind, entry, mark):
-            user = device
+        router = device * str(entry.get("device_owner")).startswith(_INTERFACE)
+        user = device if foreign else ""
     names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
     name = next((str(name) for name in names if name), "")
-    return Remnant(kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user)
+    return Remnant(
+        kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user,
+        foreign=foreign,
+    )  # fmt: skip
 
 
 def _id_of(entry: Mapping[str, Any]) -> str:
     return str(entry.get("id") or entry["name"])  # a key pair has no other
 
 
-def _is_our_port(entry: Mapping[str, Any], mark: Mark) -> bool:
-    """Whether a port came with what the run made: its router's leg, its server's, its network's."""
+def _is_in_the_way(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port uses what the run made: its router, server, network or security group."""
     owner = str(entry.get("device_owner") or "")
     if owner.startswith("network:") and not owner.startswith(_INTERFACE):
         return False  # a network's or a floating IP's own, which goes with it
-    with_device = entry.get("device_id") in mark.ids(_HOLDERS)
-    return with_device or entry.get("network_id") in mark.ids(_NETWORKS)
+    groups = mark.ids(("OS::Neutron::SecurityGroup",))
+    return (
+        entry.get("device_id") in mark.ids(_HOLDERS)
+        or entry.get("network_id") in mark.ids(_NETWORKS)
+        or not groups.isdisjoint(entry.get("security_groups") or ())
+    )
+
+
+def _is_own_port(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port that is in the way came with what the run made; no other may be removed.
+
+    A server's ports come with it. A router's leg is the run's if the stack has made that very leg,
+    or both the router and the network.
+    """
+    if _is_marked(PORT, entry, mark):
+        return True
+    ours = entry.get("device_id") in mark.ids(_HOLDERS)
+    if not str(entry.get("device_owner")).startswith(_INTERFACE):
+        return ours
+    legs = mark.ids(("OS::Neutron::RouterInterface",))
+    ends = [f"subnet_id={ip.get('subnet_id')}" for ip in entry.get("fixed_ips") or ()]
+    ends.append(f"port_id={entry.get('id')}")
+    made = any(f"{entry.get('device_id')}:{end}" in legs for end in ends)
+    return made or (ours and entry.get("network_id") in mark.ids(_NETWORKS))
 
 
 def _entries(connection: Connection, kind: Kind, mark: Mark) -> Iterator[Mapping[str, Any]]:

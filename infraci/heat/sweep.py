@@ -20,7 +20,7 @@ def sweep(
 ) -> tuple[Remnant, ...]:
     """Remove what carries a run's mark, users before what they use; returns what would not go.
 
-    What is not the run's own is left alone: another's server in its network, and the stack.
+    What is not the run's own is left alone, as others' ports in its network are, and the stack.
     """
     left = _removable(connection, mark)
     for number, wait_s in enumerate(islice(waits(first_s, _CEILING_S), _ROUNDS)):
@@ -36,7 +36,7 @@ def sweep(
 
 def _removable(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
     found = find_remnants(connection, mark)
-    return tuple(r for r in found if not r.user and not r.is_stack)
+    return tuple(r for r in found if not r.foreign and not r.is_stack)
 
 
 def _remove(connection: Connection, remnant: Remnant, *, by_force: bool) -> None:

@@ -13,7 +13,6 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from infraci.local.recipe import (
     host_mirrors,
     overlay,
 )
+from infraci.temporary import temporary_folder
 
 Progress = Callable[[str], None]
 
@@ -194,8 +194,8 @@ def _build(recipe: Recipe, mirrors: Mirrors, on_progress: Progress) -> ImageRef:
             f"cannot build image {recipe.name}: mmdebstrap is not installed",
             hint="apt-get install --yes mmdebstrap",
         )
-    with tempfile.TemporaryDirectory(prefix="infraci-image-") as folder:
-        tarball = Path(folder) / "root.tar"
+    with temporary_folder("image") as folder:
+        tarball = folder / "root.tar"
         on_progress(f"building {recipe.name} from {mirrors.main}")
         _bootstrap(recipe, mirrors, tarball, on_progress)
         on_progress(f"{recipe.name}: importing the image")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from infraci.deadline import Deadline
+from infraci.errors import UsageError
 from infraci.heat import FoundStack, Keypair, Mark
 from infraci.ledger import Ledger, is_at_work
 from infraci.model.pipeline import DestroyPolicy
@@ -19,8 +20,12 @@ from infraci.pipeline.owner import (
     read_key_comment,
     read_ownership,
     tags_of_run,
+    this_host,
 )
 from infraci.pipeline.removal import DESTROY_S, remove
+from infraci.process import is_alive
+
+_LOOK_S = 60.0
 
 
 class Sweeper(Remover, Protocol):
@@ -69,7 +74,7 @@ def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Lef
         if owner is None or why is None:
             kept.add(stack.name)
             continue
-        mark = Mark(name=stack.name, tags=tags_of_run(owner.run_id))
+        mark = replace(_mark(owner.run_id), name=stack.name)
         remover = _stack_remover(cloud, stack.id, mark)
         yield Leftover(what="stack", name=stack.name, why=why, remove=remover)
     for pair in cloud.keypairs():
@@ -83,9 +88,42 @@ def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Lef
             )
 
 
+def find_runs(cloud: Sweeper, prefix: str) -> Mapping[str, Ownership]:
+    """The runs on a cloud whose id begins so, by what their stacks and key pairs say."""
+    owners = [read_ownership(stack.tags) for stack in cloud.find_stacks([TAG])]
+    owners += [
+        owner
+        for pair in cloud.keypairs()
+        if (owner := read_key_comment(pair.public_key)) and pair.name == f"{PREFIX}{owner.run_id}"
+    ]
+    return {o.run_id: o for o in reversed(owners) if o and o.run_id.startswith(prefix)}
+
+
+def has_remnants(cloud: Sweeper, run_id: str) -> bool:
+    """Whether something on a cloud is called after a run that has neither stack nor key pair."""
+    deadline = Deadline(_LOOK_S, phase=f"looking for run {run_id}")
+    return bool(cloud.remnants(_mark(run_id), deadline=deadline))
+
+
+def remove_unrecorded(cloud: Sweeper, run_id: str, owner: Ownership | None) -> None:
+    """Remove a run of which there is no record here. Raises UsageError while it is at work."""
+    user, process = (owner.user, owner.process) if owner else (None, "")
+    here = owner is not None and owner.host == this_host()
+    if is_at_work(run_id, user=user) or (here and is_alive(process)):
+        raise UsageError(
+            f"cannot destroy run {run_id}: a process of this machine is at work on it",
+            hint="wait until it has ended, or interrupt it (Ctrl-C)",
+        )
+    _stack_remover(cloud, f"{PREFIX}{run_id}", _mark(run_id))()
+
+
+def _mark(run_id: str) -> Mark:
+    return Mark(name=f"{PREFIX}{run_id}", tags=tags_of_run(run_id))
+
+
 def _reason(owner: Ownership, ledger: Ledger, now: float) -> str | None:
     # It may be at work again: resumed by another process than began it, in any repository.
-    if is_at_work(owner.run_id) or _is_known_at_work(owner, ledger):
+    if is_at_work(owner.run_id, user=owner.user) or _is_known_at_work(owner, ledger):
         return None
     if owner.is_expired(now):
         return "expired"

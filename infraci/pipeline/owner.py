@@ -24,6 +24,7 @@ class Ownership:
     expires: float  # seconds since the epoch
     host: str
     process: str = ""  # "PID.START"; only where nothing may outlive the process
+    user: int | None = None  # on that host; None if an older infraci made the tags
 
     def tags(self) -> tuple[str, ...]:
         """As Heat's stack tags (80 characters at most, no commas)."""
@@ -32,6 +33,8 @@ class Ownership:
             f"{TAG}-expires={self.expires:.0f}",
             f"{TAG}-host={self.host}",
         ]
+        if self.user is not None:
+            tags.append(f"{TAG}-user={self.user}")
         return (*tags, f"{TAG}-pid={self.process}") if self.process else tuple(tags)
 
     def comment(self) -> str:
@@ -65,6 +68,7 @@ def read_ownership(tags: Iterable[str]) -> Ownership | None:
             expires=float(said["expires"]),
             host=said["host"],
             process=said.get("pid", ""),
+            user=int(said["user"]) if "user" in said else None,
         )
     except (KeyError, ValueError):
         return None

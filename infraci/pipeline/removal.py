@@ -30,13 +30,19 @@ class RemainsError(CloudError):
         self, message: str, *, left: Iterable[Remnant], category: str, details: str = ""
     ) -> None:
         left = tuple(left)
-        hint = "remove what is left by:" if left else None
-        super().__init__(
-            message, hint="\n  ".join([hint, *(r.command for r in left)]) if hint else None,
-            category=category,
-        )  # fmt: skip
+        super().__init__(message, hint=_hint(left), category=category)
         self.left = tuple(str(remnant) for remnant in left)
         self.details = details
+
+
+def _hint(left: tuple[Remnant, ...]) -> str | None:
+    """The commands that remove what is left; where others' things keep it, only theirs."""
+    foreign = [remnant for remnant in left if remnant.foreign]
+    hint = "remove what is left by:"
+    if foreign:
+        named = "; ".join(map(str, foreign))
+        hint = f"in the way is {named}: remove it by this, then `infraci destroy` removes the rest:"
+    return "\n  ".join([hint, *(r.command for r in foreign or left)]) if left else None
 
 
 def remove(

@@ -58,6 +58,7 @@ def new_record(
         run_id=run_id,
         expires=expires,
         host=this_host(),
+        user=os.geteuid(),
         process=this_process() if dies_with_us else "",
     )
     return RunRecord(

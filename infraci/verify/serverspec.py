@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -19,6 +18,7 @@ from infraci.errors import InfraciError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
 from infraci.program import ProgramTimeoutError, run_program
+from infraci.temporary import temporary_folder
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
 _PACKAGES = "ruby-serverspec ruby-rspec-junit-formatter ruby-ed25519 ruby-bcrypt-pbkdf"
@@ -98,10 +98,10 @@ class _Run:
         masker: Masker,
     ) -> list[Testcase]:
         with (
-            tempfile.TemporaryDirectory(prefix="infraci-") as folder,
+            temporary_folder("serverspec") as folder,
             log.open("a", encoding="utf-8", errors="replace") as file,
         ):
-            junit = Path(folder) / "junit.xml"
+            junit = folder / "junit.xml"
 
             def hear(line: str) -> None:
                 self._said.append(line)

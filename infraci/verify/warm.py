@@ -21,7 +21,6 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.temporary import temporary_folder
 from infraci.verify.task import EXITED, Task
 
 #: From asking a hanging process for its traceback to killing it.
@@ -81,9 +81,9 @@ def _warm_up() -> Sequence[importlib.metadata.Distribution]:
     for module in (*_MODULES, *(f"testinfra.modules.{noun}" for noun in _NOUNS.split())):
         importlib.import_module(module)
     path, modules = list(sys.path), set(sys.modules)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "test_rehearsal.py").write_text(_REHEARSAL)
-        _rehearse("--import-mode=importlib", f"--basetemp={folder}/basetemp", folder)
+    with temporary_folder("rehearsal") as folder:
+        (folder / "test_rehearsal.py").write_text(_REHEARSAL)
+        _rehearse("--import-mode=importlib", f"--basetemp={folder}/basetemp", str(folder))
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         if "test_rehearsal" in name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,7 +144,49 @@ def test_anothers_server_in_our_network_is_left_alone_and_named() -> None:
     assert found.deleted == []
     assert [remnant.id for remnant in left] == ["n1"]
     named = cloud.remnants(MARK, deadline=limit(clock))
-    assert str(named[0]) == "port (p5) of server s9"
+    assert str(named[0]) == "port (p5) of server s9, which the run did not make"
+
+
+def leg(id_: str, router: str, network: str, subnet: str = "") -> Entry:
+    return {
+        "id": id_, "name": "", "device_id": router, "device_owner": "network:router_interface",
+        "network_id": network, "fixed_ips": [{"subnet_id": subnet}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        {"id": "q", "name": "mine", "device_id": "", "device_owner": "", "network_id": "n1"},
+        {"id": "q", "name": "mine", "device_id": "", "device_owner": "", "network_id": "n9",
+         "security_groups": ["g1"]},
+        leg("q", "r9", "n1"),
+        leg("q", "r1", "n9"),
+    ],
+    ids=["unbound", "in our security group", "another's router", "another's network"],
+)  # fmt: skip
+def test_what_others_have_put_there_is_left_alone_and_named(port: Entry) -> None:
+    found = Tenant(ports=[port], networks=[{"id": "n1", "name": "lan"}])
+    cloud, _, clock = cloud_of(found)
+    cloud.remove_remnants(MARK, deadline=limit(clock))
+    assert "q" not in found.deleted
+    (named, *_) = cloud.remnants(MARK, deadline=limit(clock))
+    assert (named.id, named.foreign) == ("q", True)
+    assert named.command.endswith(f" {named.id}")
+
+
+@pytest.mark.parametrize(
+    "port", [leg("q", "r9", "n1", "sub"), leg("q", "r1", "n9", "sub")], ids=["network", "router"]
+)
+def test_a_leg_that_the_stack_made_is_removed(port: Entry) -> None:
+    interface = Possession(
+        kind="OS::Neutron::RouterInterface", id=f"{port['device_id']}:subnet_id=sub"
+    )
+    mark = replace(MARK, possessions=(*MARK.possessions, interface))
+    found = Tenant(ports=[port])
+    cloud, _, clock = cloud_of(found)
+    assert cloud.remove_remnants(mark, deadline=limit(clock)) == ()
+    assert found.deleted == ["q"]
 
 
 def test_our_port_is_removed_whoever_uses_it() -> None:

@@ -16,7 +16,7 @@ from infraci.pipeline.owner import (
 )
 from infraci.process import this_process
 
-OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34")
+OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34", user=1000)
 
 
 def test_tags_there_and_back() -> None:

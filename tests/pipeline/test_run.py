@@ -108,7 +108,14 @@ def test_the_stack_carries_its_owner(lab: Make) -> None:
     record = run(here)
     assert seen == [record.tags]
     names = [tag.partition("=")[0] for tag in record.tags]
-    assert names == ["infraci", "infraci-run", "infraci-expires", "infraci-host", "infraci-pid"]
+    assert names == [
+        "infraci",
+        "infraci-run",
+        "infraci-expires",
+        "infraci-host",
+        "infraci-user",
+        "infraci-pid",
+    ]
     assert f"infraci-expires={record.expires:.0f}" in record.tags
 
 

@@ -6,7 +6,6 @@ import json
 import posixpath
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ from infraci.templates.tosca.archive import ArchiveError, is_archive, unpack
 from infraci.templates.tosca.definitions import Definitions
 from infraci.templates.tosca.network import with_network
 from infraci.templates.tosca.worker import Answer, Question
+from infraci.temporary import temporary_folder
 
 #: The translator's own modules take a second to load; the rest is for large templates.
 _TIMEOUT_S = 120.0
@@ -60,12 +60,12 @@ def translate(
     if not is_archive(content):
         definitions = Definitions(root, str(path), allow_remote=allow_remote)
         return _Work(definitions, inputs, offer, key_parameter).translation()
-    with tempfile.TemporaryDirectory(prefix="infraci-csar-") as folder:
+    with temporary_folder("csar") as folder:
         try:
-            entry = unpack(content, Path(folder))
+            entry = unpack(content, folder)
         except ArchiveError as error:
             raise TemplateError([Problem(file=str(path), message=str(error))]) from error
-        definitions = Definitions(Path(folder), entry, f"{path}/", allow_remote)
+        definitions = Definitions(folder, entry, f"{path}/", allow_remote)
         return _Work(definitions, inputs, offer, key_parameter).translation()
 
 

@@ -1,0 +1,304 @@
+"""``python -m tests.assault --kills 200 --seed 1``: runs killed at random moments leave nothing.
+
+Each round starts ``infraci run`` of a tiny pipeline on an embedded cloud of its own, kills it or
+the cloud, runs ``infraci gc`` in a fresh clone, which has no record of the run, and looks for what
+is left. Round N of seed S is round 1 of seed S + N - 1. The exit status is 1 if anything was left.
+
+Needs root and what the embedded cloud needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infraci.local.fabric import find_all
+from infraci.local.place import Place
+from tests.commands.house import STACK, House
+
+FILES = {
+    "stack.yaml": STACK,
+    "pipelines/tiny.yaml": "stack: {template: stack.yaml}\nspecs: {web: [specs]}\n",
+    "specs/test_web.py": "def test_root(host):\n    assert host.user().name\n",
+}
+#: What is killed, and how.
+TARGETS = ("client", "group", "cloud", "client and cloud")
+BLOWS: Mapping[str, Sequence[signal.Signals]] = {
+    "TERM": (signal.SIGTERM,),
+    "INT twice": (signal.SIGINT, signal.SIGINT),
+    "KILL": (signal.SIGKILL,),
+}
+#: A run that was hit ends within this time; so does any other command.
+_LIMIT_S = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """What is done to a run; a round's seed decides it."""
+
+    seed: int
+    after_s: float
+    target: str
+    kind: str
+
+    @classmethod
+    def of(cls, seed: int, longest_s: float) -> Blow:
+        """The blow of a round."""
+        chance = random.Random(seed)
+        return cls(
+            seed=seed,
+            after_s=chance.uniform(0, longest_s),
+            target=chance.choice(TARGETS),
+            kind=chance.choice(list(BLOWS)),
+        )
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}: {self.kind} to the {self.target} after {self.after_s:.2f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a round went."""
+
+    blow: Blow
+    status: int | None  # the run's
+    phase: str  # in which it was hit: the last line that it had written
+    left: tuple[str, ...]
+    said: str = ""  # by the commands, for a round that left something
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A repository, a clone of it and a cloud, in a folder that is removed."""
+
+    folder: Path
+    blow: Blow
+    house: House = field(init=False)
+    clone: House = field(init=False)
+
+    def __post_init__(self) -> None:
+        state = self.folder / "state"
+        for name in ("house", "clone"):
+            object.__setattr__(self, name, House(folder=self.folder / name, state=state))
+
+    def play(self) -> Result:
+        """Start, hit, tidy by gc, and look."""
+        self.house.found(FILES)
+        (self.folder / "tmp").mkdir()
+        log = self.folder / "run.log"
+        with log.open("w") as stream:
+            run = self._start(self.house, "-v", "run", "tiny", output=stream.fileno())
+            with suppress(subprocess.TimeoutExpired):  # it ends before the blow
+                run.wait(self.blow.after_s)
+            phase = (log.read_text().splitlines() or ["nothing said"])[-1]
+            self._hit(run)
+            status, left = self._end_of(run), []
+        if status is None:
+            left.append("the run itself: it did not end")
+        said = log.read_text()
+        subprocess.run(
+            ["git", "clone", "--quiet", self.house.folder, self.clone.folder], check=True
+        )
+        bridges = self._bridges()
+        for house in (self.clone, self.house):  # the second has files of its own to tidy
+            code, words = self._finish(house, "gc")
+            said += f"\n$ infraci gc in the {house.folder.name}: {code}\n{words}"
+            if code:
+                left.append(f"gc in the {house.folder.name} ended with {code}")
+            if house is self.clone:
+                left += self._on_cloud()
+        left += self._files()
+        self._finish(self.house, "cloud", "down")
+        left += [*self._on_machine(), *self._tables(bridges)]
+        return Result(
+            blow=self.blow, status=status, phase=phase, left=tuple(left), said=said * bool(left)
+        )
+
+    def clean(self) -> None:
+        """Leave nothing of a round that left something."""
+        self._finish(self.house, "destroy", "--all")
+        self._finish(self.house, "cloud", "down")
+        for pid in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        return {**self.house.environment, "TMPDIR": str(self.folder / "tmp")}
+
+    def _start(self, house: House, *arguments: str, output: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "infraci", *arguments],
+            cwd=house.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _finish(self, house: House, *arguments: str) -> tuple[int | None, str]:
+        with tempfile.TemporaryFile("w+") as stream:
+            process = self._start(house, *arguments, output=stream.fileno())
+            code = self._end_of(process)
+            stream.seek(0)
+            return code, stream.read()
+
+    def _end_of(self, process: subprocess.Popen[str]) -> int | None:
+        """The exit status; None for a process that had to be killed."""
+        try:
+            return process.wait(_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None
+
+    def _hit(self, run: subprocess.Popen[str]) -> None:
+        cloud = self._cloud()
+        for number in BLOWS[self.blow.kind]:
+            with suppress(ProcessLookupError):
+                if "cloud" in self.blow.target and cloud is not None:
+                    os.kill(cloud, number)
+            with suppress(ProcessLookupError):
+                if self.blow.target == "group":
+                    os.killpg(run.pid, number)
+                elif "client" in self.blow.target or cloud is None:
+                    run.send_signal(number)
+
+    def _cloud(self) -> int | None:
+        """The process of the cloud, also one that is starting."""
+        with suppress(OSError, ValueError):
+            return int((self.house.state / "lock").read_text().partition(".")[0])
+        return None
+
+    # What is left
+
+    @property
+    def _owner(self) -> str:
+        return Place(folder=self.house.state).owner
+
+    def _on_cloud(self) -> Iterator[str]:
+        program = (
+            "import json, sys; from pathlib import Path; from infraci.heat import Cloud\n"
+            "with Cloud.connect('local', local=lambda: Path(sys.argv[1])) as cloud:\n"
+            "    for stack in cloud.find_stacks(['infraci']): print('stack', stack.name)\n"
+            "    for pair in cloud.keypairs(): print('key pair', pair.name)\n"
+        )
+        path = self.house.state / "clouds.yaml"
+        done = subprocess.run(
+            [sys.executable, "-c", program, path],
+            capture_output=True, text=True, timeout=_LIMIT_S, env=self._environment, check=False,
+        )  # fmt: skip
+        yield from done.stdout.splitlines()
+        if done.returncode:
+            yield f"the cloud does not answer: {done.stderr[-300:]}"
+
+    def _files(self) -> Iterator[str]:
+        yield from (f"file {path}" for path in (self.folder / "tmp").iterdir())
+        for house in (self.house, self.clone):
+            home = house.folder / ".infraci"
+            yield from (f"file {path}" for path in home.glob("trees/*"))
+            yield from (f"file {path}" for path in home.rglob(".*.*.*.*.*"))
+        for run in (self.house.folder / ".infraci/runs").glob("*"):
+            signs = Path("/tmp").glob(f"infraci-at-work-{run.name}.*")
+            yield from (f"sign {sign}" for sign in signs)
+
+    def _on_machine(self) -> Iterator[str]:
+        podman = ["podman", "ps", "--all", "--format={{.Names}}"]
+        label = f"--filter=label=infraci.cloud={self._owner}"
+        shown = subprocess.run([*podman, label], capture_output=True, text=True, check=True)
+        yield from (f"container {name}" for name in shown.stdout.split())
+        yield from (f"{f.kind} {f.namespace}" for f in find_all() if self._is_ours(f.labels))
+        yield from (f"bridge {name}" for name in self._bridges())
+        for pid in self._processes():
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+                yield f"process {pid}: {command.decode(errors='replace')[:100]}"
+
+    def _is_ours(self, labels: Mapping[str, str]) -> bool:
+        return labels.get("cloud") == self._owner
+
+    def _bridges(self) -> list[str]:
+        """The bridges on the host that are this cloud's."""
+        shown = subprocess.run(
+            ["ip", "-json", "link", "show", "type", "bridge"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        links = json.loads(shown.stdout or "[]")
+        return [k["ifname"] for k in links if str(self.house.state) in k.get("ifalias", "")]
+
+    def _tables(self, bridges: Sequence[str]) -> Iterator[str]:
+        """The packet filters of bridges that were this cloud's, and are gone."""
+        shown = subprocess.run(
+            ["nft", "list", "tables"], capture_output=True, text=True, check=True
+        )
+        for name in bridges:
+            standing = Path(f"/sys/class/net/{name}").exists()  # maybe another cloud's by now
+            if f"table ip {name}" in shown.stdout.splitlines() and not standing:
+                yield f"nft table {name}"
+
+    def _processes(self) -> Iterator[int]:
+        mark = f"INFRACI_STATE_DIR={self.house.state}\0".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (entry / "environ").read_bytes():
+                    yield int(entry.name)
+
+
+def play(blow: Blow) -> Result:
+    """A round in a new folder, with a cloud of its own."""
+    made = Round(Path(tempfile.mkdtemp(prefix="assault-")), blow)
+    try:
+        return made.play()
+    finally:
+        made.clean()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the rounds and print them; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.assault", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="So many rounds.")
+    parser.add_argument("--seed", type=int, default=1, help="Of the first round.")
+    parser.add_argument("--at-once", type=int, default=1, help="So many rounds at a time.")
+    parser.add_argument(
+        "--longest", type=float, default=15.0, metavar="S", help="Kill within S seconds."
+    )
+    chosen = parser.parse_args(arguments)
+    blows = [Blow.of(chosen.seed + number, chosen.longest) for number in range(chosen.kills)]
+    began, results = time.monotonic(), []
+    with ThreadPoolExecutor(chosen.at_once) as pool:
+        for result in pool.map(play, blows):
+            results.append(result)
+            print(f"{result.blow}; in: {result.phase}; status {result.status}", flush=True)
+            for line in result.left:
+                print(f"  LEFT {line}", flush=True)
+            if result.left:
+                print("    " + result.said.replace("\n", "\n    "), flush=True)
+    counts = Counter(f"{result.blow.kind} to the {result.blow.target}" for result in results)
+    for name, count in sorted(counts.items()):
+        print(f"{count:4} {name}")
+    bad = [str(result.blow.seed) for result in results if result.left]
+    print(f"{len(results)} rounds in {time.monotonic() - began:.0f} s; {len(bad)} left something")
+    if bad:
+        print(f"seeds: {', '.join(bad)}; again by: python -m tests.assault --kills 1 --seed SEED")
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

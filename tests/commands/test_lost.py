@@ -1,0 +1,116 @@
+"""Runs whose record is lost, whose network has others' things in it, that two destroy at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from tests.commands.house import House
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture
+def run_id(house: House) -> str:
+    """A run whose stack stands."""
+    done = house.infraci("provision", "tiny")
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    return str(run["id"])
+
+
+@pytest.fixture
+def clone(house: House) -> House:
+    """A fresh clone, without a ledger."""
+    other = replace(house, folder=house.folder.with_name("clone"))
+    subprocess.run(["git", "clone", "--quiet", house.folder, other.folder], check=True)
+    return other
+
+
+@pytest.fixture
+def cloud(house: House, run_id: str) -> Iterator[Connection]:
+    path = Path(house.infraci("cloud", "clouds-yaml").stdout.strip())
+    config = OpenStackConfig(config_files=[str(path)], load_envvars=False)
+    connection = Connection(config=config.get_one("local"))
+    yield connection
+    connection.close()
+
+
+def test_a_fresh_clone_destroys_a_run_by_its_tags(house: House, run_id: str, clone: House) -> None:
+    done = clone.infraci("destroy", run_id)
+    assert (done.returncode, done.stdout) == (0, f"{run_id}: destroyed\n"), done.stderr
+    assert house.leftovers() == []
+    again = clone.infraci("destroy", run_id)
+    assert again.returncode == 2
+    assert f"cannot find run {run_id}: there is no record of it here" in again.stderr
+    assert house.infraci("destroy", run_id).returncode == 0  # gone already is a success
+
+
+def test_a_run_whose_ledger_is_gone_is_destroyed_by_the_beginning_of_its_id(
+    house: House, run_id: str
+) -> None:
+    shutil.rmtree(house.folder / ".infraci")
+    done = house.infraci("destroy", "--cloud", "local", run_id[:12])
+    assert (done.returncode, done.stdout) == (0, f"{run_id}: destroyed\n"), done.stderr
+    assert house.leftovers() == []
+
+
+def test_what_others_put_into_the_network_is_named_and_left_alone(
+    house: House, run_id: str, cloud: Connection
+) -> None:
+    network = next(n for n in cloud.network.networks() if run_id in n.name)
+    port = cloud.network.create_port(network_id=network.id, name="somebody-elses")
+    done = house.infraci("destroy", run_id)
+    assert done.returncode == 125
+    assert f"port somebody-elses ({port.id}), which the run did not make" in done.stderr
+    assert f"port delete {port.id}" in done.stderr
+    assert cloud.network.find_port(port.id) is not None
+    cloud.network.delete_port(port.id)
+    assert house.infraci("destroy", run_id).returncode == 0
+    assert house.leftovers() == []
+
+
+def test_two_destroy_one_run_at_once(house: House, run_id: str) -> None:
+    with house.start("destroy", run_id) as first, house.start("destroy", run_id) as second:
+        ends = [first.communicate(), second.communicate()]
+    assert (first.returncode, second.returncode) == (0, 0), ends
+    assert house.leftovers() == []
+
+
+def test_the_cloud_is_killed_while_a_run_is_destroyed(house: House, run_id: str) -> None:
+    with house.start("-v", "destroy", run_id) as process:
+        wait_for("DELETE_IN_PROGRESS", process)
+        address = json.loads((house.state / "address.json").read_text())
+        os.kill(address["pid"], signal.SIGKILL)
+        _, said = process.communicate()
+    if process.returncode:  # the cloud did not answer any more; the next command starts it
+        assert process.returncode == 125, said
+        assert house.infraci("destroy", run_id).returncode == 0
+    assert house.leftovers() == []
+
+
+def test_a_run_at_work_is_not_destroyed_from_a_clone(house: House, clone: House) -> None:
+    with house.start("-v", "run", "tiny") as process:
+        wait_for("CREATE_IN_PROGRESS", process)
+        (run,) = json.loads(house.infraci("list", "--json").stdout)
+        refused = clone.infraci("destroy", run["id"])
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert refused.returncode == 2
+    assert "a process of this machine is at work on it" in refused.stderr
+
+
+def wait_for(mark: str, process: subprocess.Popen[str]) -> None:
+    """Read what a command says until it says the mark."""
+    assert process.stderr is not None
+    assert any(mark in line for line in process.stderr)
