@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live.openstack.place import HERE, MARK, PYTHON, BrokenError, Place
+from tests.live.openstack.place import HERE, MARK, PATH, PYTHON, BrokenError, Place
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ def entry(name: str, *arguments: str, after: Iterable[str] = ()) -> Daemon:
     """A daemon that is a console script; begins once ``after`` (HOST:PORT) listen."""
     waits = [word for address in after for word in ("--after", address)]
     return Daemon(name, [PYTHON, str(HERE / "entry.py"), *waits, name, *arguments])
+
+
+def with_programs(daemon: Daemon) -> Daemon:
+    """The daemon, for which programs of ours stand in for some of the system's."""
+    path = {"PATH": f"{HERE / 'programs'}:{PATH}"}
+    return Daemon(daemon.name, daemon.command, {**daemon.environment, **path})
 
 
 def script(name: str, *arguments: str) -> list[str]:
