@@ -15,9 +15,12 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from tests.live.openstack.health import ailments
 from tests.live.openstack.place import MEMBER, Place
 
 _OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
+#: Bringing it up installs hundreds of packages the first time.
+_OPENSTACK_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,17 @@ def real_openstack() -> Iterator[CloudUnderTest]:
             pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
 
 
+def check_openstack() -> None:
+    """Fail the test at once, naming agent and log, on an OpenStack that is not well."""
+    if found := ailments(Place.of_environment()):
+        hint = "the live tests cannot pass until it was down and up again (cloud down, cloud up)"
+        pytest.fail("\n".join(["the OpenStack is not well:", *found, hint]), pytrace=False)
+
+
 def _openstack(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([_OPENSTACK, command], capture_output=True, text=True)
+    return subprocess.run(
+        [_OPENSTACK, command], capture_output=True, text=True, timeout=_OPENSTACK_TIMEOUT_S
+    )
 
 
 def _nobodys_environment() -> dict[str, str]:

@@ -62,9 +62,19 @@ def _is_live(nodeid: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def live_cloud() -> Iterator[CloudUnderTest]:
+def openstack() -> Iterator[CloudUnderTest]:
     """A real OpenStack."""
     from tests.clouds import real_openstack
 
     with real_openstack() as cloud:
         yield cloud
+
+
+@pytest.fixture
+def live_cloud(openstack: CloudUnderTest) -> Iterator[CloudUnderTest]:
+    """A real OpenStack that is well before the test, and after it."""
+    from tests.clouds import check_openstack
+
+    check_openstack()
+    yield openstack
+    check_openstack()

@@ -70,6 +70,11 @@ def pid_of(place: Place, name: str) -> int:
     return pid
 
 
+def started_at(place: Place, name: str) -> float:
+    """When the process of that name was started, in seconds since the epoch."""
+    return _note(place, name).stat().st_mtime
+
+
 def stop(place: Place, names: Iterable[str], *, patience_s: float = 8.0) -> None:
     """End processes and their groups: asked first, then killed."""
     pids = {name: pid for name in names if (pid := _pid(place, name)) is not None}
@@ -121,7 +126,7 @@ def run(place: Place, command: Sequence[str], *, log: str, **environment: str) -
             env=place.environment(**environment),
         )
     if done.returncode:
-        end = "\n".join(_last_lines(file))
+        end = "\n".join(last_lines(file))
         raise BrokenError(f"{' '.join(command)} failed ({done.returncode}), see {file}:\n{end}")
 
 
@@ -132,7 +137,7 @@ def wait_for(
     deadline = time.monotonic() + timeout_s
     while not condition():
         if over := _ended(place):
-            end = "\n".join(_last_lines(place.log / f"{over[0]}.log"))
+            end = "\n".join(last_lines(place.log / f"{over[0]}.log"))
             raise BrokenError(f"{over[0]} ended; see {place.log / over[0]}.log:\n{end}")
         if time.monotonic() > deadline:
             raise BrokenError(f"{what}: not there after {timeout_s:g} s; see {place.log}")
@@ -145,7 +150,8 @@ def forget_ended(place: Place) -> None:
         _note(place, name).unlink()
 
 
-def _last_lines(file: Path) -> list[str]:
+def last_lines(file: Path) -> list[str]:
+    """The end of a log."""
     return file.read_text(errors="replace").splitlines()[-15:]
 
 
