@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from openstack.connection import Connection
 
 from tests.live.openstack.health import ailments
 from tests.live.openstack.place import MEMBER, Place
+from tests.processes import run_infraci, start_infraci
 
 _OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
 #: Bringing it up installs hundreds of packages the first time.
@@ -33,15 +33,7 @@ class CloudUnderTest:
 
     def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         """Start infraci in a folder."""
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_infraci(*arguments, cwd=folder, env=self.environment)
 
     def inventory(self) -> Mapping[str, frozenset[str]]:
         """What there is on the cloud, by kind."""
@@ -73,10 +65,9 @@ def embedded_cloud(state: Path) -> Iterator[CloudUnderTest]:
     environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state)}
 
     def cloud(verb: str) -> str:
-        command = [sys.executable, "-P", "-m", "infraci", "cloud", verb]
-        return subprocess.run(
-            command, env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        done = run_infraci("cloud", verb, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     try:
         clouds_yaml = Path(cloud("up"))
