@@ -27,8 +27,8 @@ def start_python(
     *arguments: str,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdout: int | None = subprocess.PIPE,
-    stderr: int | None = subprocess.PIPE,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     """Start this Python, from the thread that lives as long as the process is to."""
     process = subprocess.Popen(
@@ -50,10 +50,12 @@ def start_infraci(
     *arguments: str,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stderr: int | None = subprocess.PIPE,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     """Start the command line."""
-    return start_python("-P", "-m", "infraci", *arguments, cwd=cwd, env=env, stderr=stderr)
+    command = ("-P", "-m", "infraci", *arguments)
+    return start_python(*command, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
 
 
 def run_infraci(

@@ -37,8 +37,9 @@ class Clouds:
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         """Run a command in the background."""
+        silent = subprocess.DEVNULL
         environment = self.environment(settings)
-        return start_infraci(*arguments, env=environment, stderr=subprocess.DEVNULL)
+        return start_infraci(*arguments, env=environment, stdout=silent, stderr=silent)
 
     def environment(self, settings: Mapping[str, str]) -> Mapping[str, str]:
         return {**os.environ, **settings, "INFRACI_STATE_DIR": str(self.place.folder)}
