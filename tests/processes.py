@@ -2,7 +2,8 @@
 
 Each is a session of its own, so that Ctrl-C at the terminal reaches pytest alone, which then ends
 them in order (:func:`end_all`): infraci takes a second signal as leave to remove nothing. Should
-pytest be killed, the kernel asks each of them to end.
+pytest be killed, the kernel interrupts each of them. They get SIGINT, at which a pytest of theirs
+waits for the stack's keeper, while SIGTERM ends it at once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def start_python(
 ) -> subprocess.Popen[str]:
     """Start this Python, from the thread that lives as long as the process is to."""
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", sys.executable, *arguments],
+        ["setpriv", "--pdeathsig", "INT", sys.executable, *arguments],
         cwd=cwd,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -77,10 +78,10 @@ def finish(
 
 
 def end_all(*, grace_s: float = _GRACE_S) -> None:
-    """End the processes that still run: ask them to, and kill those that do not."""
+    """Interrupt the processes that still run, and kill those that do not end."""
     running = [process for process in _started if process.poll() is None]
     for process in running:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + grace_s
     for process in running:
         with contextlib.suppress(subprocess.TimeoutExpired):

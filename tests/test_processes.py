@@ -12,7 +12,7 @@ from tests.processes import start_python
 
 ROOT = Path(__file__).parents[1]
 CONFTEST = "from tests.conftest import *\n"
-#: A test that waits for a process, which ends in order when it is asked to.
+#: A test that waits for a process, which ends in order when it is interrupted.
 TEST = '''\
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from tests.processes import finish, start_python
 PROGRAM = """
 import os, signal, sys
 pipe = open(os.environ["PIPE"], "w")
-signal.signal(signal.SIGTERM, lambda *_: (pipe.write("in order\\\\n"), sys.exit()))
-signal.signal(signal.SIGINT, lambda *_: pipe.write("out of order\\\\n"))
+signal.signal(signal.SIGINT, lambda *_: (pipe.write("in order\\\\n"), sys.exit()))
+signal.signal(signal.SIGTERM, lambda *_: pipe.write("out of order\\\\n"))
 pipe.write("at work\\\\n")
 pipe.flush()
 while True:
@@ -34,7 +34,7 @@ def test_something():
 '''
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("is_terminal", [False, True], ids=["one", "group"])
 def test_a_process_ends_in_order_with_pytest(
