@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +14,13 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from tests.live.openstack.health import ailments
 from tests.live.openstack.place import MEMBER, Place
+from tests.processes import run_infraci, start_infraci
 
 _OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
+#: Bringing it up installs hundreds of packages the first time.
+_OPENSTACK_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +33,7 @@ class CloudUnderTest:
 
     def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         """Start infraci in a folder."""
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_infraci(*arguments, cwd=folder, env=self.environment)
 
     def inventory(self) -> Mapping[str, frozenset[str]]:
         """What there is on the cloud, by kind."""
@@ -74,10 +69,9 @@ def embedded_cloud(state: Path, *, http_proxy: str = "") -> Iterator[CloudUnderT
     of_cloud = {**environment, "HTTP_PROXY": http_proxy} if http_proxy else environment
 
     def cloud(verb: str) -> str:
-        command = [sys.executable, "-P", "-m", "infraci", "cloud", verb]
-        return subprocess.run(
-            command, env=of_cloud, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        done = run_infraci("cloud", verb, env=of_cloud)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     try:
         clouds_yaml = Path(cloud("up"))
@@ -108,8 +102,17 @@ def real_openstack() -> Iterator[CloudUnderTest]:
             pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
 
 
+def check_openstack() -> None:
+    """Fail the test at once, naming agent and log, on an OpenStack that is not well."""
+    if found := ailments(Place.of_environment()):
+        hint = "the live tests cannot pass until it was down and up again (cloud down, cloud up)"
+        pytest.fail("\n".join(["the OpenStack is not well:", *found, hint]), pytrace=False)
+
+
 def _openstack(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([_OPENSTACK, command], capture_output=True, text=True)
+    return subprocess.run(
+        [_OPENSTACK, command], capture_output=True, text=True, timeout=_OPENSTACK_TIMEOUT_S
+    )
 
 
 def _nobodys_environment() -> dict[str, str]:

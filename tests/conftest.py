@@ -10,13 +10,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.processes import end_all
+
 if TYPE_CHECKING:
     from tests.clouds import CloudUnderTest
 
 
 def pytest_configure() -> None:
-    """Hear of Ctrl-C even where whoever started the tests in the background has it ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hear of Ctrl-C even where it is ignored in the background; SIGTERM ends the tests alike."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """End what an interrupted test has started, before the fixtures take away its cloud."""
+    end_all()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,9 +71,19 @@ def _is_live(nodeid: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def live_cloud() -> Iterator[CloudUnderTest]:
+def openstack() -> Iterator[CloudUnderTest]:
     """A real OpenStack."""
     from tests.clouds import real_openstack
 
     with real_openstack() as cloud:
         yield cloud
+
+
+@pytest.fixture
+def live_cloud(openstack: CloudUnderTest) -> Iterator[CloudUnderTest]:
+    """A real OpenStack that is well before the test, and after it."""
+    from tests.clouds import check_openstack
+
+    check_openstack()
+    yield openstack
+    check_openstack()

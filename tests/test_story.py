@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from infraci.local.fabric import find_all
 from infraci.local.place import Place
+from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -30,15 +30,7 @@ class Shop:
 
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_infraci(*arguments, cwd=self.folder, env=self.environment)
 
     def git(self, *arguments: str) -> str:
         """Ask git."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -27,15 +28,8 @@ class Ledger:
 
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "INFRACI_STATE_DIR": str(self.state)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = {**os.environ, "INFRACI_STATE_DIR": str(self.state)}
+        return run_infraci(*arguments, cwd=self.folder, env=environment)
 
     def record(self) -> dict[str, Any]:
         """What is known of the latest run."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from infraci.heat import Cloud
 from infraci.local.fabric import find_all
 from infraci.local.place import Place
+from tests.processes import finish, start_infraci
 
 STACK = """\
 heat_template_version: 2018-08-31
@@ -102,21 +102,11 @@ class House:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line."""
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_infraci(*arguments, cwd=self.folder, env=self.environment)
 
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end."""
-        with self.start(*arguments) as process:
-            stdout, stderr = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+        return finish(self.start(*arguments))
 
     def stop_at(self, mark: str, signals: list[int], *options: str) -> tuple[int, str]:
         """Run the pipeline, and send the signals when it says the mark; status and stderr."""

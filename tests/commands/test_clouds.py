@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 
 from tests.commands.house import House
 from tests.commands.test_run import outcomes
+from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -31,14 +31,7 @@ class Elsewhere:
         """Run the command line with these variables, and none of ours."""
         ours = ("OS_", "INFRACI_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "infraci", *words],
-            cwd=self.house.folder,
-            env={**environment, **variables},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        return run_infraci(*words, cwd=self.house.folder, env={**environment, **variables})
 
     def write(self, name: str, cloud: Mapping[str, Any]) -> Path:
         """Write a file with a cloud."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.contract.repository import FILES
+from tests.processes import finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +46,6 @@ class Site:
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run infraci to its end."""
         return finish(self.cloud.start(self.folder, *arguments))
-
-
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a process, and take what it said."""
-    stdout, stderr = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import Site, finish
+from tests.contract.conftest import Site
 from tests.contract.repository import OUTSIDE, PIPELINE, SPEC
+from tests.processes import finish
 
 pytestmark = pytest.mark.timeout(900)
 

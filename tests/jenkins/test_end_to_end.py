@@ -17,6 +17,7 @@ from infraci.deadline import Deadline
 from tests.commands.house import FILES, House, cloud_in
 from tests.jenkins.interpreter import Interpreter
 from tests.jenkins.standin import TOKEN, USER, StandIn
+from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -42,13 +43,8 @@ class Shop:
             "JENKINS_USER_ID": USER,
             "JENKINS_API_TOKEN": TOKEN,
         }
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "infraci", "jenkins", *arguments, "--folder", "shop"],
-            cwd=self.house.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        words = ("jenkins", *arguments, "--folder", "shop")
+        return run_infraci(*words, cwd=self.house.folder, env=environment)
 
     def shas(self) -> list[str]:
         """All commits, the oldest first."""
@@ -94,15 +90,11 @@ def shop(tmp_path: Path, cloud_state: Path, interpreter: Interpreter) -> Iterato
     environment = {**house.environment, "PATH": path}
     with StandIn(tmp_path / "jenkins", environment=environment, interpreter=interpreter) as standin:
         (tmp_path / "token").write_text(TOKEN)
-        subprocess.run(
-            [
-                sys.executable, "-P", "-m", "infraci", "hook", "install", "--url", standin.url,
-                "--user", USER, "--token-file", str(tmp_path / "token"), "--folder", "shop",
-            ],
-            cwd=bare,
-            check=True,
-            capture_output=True,
+        done = run_infraci(
+            "hook", "install", "--url", standin.url, "--user", USER,
+            "--token-file", str(tmp_path / "token"), "--folder", "shop", cwd=bare,
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr
         yield Shop(house=house, bare=bare, standin=standin)
     for workspace in (tmp_path / "jenkins" / "workspace" / "shop").glob("*"):
         House(folder=workspace, state=house.state).infraci("destroy", "--all")

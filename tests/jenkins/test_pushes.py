@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from infraci.jenkins.pushes import RefChange, difference, new_commits, parse_cha
 from tests.jenkins.conftest import Connect
 from tests.jenkins.projects import FOLDER, project
 from tests.jenkins.standin import TOKEN, USER, StandIn
+from tests.processes import run_infraci
 
 ZERO = "0" * 40
 
@@ -261,13 +261,7 @@ def infraci(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith("JENKINS_")
     }
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "infraci", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    return run_infraci(*arguments, cwd=folder, env=environment)
 
 
 def pushed(repository: Repository) -> str:

@@ -19,6 +19,7 @@ from infraci.local import process
 from infraci.local.fabric import find_all
 from infraci.local.place import Place
 from tests.local.conftest import create, hot, network, resource, server, settled, until
+from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -462,7 +463,7 @@ def test_modules_of_where_it_is_started_are_not_its_own(tmp_path: Path) -> None:
     for module in ("infraci", "heat"):
         (folder / module).mkdir(parents=True)
         (folder / module / "__init__.py").write_text("raise SystemExit('not this one')\n")
-    command = [sys.executable, "-P", "-m", "infraci", "cloud"]
     environment = {**os.environ, "INFRACI_STATE_DIR": str(tmp_path / "cloud")}
     for verb in ("up", "down"):
-        subprocess.run([*command, verb], cwd=folder, env=environment, check=True)
+        done = run_infraci("cloud", verb, cwd=folder, env=environment)
+        assert done.returncode == 0, done.stderr

@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 from infraci.local.holder import Holder, find_holder
 from infraci.local.place import Place
 from tests.local.conftest import until
+from tests.processes import run_infraci, start_infraci
 
 pytestmark = pytest.mark.cloud
 
@@ -32,20 +32,14 @@ class Clouds:
 
     def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=self.place.folder,
-            env=self.environment(settings),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT_S,
-        )
+        environment = self.environment(settings)
+        return run_infraci(*arguments, cwd=self.place.folder, env=environment, timeout_s=LIMIT_S)
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         """Run a command in the background."""
-        command = [sys.executable, "-P", "-m", "infraci", *arguments]
-        return subprocess.Popen(command, env=self.environment(settings), stderr=subprocess.DEVNULL)
+        silent = subprocess.DEVNULL
+        environment = self.environment(settings)
+        return start_infraci(*arguments, env=environment, stdout=silent, stderr=silent)
 
     def environment(self, settings: Mapping[str, str]) -> Mapping[str, str]:
         return {**os.environ, **settings, "INFRACI_STATE_DIR": str(self.place.folder)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.house import House, cloud_in
+from tests.processes import finish, start_python
 
 #: Two servers, of which one is as small as can be said, in one network that leads nowhere.
 STACK = """\
@@ -73,21 +73,19 @@ class Suite(House):
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start pytest; both of its streams are one."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments],
+        return start_python(
+            "-m",
+            "pytest",
+            *arguments,
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
 
     def pytest(self, *arguments: str) -> tuple[int, str]:
         """Run pytest to its end; its exit status, and what it says."""
-        with self.begin(*arguments) as process:
-            said, _ = process.communicate()
-        return process.returncode, said
+        done = finish(self.begin(*arguments))
+        return done.returncode, done.stdout
 
     def runs(self) -> list[Path]:
         """The folders of all runs, the oldest first."""

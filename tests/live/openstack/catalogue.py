@@ -181,3 +181,12 @@ def has_agents(api: Api) -> bool:
     agents = api.get(f"{_NETWORK}/agents")["agents"]
     alive = {agent["binary"] for agent in agents if agent["alive"]}
     return len(alive) >= 4
+
+
+def agents_that_are_down(api: Api) -> list[str]:
+    """The agents of Neutron and services of Nova that have not reported lately."""
+    agents = api.get(f"{_NETWORK}/agents")["agents"]
+    services = api.get(f"{_COMPUTE}/os-services")["services"]
+    return [agent["binary"] for agent in agents if not agent["alive"]] + [
+        service["binary"] for service in services if service["state"] != "up"
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live.openstack.place import HERE, MARK, PYTHON, BrokenError, Place
+from tests.live.openstack.place import HERE, MARK, PATH, PYTHON, BrokenError, Place
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ def entry(name: str, *arguments: str, after: Iterable[str] = ()) -> Daemon:
     """A daemon that is a console script; begins once ``after`` (HOST:PORT) listen."""
     waits = [word for address in after for word in ("--after", address)]
     return Daemon(name, [PYTHON, str(HERE / "entry.py"), *waits, name, *arguments])
+
+
+def with_programs(daemon: Daemon) -> Daemon:
+    """The daemon, for which programs of ours stand in for some of the system's."""
+    path = {"PATH": f"{HERE / 'programs'}:{PATH}"}
+    return Daemon(daemon.name, daemon.command, {**daemon.environment, **path})
 
 
 def script(name: str, *arguments: str) -> list[str]:
@@ -62,6 +68,11 @@ def pid_of(place: Place, name: str) -> int:
     if pid is None:
         raise BrokenError(f"{name} does not run; see {place.log / name}.log")
     return pid
+
+
+def started_at(place: Place, name: str) -> float:
+    """When the process of that name was started, in seconds since the epoch."""
+    return _note(place, name).stat().st_mtime
 
 
 def stop(place: Place, names: Iterable[str], *, patience_s: float = 8.0) -> None:
@@ -115,7 +126,7 @@ def run(place: Place, command: Sequence[str], *, log: str, **environment: str) -
             env=place.environment(**environment),
         )
     if done.returncode:
-        end = "\n".join(_last_lines(file))
+        end = "\n".join(last_lines(file))
         raise BrokenError(f"{' '.join(command)} failed ({done.returncode}), see {file}:\n{end}")
 
 
@@ -126,7 +137,7 @@ def wait_for(
     deadline = time.monotonic() + timeout_s
     while not condition():
         if over := _ended(place):
-            end = "\n".join(_last_lines(place.log / f"{over[0]}.log"))
+            end = "\n".join(last_lines(place.log / f"{over[0]}.log"))
             raise BrokenError(f"{over[0]} ended; see {place.log / over[0]}.log:\n{end}")
         if time.monotonic() > deadline:
             raise BrokenError(f"{what}: not there after {timeout_s:g} s; see {place.log}")
@@ -139,7 +150,8 @@ def forget_ended(place: Place) -> None:
         _note(place, name).unlink()
 
 
-def _last_lines(file: Path) -> list[str]:
+def last_lines(file: Path) -> list[str]:
+    """The end of a log."""
     return file.read_text(errors="replace").splitlines()[-15:]
 
 

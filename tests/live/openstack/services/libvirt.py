@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.live.openstack.place import HERE, PATH, Place
-from tests.live.openstack.processes import Daemon, alive, pid_of, wait_for
+from tests.live.openstack.place import Place
+from tests.live.openstack.processes import Daemon, alive, pid_of, wait_for, with_programs
 
 LIBVIRTD = "libvirtd"
 
@@ -49,13 +49,9 @@ def daemons(place: Place) -> list[Daemon]:
 
 
 def beside_guests(place: Place, daemon: Daemon) -> Daemon:
-    """The daemon in libvirtd's mount namespace: what it mounts, guests see and the host does not.
-
-    Programs of ours stand in for some of the system's.
-    """
+    """The daemon in libvirtd's mount namespace, whose mounts guests see and the host does not."""
     inside = ["nsenter", f"--mount=/proc/{pid_of(place, LIBVIRTD)}/ns/mnt"]
-    path = f"{HERE / 'programs'}:{PATH}"
-    return Daemon(daemon.name, [*inside, *daemon.command], {**daemon.environment, "PATH": path})
+    return with_programs(Daemon(daemon.name, [*inside, *daemon.command], daemon.environment))
 
 
 def ready(place: Place) -> None:

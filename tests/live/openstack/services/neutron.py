@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.live.openstack.host import nameservers, uplink_mtu
 from tests.live.openstack.packages import common
 from tests.live.openstack.place import ADDRESS, BRIDGE, Place
-from tests.live.openstack.processes import Daemon, entry, run, script
+from tests.live.openstack.processes import Daemon, entry, run, script, with_programs
 from tests.live.openstack.services.common import RABBIT, login, shared, transport, write
 
 DATABASES = ("neutron",)
@@ -91,9 +91,10 @@ def create_schema(place: Place) -> None:
 def daemons(place: Place) -> list[Daemon]:
     """The server, and the agents, which begin when it listens."""
     agents = _config(place, "neutron.conf", "agents.ini")
+    bridges = entry("neutron-linuxbridge-agent", *_files(place), after=[RABBIT, API])
     return [
         entry("neutron-server", *_files(place), after=[RABBIT]),
-        entry("neutron-linuxbridge-agent", *_files(place), after=[RABBIT, API]),
+        with_programs(bridges),
         entry("neutron-dhcp-agent", *agents, after=[RABBIT, API]),
         entry("neutron-l3-agent", *agents, after=[RABBIT, API]),
         entry("neutron-metadata-agent", *agents, after=[RABBIT, API]),

@@ -1,0 +1,93 @@
+"""The processes that tests start: none outlives pytest.
+
+Each is a session of its own, so that Ctrl-C at the terminal reaches pytest alone, which then ends
+them in order (:func:`end_all`): infraci takes a second signal as leave to remove nothing. Should
+pytest be killed, the kernel interrupts each of them. They get SIGINT, at which a pytest of theirs
+waits for the stack's keeper, while SIGTERM ends it at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: infraci removes what it has made before it ends, on a real OpenStack too.
+_GRACE_S = 120.0
+
+_started: list[subprocess.Popen[Any]] = []
+
+
+def start_python(
+    *arguments: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """Start this Python, from the thread that lives as long as the process is to."""
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "INT", sys.executable, *arguments],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )
+    _started[:] = [each for each in _started if each.returncode is None]
+    _started.append(process)
+    return process
+
+
+def start_infraci(
+    *arguments: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """Start the command line."""
+    command = ("-P", "-m", "infraci", *arguments)
+    return start_python(*command, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
+
+
+def run_infraci(
+    *arguments: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end. Raises TimeoutExpired, and leaves it to ``end_all``."""
+    return finish(start_infraci(*arguments, cwd=cwd, env=env), timeout_s=timeout_s)
+
+
+def finish(
+    process: subprocess.Popen[str], *, timeout_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Wait for a process to end, and take what it writes."""
+    stdout, stderr = process.communicate(timeout=timeout_s)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def end_all(*, grace_s: float = _GRACE_S) -> None:
+    """Interrupt the processes that still run, and kill those that do not end."""
+    running = [process for process in _started if process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + grace_s
+    for process in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Reads what it writes: it must not wait for that.
+            process.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    _started.clear()
