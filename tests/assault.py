@@ -42,6 +42,8 @@ BLOWS: Mapping[str, Sequence[signal.Signals]] = {
     "INT twice": (signal.SIGINT, signal.SIGINT),
     "KILL": (signal.SIGKILL,),
 }
+#: A shell has its background processes ignore SIGINT, and theirs.
+_WITH_SIGINT = ("env", "--default-signal=INT")
 #: A run that was hit ends within this time; so does any other command.
 _LIMIT_S = 240.0
 
@@ -143,7 +145,7 @@ class Round:
 
     def _start(self, house: House, *arguments: str, output: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "infraci", *arguments],
+            [*_WITH_SIGINT, sys.executable, "-P", "-m", "infraci", *arguments],
             cwd=house.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
