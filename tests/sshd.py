@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 
 from infraci.model.run import Server
 from infraci.ssh import Key, generate_key
 
 SSHD = "/usr/sbin/sshd"
+#: How often and how long it is waited for that sshd listens.
+_LOOKS, _LOOK_S = 1000, 0.02
 
 _CONFIG = """\
 ListenAddress 127.0.0.1
@@ -91,14 +92,7 @@ def running_sshd(folder: Path, extra: str = "") -> Iterator[Sshd]:
     host = generate_key(host_folder, "host")
     host.private_path.rename(folder / "host_key")
     user = generate_key(folder, "test")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    config = folder / "sshd_config"
-    config.write_text(extra + _CONFIG.format(port=port, folder=folder))
-    log = (folder / "sshd.log").open("wb")
-    process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL
-    )
+    process, port = _start(folder, extra)
     server = Server(
         name="web-0",
         id="11111111-2222-3333-4444-555555555555",
@@ -111,38 +105,42 @@ def running_sshd(folder: Path, extra: str = "") -> Iterator[Sshd]:
     sshd = Sshd(folder=folder, key=user, server=server, process=process)
     sshd.authorize(user.public)
     try:
-        _wait_until_it_listens(sshd)
         yield sshd
     finally:
-        log.close()
         if process.poll() is None:
             sshd.kill()
         sshd.clear()
 
 
-def _wait_until_it_listens(sshd: Sshd) -> None:
-    with _alarm(10):
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", sshd.server.port), timeout=5).close()
-            except ConnectionRefusedError:
-                assert sshd.process.poll() is None, (sshd.folder / "sshd.log").read_text()
-            else:
-                return
+def _start(folder: Path, extra: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start sshd on a free port; another one if it is taken by the time that sshd binds it."""
+    config, log = folder / "sshd_config", folder / "sshd.log"
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        config.write_text(extra + _CONFIG.format(port=port, folder=folder))
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", SSHD, "-D", "-e", "-f", str(config)],
+                stderr=stderr,
+                stdin=subprocess.DEVNULL,
+            )
+        if _listens(process, log):
+            return process, port
+        assert "Address already in use" in log.read_text(), log.read_text()
 
 
-@contextmanager
-def _alarm(seconds: int) -> Iterator[None]:
-    def too_late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError("sshd does not listen")
-
-    before = signal.signal(signal.SIGALRM, too_late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+def _listens(process: subprocess.Popen[bytes], log: Path) -> bool:
+    """Wait until sshd itself says that it listens; False if it has ended instead."""
+    for _ in range(_LOOKS):
+        if "Server listening on" in log.read_text():
+            return True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_S)
+            return False
+    process.kill()
+    process.wait()
+    raise TimeoutError("sshd does not listen")
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from asyncio import AbstractServer
+from collections.abc import Awaitable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -51,18 +52,32 @@ class Box:
         return "250 OK"
 
 
+class BoundController(Controller):
+    """aiosmtpd on a socket that is bound already: it cannot choose a free port itself."""
+
+    def __init__(self, box: Box, listener: socket.socket) -> None:
+        host, port = listener.getsockname()
+        super().__init__(box, hostname=host, port=port)
+        self._listener = listener
+
+    def _create_server(self) -> Awaitable[AbstractServer]:
+        made: Awaitable[AbstractServer] = self.loop.create_server(
+            self._factory_invoker, sock=self._listener
+        )
+        return made
+
+
 @pytest.fixture
 def box() -> Iterator[tuple[Box, str]]:
     """A mailbox, and the server's URL."""
     made = Box()
-    with socket.create_server(("127.0.0.1", 0)) as free:  # aiosmtpd wants to know its port
-        port = free.getsockname()[1]
-    controller = Controller(made, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield made, f"smtp://127.0.0.1:{port}"
-    finally:
-        controller.stop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        controller = BoundController(made, listener)
+        controller.start()
+        try:
+            yield made, f"smtp://127.0.0.1:{controller.port}"
+        finally:
+            controller.stop()
 
 
 def told_by(smtp: str, *, is_author_told: bool = True) -> Receivers:
