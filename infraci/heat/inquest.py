@@ -11,7 +11,7 @@ from infraci.errors import ExitCode, OutsideError, UnreachableError
 from infraci.heat.causes import LATE, SIGNAL, SIGNAL_TYPES, Cause, cause_of
 from infraci.heat.connection import Connection
 from infraci.heat.failure import ResourceFailedError, StackFailedError
-from infraci.heat.reasons import failures, is_aborted, plain_reason
+from infraci.heat.reasons import failures, is_aborted, plain_reason, without_place
 from infraci.heat.story import story
 from infraci.heat.values import Event, Resource, Stack
 from infraci.heat.witness import Witness, call_witnesses
@@ -110,17 +110,16 @@ class Inquest:
                     hint=f"what became of {witness.path}? `openstack server event list "
                     f"{witness.id}` may say more",
                 )
-        shown = {"it": resource.reason} | {f"the console of {w.path}": w.console for w in witnesses}
-        for place, text in shown.items():
-            if line := outside_cause(text):
-                return ResourceFailedError(
-                    resource,
-                    why if place == "it" else f"{why}; {place} shows: {line}",
-                    name=self._name(resource),
-                    category=OutsideError.category,
-                    hint="run it again once what it asks for can be reached",
-                )
-        return None
+        more = _outside(resource, witnesses)
+        if more is None:
+            return None
+        return ResourceFailedError(
+            resource,
+            f"{why}{more}",
+            name=self._name(resource),
+            category=OutsideError.category,
+            hint="run it again once what it asks for can be reached",
+        )
 
     def _cause(self, resource: Resource, fault: str) -> Cause | None:
         if self._is_out_of_time(resource):
@@ -184,9 +183,20 @@ def removal_failed(
     )
 
 
+def _outside(resource: Resource, witnesses: Sequence[Witness]) -> str | None:
+    """How the sentence goes on if something outside was not reached; None if that is not known."""
+    own_hosts = [address for witness in witnesses for address in witness.addresses]
+    if outside_cause(without_place(resource.reason), own_hosts=own_hosts):
+        return ""
+    for witness in witnesses:
+        if line := witness.outside(own_hosts):
+            return f"; the console of {witness.path} shows: {line}"
+    return None
+
+
 def _shown(witnesses: Sequence[Witness]) -> Sequence[Witness]:
     """Those that tell the most."""
-    return sorted(witnesses, key=lambda w: (not w.is_lost, not outside_cause(w.console)))[:_SHOWN]
+    return sorted(witnesses, key=lambda w: (not w.is_lost, not w.outside(())))[:_SHOWN]
 
 
 def _is_signal(resource: Resource) -> bool:

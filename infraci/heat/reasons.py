@@ -61,14 +61,17 @@ def _earliest(events: Sequence[Event]) -> Callable[[Resource], tuple[int, str]]:
     return place
 
 
+def without_place(reason: str) -> str:
+    """Heat's reason without what stands before it: its exception, and where it happened."""
+    return _split(reason)[1]
+
+
 def plain_reason(reason: str) -> str:
     """Heat's reason as the end of a sentence, without exceptions' names, places and requests.
 
     A name stays where it says more than what follows it: ``KeyError: 'x'``.
     """
-    text, name = " ".join(reason.split()), ""
-    while place := _PLACE.match(text):
-        text, name = text[place.end() :], place["name"] or name
+    name, text = _split(" ".join(reason.split()))
     text = _INNER_LIFE.sub("", _REQUEST.sub("", text)).strip().rstrip(".")
     if missing := _MISSING_SIGNALS.fullmatch(text):
         came, awaited, told = missing.groups()
@@ -76,3 +79,11 @@ def plain_reason(reason: str) -> str:
     if name.endswith(("WaitConditionFailure", "SwiftSignalFailure")):
         return f"a signal tells of a failure: {text or 'no reason is given'}"
     return f"{name}: {text}" if name and " " not in text else text
+
+
+def _split(reason: str) -> tuple[str, str]:
+    """The exception's name, if there is one, and what it says."""
+    name = ""
+    while place := _PLACE.match(reason):
+        reason, name = reason[place.end() :], place["name"] or name
+    return name, reason

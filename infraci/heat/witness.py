@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from infraci.errors import CloudError
 from infraci.heat import nova
 from infraci.heat.connection import Connection
-from infraci.heat.console import fatal_line
+from infraci.heat.console import fatal_line, script_output
 from infraci.heat.values import DEAD, NovaServer, Resource
+from infraci.outside import outside_cause
 
 #: Of so many servers the consoles are read, where any may say why a stack failed.
 _READ = 10
@@ -27,6 +28,7 @@ class Witness:
     status: str  # Nova's; "gone" for one that Nova does not know any more
     fault: str = ""
     console: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def is_lost(self) -> bool:
@@ -44,6 +46,13 @@ class Witness:
     @property
     def _fatal(self) -> str | None:
         return fatal_line(self.console)
+
+    def outside(self, own_hosts: Collection[str]) -> str | None:
+        """The line of a script of its user data that tells of an unreachable mirror or registry.
+
+        ``own_hosts`` are the stack's servers, which are not outside.
+        """
+        return outside_cause(script_output(self.console), own_hosts=own_hosts)
 
     @property
     def account(self) -> str:
@@ -78,6 +87,7 @@ def _witnesses(connection: Connection, servers: Sequence[Resource]) -> Iterator[
             status=server.status,
             fault=server.fault,
             console=_console(connection, server) if number < _READ else "",
+            addresses=tuple(address.address for address in server.addresses),
         )
 
 

@@ -94,12 +94,14 @@ def bad(record: RunRecord) -> list[Testcase]:
     return [case for case in record.testcases if case.outcome in (Outcome.FAILURE, Outcome.ERROR)]
 
 
-def is_error(record: RunRecord, category: str) -> Testcase:
+def is_error(
+    record: RunRecord, category: str, kind: ErrorKind = ErrorKind.INFRASTRUCTURE
+) -> Testcase:
     """Judge that a run ended with an error that blames no commit; returns its testcase."""
     assert record.verdict is Verdict.ERROR
     assert record.verdict.exit_code is ExitCode.UNTESTABLE
     (case,) = bad(record)
-    assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
+    assert (case.outcome, case.kind) == (Outcome.ERROR, kind)
     (trouble,) = [r.trouble for r in record.phases if r.phase is Phase.PROVISION and r.trouble]
     assert (case.category, trouble.category) == (category, category)
     assert not any(result.trouble and result.trouble.blames for result in record.phases)
@@ -229,6 +231,22 @@ def test_a_server_signals_failure(near: Site) -> None:
     assert case.nodeid == "provision: resource ready"
     assert case.message.endswith("a signal tells of a failure: no disk")
     assert "the end of its console:" in case.text
+
+
+def test_a_server_signals_failure_for_want_of_a_mirror(near: Site) -> None:
+    script = """\
+#!/bin/sh
+echo 'options timeout:1 attempts:1' >>/etc/resolv.conf
+curl --fail --remote-name http://deb.debian.org/cow.deb && exit 0
+NOTIFY --data-binary '{"status": "FAILURE", "reason": "no cow"}'
+exit 1
+"""
+    told = {"template": script, "params": {"NOTIFY": {"get_attr": ["handle", "curl_cli"]}}}
+    web = server(user_data_format="RAW", user_data={"str_replace": told})
+    record = near.run(Plan(), template=with_resources(web=web, **condition(timeout=60)))
+    case = is_error(record, "outside", ErrorKind.OUTSIDE)
+    assert case.nodeid == "provision: resource ready"
+    assert "a signal tells of a failure: no cow; the console of web shows: curl: " in case.message
 
 
 def test_time_is_over_while_only_a_signal_is_awaited(near: Site) -> None:
