@@ -153,7 +153,7 @@ SIGNATURES = (
     _signature(
         "wget",
         "Connecting to example.com|192.0.2.1|:443... failed: Connection timed out.",
-        r"(?:(?:Connecting to|Resolving) (?P<host>[^\s|]+).*)?"
+        r"^(?:(?:Connecting to|Resolving) (?P<host>[^\s|]+).*)?"
         r"failed: (?:Connection (?:refused|timed out|reset by peer)|Temporary failure)"
         r"|^Read error \((?:Connection|The TLS)|^GnuTLS: Error in the pull function"
         r"|can't connect to remote host .*(?:refused|timed out)|^wget: download timed out",
@@ -216,8 +216,8 @@ SIGNATURES = (
         "<urlopen error [Errno 110] Connection timed out>",
         r"(?:<urlopen error|^error) (?:\[Errno (?:104|110|111)\]|timed out|.*handshake operation"
         rf" timed out)|HTTP Error {_BUSY}: |^[\w.]*HTTPError: {_BUSY} "
-        r"|^[\w.]*Error: .*\[Errno (?:104|110|111)\]|^[\w.]*ConnectionError: .*(?:ResetError"
-        r"|RefusedError|Remote end closed)|^TimeoutError: ",
+        r"|^[\w.]*ConnectionError: .*(?:ResetError|Remote end closed)"
+        r"|^TimeoutError: The (?:read|handshake) operation",
     ),
 )
 
@@ -255,7 +255,10 @@ _WENT_ON = re.compile(
     r"|OK: \d+ .*packages|\d+ gems? installed|Collecting |Downloading )|\(from versions: (?!none)"
 )
 _URL = re.compile(r"\b(?:https?|ftp)://(?:[^@/\s'\"]*@)?(\[[^]]+\]|[^/:\s'\"\])>,]+)")
-_POOL = re.compile(r"\bhost='([^']+)'|\blookup (\S+) on |(?:dial|read) tcp (?:\S+->)?(\S+):\d+")
+_NAMED = re.compile(
+    r"\bhost='([^']+)'|\blookup (\S+) on |(?:dial|read) tcp (?:\S+->)?(\S+):\d+"
+    r"|\b(?:to|at) \"?([\w.-]+)\"?(?: \([^)]*\))?,? port \d+"
+)
 _IP = re.compile(r"\[IP: (\S+)")
 #: How near to a line the address that it is about may stand.
 _NEAR = (-1, -2, -3, 1, 2)
@@ -332,7 +335,7 @@ def _is_outside(
 def _hosts(line: str) -> Iterator[str]:
     """The servers that a line names by a URL, or in the words of its program."""
     yield from _URL.findall(line)
-    for names in _POOL.findall(line):
+    for names in _NAMED.findall(line):
         yield from filter(None, names)
 
 

@@ -194,6 +194,7 @@ curl: (35) error:0A00010B:SSL routines::wrong version number
 app: cannot connect to the database: [Errno 111] Connection refused
 ConnectionRefusedError: [Errno 111] Connection refused
 psql: error: could not translate host name "db" to address: Temporary failure in name resolution
+nc: connect to db.stack port 80 (tcp) failed: Connection refused
 nc: connect to 10.0.0.5 port 80 (tcp) failed: Connection refused
 dpkg: error processing package nginx (--configure):
 """
@@ -202,3 +203,4 @@ dpkg: error processing package nginx (--configure):
 @pytest.mark.parametrize("line", NOT_OUTSIDE.splitlines())
 def test_refusals_and_the_commits_own_servers_are_no_trouble_of_a_mirror(line: str) -> None:
     assert outside_cause(line) is None
+    assert outside_cause(line, own_hosts={"db"}, source=SOURCE) is None

@@ -69,7 +69,10 @@ class Account:
 
     def stopped(self, server: Server, timeout_s: float) -> StepError | StepOutsideError:
         """The error for a server whose playbook took too long; tasks that still ran are named."""
-        running = self._tasks[server.word].running()
+        tasks = self._tasks[server.word]
+        if failed := tasks.failed():  # before: it was not this server that took too long
+            return self._error(server, failed)
+        running = tasks.running()
         when = f"was stopped after {duration(timeout_s)}"
         return stopped(
             server,
@@ -158,7 +161,7 @@ class Account:
             f"{server.name}: {self._playbook} failed: {reason}",
             is_outside=cause_of(said, own_hosts=self._own_hosts).is_outside,
             details=self._last(server),
-            parts=self._parts(server),
+            parts=self._parts(server, self._tasks[server.word].failed()),
         )
 
     def _unreachable(self, server: Server) -> UnreachableError:

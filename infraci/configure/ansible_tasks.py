@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -10,6 +11,7 @@ from typing import Any
 from infraci.configure.failure import SILENT, Cause, cause_of, failed_part
 from infraci.configure.step import Part
 from infraci.model.run import Outcome, Server
+from infraci.reason import shortened
 
 #: A task that ends twice on a host, such as a handler, ended as the first of these.
 _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")
@@ -36,6 +38,7 @@ class HostTasks:
 
     suffix: str = ""  # of their names, on a host that is no server
     tasks: dict[str, Task] = field(default_factory=dict)  # by Ansible's id
+    names: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Mapping[str, Any], place: str, own_hosts: Collection[str]) -> None:
         """Note an event of a task."""
@@ -59,11 +62,10 @@ class HostTasks:
         )
 
     def failed(self) -> list[Task]:
-        """The tasks that failed and were not rescued, of a host that failed."""
+        """The tasks that failed and were not rescued."""
         failed = [task for task in self.tasks.values() if task.status == "failed"]
         lost = {block for task in failed if task.rescuer is None for block in task.within}
-        left = [task for task in failed if task.rescuer is None or task.rescuer in lost]
-        return left or failed
+        return [task for task in failed if task.rescuer is None or task.rescuer in lost]
 
     def running(self) -> Task | None:
         """The task that has begun last and did not end."""
@@ -94,9 +96,14 @@ class HostTasks:
 
     def _unique(self, name: str) -> str:
         name += self.suffix
-        taken = {task.name for task in self.tasks.values()}
-        numbered = (name if n == 1 else f"{name} #{n}" for n in range(1, len(taken) + 2))
-        return next(each for each in numbered if each not in taken)
+        self.names[name] += 1
+        return name if self.names[name] == 1 else self._unique_number(name)
+
+    def _unique_number(self, name: str) -> str:
+        """A number after the name, unless the playbook has that as a name itself."""
+        while (numbered := f"{name} #{self.names[name]}") in self.names:
+            self.names[name] += 1
+        return numbered
 
 
 def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> Cause:
@@ -122,6 +129,7 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
     if sure is not None and (sure.is_outside or is_vague or sure.text in message):
         return sure
     if not is_vague:
-        return Cause(text=message.splitlines()[0])
-    last = f": {causes[0].text}" if causes else ""
-    return Cause(text=f"exit status {failure['rc']}{last}" if "rc" in failure else last[2:])
+        return Cause(text=shortened(message.splitlines()[0]))
+    told = [f"exit status {failure['rc']}"] if "rc" in failure else []
+    told += [cause.text for cause in causes[:1]]
+    return Cause(text=": ".join(told) or SILENT)

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from infraci.configure.failure import (
     cause_of,
@@ -138,7 +137,8 @@ class Puppet(Step):
             message = f"{failed.message}{more}"
         else:
             how = f"exit status {status}" if status >= 0 else "puppet was ended by a signal"
-            reason = _tidy(cause.text, manifest) if cause.is_sure else f"{how}: {cause.text}"
+            reason = _tidy(cause.text) + _place(cause.text)
+            reason = reason if cause.is_sure else f"{how}: {reason}"
             message = f"{server.name}: {manifest} failed: {reason}"
         return step_error(
             message,
@@ -149,12 +149,12 @@ class Puppet(Step):
         )
 
 
-def _tidy(reason: str, manifest: PurePosixPath | None = None) -> str:
-    """A reason without what stands elsewhere; its place, if wanted, as FILE:LINE at its end."""
-    reason = _NODE.sub("", _CHANGE.sub("", reason))
-    place = _PLACE.search(reason)
-    reason = _PLACE.sub("", reason)
-    reason = _NODE.sub("", reason)
-    if place is None or manifest is None:
-        return reason
-    return f"{reason} ({place[1]}{f':{place[2]}' if place[2] else ''})"
+def _tidy(reason: str) -> str:
+    """A reason without the resource, the node and the place that it is about."""
+    return _NODE.sub("", _PLACE.sub("", _NODE.sub("", _CHANGE.sub("", reason))))
+
+
+def _place(reason: str) -> str:
+    """The place that a reason is about, as " (FILE:LINE)"; empty if it names none."""
+    found = _PLACE.search(reason)
+    return f" ({found[1]}{f':{found[2]}' if found[2] else ''})" if found else ""

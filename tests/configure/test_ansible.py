@@ -320,6 +320,20 @@ def test_a_task_that_takes_too_long_is_named(site: Site) -> None:
     assert _parts(testcases, "web-0") == ["passed all: debug", "failure all: Wait"]
 
 
+def test_a_server_that_failed_before_the_time_was_over_failed_for_its_own_reason(
+    site: Site,
+) -> None:
+    fails = "{name: Fail, fail: {msg: no}, when: infraci_server == 'web-0'}"
+    site.script("site.yml", _play(fails, "{name: Wait, command: sleep 600}"))
+    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_step(timeout_s=8.0), servers=servers)
+    assert [failure.error.message for failure in caught.value.failures] == [
+        "web-0: site.yml: all: Fail failed: no (site.yml:4)",
+        "web-1: site.yml: all: Wait was stopped after 8 s",
+    ]
+
+
 def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
     """The others' tasks go on; nothing is tried in its place."""
     site.script("site.yml", _play("command: 'true'"))
