@@ -21,13 +21,12 @@ from infraci.temporary import temporary_folder
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
 #: What `git rev-parse --local-env-vars` lists, of all versions: git tells its hooks by these which
-#: repository, index and settings a command is about.
+#: repository and index a command is about. But GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS are
+#: settings of the user's, as of `safe.directory`, and lead to no other repository.
 _OF_CALLER = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
     "GIT_DIR",
     "GIT_GRAFT_FILE",
     "GIT_IMPLICIT_WORK_TREE",

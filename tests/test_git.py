@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.errors import UsageError
+from infraci.errors import InfraciError, UsageError
 from infraci.git import (
     GitError,
     base_of,
@@ -478,8 +478,9 @@ class TestTheCallersRepository:
     """Hooks inherit which repository, index and work tree they run for; the folder alone counts."""
 
     LISTED = git(Path("/"), "rev-parse", "--local-env-vars").split()
+    SETTINGS = ("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS")
 
-    @pytest.mark.parametrize("name", LISTED)
+    @pytest.mark.parametrize("name", sorted({*LISTED} - {*SETTINGS}))
     def test_is_forgotten(
         self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
@@ -492,6 +493,18 @@ class TestTheCallersRepository:
         monkeypatch.setenv(name, "/nowhere")
         export_tree(root, sha, tmp_path / "out")
         assert contents(tmp_path / "out") == {"a.txt": "one\n", "lib/b.txt": "two\n"}
+
+    def test_but_not_settings(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So root may trust a clone of another user's, as bin/try has it."""
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(root))
+        for path in (root, *root.rglob("*")):
+            os.chown(path, 65534, 65534)
+        assert repository_root(root / "lib") == root
+        monkeypatch.delenv("GIT_CONFIG_COUNT")
+        with pytest.raises(InfraciError, match="dubious ownership"):
+            repository_root(root / "lib")
 
     @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
     def test_a_hook_of_a_linked_worktree(self, root: Path, tmp_path: Path, hook: str) -> None:
