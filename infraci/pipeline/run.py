@@ -90,7 +90,9 @@ def carry_out(
     work.drivers.progress.begin(work.record, cleanup=work.cleanup)
     guard = work.interrupts.until_interrupted
     errors = [guard(lambda: _go(work, phases, verify))]
-    verdict = judge.worst([*_verdicts(errors), judge.of_testcases(work.record.testcases)])
+    # A phase by itself tells how it went, whatever became of those before.
+    testcases = [case for case in work.record.testcases if case.phase in phases]
+    verdict = judge.worst([*_verdicts(errors), judge.of_testcases(testcases)])
     if Phase.VERIFY in phases and verdict is not Verdict.INTERRUPTED:
         with suppress(InfraciError):  # a full disk does not keep us from tearing down
             tell_not_run(work)
