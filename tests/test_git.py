@@ -503,7 +503,7 @@ class TestTheCallersRepository:
             os.chown(path, 65534, 65534)
         assert repository_root(root / "lib") == root
         monkeypatch.delenv("GIT_CONFIG_COUNT")
-        with pytest.raises(InfraciError, match="dubious ownership"):
+        with pytest.raises(InfraciError, match="belongs to another user"):
             repository_root(root / "lib")
 
     @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
