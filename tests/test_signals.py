@@ -25,6 +25,10 @@ MARKS = (
 )
 
 
+#: Starts a program that ignores SIGINT.
+_IGNORING = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     folder = tmp_path_factory.mktemp("house")
@@ -35,14 +39,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 def start(house: House, *, ignored: bool = False) -> subprocess.Popen[str]:
     """A run that tells what it imports, as soon as it has."""
+    python = [sys.executable, "-P", "-X", "importtime"]
+    command = [*python, "-m", "infraci", "run", "--cloud", "nowhere"]
     return subprocess.Popen(
-        [sys.executable, "-P", "-X", "importtime", "-m", "infraci", "run", "--cloud", "nowhere"],
+        [*(_IGNORING if ignored else ()), *command],
         cwd=house.folder,
         env=house.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if ignored else None,
     )
 
 
