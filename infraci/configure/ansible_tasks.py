@@ -15,6 +15,8 @@ from infraci.reason import shortened
 
 #: A task that ends twice on a host, such as a handler, ended as the first of these.
 _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")
+#: What Ansible has in place of an exception's traceback, unless asked for it.
+_NO_TRACEBACK = "(traceback unavailable)"
 #: Messages that tell nothing: the output does.
 _VAGUE = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
 
@@ -123,7 +125,8 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
     asked = f"url: {failure['url']}\n" if "url" in failure else ""
     texts = [] if is_vague else [asked + message]
     names = ("stderr", "module_stderr", "stdout", "module_stdout", "exception")
-    texts += [str(failure[name]) for name in names if failure.get(name)]
+    outputs = [str(failure[name]) for name in names if failure.get(name)]
+    texts += [output for output in outputs if output != _NO_TRACEBACK]
     causes = [cause_of(text, own_hosts=own_hosts) for text in texts]
     sure = next((cause for cause in causes if cause.is_sure), None)
     if sure is not None and (sure.is_outside or is_vague or sure.text in message):

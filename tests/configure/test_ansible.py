@@ -147,7 +147,12 @@ LOOP = "{fail: {msg: 'not {{ item }}'}, loop: [a, b]}"
 
 
 @pytest.mark.parametrize(
-    ("task", "reason"), [(COMMAND, "exit status 3: no nginx"), (LOOP, "not a")]
+    ("task", "reason"),
+    [
+        (COMMAND, "exit status 3: no nginx"),
+        (LOOP, "not a"),
+        ("{fail: {msg: false}, become: false}", "it did not say why"),
+    ],
 )
 def test_a_task_that_fails_is_named_with_its_host_and_place(
     site: Site, task: str, reason: str
@@ -323,13 +328,13 @@ def test_a_task_that_takes_too_long_is_named(site: Site) -> None:
 def test_a_server_that_failed_before_the_time_was_over_failed_for_its_own_reason(
     site: Site,
 ) -> None:
-    fails = "{name: Fail, fail: {msg: no}, when: infraci_server == 'web-0'}"
+    fails = "{name: Fail, fail: {msg: too bad}, when: infraci_server == 'web-0'}"
     site.script("site.yml", _play(fails, "{name: Wait, command: sleep 600}"))
     servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
     with pytest.raises(StepFailedError) as caught:
         site.configure(_step(timeout_s=8.0), servers=servers)
     assert [failure.error.message for failure in caught.value.failures] == [
-        "web-0: site.yml: all: Fail failed: no (site.yml:4)",
+        "web-0: site.yml: all: Fail failed: too bad (site.yml:4)",
         "web-1: site.yml: all: Wait was stopped after 8 s",
     ]
 
