@@ -248,7 +248,7 @@ def rows() -> tuple[Row, ...]:
             Phase.VERIFY,
             "a spec's own set-up or tear-down raises",
             "the report has the traceback",
-            Outcome.ERROR,
+            ErrorKind.SETUP.outcome,
             ErrorKind.SETUP,
         ),
         _of_check(
