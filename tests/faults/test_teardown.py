@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,50 +43,50 @@ def tear_down(cloud: Cloud, name: str, stack_id: str) -> None:
     )
 
 
-def test_a_port_that_nobody_uses_goes_with_its_network(
-    near: Site, near_cloud: CloudUnderTest, name: str
-) -> None:
-    near.proxy.plan = Plan()
-    with near.open() as cloud:
-        stack_id, network = stand_up(cloud, name)
-        port = near_cloud.connection.network.create_port(network_id=network)
-        tear_down(cloud, name, stack_id)
-        assert cloud.find_stack(stack_id) is None
-    assert near_cloud.connection.network.find_port(port.id) is None
+def _unbound_port(neutron: Any, network: str) -> tuple[str, Callable[[], object]]:
+    """A port that no server has; returns its id, and what removes it."""
+    port = neutron.create_port(network_id=network)
+    return port.id, lambda: neutron.delete_port(port.id)
 
 
-def test_a_router_that_somebody_has_put_in_goes_too(
-    near: Site, near_cloud: CloudUnderTest, name: str
-) -> None:
-    near.proxy.plan = Plan()
-    neutron: Any = near_cloud.connection.network
-    with near.open() as cloud:
-        stack_id, network = stand_up(cloud, name)
-        router = neutron.create_router(name="somebody's")
-        (subnet,) = neutron.subnets(network_id=network)
-        neutron.add_interface_to_router(router, subnet=subnet.id)
-        tear_down(cloud, name, stack_id)
-        assert cloud.find_stack(stack_id) is None
-    neutron.delete_router(router.id, ignore_missing=False)  # it is not ours, and stays
+def _port_of_a_server(neutron: Any, network: str) -> tuple[str, Callable[[], object]]:
+    port = neutron.create_port(
+        network_id=network, device_id="somebody", device_owner="compute:nova"
+    )
+    return port.id, lambda: neutron.delete_port(port.id)
 
 
+def _router_leg(neutron: Any, network: str) -> tuple[str, Callable[[], object]]:
+    router = neutron.create_router(name="somebody's")
+    (subnet,) = neutron.subnets(network_id=network)
+    leg = neutron.add_interface_to_router(router, subnet=subnet.id)
+
+    def take_away() -> None:
+        neutron.remove_interface_from_router(router, subnet=subnet.id)
+        neutron.delete_router(router.id, ignore_missing=False)
+
+    return leg["port_id"], take_away
+
+
+@pytest.mark.parametrize("put", [_unbound_port, _port_of_a_server, _router_leg])
 def test_what_others_have_in_it_is_named_and_stays(
-    near: Site, near_cloud: CloudUnderTest, name: str
+    near: Site,
+    near_cloud: CloudUnderTest,
+    name: str,
+    put: Callable[[Any, str], tuple[str, Callable[[], object]]],
 ) -> None:
     near.proxy.plan = Plan()
     neutron: Any = near_cloud.connection.network
     with near.open() as cloud:
         stack_id, network = stand_up(cloud, name)
-        port = neutron.create_port(
-            network_id=network, device_id="somebody", device_owner="compute:nova"
-        )
+        port_id, take_away = put(neutron, network)
         with pytest.raises(RemainsError) as caught:
             tear_down(cloud, name, stack_id)
         error: CloudError = caught.value
         assert error.category == "delete"
-        assert f"port ({port.id}) of server somebody" in caught.value.left
-        assert f"network delete {network}" in str(error.hint)
-        assert neutron.find_port(port.id) is not None
-        neutron.delete_port(port.id)
+        assert any(f"({port_id})" in left for left in caught.value.left), caught.value.left
+        assert port_id in str(error.hint).partition("remove it by this")[2]
+        assert neutron.find_port(port_id) is not None
+        take_away()
         tear_down(cloud, name, stack_id)
         assert cloud.find_stack(stack_id) is None
