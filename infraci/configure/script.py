@@ -71,15 +71,13 @@ class Script(Step):
     ) -> StepError | StepOutsideError:
         script = content.decode(errors="replace")
         cause = cause_of(ended.text, own_hosts=context.own_hosts, source=script)
-        status = ended.exit_status
-        how = f"exit status {status}" if status >= 0 else "ended by a signal"
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
-        more += [] if cause.is_sure else [how]
+        more += [] if cause.is_sure else [ended.how]
         reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
         return step_error(
             f"{server.name}: {self._options.path} failed: {reason}",
             is_outside=cause.is_outside,
             hint=needs_sudo(server, ended.text),
-            details=f"{ended.last}\n({how})".lstrip(),
+            details=f"{ended.last}\n({ended.how})".lstrip(),
         )

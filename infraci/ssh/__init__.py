@@ -6,6 +6,7 @@ talked to. The SSH library is imported in this room only.
 
 from __future__ import annotations
 
+from infraci.ssh.attach import attach
 from infraci.ssh.config import (
     Key,
     generate_key,
@@ -34,6 +35,7 @@ __all__ = [
     "PortClosedError",
     "Session",
     "Shell",
+    "attach",
     "close_jumps",
     "generate_key",
     "host_keys_from_console",
