@@ -20,6 +20,8 @@ from infraci.ssh import Session
 class Script(Step):
     """Runs one script."""
 
+    may_reboot = True
+
     def __init__(self, options: ScriptStep) -> None:
         self._options = options
         self.name = options.title

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import logging
 import socket
 import time
@@ -37,6 +38,8 @@ _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 class HostKeyError(UnreachableError):
     """A server showed another host key than the pinned one, or none is pinned."""
+
+    shown = ""  # "ssh-ed25519 AAAA…", if one was
 
 
 class LoginRefusedError(UnreachableError):
@@ -140,6 +143,12 @@ def shown_host_key(peer: Server | Bastion, *, private_key: Path, timeout_s: floa
         shown = _exchange_keys(transport, peer, _left(ends))
     transport.close()
     return f"{shown.get_name()} {shown.get_base64()}"
+
+
+def fingerprint(host_key: str) -> str:
+    """A host key as ``ssh-keygen -l`` shows it: ``"ssh-ed25519 SHA256:…"``."""
+    digest = base64.b64encode(hashlib.sha256(_blob(host_key)).digest()).decode()
+    return f"{_algorithm(host_key)} SHA256:{digest.rstrip('=')}"
 
 
 def close_jumps(private_key: Path) -> None:
@@ -251,11 +260,14 @@ def _handshake(transport: paramiko.Transport, peer: Server | Bastion, timeout_s:
     options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
     shown = _exchange_keys(transport, peer, timeout_s)
     if pinned.get(shown.get_name()) != shown.asbytes():
-        raise HostKeyError(
+        host_key = f"{shown.get_name()} {shown.get_base64()}"
+        error = HostKeyError(
             f"cannot trust {peer.name} ({peer.address}:{peer.port}): it shows the host key"
-            f" {shown.get_name()} {shown.fingerprint}, which is not the one that is known",
+            f" {fingerprint(host_key)}, which is not the one that is known",
             hint="another machine answers at this address; nothing was sent to it",
         )
+        error.shown = host_key
+        raise error
 
 
 def _exchange_keys(
