@@ -20,6 +20,8 @@ from infraci.ssh import Key, generate_key
 SSHD = "/usr/sbin/sshd"
 #: How often and how long it is waited for that sshd listens.
 _LOOKS, _LOOK_S = 1000, 0.02
+#: Prints, as a command, the process of sshd that it belongs to: the parent of its shell's.
+DAEMON = "awk '/^PPid/ {print $2}' /proc/$PPID/status"
 
 _CONFIG = """\
 ListenAddress 127.0.0.1
@@ -32,7 +34,7 @@ UsePAM no
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-MaxStartups 100
+{startups}
 UseDNS no
 SetEnv HOME={folder} PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:{folder}/bin
 """
@@ -118,7 +120,9 @@ def _start(folder: Path, extra: str) -> tuple[subprocess.Popen[bytes], int]:
     while True:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        config.write_text(extra + _CONFIG.format(port=port, folder=folder))
+        # Of all options, of this one the last counts.
+        startups = "" if "MaxStartups" in extra else "MaxStartups 100"
+        config.write_text(extra + _CONFIG.format(port=port, folder=folder, startups=startups))
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", SSHD, "-D", "-e", "-f", str(config)],

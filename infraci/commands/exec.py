@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
+import sys
 
 import click
 
-from infraci.commands.login import prepare
+from infraci.commands.login import choose
+from infraci.ssh import Session, attach
+
+_LOGIN_S = 30.0
 
 
 @click.command(
@@ -24,6 +27,12 @@ def command(run_id: str, server: str, words: tuple[str, ...]) -> int:
     The words arrive as they are given, whatever is in them; for a shell's features say
     `-- sh -c '…'`.
     """
-    ssh, config, chosen = prepare(run_id, server)
-    command_line = [ssh, "-F", str(config), "--", chosen.word, shlex.join(words)]
-    return subprocess.run(command_line, check=False).returncode
+    chosen, private_key = choose(run_id, server)
+    with Session.open(chosen, private_key=private_key, timeout_s=_LOGIN_S) as session:
+        return attach(
+            session,
+            shlex.join(words),
+            stdin=None if sys.stdin is None else sys.stdin.buffer,
+            stdout=sys.stdout.buffer,
+            stderr=sys.stderr.buffer,
+        )

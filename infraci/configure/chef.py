@@ -121,8 +121,7 @@ class Chef(Step):
             message = failed[-1].message
         else:
             reason = cause.text if cause.is_outside else _reason(ended.said)
-            how = f"exit status {status}" if status >= 0 else "ended by a signal"
-            message = f"{server.name}: {self.name} failed: {without_folder(reason)} ({how})"
+            message = f"{server.name}: {self.name} failed: {without_folder(reason)} ({ended.how})"
         return step_error(
             message,
             is_outside=cause.is_outside,

@@ -26,6 +26,7 @@ from infraci.model.secret import MissingSecretError, reveal_all
 from infraci.program import ProgramTimeoutError, run_program
 from infraci.temporary import temporary_folder
 
+_SSH = Path(__file__).with_name("ansible-ssh")
 _CALLBACKS = Path(__file__).parent / "ansible_callback"
 _CHECK_S = 120.0
 _CHORE_S = 5.0
@@ -197,6 +198,7 @@ def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]
     return {
         **options.variables,
         "ansible_ssh_args": shlex.join(ssh),
+        "ansible_ssh_executable": str(_SSH),
         "ansible_host_key_checking": True,
         "ansible_ssh_host_key_checking": True,
     }

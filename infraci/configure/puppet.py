@@ -136,9 +136,8 @@ class Puppet(Step):
             more = f" (and {number - 1} more)" if number > 1 else ""
             message = f"{failed.message}{more}"
         else:
-            how = f"exit status {status}" if status >= 0 else "puppet was ended by a signal"
             reason = _tidy(cause.text) + _place(cause.text)
-            reason = reason if cause.is_sure else f"{how}: {reason}"
+            reason = reason if cause.is_sure else f"{ended.how}: {reason}"
             message = f"{server.name}: {manifest} failed: {reason}"
         return step_error(
             message,

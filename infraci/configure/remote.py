@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import signal
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from infraci.ssh import CommandTimeoutError, Session
 _CHORE_S = 60.0
 _TRIES = 2
 _LAST_LINES = 20
+_SIGNALLED = 128
 _LEFT_OUT = {".git", ".infraci"}
 #: Terminate the program's process group, and kill what is left of it after two seconds. The
 #: group is that of the command, unless an SSH server makes none: then it is spared.
@@ -49,7 +51,7 @@ class Program:
 class Ended:
     """How a program ended: what it said, and what it left in its folder."""
 
-    exit_status: int  # negative: a signal's
+    exit_status: int  # of a signal, as shells have it: 128 and its number
     said: tuple[str, ...]
     read: Callable[[str], str]  # a file of the folder; empty if there is none
 
@@ -57,6 +59,14 @@ class Ended:
     def text(self) -> str:
         """All that it printed."""
         return "\n".join(self.said)
+
+    @property
+    def how(self) -> str:
+        """How it ended, for a message."""
+        for number in signal.Signals:
+            if self.exit_status == _SIGNALLED + number:
+                return f"ended by {number.name}"
+        return f"exit status {self.exit_status}"
 
     @property
     def last(self) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 
 from infraci.configure.log import ServerLog
 from infraci.configure.registry import DRIVERS
+from infraci.configure.settle import look_before, settle
 from infraci.configure.step import (
     Applied,
     Changes,
+    Patience,
     Step,
     StepContext,
     Target,
@@ -28,6 +30,8 @@ from infraci.model.configure import ConfigureStep
 from infraci.model.run import Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
+
+_PATIENCE = Patience()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,7 @@ def configure_servers(
     on_step: Callable[[str, Sequence[Server]], None] | None = None,
     on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
     drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
+    patience: Patience = _PATIENCE,
 ) -> None:
     """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
 
@@ -126,6 +131,7 @@ def configure_servers(
                     tell=partial(_tell, tell, masker, server),
                     servers=tuple(servers),
                     ssh_config=ssh_config,
+                    patience=patience,
                 ),
             )
             for server in servers
@@ -215,13 +221,18 @@ def _take_through(
 
 
 def _apply(turn: _Turn) -> Sequence[Applied | Exception]:
-    """Apply a step to all its servers; closes their sessions when it is interrupted."""
+    """Apply a step to all its servers, and wait until these can be logged in to after it.
+
+    Closes their sessions when it is interrupted.
+    """
     deadline = turn.targets[0].context.deadline
     deadline.check(turn.title)
     for target in turn.targets:
         target.context.log(f"==> {turn.title}")
     try:
-        return turn.step.apply_to_all(turn.targets)
+        befores = look_before(turn.targets)
+        results = turn.step.apply_to_all(turn.targets)
+        return settle(turn.step, turn.targets, befores, results)
     except BaseException:
         deadline.cancel()
         for closed in in_parallel(lambda target: target.open().close(), turn.targets):

@@ -20,6 +20,8 @@ from infraci.ssh import Session
 class Script(Step):
     """Runs one script."""
 
+    may_reboot = True
+
     def __init__(self, options: ScriptStep) -> None:
         self._options = options
         self.name = options.title
@@ -71,15 +73,13 @@ class Script(Step):
     ) -> StepError | StepOutsideError:
         script = content.decode(errors="replace")
         cause = cause_of(ended.text, own_hosts=context.own_hosts, source=script)
-        status = ended.exit_status
-        how = f"exit status {status}" if status >= 0 else "ended by a signal"
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
-        more += [] if cause.is_sure else [how]
+        more += [] if cause.is_sure else [ended.how]
         reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
         return step_error(
             f"{server.name}: {self._options.path} failed: {reason}",
             is_outside=cause.is_outside,
             hint=needs_sudo(server, ended.text),
-            details=f"{ended.last}\n({how})".lstrip(),
+            details=f"{ended.last}\n({ended.how})".lstrip(),
         )

@@ -73,6 +73,19 @@ class StepOutsideError(OutsideError):
 _HOST = re.compile(r"(?<=://)[^/:\s]+|\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long what a step has done to its server's SSH may last."""
+
+    back_s: float = 180.0  # for one that was lost to come back, as from a reboot
+    guess_s: float = 60.0  # for something in the background that seems to ask for a reboot
+    #: While the connection of before still stands, for another one that is refused, or not
+    #: answered at the port, or not brought to its end.
+    refused_s: float = 5.0
+    closed_s: float = 15.0
+    slow_s: float = 90.0
+
+
 def _silent(text: str) -> None:
     """Tell nobody."""
 
@@ -90,6 +103,7 @@ class StepContext:
     tell: Callable[[str], None] = _silent  # the user, of a task that begins
     servers: tuple[Server, ...] = ()  # all of the stack's
     ssh_config: Path = Path("ssh_config")  # with which programs log in to them
+    patience: Patience = Patience()
 
     @property
     def own_hosts(self) -> frozenset[str]:
@@ -116,6 +130,8 @@ class Step(ABC):
 
     name: str
     roles: tuple[str, ...] = ()
+    #: Whether it is done, and well, when its server reboots while it runs.
+    may_reboot = False
 
     @abstractmethod
     def apply(self, session: Session, server: Server, context: StepContext) -> Applied:

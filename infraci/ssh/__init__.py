@@ -6,6 +6,8 @@ talked to. The SSH library is imported in this room only.
 
 from __future__ import annotations
 
+from infraci.ssh.attach import attach
+from infraci.ssh.boot import Boot, EndingBootError, ending_boot, look_at_boot
 from infraci.ssh.config import (
     Key,
     generate_key,
@@ -18,6 +20,7 @@ from infraci.ssh.connection import (
     LoginRefusedError,
     PortClosedError,
     close_jumps,
+    fingerprint,
     shown_host_key,
 )
 from infraci.ssh.login import log_in
@@ -26,19 +29,25 @@ from infraci.ssh.session import CommandTimeoutError, Session
 from infraci.ssh.shell import Shell
 
 __all__ = [
+    "Boot",
     "CommandTimeoutError",
     "Completed",
+    "EndingBootError",
     "HostKeyError",
     "Key",
     "LoginRefusedError",
     "PortClosedError",
     "Session",
     "Shell",
+    "attach",
     "close_jumps",
+    "ending_boot",
+    "fingerprint",
     "generate_key",
     "host_keys_from_console",
     "identity_of",
     "log_in",
+    "look_at_boot",
     "shown_host_key",
     "write_ssh_config",
 ]

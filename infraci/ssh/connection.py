@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import logging
 import socket
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import paramiko
 
+from infraci.deadline import waits
 from infraci.errors import UnreachableError, UsageError
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps
@@ -22,19 +24,30 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
 #: A packet that nobody took is sent again ever less often; to knock anew is quicker.
 _DIAL_S = 10.0
+#: So long a server that drops connections is tried again, ever less often.
+BUSY_S = 120.0
+_BUSY_PACE_S = (0.1, 2.0)
 #: SSH_MSG_CHANNEL_DATA, _EXTENDED_DATA and _EOF (RFC 4254, 9)
 _ON_CHANNELS = (94, 95, 96)
 #: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _PROHIBITED = 1
+#: How the library says that the server has ended the connection, which is no answer to a key.
+_SAW_EOF = "transport shut down or saw EOF"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
 class HostKeyError(UnreachableError):
     """A server showed another host key than the pinned one, or none is pinned."""
 
+    shown = ""  # "ssh-ed25519 AAAA…", if one was
+
 
 class LoginRefusedError(UnreachableError):
     """A server that answers does not accept the user or the key, or lets them run nothing."""
+
+
+class DroppedError(UnreachableError):
+    """A server took the connection and dropped it before the login was done, as a busy one does."""
 
 
 class PortClosedError(UnreachableError):
@@ -58,12 +71,14 @@ class _PromptSocket(socket.socket):
 
 
 class _Transport(paramiko.Transport):
-    """Sends nothing on a channel after its close.
+    """Sends nothing on a channel after its close, and remembers why the server ended it.
 
     The library puts a message together and then sends it; if another thread closes the channel in
     between, sshd hears of a channel that it no longer has, and ends the connection, which is
     everybody's who goes through that bastion.
     """
+
+    parting = ""
 
     def _send_message(self, data: paramiko.Message) -> None:
         # Whoever sends on a channel calls this with the lock that puts messages in their order.
@@ -71,17 +86,38 @@ class _Transport(paramiko.Transport):
         if message[0] not in _ON_CHANNELS or self._is_open(int.from_bytes(message[1:5], "big")):
             super()._send_message(data)  # type: ignore[misc]
 
+    def _parse_disconnect(self, message: paramiko.Message) -> None:
+        """Keep what a server says as it ends the connection; the library only logs it."""
+        message.get_int()
+        self.parting = message.get_text()
+
     def _is_open(self, number: int) -> bool:
         channels = self._channels.values()  # type: ignore[attr-defined]
         return any(each.remote_chanid == number and not each.closed for each in channels)
 
 
-def connect(peer: Server | Bastion, *, private_key: Path, timeout_s: float) -> paramiko.Transport:
-    """Connect and log in, through its bastion if it has one; blocks for ``timeout_s`` at most.
+def connect(
+    peer: Server | Bastion, *, private_key: Path, timeout_s: float, busy_s: float = BUSY_S
+) -> paramiko.Transport:
+    """Connect and log in, through its bastion if it has one.
 
-    ``private_key`` is the run's. Raises :class:`HostKeyError`, :class:`LoginRefusedError` or
+    A try blocks for ``timeout_s`` at most. A server that drops the connection, as one does that
+    has many logins at once (MaxStartups), is tried again for ``busy_s``. ``private_key`` is the
+    run's. Raises :class:`HostKeyError`, :class:`LoginRefusedError` or
     :class:`~infraci.errors.UnreachableError`.
     """
+    ends = time.monotonic() + busy_s
+    for wait_s in waits(*_BUSY_PACE_S):
+        try:
+            return _try(peer, private_key, timeout_s)
+        except DroppedError:
+            if time.monotonic() + wait_s >= ends:
+                raise
+        time.sleep(wait_s)
+    raise AssertionError("the waits never end")
+
+
+def _try(peer: Server | Bastion, private_key: Path, timeout_s: float) -> paramiko.Transport:
     ends = time.monotonic() + timeout_s
     if not peer.host_keys:
         raise HostKeyError(
@@ -109,6 +145,12 @@ def shown_host_key(peer: Server | Bastion, *, private_key: Path, timeout_s: floa
     return f"{shown.get_name()} {shown.get_base64()}"
 
 
+def fingerprint(host_key: str) -> str:
+    """A host key as ``ssh-keygen -l`` shows it: ``"ssh-ed25519 SHA256:…"``."""
+    digest = base64.b64encode(hashlib.sha256(_blob(host_key)).digest()).decode()
+    return f"{_algorithm(host_key)} SHA256:{digest.rstrip('=')}"
+
+
 def close_jumps(private_key: Path) -> None:
     """Close the connections to bastions that were made for the run with this key."""
     _JUMPS.close(private_key)
@@ -130,16 +172,14 @@ _JUMPS = Jumps(connect)
 
 
 @contextlib.contextmanager
-def _transport(
-    peer: Server | Bastion, private_key: Path, timeout_s: float
-) -> Iterator[paramiko.Transport]:
+def _transport(peer: Server | Bastion, private_key: Path, timeout_s: float) -> Iterator[_Transport]:
     """A connection that does not outlive an error."""
     sock: socket.socket | paramiko.Channel
     if peer.bastion is None:
         sock = _dial(peer, min(timeout_s, _DIAL_S))
     else:
         sock = _pass(peer, peer.bastion, private_key, timeout_s)
-    transport: paramiko.Transport | None = None
+    transport: _Transport | None = None
     try:
         transport = _Transport(sock)
         yield transport
@@ -220,11 +260,14 @@ def _handshake(transport: paramiko.Transport, peer: Server | Bastion, timeout_s:
     options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
     shown = _exchange_keys(transport, peer, timeout_s)
     if pinned.get(shown.get_name()) != shown.asbytes():
-        raise HostKeyError(
+        host_key = f"{shown.get_name()} {shown.get_base64()}"
+        error = HostKeyError(
             f"cannot trust {peer.name} ({peer.address}:{peer.port}): it shows the host key"
-            f" {shown.get_name()} {shown.fingerprint}, which is not the one that is known",
+            f" {fingerprint(host_key)}, which is not the one that is known",
             hint="another machine answers at this address; nothing was sent to it",
         )
+        error.shown = host_key
+        raise error
 
 
 def _exchange_keys(
@@ -232,27 +275,33 @@ def _exchange_keys(
 ) -> paramiko.PKey:
     """Begin to talk; returns the host key that was shown."""
     transport.banner_timeout = transport.handshake_timeout = timeout_s
+    ends = time.monotonic() + timeout_s
     try:
         transport.start_client(timeout=timeout_s)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise unreachable(peer, _reason(error)) from error
+        kind = UnreachableError if time.monotonic() >= ends else DroppedError
+        raise unreachable(peer, _reason(error), kind) from error
 
 
 def _log_in(
-    transport: paramiko.Transport, peer: Server | Bastion, private_key: Path, timeout_s: float
+    transport: _Transport, peer: Server | Bastion, private_key: Path, timeout_s: float
 ) -> None:
     transport.auth_timeout = timeout_s
     try:
         more = transport.auth_publickey(peer.user, _identity(peer, private_key))
     except paramiko.BadAuthenticationType as error:
         raise _refused(peer, f"it accepts no keys, only {error.allowed_types}") from error
-    except paramiko.AuthenticationException as error:
-        timed_out = "timeout" in str(error).lower()
-        reason = f"no answer to the login in {timeout_s:.3g} s" if timed_out else "key refused"
-        raise (unreachable if timed_out else _refused)(peer, reason) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise unreachable(peer, f"closed during login ({_reason(error)})") from error
+        text = str(error)
+        if "timeout" in text.lower():
+            reason = f"no answer to the login in {timeout_s:.3g} s"
+            raise unreachable(peer, reason) from error
+        is_ended = not isinstance(error, paramiko.AuthenticationException) or _SAW_EOF in text
+        if is_ended and "authentication failures" not in transport.parting:
+            reason = f"closed during login ({_parting(transport)})"
+            raise unreachable(peer, reason, DroppedError) from error
+        raise _refused(peer, "key refused") from error
     if more:
         raise _refused(peer, f"the key is not enough, it also wants {', '.join(more)}")
 
@@ -280,6 +329,13 @@ def _refused(peer: Server | Bastion, reason: str) -> LoginRefusedError:
         f"cannot log in to {peer.name} as {peer.user}: {reason}",
         hint="is this the image's user (servers: user), and did the server get the run's key?",
     )
+
+
+def _parting(transport: _Transport) -> str:
+    """What the server said before it ended the connection: in so many words, or as a banner."""
+    banner = (transport.get_banner() or b"").decode(errors="replace").split("\n")
+    said = [line.strip() for line in (*banner, transport.parting) if line.strip()]
+    return said[-1][:200] if said else "connection closed"
 
 
 def _reason(error: BaseException) -> str:

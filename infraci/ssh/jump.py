@@ -17,7 +17,7 @@ class Connect(Protocol):
     """See :func:`infraci.ssh.connection.connect`."""
 
     def __call__(  # noqa: D102
-        self, peer: Bastion, *, private_key: Path, timeout_s: float
+        self, peer: Bastion, *, private_key: Path, timeout_s: float, busy_s: float
     ) -> paramiko.Transport: ...
 
 
@@ -63,7 +63,9 @@ class Jumps:
         try:
             if jump.transport is None or not jump.transport.is_active():
                 left_s = max(0.1, ends - time.monotonic())
-                jump.transport = self._connect(bastion, private_key=private_key, timeout_s=left_s)
+                jump.transport = self._connect(
+                    bastion, private_key=private_key, timeout_s=left_s, busy_s=left_s
+                )
             transport = jump.transport
         finally:
             jump.lock.release()

@@ -6,24 +6,19 @@ from pathlib import Path
 
 from infraci.errors import PhaseTimeoutError, UnreachableError
 from infraci.model.run import Server
-from infraci.ssh.connection import LoginRefusedError
+from infraci.ssh.boot import check_boot
 from infraci.ssh.session import Session
 
 
 def log_in(server: Server, *, private_key: Path, timeout_s: float) -> Session:
     """Log in and run a command; an open port is no proof of either. Returns the open session.
 
+    A server that drops the connection, or is about to reboot, is for the caller to try again.
     Raises :class:`~infraci.errors.UnreachableError`.
     """
-    session = Session.open(server, private_key=private_key, timeout_s=timeout_s)
+    session = Session.open(server, private_key=private_key, timeout_s=timeout_s, busy_s=0)
     try:
-        completed = session.run("true", timeout_s=timeout_s)
-        if completed.exit_status != 0:
-            said = (completed.stderr or completed.stdout).strip().splitlines()
-            raise LoginRefusedError(
-                f"cannot run a command on {server.name}: exit status {completed.exit_status}"
-                + (f", {said[-1]}" if said else "")
-            )
+        check_boot(session)
     except PhaseTimeoutError as error:
         session.close()
         raise UnreachableError(error.message) from error

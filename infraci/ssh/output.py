@@ -13,7 +13,10 @@ _LAST_LINES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """How a command ended; -1 means that a signal ended it."""
+    """How a command ended: by a signal, as shells tell it, with 128 and the signal's number.
+
+    -1 means that it took its shell with it, so that nothing is known.
+    """
 
     exit_status: int
     stdout: str

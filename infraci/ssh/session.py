@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import shlex
@@ -15,17 +16,22 @@ from typing import Self
 
 import paramiko
 
-from infraci.deadline import duration
+from infraci.deadline import duration, waits
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
-from infraci.ssh.connection import connect, unreachable
+from infraci.ssh.connection import BUSY_S, LoginRefusedError, connect, unreachable
 from infraci.ssh.output import Completed, Output
+from infraci.ssh.script import Answer, Marks, once
 
 #: A process in the background may keep a command's output open; it is not waited for longer.
 _LINGER_S = 0.5
+#: So long a refused channel is tried again: sshd may not have noticed yet that another has ended.
+_REFUSED_S = 1.0
 #: Between looks at whether a command that says nothing has ended.
 LOOK_S = 0.5
 CHUNK = 1 << 15
+#: How the library says that a channel was neither granted nor refused.
+_TIMEOUT = "Timeout opening channel"
 _KEEP = 16 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: SSH_MSG_CHANNEL_REQUEST
@@ -44,7 +50,8 @@ class Session:
     """A persistent connection to a server. Threads may share it.
 
     After ``silence_s`` without a word from a command, the server is asked for a sign of life,
-    for which it has ``answer_s``.
+    for which it has ``answer_s``. A server that grants no second channel beside the first
+    (MaxSessions) is logged in to once more.
     """
 
     silence_s = 20.0
@@ -55,12 +62,15 @@ class Session:
         self.private_key = private_key
         self.transport = transport
         self._lock = threading.Lock()
+        self._open: set[paramiko.Channel] = set()
         self._closed = False
 
     @classmethod
-    def open(cls, server: Server, *, private_key: Path, timeout_s: float) -> Self:
-        """Connect and log in. Raises :class:`~infraci.errors.UnreachableError`."""
-        transport = connect(server, private_key=private_key, timeout_s=timeout_s)
+    def open(
+        cls, server: Server, *, private_key: Path, timeout_s: float, busy_s: float = BUSY_S
+    ) -> Self:
+        """Connect and log in, as :func:`~infraci.ssh.connection.connect` does."""
+        transport = connect(server, private_key=private_key, timeout_s=timeout_s, busy_s=busy_s)
         return cls(server, transport, private_key=private_key)
 
     def __enter__(self) -> Self:
@@ -82,8 +92,9 @@ class Session:
     def close(self) -> None:
         """End the session; a command that runs in another thread ends with an error."""
         self._closed = True
-        with contextlib.suppress(Exception):
-            self.transport.close()
+        for transport in {self.transport, *(channel.get_transport() for channel in {*self._open})}:
+            with contextlib.suppress(Exception):
+                transport.close()
 
     def run(
         self,
@@ -95,30 +106,46 @@ class Session:
         on_output: Callable[[str], None] | None = None,
         keep_bytes: int | None = _KEEP,
     ) -> Completed:
-        """Run ``command`` in the user's shell; its exit status is for the caller to judge.
+        """Run ``command`` in bash or ``/bin/sh``; its exit status is for the caller to judge.
 
-        ``environment`` shows in the server's process list: no place for secrets. ``on_output``
-        gets each line of either stream as it comes, without its end. Of each stream the last
-        ``keep_bytes`` are returned. Raises :class:`CommandTimeoutError` after killing what SSH
-        lets us kill, and :class:`~infraci.errors.UnreachableError` when the connection is
-        lost.
+        See :mod:`infraci.ssh.script` for what the user's login shell has to do with it.
+        ``command`` and ``environment`` show in the server's process list: no place for secrets.
+        ``on_output`` gets each line of either stream as it comes, without its end. Of each stream
+        the last ``keep_bytes`` are returned. Raises :class:`CommandTimeoutError` after killing what
+        SSH lets us kill, :class:`~infraci.ssh.connection.LoginRefusedError` where the login shell
+        runs no other, and :class:`~infraci.errors.UnreachableError` when the connection is lost.
         """
         shown = shown_as(command)
         if environment:
             command = with_environment(command, environment)
         ends = time.monotonic() + timeout_s
-        channel = self.open_channel(timeout_s)
         output = Output(on_output, keep_bytes=keep_bytes)
-        try:
-            with self.telling(channel, shown, timeout_s=timeout_s, said=output.finish):
+        marks = Marks()
+        answer = Answer(marks, output.stdout.feed, output.stderr.feed)
+
+        def heard() -> str:
+            answer.finish()
+            return output.finish()
+
+        with self.channel(timeout_s) as channel:
+            with self.telling(channel, shown, timeout_s=timeout_s, said=heard):
                 channel.settimeout(max(0.1, ends - time.monotonic()))
-                channel.exec_command(command)
-                status = self._follow(channel, output, stdin or b"", ends)
-        finally:
-            with contextlib.suppress(Exception):
-                channel.close()
-        output.finish()
+                channel.exec_command(once(os.fsencode(command), marks))
+                status = self._follow(channel, answer, stdin or b"", ends)
+            self.check_shell(answer)
+        heard()
         return output.completed(status)
+
+    def check_shell(self, answer: Answer) -> None:
+        """Raise LoginRefusedError for a command that has ended without having been begun."""
+        if not answer.is_begun:
+            answer.finish()
+            server = self.server
+            said = answer.noise or f"the login shell of {server.user} runs no /bin/sh"
+            raise LoginRefusedError(
+                f"cannot run a command on {server.name}: {said}",
+                hint=f"has {server.user} a login shell that runs commands, and no ForceCommand?",
+            )
 
     def put(self, content: bytes, path: str, mode: int = 0o600, *, timeout_s: float = 60) -> None:
         """Write a file in one step: it is there whole and with its mode, or not at all.
@@ -160,55 +187,123 @@ class Session:
                 output=said(),
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if self.transport.is_active() and isinstance(error, TimeoutError):
+            if channel.get_transport().is_active() and isinstance(error, TimeoutError):
                 reason = "it no longer answers"
             else:
                 reason = "the connection was lost"
             raise unreachable(self.server, f"{reason} in {shown}") from error
 
+    @contextlib.contextmanager
+    def channel(self, timeout_s: float) -> Iterator[paramiko.Channel]:
+        """A channel of :meth:`open_channel`'s, closed in the end."""
+        channel = self.open_channel(timeout_s)
+        try:
+            yield channel
+        finally:
+            self.close_channel(channel)
+
     def open_channel(self, timeout_s: float) -> paramiko.Channel:
-        """Open a channel; a connection that died since the last command is made anew, once."""
+        """Open a channel; a connection that died since the last command is made anew, once.
+
+        Where the server refuses one more on this connection it gets another connection for it,
+        which ends with it. Raises :class:`~infraci.errors.UnreachableError`.
+        """
         limit_s = max(0.1, min(timeout_s, self.answer_s))
         with self._lock:
             if self._closed:
                 raise unreachable(self.server, "the session is closed")
-            try:
-                if self.transport.is_active():
-                    return self.transport.open_session(timeout=limit_s)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                if self.transport.is_active():  # it stands, so nobody reads at the other end
-                    raise unreachable(self.server, f"no answer in {limit_s:.3g} s") from error
-            self.transport.close()
-            self.transport = connect(self.server, private_key=self.private_key, timeout_s=limit_s)
-            try:
-                return self.transport.open_session(timeout=limit_s)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                raise unreachable(self.server, "the connection was lost") from error
+            channel = self._open_here(limit_s, timeout_s)
+        if channel is None:
+            channel = self._open_elsewhere(limit_s, timeout_s)
+        self._open.add(channel)
+        if self._closed:  # meanwhile
+            self.close_channel(channel)
+            raise unreachable(self.server, "the session is closed")
+        return channel
 
-    def _follow(self, channel: paramiko.Channel, output: Output, stdin: bytes, ends: float) -> int:
+    def close_channel(self, channel: paramiko.Channel) -> None:
+        """Close a channel, and its connection if that is not the session's own."""
+        self._open.discard(channel)
+        transport = channel.get_transport()
+        with contextlib.suppress(Exception):
+            channel.close()
+        if transport is not self.transport:
+            with contextlib.suppress(Exception):
+                transport.close()
+
+    def _open_here(self, limit_s: float, timeout_s: float) -> paramiko.Channel | None:
+        """Open a channel on the session's own connection; None if the server refuses it."""
+        try:
+            if self.transport.is_active():
+                return self._ask_for_channel(limit_s)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if self.transport.is_active() and _TIMEOUT in str(error):
+                raise unreachable(self.server, f"no answer in {limit_s:.3g} s") from error
+        self.transport.close()
+        self.transport = self._connect(limit_s, timeout_s)
+        try:
+            return self._ask_for_channel(limit_s)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise unreachable(self.server, "the connection was lost") from error
+
+    def _ask_for_channel(self, limit_s: float) -> paramiko.Channel | None:
+        """Ask, and again for a while where no other of ours is open that could stand in the way."""
+        ends = time.monotonic() + min(limit_s, _REFUSED_S)
+        for wait_s in waits(0.02, 0.2):
+            with contextlib.suppress(paramiko.ChannelException):
+                return self.transport.open_session(timeout=limit_s)
+            if self._open or time.monotonic() + wait_s > ends:
+                return None
+            time.sleep(wait_s)
+        raise AssertionError("the waits never end")
+
+    def _open_elsewhere(self, limit_s: float, timeout_s: float) -> paramiko.Channel:
+        """Open a channel on a connection of its own."""
+        transport = self._connect(limit_s, timeout_s)
+        try:
+            return transport.open_session(timeout=limit_s)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            transport.close()
+            reason = "the connection was lost"
+            if isinstance(error, paramiko.ChannelException):
+                reason = "its SSH server lets a login run nothing (MaxSessions 0?)"
+            raise unreachable(self.server, reason) from error
+
+    def _connect(self, limit_s: float, timeout_s: float) -> paramiko.Transport:
+        return connect(
+            self.server,
+            private_key=self.private_key,
+            timeout_s=limit_s,
+            busy_s=min(BUSY_S, timeout_s),
+        )
+
+    def _follow(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> int:
         """Feed and read the command until it has ended; returns its exit status."""
-        stdin = self._feed(channel, output, stdin, ends)
+        self._feed(channel, answer, stdin, ends)
         channel.shutdown_write()
         ready = select.poll()
         ready.register(channel.fileno(), select.POLLIN)
         heard = time.monotonic()
-        while not channel.eof_received and not channel.closed:
+        while not (answer.is_over or channel.eof_received or channel.closed):
             exited = channel.exit_status_ready()
             wait_s = _LINGER_S if exited else min(LOOK_S, ends - time.monotonic())
             ready.poll(max(0.0, wait_s) * 1000)
-            if drain(channel, output.stdout.feed, output.stderr.feed):
+            if drain(channel, answer):
                 heard = time.monotonic()
             elif exited and not channel.eof_received:
                 break
             heard = self.judge(channel, heard, ends)
-        drain(channel, output.stdout.feed, output.stderr.feed)
+        drain(channel, answer)
+        if answer.exit_status is not None:
+            channel.status_event.wait(_LINGER_S)  # until sshd has room for the next channel
+            return answer.exit_status
         while not channel.status_event.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
             heard = self.judge(channel, heard, ends)
-        if not self.transport.is_active() and channel.exit_status < 0:
+        if not channel.get_transport().is_active() and channel.exit_status < 0:
             raise EOFError
         return channel.exit_status
 
-    def _feed(self, channel: paramiko.Channel, output: Output, stdin: bytes, ends: float) -> bytes:
+    def _feed(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> None:
         """Send ``stdin`` while reading, so that neither side waits for the other for ever."""
         channel.settimeout(0.1)
         while stdin and not channel.closed:
@@ -217,11 +312,10 @@ class Session:
             except TimeoutError:
                 self.judge(channel, time.monotonic(), ends)
             except OSError:
-                if channel.closed and self.transport.is_active():
+                if channel.closed and channel.get_transport().is_active():
                     break  # the command ended without reading it all
                 raise
-            drain(channel, output.stdout.feed, output.stderr.feed)
-        return stdin
+            drain(channel, answer)
 
     def judge(self, channel: paramiko.Channel, heard: float, ends: float) -> float:
         """Raise when the time is up, or when a silent server gives no sign of life.
@@ -231,17 +325,18 @@ class Session:
         now = time.monotonic()
         if now >= ends:
             raise TimeIsUpError
-        if not self.transport.is_active():
+        transport = channel.get_transport()
+        if not transport.is_active():
             raise EOFError
         if now - heard >= self.silence_s and not channel.closed:
-            self._probe(min(self.answer_s, ends - now))
+            self._probe(transport, min(self.answer_s, ends - now))
             return time.monotonic()
         return heard
 
-    def _probe(self, timeout_s: float) -> None:
+    def _probe(self, transport: paramiko.Transport, timeout_s: float) -> None:
         """Ask for a channel: whether it is granted or not, an answer is a sign of life."""
         try:
-            self.transport.open_session(timeout=timeout_s).close()
+            transport.open_session(timeout=timeout_s).close()
         except paramiko.ChannelException:
             pass
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -252,26 +347,23 @@ class TimeIsUpError(Exception):
     """A command has taken too long."""
 
 
-def with_environment(command: str | bytes, environment: Mapping[str, str]) -> str:
-    """Prefix ``command`` with ``env``: sshd refuses variables that its operator did not list."""
+def with_environment(command: str | bytes, environment: Mapping[str, str]) -> bytes:
+    """Put variables before ``command``: sshd refuses those that its operator did not list."""
     for name in environment:
         if not _NAME.match(name):
             raise ConfigureError(f"cannot set the variable {name!r}: not a name a shell knows")
     pairs = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    text = command if isinstance(command, str) else command.decode()
-    return f"env {pairs} /bin/sh -c {shlex.quote(text)}"
+    return os.fsencode(f"export {pairs}; ") + os.fsencode(command)
 
 
-def drain(
-    channel: paramiko.Channel, stdout: Callable[[bytes], object], stderr: Callable[[bytes], object]
-) -> bool:
+def drain(channel: paramiko.Channel, answer: Answer) -> bool:
     """Hand on what has come in; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        stdout(channel.recv(CHUNK))
+        answer.feed_stdout(channel.recv(CHUNK))
         any_read = True
     while channel.recv_stderr_ready():
-        stderr(channel.recv_stderr(CHUNK))
+        answer.feed_stderr(channel.recv_stderr(CHUNK))
         any_read = True
     return any_read
 

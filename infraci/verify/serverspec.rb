@@ -6,6 +6,7 @@ require "rspec/core" # which Specinfra wants to find
 require "specinfra"
 require "specinfra/helper/set"
 require "net/ssh"
+require "securerandom"
 
 module Infraci
   CONFIG = ENV.fetch("SSH_CONFIG")
@@ -34,15 +35,54 @@ module Infraci
     end
   end
 
-  # A server that is gone costs one wait, not one a check.
+  # A server that is gone costs one wait, not one a check. One that drops the connection, as sshd
+  # does with many logins at once (MaxStartups), is tried again for a while.
   module Connection
+    DROPPED = [Net::SSH::Disconnect, Errno::ECONNRESET, Errno::EPIPE].freeze
+    BUSY_S = 120
+
     def create_ssh
       raise @lost if @lost
 
-      super
+      ends = Process.clock_gettime(Process::CLOCK_MONOTONIC) + BUSY_S
+      begin
+        super
+      rescue *DROPPED
+        raise if Process.clock_gettime(Process::CLOCK_MONOTONIC) > ends
+
+        sleep(0.5 + rand)
+        retry
+      end
     rescue Net::SSH::Exception, SystemCallError, SocketError, IOError => error
       @lost = error
       raise
+    end
+  end
+
+  # The login shell only becomes the /bin/sh that runs the command, as in infraci's own ssh/script.py;
+  # what it prints before that is no part of the command's output.
+  module LoginShell
+    UNSAFE = %r{[^A-Za-z0-9_./:,=@%+ -]}n
+
+    def ssh_exec!(command)
+      mark = "<#{SecureRandom.hex(8)}["
+      streams = has_terminal? ? [:stdout] : [:stdout, :stderr]
+      prints = ["printf %s '#{mark}'", ("printf %s '#{mark}' >&2" if streams.size > 1)].compact
+      script = [*prints, command].join("; ").b
+      escaped = script.gsub(UNSAFE) { |byte| format('\\0%03o', byte.ord) }
+      result = super(%q(exec /bin/sh -c 'eval "$(printf %b "$1")"' sh ) + "'#{escaped}'")
+      streams.each do |stream|
+        _, found, rest = result[stream].partition(mark)
+        result[stream] = rest unless found.empty?
+      end
+      result
+    end
+
+    private
+
+    # A terminal joins both streams.
+    def has_terminal?
+      get_config(:sudo_password) || get_config(:request_pty)
     end
   end
 end
@@ -50,3 +90,4 @@ end
 Net::SSH::Config.singleton_class.prepend(Infraci::SshConfig)
 Specinfra::Helper::Set.prepend(Infraci::Backend)
 Specinfra::Backend::Ssh.prepend(Infraci::Connection)
+Specinfra::Backend::Ssh.prepend(Infraci::LoginShell)

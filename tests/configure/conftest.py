@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infraci.configure import configure_servers
+from infraci.configure.step import Patience
 from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
@@ -26,6 +27,9 @@ class Site:
     sshd: Sshd
     folder: Path
     sessions: dict[str, Session] = field(default_factory=dict)
+    patience: Patience = field(
+        default_factory=lambda: Patience(back_s=1.0, refused_s=0.5, closed_s=1.0)
+    )
     begun: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     @property
@@ -70,6 +74,7 @@ class Site:
             deadline=Deadline(120),
             idempotence=idempotence,
             masker=Masker(secrets),
+            patience=self.patience,
             on_step=lambda name, concerned: self.begun.append(
                 (name, tuple(server.name for server in concerned))
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -531,3 +531,18 @@ def _configure(site: Site, step: AnsibleStep, servers: list[Server], config: Pat
         deadline=Deadline(60),
         masker=Masker(),
     )
+
+
+def test_a_login_shell_that_speaks_is_not_heard(
+    site_of: Callable[[Sshd], Site], tmp_path: Path
+) -> None:
+    """Its last word would be taken for the name of the folder that a file is copied into."""
+    with running_sshd(tmp_path / "sshd") as sshd:
+        (sshd.folder / ".bashrc").write_text(
+            "echo Welcome; echo and more >&2; trap 'echo good bye' EXIT\n"
+        )
+        site = site_of(sshd)
+        copy = f"copy: {{dest: {tmp_path}/copied, content: 'it is'}}"
+        site.script("site.yml", _play("command: 'true'", copy))
+        site.configure(_step())
+        assert (tmp_path / "copied").read_text() == "it is"

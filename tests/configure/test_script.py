@@ -19,7 +19,7 @@ from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
 from tests.containers import booted, inside, wait_for_login
-from tests.sshd import Sshd, running_sshd
+from tests.sshd import DAEMON, Sshd, running_sshd
 
 LEFTOVERS = Path("/tmp")
 
@@ -125,7 +125,7 @@ def test_a_script_that_fails(site: Site) -> None:
 
 def test_a_script_that_a_signal_ends(site: Site) -> None:
     site.script("app.sh", "#!/bin/sh\nkill -9 $$\n")
-    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh failed: .*ended by a signal\)$"):
+    with pytest.raises(StepFailedError, match=r"^web-0: app\.sh failed: .*ended by SIGKILL\)$"):
         site.configure(_script())
 
 
@@ -161,7 +161,7 @@ def test_the_connection_is_lost_while_a_script_runs(
 def test_a_connection_lost_before_the_script_is_no_trouble(site: Site) -> None:
     site.script("app.sh", "#!/bin/sh\necho ran\n")
     session = site.session_of(site.sshd.named("web-0"))
-    daemon = session.run("echo $PPID", timeout_s=10).stdout.strip()
+    daemon = session.run(DAEMON, timeout_s=10).stdout.strip()
     with pytest.raises(UnreachableError):
         session.run(f"kill -9 {daemon}; sleep 600", timeout_s=10)
     site.configure(_script())

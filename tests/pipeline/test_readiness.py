@@ -267,7 +267,7 @@ def test_a_shell_that_runs_nothing_when_all_has_ended(tmp_path: Path, scene: Sce
         scene.server = replace(scene.server, port=mute.server.port)
         scene.print_keys(*mute.server.host_keys)
         scene.finish()
-        with pytest.raises(LockedOutError, match="exit status 1, not available, though its boot"):
+        with pytest.raises(LockedOutError, match="on web-0: not available, though its boot"):
             scene.log_in()
 
 

@@ -22,7 +22,7 @@ from infraci.ssh import (
     Session,
     generate_key,
 )
-from tests.sshd import Sshd
+from tests.sshd import DAEMON, Sshd
 
 
 def test_a_command_and_its_streams(session: Session) -> None:
@@ -103,7 +103,8 @@ def test_a_process_left_in_the_background_is_not_waited_for(session: Session) ->
 
 
 def test_a_command_that_a_signal_ends(session: Session) -> None:
-    assert session.run("kill -9 $$", timeout_s=10).exit_status == -1
+    done = session.run("kill -9 $$", timeout_s=10)
+    assert (done.exit_status, done.stderr) == (137, "")
     assert session.is_alive
 
 
@@ -149,14 +150,14 @@ def test_put_says_why_it_cannot(session: Session) -> None:
 
 def test_the_connection_is_lost_in_a_command(own_sshd: Sshd) -> None:
     with _open(own_sshd) as session, pytest.raises(UnreachableError, match="connection was lost"):
-        session.run("echo $PPID; sleep 600", timeout_s=60, on_output=_signal(signal.SIGKILL))
+        session.run(f"{DAEMON}; sleep 600", timeout_s=60, on_output=_signal(signal.SIGKILL))
 
 
 def test_a_server_that_hangs_is_found_out(own_sshd: Sshd) -> None:
     with _open(own_sshd) as session:
         session.silence_s = session.answer_s = 0.3
         with pytest.raises(UnreachableError, match="no longer answers"):
-            session.run("echo $PPID; sleep 600", timeout_s=60, on_output=_signal(signal.SIGSTOP))
+            session.run(f"{DAEMON}; sleep 600", timeout_s=60, on_output=_signal(signal.SIGSTOP))
 
 
 def test_a_silent_command_is_not_a_server_that_hangs(session: Session) -> None:
@@ -166,7 +167,7 @@ def test_a_silent_command_is_not_a_server_that_hangs(session: Session) -> None:
 
 def test_a_connection_lost_between_commands_is_made_anew(own_sshd: Sshd) -> None:
     with _open(own_sshd) as session:
-        daemon = int(session.run("echo $PPID", timeout_s=10).stdout)
+        daemon = int(session.run(DAEMON, timeout_s=10).stdout)
         os.kill(daemon, signal.SIGKILL)
         assert session.run("echo back", timeout_s=10).stdout == "back\n"
         own_sshd.kill()

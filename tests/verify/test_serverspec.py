@@ -15,7 +15,7 @@ from infraci.mask import Masker
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.ssh import write_ssh_config
 from infraci.verify.serverspec import MissingServerspecError, run_serverspec
-from tests.sshd import Sshd
+from tests.sshd import Sshd, dropping
 
 #: As `serverspec-init` writes it.
 HELPER = """\
@@ -245,3 +245,31 @@ def test_a_gem_is_missing(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     with pytest.raises(MissingServerspecError, match="specinfra is not installed here"):
         tree.run()
+
+
+def test_a_login_shell_that_speaks_is_not_heard(tmp_path: Path, own_sshd: Sshd) -> None:
+    (own_sshd.folder / ".bashrc").write_text(
+        "echo Welcome; echo and more >&2; trap 'echo good bye' EXIT\n"
+    )
+    tree = Tree(tmp_path, own_sshd)
+    tree.write(
+        "sv/spec/web/quiet_spec.rb",
+        """\
+        require 'spec_helper'
+
+        describe command(%q(printf '%s' "it's"; printf '%s\\n' two lines >&2; exit 3)) do
+          its(:stdout) { should eq "it's" }
+          its(:stderr) { should eq "two\\nlines\\n" }
+          its(:exit_status) { should eq 3 }
+        end
+        """,
+    )
+    found = tree.run()
+    assert [case.outcome for case in found.values()] == [Outcome.PASSED] * 3
+
+
+def test_a_server_that_drops_connections_is_tried_again(tree: Tree, sshd: Sshd) -> None:
+    tree.write("sv/spec/web/page_spec.rb", SPEC)
+    with dropping(sshd.server.port, drops=3) as port:
+        found = tree.run(server=replace(sshd.server, port=port))
+    assert [case.outcome for case in found.values()] == [Outcome.PASSED] * 2

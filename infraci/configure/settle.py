@@ -1,0 +1,214 @@
+"""After a step: its servers can be logged in to, after the reboot that it may have asked for.
+
+A step may end with a reboot, give its server other host keys, or shut infraci out. Told at once,
+each is told of the step that did it; later it would look like a server that was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from infraci.configure.step import Applied, Step, StepError, Target
+from infraci.deadline import Deadline, duration
+from infraci.errors import InfraciError, PhaseTimeoutError, UnreachableError
+from infraci.parallel import in_parallel
+from infraci.ssh import (
+    Boot,
+    EndingBootError,
+    HostKeyError,
+    LoginRefusedError,
+    PortClosedError,
+    Session,
+    ending_boot,
+    fingerprint,
+    look_at_boot,
+)
+
+_LOGIN_S = 30.0
+_PACE_S = (0.1, 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """A server before a step."""
+
+    session: Session
+    boot: Boot
+
+
+def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
+    """Note the boot that each server is in; None for one that cannot be asked."""
+
+    def look(target: Target) -> Before | None:
+        try:
+            session = target.open()
+            return Before(session=session, boot=look_at_boot(session))
+        except InfraciError:
+            return None  # the step will say so
+
+    return [found if isinstance(found, Before) else None for found in in_parallel(look, targets)]
+
+
+def settle(
+    step: Step,
+    targets: Sequence[Target],
+    befores: Sequence[Before | None],
+    results: Sequence[Applied | Exception],
+) -> Sequence[Applied | Exception]:
+    """Wait for each server, unless the step failed on it; returns the results, or what is worse."""
+
+    def one(work: tuple[Target, Before | None, Applied | Exception]) -> Applied | Exception:
+        target, before, result = work
+        if before is None or not isinstance(result, Applied | UnreachableError):
+            return result
+        try:
+            has_rebooted = _Wait(step, target, before).over()
+        except (UnreachableError, PhaseTimeoutError) as error:
+            is_worse = isinstance(result, Applied) or isinstance(error, HostKeyError)
+            return error if is_worse else result
+        if not has_rebooted or isinstance(result, Applied):
+            return result
+        if step.may_reboot:
+            target.context.log(f"{result.message}; it has rebooted, and {step.name} is done")
+            return Applied()
+        result.hint = "its server has rebooted meanwhile: reboot it in a script step after this one"
+        return result
+
+    return in_parallel(one, list(zip(targets, befores, results, strict=True)))
+
+
+class _Wait:
+    """The wait for one server."""
+
+    def __init__(self, step: Step, target: Target, before: Before) -> None:
+        self._step = step
+        self._target = target
+        self._server = target.server
+        self._before = before
+        self._patience = target.context.patience
+        self._deadline: Deadline = target.context.deadline
+        self._begun_s = self._deadline.remaining_s
+        self._refused_s: float | None = None  # since when it refuses logins
+        self._gone_s: float | None = None  # since when it does not answer at all
+        self._told = ""
+
+    def over(self) -> bool:
+        """Block until the server can be logged in to; returns whether it has rebooted.
+
+        Raises HostKeyError, StepError and UnreachableError, and what the deadline raises.
+        """
+        first_s, ceiling_s = _PACE_S
+        what = f"{self._server.name} after {self._step.name}"
+        for _ in self._deadline.poll(what, first_s=first_s, ceiling_s=ceiling_s):
+            try:
+                boot = self._look()
+            except HostKeyError as error:
+                raise self._other_host_key(error) from error
+            except (UnreachableError, PhaseTimeoutError) as error:
+                self._judge(error)
+                continue
+            if boot.id != self._before.boot.id:
+                self._tell("it has rebooted")
+            return boot.id != self._before.boot.id
+        raise AssertionError("poll() ends only by an exception")
+
+    @property
+    def _waited_s(self) -> float:
+        return self._begun_s - self._deadline.remaining_s
+
+    def _look(self) -> Boot:
+        """Log in anew, as specs will. Raises EndingBootError for a boot that is about to end."""
+        with Session.open(
+            self._server,
+            private_key=self._before.session.private_key,
+            timeout_s=self._deadline.within(_LOGIN_S),
+            busy_s=self._deadline.within(self._patience.slow_s),
+        ) as session:
+            boot = look_at_boot(session)
+            if self._is_believed(boot):
+                raise ending_boot(session, boot)
+            return boot
+
+    def _is_believed(self, boot: Boot) -> bool:
+        """Whether the boot is about to end: a guess is believed for a while only."""
+        return bool(boot.ending) and not (boot.is_guess and self._waited_s > self._patience.guess_s)
+
+    def _judge(self, trouble: UnreachableError | PhaseTimeoutError) -> None:
+        """Raise when no waiting mends it."""
+        self._tell(trouble.message)
+        if isinstance(trouble, EndingBootError):
+            self._gone_s = self._refused_s = None
+        elif self._is_up():
+            self._gone_s = None
+            self._refused_s = self._waited_s if self._refused_s is None else self._refused_s
+            if self._waited_s - self._refused_s >= self._grace_s(trouble):
+                raise self._shut_out(trouble)
+        else:
+            self._refused_s = None
+            self._gone_s = self._waited_s if self._gone_s is None else self._gone_s
+            if self._waited_s - self._gone_s >= self._patience.back_s:
+                limit = duration(self._patience.back_s)
+                raise UnreachableError(
+                    f"{trouble.message}: it has not come back in {limit} after {self._step.name}",
+                    hint=trouble.hint,
+                )
+
+    def _is_up(self) -> bool:
+        """Whether it answers on the connection of before, in a boot that goes on."""
+        session = self._before.session
+        try:
+            boot = look_at_boot(session) if session.is_alive else None
+        except InfraciError:
+            return False
+        return boot is not None and boot.id == self._before.boot.id and not self._is_believed(boot)
+
+    def _shut_out(self, trouble: UnreachableError | PhaseTimeoutError) -> StepError:
+        return StepError(
+            f"cannot go on after {self._step.name}: {trouble.message}, though the connection of"
+            " before still stands",
+            hint="what does the step change about users, keys, the SSH server or a firewall?",
+        )
+
+    def _other_host_key(self, error: HostKeyError) -> InfraciError:
+        """The error for other host keys than before: a failure of the step's if they are its own.
+
+        Only the connection of before can vouch for that.
+        """
+        now, before = (
+            fingerprint(error.shown),
+            " or ".join(map(fingerprint, self._server.host_keys)),
+        )
+        message = (
+            f"cannot trust {self._server.name} after {self._step.name}: its host key is {now},"
+            f" and was {before}"
+        )
+        hint = (
+            "nothing was sent to it; leave /etc/ssh/ssh_host_* as they are, or have user_data make"
+            " them: the keys of the first boot are those that infraci pins"
+        )
+        if self._is_own(error.shown):
+            return StepError(message, hint=hint)
+        return HostKeyError(message, hint=hint)
+
+    def _is_own(self, host_key: str) -> bool:
+        session = self._before.session
+        try:
+            if not session.is_alive:
+                return False
+            done = session.run("cat /etc/ssh/ssh_host_*_key.pub", timeout_s=_LOGIN_S)
+        except InfraciError:
+            return False
+        return any(line.startswith(host_key) for line in done.stdout.splitlines())
+
+    def _tell(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._target.context.log(text)
+            self._target.context.tell(f"{self._step.name}: {text}")
+
+    def _grace_s(self, trouble: UnreachableError | PhaseTimeoutError) -> float:
+        if isinstance(trouble, LoginRefusedError):
+            return self._patience.refused_s
+        is_closed = isinstance(trouble, PortClosedError)
+        return self._patience.closed_s if is_closed else self._patience.slow_s
