@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from infraci import __version__, signals
-from infraci.errors import ExitCode, InfraciError
+from infraci.errors import ExitCode, InfraciError, of_machine
 
 #: A bug in infraci itself; not one of the numbers that say something of a commit.
 BUG = 3
@@ -120,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as error:
+        if (trouble := of_machine(error)) is not None:
+            say_error(trouble.message, trouble.hint)
+            return trouble.exit_code
         _say_bug(error)
         return BUG
     return result if isinstance(result, int) else ExitCode.PASSED

@@ -7,6 +7,7 @@ that escapes is a bug and is reported as one.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -40,6 +41,18 @@ CATEGORIES = (
     "template", "signal", "not found", "quota", "no valid host", "timeout", "api", "guest",
     "outside", "delete", "leak",
 )  # fmt: skip
+
+
+#: What a machine lacks when one of these ends a call, which is no bug of infraci's.
+_LACKS = {
+    errno.ENOSPC: "room on a disk",
+    errno.EDQUOT: "room within a quota on a disk",
+    errno.EROFS: "a disk that can be written",
+    errno.EIO: "a disk that works",
+    errno.EMFILE: "open files (ulimit -n)",
+    errno.ENFILE: "open files",
+    errno.ENOMEM: "memory",
+}
 
 
 class InfraciError(Exception):
@@ -109,3 +122,15 @@ class InterruptedRunError(InfraciError):
     """The user (Ctrl-C) or the machine (SIGTERM) ended the run."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class MachineError(InfraciError):
+    """This machine lacks something that infraci needs: room on a disk, open files, memory."""
+
+
+def of_machine(error: BaseException) -> MachineError | None:
+    """The error that tells what this machine lacks; None for one that has another cause."""
+    lack = _LACKS.get(error.errno or 0) if isinstance(error, OSError) else None
+    if lack is None:
+        return None
+    return MachineError(f"cannot go on: {error}", hint=f"this machine lacks {lack}")

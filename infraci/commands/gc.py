@@ -54,7 +54,7 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
         if LOCAL in (clouds or sweep.clouds()):
             sweep.machine()
     sweep.files()
-    if not sweep.found:
+    if not sweep.found and sweep.exit_code == ExitCode.PASSED:
         click.echo("nothing to remove")
     return sweep.exit_code
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from infraci import git
-from infraci.errors import UsageError
+from infraci.errors import InfraciError, UsageError
 from infraci.model.run import Commit
 from infraci.process import is_alive, this_process
 from infraci.temporary import remove_dead
@@ -95,9 +95,12 @@ def _prepare(trees: Path) -> None:
         trees.mkdir(parents=True, exist_ok=True)
         ignore = trees.parent / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n")
+            partial = ignore.with_suffix(".partial")
+            partial.write_text("*\n")
+            partial.replace(ignore)
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
+        where = error.filename or trees.parent
+        raise InfraciError(f"cannot write {where}: {error.strerror}") from error
 
 
 def is_terminal() -> bool:

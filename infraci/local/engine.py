@@ -52,7 +52,7 @@ from infraci.local.narrowing import narrow
 from infraci.local.patience import Patient, WsgiApp
 from infraci.local.pulse import Pulse
 from infraci.local.rpc import TRANSPORT_URL
-from infraci.local.store import Document
+from infraci.local.store import Document, is_lost
 
 #: Heat looks at its resources when something has changed, and this often all the same.
 _LOOK_S = 0.2
@@ -105,18 +105,20 @@ def start(
     service_token: str,
     issue_token: Callable[[], str],
     pulse: Pulse,
+    on_lost: Callable[[BaseException], object],
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
 
     ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
     ``service_token`` is the token with which the engine itself asks, ``issue_token`` makes those
-    for signals.
+    for signals; ``on_lost`` is told when Heat's database takes no more.
     """
     global _issue_token
     _issue_token = issue_token
     _configure(state, url, signal_url)
     _authenticate_as(url, service_token)
     _follow(pulse)
+    _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
     database = db_api.get_engine()
     _keep_connections(database)
@@ -232,6 +234,15 @@ def _follow(pulse: Pulse) -> None:
     def beat(connection: Any) -> None:
         if connection.info.pop("wrote", False):
             pulse.beat()
+
+
+def _watch_database(on_lost: Callable[[BaseException], object]) -> None:
+    """Tell when the database takes no more: Heat's threads end then, their stacks forgotten."""
+
+    @event.listens_for(Database, "handle_error")
+    def note(failed: Any) -> None:
+        if is_lost(failed.original_exception):
+            on_lost(failed.original_exception)
 
 
 def _api(url: str) -> WsgiApp:

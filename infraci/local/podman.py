@@ -34,6 +34,8 @@ _SEED = PurePosixPath("/var/lib/cloud/seed/config_drive")
 _LIMITS = "limits"
 #: Another: where podman writes the process id of its init when it is made; asking takes long.
 _INIT = "init.pid"
+#: A console that grows beyond this begins anew: a server must not fill the disk.
+_CONSOLE_MB = 16
 _QUICK_S = 60.0
 #: The kernel ends the init of a process namespace by SIGHUP for a reboot, by SIGINT for a halt.
 _REBOOTED = 128 + 1
@@ -246,6 +248,7 @@ class Podman:
             "--env=TERM=dumb",
             "--log-driver=k8s-file",
             f"--log-opt=path={folder / 'console.log'}",
+            f"--log-opt=max-size={_CONSOLE_MB}mb",
             f"--pidfile={folder / _INIT}",
             f"--network=ns:{spec.netns}",
             "--no-hosts",

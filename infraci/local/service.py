@@ -11,8 +11,8 @@ from infraci.local import engine  # isort: split
 import faulthandler
 import logging
 import os
+import resource
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,11 +32,13 @@ from infraci.local.api.image import Image
 from infraci.local.api.network import Network
 from infraci.local.bounds import purge_deleted
 from infraci.local.holder import LOCKED, READY, start_limit_s, take_lock
+from infraci.local.listen import free_port, listen
 from infraci.local.machine import Machine
 from infraci.local.networks import Networks
 from infraci.local.place import Address, Place, build
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.pulse import Pulse
+from infraci.local.room import LOW_BYTES, Room, Sparing
 from infraci.local.routers import Routers
 from infraci.local.servers import Servers
 from infraci.local.signals import GatewayServer, SignalsOnly
@@ -50,6 +52,8 @@ IDLE_S = 1800.0
 PURGE_EVERY_S = 3600.0
 #: What takes longer than this when the process ends is left undone.
 END_S = 15.0
+#: Open at once: requests of both sides, databases, and the pipes of programs.
+FILES = 512
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
 THREADS = 24
 
@@ -65,15 +69,19 @@ class Cloud:
         self._idle_s = idle_s
         self._last_request = time.monotonic()
         self._ended = threading.Event()
+        self._lost: BaseException | None = None
+        self._room = Room(place.folder)
+        if shortage := self._room.shortage(LOW_BYTES):
+            raise CloudError(f"cannot keep anything: {shortage}")
         ports = place.recall("ports")
-        self._port = _free_port("127.0.0.1", ports.get("api"))
-        self._signal_port = _free_port("127.0.0.1", ports.get("signal"))
+        self._port = free_port("127.0.0.1", ports.get("api"))
+        self._signal_port = free_port("127.0.0.1", ports.get("signal"))
         place.remember("ports", {"api": self._port, "signal": self._signal_port})
         self.url = f"http://127.0.0.1:{self._port}"
         self.password = place.password()
         self._tokens = Tokens()
         self._pulse = Pulse()
-        self._store = Store(place.folder / "cloud.sqlite", pulse=self._pulse)
+        self._store = Store(place.folder / "cloud.sqlite", pulse=self._pulse, on_lost=self._lose)
         self._machine = Machine(place, signal_port=self._signal_port)
         self._networks = Networks(
             self._store, self._machine, public_cidr=str(self._machine.pools.public)
@@ -97,6 +105,7 @@ class Cloud:
             service_token=service_token,
             issue_token=lambda: self._tokens.issue()[0],
             pulse=self._pulse,
+            on_lost=self._lose,
         )
         app = self._application(heat_api)
         listeners = (
@@ -107,7 +116,7 @@ class Cloud:
                 numthreads=2,
             ),
         )
-        threads = [_listen(listener) for listener in listeners]
+        threads = [listen(listener) for listener in listeners]
         self._take_over()
         self._place.write_clouds_yaml(self.url, self.password)
         self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
@@ -133,12 +142,18 @@ class Cloud:
         """Make :meth:`serve` return soon."""
         self._ended.set()
 
+    def _lose(self, error: BaseException) -> None:
+        """End, since a database takes no more: the next process finds it as it was, and goes on."""
+        self._lost = error
+        self.end()
+
     def _wait(self, threads: Sequence[threading.Thread]) -> None:
         purge_at = 0.0
         while not self._ended.wait(1.0):
             if not all(thread.is_alive() for thread in threads):
                 raise CloudError("cannot answer requests: a listener has ended, see above")
             try:
+                self._room.look()
                 self._servers.watch()
             except Exception:
                 LOG.exception("cannot look after the servers")
@@ -148,6 +163,8 @@ class Cloud:
             if time.monotonic() - self._last_request > self._idle_s:
                 LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
                 return
+        if self._lost is not None:
+            raise CloudError(f"cannot keep anything: {self._lost}") from self._lost
 
     def _application(self, heat_api: WsgiApp) -> WsgiApp:
         good = self._tokens.is_valid
@@ -164,7 +181,7 @@ class Cloud:
             ),
             "/infraci": Admin(self._store, self._servers, good, end=self.end),
         }
-        dispatch = DispatcherMiddleware(NotFound(), routes)
+        dispatch = Sparing(DispatcherMiddleware(NotFound(), routes), self._room)
 
         def application(environ: Document, start_response: Any) -> Iterable[bytes]:
             self._last_request = time.monotonic()
@@ -204,33 +221,6 @@ def _purge() -> None:
         LOG.exception("cannot purge Heat's database")
 
 
-def _listen(listener: Server) -> threading.Thread:
-    """Have a server answer in a thread of its own, which is returned."""
-    listener.error_log = _log_error  # type: ignore[method-assign, assignment]
-    listener.prepare()
-    thread = threading.Thread(target=listener.serve, name="listener", daemon=True)
-    thread.start()
-    return thread
-
-
-def _free_port(host: str, wanted: object) -> int:
-    for port in (wanted, 0):
-        if not isinstance(port, int):
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port on {host}")
-
-
-def _log_error(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    LOG.log(level, message, exc_info=traceback)
-
-
 def main() -> None:
     """Run the embedded cloud; the process ends with this function, in whatever way it is left.
 
@@ -261,6 +251,7 @@ def _run(place: Place) -> None:
     if take_lock(place) is None:
         _tell(LOCKED)
         return
+    _allow_files()
     cloud = Cloud(place, idle_s=float(os.environ.get("INFRACI_CLOUD_IDLE_S", IDLE_S)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.end())
@@ -270,6 +261,15 @@ def _run(place: Place) -> None:
         _tell(READY)
 
     cloud.serve(ready)
+
+
+def _allow_files() -> None:
+    """Be allowed as many open files as the cloud's threads may need. Raises CloudError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < FILES:
+        raise CloudError(f"it may open {hard} files, and needs {FILES} (ulimit -n)")
+    if soft != resource.RLIM_INFINITY and soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
 
 
 def _tell(line: str) -> None:

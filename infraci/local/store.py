@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,22 @@ from typing import Any
 from infraci.local.pulse import Pulse
 
 Document = dict[str, Any]
+
+#: SQLite can no longer keep its word: the disk is full or broken, or no more files can be opened.
+_LOST = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error is such that its database takes no more transactions."""
+    code = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
+    return code & 0xFF in _LOST
 
 
 def new_id() -> str:
@@ -29,12 +45,19 @@ class Store:
     """Documents by kind and id; safe to share among threads.
 
     ``path`` None keeps everything in memory: that is how a plan is made without a cloud.
-    ``pulse`` beats with each change.
+    ``pulse`` beats with each change; ``on_lost`` is told when the database takes no more.
     """
 
-    def __init__(self, path: Path | None = None, *, pulse: Pulse | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        pulse: Pulse | None = None,
+        on_lost: Callable[[BaseException], object] = lambda _: None,
+    ) -> None:
         self._lock = threading.RLock()
         self._pulse = pulse or Pulse()
+        self._on_lost = on_lost
         self._db = sqlite3.connect(
             path or ":memory:", check_same_thread=False, isolation_level=None
         )
@@ -51,10 +74,18 @@ class Store:
         with self._lock:
             yield
 
+    def _execute(self, statement: str, values: Sequence[str]) -> list[Any]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            if is_lost(error):
+                self._on_lost(error)
+            raise
+
     def put(self, kind: str, document: Document) -> Document:
         """Keep ``document`` under its ``id``, in place of any there was."""
         with self._lock:
-            self._db.execute(
+            self._execute(
                 "INSERT INTO document VALUES (?, ?, ?)"
                 " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
                 (kind, document["id"], json.dumps(document)),
@@ -65,15 +96,13 @@ class Store:
     def get(self, kind: str, id_: str) -> Document | None:
         """The document of that id, or None."""
         with self._lock:
-            row = self._db.execute(
-                "SELECT body FROM document WHERE kind = ? AND id = ?", (kind, id_)
-            ).fetchone()
-        return None if row is None else self._load(row)
+            rows = self._execute("SELECT body FROM document WHERE kind = ? AND id = ?", (kind, id_))
+        return self._load(rows[0]) if rows else None
 
     def find(self, kind: str, **wanted: object) -> list[Document]:
         """The documents whose fields equal all those wanted, oldest id order undefined."""
         with self._lock:
-            rows = self._db.execute("SELECT body FROM document WHERE kind = ?", (kind,)).fetchall()
+            rows = self._execute("SELECT body FROM document WHERE kind = ?", (kind,))
         documents = [self._load(row) for row in rows]
         return [d for d in documents if all(d.get(k) == v for k, v in wanted.items())]
 
@@ -86,7 +115,7 @@ class Store:
     def drop(self, kind: str, id_: str) -> None:
         """Forget a document; forgetting one that is gone is fine."""
         with self._lock:
-            self._db.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id_))
+            self._execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id_))
         self._pulse.beat()
 
     def close(self) -> None:

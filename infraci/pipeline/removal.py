@@ -63,7 +63,8 @@ def remove(
     """
     known = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
     mark = replace(mark, possessions=tuple(known))
-    remember(mark)
+    with suppress(InfraciError):  # a full disk does not keep us from tearing down
+        remember(mark)
     try:
         cloud.delete_stack(stack, deadline=deadline, on_event=on_event)
         cloud.delete_keypair(mark.name)
@@ -131,7 +132,8 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
             thorough=True,
         )
     except RemainsError as error:
-        update(leaks=error.left)
+        with suppress(InfraciError):
+            update(leaks=error.left)
         raise
     update(destroyed=True, leaks=())
     forget_keys(ledger.folder(record.id))

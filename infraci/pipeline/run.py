@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from infraci.errors import InfraciError, InterruptedRunError
+from infraci.errors import InfraciError, InterruptedRunError, of_machine
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
@@ -107,7 +107,7 @@ def carry_out(
     _decide(work, phases, verdict)
     work.close()
     work.drivers.progress.end(work.record)
-    bugs = [error for error in errors if error and not isinstance(error, InfraciError)]
+    bugs = [e for e in errors if e and not isinstance(e, InfraciError) and not of_machine(e)]
     if bugs:
         raise bugs[0]
     return work.record

@@ -82,7 +82,8 @@ def destroy(work: Work) -> None:
         except AbandonedError as error:
             raise AbandonedError(error.message, hint=f"clean up by: {work.cleanup}") from error
         except RemainsError as error:
-            work.update(leaks=error.left)
+            with suppress(InfraciError):
+                work.update(leaks=error.left)
             raise
         work.update(destroyed=True, leaks=())
         forget_keys(work.folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 
-from infraci.errors import ExitCode, InfraciError
+from infraci.errors import ExitCode, InfraciError, of_machine
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Testcase, Trouble, Verdict
 from infraci.phase_testcase import blames
@@ -38,6 +38,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def trouble_of(error: BaseException, masker: Masker) -> Trouble:
     """An error as the record keeps it, without secrets."""
+    error = of_machine(error) or error
     if isinstance(error, InfraciError):
         details = getattr(error, "details", "") or getattr(error, "output", "") or ""
         return Trouble(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.deadline import Deadline
-from infraci.errors import UnreachableError
+from infraci.errors import InfraciError, UnreachableError
 from infraci.mask import Masker
 from infraci.model.configure import secrets_of
 from infraci.model.decode import load_project
@@ -214,7 +214,11 @@ class Work:
             calls = self.drivers.cloud.api_calls - self._calls
             self.record = replace(self.record, phases=(*before, result), api_calls=dict(calls))
             self.drivers.progress.phase_done(self.record.id, result)
-            self.drivers.ledger.update(self.record)
+            try:
+                self.drivers.ledger.update(self.record)
+            except InfraciError:
+                if trouble is None:  # otherwise what ended the phase tells more
+                    raise
 
     # What is open
 

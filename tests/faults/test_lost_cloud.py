@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,31 +13,9 @@ import pytest
 from infraci.local.holder import find_holder
 from infraci.local.place import Place
 from tests.clouds import embedded_cloud
-from tests.contract.repository import FILES
+from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(300)]
-
-#: Its boot does not end within any test.
-STACK = FILES["stack.yaml"].replace(
-    "      metadata:",
-    """\
-      user_data_format: RAW
-      user_data: |
-        #cloud-config
-        bootcmd: [sleep 3600]
-      metadata:""",
-)
-
-
-def make_repository(folder: Path) -> None:
-    """Make the contract's repository, with a server that never lets a login in."""
-    for name, text in {**FILES, "stack.yaml": STACK}.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    author = ("-c", "user.name=Author", "-c", "user.email=author@example.org")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=Go"]):
-        subprocess.run(["git", *author, *command], cwd=folder, check=True)
 
 
 def kill_cloud(place: Place) -> None:
@@ -50,18 +27,13 @@ def kill_cloud(place: Place) -> None:
 
 def test_a_run_ends_when_its_cloud_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "repository"
-    make_repository(folder)
+    make_repository(folder, stack=STUCK_STACK)
     with embedded_cloud(tmp_path / "cloud") as cloud:
         with cloud.start(folder, "-v", "run", "web") as run:
-            assert run.stderr is not None
-            before = []
-            for line in run.stderr:
-                before.append(line)
-                if "waiting for it at" in line:
-                    kill_cloud(Place(folder=tmp_path / "cloud"))
-                    break
+            before = until_waiting(run)
+            kill_cloud(Place(folder=tmp_path / "cloud"))
             _, after = run.communicate(timeout=200)
-        assert run.returncode == 125, "".join(before) + after
+        assert run.returncode == 125, before + after
         assert "on cloud local: connection refused" in after
         (file,) = (folder / ".infraci" / "runs").glob("*/run.json")
         record = json.loads(file.read_text())

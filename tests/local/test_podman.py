@@ -16,7 +16,14 @@ from infraci.local import image
 from infraci.local.capabilities import Capabilities, Cgroups, probe
 from infraci.local.config_drive import config_drive
 from infraci.local.fabric import server_namespace
-from infraci.local.podman import LABEL_CLOUD, ContainerSpec, Podman, _console, container_name
+from infraci.local.podman import (
+    LABEL_CLOUD,
+    LABEL_FOLDER,
+    ContainerSpec,
+    Podman,
+    _console,
+    container_name,
+)
 from infraci.model.run import Server
 from infraci.ssh import generate_key, host_keys_from_console
 from tests.containers import wait_for_login
@@ -258,6 +265,21 @@ def test_several_servers_are_created_at_once(lab: Lab) -> None:
         server = lab.server(spec)
         wait_for_login(server, private_key=lab.key, deadline=Deadline(30.0)).close()
         lab.podman.remove(spec.id)
+
+
+@pytest.mark.cloud
+def test_a_console_does_not_fill_the_disk(lab: Lab) -> None:
+    spec = lab.spec(31)
+    lab.podman.create_server(spec)
+    lab.wait_for(spec.id, " finished at ")
+    flood = "yes a line of a console that never ends | head -c 40000000; echo last line"
+    lab.run(spec, "sh", "-c", f"({flood}) > /dev/console")
+    lab.wait_for(spec.id, "last line")
+    state = lab.podman.inspect(spec.id)
+    assert state is not None
+    console = Path(state.labels[LABEL_FOLDER]) / "console.log"
+    assert console.stat().st_size < 20_000_000
+    lab.podman.remove(spec.id)
 
 
 @pytest.mark.cloud
