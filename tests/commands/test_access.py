@@ -159,5 +159,5 @@ def test_a_guest_that_goes_down_ends_the_wait(house: House) -> None:
     assert done.returncode == 125, done.stderr
     dead = "(guest): cannot log in to hidden: Nova says it is in SHUTOFF"
     assert dead in done.stderr, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.provision: error"]
+    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.hidden: error"]
     assert house.leftovers() == []
