@@ -1,8 +1,8 @@
 """``python -m benchmarks.blame``: how blame does against the algorithms it means to beat.
 
 Populations of breakages are made up, each with its own truth: so many commits, a culprit for each
-failing testcase or none, how flaky each is, how often the cloud fails, what is known beforehand.
-Every algorithm gets the same breakages, and the same luck at the same commit and try.
+failing testcase or none, how flaky each is and in which way, how often the cloud fails, what is
+known beforehand. Every algorithm gets the same breakages and the same luck.
 
 What is counted are stacks stood up, failed ones included; a stack that failed tells nothing.
 """
@@ -20,13 +20,75 @@ from itertools import accumulate
 from multiprocessing import Pool
 
 from infraci.blame import Belief, Flakiness, choose
-from infraci.blame.prior import weights
+from infraci.blame.belief import CHANGES
+from infraci.blame.flakiness import DOUBTFUL, share_of
+from infraci.blame.prior import Weight, weights
 
 NOBODY_SHARE = 0.4
 TARGET = 0.99
 #: What FACF's authors ask for before they name a culprit.
 FACF_TARGET = 0.9999
 _MOST_STACKS = 400
+_AGENTS = 4
+_NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One stack: when it was stood up, and where."""
+
+    time: int  # so many were stood up before it, since the failure that led here
+    agent: int
+    is_loaded: bool  # others were stood up beside it
+    luck: float
+
+
+@dataclass
+class Flakes:
+    """How a healthy testcase fails: in the way of a kind of testcases."""
+
+    kind: str
+    rate: float
+    seed: str
+    _states: list[bool] = field(default_factory=lambda: [True])
+
+    def fails(self, turn: Turn) -> bool:
+        """Whether it fails at a turn; it did at turn 0, the failure that led here."""
+        if self.kind == "in turns":
+            return turn.time % self._period == 0
+        if self.kind in ("in bursts", "outside"):
+            return self._state(turn.time)
+        if self.kind == "under load":
+            return turn.is_loaded and turn.luck < self.rate
+        if self.kind == "on an agent":
+            return turn.agent == 0
+        return turn.luck < self.rate
+
+    def before(self, count: int) -> Sequence[bool]:
+        """What runs before that failure found, the oldest first."""
+        luck = random.Random(f"{self.seed} before")
+        if self.kind in ("in bursts", "outside"):
+            self._states = [True]
+            return [self._state(time) for time in range(1, count + 1)][::-1]
+        turns = (
+            Turn(time=time, agent=luck.randrange(_AGENTS), is_loaded=False, luck=luck.random())
+            for time in range(-count, 0)
+        )
+        return [self.fails(turn) for turn in turns]
+
+    @property
+    def _period(self) -> int:
+        return max(round(1 / max(self.rate, 0.01)), 2)
+
+    def _state(self, time: int) -> bool:
+        """Of a chain that fails as often as its rate says, and for five runs on end or more."""
+        luck = random.Random(f"{self.seed} {len(self._states)}")
+        stays = 0.8 if self.kind == "in bursts" else 0.9
+        begins = (1 - stays) * self.rate / (1 - self.rate)
+        while len(self._states) <= time:
+            luck = random.Random(f"{self.seed} {len(self._states)}")
+            self._states.append(luck.random() < (stays if self._states[-1] else begins))
+        return self._states[time]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +96,14 @@ class Question:
     """A failing testcase: who broke it (None: nobody), and what is known of it."""
 
     culprit: int | None
-    rate: float
-    seen: Flakiness
+    flakes: Flakes
+    seen: Sequence[bool]  # what runs found of it before; True is a failure
+    is_doubtful: bool = False  # it failed with the words of a mirror that does not answer
+
+    @property
+    def rate(self) -> float:
+        """How often it was seen to fail, as FACF has it."""
+        return min(max((sum(self.seen) + 0.3) / (len(self.seen) + 3.3), 0.0001), 0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +111,9 @@ class Breakage:
     """A range of commits and the testcases that fail at its end."""
 
     commits: int
-    touching: Sequence[bool]  # which commits changed something that the pipeline uses
+    touching: Sequence[Weight]  # what each commit changed
     questions: Sequence[Question]
+    neighbours: Sequence[Sequence[bool]]  # what runs found of other testcases of the pipeline
     cloud_fails: float
     seed: int
 
@@ -57,23 +126,33 @@ class World:
     stacks: int = 0
     tries: dict[int, int] = field(default_factory=dict)
 
-    def run(self, position: int) -> Sequence[bool] | None:
-        """Which testcases failed there; None when the cloud did."""
+    def run(self, *positions: int) -> Sequence[Sequence[bool] | None]:
+        """Which testcases failed at each, stood up at once; None where the cloud failed."""
+        return [
+            self._run(position, agent, is_loaded=len(positions) > 1)
+            for agent, position in enumerate(positions)
+        ]
+
+    def _run(self, position: int, agent: int, *, is_loaded: bool) -> Sequence[bool] | None:
         self.stacks += 1
         attempt = self.tries[position] = self.tries.get(position, -1) + 1
         luck = random.Random(f"{self.breakage.seed} {position} {attempt}")
         if luck.random() < self.breakage.cloud_fails:
             return None
+        if not is_loaded:  # whichever is free
+            agent = luck.randrange(_AGENTS)
         return [
             (question.culprit is not None and position >= question.culprit)
-            or luck.random() < question.rate
+            or question.flakes.fails(
+                Turn(time=self.stacks, agent=agent, is_loaded=is_loaded, luck=luck.random())
+            )
             for question in self.breakage.questions
         ]
 
     def surely(self, position: int) -> Sequence[bool] | None:
         """The same, again until the cloud works; None when the budget is spent."""
         while self.stacks < _MOST_STACKS:
-            failed = self.run(position)
+            (failed,) = self.run(position)
             if failed is not None:
                 return failed
         return None
@@ -91,23 +170,30 @@ Algorithm = Callable[[Breakage], tuple[Sequence[Answer], int]]
 
 
 def ours(breakage: Breakage, *, at_once: int = 1) -> tuple[Sequence[Answer], int]:
-    """Every stack answers for all open questions."""
+    """Every stack answers for all open questions; before the range, all passed."""
     world = World(breakage)
-    prior = weights(breakage.touching)
-    beliefs = [
-        Belief(prior, nobody=NOBODY_SHARE, flakiness=question.seen)
-        for question in breakage.questions
-    ]
+    luck = random.Random(f"{breakage.seed} coin")
+    beliefs = [_belief(breakage, question) for question in breakage.questions]
     while world.stacks < _MOST_STACKS:
-        unsure = [belief for belief in beliefs if belief.certainty < TARGET]
-        if not unsure:
+        unsure = [belief for belief in beliefs if not belief.is_settled(TARGET)]
+        chosen = choose(unsure, range(-1, breakage.commits), count=at_once, luck=luck)
+        if not unsure or not chosen:
             break
-        for position in choose(unsure, range(breakage.commits), count=at_once):
-            failed = world.run(position)
-            if failed is not None:
-                for belief, result in zip(beliefs, failed, strict=True):
-                    belief.observe(position, failed=result)
-    return [_answer([*b.probabilities, b.nobody]) for b in beliefs], world.stacks
+        for position, failed in zip(chosen, world.run(*chosen), strict=True):
+            for belief, result in zip(beliefs, failed or (), strict=failed is not None):
+                belief.observe(position, failed=result, is_alone=len(chosen) == 1)
+    return [
+        _answer([*b.probabilities, b.nobody], is_named=b.is_settled(TARGET)) for b in beliefs
+    ], world.stacks
+
+
+def _belief(breakage: Breakage, question: Question) -> Belief:
+    flaky = sum(any(seen) for seen in breakage.neighbours)
+    share = share_of(flaky=flaky, steady=len(breakage.neighbours) - flaky)
+    known = Flakiness.of(question.seen, share=DOUBTFUL if question.is_doubtful else share)
+    belief = Belief(weights(breakage.touching), flakiness=known, changes=CHANGES)
+    belief.observe(breakage.commits - 1, failed=True)
+    return belief
 
 
 def facf(
@@ -120,9 +206,9 @@ def facf(
     """
     world = World(breakage)
     answers = []
-    prior = weights(breakage.touching) if knows_files else weights([True] * breakage.commits)
+    prior = weights(breakage.touching if knows_files else [Weight.USED] * breakage.commits)
     for number, question in enumerate(breakage.questions):
-        rate = min(max(question.seen.rate, 0.0001), 0.95)
+        rate = question.rate
         posterior = [weight * (1.0 - NOBODY_SHARE) for weight in prior] + [NOBODY_SHARE]
         while max(posterior) < target and world.stacks < _MOST_STACKS:
             reached = list(accumulate(posterior))
@@ -130,7 +216,7 @@ def facf(
             if knows_files and middle and 0.5 - reached[middle - 1] < reached[middle] - 0.5:
                 middle -= 1  # else a suspect that outweighs all others is run for ever
             position = min(middle, breakage.commits - 1)
-            results = world.run(position)
+            (results,) = world.run(position)
             if results is None:
                 continue
             failed = results[number]
@@ -170,10 +256,11 @@ def bisection(breakage: Breakage, *, runs: int) -> tuple[Sequence[Answer], int]:
     return answers, world.stacks
 
 
-def _answer(posterior: Sequence[float]) -> Answer:
+def _answer(posterior: Sequence[float], *, is_named: bool = True) -> Answer:
     sure = max(posterior)
     best = posterior.index(sure)
-    return Answer(culprit=None if best == len(posterior) - 1 else best, sure=sure)
+    is_nobody = best == len(posterior) - 1 or not is_named
+    return Answer(culprit=None if is_nobody else best, sure=sure)
 
 
 #: How often a commit touches what the pipeline uses: a culprit, and any other.
@@ -181,38 +268,55 @@ TOUCHING = {"informative": (0.97, 0.2), "useless": (0.2, 0.2), "misleading": (0.
 #: Breakages that a cloud in trouble made, and goes on making; nobody's commit is to blame, nor
 #: is the testcase flaky.
 CLOUD = "infrastructure"
+#: Testcases that are flaky in a way that two runs share; their priors are informative.
+CORRELATED = ("in turns", "in bursts", "under load", "on an agent")
+#: A fifth of the failures is a mirror's that does not answer.
+OUTSIDE = "outside"
+POPULATIONS = (*TOUCHING, CLOUD, *CORRELATED, OUTSIDE)
 
 
 def population(kind: str, size: int, *, seed: int, testcases: int) -> Iterator[Breakage]:
-    """Breakages as the issue describes them, up to so many testcases in each."""
+    """Breakages of a kind, up to so many failing testcases in each."""
     luck = random.Random(f"{kind} {seed} {testcases}")
     of_culprit, of_others = TOUCHING.get(kind, TOUCHING["informative"])
-    nobody = 1.0 if kind == CLOUD else NOBODY_SHARE
     for number in range(size):
         commits = luck.randint(1, 64)
         culprit = luck.randrange(commits)
-        questions = []
-        for _ in range(luck.randint(1, testcases)):
-            rate = 0.0 if kind == CLOUD else luck.uniform(0.0, 0.5)
-            seen = luck.randint(5, 60)
-            failed = sum(luck.random() < rate for _ in range(seen))
-            guilty: int | None = culprit if luck.random() < 0.7 else luck.randrange(commits)
-            if luck.random() < nobody:
-                guilty = None
-            history = Flakiness(passed=seen - failed, failed=failed)
-            questions.append(Question(culprit=guilty, rate=rate, seen=history))
+        questions = [
+            _question(kind, commits, culprit, luck) for _ in range(luck.randint(1, testcases))
+        ]
         guilty_ones = {question.culprit for question in questions}
         touching = [
-            luck.random() < (of_culprit if position in guilty_ones else of_others)
+            Weight.USED
+            if luck.random() < (of_culprit if position in guilty_ones else of_others)
+            else Weight.UNUSED
             for position in range(commits)
         ]
         yield Breakage(
             commits=commits,
             touching=touching,
             questions=questions,
+            neighbours=[_question(kind, commits, culprit, luck).seen for _ in range(_NEIGHBOURS)],
             cloud_fails=luck.uniform(*((0.3, 0.9) if kind == CLOUD else (0.0, 0.3))),
             seed=seed * 1_000_003 + number,
         )
+
+
+def _question(kind: str, commits: int, culprit: int, luck: random.Random) -> Question:
+    rate = 0.0 if kind == CLOUD else luck.uniform(0.0, 0.5)
+    runs = luck.randint(5, 60)
+    guilty: int | None = culprit if luck.random() < 0.7 else luck.randrange(commits)
+    if luck.random() < (1.0 if kind == CLOUD else NOBODY_SHARE):
+        guilty = None
+    way, is_doubtful = kind if kind in CORRELATED else "at random", False
+    if kind == OUTSIDE and luck.random() < 0.25:
+        # Most are a mirror's; a few commits name a mirror that does not exist.
+        rate, is_doubtful = 0.02, True
+        way, guilty = (OUTSIDE, None) if luck.random() < 0.8 else ("at random", culprit)
+    flakes = Flakes(kind=way, rate=rate, seed=f"{luck.random()}")
+    return Question(
+        culprit=guilty, flakes=flakes, seen=flakes.before(runs), is_doubtful=is_doubtful
+    )
 
 
 ALGORITHMS: dict[str, Algorithm] = {
@@ -236,18 +340,23 @@ class Score:
     mean: float  # stacks a breakage
     p95: float
     stated: float  # how sure it was, on average
-    blamed: int  # commits, of questions without a culprit
+    blamed: float  # of all questions, those for which the wrong commit was named
 
 
 def _score(job: tuple[str, str, int, int, int]) -> Score:
     name, kind, size, seed, testcases = job
     right: list[tuple[bool, bool, float]] = []
+    blamed: list[bool] = []
     stacks = []
     for breakage in population(kind, size, seed=seed, testcases=testcases):
         answers, cost = ALGORITHMS[name](breakage)
         stacks.append(cost)
         right += [
             (answer.culprit == question.culprit, question.culprit is None, answer.sure)
+            for answer, question in zip(answers, breakage.questions, strict=True)
+        ]
+        blamed += [
+            answer.culprit not in (None, question.culprit)
             for answer, question in zip(answers, breakage.questions, strict=True)
         ]
     stacks.sort()
@@ -257,8 +366,16 @@ def _score(job: tuple[str, str, int, int, int]) -> Score:
         mean=statistics.mean(stacks),
         p95=stacks[math.ceil(0.95 * len(stacks)) - 1],
         stated=statistics.mean(sure for _, _, sure in right),
-        blamed=sum(not ok for ok, nobody, _ in right if nobody),
+        blamed=statistics.mean(blamed),
     )
+
+
+def _title(kind: str) -> str:
+    if kind == CLOUD:
+        return "infrastructure as the cause"
+    if kind == OUTSIDE:
+        return "a fifth of failures from outside"
+    return f"flaky {kind}" if kind in CORRELATED else f"{kind} priors"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,20 +384,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=2000, help="breakages (default: 2000)")
     parser.add_argument("--seed", type=int, default=1, help="of all luck (default: 1)")
     parser.add_argument("--only", help="of the algorithms, those that begin so")
+    parser.add_argument("--of", help="of the populations, those that begin so")
     options = parser.parse_args(arguments)
     names = [name for name in ALGORITHMS if name.startswith(options.only or "")]
+    kinds = [kind for kind in POPULATIONS if kind.startswith(options.of or "")]
     with Pool() as pool:
         for testcases in (1, 4):
-            for kind in (*TOUCHING, CLOUD):
+            for kind in kinds:
                 jobs = [(name, kind, options.size, options.seed, testcases) for name in names]
-                what = f"{kind} as the cause" if kind == CLOUD else f"{kind} priors"
+                what = _title(kind)
                 print(f"\n{what}, 1 to {testcases} failing testcases")
                 print(f"  {'':20}  right  nobody's  stacks   95 %  stated  blamed")
                 for name, score in zip(names, pool.imap(_score, jobs), strict=True):
                     print(
                         f"  {name:20} {score.accuracy:.4f}    {score.accuracy_nobody:.4f}"
                         f"  {score.mean:6.2f}  {score.p95:5.0f}  {score.stated:.4f}"
-                        f"  {score.blamed:6}",
+                        f"  {score.blamed:.4f}",
                         flush=True,
                     )
     return 0

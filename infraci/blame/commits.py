@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from infraci import git
 from infraci.errors import UsageError
@@ -14,6 +14,9 @@ from infraci.history import Case
 FURTHEST = 1000
 #: Of a diff, this much is shown.
 _MOST_LINES = 80
+_DOCUMENTS = {".md", ".rst", ".adoc"}
+_READ_BY_PEOPLE = {"README", "LICENSE", "COPYING", "NOTICE", "CHANGELOG", "CHANGES", "AUTHORS",
+                   "CONTRIBUTING", "CODEOWNERS", "TODO"}  # fmt: skip
 #: Git's own formats, whatever the user has set.
 _PLAIN = ("-c", "log.showRoot=true", "-c", "core.quotePath=false", "--literal-pathspecs")
 
@@ -32,8 +35,10 @@ class Step:
     """A commit of a line, and what differs from the one before it."""
 
     sha: str
+    tree: str = ""
     parents: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    is_base: bool = False  # the line begins with it, and what it changed is not in question
 
     @property
     def is_merge(self) -> bool:
@@ -74,13 +79,16 @@ def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
         for sha, *parents in (line.split() for line in reversed(listed.splitlines()))
     ]
     if limit.startswith("^") and steps and steps[0].parents:
-        steps.insert(0, Step(sha=steps[0].parents[0]))
+        steps.insert(0, Step(sha=steps[0].parents[0], is_base=True))
     return tuple(steps)
 
 
-def inside(root: Path, merge: Step) -> tuple[Step, ...]:
-    """The line that a merge brought in: where it branched off, its commits, the merge itself."""
-    mainline, branch = merge.parents[:2]
+def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
+    """The line that a merge brought in by a parent: where it branched off, its commits, the merge.
+
+    A branch that has no commit in common with the main line begins with its own first commit.
+    """
+    mainline, branch = merge.parents[0], merge.parents[arm]
     line = with_changes(root, _walk(root, branch, f"^{mainline}"))
     differs = git.ask(
         root, "diff-tree", "-r", "-M", "--name-status", "-z", "--end-of-options", branch, merge.sha,
@@ -100,14 +108,17 @@ def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
     shas = "".join(f"{step.sha}\n" for step in line).encode()
     said = git.ask(
         root, "log", "--no-walk=unsorted", "--stdin", "--diff-merges=first-parent", "-M",
-        "--name-status", "-z", "--no-show-signature", "--format=%x01%H",
+        "--name-status", "-z", "--no-show-signature", "--format=%x01%H %T",
         options=_PLAIN, stdin=shas,
     )  # fmt: skip
-    changes = {}
+    known = {}
     for part in said.split("\x01")[1:]:
-        sha, *tokens = part.split("\0")
-        changes[sha.strip()] = tuple(_changes(iter(tokens)))
-    return tuple(replace(step, changes=changes.get(step.sha, ())) for step in line)
+        named, *tokens = part.split("\0")
+        sha, tree = named.split()
+        known[sha] = tree, tuple(_changes(iter(tokens)))
+    return tuple(
+        replace(step, tree=known[step.sha][0], changes=known[step.sha][1]) for step in line
+    )
 
 
 def _changes(tokens: Iterator[str]) -> Iterator[Change]:
@@ -134,9 +145,23 @@ def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Cas
         for change in step.changes if name else ():
             if name is not None and change.path == name.file and change.before:
                 name = replace(name, test=change.before + name.test.removeprefix(name.file))
-            elif change.is_added and name is not None and change.path in (name.file, pipeline):
+            elif name is not None and (
+                (change.path == pipeline and (change.is_added or change.before))
+                or (change.path == name.file and change.is_added)
+            ):
                 name = None
     return tuple(reversed(names))
+
+
+def is_documentation(path: str) -> bool:
+    """Whether a file is for people only, by its name."""
+    file = PurePosixPath(path)
+    return (
+        file.suffix.lower() in _DOCUMENTS
+        or file.stem.upper() in _READ_BY_PEOPLE
+        or bool({"doc", "docs"} & set(file.parts[:1]))
+        or file.name in (".gitignore", ".gitattributes", ".mailmap")
+    )
 
 
 def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:

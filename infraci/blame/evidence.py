@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from infraci.history import Case, Class, Result
+from infraci.history.result import LOST, PLAN
+from infraci.model.run import Phase, Verdict
+
+#: The ways in which a commit's own files make a testcase fail.
+FAILURES = frozenset({Class.FAILED, Class.SPEC, Class.SETUP})
+#: Runs that overlap by less may have been one after the other: their times are whole seconds.
+_ROUNDING_S = 2
 
 
 class Seen(Enum):
@@ -14,6 +22,15 @@ class Seen(Enum):
     PASSED = "passed"
     FAILED = "failed"
     ABSENT = "absent"  # the commit has no such testcase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A result, and when it came: those of the history by their time, then those of a search."""
+
+    result: Result
+    order: tuple[float, ...]
+    is_alone: bool = True  # no other run of a search was beside it
 
 
 class Evidence:
@@ -33,47 +50,124 @@ class Evidence:
         self.pipeline = pipeline
         self._kind = (pipeline, cloud, tuple(sorted(given)))
         self._read = read
-        self._results: dict[str, list[Result]] = {}
+        self._known: dict[str, list[Known]] = {}
+        self._added = 0
 
     def look_up(self, shas: Iterable[str]) -> None:
         """Read what is known of commits, unless that was read before."""
-        unread = [sha for sha in shas if sha not in self._results]
+        unread = [sha for sha in shas if sha not in self._known]
         found = self._read(unread)
         for sha in unread:
             results = found.get(sha, ())
-            self._results[sha] = [
-                r for r in results if (r.pipeline, r.cloud, r.given) == self._kind
+            self._known[sha] = [
+                Known(result=r, order=(0, r.time))
+                for r in results
+                if (r.pipeline, r.cloud, r.given) == self._kind
             ]
+        self._find_beside()
+
+    def known(self, sha: str) -> tuple[Known, ...]:
+        """What is known of a commit, in the order in which it came."""
+        if sha not in self._known:
+            self.look_up([sha])
+        return tuple(self._known[sha])
 
     def of(self, sha: str) -> tuple[Result, ...]:
-        """What is known of a commit, the oldest first."""
-        if sha not in self._results:
-            self.look_up([sha])
-        return tuple(self._results[sha])
+        """The results of a commit, in the order in which they came."""
+        return tuple(known.result for known in self.known(sha))
 
-    def add(self, sha: str, result: Result) -> None:
+    def add(self, sha: str, result: Result, *, is_alone: bool = True) -> None:
         """Know one more; of a run that is known already, what is said now."""
-        known = [one for one in self.of(sha) if not result.run or one.run != result.run]
-        self._results[sha] = [*known, result]
+        self._added += 1
+        new = Known(result=result, order=(1, self._added), is_alone=is_alone)
+        kept = [k for k in self.known(sha) if not result.run or k.result.run != result.run]
+        self._known[sha] = [*kept, new]
+
+    def all(self) -> Iterator[tuple[str, Known]]:
+        """All that is known so far, by commit."""
+        for sha, known in self._known.items():
+            yield from ((sha, one) for one in known)
 
     @property
     def mean_s(self) -> float:
         """How long a run took on average; 0 if none is known."""
-        times = [r.took_s for results in self._results.values() for r in results if r.took_s]
+        times = [known.result.took_s for _, known in self.all() if known.result.took_s]
         return sum(times) / len(times) if times else 0.0
 
+    def _find_beside(self) -> None:
+        """Find out which runs of earlier searches were at work at the same time."""
+        runs = [k.result for _, k in self.all() if k.order[0] == 0 and k.result.of_search]
+        runs.sort(key=lambda result: result.time)
+        beside: set[str] = set()
+        for number, result in enumerate(runs):
+            for later in runs[number + 1 :]:
+                if later.time > result.time + result.took_s - _ROUNDING_S:
+                    break
+                beside |= {result.run, later.run}
+        for sha, known in self._known.items():
+            self._known[sha] = [
+                replace(k, is_alone=k.result.run not in beside) if k.order[0] == 0 else k
+                for k in known
+            ]
 
-def look(result: Result, case: Case) -> Seen | None:
+
+def look(result: Result, case: Case, *, is_doubted: bool = False) -> Seen | None:
     """What a run saw of a testcase; None where it tells nothing.
 
     A pass is a pass; a failure counts only if no server was lost in that run, which could be why.
+    Of a testcase that ``is_doubted``, a mirror that did not answer is a failure like another.
     """
     found = _class_of(result, case)
     if found is Class.PASSED:
         return Seen.PASSED
-    if found is Class.FAILED:
-        return None if result.is_lost else Seen.FAILED
-    return Seen.ABSENT if found is None and result.is_complete else None
+    if found is None:
+        return _look_for_missing(result, case)
+    lost = LOST - {Class.OUTSIDE} if is_doubted else LOST
+    failures = FAILURES | {Class.OUTSIDE} if is_doubted else FAILURES
+    if found in failures and lost.isdisjoint(result.cases.values()):
+        return Seen.FAILED
+    return None
+
+
+def is_wrong_plan(result: Result) -> bool:
+    """Whether a result says that the plan failed in the way of earlier versions: no testcase."""
+    is_plan = result.trouble.startswith(Phase.PLAN)
+    return result.verdict is Verdict.INVALID and is_plan and not result.cases
+
+
+def _look_for_missing(result: Result, case: Case) -> Seen | None:
+    """What it means that a result does not have a testcase.
+
+    Of what passes, a result does not say all: the parts of a step that passed are in the step,
+    and a resource or a phase has a testcase of its own only where it fails.
+    """
+    if case == PLAN and is_wrong_plan(result):
+        return Seen.FAILED
+    if any(_class_of(result, whole) is Class.PASSED for whole in case.wholes):
+        return Seen.PASSED
+    if case.phase is not Phase.VERIFY:
+        if not _is_beyond(result, case.phase):
+            return None
+        is_step = case.phase is Phase.CONFIGURE and case.test != Phase.CONFIGURE
+        return Seen.ABSENT if is_step else Seen.PASSED
+    if case.file and "::" not in case.test and _has_test_of(result, case):
+        return Seen.PASSED  # the spec was loaded
+    if not result.is_complete:
+        return None
+    return Seen.PASSED if case.test == Phase.VERIFY else Seen.ABSENT
+
+
+def _is_beyond(result: Result, phase: Phase) -> bool:
+    """Whether the run came to a phase after that one."""
+    order = list(Phase)
+    begun = {case.phase for case, how in result.cases.items() if how is not Class.SKIPPED}
+    return any(order.index(other) > order.index(phase) for other in begun)
+
+
+def _has_test_of(result: Result, case: Case) -> bool:
+    return any(
+        one.test.startswith(f"{case.file}::") and _role(one) == _role(case) for one in result.cases
+    )
 
 
 def _class_of(result: Result, case: Case) -> Class | None:
@@ -82,7 +176,7 @@ def _class_of(result: Result, case: Case) -> Class | None:
         return result.cases[case]
     role = _role(case)
     alike = [c for one, c in result.cases.items() if one.test == case.test and _role(one) == role]
-    return Class.FAILED if Class.FAILED in alike else next(iter(alike), None)
+    return next((c for c in alike if c in FAILURES), next(iter(alike), None))
 
 
 def _role(case: Case) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from infraci.blame.choice import information
+from infraci.blame.choice import bits_of
+from infraci.blame.evidence import Seen
 from infraci.blame.question import Sighting, View
 from infraci.history import Case
 from infraci.model.run import Commit
 
 #: Of the runs that prove something, so many are named.
 _MOST_PROOF = 8
+#: A change of the world has to be seen so often.
+_REPRODUCED = 3
 #: Of suspects, the most probable ones.
 _MOST_SUSPECTS = 4
 
@@ -24,6 +28,8 @@ class Kind(StrEnum):
     NEW = "new"  # a suspect broke it, and nobody had seen it fail before
     BEFORE = "before"  # it failed at an earlier commit already
     FLAKY = "flaky"
+    WORLD = "world"  # what passed earlier fails now, at the same commits
+    OUTSIDE = "outside"  # a mirror, a registry or a name server did not answer
     INFRASTRUCTURE = "infrastructure"
     UNKNOWN = "unknown"
 
@@ -50,6 +56,8 @@ class Answer:
     ran: int = 0  # how often it ran where it is healthy
     proof: tuple[Proof, ...] = ()
     runs_left: int = 0  # about so many more stacks would tell
+    revert: bool | None = None  # whether the head without the culprit passes; None: not run
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,64 +90,121 @@ class Finding:
     proof: tuple[Proof, ...] = ()
     skipped: Mapping[str, str] | None = None  # commits that could not be tested, and why
     again: str = ""  # the command that repeats it
+    revert: bool | None = None  # whether the head without the culprit passes; None: not run
+    note: str = ""  # what else is to be known: the specs that were not run
 
 
 def answer(seen: View, *, target: float) -> Answer:
     """The most probable answer, or that none is probable enough."""
-    belief, question = seen.belief, seen.question
-    line = question.line
-    chances = dict(zip(seen.suspects, belief.probabilities, strict=True))
-    best = max(chances, key=lambda position: chances[position])
-    failed, ran = _measured(seen)
+    belief = seen.belief
+    best = belief.leader
+    chance = belief.probabilities[best - seen.start]
     if belief.nobody >= target:
-        proof = _proof(seen, [s.position for s in seen.sightings])
-        return Answer(
-            kind=Kind.FLAKY, probability=belief.nobody, failed=failed, ran=ran, proof=proof
-        )
+        return _nobody(seen)
     if belief.before >= target:
-        earliest = min(s.position for s in seen.sightings if s.failed)
+        return _before(seen)
+    if not belief.is_settled(target):
+        return _unknown(seen)
+    if (passed := _passed_earlier(seen, range(best, len(seen.question.line)))) is not None:
         return Answer(
-            kind=Kind.BEFORE,
-            probability=belief.before,
-            since=line[earliest],
-            proof=_proof(seen, [earliest, seen.start]),
-        )
-    if chances[best] >= target:
-        return Answer(
-            kind=Kind.BEFORE if seen.first_failed < len(line) - 1 else Kind.NEW,
-            probability=chances[best],
-            culprit=line[best],
+            kind=Kind.WORLD,
+            probability=chance,
             proof=_proof(seen, [best, best - 1]),
+            why=f"{_until(seen, passed)}; older commits still pass",
         )
+    reverts = [s.failed for s in seen.sightings if s.without == best]
+    return Answer(
+        kind=Kind.BEFORE if seen.first_failed < len(seen.question.line) - 1 else Kind.NEW,
+        probability=chance,
+        culprit=seen.question.line[best],
+        proof=_proof(seen, [best, best - 1]),
+        revert=not reverts[-1] if reverts else None,
+    )
+
+
+def _nobody(seen: View) -> Answer:
+    """It is flaky, or the world has changed, or a mirror did not answer for a while."""
+    failed, ran = _measured(seen)
+    found = Answer(
+        kind=Kind.FLAKY,
+        probability=seen.belief.nobody,
+        failed=failed,
+        ran=ran,
+        proof=_proof(seen, [s.position for s in seen.sightings]),
+    )
+    if seen.question.is_doubted:
+        return replace(found, kind=Kind.OUTSIDE, why=_why_outside(seen))
+    if (passed := _passed_earlier(seen, range(len(seen.question.line)))) is not None:
+        return replace(found, kind=Kind.WORLD, why=_until(seen, passed))
+    return found
+
+
+def _why_outside(seen: View) -> str:
+    last = len(seen.question.line) - 1
+    if any(s.position == last and s.seen is Seen.PASSED for s in seen.sightings):
+        return "it passes when run again"
+    return "commits fail that passed before"
+
+
+def _passed_earlier(seen: View, places: range) -> Sighting | None:
+    """The last pass at these places, if all runs there failed since, some of what had passed."""
+    there = [s for s in seen.sightings if s.position in places and s.seen is not Seen.ABSENT]
+    passes = [number for number, s in enumerate(there) if not s.failed]
+    if not passes:
+        return None
+    since = there[passes[-1] + 1 :]
+    passed = {s.position for s in there if not s.failed}
+    if len(since) < _REPRODUCED or passed.isdisjoint(s.position for s in since):
+        return None
+    return next(s for s in reversed(there) if not s.failed and s.position in passed)
+
+
+def _until(seen: View, passed: Sighting) -> str:
+    when = datetime.fromtimestamp(passed.result.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"it passed at {seen.question.line[passed.position][:10]} on {when}, and fails there now"
+
+
+def _before(seen: View) -> Answer:
+    """A commit older than the suspects broke it."""
+    earliest = min(s.position for s in seen.sightings if s.failed)
+    return Answer(
+        kind=Kind.BEFORE,
+        probability=seen.belief.before,
+        since=seen.question.line[earliest],
+        proof=_proof(seen, [earliest, seen.start]),
+    )
+
+
+def _unknown(seen: View) -> Answer:
+    belief, line = seen.belief, seen.question.line
+    chances = dict(zip(seen.suspects, belief.probabilities, strict=True))
     likely = sorted(chances, key=lambda position: -chances[position])[:_MOST_SUSPECTS]
+    failed, ran = _measured(seen)
     return Answer(
         kind=Kind.UNKNOWN,
         probability=belief.certainty,
         suspects={line[p]: chances[p] for p in likely if chances[p] >= 0.01},
         failed=failed,
         ran=ran,
-        proof=_proof(seen, [best, best - 1]),
+        proof=_proof(seen, [belief.leader, belief.leader - 1]),
         runs_left=_runs_left(seen),
     )
 
 
 def _measured(seen: View) -> tuple[int, int]:
     """How often it failed, of how many runs, if nobody broke it."""
-    inside = [s for s in seen.sightings if s.position >= seen.start or not seen.is_bounded]
-    older = seen.older
-    return (
-        older.failed + sum(s.failed for s in inside),
-        older.failed + older.passed + len(inside),
-    )
+    results = [*seen.healthy, *(s.failed for s in seen.observed if s.seen is not Seen.ABSENT)]
+    return sum(results), len(results)
 
 
 def _proof(seen: View, around: Sequence[int]) -> tuple[Proof, ...]:
-    """The runs nearest to some positions."""
+    """The runs nearest to some positions, in the order of their commits."""
 
     def distance(sighting: Sighting) -> int:
         return min(abs(sighting.position - position) for position in around)
 
-    nearest = sorted(seen.sightings, key=distance)[:_MOST_PROOF]
+    told = [s for s in seen.sightings if s.seen is not Seen.ABSENT and s.without is None]
+    nearest = sorted(told, key=distance)[:_MOST_PROOF]
     return tuple(
         Proof(run=s.result.run, sha=seen.question.line[s.position], failed=s.failed)
         for s in sorted(nearest, key=lambda s: s.position)
@@ -147,10 +212,13 @@ def _proof(seen: View, around: Sequence[int]) -> tuple[Proof, ...]:
 
 
 def _runs_left(seen: View) -> int:
-    """About how many stacks would tell: the bits that are missing, by those that the best tells."""
+    """About how many stacks would tell: the bits that are missing, by those that the best tells.
+
+    Where a culprit is only to be confirmed, it is the runs for that.
+    """
     belief = seen.belief
     shares = [belief.before, *belief.probabilities, belief.nobody]
     missing = -sum(share * math.log2(share) for share in shares if share > 0)
-    position = max(seen.candidates, key=lambda p: information(belief.broken_at([p]), belief.rate))
-    told = information(belief.broken_at([position]), belief.rate)
-    return max(1, math.ceil(missing / told)) if told > 1e-6 else 1
+    told = max(bits_of(belief, seen.candidates), default=0.0)
+    bits = math.ceil(missing / told) if told > 1e-6 else 0
+    return max(1, bits, belief.steps_left(belief.leader))

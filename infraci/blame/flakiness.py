@@ -1,47 +1,149 @@
-"""How often a healthy testcase fails all the same, and how sure that is."""
+"""How a healthy testcase fails all the same: how often, and how failures follow each other.
+
+A testcase's results at healthy commits are taken for a Markov chain of first order: what a run
+finds depends on what the one before it found. Each *row* of :data:`ROWS` is a chain held possible:
+steady, failing at random, failing in bursts, or failing in turns.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
-#: The rates that are held possible; between them nothing would change a verdict.
-RATES = (0.0005, 0.005, 0.02, 0.05, 0.1, 0.16, 0.23, 0.31, 0.4, 0.5, 0.62)
 
-#: What is believed of a testcase that nobody has seen before: most never flake, a few do often.
-_FAILED_BEFORE = 0.3
-_PASSED_BEFORE = 3.0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A chain: how often a failure follows a pass, and how often one follows a failure."""
+
+    after_pass: float
+    after_failure: float
+    share: float  # how probable it is among chains of its kind
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether a testcase like that is called flaky."""
+        return max(self.after_pass, self.after_failure) > 0.01
+
+    @property
+    def stationary(self) -> float:
+        """How often it fails when nothing is known of the run before."""
+        return self.after_pass / (1.0 + self.after_pass - self.after_failure)
+
+    def failing(self, last: bool | None) -> float:
+        """The probability of a failure after ``last`` (True: a failure; None: unknown)."""
+        if last is None:
+            return self.stationary
+        return self.after_failure if last else self.after_pass
+
+
+def _at_random(rate: float, share: float) -> Row:
+    return Row(after_pass=rate, after_failure=rate, share=share)
+
+
+#: Rates at which nearly every testcase fails. They stay possible whatever was seen.
+_STEADY = (_at_random(0.0005, 0.97), _at_random(0.005, 0.03))
+#: What a flaky testcase may be; the shares add up to 1.
+_AT_RANDOM = tuple(
+    _at_random(rate, share)
+    for rate, share in (
+        (0.02, 0.08), (0.05, 0.09), (0.1, 0.1), (0.16, 0.1), (0.23, 0.1),
+        (0.31, 0.09), (0.4, 0.07), (0.5, 0.05), (0.62, 0.02),
+    )
+)  # fmt: skip
+_IN_BURSTS = tuple(
+    Row(after_pass=begins, after_failure=goes_on, share=0.2 / 9)
+    for begins in (0.005, 0.04, 0.2)
+    for goes_on in (0.5, 0.8, 0.95)
+)
+_IN_TURNS = (
+    Row(after_pass=0.3, after_failure=0.02, share=0.03),
+    Row(after_pass=0.5, after_failure=0.02, share=0.03),
+    Row(after_pass=0.5, after_failure=0.2, share=0.02),
+    Row(after_pass=0.95, after_failure=0.05, share=0.02),
+)
+_FLAKY = (*_AT_RANDOM, *_IN_BURSTS, *_IN_TURNS)
+ROWS = (*_STEADY, *_FLAKY)
+
+#: How many testcases of which nothing is known are flaky.
+UNSEEN = 0.004
+#: How probable it is that a testcase which never was flaky has become so.
+_BECOMES = 0.003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flakiness:
-    """What was seen of a testcase at commits where it was healthy."""
+    """What was seen of a testcase at commits where it was healthy, in the order of the runs.
+
+    ``share`` is how many testcases like it are flaky.
+    """
 
     passed: int = 0
     failed: int = 0
+    pairs: tuple[tuple[bool, bool], ...] = field(default=(), repr=False)
+    first: bool | None = None
+    last: bool | None = None
+    share: float = UNSEEN
+
+    @classmethod
+    def of(cls, results: Iterable[bool], *, share: float = UNSEEN) -> Flakiness:
+        """From results in order (True: a failure)."""
+        seen = tuple(results)
+        return cls(
+            passed=seen.count(False),
+            failed=seen.count(True),
+            pairs=tuple(pairwise(seen)),
+            first=seen[0] if seen else None,
+            last=seen[-1] if seen else None,
+            share=share,
+        )
 
     def weights(self) -> tuple[float, ...]:
-        """How probable each of :data:`RATES` is; they add up to 1."""
-        failed, passed = self.failed + _FAILED_BEFORE, self.passed + _PASSED_BEFORE
+        """How probable each of :data:`ROWS` is; they add up to 1."""
+        prior = _prior(self.share)
+        counts = {pair: self.pairs.count(pair) for pair in set(self.pairs)}
         logs = [
-            (failed - 1) * math.log(rate) + (passed - 1) * math.log1p(-rate) + math.log(width)
-            for rate, width in zip(RATES, _widths(), strict=True)
+            math.log(share) + self._log(row, counts) for row, share in zip(ROWS, prior, strict=True)
         ]
         highest = max(logs)
         raw = [math.exp(log - highest) for log in logs]
         total = sum(raw)
-        return tuple(weight / total for weight in raw)
+        anew = _prior(1.0)
+        return tuple(
+            (1.0 - _BECOMES) * weight / total + _BECOMES * other
+            for weight, other in zip(raw, anew, strict=True)
+        )
 
-    @property
-    def rate(self) -> float:
-        """The rate to expect."""
-        return sum(rate * weight for rate, weight in zip(RATES, self.weights(), strict=True))
+    def _log(self, row: Row, counts: dict[tuple[bool, bool], int]) -> float:
+        """The logarithm of the likelihood of what was seen."""
+        log = 0.0 if self.first is None else _log(row.stationary, failed=self.first)
+        for (before, now), count in counts.items():
+            log += count * _log(row.failing(before), failed=now)
+        return log
 
 
-def _widths() -> Sequence[float]:
-    """How much of the line from 0 to 1 each rate stands for."""
-    middles = [(low + high) / 2 for low, high in pairwise(RATES)]
-    edges = [0.0, *middles, 1.0]
-    return [high - low for low, high in pairwise(edges)]
+def share_of(*, flaky: int, steady: int) -> float:
+    """How many testcases are flaky, to expect of a pipeline that had so many of either kind."""
+    return (UNSEEN * _LIKE + flaky) / (_LIKE + flaky + steady)
+
+
+#: What is known of testcases in general weighs as much as so many testcases of the pipeline.
+_LIKE = 40.0
+
+
+def _log(probability: float, *, failed: bool) -> float:
+    return math.log(probability if failed else 1.0 - probability)
+
+
+@cache
+def _prior(share: float) -> tuple[float, ...]:
+    return (
+        *((1.0 - share) * row.share for row in _STEADY),
+        *(share * row.share for row in _FLAKY),
+    )
+
+
+#: How many testcases are flaky of those that fail with the words of a mirror that does not answer.
+DOUBTFUL = 0.5

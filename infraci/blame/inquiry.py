@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from infraci import git
-from infraci.blame.commits import (
-    Step,
-    diff_of,
-    first_parents,
-    inside,
-    is_whole,
-    names_along,
-    with_changes,
-)
-from infraci.blame.evidence import Evidence
+from infraci.blame.commits import diff_of
+from infraci.blame.evidence import FAILURES, Evidence, is_wrong_plan
 from infraci.blame.finding import Answer, Culprit, Finding, Kind, answer
-from infraci.blame.question import BEFORE, BEFORE_GOOD, Question, view
-from infraci.blame.search import MOST_TRIES, Budget, Search, StandUp, why_untestable
+from infraci.blame.line import Line, Matters
+from infraci.blame.made import without
+from infraci.blame.question import Question, view
+from infraci.blame.search import MOST_TRIES, Budget, Search, StandUp
 from infraci.errors import CATEGORIES, UsageError
 from infraci.history import Case, Class, Result
-from infraci.history.result import LOST
+from infraci.history.result import LOST, PLAN
 from infraci.model.run import Commit, Phase, Verdict
 
 #: More suspects are searched only by who has said what it may cost.
 MOST_SUSPECTS = 500
 
-#: Which of some files matter to a testcase.
-Matters = Callable[[Case, Sequence[str]], tuple[str, ...]]
-
 
 @dataclass(kw_only=True)
 class Inquiry:
-    """Asks about all testcases of a pipeline that fail at a commit, at once."""
+    """Asks about all testcases of a pipeline that fail at a commit, at once.
+
+    ``matters`` tells which of some files matter to a testcase. ``try_out`` stands up commits that
+    only this repository has, and writes nothing of them into the history. ``hint`` says what to do
+    where no stack may be stood up.
+    """
 
     root: Path
     head: Commit
@@ -47,17 +43,42 @@ class Inquiry:
     target: float = 0.99
     since: Commit | None = None
     is_budget_given: bool = False
+    try_out: StandUp | None = None
     again: str = ""  # the command that repeats it
+    hint: str = ""
+    luck: random.Random = field(default_factory=random.Random)
     search: Search = field(init=False)
+    line: Line = field(init=False)
     _is_tried: bool = field(init=False, default=False)
+    _made: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.search = Search(
             evidence=self.evidence,
-            stand_up=self.stand_up,
+            stand_up=self._stand_up,
             budget=self.budget,
             target=self.target,
+            luck=self.luck,
+            revert=self._without if self.try_out else None,
         )
+        self.line = Line(
+            root=self.root,
+            head=self.head.sha,
+            since=self.since.sha if self.since else None,
+            pipeline_file=self.pipeline_file,
+            evidence=self.evidence,
+            matters=self.matters,
+            reverts=self.search.reverts,
+        )
+
+    def _stand_up(self, shas: Sequence[str]) -> Sequence[Result | None]:
+        is_real = {*self.line.stand_ins, *self._made}.isdisjoint(shas)
+        return self.stand_up(shas) if is_real or not self.try_out else self.try_out(shas)
+
+    def _without(self, sha: str) -> str | None:
+        made = without(self.root, self.head.sha, self._real(sha))
+        self._made |= {made} if made else set()
+        return made
 
     def findings(self) -> tuple[Finding, ...]:
         """One for each testcase that fails at the commit; stands up what is needed for it.
@@ -69,10 +90,13 @@ class Inquiry:
         known = self.evidence.of(self.head.sha)
         # What searches ran here again is about what failed before, and nothing else.
         known = tuple(result for result in known if not result.of_search) or known
-        told = [r for r in known if Class.FAILED in r.cases.values() and not r.is_lost]
-        failing = sorted({c for r in told for c, how in r.cases.items() if how is Class.FAILED})
-        others = list(self._without_question(known, failing))
-        questions = [self._question(case) for case in failing]
+        failing, doubted = _failing(known)
+        others = list(self._without_question(known, {*failing, *doubted}))
+        questions = [
+            self.line.question(case, is_doubted=is_doubted, asked=failing)
+            for cases, is_doubted in ((failing, False), (doubted, True))
+            for case in cases
+        ]
         self._check_length(questions)
         stopped = self.search.go(questions)
         return (*self._answered(questions, stopped), *others)
@@ -91,144 +115,94 @@ class Inquiry:
             if result is not None and (result.verdict is not Verdict.ERROR or result.cases):
                 return
 
-    def _without_question(
-        self, known: Sequence[Result], failing: Sequence[Case]
-    ) -> Iterator[Finding]:
-        """What no commit can be blamed for: nothing is known, the cloud failed, a spec is wrong."""
+    def _without_question(self, known: Sequence[Result], asked: set[Case]) -> Iterator[Finding]:
+        """What no commit can be blamed for: nothing is known, or the cloud failed."""
         if not known:
             if self._is_tried:
                 yield self._finding(Kind.INFRASTRUCTURE, why="its runs told nothing")
             else:
-                yield self._finding(Kind.UNKNOWN, why="it was not run, and may not be")
+                yield self._finding(Kind.UNKNOWN, why=self.hint or "it was not run, and may not be")
             return
         best: dict[Case, Class] = {}
         for result in known:
             for case, how in result.cases.items():
-                how = Class.INFRASTRUCTURE if how is Class.FAILED and result.is_lost else how
+                how = Class.INFRASTRUCTURE if how in FAILURES and result.is_lost else how
                 if best.get(case) is not Class.PASSED:
                     best[case] = how
         for case, how in sorted(best.items()):
-            if case not in failing and how in LOST:
+            if case not in asked and how in LOST:
                 yield self._finding(Kind.INFRASTRUCTURE, case, why=f"it was not tested ({how})")
-            elif case not in failing and how in (Class.SPEC, Class.SETUP):
-                yield self._finding(Kind.UNKNOWN, case, why=f"the spec itself is in error ({how})")
-        if not best:
-            last = known[-1]
-            if last.verdict is Verdict.INVALID:
-                yield self._finding(Kind.UNKNOWN, why=why_untestable(last))
-            elif last.verdict is Verdict.ERROR:
-                kind = Kind.INFRASTRUCTURE if _is_of_cloud(last) else Kind.UNKNOWN
-                yield self._finding(kind, why=last.trouble or "unknown trouble")
-
-    # The line, and the questions on it
-
-    @cached_property
-    def line(self) -> tuple[Step, ...]:
-        """The way to the commit, with what each changed."""
-        since = self.since.sha if self.since else None
-        line = with_changes(self.root, first_parents(self.root, self.head.sha, since=since))
-        self.evidence.look_up(step.sha for step in line)
-        return line
-
-    def _question(self, case: Case) -> Question:
-        line = self.line
-        return Question(
-            case=case,
-            line=tuple(step.sha for step in line),
-            names=names_along(case, line, pipeline=self.pipeline_file),
-            touching=self._touching(case, line),
-            last=len(line) - 1,
-            begin=min(1, len(line) - 1) if self.since else None,
-            before=BEFORE_GOOD if self.since else BEFORE,
-            is_rooted=not line[0].parents and self._is_whole,
-        )
-
-    def _touching(self, case: Case, line: Iterable[Step]) -> tuple[bool, ...]:
-        return tuple(bool(self.matters(case, step.paths)) for step in line)
-
-    @cached_property
-    def _is_whole(self) -> bool:
-        return is_whole(self.root)
+        last = known[-1]
+        if set(best.values()) <= {Class.PASSED, Class.SKIPPED} and last.verdict is Verdict.ERROR:
+            kind = Kind.INFRASTRUCTURE if _is_of_cloud(last) else Kind.UNKNOWN
+            yield self._finding(kind, why=last.trouble or "unknown trouble")
 
     def _check_length(self, questions: Sequence[Question]) -> None:
         views = [view(question, self.evidence) for question in questions]
-        longest = max((len(seen.suspects) for seen in views if seen), default=0)
+        longest = max(
+            (len(seen.suspects) for seen in views if seen and not seen.is_open_ended), default=0
+        )
         if longest > MOST_SUSPECTS and self.budget.runs and not self.is_budget_given:
             raise UsageError(
                 f"cannot search {longest} commits without a budget",
                 hint="say how many stacks it may take (--budget N), or a later --since",
             )
 
-    def _inner(self, question: Question, merge: Step) -> Question:
-        """The same question inside of a merge."""
-        index = question.line.index(merge.sha)
-        line = inside(self.root, merge)
-        steps = (*line, *(self._steps[sha] for sha in question.line[index + 1 :]))
-        self._steps |= {step.sha: step for step in line[:-1]}
-        touching = self._touching(question.case, steps)
-        last = len(line) - 1
-        return Question(
-            case=question.case,
-            line=tuple(step.sha for step in steps),
-            names=names_along(question.case, steps, pipeline=self.pipeline_file),
-            touching=(*touching[:last], False, *touching[last + 1 :]),
-            last=last,
-            begin=min(1, last),
-            before=BEFORE_GOOD,
-        )
-
-    @cached_property
-    def _steps(self) -> dict[str, Step]:
-        return {step.sha: step for step in self.line}
-
     # From answers to findings
 
     def _answered(self, questions: Sequence[Question], stopped: str) -> Iterator[Finding]:
-        deeper: dict[str, list[Question]] = {}
-        outer: dict[Case, tuple[Question, Answer]] = {}
+        answered: list[_Answered] = []
+        entered: dict[str, list[int]] = {}
         for question in questions:
-            seen = view(question, self.evidence)
-            if seen is None:
-                continue
-            found = answer(seen, target=self.target)
-            outer[question.case] = question, found
-            if self._is_entered(found):
-                deeper.setdefault(found.culprit or "", []).append(question)
-        for sha, inner in deeper.items():
-            entered = [self._inner(question, self._steps[sha]) for question in inner]
-            outer |= self._inside(sha, entered, outer)
-        for case, (question, found) in outer.items():
-            yield self._told(case, question, found, stopped)
+            if (seen := view(question, self.evidence)) is not None:
+                found = answer(seen, target=self.target)
+                if found.culprit is not None and self.line.step(found.culprit).is_merge:
+                    entered.setdefault(found.culprit, []).append(len(answered))
+                answered.append((question, found))
+        for merge, numbers in entered.items():
+            wholes = [answered[number] for number in numbers]
+            for number, inner in zip(numbers, self._inside(merge, wholes), strict=True):
+                answered[number] = inner
+        for question, found in answered:
+            yield self._told(question, found, stopped)
 
-    def _is_entered(self, found: Answer) -> bool:
-        step = self._steps.get(found.culprit or "")
-        return step is not None and len(step.parents) == 2
+    def _inside(self, merge: str, wholes: Sequence[_Answered]) -> list[_Answered]:
+        """Which commit of a merge, as far as the budget goes; else the merge stays to blame.
 
-    def _inside(
-        self,
-        merge: str,
-        questions: Sequence[Question],
-        outer: dict[Case, tuple[Question, Answer]],
-    ) -> dict[Case, tuple[Question, Answer]]:
-        """Which commit of a merge, as far as the budget goes; else the merge stays to blame."""
-        self.search.go(questions)
-        known = {}
-        for question in questions:
-            _, whole = outer[question.case]
-            seen = view(question, self.evidence)
-            found = answer(seen, target=self.target) if seen else whole
-            if found.culprit is None:
-                continue
-            chance = whole.probability * found.probability
-            found = replace(found, kind=whole.kind, probability=chance)
-            known[question.case] = question, found
-            sha = found.culprit
-            if sha is not None and sha != merge and self._is_entered(found):
-                known |= self._inside(sha, [self._inner(question, self._steps[sha])], known)
+        Each parent but the first brought a branch in, an octopus several. Where the commits of
+        none break it by themselves, the merge does.
+        """
+        known = list(wholes)
+        arms = len(self.line.step(merge).parents) - 1
+        for arm in range(1, arms + 1):
+            left = [n for n, (_, found) in enumerate(known) if found.culprit == merge]
+            inner = [self._entered(wholes[n][0], merge, arm) for n in left]
+            self.search.go(inner)
+            for number, question in zip(left, inner, strict=True):
+                seen = view(question, self.evidence)
+                found = answer(seen, target=self.target) if seen else None
+                if found is None or found.culprit is None:
+                    continue
+                whole = known[number][1]
+                chance = whole.probability * found.probability
+                found = replace(found, kind=whole.kind, probability=chance)
+                is_whole = found.culprit == merge
+                known[number] = (
+                    question,
+                    replace(found, why=_why_merge(question, arms)) if is_whole else found,
+                )
+                if not is_whole and found.culprit and self.line.step(found.culprit).is_merge:
+                    (known[number],) = self._inside(found.culprit, [known[number]])
         return known
 
-    def _told(self, case: Case, question: Question, found: Answer, stopped: str) -> Finding:
-        suspects = found.suspects or {}
+    def _entered(self, question: Question, merge: str, arm: int) -> Question:
+        inner = self.line.inside(question, merge, arm)
+        if inner.last and inner.absent == inner.last - 1 and self.try_out is not None:
+            return self.line.tried_out(question, inner, merge) or inner
+        return inner
+
+    def _told(self, question: Question, found: Answer, stopped: str) -> Finding:
+        case, suspects = question.case, found.suspects or {}
         finding = self._finding(
             found.kind,
             case,
@@ -236,41 +210,53 @@ class Inquiry:
             culprit=self._culprit(case, found.culprit, found.probability),
             since=self._commit(found.since),
             suspects=tuple(
-                Culprit(commit=git.resolve(self.root, sha), probability=chance)
+                Culprit(commit=self._resolved(sha), probability=chance)
                 for sha, chance in suspects.items()
             ),
             failed=found.failed,
             ran=found.ran,
-            proof=found.proof,
+            proof=tuple(replace(p, sha=self._real(p.sha)) for p in found.proof),
             runs_left=found.runs_left,
             time_left_s=found.runs_left * self.evidence.mean_s / self.budget.at_once,
             skipped={
                 sha: why for sha, why in self.search.untestable.items() if sha in question.line
             },
+            revert=found.revert,
+            why=found.why,
+            note=_note(case),
         )
         if found.kind is Kind.UNKNOWN:
             return replace(finding, why=self._why(question, stopped))
         return finding
 
     def _why(self, question: Question, stopped: str) -> str:
-        if question.line[0] == self.head.sha and not self._is_whole:
+        if question.line[0] == self.head.sha and not self.line.is_whole:
             return "this clone is shallow: `git fetch --unshallow` fetches the commit's parents"
+        if self.budget.runs == 0 and self.hint:
+            return self.hint
         return stopped or "the runs contradict each other"
 
     def _culprit(self, case: Case, sha: str | None, probability: float) -> Culprit | None:
         if sha is None:
             return None
-        paths = self._steps[sha].paths
-        files = self.matters(case, paths) or paths
+        step = self.line.step(sha)
+        files = self.matters(case, step.paths) or step.paths
         return Culprit(
-            commit=git.resolve(self.root, sha),
+            commit=self._resolved(sha),
             probability=probability,
             files=files,
-            diff=diff_of(self.root, sha, files),
+            diff=diff_of(self.root, self._real(sha), files),
         )
 
+    def _real(self, sha: str) -> str:
+        """The commit that one stands in for."""
+        return self.line.stand_ins.get(sha, sha)
+
+    def _resolved(self, sha: str) -> Commit:
+        return git.resolve(self.root, self._real(sha))
+
     def _commit(self, sha: str | None) -> Commit | None:
-        return git.resolve(self.root, sha) if sha else None
+        return self._resolved(sha) if sha else None
 
     def _finding(self, kind: Kind, case: Case | None = None, **known: object) -> Finding:
         finding = Finding(
@@ -279,7 +265,45 @@ class Inquiry:
         return replace(finding, **known)  # type: ignore[arg-type]
 
 
+#: A question, and what the evidence says.
+_Answered = tuple[Question, Answer]
+
+
+def _failing(known: Sequence[Result]) -> tuple[list[Case], list[Case]]:
+    """The testcases that fail; and those that may, since a mirror did not answer."""
+    failing: set[Case] = set()
+    doubted: set[Case] = set()
+    for result in known:
+        lost = LOST & set(result.cases.values())
+        failed = {case for case, how in result.cases.items() if how in FAILURES}
+        if not lost:
+            failing |= failed
+        elif lost == {Class.OUTSIDE}:
+            doubted |= failed | {c for c, how in result.cases.items() if how is Class.OUTSIDE}
+        if is_wrong_plan(result):
+            failing.add(PLAN)
+    return sorted(failing), sorted(doubted - failing)
+
+
+def _note(case: Case) -> str:
+    """What a failure before the specs means for these."""
+    if case.phase is Phase.VERIFY:
+        return ""
+    return f"its specs were not run: {case.phase} failed"
+
+
+def _why_merge(question: Question, arms: int) -> str:
+    if question.absent == question.last - 1:
+        return "what it merged has no such testcase, and cannot be tried out by itself"
+    if arms > 1:
+        return "no branch that it merged fails by itself"
+    return "both its parents pass by themselves"
+
+
 def _is_of_cloud(result: Result) -> bool:
-    """Whether it was the cloud that failed; a configure step may fail for any reason."""
+    """Whether it was the cloud that failed; a configure step may fail for any reason.
+
+    Earlier versions wrote no testcases of what failed before the specs.
+    """
     phase, _, what = result.trouble.partition(": ")
     return phase != Phase.CONFIGURE or what in CATEGORIES

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from infraci.blame.belief import Belief
-from infraci.blame.evidence import Evidence, Seen, look
-from infraci.blame.flakiness import Flakiness
-from infraci.blame.prior import weights
+from infraci.blame.belief import CHANGES, Belief
+from infraci.blame.evidence import Evidence, Known, Seen, look
+from infraci.blame.flakiness import DOUBTFUL, UNSEEN, Flakiness
+from infraci.blame.prior import (
+    AGE_SEARCHED,
+    AGE_TESTED,
+    Weight,
+    older_share,
+    recency,
+    weights,
+)
 from infraci.history import Case, Result
 
-#: How many failures have no culprit (Henderson et al.).
-NOBODY = 0.4
-#: How probable it is that a failure is older than its suspects: where nothing is known of their
-#: parent; where somebody says that it was good; and of what a merge brought in.
-BEFORE = 0.3
+#: How probable it is that a failure is older than its suspects where somebody says that the commit
+#: before them was good, and of what a merge brought in.
 BEFORE_GOOD = 0.05
 #: How probable it is that the first failure was a flake, and a later commit broke it truly.
 _LATER = 0.05
@@ -24,11 +28,22 @@ _LATER = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """That a run saw a testcase pass or fail."""
+    """That a run saw a testcase pass or fail, or not there."""
 
     position: int
-    result: Result
-    failed: bool
+    known: Known
+    seen: Seen
+    without: int | None = None  # the suspect whose change the commit that was run did not have
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed."""
+        return self.seen is Seen.FAILED
+
+    @property
+    def result(self) -> Result:
+        """What the run found."""
+        return self.known.result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,147 +51,261 @@ class Question:
     """Which of the commits up to ``last`` broke a testcase that fails from there on.
 
     Positions are those of the line. Where no pass is known, the suspects begin at ``begin``, by
-    default where it was first seen to fail.
+    default with the line, and the later ones are the more suspicious.
     """
 
     case: Case
     line: tuple[str, ...]  # the commits, the oldest first
+    trees: tuple[str, ...]
     names: tuple[Case | None, ...]  # what each calls the testcase; None where it is not there
-    touching: tuple[bool, ...]  # whether each changed what the testcase depends on
+    changed: tuple[Weight, ...]  # what each changed, as far as the testcase is concerned
     last: int
     begin: int | None = None
-    before: float = BEFORE
     is_rooted: bool = False  # whether nothing is before the line
+    is_doubted: bool = False  # it failed with the words of a mirror that does not answer
+    share: float = UNSEEN  # how many testcases of its pipeline are flaky
+    #: Heads of the line without one of its commits, by that commit.
+    reverts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """The first suspect where no pass is known. A commit without its parent is none."""
+        if self.begin is not None:
+            return self.begin
+        return 0 if self.is_rooted else 1
 
     @cached_property
     def absent(self) -> int:
         """The last position where the testcase was not there yet; -1 if there is none."""
         return max((p for p in range(self.last) if self.names[p] is None), default=-1)
 
+    @cached_property
+    def alike(self) -> Mapping[int, tuple[int, ...]]:
+        """For each position those with the same tree, itself among them, in order."""
+        by_tree: dict[str, list[int]] = {}
+        for position, tree in enumerate(self.trees):
+            if self.names[position] is not None:
+                by_tree.setdefault(tree, []).append(position)
+        return {p: tuple(places) for places in by_tree.values() for p in places}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    def look(self, position: int, result: Result) -> Seen | None:
+        """What a run of the commit at a position saw of the testcase."""
+        name = self.names[position]
+        return look(result, name, is_doubted=self.is_doubted) if name is not None else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class View:
-    """What is believed of a question, and why."""
+    """What is known of a question, and believed of it."""
 
     question: Question
-    belief: Belief
     start: int  # the first suspect
-    first_failed: int  # where it was seen to fail first, but for what searches have run
-    sightings: tuple[Sighting, ...]  # all of them
+    trigger: Sighting  # the failure that led here
+    sightings: tuple[Sighting, ...]  # all of them, in the order of the runs
     is_bounded: bool  # whether it is known to have passed, or not to have been there
-    older: Flakiness
+    is_lonely: bool  # whether no commit before the first suspect can be run
+    healthy: tuple[bool, ...]  # what runs found, in order, before the suspects and the failure
+
+    @property
+    def first_failed(self) -> int:
+        """Where it was seen to fail first, but for what searches have run."""
+        return self.trigger.position
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether the suspects are as many as there are commits, the latest ones before others."""
+        return not self.is_bounded and self.question.begin is None
 
     @property
     def suspects(self) -> range:
         """Their positions."""
         return range(self.start, self.question.last + 1)
 
-    @property
-    def candidates(self) -> range:
-        """The positions that a run could tell something at."""
-        first = self.start if self.is_bounded else max(self.start - 1, 0)
-        return range(first, self.question.last + 1)
+    @cached_property
+    def candidates(self) -> tuple[int, ...]:
+        """The positions that a run could tell something at; of those with one tree, the first."""
+        first = self.start if self.is_lonely else self.start - 1
+        trees = self.question.trees
+        return tuple(
+            position
+            for position in range(first, self.question.last + 1)
+            if position == first or trees[position] != trees[position - 1]
+        )
 
     @property
     def key(self) -> object:
         """What makes two questions have one answer: they need not be asked twice."""
-        seen = tuple((s.position, s.failed) for s in self.sightings)
-        return self.start, self.first_failed, seen, self.question.touching[self.start :]
+        seen = tuple((s.position, s.seen, s.known.order, s.without) for s in self.sightings)
+        changed = self.question.changed[self.start :]
+        return self.start, self.is_lonely, seen, changed, self.question.is_doubted
+
+    @cached_property
+    def older(self) -> Flakiness:
+        """What was seen of it while it was healthy."""
+        share = DOUBTFUL if self.question.is_doubted else self.question.share
+        return Flakiness.of(self.healthy, share=share)
+
+    @cached_property
+    def belief(self) -> Belief:
+        """What follows from all of it."""
+        has_passed = any(s.seen is Seen.PASSED for s in self.sightings)
+        belief = Belief(
+            self._prior(),
+            before=self._before(),
+            changes=CHANGES if has_passed else 0.0,
+            flakiness=self.older,
+            start=self.start,
+            is_lonely=self.is_lonely,
+        )
+        for sighting in self.observed:
+            if sighting.seen is Seen.ABSENT:
+                belief.observe_absence(sighting.position)
+            else:
+                belief.observe(
+                    sighting.position,
+                    failed=sighting.failed,
+                    is_alone=sighting.known.is_alone,
+                    without=sighting.without,
+                )
+        return belief
+
+    @property
+    def observed(self) -> Iterator[Sighting]:
+        """What moves the belief: all but what is older than the failure and its suspects."""
+        for sighting in self.sightings:
+            is_new = sighting.known.order >= self.trigger.known.order
+            if is_new or sighting.position >= self.start or not self.is_bounded:
+                yield sighting
+
+    def _prior(self) -> tuple[float, ...]:
+        """Of each suspect: those up to the failure, and with little weight those after it."""
+        changed = self.question.changed
+        end = max(self.trigger.position, self.start) + 1
+        chances = weights(changed[self.start : end])
+        if self.is_open_ended:
+            recent = [
+                chance * recency(end - 1 - position, self._age)
+                for position, chance in enumerate(chances, self.start)
+            ]
+            chances = tuple(chance / sum(recent) for chance in recent)
+        later = changed[end : self.question.last + 1]
+        return (*chances, *(_LATER * chance for chance in (weights(later) if later else ())))
+
+    def _before(self) -> float:
+        if self.is_bounded or (self.start == 0 and self.question.is_rooted):
+            return 0.0
+        if self.question.begin is not None:
+            return BEFORE_GOOD
+        return older_share(max(self.trigger.position - self.start, 0) + 1, self._age)
+
+    @property
+    def _age(self) -> float:
+        return AGE_SEARCHED if self.trigger.result.of_search else AGE_TESTED
 
 
 def view(question: Question, evidence: Evidence) -> View | None:
     """What the evidence says; None if the testcase was never seen to fail."""
-    sightings = tuple(_sightings(question, evidence))
-    bound = max(question.absent, _bound(question, evidence, sightings))
+    found = tuple(_sightings(question, evidence))
+    passed = _passed(question, found)
+    absent = max(question.absent, _absent(question, found))
+    bound = max(passed, absent)
+    sightings = tuple(sorted(_placed(question, found, bound), key=lambda s: s.known.order))
     trigger = _trigger(question, sightings, bound)
     if trigger is None:
         return None
-    if bound >= 0:
-        start = bound + 1
-    else:
-        start = question.begin if question.begin is not None else trigger.position
-    start = min(start, question.last)
-    before = 0.0 if bound >= 0 or (start == 0 and question.is_rooted) else question.before
-    older = _flakiness(sightings, start) if bound >= 0 else Flakiness()
-    belief = Belief(
-        _prior(question, start, trigger.position),
-        nobody=NOBODY,
-        before=before,
-        flakiness=older,
-        start=start,
-    )
-    for sighting in sightings:
-        # The failure that led here is why there is a question; the prior knows of it.
-        if sighting is not trigger and (sighting.position >= start or bound < 0):
-            belief.observe(sighting.position, failed=sighting.failed)
+    start = min(bound + 1 if bound >= 0 else question.first, question.last)
+    older = [s for s in sightings if s.known.order < trigger.known.order and s.position < start]
     return View(
         question=question,
-        belief=belief,
         start=start,
-        first_failed=trigger.position,
+        trigger=trigger,
         sightings=sightings,
         is_bounded=bound >= 0,
-        older=older,
-    )
-
-
-def _prior(question: Question, start: int, first_failed: int) -> tuple[float, ...]:
-    """Of each suspect: those up to the first failure, and with little weight those after it."""
-    end = min(max(first_failed, start), question.last) + 1
-    later = question.touching[end : question.last + 1]
-    return (
-        *weights(question.touching[start:end]),
-        *(_LATER * weight for weight in (weights(later) if later else ())),
+        is_lonely=start == 0 or (bound >= 0 and absent >= passed),
+        healthy=healthy_results(older) if bound >= 0 else (),
     )
 
 
 def _sightings(question: Question, evidence: Evidence) -> Iterator[Sighting]:
-    for position, (sha, name) in enumerate(zip(question.line, question.names, strict=True)):
-        for result in evidence.of(sha) if name is not None else ():
-            seen = look(result, name) if name is not None else None
+    for position, sha in enumerate(question.line):
+        for known in evidence.known(sha) if question.names[position] is not None else ():
+            if (seen := question.look(position, known.result)) is not None:
+                yield Sighting(position=position, known=known, seen=seen)
+    for sha, head in question.reverts.items():
+        suspect = question.line.index(sha) if sha in question.line else None
+        for known in evidence.known(head) if suspect is not None else ():
+            seen = question.look(len(question.line) - 1, known.result)
             if seen in (Seen.PASSED, Seen.FAILED):
-                yield Sighting(position=position, result=result, failed=seen is Seen.FAILED)
+                yield Sighting(
+                    position=len(question.line) - 1, known=known, seen=seen, without=suspect
+                )
 
 
-def _bound(question: Question, evidence: Evidence, sightings: Sequence[Sighting]) -> int:
-    """The last position before the failure where the testcase passed, or was not there.
+def _placed(question: Question, sightings: Sequence[Sighting], bound: int) -> Iterator[Sighting]:
+    """The sightings, where each tells most among the commits that have its tree.
 
-    What a search has run is in doubt like all else, and only bounds where nothing else does.
+    What passes at one of them passes at the last, and what fails, at the first after the bound.
     """
-    passed = [s for s in sightings if not s.failed and s.position < question.last]
-    bounds = [s.position for s in passed if not s.result.of_search]
-    for position in range(question.last):
-        name = question.names[position]
-        if name is not None and any(
-            look(result, name) is Seen.ABSENT for result in evidence.of(question.line[position])
-        ):
-            bounds.append(position)
-    return max(bounds or [s.position for s in passed], default=-1)
+    for sighting in sightings:
+        places = question.alike[sighting.position]
+        if sighting.without is not None or sighting.seen is Seen.ABSENT:
+            yield sighting
+        elif sighting.failed:
+            first = next((place for place in places if place > bound), places[-1])
+            yield replace(sighting, position=first)
+        else:
+            yield replace(sighting, position=places[-1])
+
+
+def _passed(question: Question, sightings: Sequence[Sighting]) -> int:
+    """The last position before the failure where the testcase passed; -1 if none is known.
+
+    What a search has run is in doubt like all else, and bounds nothing.
+    """
+    places = (
+        question.alike[s.position][-1]
+        for s in sightings
+        if s.seen is Seen.PASSED and s.without is None and not s.result.of_search
+    )
+    return max((place for place in places if place < question.last), default=-1)
+
+
+def _absent(question: Question, sightings: Sequence[Sighting]) -> int:
+    """The last position where a run has not found the testcase; -1 if none is known."""
+    places = (s.position for s in sightings if s.seen is Seen.ABSENT)
+    return max((place for place in places if place < question.last), default=-1)
 
 
 def _trigger(question: Question, sightings: Sequence[Sighting], bound: int) -> Sighting | None:
-    """The failure that led here: the first that nobody has searched for, else one at the end."""
-    failed = [s for s in sightings if s.failed and s.position > bound]
-    found = [s for s in failed if not s.result.of_search]
-    return next(iter(found or [s for s in failed if s.position >= question.last]), None)
+    """The failure that led here: at the first commit where one was seen, but for searches.
+
+    Of what only searches have seen, it is one at the end.
+    """
+    failed = [s for s in sightings if s.failed and s.position > bound and s.without is None]
+    asked = [s for s in failed if not s.result.of_search]
+    if asked:
+        return min(asked, key=lambda s: s.position)
+    end = question.alike[question.last][0]
+    return next((s for s in failed if s.position >= end), None)
 
 
-def _flakiness(sightings: Sequence[Sighting], start: int) -> Flakiness:
-    """What was seen of it while it was healthy: up to the last pass before the suspects.
+def healthy_results(sightings: Sequence[Sighting]) -> tuple[bool, ...]:
+    """What runs found of a testcase while it was healthy, in their order (True: it failed).
 
     Failures at one commit between two where it passed count as its flakes; those at several
     commits on end are taken for a culprit that was mended.
     """
     by_position: dict[int, list[Sighting]] = {}
     for sighting in sightings:
-        if sighting.position < start:
+        if sighting.seen is not Seen.ABSENT:
             by_position.setdefault(sighting.position, []).append(sighting)
     groups = [by_position[position] for position in sorted(by_position)]
-    healthy = [any(not s.failed for s in group) for group in groups]
-    passed = failed = 0
-    for number, group in enumerate(groups):
-        alone = all(healthy[max(number - 1, 0) : number] + healthy[number + 1 : number + 2])
-        if healthy[number] or (alone and number > 0):
-            failures = sum(s.failed for s in group)
-            failed, passed = failed + failures, passed + len(group) - failures
-    return Flakiness(passed=passed, failed=failed)
+    passes = [any(not s.failed for s in group) for group in groups]
+    healthy = [
+        group
+        for number, group in enumerate(groups)
+        if passes[number]
+        or (0 < number < len(groups) - 1 and passes[number - 1] and passes[number + 1])
+    ]
+    seen = sorted((s for group in healthy for s in group), key=lambda s: s.known.order)
+    return tuple(s.failed for s in seen)

@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +20,10 @@ from infraci.temporary import temporary_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Tests commits with one pipeline; the processes write what they find to the history too."""
+    """Tests commits with one pipeline; the processes write what they find to the history too.
+
+    But for those of a runner that ``is_trying_out``, whose commits only this repository has.
+    """
 
     root: Path
     pipeline: str
@@ -28,6 +31,7 @@ class Runner:
     given: tuple[str, ...] = ()  # what the results say of the options
     options: tuple[str, ...] = ()  # -P and -e, as the command line has them
     tell: Callable[[str], None] = lambda line: None
+    is_trying_out: bool = False
     command: tuple[str, ...] = own_program()
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
@@ -47,7 +51,8 @@ class Runner:
     def _command(self, sha: str, file: Path) -> Sequence[str]:
         return [
             *self.command, "-qq", "run", "--commit", sha, "--cloud", self.cloud,
-            *self.options, "--search", str(file), "--", self.pipeline,
+            *self.options, *(["--no-history"] if self.is_trying_out else []),
+            "--search", str(file), "--", self.pipeline,
         ]  # fmt: skip
 
     def _result(self, sha: str, file: Path, code: int | Exception) -> Result | None:
@@ -63,7 +68,8 @@ class Runner:
         self.tell(f"{sha[:10]}: {log or f'exit status {code}'}")
         if code != ExitCode.INVALID:
             return None
-        return invalid(pipeline=self.pipeline, cloud=self.cloud, given=self.given)
+        known = invalid(pipeline=self.pipeline, cloud=self.cloud, given=self.given)
+        return replace(known, trouble="there is no such pipeline", cases={})
 
 
 class _Processes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,16 +10,20 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from infraci.blame.choice import choose
-from infraci.blame.evidence import Evidence, look
+from infraci.blame.evidence import Evidence, Seen
 from infraci.blame.question import Question, View, view
 from infraci.history import Result
-from infraci.model.run import Verdict
+from infraci.model.run import Phase, Verdict
 
 #: A commit that could not be tested so often on end is given up.
 MOST_TRIES = 3
+#: So probable is a culprit that its change is taken out to see.
+_PROBABLE = 0.5
 #: Of a long line, so many commits are weighed against each other.
 _MOST_CANDIDATES = 64
 
+#: Makes the head without a commit: its sha, or None where that does not revert cleanly.
+Revert = Callable[[str], str | None]
 #: Stands up the commits, all at once; what each run found, or None if it told nobody.
 StandUp = Callable[[Sequence[str]], Sequence[Result | None]]
 
@@ -37,6 +42,8 @@ class Budget:
 
     def over(self) -> str:
         """Why no stack may be stood up any more; empty while some may."""
+        if self.runs == 0:
+            return "no stack was to be stood up for it"
         if self.spent >= self.runs:
             return f"the budget of {self.runs} stack{'' if self.runs == 1 else 's'} is spent"
         if self.time_s is not None and self._began is not None:
@@ -56,9 +63,18 @@ class Budget:
         self._began = began if self._began is None else self._began
         self.spent += len(shas)
         try:
-            return stand_up(shas)
+            results = stand_up(shas)
         finally:
             self._longest_s = max(self._longest_s, self.clock() - began)
+        # A plan that fails has cost no stack.
+        self.spent -= sum(r is not None and _is_free(r) for r in results)
+        return results
+
+
+def _is_free(result: Result) -> bool:
+    return result.stopped_at is Phase.PLAN or (
+        result.verdict is Verdict.INVALID and not result.cases
+    )
 
 
 @dataclass(kw_only=True)
@@ -69,8 +85,13 @@ class Search:
     stand_up: StandUp
     budget: Budget
     target: float
+    revert: Revert | None = None
+    luck: random.Random = field(default_factory=random.Random)
     #: Commits that cannot be tested, and why.
     untestable: dict[str, str] = field(default_factory=dict)
+    #: The head without each commit that was tried so.
+    reverts: dict[str, str] = field(default_factory=dict)
+    _cannot_revert: set[str] = field(default_factory=set)
     _tries: Counter[str] = field(default_factory=Counter)
 
     def go(self, questions: Sequence[Question]) -> str:
@@ -79,18 +100,18 @@ class Search:
         while open_ := self._open(questions):
             if over := self.budget.over():
                 return over
-            unlike = {seen.key: seen for seen in open_}
-            positions = self._choose(list(unlike.values()))
+            positions = self._choose(open_)
             if not positions:
                 return "no commit that can be tested would tell more"
-            self.run([open_[0].question.line[p] for p in positions], questions)
+            if len(positions) > 1 or not self._is_reverted(open_, positions[0], questions):
+                self.run([open_[0].question.line[p] for p in positions], questions)
         return ""
 
     def run(self, shas: Sequence[str], questions: Sequence[Question]) -> None:
         """Stand commits up, and take what comes of it."""
         for sha, result in zip(shas, self.budget.spend(shas, self.stand_up), strict=True):
             if result is not None:
-                self.evidence.add(sha, result)
+                self.evidence.add(sha, result, is_alone=len(shas) == 1)
             if result is not None and _tells(result, sha, questions):
                 self._tries[sha] = 0
             else:
@@ -100,18 +121,40 @@ class Search:
                     self.untestable[sha] = why_untestable(result)
 
     def _open(self, questions: Iterable[Question]) -> list[View]:
+        """The questions without an answer, one of those that have the same."""
         views = [view(question, self.evidence) for question in questions]
-        return [seen for seen in views if seen is not None and not self.is_settled(seen)]
-
-    def is_settled(self, seen: View) -> bool:
-        """Whether one answer is as sure as was asked for."""
-        return seen.belief.certainty >= self.target
+        unlike = {seen.key: seen for seen in views if seen is not None}
+        return [seen for seen in unlike.values() if not seen.belief.is_settled(self.target)]
 
     def _choose(self, views: Sequence[View]) -> tuple[int, ...]:
         line = views[0].question.line
         wanted = {position for seen in views for position in _candidates(seen)}
         testable = sorted(p for p in wanted if line[p] not in self.untestable)
-        return choose([seen.belief for seen in views], testable, count=self.budget.next)
+        beliefs = [seen.belief for seen in views]
+        return choose(beliefs, testable, count=self.budget.next, luck=self.luck)
+
+    def _is_reverted(
+        self, views: Sequence[View], position: int, questions: Sequence[Question]
+    ) -> bool:
+        """Run the head without a culprit, where that can stand in for a commit before it.
+
+        It says more than another pass of a commit that is known to pass.
+        """
+        for seen in views:
+            culprit, line = seen.belief.leader, seen.question.line
+            sha = line[culprit]
+            if not _stands_in(seen, position) or sha in self._cannot_revert:
+                continue
+            self._cannot_revert.add(sha)  # once is enough
+            made = self.revert(sha) if self.revert is not None else None
+            if made is None:
+                continue
+            (result,) = self.budget.spend([made], self.stand_up)
+            if result is not None:
+                self.evidence.add(made, result)
+                self.reverts[sha] = made
+            return True
+        return False
 
     def _know_untestable(self, questions: Sequence[Question]) -> None:
         """What earlier runs say: a pipeline that is wrong stays so."""
@@ -121,6 +164,17 @@ class Search:
             for result in results:
                 if result.verdict is Verdict.INVALID and not told:
                     self.untestable[sha] = why_untestable(result)
+
+
+def _stands_in(seen: View, position: int) -> bool:
+    """Whether the head without the most probable culprit can stand in for a position's run."""
+    culprit, last = seen.belief.leader, len(seen.question.line) - 1
+    parent = culprit - 1
+    return (
+        position < culprit < last
+        and seen.belief.probabilities[culprit - seen.start] >= _PROBABLE
+        and any(s.position == parent and s.seen is Seen.PASSED for s in seen.sightings)
+    )
 
 
 def why_untestable(result: Result | None) -> str:
@@ -134,11 +188,11 @@ def why_untestable(result: Result | None) -> str:
 
 def _tells(result: Result, sha: str, questions: Iterable[Question]) -> bool:
     """Whether a result answers any of the questions."""
-    for question in questions:
-        name = question.names[question.line.index(sha)] if sha in question.line else None
-        if name is not None and look(result, name) is not None:
-            return True
-    return False
+    return any(
+        question.look(question.line.index(sha), result) is not None
+        for question in questions
+        if sha in question.line
+    )
 
 
 def _candidates(seen: View) -> Sequence[int]:
@@ -146,7 +200,8 @@ def _candidates(seen: View) -> Sequence[int]:
     positions = seen.candidates
     if len(positions) <= _MOST_CANDIDATES:
         return positions
-    chosen = {positions[0], positions[-1]}
+    leader = seen.belief.leader
+    chosen = {positions[0], positions[-1], leader, max(leader - 1, positions[0])}
     share = 0
     for position, reached in zip(seen.suspects, accumulate(seen.belief.probabilities), strict=True):
         if reached * _MOST_CANDIDATES >= share:

@@ -14,6 +14,8 @@ TITLES: Mapping[Kind, str] = {
     Kind.NEW: "new failure",
     Kind.BEFORE: "was there before",
     Kind.FLAKY: "flaky",
+    Kind.WORLD: "the world changed",
+    Kind.OUTSIDE: "outside",
     Kind.INFRASTRUCTURE: "infrastructure",
     Kind.UNKNOWN: "unknown",
 }
@@ -38,6 +40,8 @@ def _answer(finding: Finding) -> str:
         return f"at {finding.since.short} {finding.since.subject} already ({chance})"
     if finding.kind is Kind.FLAKY:
         return f"fails {finding.failed} of {finding.ran} runs, and no commit broke it ({chance})"
+    if finding.kind in (Kind.WORLD, Kind.OUTSIDE):
+        return f"{finding.why}; no commit is blamed ({chance})"
     if finding.kind is Kind.INFRASTRUCTURE:
         return f"{finding.why}; no commit is blamed"
     return finding.why + _likely(finding)
@@ -72,9 +76,21 @@ def summary(finding: Finding) -> str:
         lines.append(f"changed  {', '.join(finding.culprit.files[:8])}")
     if finding.proof:
         lines.append(f"proof    {_proof(finding)}")
+    lines += [f"{word:<9}{text}" for word, text in _remarks(finding)]
     if finding.kind in (Kind.UNKNOWN, Kind.BEFORE) and finding.again:
         lines.append(f"search   {finding.again}")
     return "\n".join(lines)
+
+
+def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
+    """What else there is to say, each with the word before it."""
+    if finding.revert is not None:
+        found = "mended: it passes" if finding.revert else "still fails"
+        yield "revert", f"{found} at {finding.head.short} without that commit"
+    if finding.culprit is not None and finding.why:
+        yield "why", finding.why
+    if finding.note:
+        yield "note", finding.note
 
 
 def _proof(finding: Finding) -> str:
@@ -106,6 +122,8 @@ def _group(group: Sequence[Finding]) -> Iterator[str]:
         yield f"    {percent(suspect.probability):>7}  {_named(suspect)}"
     for proof in first.proof:
         yield f"    {'failed' if proof.failed else 'passed'}   {proof.sha[:10]} in run {proof.run}"
+    for word, text in _remarks(first):
+        yield f"    {word:<9}{text}"
     for sha, why in (first.skipped or {}).items():
         yield f"    skipped  {sha[:10]}: {why}"
     if culprit is not None:
@@ -143,7 +161,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "proof": [{"run": p.run, "commit": p.sha, "failed": p.failed} for p in finding.proof],
         "skipped": dict(finding.skipped or {}),
         "again": finding.again,
+        "revert": _REVERTS[finding.revert],
+        "note": finding.note,
     }
+
+
+_REVERTS = {None: None, True: "mended", False: "still fails"}
 
 
 def _culprit(culprit: Culprit) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from infraci import git
 from infraci.blame.evidence import Evidence
 from infraci.blame.finding import Finding, Kind
 from infraci.blame.inquiry import Inquiry
+from infraci.blame.line import Matters
 from infraci.blame.runner import Runner
 from infraci.blame.search import Budget, StandUp
 from infraci.blame.show import as_data, as_text, summary
@@ -29,8 +30,8 @@ from infraci.errors import ExitCode, UsageError
 from infraci.heat import LOCAL
 from infraci.history import History, Result
 from infraci.ledger import Ledger
-from infraci.model.decode import load_pipelines
-from infraci.model.pipeline import Pipeline
+from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
+from infraci.model.problem import FileError
 from infraci.model.run import Commit, Verdict
 from infraci.pipeline import Interrupts
 
@@ -120,8 +121,8 @@ def command(
     What the history knows is not run again; what it does not, is stood up as far as the budget
     goes: COMMIT once more, its parent, and what lies between the last pass and the failure.
 
-    Exit status: 0 nothing fails or it is flaky, 1 a commit broke it, 125 it is not known or the
-    cloud failed, 130 interrupted.
+    Exit status: 0 nothing fails or it is flaky, 1 a commit broke it, 125 no commit is blamed: it
+    is not known, the cloud failed, or the world around the commits changed; 130 interrupted.
     """
     if jenkins and (parameters or environments):
         raise UsageError(
@@ -144,10 +145,10 @@ def command(
     tell = (lambda line: None) if verbosity < 0 else (lambda line: click.echo(line, err=True))
     findings: list[Finding] = []
     with Interrupts(), exported(root, asked.head) as tree:
-        for pipeline in _pipelines(asked, tree, pipelines):
-            found = _inquiry(asked, pipeline, tree, tell).findings()
+        for subject in _subjects(asked, tree, pipelines):
+            found = _inquiry(asked, subject, tell).findings()
             findings += found
-            _publish(asked, pipeline, found, report)
+            _publish(asked, subject, found, report)
     if as_json:
         click.echo(json.dumps(as_data(findings, spent=asked.budget.spent), indent=2))
     else:
@@ -171,40 +172,76 @@ class _Asked:
     controller: Any  # a Jenkins', whose agents stand stacks up; None for this machine
 
 
-def _pipelines(asked: _Asked, tree: Path, names: Sequence[str]) -> tuple[Pipeline, ...]:
-    """Those that were named, or have failed at the commit; if none was run there, all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """A pipeline that is asked about; its file at the commit may be wrong."""
+
+    name: str
+    file: str
+    cloud: str
+    matters: Matters
+
+
+def _subjects(asked: _Asked, tree: Path, names: Sequence[str]) -> Iterator[_Subject]:
+    """The pipelines that were named, or have failed at the commit; if none was run there, all."""
     known = History(asked.root).results([asked.head.sha], on_corrupt=tell_corrupt)
     results = known.get(asked.head.sha, ())
-    if names or not results:
-        return load_pipelines(tree, names)
-    present = {pipeline.name for pipeline in load_pipelines(tree)}
-    failed = {r.pipeline for r in results if r.verdict is not Verdict.PASSED} & present
-    return load_pipelines(tree, sorted(failed)) if failed else ()
+    failed = {r.pipeline for r in results if r.verdict is not Verdict.PASSED}
+    try:
+        found = load_pipelines(tree, names)
+    except FileError as error:
+        wrong = {Path(problem.file).stem for problem in error.problems}
+        for name in names or sorted(wrong):
+            yield _wrong(asked, name)
+        return
+    for pipeline in found:
+        if names or not results or pipeline.name in failed:
+            yield _Subject(
+                name=pipeline.name,
+                file=str(pipeline.path),
+                cloud=pipeline.cloud or asked.cloud,
+                matters=matters(pipeline, tree),
+            )
 
 
-def _inquiry(asked: _Asked, pipeline: Pipeline, tree: Path, tell: Callable[[str], None]) -> Inquiry:
-    history, cloud = History(asked.root), pipeline.cloud or asked.cloud
-    return Inquiry(
-        root=asked.root,
-        head=asked.head,
-        pipeline_file=str(pipeline.path),
-        evidence=Evidence(
-            lambda shas: history.results(shas, on_corrupt=tell_corrupt),
-            pipeline=pipeline.name,
-            cloud=cloud,
-            given=asked.given,
-        ),
-        stand_up=_stand_up(asked, pipeline.name, cloud, tell),
-        budget=asked.budget,
-        matters=matters(pipeline, tree),
-        target=asked.target,
-        since=asked.since,
-        is_budget_given=asked.is_budget_given,
-        again=_again(asked, pipeline.name),
+def _wrong(asked: _Asked, name: str) -> _Subject:
+    """A pipeline whose file cannot be read at the commit: its plan is asked about."""
+    file = str(PIPELINES / f"{name.partition('[')[0]}.yaml")
+    return _Subject(
+        name=name,
+        file=file,
+        cloud=asked.cloud,
+        matters=lambda case, paths: tuple(p for p in paths if p in (file, str(PROJECT_FILE))),
     )
 
 
-def _stand_up(asked: _Asked, pipeline: str, cloud: str, tell: Callable[[str], None]) -> StandUp:
+def _inquiry(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> Inquiry:
+    history = History(asked.root)
+    return Inquiry(
+        root=asked.root,
+        head=asked.head,
+        pipeline_file=subject.file,
+        evidence=Evidence(
+            lambda shas: history.results(shas, on_corrupt=tell_corrupt),
+            pipeline=subject.name,
+            cloud=subject.cloud,
+            given=asked.given,
+        ),
+        stand_up=_stand_up(asked, subject, tell),
+        # An agent's clone does not have what only this repository has.
+        try_out=None if asked.controller else _stand_up(asked, subject, tell, is_trying_out=True),
+        budget=asked.budget,
+        matters=subject.matters,
+        target=asked.target,
+        since=asked.since,
+        is_budget_given=asked.is_budget_given,
+        again=_again(asked, subject.name),
+    )
+
+
+def _stand_up(
+    asked: _Asked, subject: _Subject, tell: Callable[[str], None], *, is_trying_out: bool = False
+) -> StandUp:
     """What tests commits: builds on Jenkins' agents, or runs on this machine."""
     if asked.controller is not None:
         from infraci.jenkins.search import Builds
@@ -212,21 +249,22 @@ def _stand_up(asked: _Asked, pipeline: str, cloud: str, tell: Callable[[str], No
         return Builds(
             root=asked.root,
             controller=asked.controller,
-            pipeline=pipeline,
-            cloud=cloud,
+            pipeline=subject.name,
+            cloud=subject.cloud,
             tell=tell,
         )
     runner = Runner(
         root=asked.root,
-        pipeline=pipeline,
-        cloud=cloud,
+        pipeline=subject.name,
+        cloud=subject.cloud,
         given=asked.given,
         options=asked.options,
         tell=tell,
+        is_trying_out=is_trying_out,
     )
 
     def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
-        with open_cloud(cloud):  # else each run would tell that there is none
+        with open_cloud(subject.cloud):  # else each run would tell that there is none
             return runner(shas)
 
     return stand_up
@@ -241,14 +279,14 @@ def _again(asked: _Asked, pipeline: str) -> str:
 
 
 def _publish(
-    asked: _Asked, pipeline: Pipeline, found: Sequence[Finding], report: Path | None
+    asked: _Asked, subject: _Subject, found: Sequence[Finding], report: Path | None
 ) -> None:
     """Put the findings into the reports of the commit's runs that this machine has."""
     ledger = Ledger(asked.root)
     blame = {str(finding.case or ""): summary(finding) for finding in found}
     known = History(asked.root).results([asked.head.sha]).get(asked.head.sha, ())
     searches = {result.run for result in known if result.of_search}
-    which = (asked.head, pipeline.name, pipeline.cloud or asked.cloud, asked.given)
+    which = (asked.head, subject.name, subject.cloud, asked.given)
     ours = [
         record
         for record in ledger.list()
@@ -270,12 +308,18 @@ def tell_corrupt(sha: str, why: str) -> None:
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:
     """That of a command which ends with these findings."""
-    kinds = {finding.kind for finding in findings}
-    if kinds & {Kind.NEW, Kind.BEFORE}:
-        return ExitCode.FAILED
-    if kinds & {Kind.UNKNOWN, Kind.INFRASTRUCTURE}:
-        return ExitCode.UNTESTABLE
-    return ExitCode.PASSED
+    return ExitCode.worst(_EXIT_CODES[finding.kind] for finding in findings)
+
+
+_EXIT_CODES: Mapping[Kind, ExitCode] = {
+    Kind.NEW: ExitCode.FAILED,
+    Kind.BEFORE: ExitCode.FAILED,
+    Kind.FLAKY: ExitCode.PASSED,
+    Kind.WORLD: ExitCode.UNTESTABLE,
+    Kind.OUTSIDE: ExitCode.UNTESTABLE,
+    Kind.INFRASTRUCTURE: ExitCode.UNTESTABLE,
+    Kind.UNKNOWN: ExitCode.UNTESTABLE,
+}
 
 
 def _options(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:

@@ -8,12 +8,19 @@ from pathlib import Path
 from infraci import git
 from infraci.commands.reports import report_wrong
 from infraci.commands.source import Source
+from infraci.history import dump, invalid
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError
 
 
-def load(source: Source, names: Sequence[str], cloud: str, report: Path | None) -> list[Pipeline]:
-    """The pipelines; should their files be wrong, CI's report says so as well."""
+def load(
+    source: Source,
+    names: Sequence[str],
+    cloud: str,
+    report: Path | None,
+    search: Path | None = None,
+) -> list[Pipeline]:
+    """The pipelines; should their files be wrong, CI's report or a search is told as well."""
     from infraci.model.decode import load_pipelines
 
     try:
@@ -21,6 +28,8 @@ def load(source: Source, names: Sequence[str], cloud: str, report: Path | None) 
     except FileError as error:
         if report is not None:
             _report_files(error, source, cloud, report)
+        if search is not None:
+            search.write_text(dump(invalid(pipeline=names[0] if names else "", cloud=cloud)))
         raise
 
 

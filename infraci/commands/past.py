@@ -12,7 +12,11 @@ from infraci.errors import InfraciError
 from infraci.history import Case, History, dump, result_of
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
-from infraci.model.run import RunRecord, Verdict
+from infraci.model.run import Phase, RunRecord, Verdict
+from infraci.phase_testcase import SEPARATOR
+
+#: The verdicts of runs whose failures the history may know more of.
+_EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
 
 
 def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
@@ -23,14 +27,29 @@ def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tup
 
 
 def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
-    """Tells which of some files a testcase of the pipeline depends on."""
+    """Tells which of some files a testcase of the pipeline depends on: those of its phase.
+
+    A configure step depends on those before it, and a spec on all of them.
+    """
     from infraci.plan.uses import touches, uses
 
     @cache
-    def used(spec: str) -> frozenset[PurePosixPath]:
-        return uses(pipeline, root=tree, spec=PurePosixPath(spec) if spec else None)
+    def used(phase: Phase, spec: str, steps: int | None) -> frozenset[PurePosixPath]:
+        file = PurePosixPath(spec) if spec else None
+        return uses(pipeline, root=tree, spec=file, phase=phase, steps=steps)
 
-    return lambda case, paths: touches(paths, used(case.file))
+    return lambda case, paths: touches(
+        paths, used(case.phase, case.file, _steps_until(case, pipeline))
+    )
+
+
+def _steps_until(case: Case, pipeline: Pipeline) -> int | None:
+    """How many configure steps there are up to the one that a testcase is of; None for any."""
+    name = case.test.removeprefix(f"{Phase.CONFIGURE}{SEPARATOR}")
+    if case.phase is not Phase.CONFIGURE or name == case.test:
+        return None
+    begins = [n for n, step in enumerate(pipeline.configure, 1) if name.startswith(step.title)]
+    return max(begins, default=None)
 
 
 def conclude(
@@ -50,9 +69,9 @@ def conclude(
     the run's lock.
     """
     try:
-        if write:
-            remember(record, root=root, search=search, partial=partial)
-        if search is None and record.verdict in (Verdict.FAILED, Verdict.ERROR):
+        if write or search is not None:
+            remember(record, root=root, write=write, search=search, partial=partial)
+        if search is None and record.verdict in _EXPLAINED:
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
                 renew(explained, root=root)
@@ -72,11 +91,16 @@ def renew(record: RunRecord, *, root: Path) -> None:
 
 
 def remember(
-    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
+    record: RunRecord,
+    *,
+    root: Path,
+    write: bool = True,
+    search: Path | None = None,
+    partial: bool = False,
 ) -> None:
-    """Write what a run found into the notes of its commit, and for a search into its file too.
+    """Write what a run found into the notes of its commit, and for a search into its file.
 
-    Of a ``partial`` one nobody may take a testcase that is not there for one that is no more.
+    In a ``partial`` one, a testcase that is missing may exist all the same.
     """
     result = result_of(record, of_search=search is not None)
     if result is None:
@@ -85,7 +109,8 @@ def remember(
         result = replace(result, cut=True)
     if search is not None:
         search.write_text(dump(result))
-    History(root).add(record.commit.sha, [result])
+    if write:
+        History(root).add(record.commit.sha, [result])
 
 
 def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:
@@ -102,6 +127,7 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         History(root).results, pipeline=record.pipeline, cloud=record.cloud, given=record.given
     )
     evidence.add(record.commit.sha, result)
+    again = f"infraci blame {record.commit.sha[:10]} --pipeline {quote(record.pipeline)}"
     inquiry = Inquiry(
         root=root,
         head=record.commit,
@@ -110,7 +136,8 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         stand_up=lambda shas: [None for _ in shas],
         budget=Budget(runs=0),
         matters=matters(pipeline, tree),
-        again=f"infraci blame {record.commit.sha[:10]} --pipeline {quote(record.pipeline)}",
+        again=again,
+        hint=f"`{again}` finds out",
     )
     findings = inquiry.findings()
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})

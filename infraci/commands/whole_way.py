@@ -35,7 +35,7 @@ from infraci.pipeline.run import way_of
 
 def run_pipelines(source: Source, wish: Wish) -> int:
     """Take the pipelines that are wished for all the way; returns the exit code."""
-    chosen = load(source, wish.pipelines, wish.cloud, wish.report)
+    chosen = load(source, wish.pipelines, wish.cloud, wish.report, wish.search)
     if not wish.pipelines and not wish.all_:
         chosen = touched(source, chosen, tell=_teller(wish.verbosity))
     clouds = list(dict.fromkeys(pipeline.cloud or wish.cloud for pipeline in chosen))

@@ -84,9 +84,13 @@ class Case:
 
     @property
     def file(self) -> str:
-        """The spec; empty for what is no spec's."""
-        file, separator, _ = self.test.partition("::")
-        return file if separator and self.phase is Phase.VERIFY else ""
+        """The spec; empty for what is no spec's. Of a spec that cannot be loaded, it is all."""
+        is_spec = self.test.partition(SEPARATOR)[0] not in _PHASE_OF
+        return self.test.partition("::")[0] if is_spec else ""
+
+
+#: The testcase of the plan, which fails where a commit's own files are wrong.
+PLAN = Case(where="", test=str(Phase.PLAN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,7 @@ def invalid(*, pipeline: str, cloud: str, given: tuple[str, ...] = ()) -> Result
         verdict=Verdict.INVALID,
         trouble="plan: its pipelines cannot be loaded",
         of_search=True,
+        cases={PLAN: Class.FAILED},
     )
 
 

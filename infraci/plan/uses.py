@@ -17,6 +17,7 @@ import yaml
 
 from infraci.model.decode import PROJECT_FILE
 from infraci.model.pipeline import Pipeline
+from infraci.model.run import Phase
 from infraci.plan.files import spec_files
 
 #: What Ansible looks for beside a playbook.
@@ -30,20 +31,28 @@ _MOST_BYTES = 1_000_000
 
 
 def uses(
-    pipeline: Pipeline, *, root: Path, spec: PurePosixPath | None = None
+    pipeline: Pipeline,
+    *,
+    root: Path,
+    spec: PurePosixPath | None = None,
+    phase: Phase = Phase.VERIFY,
+    steps: int | None = None,
 ) -> frozenset[PurePosixPath]:
-    """The files and folders of the tree at the root that a pipeline uses.
+    """The files and folders of the tree at the root that a pipeline uses, up to a phase.
 
-    With a ``spec``, what its testcases depend on: no other spec then, but what these share.
+    With a ``spec``, what its testcases depend on: no other spec then, but what these share. Only
+    so many of the configure ``steps`` count, if that is said.
     """
     stack = pipeline.stack
-    steps = [path for step in pipeline.configure for path in _paths_of(step)]
-    named = [stack.template, *stack.environments, *stack.files.values(), *steps]
-    playbooks = [step.playbook for step in pipeline.configure if hasattr(step, "playbook")]
-    beside = [book.parent / name for book in playbooks for name in _BESIDE_PLAYBOOK]
-    present = [path for path in beside if (root / path).exists()]
-    followed = _followed([*named, *present], root)
-    return frozenset({pipeline.path, PROJECT_FILE, *followed, *_specs(pipeline, root, spec)})
+    named = [stack.template, *stack.environments, *stack.files.values()]
+    if phase in (Phase.CONFIGURE, Phase.VERIFY):
+        taken = pipeline.configure[:steps]
+        named += [path for step in taken for path in _paths_of(step)]
+        playbooks = [step.playbook for step in taken if hasattr(step, "playbook")]
+        beside = [book.parent / name for book in playbooks for name in _BESIDE_PLAYBOOK]
+        named += [path for path in beside if (root / path).exists()]
+    specs = _specs(pipeline, root, spec) if phase is Phase.VERIFY else ()
+    return frozenset({pipeline.path, PROJECT_FILE, *_followed(named, root), *specs})
 
 
 def touches(changed: Iterable[str], used: Collection[PurePosixPath]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def test_the_commit_itself_when_its_parent_passed(repository: Repository) -> Non
     assert found.culprit.files == ("f11",)
     assert "+a" in found.culprit.diff
     assert found.probability >= 0.99
-    assert set(world.asked) == {line[-1]}
+    assert world.asked == [line[-2], line[-1]]  # the parent passes again, and it fails again
     assert {(proof.sha, proof.failed) for proof in found.proof} >= {
         (line[-1], True),
         (line[-2], False),
@@ -49,17 +49,36 @@ def test_never_the_head_for_what_its_parent_had(repository: Repository) -> None:
     assert found.kind is Kind.BEFORE
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[30]
-    assert world.asked == []  # the history has said it all
+    assert world.asked == line[29:31]  # the history has said all but that it is no chance
 
 
-def test_without_any_history_the_parent_is_asked(repository: Repository) -> None:
+def test_what_history_alone_says_is_not_confirmed(repository: Repository) -> None:
+    line = _line(repository, 40)
+    world = World(truths={ANSWER: broken(line[30], line)})
+    (found,) = inquire(repository.folder, world, known(world, line), runs=0)
+    assert (found.kind, found.culprit, found.runs_left) == (Kind.UNKNOWN, None, 2)
+    (suspect,) = found.suspects
+    assert suspect.commit.sha == line[30]
+    assert suspect.probability > 0.9
+
+
+def test_without_any_history_older_commits_are_asked(repository: Repository) -> None:
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[3], line)})
     (found,) = inquire(repository.folder, world, {})
+    assert found.kind is Kind.NEW  # but for this search, no run has seen it fail
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[3]
+
+
+def test_older_than_a_shallow_clone(repository: Repository, tmp_path: Path) -> None:
+    line = _line(repository)
+    world = World(truths={ANSWER: broken(line[0], line)})
+    shallow = repository.clone(tmp_path / "shallow", "--depth=3")
+    (found,) = inquire(shallow.folder, world, {})
     assert (found.kind, found.culprit) == (Kind.BEFORE, None)
     assert found.since is not None
-    assert found.since.sha == line[-2]
-    assert set(world.asked) == {line[-1], line[-2]}
+    assert found.since.sha == line[-3]
 
 
 def test_a_search_between_a_good_commit_and_the_head(repository: Repository) -> None:
@@ -178,7 +197,7 @@ def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> 
     world = World(truths={ANSWER: broken(line[6], line)})
     (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
     assert found.kind is Kind.UNKNOWN
-    assert found.why == "the budget of 0 stacks is spent"
+    assert found.why == "no stack was to be stood up for it"
     assert 3 <= found.runs_left <= 12
     assert found.time_left_s == found.runs_left * 60
     assert sum(suspect.probability for suspect in found.suspects) < 0.6
@@ -291,8 +310,7 @@ class TestMerges:
         main, branch = merged
         bad = {*branch[2:], *main[5:]}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
-        history = {sha: results * 6 for sha, results in known(world, main).items()}
-        (found,) = inquire(repository.folder, world, history, runs=0)
+        (found,) = inquire(repository.folder, world, known(world, main), runs=2)
         assert found.culprit is not None
         assert found.culprit.commit.subject == "Merge topic"
 

@@ -1,0 +1,58 @@
+"""Commits that are made to try something out: no ref leads to them, and no work tree is touched."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from infraci import git
+
+#: The same commit is made each time, and so it is one object however often it is asked for.
+_ALWAYS = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "infraci"),
+        ("EMAIL", "infraci@localhost"),
+        ("DATE", "1000000000 +0000"),
+    )
+}
+
+
+def without(root: Path, head: str, culprit: str) -> str | None:
+    """A head without what a commit changed; None where that does not revert cleanly.
+
+    ``git merge-tree`` merges trees since git 2.38, but takes a merge base only since 2.40: here
+    both sides are made descendants of the culprit's tree.
+    """
+    with suppress(git.GitError):
+        base = _commit(root, f"{culprit}^{{tree}}")
+        ours = _commit(root, f"{head}^{{tree}}", base)
+        theirs = _commit(root, f"{culprit}^1^{{tree}}", base)
+        merged_tree = _merge(root, ours, theirs)
+        if merged_tree != tree_of(root, head):
+            return _commit(root, merged_tree, head, message=f"Without {culprit}")
+    return None
+
+
+def merged(root: Path, one: str, other: str) -> str | None:
+    """A merge of two commits; None where they conflict."""
+    with suppress(git.GitError):
+        return _commit(root, _merge(root, one, other), one, other, message="Merge")
+    return None
+
+
+def tree_of(root: Path, commit: str) -> str:
+    """The tree of a commit."""
+    return git.ask(root, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
+
+
+def _merge(root: Path, ours: str, theirs: str) -> str:
+    """The tree of a merge. Raises GitError where it conflicts, or git is older than 2.38."""
+    return git.ask(root, "merge-tree", "--write-tree", ours, theirs).split()[0]
+
+
+def _commit(root: Path, tree: str, *parents: str, message: str = "One side") -> str:
+    sha = git.ask(root, "rev-parse", "--verify", tree).strip()
+    given = [word for parent in parents for word in ("-p", parent)]
+    return git.ask(root, "commit-tree", sha, *given, "-m", message, environment=_ALWAYS).strip()
