@@ -34,6 +34,7 @@ _GONE_ALREADY = (
     "Address not found",
     "does not exist",
     "Cannot open network namespace",
+    "failed: Invalid argument",  # of a namespace whose file is being made, or removed
 )
 #: What marks a device, and with it its namespace, as ours; the kernel keeps it as an alias.
 _MARK = "infraci"

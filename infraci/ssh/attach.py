@@ -36,6 +36,7 @@ def attach(
             pump = _Pump(session, channel, answer, stdin)
             while not (pump.is_over or out.error or err.error):
                 pump.turn()
+        drain(channel, answer)  # what came with the command's end
         if error := out.error or err.error:
             raise error
         session.check_shell(answer)

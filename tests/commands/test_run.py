@@ -97,7 +97,7 @@ def test_evidence_of_a_failure(house: House) -> None:
     names = {Path(file).name for file in files if Path(file).exists()}
     assert {"console.log", "cloud-init.log", "journal.txt", "stack-events.txt", "web.log"} <= names
     story = house.infraci("logs").stdout
-    assert "setup.sh ended with exit status 7" in story
+    assert "setup.sh failed: no luck (line 2, exit status 7)" in story
     assert "no luck" in story
 
 
