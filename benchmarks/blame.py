@@ -190,8 +190,15 @@ def ours(breakage: Breakage, *, at_once: int = 1) -> tuple[Sequence[Answer], int
 def _belief(breakage: Breakage, question: Question) -> Belief:
     flaky = sum(any(seen) for seen in breakage.neighbours)
     share = share_of(flaky=flaky, steady=len(breakage.neighbours) - flaky)
-    known = Flakiness.of(question.seen, share=DOUBTFUL if question.is_doubtful else share)
-    belief = Belief(weights(breakage.touching), flakiness=known, changes=CHANGES)
+    known = Flakiness.of(question.seen, share=share)
+    if question.is_doubtful:
+        known = Flakiness.of(question.seen[-1:], share=DOUBTFUL)
+    belief = Belief(
+        weights(breakage.touching),
+        flakiness=known,
+        changes=CHANGES,
+        is_doubted=question.is_doubtful,
+    )
     belief.observe(breakage.commits - 1, failed=True)
     return belief
 

@@ -24,6 +24,8 @@ BROKEN_FAILS = 0.999
 #: How probable it is, before anything failed, that a commit in question breaks the testcase. What
 #: share of failures is a flake's follows from it and from how flaky the testcase is.
 BREAKS = 0.2
+#: The same of a testcase that failed with the words of a mirror that does not answer.
+BREAKS_DOUBTED = 0.02
 #: The same that the world has changed since a testcase was seen to pass.
 CHANGES = 0.02
 #: How often a change of the world comes between two runs.
@@ -36,8 +38,8 @@ _SPOILT = 0.1
 _CARE = 2.0
 #: Steps of a confirmation: a culprit failed, a commit before it passed, the culprit failed again.
 _CONFIRMED = 3
-#: So many more are asked for of a testcase that is rather flaky than not.
-_CONFIRMED_FLAKY = 2
+#: The same of a testcase that is rather flaky than not, or may have failed for a mirror.
+_CONFIRMED_TWICE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,8 @@ class Belief:
     ``prior`` has a weight, of any scale, for each suspect; the first of them is at position
     ``start``. ``before`` is the share of ``breaks`` that commits older than the suspects have: zero
     where the testcase was seen to pass. ``changes`` is how probable a change of the world is.
-    ``is_lonely`` says that no commit before the first suspect can be run.
+    ``is_lonely`` says that no commit before the first suspect can be run, and ``is_doubted`` that
+    it failed with the words of a mirror that does not answer.
     """
 
     def __init__(
@@ -65,20 +68,23 @@ class Belief:
         prior: Sequence[float],
         *,
         before: float = 0.0,
-        breaks: float = BREAKS,
+        breaks: float | None = None,
         changes: float = 0.0,
         flakiness: Flakiness | None = None,
         start: int = 0,
         is_lonely: bool = False,
+        is_doubted: bool = False,
     ) -> None:
         total = sum(prior)
         if total <= 0:
             raise ValueError("a belief needs a suspect with a weight")
         known = flakiness or Flakiness()
+        if breaks is None:
+            breaks = BREAKS_DOUBTED if is_doubted else BREAKS
         share = breaks * (1.0 - before) / total
         weights = [breaks * before, *(weight * share for weight in prior), 1.0 - breaks - changes]
         self.start = start
-        self._is_lonely = is_lonely
+        self._is_lonely, self._is_doubted = is_lonely, is_doubted
         # A row for each chain, a column for each hypothesis: before, the suspects in order, none.
         self._joint = [[weight * row for weight in weights] for row in known.weights()]
         self._last: list[bool | None] = [known.last] * len(weights)
@@ -214,7 +220,7 @@ class Belief:
     @property
     def _steps(self) -> int:
         """How many steps confirm a culprit."""
-        return _CONFIRMED + _CONFIRMED_FLAKY * self.is_flaky
+        return _CONFIRMED_TWICE if self.is_flaky or self._is_doubted else _CONFIRMED
 
     def _needed(self, column: int) -> bool | None:
         """The result that takes a suspect a step further; None for what is no suspect."""

@@ -16,8 +16,6 @@ from infraci.model.run import Commit
 
 #: Of the runs that prove something, so many are named.
 _MOST_PROOF = 8
-#: A change of the world has to be seen so often.
-_REPRODUCED = 3
 #: Of suspects, the most probable ones.
 _MOST_SUSPECTS = 4
 
@@ -105,13 +103,6 @@ def answer(seen: View, *, target: float) -> Answer:
         return _before(seen)
     if not belief.is_settled(target):
         return _unknown(seen)
-    if (passed := _passed_earlier(seen, range(best, len(seen.question.line)))) is not None:
-        return Answer(
-            kind=Kind.WORLD,
-            probability=chance,
-            proof=_proof(seen, [best, best - 1]),
-            why=f"{_until(seen, passed)}; older commits still pass",
-        )
     reverts = [s.failed for s in seen.sightings if s.without == best]
     return Answer(
         kind=Kind.BEFORE if seen.first_failed < len(seen.question.line) - 1 else Kind.NEW,
@@ -134,8 +125,8 @@ def _nobody(seen: View) -> Answer:
     )
     if seen.question.is_doubted:
         return replace(found, kind=Kind.OUTSIDE, why=_why_outside(seen))
-    if (passed := _passed_earlier(seen, range(len(seen.question.line)))) is not None:
-        return replace(found, kind=Kind.WORLD, why=_until(seen, passed))
+    if seen.change is not None and seen.change.is_reproduced:
+        return replace(found, kind=Kind.WORLD, why=_until(seen, seen.change.last_pass))
     return found
 
 
@@ -144,19 +135,6 @@ def _why_outside(seen: View) -> str:
     if any(s.position == last and s.seen is Seen.PASSED for s in seen.sightings):
         return "it passes when run again"
     return "commits fail that passed before"
-
-
-def _passed_earlier(seen: View, places: range) -> Sighting | None:
-    """The last pass at these places, if all runs there failed since, some of what had passed."""
-    there = [s for s in seen.sightings if s.position in places and s.seen is not Seen.ABSENT]
-    passes = [number for number, s in enumerate(there) if not s.failed]
-    if not passes:
-        return None
-    since = there[passes[-1] + 1 :]
-    passed = {s.position for s in there if not s.failed}
-    if len(since) < _REPRODUCED or passed.isdisjoint(s.position for s in since):
-        return None
-    return next(s for s in reversed(there) if not s.failed and s.position in passed)
 
 
 def _until(seen: View, passed: Sighting) -> str:

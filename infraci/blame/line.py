@@ -144,7 +144,7 @@ class Line:
             changed=tuple(changed),
             last=last,
             begin=1 if steps[0].is_base else 0,
-            is_rooted=False,
+            is_rooted=not steps[0].is_base,
         )
 
     def _weigh(self, case: Case, steps: Sequence[Step]) -> tuple[Weight, ...]:

@@ -22,6 +22,8 @@ from infraci.history import Case, Result
 #: How probable it is that a failure is older than its suspects where somebody says that the commit
 #: before them was good, and of what a merge brought in.
 BEFORE_GOOD = 0.05
+#: So many failures after the passes make a change of the world.
+_REPRODUCED = 3
 #: How probable it is that the first failure was a flake, and a later commit broke it truly.
 _LATER = 0.05
 
@@ -94,6 +96,20 @@ class Question:
         return look(result, name, is_doubted=self.is_doubted) if name is not None else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """That a testcase passed in all runs until a time, and failed in all since, if so."""
+
+    last_pass: Sighting  # of those at a commit that failed since, if there is one
+    failures: int
+    is_at_one: bool  # whether one commit has passed before it, and failed since
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether it was seen often enough, and at one commit."""
+        return self.failures >= _REPRODUCED and self.is_at_one
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """What is known of a question, and believed of it."""
@@ -140,10 +156,42 @@ class View:
         return self.start, self.is_lonely, seen, changed, self.question.is_doubted
 
     @cached_property
+    def change(self) -> Change | None:
+        """The change of the world that would explain the runs; None if none does."""
+        runs = [s for s in self.sightings if s.seen is not Seen.ABSENT and s.without is None]
+        passes = [s for s in runs if not s.failed]
+        since = runs[len(passes) :]
+        if not passes or not since or any(s.failed for s in runs[: len(passes)]):
+            return None
+        places = {s.position for s in since}
+        there = [s for s in passes if s.position in places]
+        return Change(last_pass=(there or passes)[-1], failures=len(since), is_at_one=bool(there))
+
+    def is_settled(self, target: float) -> bool:
+        """Whether one answer is as sure as the target."""
+        return self.belief.is_settled(target) and self.again(target) is None
+
+    def again(self, target: float) -> int | None:
+        """The position to run next whatever the belief is; None if there is none.
+
+        What a mirror may have made fail is run again before anything else. And a testcase that no
+        commit broke is flaky, or the world has changed: that is told where it passed before.
+        """
+        head = self.question.alike[self.question.last]
+        if self.question.is_doubted:
+            seen = [s for s in self.sightings if s.position in head and s.without is None]
+            return self.question.last if len(seen) < 2 else None
+        change = self.change
+        if self.belief.nobody < target or change is None or change.is_reproduced:
+            return None
+        return change.last_pass.position
+
+    @cached_property
     def older(self) -> Flakiness:
-        """What was seen of it while it was healthy."""
-        share = DOUBTFUL if self.question.is_doubted else self.question.share
-        return Flakiness.of(self.healthy, share=share)
+        """What was seen of it while it was healthy. Of a mirror's trouble it says nothing."""
+        if self.question.is_doubted:
+            return Flakiness.of(self.healthy[-1:], share=DOUBTFUL)
+        return Flakiness.of(self.healthy, share=self.question.share)
 
     @cached_property
     def belief(self) -> Belief:
@@ -156,6 +204,7 @@ class View:
             flakiness=self.older,
             start=self.start,
             is_lonely=self.is_lonely,
+            is_doubted=self.question.is_doubted,
         )
         for sighting in self.observed:
             if sighting.seen is Seen.ABSENT:
@@ -244,14 +293,21 @@ def _sightings(question: Question, evidence: Evidence) -> Iterator[Sighting]:
 def _placed(question: Question, sightings: Sequence[Sighting], bound: int) -> Iterator[Sighting]:
     """The sightings, where each tells most among the commits that have its tree.
 
-    What passes at one of them passes at the last, and what fails, at the first after the bound.
+    What passes at one of them passes at the last; and what fails, at the first after all passes:
+    a fault that was mended and came back is searched where it came back.
     """
+    passes = (
+        question.alike[s.position][-1]
+        for s in sightings
+        if s.seen is Seen.PASSED and s.without is None
+    )
+    mended = max((place for place in passes if place < question.last), default=-1)
     for sighting in sightings:
         places = question.alike[sighting.position]
         if sighting.without is not None or sighting.seen is Seen.ABSENT:
             yield sighting
         elif sighting.failed:
-            first = next((place for place in places if place > bound), places[-1])
+            first = next((place for place in places if place > max(bound, mended)), places[-1])
             yield replace(sighting, position=first)
         else:
             yield replace(sighting, position=places[-1])

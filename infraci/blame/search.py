@@ -124,13 +124,17 @@ class Search:
         """The questions without an answer, one of those that have the same."""
         views = [view(question, self.evidence) for question in questions]
         unlike = {seen.key: seen for seen in views if seen is not None}
-        return [seen for seen in unlike.values() if not seen.belief.is_settled(self.target)]
+        return [seen for seen in unlike.values() if not seen.is_settled(self.target)]
 
     def _choose(self, views: Sequence[View]) -> tuple[int, ...]:
         line = views[0].question.line
         wanted = {position for seen in views for position in _candidates(seen)}
         testable = sorted(p for p in wanted if line[p] not in self.untestable)
-        beliefs = [seen.belief for seen in views]
+        again = [seen.again(self.target) for seen in views]
+        for position in again:
+            if position is not None and line[position] not in self.untestable:
+                return (position,)
+        beliefs = [seen.belief for seen, p in zip(views, again, strict=True) if p is None]
         return choose(beliefs, testable, count=self.budget.next, luck=self.luck)
 
     def _is_reverted(

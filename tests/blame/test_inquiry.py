@@ -334,6 +334,110 @@ class TestMerges:
         assert found.culprit is not None
         assert found.culprit.commit.subject == "Inner 1"
 
+    def test_a_merge_that_breaks_it_by_itself_says_so(
+        self, repository: Repository, merged: tuple[list[str], list[str]]
+    ) -> None:
+        main, branch = merged
+        world = World(truths={ANSWER: broken(main[5], main)})
+        (found,) = inquire(repository.folder, world, known(world, [*main, *branch]))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Merge topic"
+        assert found.why == "both its parents pass by themselves"
+
+    @pytest.fixture
+    def octopus(self, repository: Repository) -> tuple[list[str], dict[str, list[str]]]:
+        """The main line with an octopus of three branches, and their commits."""
+        main = _line(repository, 3)
+        arms = {}
+        for name in ("one", "two", "three"):
+            repository.git("checkout", "-q", "-b", name, main[-1])
+            arms[name] = [repository.commit(f"{name} {n}", {f"{name}{n}": ""}) for n in range(3)]
+        repository.git("checkout", "-q", "main")
+        repository.git("merge", "-q", "--no-ff", "--message=Octopus", *arms)
+        main += [repository.git("rev-parse", "HEAD")]
+        return [*main, repository.commit("Go on", {"on": ""})], arms
+
+    @pytest.mark.parametrize("arm", ["one", "two", "three"])
+    def test_every_arm_of_an_octopus_is_searched(
+        self, repository: Repository, octopus: tuple[list[str], dict[str, list[str]]], arm: str
+    ) -> None:
+        main, arms = octopus
+        bad = {*main[3:], *arms[arm][1:]}
+        world = World(truths={ANSWER: lambda sha: float(sha in bad)})
+        (found,) = inquire(repository.folder, world, known(world, main))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == f"{arm} 1"
+        assert len(world.asked) <= 14
+
+    def test_an_octopus_that_breaks_it_by_itself(
+        self, repository: Repository, octopus: tuple[list[str], dict[str, list[str]]]
+    ) -> None:
+        main, _ = octopus
+        world = World(truths={ANSWER: broken(main[3], main)})
+        (found,) = inquire(repository.folder, world, known(world, main))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Octopus"
+        assert found.why == "no branch that it merged fails by itself"
+
+    @pytest.fixture
+    def older(self, repository: Repository) -> tuple[list[str], list[str]]:
+        """A branch that began before the testcase came, and was merged after it."""
+        begin = repository.commits([("Begin", {"pipelines/web.yaml": "a"})])
+        repository.git("checkout", "-q", "-b", "old")
+        branch = [repository.commit(f"Old {n}", {f"o{n}": ""}) for n in range(4)]
+        repository.git("checkout", "-q", "main")
+        main = [*begin, repository.commit("Add spec", {SPEC: "a\n"})]
+        main += [repository.commit("Go on", {"on": ""})]
+        repository.git("merge", "-q", "--no-ff", "--message=Merge old", "old")
+        main += [repository.git("rev-parse", "HEAD")]
+        return [*main, repository.commit("Go on again", {"again": ""})], branch
+
+    def test_a_branch_without_the_testcase_is_tried_out_commit_by_commit(
+        self, repository: Repository, older: tuple[list[str], list[str]]
+    ) -> None:
+        main, branch = older
+
+        def truth(sha: str) -> float | None:
+            files = repository.git("ls-tree", "-r", "--name-only", sha).split()
+            return float("o2" in files) if SPEC in files else None
+
+        world = World(truths={ANSWER: truth})
+        history = known(world, main)
+        (found,) = inquire(repository.folder, world, history, try_out=world)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == branch[2]
+        assert found.culprit.files == ("o2",)
+        assert {proof.sha for proof in found.proof} <= {*main, *branch}
+
+    def test_where_that_cannot_be_the_merge_is_named_and_the_reason(
+        self, repository: Repository, older: tuple[list[str], list[str]]
+    ) -> None:
+        main, _ = older
+        world = World(truths={ANSWER: lambda sha: float(sha in main[3:]) if sha in main else None})
+        (found,) = inquire(repository.folder, world, known(world, main))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Merge old"
+        assert found.why == "what it merged has no such testcase, and cannot be tried out by itself"
+
+    def test_a_branch_that_has_nothing_in_common_with_the_main_line(
+        self, repository: Repository
+    ) -> None:
+        main = _line(repository, 3)
+        repository.git("checkout", "-q", "--orphan", "other")
+        repository.git("rm", "-q", "-r", "-f", ".")
+        begin = {"pipelines/web.yaml": "a", SPEC: "a", "x0": ""}
+        branch = [repository.commit("Other 0", begin), repository.commit("Other 1", {"x1": ""})]
+        repository.git("checkout", "-q", "main")
+        repository.git(
+            "merge", "-q", "--no-ff", "--allow-unrelated-histories", "--message=Merge", "other"
+        )
+        main += [repository.git("rev-parse", "HEAD")]
+        bad = {main[-1], *branch}
+        world = World(truths={ANSWER: lambda sha: float(sha in bad)})
+        (found,) = inquire(repository.folder, world, known(world, main))
+        assert found.culprit is not None
+        assert found.culprit.commit.subject == "Other 0"
+
 
 class TestBadInput:
     """Nothing here may end with the wrong commit blamed."""

@@ -51,11 +51,20 @@ def test_results_come_back_in_order(runner: Runner) -> None:
     assert asked[0].endswith(" -- web")
 
 
-def test_a_commit_whose_files_are_wrong_is_invalid(runner: Runner) -> None:
+def test_a_commit_without_such_a_pipeline_says_nothing_of_a_plan(runner: Runner) -> None:
     _does(runner, "a" * 40, "exit 2\n")
     (found,) = runner(["a" * 40])
     assert found is not None
     assert (found.verdict, found.given, found.cloud) == (Verdict.INVALID, ("-P image",), "moon")
+    assert found.cases == {}
+    assert found.trouble == "there is no such pipeline"
+
+
+def test_what_is_only_tried_out_is_not_written_into_the_history(runner: Runner) -> None:
+    _does(runner, "a" * 40, "exit 125\n")
+    replace(runner, is_trying_out=True)(["a" * 40])
+    (asked,) = (runner.root / "asked").read_text().splitlines()
+    assert "-P image=x --no-history --search " in asked
 
 
 def test_what_it_says_is_told(runner: Runner) -> None:

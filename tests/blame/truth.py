@@ -110,7 +110,7 @@ def inquire(
     return Inquiry(
         root=root,
         head=git.resolve(root, head),
-        pipeline_file="pipelines/web.yaml",
+        pipeline_file=changes.pop("pipeline_file", "pipelines/web.yaml"),
         evidence=Evidence(lambda shas: history, pipeline="web", cloud="local"),
         stand_up=changes.pop("stand_up", world),
         budget=Budget(runs=runs, at_once=changes.pop("at_once", 1), **changes.pop("limits", {})),

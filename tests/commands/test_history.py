@@ -28,7 +28,10 @@ FILES = {
 
 @pytest.fixture
 def line(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Commits, each run three times when it came; since the stack was changed, one test fails."""
+    """Commits, each run three times when it came; since the stack was changed, one test fails.
+
+    A search has run that change and its parent once more.
+    """
     monkeypatch.chdir(repository.folder)
     changes = [("Begin", FILES), *((f"Write page {n}", {"page": str(n)}) for n in range(8))]
     changes += [("Change the stack", {"stack.yaml": "description: x\n"})]
@@ -42,6 +45,11 @@ def line(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             for run in range(3)
         ]  # fmt: skip
         History(repository.folder).add(sha, found)
+    for number, failed in ((8, Class.PASSED), (9, Class.FAILED)):
+        again = result(f"web-{number}-again", time=1_700_001_000 + 100 * number, of_search=True,
+                       verdict=Verdict.FAILED if failed is Class.FAILED else Verdict.PASSED,
+                       cases={ANSWER: failed, PORT: Class.PASSED})  # fmt: skip
+        History(repository.folder).add(shas[number], [again])
     return shas
 
 
@@ -95,7 +103,7 @@ def test_show_and_prune(line: list[str], capsys: pytest.CaptureFixture[str]) -> 
     data = json.loads(capsys.readouterr().out)
     assert [run["run"] for run in data[line[0]]] == ["web-0-0", "web-0-1", "web-0-2"]
     assert main(["history", "prune"]) == 0
-    assert capsys.readouterr().out == "removed 33 results\n"
+    assert capsys.readouterr().out == "removed 35 results\n"
     assert main(["history", "show"]) == 0
     assert capsys.readouterr().err == "nothing is known\n"
 
@@ -105,7 +113,7 @@ def test_prune_of_commits_that_are_gone(
 ) -> None:
     repository.git("reset", "-q", "--hard", line[8])
     assert main(["history", "prune", "--days", "100000", "--gone"]) == 0
-    assert capsys.readouterr().out == "removed 6 results\n"
+    assert capsys.readouterr().out == "removed 7 results\n"
 
 
 def test_corrupt_notes_are_told_and_skipped(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infraci import git
-from infraci.commands.past import blame_lines, conclude, given_by
-from infraci.history import History, parse
+from infraci.commands.past import blame_lines, conclude, given_by, matters
+from infraci.history import Case, History, parse
 from infraci.ledger import Ledger
 from infraci.model.decode import load_pipelines
 from infraci.model.run import RunRecord
@@ -47,7 +47,10 @@ def test_it_is_written_down_and_explained(repository: Repository, run: RunRecord
     assert told == []
     assert len(History(repository.folder).results([run.commit.sha])[run.commit.sha]) == 1
     (line,) = blame_lines(found)
-    assert line.startswith("specs/web/test_http.py::test_answer on web: unknown: the budget of 0")
+    command = f"infraci blame {run.commit.sha[:10]} --pipeline web"
+    assert line.startswith(
+        f"specs/web/test_http.py::test_answer on web: unknown: `{command}` finds out; most "
+    )
     assert Ledger(repository.folder).load("web-run").blame == found.blame
 
 
@@ -67,6 +70,40 @@ def test_for_a_search_it_is_written_twice_and_not_explained(
     assert parse((tmp_path / "found").read_text()).of_search
     (result,) = History(repository.folder).results([run.commit.sha])[run.commit.sha]
     assert result.of_search
+
+
+def test_what_was_only_tried_out_is_written_for_the_search_alone(
+    repository: Repository, run: RunRecord, tmp_path: Path
+) -> None:
+    _concluded(run, repository.folder, write=False, search=tmp_path / "found")
+    assert parse((tmp_path / "found").read_text()).run == "web-run"
+    assert History(repository.folder).tip is None
+
+
+def test_files_matter_to_the_phases_that_use_them(repository: Repository) -> None:
+    pipeline = """\
+stack: {template: stack.yaml, environments: [env.yaml]}
+configure: [script: first.sh, script: second.sh]
+specs: {web: [specs/web]}
+"""
+    files = {
+        **FILES, "pipelines/web.yaml": pipeline, "env.yaml": "parameters: {}\n",
+        "first.sh": "#!/bin/sh\n", "second.sh": "#!/bin/sh\n", "other.sh": "#!/bin/sh\n",
+    }  # fmt: skip
+    repository.commits([("Begin", files)])
+    (loaded,) = load_pipelines(repository.folder)
+    which = matters(loaded, repository.folder)
+
+    def of(test: str) -> set[str]:
+        return set(which(Case(where="", test=test), list(files)))
+
+    stack = {"pipelines/web.yaml", "stack.yaml", "env.yaml"}
+    spec = "specs/web/test_http.py"
+    assert of("plan") == of("provision: resource web") == of("update") == stack
+    assert of("configure: script first.sh") == {*stack, "first.sh"}
+    assert of("configure: script second.sh") == {*stack, "first.sh", "second.sh"}
+    assert of("configure") == {*stack, "first.sh", "second.sh"}
+    assert of(f"{spec}::test_answer") == of(spec) == {*files} - {"other.sh"}
 
 
 def test_uncommitted_changes_are_nobodys(repository: Repository, run: RunRecord) -> None:

@@ -1,0 +1,319 @@
+"""Failures of every phase, of the world and of mirrors: real repositories, made-up stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from infraci import git
+from infraci.blame.finding import Kind
+from infraci.blame.show import as_text, headline
+from infraci.history import Case, Class, Result, invalid
+from infraci.model.run import Verdict
+from tests.blame.truth import ANSWER, PORT, World, broken, inquire, known
+from tests.history.repository import Repository
+
+SPEC = "specs/web/test_http.py"
+STEP = Case(where="web", test="configure: script setup.sh")
+TASK = Case(where="web", test="configure: ansible site.yml: Prepare: Fill it")
+RESOURCE = Case(where="", test="provision: resource web")
+PLAN = Case(where="", test="plan")
+LOADED = Case(where="web", test=SPEC)
+
+
+@pytest.fixture
+def line(repository: Repository) -> list[str]:
+    """Commits, each of which changes a file of its own."""
+    begin = {"pipelines/web.yaml": "a", SPEC: "a"}
+    changes = [(f"Change {n}", {f"f{n}": "a"}) for n in range(1, 8)]
+    return repository.commits([("Begin", begin), *changes])
+
+
+@pytest.mark.parametrize("case", [STEP, TASK, RESOURCE, LOADED, PLAN])
+@pytest.mark.parametrize("way", [Class.FAILED, Class.SPEC, Class.SETUP])
+def test_a_failure_of_any_phase_finds_its_commit(
+    repository: Repository, line: list[str], case: Case, way: Class
+) -> None:
+    world = World(truths={case: broken(line[5], line), ANSWER: lambda sha: 0.0}, ways={case: way})
+    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert (found.case, found.kind) == (case, Kind.NEW)
+    assert found.culprit is not None
+    assert found.culprit.commit.sha == line[5]
+    assert found.probability >= 0.99
+
+
+@pytest.mark.parametrize(("case", "phase"), [(STEP, "configure"), (RESOURCE, "provision")])
+def test_it_says_that_the_specs_were_not_run(
+    repository: Repository, line: list[str], case: Case, phase: str
+) -> None:
+    world = World(truths={case: broken(line[5], line), ANSWER: broken(line[2], line)})
+    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert found.note == f"its specs were not run: {phase} failed"
+    assert f"    note     {found.note}\n" in as_text([found])
+
+
+def test_commits_that_fail_before_their_specs_say_nothing_of_these(
+    repository: Repository, line: list[str]
+) -> None:
+    """A step is broken and mended within the range of a spec's culprit."""
+    world = World(
+        truths={
+            STEP: lambda sha: float(sha in line[3:5]),
+            ANSWER: broken(line[4], line),
+        }
+    )
+    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert found.case == ANSWER
+    assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+    assert {s.commit.sha for s in found.suspects} == {*line[3:6]}
+    assert set(found.skipped or {}) == {*line[3:5]}
+
+
+def test_the_files_of_its_own_phase_are_suspected_first(
+    repository: Repository, line: list[str]
+) -> None:
+    def matters(case: Case, paths: object) -> tuple[str, ...]:
+        own = {STEP: "f3", ANSWER: "f6"}[case]
+        return (own,) if own in tuple(paths) else ()  # type: ignore[arg-type]
+
+    for case, culprit in ((STEP, line[3]), (ANSWER, line[6])):
+        world = World(truths={case: broken(culprit, line)})
+        history = known(world, [line[0], line[-1]])
+        (found,) = inquire(repository.folder, world, history, matters=matters)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == culprit
+        assert len(world.asked) <= 4
+
+
+class TestPlans:
+    """A commit whose own files are wrong; its runs make no stack."""
+
+    @pytest.fixture
+    def world(self, line: list[str]) -> World:
+        return World(truths={ANSWER: lambda sha: 0.0}, invalid=frozenset(line[5:]))
+
+    def test_the_commit_that_made_it_so_is_blamed(
+        self, repository: Repository, line: list[str], world: World
+    ) -> None:
+        (found,) = inquire(repository.folder, world, {})
+        assert (found.case, found.kind) == (PLAN, Kind.NEW)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[5]
+
+    def test_also_where_pipelines_cannot_even_be_loaded(
+        self, repository: Repository, line: list[str], world: World
+    ) -> None:
+        def stand_up(shas: Sequence[str]) -> list[Result | None]:
+            return [
+                invalid(pipeline="web", cloud="local") if sha in line[5:] else world.run(sha)
+                for sha in shas
+            ]
+
+        (found,) = inquire(repository.folder, world, {}, stand_up=stand_up)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[5]
+
+    def test_only_runs_with_a_stack_count(
+        self, repository: Repository, line: list[str], world: World
+    ) -> None:
+        (found,) = inquire(repository.folder, world, known(world, line[:5]), runs=2)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[5]
+        assert len(world.asked) > 1
+
+
+class Changing:
+    """A world that changes: from then on, a testcase fails at some commits."""
+
+    def __init__(self, case: Case, fails: Callable[[str], bool]) -> None:
+        self.has_changed = False
+        self.world = World(truths={case: lambda sha: float(self.has_changed and fails(sha))})
+
+
+class TestTheWorld:
+    """What the same commit's runs find changes with the world around it."""
+
+    @pytest.mark.parametrize("case", [ANSWER, STEP, RESOURCE])
+    def test_what_passed_and_fails_now_is_no_commits_fault(
+        self, repository: Repository, line: list[str], case: Case
+    ) -> None:
+        changing = Changing(case, lambda sha: True)
+        history = known(changing.world, line[:-1])
+        changing.has_changed = True
+        (found,) = inquire(repository.folder, changing.world, history)
+        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+        assert found.probability >= 0.99
+        assert len(changing.world.asked) <= 4
+        assert headline(found) == (
+            f"the world changed: it passed at {line[-2][:10]} on 2023-11-14 22:25 UTC, "
+            f"and fails there now; no commit is blamed ({found.probability:.1%})"
+        ).replace("%)", " %)")
+
+    def test_also_where_the_head_itself_passed(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        changing = Changing(ANSWER, lambda sha: True)
+        history = known(changing.world, line)
+        changing.has_changed = True
+        again = changing.world.run(line[-1])
+        assert again is not None
+        history[line[-1]].append(again)
+        (found,) = inquire(repository.folder, changing.world, history)
+        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+
+    def test_what_only_the_latest_commits_use_may_vanish_as_well(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        """The commit that began to use it passed when it came."""
+        changing = Changing(ANSWER, lambda sha: sha in line[-2:])
+        history = known(changing.world, line)
+        changing.has_changed = True
+        again = changing.world.run(line[-1])
+        assert again is not None
+        history[line[-1]].append(again)
+        (found,) = inquire(repository.folder, changing.world, history)
+        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+
+    def test_a_commit_that_breaks_it_is_told_from_a_world_that_changed(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        world = World(truths={ANSWER: broken(line[-1], line)})
+        (found,) = inquire(repository.folder, world, known(world, line))
+        assert found.kind is Kind.NEW
+
+
+class TestOutside:
+    """A run that failed with the words of a mirror that does not answer."""
+
+    def test_it_passes_when_run_again(self, repository: Repository, line: list[str]) -> None:
+        changing = Changing(STEP, lambda sha: False)
+        changing.world.ways = {STEP: Class.OUTSIDE}
+        outage = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
+        history = known(outage, line)
+        (found,) = inquire(repository.folder, changing.world, history)
+        assert (found.kind, found.culprit) == (Kind.OUTSIDE, None)
+        assert headline(found).startswith(
+            "outside: it passes when run again; no commit is blamed (9"
+        )
+        assert changing.world.asked == [line[-1]]
+
+    def test_a_commit_that_names_no_mirror_is_to_blame_after_all(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
+        (found,) = inquire(repository.folder, world, known(world, line))
+        assert (found.kind, found.culprit and found.culprit.commit.sha) == (Kind.NEW, line[-1])
+        assert found.probability >= 0.99
+        assert world.asked.count(line[-2]) >= 2
+        assert world.asked.count(line[-1]) >= 2
+
+    def test_a_mirror_that_is_still_down_is_nobodys_fault(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        changing = Changing(STEP, lambda sha: True)
+        changing.world.ways = {STEP: Class.OUTSIDE}
+        history = known(changing.world, line[:-1])
+        changing.has_changed = True
+        (found,) = inquire(repository.folder, changing.world, history)
+        assert (found.kind, found.culprit) == (Kind.OUTSIDE, None)
+        assert found.why == "commits fail that passed before"
+
+    def test_without_a_run_it_is_not_known(self, repository: Repository, line: list[str]) -> None:
+        world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
+        (found,) = inquire(repository.folder, world, known(world, line), runs=0)
+        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+
+    def test_a_failure_beside_it_is_doubted_as_well(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        world = World(
+            truths={STEP: broken(line[-1], line), TASK: broken(line[-1], line)},
+            ways={STEP: Class.OUTSIDE},
+        )
+        history = known(world, line)
+        calm = World(truths={STEP: lambda sha: 0.0, TASK: lambda sha: 0.0})
+        found = inquire(repository.folder, calm, history)
+        assert [(f.kind, f.case) for f in found] == [(Kind.OUTSIDE, TASK), (Kind.OUTSIDE, STEP)]
+
+
+class TestReverts:
+    """The head without the culprit's change, in place of another pass of its parent."""
+
+    def test_it_is_run_where_the_parent_is_known_to_pass(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        world = World(truths={ANSWER: broken(line[5], line)})
+        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[5]
+        assert found.revert is True
+        (made, again) = world.asked
+        assert again in line[5:]
+        files = git.ask(repository.folder, "ls-tree", "-r", "--name-only", made).split()
+        assert "f5" not in files
+        assert {"f4", "f6", "f7"} < set(files)
+        assert (
+            f"    revert   mended: it passes at {line[-1][:10]} without that commit\n"
+            in as_text([found])
+        )
+
+    def test_a_head_that_still_fails_speaks_against_the_culprit(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        world = World(truths={ANSWER: lambda sha: float(sha not in line[:5])})
+        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[5]
+        assert found.revert is False
+        assert len(world.asked) > 2
+        assert "still fails" in as_text([found])
+
+    def test_a_commit_that_does_not_revert_is_left_to_its_parent(
+        self, repository: Repository, line: list[str]
+    ) -> None:
+        line = [*line, repository.commit("Change 5 again", {"f5": "b"})]
+        world = World(truths={ANSWER: broken(line[5], line)})
+        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        assert found.revert is None
+        assert set(world.asked) <= set(line)
+
+
+def test_a_commit_that_is_made_is_always_the_same_and_no_ref_leads_to_it(
+    repository: Repository, line: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infraci.blame.made import merged, without
+
+    before = repository.git("for-each-ref")
+    made = [without(repository.folder, line[-1], line[5]) for _ in range(2)]
+    assert made[0] == made[1] is not None
+    assert repository.git("status", "--porcelain") == ""
+    assert repository.git("for-each-ref") == before
+    assert without(repository.folder, line[-1], line[0]) is None  # the first has no parent
+    repository.git("checkout", "-q", "-b", "topic", line[2])
+    topic = repository.commit("Topic", {"t": "a"})
+    both = merged(repository.folder, line[-1], topic)
+    assert repository.git("ls-tree", "--name-only", str(both), "t", "f7").split() == ["f7", "t"]
+    clash = repository.commit("Clash", {"f7": "b"})
+    assert merged(repository.folder, line[-1], clash) is None
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert without(repository.folder, line[-1], line[5]) is None
+
+
+def test_an_invalid_run_of_a_wrong_spec_tells_of_other_specs(
+    repository: Repository, line: list[str]
+) -> None:
+    """Verdicts are of whole runs; testcases decide."""
+    other = Case(where="web", test="specs/web/test_other.py")
+    world = World(
+        truths={ANSWER: broken(line[4], line), other: lambda sha: 1.0}, ways={other: Class.SPEC}
+    )
+    found = {f.case: f for f in inquire(repository.folder, world, known(world, line))}
+    culprit = found[ANSWER].culprit
+    assert culprit is not None
+    assert culprit.commit.sha == line[4]
+    assert found[other].kind in (Kind.BEFORE, Kind.NEW)
+    assert PORT not in found
+    assert Path(repository.folder).exists()
+    assert Verdict.INVALID
