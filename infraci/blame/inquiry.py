@@ -28,9 +28,8 @@ MOST_SUSPECTS = 500
 class Inquiry:
     """Asks about all testcases of a pipeline that fail at a commit, at once.
 
-    ``matters`` tells which of some files matter to a testcase. ``try_out`` stands up commits that
-    only this repository has, and writes nothing of them into the history. ``hint`` says what to do
-    where no stack may be stood up.
+    ``matters`` tells which of some files matter to a testcase, ``can_try_out`` whether commits can
+    be stood up that are made for it, and ``hint`` what to do where no stack may be.
     """
 
     root: Path
@@ -43,23 +42,22 @@ class Inquiry:
     target: float = 0.99
     since: Commit | None = None
     is_budget_given: bool = False
-    try_out: StandUp | None = None
+    can_try_out: bool = False
     again: str = ""  # the command that repeats it
     hint: str = ""
     luck: random.Random = field(default_factory=random.Random)
     search: Search = field(init=False)
     line: Line = field(init=False)
     _is_tried: bool = field(init=False, default=False)
-    _made: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.search = Search(
             evidence=self.evidence,
-            stand_up=self._stand_up,
+            stand_up=self.stand_up,
             budget=self.budget,
             target=self.target,
             luck=self.luck,
-            revert=self._without if self.try_out else None,
+            revert=self._without if self.can_try_out else None,
         )
         self.line = Line(
             root=self.root,
@@ -71,14 +69,8 @@ class Inquiry:
             reverts=self.search.reverts,
         )
 
-    def _stand_up(self, shas: Sequence[str]) -> Sequence[Result | None]:
-        is_real = {*self.line.stand_ins, *self._made}.isdisjoint(shas)
-        return self.stand_up(shas) if is_real or not self.try_out else self.try_out(shas)
-
     def _without(self, sha: str) -> str | None:
-        made = without(self.root, self.head.sha, self._real(sha))
-        self._made |= {made} if made else set()
-        return made
+        return without(self.root, self.head.sha, self._real(sha))
 
     def findings(self) -> tuple[Finding, ...]:
         """One for each testcase that fails at the commit; stands up what is needed for it.
@@ -197,7 +189,7 @@ class Inquiry:
 
     def _entered(self, question: Question, merge: str, arm: int) -> Question:
         inner = self.line.inside(question, merge, arm)
-        if inner.last and inner.absent == inner.last - 1 and self.try_out is not None:
+        if inner.last and inner.absent == inner.last - 1 and self.can_try_out:
             return self.line.tried_out(question, inner, merge) or inner
         return inner
 

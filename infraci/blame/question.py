@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -90,6 +91,10 @@ class Question:
                 by_tree.setdefault(tree, []).append(position)
         return {p: tuple(places) for places in by_tree.values() for p in places}
 
+    def using(self, begin: int, end: int) -> tuple[int, ...]:
+        """The positions, of those from one to another, that changed what the testcase uses."""
+        return tuple(p for p in range(begin, end) if self.changed[p] is Weight.USED)
+
     def look(self, position: int, result: Result) -> Seen | None:
         """What a run of the commit at a position saw of the testcase."""
         name = self.names[position]
@@ -158,7 +163,7 @@ class View:
     @cached_property
     def change(self) -> Change | None:
         """The change of the world that would explain the runs; None if none does."""
-        runs = [s for s in self.sightings if s.seen is not Seen.ABSENT and s.without is None]
+        runs = self.runs
         passes = [s for s in runs if not s.failed]
         since = runs[len(passes) :]
         if not passes or not since or any(s.failed for s in runs[: len(passes)]):
@@ -166,10 +171,6 @@ class View:
         places = {s.position for s in since}
         there = [s for s in passes if s.position in places]
         return Change(last_pass=(there or passes)[-1], failures=len(since), is_at_one=bool(there))
-
-    def is_settled(self, target: float) -> bool:
-        """Whether one answer is as sure as the target."""
-        return self.belief.is_settled(target) and self.again(target) is None
 
     def again(self, target: float) -> int | None:
         """The position to run next whatever the belief is; None if there is none.
@@ -181,10 +182,37 @@ class View:
         if self.question.is_doubted:
             seen = [s for s in self.sightings if s.position in head and s.without is None]
             return self.question.last if len(seen) < 2 else None
-        change = self.change
-        if self.belief.nobody < target or change is None or change.is_reproduced:
+        if self.belief.nobody >= target:
+            change = self.change
+            is_clear = change is None or change.is_reproduced
+            return None if is_clear or change is None else change.last_pass.position
+        if self.belief.is_settled(target):
+            return None if self.belief.before >= target else self.unproven
+        return None if self.belief.is_flaky else self.mended
+
+    @cached_property
+    def unproven(self) -> int | None:
+        """A commit that may have mended what the culprit broke, for a later one to break it again.
+
+        None if fewer than two changed what the testcase depends on since, or a run says otherwise.
+        """
+        later = self.question.using(self.belief.leader + 1, self.question.last + 1)
+        if len(later) < 2 or any(later[0] <= s.position < later[1] for s in self.runs):
             return None
-        return change.last_pass.position
+        return later[0]
+
+    @cached_property
+    def mended(self) -> int | None:
+        """A commit that passed once, though older ones failed: it may have mended them."""
+        mends = _mends(self.question, self.sightings)
+        return max(
+            (p for p, count in mends.items() if count == 1 and p >= self.start), default=None
+        )
+
+    @cached_property
+    def runs(self) -> tuple[Sighting, ...]:
+        """The runs of commits of the line that have the testcase, in their order."""
+        return tuple(s for s in self.sightings if s.seen is not Seen.ABSENT and s.without is None)
 
     @cached_property
     def older(self) -> Flakiness:
@@ -220,10 +248,15 @@ class View:
 
     @property
     def observed(self) -> Iterator[Sighting]:
-        """What moves the belief: all but what is older than the failure and its suspects."""
+        """What moves the belief: what is of the suspects, or came after the failure.
+
+        Not what only failed before the suspects: that was mended.
+        """
+        passed = {s.position for s in self.sightings if not s.failed}
         for sighting in self.sightings:
             is_new = sighting.known.order >= self.trigger.known.order
-            if is_new or sighting.position >= self.start or not self.is_bounded:
+            is_told = is_new and sighting.position in passed
+            if is_told or sighting.position >= self.start or not self.is_bounded:
                 yield sighting
 
     def _prior(self) -> tuple[float, ...]:
@@ -316,14 +349,34 @@ def _placed(question: Question, sightings: Sequence[Sighting], bound: int) -> It
 def _passed(question: Question, sightings: Sequence[Sighting]) -> int:
     """The last position before the failure where the testcase passed; -1 if none is known.
 
-    What a search has run is in doubt like all else, and bounds nothing.
+    What a search has run is in doubt like all else, and bounds nothing, but for what shows twice
+    that older failures were mended.
     """
-    places = (
+    places = [
         question.alike[s.position][-1]
         for s in sightings
         if s.seen is Seen.PASSED and s.without is None and not s.result.of_search
-    )
+    ]
+    places += [place for place, count in _mends(question, sightings).items() if count > 1]
     return max((place for place in places if place < question.last), default=-1)
+
+
+def _mends(question: Question, sightings: Sequence[Sighting]) -> Mapping[int, int]:
+    """Where only passes are known, and before it only failures of a commit: how many passes.
+
+    Between the two, a commit changed what the testcase depends on.
+    """
+    runs = [s for s in sightings if s.seen is not Seen.ABSENT and s.without is None]
+    passes = Counter(question.alike[s.position][-1] for s in runs if not s.failed)
+    failures = {question.alike[s.position][0] for s in runs if s.failed}
+    failures -= {question.alike[place][0] for place in passes}
+    return {
+        place: count
+        for place, count in passes.items()
+        if place < question.last
+        and question.alike[place][0] not in failures
+        and any(q < place and question.using(q + 1, place + 1) for q in failures)
+    }
 
 
 def _absent(question: Question, sightings: Sequence[Sighting]) -> int:

@@ -20,10 +20,7 @@ from infraci.temporary import temporary_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Tests commits with one pipeline; the processes write what they find to the history too.
-
-    But for those of a runner that ``is_trying_out``, whose commits only this repository has.
-    """
+    """Tests commits with one pipeline; the processes write what they find to the history too."""
 
     root: Path
     pipeline: str
@@ -31,7 +28,6 @@ class Runner:
     given: tuple[str, ...] = ()  # what the results say of the options
     options: tuple[str, ...] = ()  # -P and -e, as the command line has them
     tell: Callable[[str], None] = lambda line: None
-    is_trying_out: bool = False
     command: tuple[str, ...] = own_program()
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
@@ -51,8 +47,7 @@ class Runner:
     def _command(self, sha: str, file: Path) -> Sequence[str]:
         return [
             *self.command, "-qq", "run", "--commit", sha, "--cloud", self.cloud,
-            *self.options, *(["--no-history"] if self.is_trying_out else []),
-            "--search", str(file), "--", self.pipeline,
+            *self.options, "--search", str(file), "--", self.pipeline,
         ]  # fmt: skip
 
     def _result(self, sha: str, file: Path, code: int | Exception) -> Result | None:

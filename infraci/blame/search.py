@@ -97,6 +97,7 @@ class Search:
     def go(self, questions: Sequence[Question]) -> str:
         """Run until all is answered; says why it stopped earlier, empty if it did not."""
         self._know_untestable(questions)
+        self._know_reverts(questions)
         while open_ := self._open(questions):
             if over := self.budget.over():
                 return over
@@ -124,18 +125,32 @@ class Search:
         """The questions without an answer, one of those that have the same."""
         views = [view(question, self.evidence) for question in questions]
         unlike = {seen.key: seen for seen in views if seen is not None}
-        return [seen for seen in unlike.values() if not seen.is_settled(self.target)]
+        return [seen for seen in unlike.values() if not self._is_settled(seen)]
+
+    def _is_settled(self, seen: View) -> bool:
+        return seen.belief.is_settled(self.target) and self._again(seen) is None
 
     def _choose(self, views: Sequence[View]) -> tuple[int, ...]:
         line = views[0].question.line
         wanted = {position for seen in views for position in _candidates(seen)}
         testable = sorted(p for p in wanted if line[p] not in self.untestable)
-        again = [seen.again(self.target) for seen in views]
-        for position in again:
-            if position is not None and line[position] not in self.untestable:
+        for seen in views:
+            position = self._again(seen)
+            if position is not None:
                 return (position,)
-        beliefs = [seen.belief for seen, p in zip(views, again, strict=True) if p is None]
-        return choose(beliefs, testable, count=self.budget.next, luck=self.luck)
+        beliefs = [seen.belief for seen in views if not seen.belief.is_settled(self.target)]
+        chosen = choose(beliefs, testable, count=self.budget.next, luck=self.luck)
+        for seen in views:  # what is to fail once more had better fail after all that may mend it
+            if chosen == (seen.belief.leader,) and seen.unproven in testable:
+                return (seen.unproven,)
+        return chosen
+
+    def _again(self, seen: View) -> int | None:
+        """A position that has to be run again, if it can."""
+        position = seen.again(self.target)
+        if position is None or seen.question.line[position] in self.untestable:
+            return None
+        return position
 
     def _is_reverted(
         self, views: Sequence[View], position: int, questions: Sequence[Question]
@@ -159,6 +174,17 @@ class Search:
                 self.reverts[sha] = made
             return True
         return False
+
+    def _know_reverts(self, questions: Sequence[Question]) -> None:
+        """Find what earlier searches have seen of the head without a culprit."""
+        if self.revert is None:
+            return
+        for seen in self._open(questions):
+            sha = seen.question.line[seen.belief.leader]
+            if sha != seen.question.line[-1] and sha not in self.reverts:
+                made = self.revert(sha)
+                if made is not None and self.evidence.known(made):
+                    self.reverts[sha] = made
 
     def _know_untestable(self, questions: Sequence[Question]) -> None:
         """What earlier runs say: a pipeline that is wrong stays so."""

@@ -228,8 +228,7 @@ def _inquiry(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> I
             given=asked.given,
         ),
         stand_up=_stand_up(asked, subject, tell),
-        # An agent's clone does not have what only this repository has.
-        try_out=None if asked.controller else _stand_up(asked, subject, tell, is_trying_out=True),
+        can_try_out=asked.controller is None,  # an agent's clone has no commit that is made here
         budget=asked.budget,
         matters=subject.matters,
         target=asked.target,
@@ -239,9 +238,7 @@ def _inquiry(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> I
     )
 
 
-def _stand_up(
-    asked: _Asked, subject: _Subject, tell: Callable[[str], None], *, is_trying_out: bool = False
-) -> StandUp:
+def _stand_up(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> StandUp:
     """What tests commits: builds on Jenkins' agents, or runs on this machine."""
     if asked.controller is not None:
         from infraci.jenkins.search import Builds
@@ -260,7 +257,6 @@ def _stand_up(
         given=asked.given,
         options=asked.options,
         tell=tell,
-        is_trying_out=is_trying_out,
     )
 
     def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:

@@ -69,8 +69,8 @@ def conclude(
     the run's lock.
     """
     try:
-        if write or search is not None:
-            remember(record, root=root, write=write, search=search, partial=partial)
+        if write:
+            remember(record, root=root, search=search, partial=partial)
         if search is None and record.verdict in _EXPLAINED:
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
@@ -91,12 +91,7 @@ def renew(record: RunRecord, *, root: Path) -> None:
 
 
 def remember(
-    record: RunRecord,
-    *,
-    root: Path,
-    write: bool = True,
-    search: Path | None = None,
-    partial: bool = False,
+    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
 ) -> None:
     """Write what a run found into the notes of its commit, and for a search into its file.
 
@@ -109,8 +104,7 @@ def remember(
         result = replace(result, cut=True)
     if search is not None:
         search.write_text(dump(result))
-    if write:
-        History(root).add(record.commit.sha, [result])
+    History(root).add(record.commit.sha, [result])
 
 
 def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:

@@ -323,7 +323,7 @@ def parse(line: str) -> Result:
     except ValueError as error:
         raise ValueError("it has no verdict") from error
     return Result(
-        run=_field(said, "run", str),
+        run=_field(said, "run", str, ""),
         pipeline=_field(said, "pipeline", str),
         cloud=_field(said, "cloud", str),
         given=tuple(str(item) for item in _field(said, "given", list, [])),

@@ -403,7 +403,7 @@ class TestMerges:
 
         world = World(truths={ANSWER: truth})
         history = known(world, main)
-        (found,) = inquire(repository.folder, world, history, try_out=world)
+        (found,) = inquire(repository.folder, world, history, can_try_out=True)
         assert found.culprit is not None
         assert found.culprit.commit.sha == branch[2]
         assert found.culprit.files == ("o2",)

@@ -60,13 +60,6 @@ def test_a_commit_without_such_a_pipeline_says_nothing_of_a_plan(runner: Runner)
     assert found.trouble == "there is no such pipeline"
 
 
-def test_what_is_only_tried_out_is_not_written_into_the_history(runner: Runner) -> None:
-    _does(runner, "a" * 40, "exit 125\n")
-    replace(runner, is_trying_out=True)(["a" * 40])
-    (asked,) = (runner.root / "asked").read_text().splitlines()
-    assert "-P image=x --no-history --search " in asked
-
-
 def test_what_it_says_is_told(runner: Runner) -> None:
     told: list[str] = []
     _does(runner, "a" * 40, "echo no luck >&2; exit 125\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from infraci import git
 from infraci.blame.finding import Kind
 from infraci.blame.show import as_text, headline
 from infraci.history import Case, Class, Result, invalid
-from infraci.model.run import Verdict
 from tests.blame.truth import ANSWER, PORT, World, broken, inquire, known
 from tests.history.repository import Repository
 
@@ -238,6 +236,47 @@ class TestOutside:
         assert [(f.kind, f.case) for f in found] == [(Kind.OUTSIDE, TASK), (Kind.OUTSIDE, STEP)]
 
 
+class TestMended:
+    """A fault that was mended, and came back by a later commit."""
+
+    @pytest.fixture
+    def line(self, repository: Repository) -> list[str]:
+        """It is broken by the third commit, mended by the fifth, broken again by the seventh."""
+        begin = {"pipelines/web.yaml": "a", SPEC: "a", "used": "good"}
+        states = ["good", "good", "bad", "bad", "fine", "fine", "worse", "worse"]
+        changes = [
+            (f"{state} {n}", {"used": state, f"f{n}": "a"}) for n, state in enumerate(states)
+        ]
+        return repository.commits([("Begin", begin), *changes])
+
+    @pytest.fixture
+    def world(self, line: list[str]) -> World:
+        return World(truths={ANSWER: lambda sha: float(sha in (*line[3:5], *line[7:]))})
+
+    @pytest.mark.parametrize("tested", [[], [8], [0, 8], [0, 3, 8], [0, 3, 4, 8], [2, 3, 4, 8]])
+    def test_the_latest_commit_that_broke_it_is_found(
+        self, repository: Repository, line: list[str], world: World, tested: list[int]
+    ) -> None:
+        history = known(world, [line[n] for n in tested])
+        (found,) = inquire(repository.folder, world, history, touched=["used"])
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[7]
+
+    def test_also_where_a_search_has_confirmed_the_first(
+        self, repository: Repository, line: list[str], world: World
+    ) -> None:
+        first = inquire(repository.folder, world, known(world, line[:1]), head=line[4],
+                        touched=["used"])  # fmt: skip
+        assert [f.culprit and f.culprit.commit.sha for f in first] == [line[3]]
+        history: dict[str, list[Result]] = {}
+        for sha in [line[0], *world.asked]:
+            again = world.run(sha, of_search=sha != line[0])
+            history.setdefault(sha, []).extend([again] if again else [])
+        (found,) = inquire(repository.folder, world, history, touched=["used"])
+        assert found.culprit is not None
+        assert found.culprit.commit.sha == line[7]
+
+
 class TestReverts:
     """The head without the culprit's change, in place of another pass of its parent."""
 
@@ -245,7 +284,7 @@ class TestReverts:
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: broken(line[5], line)})
-        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
         assert found.culprit is not None
         assert found.culprit.commit.sha == line[5]
         assert found.revert is True
@@ -263,7 +302,7 @@ class TestReverts:
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: lambda sha: float(sha not in line[:5])})
-        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
         assert found.culprit is not None
         assert found.culprit.commit.sha == line[5]
         assert found.revert is False
@@ -275,7 +314,7 @@ class TestReverts:
     ) -> None:
         line = [*line, repository.commit("Change 5 again", {"f5": "b"})]
         world = World(truths={ANSWER: broken(line[5], line)})
-        (found,) = inquire(repository.folder, world, known(world, line), try_out=world)
+        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
         assert found.revert is None
         assert set(world.asked) <= set(line)
 
@@ -315,5 +354,3 @@ def test_an_invalid_run_of_a_wrong_spec_tells_of_other_specs(
     assert culprit.commit.sha == line[4]
     assert found[other].kind in (Kind.BEFORE, Kind.NEW)
     assert PORT not in found
-    assert Path(repository.folder).exists()
-    assert Verdict.INVALID

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,24 @@ CHANGES: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("Greet otherwise", {"env.yaml": "parameters: {greeting: bye}\n"}),
     ("Write six pages", {"page": "6"}),
 )
+#: Commits that keep a run from its specs.
+STOPS: Mapping[str, Mapping[str, str]] = {
+    "Boot another image": {
+        "stack.yaml": FILES["stack.yaml"].replace("default: debian-12", "default: debian-99")
+    },
+    "Leave early": {"setup.sh": "#!/bin/sh\nexit 1\n"},
+    "Install a package": {"setup.sh": "#!/bin/sh\napt-get install --yes nginxx\n"},
+    "Boot by another script": {"cloud.yaml": "#cloud-config\nruncmd: [[/bin/false]]\n"},
+}
+MIRRORED = """\
+import os
+from urllib.request import urlopen
+
+
+def test_package(host):
+    with urlopen(os.environ["MIRROR"] + "/package.deb", timeout=10) as answer:
+        assert answer.status == 200
+"""
 CULPRITS = {
     "test_name": ("Call it otherwise", "stack.yaml"),
     "test_data": ("Make it otherwise", "cloud.yaml"),
@@ -148,11 +169,10 @@ def test_each_failure_finds_its_commit_or_none(house: House) -> None:
     assert house.infraci("run", "web", "--commit", "HEAD~11").returncode == 1
     done = house.infraci("run", "web", "--report", "out")
     assert done.returncode == 1
-    assert "more would tell" in done.stderr
+    assert "` finds out; most suspicious is " in done.stderr
     before = _failures(house.folder / "out" / "web.xml")
     assert set(before) == {*CULPRITS, "test_always", "test_flaky"}
-    assert "most suspicious is" in before["test_always"].partition(" Begin, by ")[0]
-    assert before["test_setup"].startswith("blame    unknown: the budget of 0 stacks is spent")
+    assert before["test_setup"].startswith("blame    unknown: `infraci blame ")
 
     status, found = _blame(
         house, "--pipeline", "web", "-j", "2", "--budget", "30", "--report", "out"
@@ -165,7 +185,9 @@ def test_each_failure_finds_its_commit_or_none(house: House) -> None:
         assert f"+++ b/{file}" in culprit["diff"]
         assert culprit["probability"] >= 0.99
         assert len(found[name]["proof"]) > 2
-    assert found["test_always"]["verdict"] == "before"
+    assert (found["test_always"]["verdict"], found["test_always"]["culprit"]["subject"]) == (
+        "before", "Begin",
+    )  # fmt: skip
     assert found["test_flaky"]["verdict"] == "flaky"
     assert found["test_flaky"]["culprit"] is None
     assert found[""]["stacks"] <= 24
@@ -181,6 +203,85 @@ def test_each_failure_finds_its_commit_or_none(house: House) -> None:
     assert again.returncode == 1
     assert "skipped" not in again.stdout
     assert again.stdout.count("new failure: broken by") == len(CULPRITS)
+
+
+@pytest.fixture(scope="module")
+def line(house: House) -> Any:
+    """Commits that stop a run before its specs, each mended by the next but one."""
+    house.git("checkout", "--quiet", "-b", "stopped", "HEAD~11")
+    for subject, files in STOPS.items():
+        house.write(files, subject)
+        house.write({"page": subject}, f"Write of it: {subject}")
+        house.write({name: FILES[name] for name in files}, f"Mend it: {subject}")
+    yield house.commits()[::-1]
+    house.git("checkout", "--quiet", "--force", "main")
+
+
+@pytest.mark.parametrize("subject", list(STOPS))
+def test_a_commit_that_stops_a_run_is_found_as_well(
+    house: House, line: list[str], subject: str
+) -> None:
+    number = 1 + 3 * list(STOPS).index(subject)
+    status, found = _blame(house, line[number + 1], "--pipeline", "small")
+    assert status == 1
+    stacks = found.pop("")["stacks"]
+    for one in found.values():
+        assert (one["culprit"]["sha"], one["culprit"]["subject"]) == (line[number], subject)
+        assert one["culprit"]["files"] == list(STOPS[subject])
+        assert one["culprit"]["probability"] >= 0.99
+        assert one["note"].startswith("its specs were not run: ")
+    assert stacks <= 4
+
+
+def test_a_pipeline_that_cannot_be_read_is_found_as_well(house: House) -> None:
+    house.git("checkout", "--quiet", "-b", "unread", "HEAD~11")
+    house.write({"pipelines/small.yaml": "stack: [\n"}, "Break the pipeline")
+    house.write({"page": "read"}, "Write of it")
+    assert house.infraci("run", "small").returncode == 2
+    status, found = _blame(house, "--pipeline", "small")
+    house.git("checkout", "--quiet", "main")
+    assert status == 1
+    ((test, one),) = ((test, one) for test, one in found.items() if "verdict" in one)
+    assert (test, one["test"]) == ("", "plan")
+    assert one["culprit"]["subject"] == "Break the pipeline"
+    assert one["culprit"]["files"] == ["pipelines/small.yaml"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A folder that is served, as a mirror's, to those who read $MIRROR."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("MIRROR", f"http://127.0.0.1:{server.server_port}")
+    yield tmp_path
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_package_that_vanishes_from_its_mirror_is_no_commits_fault(
+    house: House, mirror: Path
+) -> None:
+    (mirror / "package.deb").write_text("as good as any")
+    house.git("checkout", "--quiet", "-b", "mirrored", "HEAD~11")
+    house.write({"specs/test_setup.py": MIRRORED}, "Look at the package")
+    assert house.infraci("run", "small").returncode == 0
+    house.write({"page": "mirrored"}, "Write of it")
+    (mirror / "package.deb").unlink()
+    assert house.infraci("run", "small").returncode == 1
+    status, found = _blame(house, "--pipeline", "small")
+    house.git("checkout", "--quiet", "main")
+    assert status == 125
+    one = found["test_package"]
+    assert (one["verdict"], one["culprit"]) == ("world", None)
+    assert one["headline"].startswith("the world changed: it passed at ")
+    assert found[""]["stacks"] <= 4
 
 
 def test_a_cloud_that_lost_a_server_blames_nobody(house: House) -> None:

@@ -72,14 +72,6 @@ def test_for_a_search_it_is_written_twice_and_not_explained(
     assert result.of_search
 
 
-def test_what_was_only_tried_out_is_written_for_the_search_alone(
-    repository: Repository, run: RunRecord, tmp_path: Path
-) -> None:
-    _concluded(run, repository.folder, write=False, search=tmp_path / "found")
-    assert parse((tmp_path / "found").read_text()).run == "web-run"
-    assert History(repository.folder).tip is None
-
-
 def test_files_matter_to_the_phases_that_use_them(repository: Repository) -> None:
     pipeline = """\
 stack: {template: stack.yaml, environments: [env.yaml]}

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from infraci.history import Case, Class, parse, result_of
-from infraci.history.result import LONGEST, dump
+from infraci.history import Case, Class, dump, invalid, parse, result_of
+from infraci.history.result import LONGEST
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
 from infraci.phase_testcase import phase_testcase
 from tests.history.repository import KNOWN
@@ -233,6 +233,27 @@ def test_what_does_not_fit_is_left_out_and_said_to_be() -> None:
     line = dump(replace(KNOWN, cases=failing))
     assert len(line) <= LONGEST
     assert parse(line).cases
+
+
+def test_pipelines_that_cannot_be_loaded_are_a_plan_that_failed() -> None:
+    known = invalid(pipeline="web", cloud="local")
+    assert known.cases == {Case(where="", test="plan"): Class.FAILED}
+    assert parse(dump(known)) == known
+
+
+@pytest.mark.parametrize(
+    ("test", "file"),
+    [
+        ("specs/web/test_http.py::test_port[80]", "specs/web/test_http.py"),
+        ("specs/web/test_http.py", "specs/web/test_http.py"),
+        ("configure: script a.sh", ""),
+        ("plan", ""),
+        ("verify", ""),
+        ("verify: specs", ""),
+    ],
+)
+def test_the_spec_of_a_testcase(test: str, file: str) -> None:
+    assert Case(where="web", test=test).file == file
 
 
 @pytest.mark.parametrize(
