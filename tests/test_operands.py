@@ -39,6 +39,9 @@ VALUED = {
 #: Where something else sees to it, by file and function.
 SAFE_OTHERWISE = {
     "blame/commits.py:_walk": "the limit is an option of ours or ^SHA, and git has made the shas",
+    "blame/made.py:_commit": "commits and trees are shas that git has made",
+    "blame/made.py:_merge": "commits are shas that git has made",
+    "blame/made.py:tree_of": "commits are shas that git has made",
     "blame/runner.py:_command": "the options are those of the command line, rebuilt",
     "blame/runner.py:run": "the command is _command's",
     "commands/several.py:_start": "the command is run_command's",

@@ -29,6 +29,7 @@ _THERE_ALREADY = ("File exists", "already exists")
 _GONE_ALREADY = (
     "Cannot find device",
     "No such file or directory",
+    "No such device",
     "No such process",
     "Cannot assign requested address",
     "Address not found",

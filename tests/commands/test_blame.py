@@ -242,7 +242,7 @@ def test_a_pipeline_that_cannot_be_read_is_found_as_well(house: House) -> None:
     house.git("checkout", "--quiet", "main")
     assert status == 1
     ((test, one),) = ((test, one) for test, one in found.items() if "verdict" in one)
-    assert (test, one["test"]) == ("", "plan")
+    assert (test, one["test"]) == ("plan", "plan")
     assert one["culprit"]["subject"] == "Break the pipeline"
     assert one["culprit"]["files"] == ["pipelines/small.yaml"]
 
