@@ -165,7 +165,7 @@ def _blocking(call: ast.Call) -> str:
     return ""
 
 
-def found() -> dict[str, set[str]]:
+def waits_of_infraci() -> dict[str, set[str]]:
     """All such calls of infraci, by file and function."""
     calls: dict[str, set[str]] = {}
     for path in sorted(ROOT.rglob("*.py")):
@@ -178,14 +178,14 @@ def found() -> dict[str, set[str]]:
 def test_no_call_waits_without_limit() -> None:
     unexplained = {
         f"{place}: {name}()"
-        for place, names in found().items()
+        for place, names in waits_of_infraci().items()
         for name in names - set(ALLOWED.get(place, ()))
     }
     assert unexplained == set(), "give them a timeout, or a reason here"
 
 
 def test_each_reason_is_for_a_call_that_there_is() -> None:
-    calls = found()
+    calls = waits_of_infraci()
     stale = {
         f"{place}: {name}()"
         for place, names in ALLOWED.items()
