@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from infraci.deadline import duration
 from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
@@ -20,6 +22,8 @@ from infraci.temporary import temporary_folder
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
+#: A checkout of a large tree and a fetch by a slow line take minutes; nothing takes longer.
+_LIMIT_S = 900.0
 #: What `git rev-parse --local-env-vars` lists, of all versions: git tells its hooks by these which
 #: repository and index a command is about. But GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS are
 #: settings of the user's, as of `safe.directory`, and lead to no other repository.
@@ -367,7 +371,7 @@ def ask_bytes(
     forget_caller()
     try:
         from git import Git
-        from git.exc import GitCommandError, GitCommandNotFound
+        from git.exc import GitCommandNotFound
     except ImportError as error:
         raise GitError("cannot run git: it is not installed", hint="install git") from error
     git = Git(str(folder))
@@ -378,26 +382,33 @@ def ask_bytes(
         with tempfile.TemporaryFile() as given:
             given.write(stdin)
             given.seek(0)
-            answer = git.execute(
-                ["git", *options, *arguments],
-                istream=given,
-                strip_newline_in_stdout=False,
-                with_extended_output=False,
-                stdout_as_string=False,
-            )
+            command = ["git", *options, *arguments]
+            # It ends the process when it is collected itself.
+            running = git.execute(command, istream=given, as_process=True)
+            status, answer, stderr = _finish(running.proc)
     except GitCommandNotFound as error:
         raise GitError("cannot run git: it is not installed", hint="install git") from error
-    except GitCommandError as error:
-        said = _said(error.stderr)
-        raise GitError(f"cannot run git {arguments[0]}: {said}") from error
-    if not isinstance(answer, bytes):
-        raise TypeError("git.execute was asked for bytes")
+    except subprocess.TimeoutExpired as error:
+        limit = duration(_LIMIT_S)
+        raise GitError(f"cannot run git {arguments[0]}: it did not end within {limit}") from error
+    if status != 0:
+        raise GitError(f"cannot run git {arguments[0]}: {_said(stderr)}")
     return answer
 
 
-def _said(stderr: object) -> str:
-    """Git's own words, from GitPython's ``stderr: '…'``."""
-    text = str(stderr).strip().removeprefix("stderr:").strip().strip("'").strip()
+def _finish(process: Any) -> tuple[int, bytes, str]:
+    """The exit status of a process of GitPython's, and what it prints; GitPython has no limit."""
+    try:
+        answer, stderr = process.communicate(timeout=_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return process.returncode, answer, stderr.decode("utf-8", "surrogateescape")
+
+
+def _said(stderr: str) -> str:
+    """Git's own words."""
+    text = stderr.strip()
     text = re.sub(r"(?<=://)[^/@\s]+@", "", text)  # who logs in to a remote, and by what
     return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
 

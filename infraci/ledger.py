@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from infraci.errors import InfraciError, UsageError
+from infraci.locks import lock_file
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
@@ -31,6 +32,8 @@ _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
 _LOCK = "lock"
 _MAX_NAME = 32
+#: A run's folder is locked for looks at its lock, which take no time, unless the disk hangs.
+_GUARD_S = 30.0
 
 
 class DamagedRunError(InfraciError):
@@ -280,7 +283,8 @@ def _guarding(folder: Path) -> Iterator[None]:
     """Look at or take a run's lock one at a time, lest a look be mistaken for a holder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not lock_file(descriptor, timeout_s=_GUARD_S):
+            raise TimeoutError(None, "another process keeps the folder locked", str(folder))
         yield
     finally:
         os.close(descriptor)

@@ -91,7 +91,7 @@ def run_program(
                     )
             if rest:
                 hear(rest)
-            return process.wait()
+            return process.wait(_GRACE_S)
         finally:
             _end(process)
 
@@ -121,4 +121,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_GRACE_S)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # of one that the kernel holds up
+        process.wait(_GRACE_S)

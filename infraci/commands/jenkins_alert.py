@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,14 @@ from infraci import git
 from infraci.alerts import mail, webhook
 from infraci.alerts.alert import Alert
 from infraci.alerts.watchman import Memory, go_through, load, save
-from infraci.errors import UsageError
+from infraci.errors import InfraciError, UsageError
 from infraci.jenkins.results import CommitResult
+from infraci.locks import lock_file
 
 #: Of a branch that nobody has looked at, so many commits.
 _FIRST_LOOK = 50
+#: Another process may be sending alerts, of which each is waited for a while.
+_LOCK_S = 600.0
 
 Results = Callable[[Sequence[str]], Mapping[str, CommitResult]]
 
@@ -126,7 +128,8 @@ def _alone(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not lock_file(descriptor, timeout_s=_LOCK_S):
+            raise InfraciError(f"cannot send alerts: another process keeps {path} locked")
         yield
     finally:
         os.close(descriptor)

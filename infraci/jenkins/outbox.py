@@ -6,7 +6,6 @@ Jenkins has queued its commit; so nothing is lost, whatever dies meanwhile.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -15,7 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infraci.errors import InfraciError
+from infraci.locks import lock_file
 
+#: Another process may be at work on many commits, of which each is waited for a while.
+_LOCK_S = 600.0
 _NAME = re.compile(r"(\d{20})-(\d{6})-([0-9a-f]{40}(?:[0-9a-f]{24})?)\Z")
 
 
@@ -67,7 +69,8 @@ class Outbox:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not lock_file(descriptor, timeout_s=_LOCK_S):
+                raise InfraciError(f"cannot use {self.folder}: another process keeps it locked")
             yield
         finally:
             os.close(descriptor)

@@ -6,12 +6,14 @@ Import it after :mod:`infraci.local.engine` has chosen Heat's backend.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from heat.common import context
 from heat.db import api as db_api
 from heat.engine import service
+from heat.engine.stack_lock import StackLock
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
@@ -19,6 +21,8 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 _CONNECTIONS = 32
 #: For so long Heat can still be asked about a stack that was deleted.
 _KEEP_DELETED_H = 24
+#: A thread that was told to end needs no longer, or it hangs.
+_STOP_S = 10.0
 
 
 class Threads(service.ThreadGroupManager):  # type: ignore[misc]
@@ -29,6 +33,8 @@ class Threads(service.ThreadGroupManager):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        #: By which Heat's database knows who has locked a stack.
+        self.engine_id = ""
         self._starting = threading.Lock()
 
     def start(self, stack_id: str, func: Callable[..., object], *args: Any, **kwargs: Any) -> Any:
@@ -36,6 +42,25 @@ class Threads(service.ThreadGroupManager):  # type: ignore[misc]
         with self._starting:
             self._forget_ended()
             return super().start(stack_id, func, *args, **kwargs)
+
+    def stop(self, stack_id: str, graceful: bool = False) -> None:
+        """Wait for a stack's threads, within a limit; if they have ended, unlock the stack.
+
+        Heat's own waits without one, and for the thread that calls it as well, which fails: then a
+        stack whose thread has died, and left it locked, could never be deleted.
+        """
+        with self._lock:
+            self.msg_queues.pop(stack_id, None)
+            group = self.groups.pop(stack_id, None)
+        if group is None:
+            return
+        group.stop_timers()
+        others = [thread for thread in group.threads if thread is not threading.current_thread()]
+        ends = time.monotonic() + _STOP_S
+        for thread in others:
+            thread.join(max(0.0, ends - time.monotonic()))
+        if not any(thread.is_alive() for thread in others):
+            StackLock(context.get_admin_context(), stack_id, self.engine_id).release()
 
     def _forget_ended(self) -> None:
         with self._lock:

@@ -125,9 +125,10 @@ def start(
     models.BASE.metadata.create_all(database)
     _remove_dangling(database)
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
-    engine.thread_group_mgr = Threads()
+    engine.thread_group_mgr = threads = Threads()
     narrow(resources.global_env().registry)
     engine.start()
+    threads.engine_id = engine.engine_id
     return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
 
 

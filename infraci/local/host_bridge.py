@@ -37,6 +37,8 @@ _SLOTS = {f"infraci{number}": pair for number, pair in enumerate(_PAIRS)}
 _LOCKS = Path("/run/infraci")
 #: The locks this process holds on its slots, until it ends.
 _held: dict[str, int] = {}
+#: So long iptables waits for the lock that another one of it holds, in seconds.
+_IPTABLES_S = 15
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 
@@ -280,9 +282,16 @@ def _iptables(*arguments: str, ok: str | None = None) -> str:
     """Return what iptables says, or ``ok``; nothing when it failed or is not there."""
     if shutil.which("iptables") is None:
         return ""
-    done = subprocess.run(
-        ["iptables", "-w", *arguments], capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            ["iptables", "-w", str(_IPTABLES_S), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=2 * _IPTABLES_S,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
     if done.returncode != 0:
         return ""
     return ok if ok is not None else done.stdout

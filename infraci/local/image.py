@@ -8,12 +8,13 @@ is a systemd in it.
 from __future__ import annotations
 
 import difflib
-import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import platformdirs
 
+from infraci.deadline import Deadline, duration
 from infraci.errors import CloudError
 from infraci.local.recipe import (
     RECIPES,
@@ -30,7 +32,14 @@ from infraci.local.recipe import (
     host_mirrors,
     overlay,
 )
+from infraci.locks import lock_file
+from infraci.program import ProgramTimeoutError, run_program
 from infraci.temporary import temporary_folder
+
+#: A build takes half a minute, and longer from a mirror that is far; podman has to pull or
+#: unpack an image.
+_BUILD_S = 1800.0
+_PODMAN_S = 900.0
 
 Progress = Callable[[str], None]
 
@@ -235,26 +244,33 @@ def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Pro
         str(tarball),
         *mirrors.sources(recipe.suite),
     ]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
-        lines: list[str] = []
-        for line in process.stderr or ():
-            lines.append(line.rstrip())
-            phase = _phase(line)
-            if phase is not None:
-                on_progress(f"{recipe.name}: {phase}")
-    if process.returncode != 0:
-        raise CloudError(
-            f"cannot build image {recipe.name}: mmdebstrap ended with {process.returncode}: "
-            + "\n".join(lines[-10:]),
-            hint=f"check that this machine reaches {mirrors.main}",
+    lines: deque[str] = deque(maxlen=10)
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        if (phase := _phase(line)) is not None:
+            on_progress(f"{recipe.name}: {phase}")
+
+    try:
+        status = run_program(
+            command,
+            cwd=tarball.parent,
+            environment=os.environ,
+            timeout_s=_BUILD_S,
+            deadline=Deadline(_BUILD_S, phase=f"the build of image {recipe.name}"),
+            on_line=hear,
         )
+    except ProgramTimeoutError as error:
+        raise _not_built(recipe, mirrors, error.message, lines) from error
+    if status != 0:
+        raise _not_built(recipe, mirrors, f"mmdebstrap ended with {status}", lines)
+
+
+def _not_built(recipe: Recipe, mirrors: Mirrors, reason: str, lines: Iterable[str]) -> CloudError:
+    return CloudError(
+        f"cannot build image {recipe.name}: {reason}: " + "\n".join(lines),
+        hint=f"check that this machine reaches {mirrors.main}",
+    )
 
 
 def _phase(line: str) -> str | None:
@@ -267,11 +283,10 @@ def _phase(line: str) -> str | None:
 def _lock(name: str, on_progress: Progress) -> Iterator[None]:
     folder = platformdirs.user_cache_path("infraci", ensure_exists=True)
     with (folder / f"image-{name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_file(file.fileno(), timeout_s=0.0):
             on_progress(f"{name}: another process is building it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not lock_file(file.fileno(), timeout_s=2 * _BUILD_S):
+                raise CloudError(f"cannot build image {name}: another process keeps it locked")
         yield
 
 
@@ -283,7 +298,12 @@ def _podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
             text=True,
             check=False,
             stdin=subprocess.DEVNULL,
+            timeout=_PODMAN_S,
         )
+    except subprocess.TimeoutExpired as error:
+        raise CloudError(
+            f"cannot run podman {arguments[0]}: it did not end within {duration(_PODMAN_S)}"
+        ) from error
     except FileNotFoundError as error:
         raise CloudError(
             "cannot look up images: podman is not installed",

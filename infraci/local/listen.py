@@ -13,7 +13,7 @@ LOG = logging.getLogger(__name__)
 
 #: A listener that can accept nothing would try, and tell, as often as it can.
 _PAUSE_S = 0.1
-_TELL_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
 def listen(listener: Server) -> threading.Thread:
@@ -26,18 +26,18 @@ def listen(listener: Server) -> threading.Thread:
 
 
 class _Errors:
-    """A listener's log: the same error again is slowed down, and told now and then."""
+    """A listener's log: the same error again is slowed down, and logged now and then."""
 
     def __init__(self) -> None:
         self._message = ""
-        self._told = 0.0
+        self._logged_at = 0.0
 
     def __call__(
         self, message: str = "", level: int = logging.INFO, traceback: bool = False
     ) -> None:
         now = time.monotonic()
-        if message != self._message or now - self._told >= _TELL_EVERY_S:
-            self._message, self._told = message, now
+        if message != self._message or now - self._logged_at >= _LOG_EVERY_S:
+            self._message, self._logged_at = message, now
             LOG.log(level, message, exc_info=traceback)
         if level >= logging.ERROR:
             time.sleep(_PAUSE_S)

@@ -36,6 +36,8 @@ _ANSWER_S = 10.0
 _GC_S = 300.0
 #: Between asking the process to end and killing it.
 _GRACE_S = 15.0
+#: A log that is larger is put aside at the next start.
+_LOG_BYTES = 4 << 20
 #: With this faulthandler begins to say where a process hangs that it ends.
 _OVERDUE = "Timeout ("
 #: A process that has given its first word and is to end needs no longer for that.
@@ -157,6 +159,7 @@ def _is_up_by_another(place: Place, on_progress: Callable[[str], None]) -> bool:
 def _start(place: Place) -> bool:
     """Start the process; False if another one has the lock. Raises CloudError, UsageError."""
     place.make()
+    _rotate(place.log)
     with place.log.open("ab") as log:
         began = log.tell()
         pid, output = _spawn(log)
@@ -175,6 +178,13 @@ def _start(place: Place) -> bool:
             hint="install its packages: pip install 'infraci[local]'",
         )
     raise CloudError(f"cannot start the embedded cloud: {reason}", hint=f"its log is {place.log}")
+
+
+def _rotate(log: Path) -> None:
+    """Begin a new log when the last one has grown large; one old log is kept."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.old"))
 
 
 def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:

@@ -72,7 +72,7 @@ class Cloud:
         self._lost: BaseException | None = None
         self._room = Room(place.folder)
         if shortage := self._room.shortage(LOW_BYTES):
-            raise CloudError(f"cannot keep anything: {shortage}")
+            raise CloudError(shortage)
         ports = place.recall("ports")
         self._port = free_port("127.0.0.1", ports.get("api"))
         self._signal_port = free_port("127.0.0.1", ports.get("signal"))
@@ -164,7 +164,7 @@ class Cloud:
                 LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
                 return
         if self._lost is not None:
-            raise CloudError(f"cannot keep anything: {self._lost}") from self._lost
+            raise CloudError(f"cannot write its databases: {self._lost}") from self._lost
 
     def _application(self, heat_api: WsgiApp) -> WsgiApp:
         good = self._tokens.is_valid

@@ -32,7 +32,7 @@ def attach(
     with session.channel(_BEGIN_S) as channel:
         with session.telling(channel, shown_as(command), timeout_s=_BEGIN_S, said=lambda: ""):
             channel.settimeout(_BEGIN_S)
-            channel.exec_command(once(os.fsencode(command), marks))
+            session.begin(channel, once(os.fsencode(command), marks), _BEGIN_S)
             pump = _Pump(session, channel, answer, stdin)
             while not (pump.is_over or out.error or err.error):
                 pump.turn()

@@ -130,7 +130,7 @@ class Session:
         with self.channel(timeout_s) as channel:
             with self.telling(channel, shown, timeout_s=timeout_s, said=heard):
                 channel.settimeout(max(0.1, ends - time.monotonic()))
-                channel.exec_command(once(os.fsencode(command), marks))
+                self.begin(channel, once(os.fsencode(command), marks), ends - time.monotonic())
                 status = self._follow(channel, answer, stdin or b"", ends)
             self.check_shell(answer)
         heard()
@@ -276,6 +276,23 @@ class Session:
             timeout_s=limit_s,
             busy_s=min(BUSY_S, timeout_s),
         )
+
+    def begin(self, channel: paramiko.Channel, command: bytes, timeout_s: float) -> None:
+        """Have the server begin a command (RFC 4254, 6.5); raises TimeoutError without an answer.
+
+        paramiko's own ``exec_command`` waits for the answer without limit.
+        """
+        request = paramiko.Message()
+        request.add_byte(_CHANNEL_REQUEST)
+        request.add_int(channel.remote_chanid)
+        request.add_string("exec")
+        request.add_boolean(True)
+        request.add_string(command)
+        channel._event_pending()  # type: ignore[attr-defined]
+        channel.get_transport()._send_user_message(request)  # type: ignore[attr-defined]
+        if not channel.event.wait(max(0.1, min(timeout_s, self.answer_s))):
+            raise TimeoutError
+        channel._wait_for_event()  # type: ignore[attr-defined] # the answer is there: take it
 
     def _follow(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> int:
         """Feed and read the command until it has ended; returns its exit status."""

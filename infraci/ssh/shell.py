@@ -66,7 +66,7 @@ class Shell:
                 channel, "a shell", timeout_s=timeout_s, said=lambda: answer.noise
             ):
                 channel.settimeout(max(0.1, timeout_s))
-                channel.exec_command(loop(marks))
+                self._session.begin(channel, loop(marks), timeout_s)
                 self._follow(channel, answer, ends, only_begin=True)
             self._session.check_shell(answer)
         except BaseException:

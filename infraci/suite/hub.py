@@ -23,6 +23,8 @@ Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 WHERE, PLAN = "infraci_hub", "infraci_plan"
 #: What the plugins of the controller are registered as.
 CONTROLLER, _PLUGIN = "infraci-controller", "infraci-hub"
+#: A thread that was told to end needs no longer.
+_END_S = 5.0
 _PEER = struct.Struct("3i")  # process, user, group, as SO_PEERCRED tells
 
 
@@ -60,7 +62,7 @@ class Hub:
         """Hear no more."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        self._thread.join(_END_S)
 
     def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         from infraci.suite.controller import controller_of

@@ -24,6 +24,8 @@ from infraci.suite import words
 from infraci.verify.stack import Plan
 
 _TAIL = 2000
+#: A keeper that has said its last word, or that was to make nothing, needs no longer to end.
+_END_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class Keeper:
         with self._lock:
             while self._ending is None and self._take() is not None:
                 pass
-        self._process.wait()
+        self._reap()
         if self._ending is None and self._begun:
             error = self.over or self._lost()
             self._ending = Ending(properties={}, trouble=error.message, cleanup="infraci gc")
@@ -138,7 +140,7 @@ class Keeper:
         """Have it end, whatever it is at, without waiting for a tear-down."""
         self._line.hang_up()
         if self._ending is not None or not self._begun:
-            self._process.wait()
+            self._reap()
         self._line.end.close()
         self._log.close()
 
@@ -146,6 +148,15 @@ class Keeper:
     def pid(self) -> int:
         """Its process."""
         return self._process.pid
+
+    def _reap(self) -> None:
+        """Wait for the end of a process that has nothing left to do; kill one that does not end."""
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may hold it up
+                self._process.wait(_END_S)
 
     def _until(self, wanted: str) -> Any:
         """What the keeper says under that key; raises its refusal instead."""

@@ -69,7 +69,8 @@ class SpecSession:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # of one that the kernel holds up
+                self._process.wait(_END_S)
 
     def run(
         self,

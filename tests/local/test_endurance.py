@@ -56,6 +56,19 @@ def test_threads_that_have_ended_are_let_go() -> None:
 
 
 @pytest.mark.cloud
+def test_a_stack_whose_thread_has_died_can_be_deleted(cloud: Connection, state: Path) -> None:
+    """As when Heat cannot write to its database: the stack stays locked, and in progress."""
+    stack = create(cloud, "died", hot(GROUP))
+    with closing(sqlite3.connect(state / "heat.sqlite", timeout=30)) as database, database:
+        (engine,) = database.execute("SELECT engine_id FROM service WHERE deleted_at IS NULL")
+        lock = (stack.id, *engine)
+        database.execute("INSERT INTO stack_lock (stack_id, engine_id) VALUES (?, ?)", lock)
+        database.execute("UPDATE stack SET status = 'IN_PROGRESS' WHERE id = ?", (stack.id,))
+    cloud.orchestration.delete_stack(stack)
+    until(lambda: not list(cloud.orchestration.stacks()))
+
+
+@pytest.mark.cloud
 def test_what_heat_knows_of_a_deleted_stack_is_purged_after_a_day(
     cloud: Connection, state: Path
 ) -> None:

@@ -141,6 +141,14 @@ def test_gc_replaces_a_process_that_does_not_answer(clouds: Clouds) -> None:
     assert f"ending {first} of the embedded cloud" in gc.stderr
 
 
+def test_a_large_log_is_put_aside(clouds: Clouds) -> None:
+    old = b"x" * (5 << 20)
+    clouds.place.log.write_bytes(old)
+    assert clouds.command("cloud", "up").returncode == 0
+    assert clouds.place.log.stat().st_size < len(old)
+    assert clouds.place.log.with_name("cloud.log.old").read_bytes() == old
+
+
 def test_a_leftover_address_is_not_believed(clouds: Clouds) -> None:
     assert clouds.command("cloud", "up").returncode == 0
     clouds.send(signal.SIGKILL)

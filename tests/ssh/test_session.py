@@ -22,7 +22,7 @@ from infraci.ssh import (
     Session,
     generate_key,
 )
-from tests.sshd import DAEMON, Sshd
+from tests.sshd import DAEMON, Sshd, children
 
 
 def test_a_command_and_its_streams(session: Session) -> None:
@@ -51,6 +51,21 @@ def test_what_is_not_utf8_is_replaced_and_kept_as_bytes(session: Session) -> Non
     assert done.stdout == "café \N{REPLACEMENT CHARACTER}\r\n"
     assert done.stdout_bytes == b"caf\xc3\xa9 \xff\r\n"
     assert lines == ["café \N{REPLACEMENT CHARACTER}"]
+
+
+def test_a_server_that_freezes_before_a_command_begins(session: Session, sshd: Sshd) -> None:
+    """The kernel still takes what is sent; only that nothing answers shows it."""
+    session.answer_s = 0.5
+    channel = session.open_channel(10)
+    frozen = children(sshd.process.pid)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            session.begin(channel, b"true", 60)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_what_comes_late_on_a_closed_channel_ends_no_connection(session: Session) -> None:

@@ -1,0 +1,240 @@
+"""Every call that may block has a limit, or a reason here why it needs none of its own.
+
+The calls are known by their names, so that some are named here that block for no time at all: it
+is little to say so. What blocks in the files of Python and of libraries is not seen, but by the
+arguments that they are given.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import infraci
+
+ROOT = Path(infraci.__file__).parent
+
+#: These block until something happens, unless they are given a limit: as the first argument,
+#: where the method takes nothing else, or by name.
+WITHOUT_ARGUMENTS = frozenset({
+    "accept", "acquire", "communicate", "get", "join", "poll", "read", "readline", "readlines",
+    "recv", "result", "serve_forever", "shutdown", "wait",
+})  # fmt: skip
+#: These do whatever else they are given.
+ALWAYS = frozenset({
+    "Popen", "ThreadPoolExecutor", "communicate", "create_connection", "exec_command", "flock",
+    "invoke_shell", "invoke_subsystem", "lockf", "open_sftp", "recv", "recv_fds", "recv_into",
+    "select", "send_fds", "sendall", "urlopen", "waitid", "waitpid",
+})  # fmt: skip
+#: The same of these modules' functions, whose names say too little.
+OF_MODULES = {
+    "subprocess": frozenset({"run", "call", "check_call", "check_output"}),
+    "os": frozenset({"read", "wait"}),
+    "requests": frozenset({"get", "post", "put", "delete", "request"}),
+    "smtplib": frozenset({"SMTP", "SMTP_SSL"}),
+}
+#: Lines of these come when another process writes them.
+_STREAMS = frozenset({"stdin", "stdout", "stderr", "rfile"})
+#: With so many, the last one of select.select is its limit.
+_SELECT_ARGUMENTS = 4
+LIMITS = frozenset({"timeout", "timeout_s"})
+
+_POLLED = "what poll(2) has found ready is there"
+_AT_ONCE = "it does not wait (LOCK_NB, LOCK_UN, WNOHANG, or a limit of zero)"
+_FILE = "of a file, or of a socket whose timeout urlopen was given"
+_ASKED = "asks Heat, with a limit for each answer"
+_RUN = "a run of infraci's, whose phases all have limits"
+_STARTED = "Popen returns at once; its end is waited for elsewhere"
+_SOCKET = "the socket has a timeout (settimeout)"
+_PEER = "the other end is a process of ours that answers in limits of its own; its death is an end"
+_KILLED = "sent to a process that reads, on a socket with room for it"
+
+#: File and function: call: why it needs no limit.
+ALLOWED: Mapping[str, Mapping[str, str]] = {
+    "blame/runner.py _Processes.run": {"Popen": _STARTED, "wait": _RUN},
+    "blame/runner.py _Processes.__exit__": {"wait": _RUN},
+    "commands/early.py importing_early": {"join": "imports end, or nothing of infraci works"},
+    "commands/hook.py receive": {"read": "git closes it when it has named what was pushed"},
+    "commands/images.py image_maker.make": {"result": "podman has a limit there"},
+    "commands/several.py Several.run": {"get": _RUN},
+    "commands/several.py Several._start": {"Popen": _STARTED},
+    "commands/several.py Several._follow": {"for": _RUN},
+    "heat/cloud.py Cloud.events": {"read": _ASKED},
+    "heat/story.py Follower.read_now_and_then": {"read": _ASKED},
+    "heat/story.py Follower.skip": {"read": _ASKED},
+    "heat/watch.py Watch.events": {"read": _ASKED},
+    "jenkins/hooks.py flush_in_background": {"Popen": "it is not waited for at all"},
+    "ledger.py Ledger.lock": {"flock": _AT_ONCE, "read": _FILE},
+    "ledger.py Ledger.is_alive": {"flock": _AT_ONCE},
+    "local/holder.py find_holder": {"read": _FILE},
+    "local/host_bridge.py _lock": {"flock": _AT_ONCE},
+    "local/machine.py Machine.remove": {
+        "ThreadPoolExecutor": "podman has a limit there",
+        "result": "podman has a limit there",
+    },
+    "local/process.py _first_line": {"poll": "makes a poll object", "read": _POLLED},
+    "local/process.py _reap": {"waitpid": _AT_ONCE},
+    "local/process.py _last_line": {"read": _FILE},
+    "local/process.py _answer": {"read": _FILE},
+    "locks.py lock_file": {"flock": _AT_ONCE},
+    "locks.py is_locked": {"flock": _AT_ONCE},
+    "parallel.py _Slot.take": {"wait": "each piece of work has limits of its own"},
+    "program.py run_program": {"Popen": _STARTED},
+    "program.py _read": {"poll": "looks, or makes a poll object", "read": _POLLED},
+    "program.py _end": {"poll": _AT_ONCE},
+    "ssh/connection.py _PromptSocket.recv": {"recv": "paramiko's own thread, ended by a close"},
+    "ssh/session.py Session._follow": {"poll": "makes a poll object"},
+    "ssh/session.py drain": {"recv": "recv_ready() has found something"},
+    "ssh/attach.py _Pump.turn": {"read": _POLLED},
+    "ssh/shell.py Shell.run": {"sendall": _SOCKET},
+    "ssh/shell.py Shell._follow": {"poll": "makes a poll object"},
+    "suite/hub.py Hub.pytest_unconfigure": {"shutdown": "serve_forever looks 20 times a second"},
+    "suite/hub.py _Talk.handle": {"for": _PEER},
+    "suite/hub.py ask": {"sendall": _PEER, "readline": _PEER},
+    "suite/keeper.py Keeper.__init__": {"Popen": _STARTED},
+    "suite/keeper.py Keeper._lost": {"read": _FILE},
+    "suite/words.py Line.send": {"sendall": _PEER},
+    "suite/words.py Line.hear": {"recv": _PEER},
+    "templates/tosca/translate.py _Work.translation": {"read": "of definitions, not of a file"},
+    "templates/tosca/worker.py _plain": {"result": "a function of TOSCA's, not a future"},
+    "verify/account.py Account.listen": {"recv": _SOCKET, "sendall": _KILLED},
+    "verify/link.py Link.session": {"result": "the login that it waits for has a limit"},
+    "verify/link.py _close_opened": {"result": "it is called when there is one"},
+    "verify/specs.py SpecSession.start": {"Popen": _STARTED},
+    "verify/specs.py SpecSession._ask": {"send_fds": _SOCKET, "sendall": _SOCKET, "recv": _SOCKET},
+    "verify/specs.py _tail": {"read": _FILE},
+    "verify/warm.py _Server.serve": {"select": "it serves until its parent's socket closes"},
+    "verify/warm.py _Server._request": {"recv_fds": _POLLED, "recv": _PEER, "sendall": _PEER},
+    "verify/warm.py _Server._reap": {
+        "recv": "the socket does not block",
+        "waitid": _AT_ONCE,
+        "waitpid": "waitid has found it ended",
+        "sendall": _KILLED,
+    },
+}
+
+
+def blocking_calls(source: str) -> Iterator[tuple[str, str]]:
+    """The function and the name of each call in a module that may block without a limit."""
+
+    def visit(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        if isinstance(node, ast.Call) and (name := _blocking(node)):
+            yield ".".join(inside), name
+        if isinstance(node, ast.For | ast.comprehension) and _is_stream(node.iter):
+            yield ".".join(inside), "for"
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            inside = (*inside, node.name)
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(source), ())
+
+
+def _is_stream(expression: ast.expr) -> bool:
+    """Whether it is a stream, or a stream that may be None: ``process.stdout or ()``."""
+    if isinstance(expression, ast.BoolOp):
+        expression = expression.values[0]
+    return isinstance(expression, ast.Attribute) and expression.attr in _STREAMS
+
+
+def _blocking(call: ast.Call) -> str:
+    """The name of a call without a limit; empty for others."""
+    function = call.func
+    owner = ""
+    if isinstance(function, ast.Attribute):
+        name = function.attr
+        owner = function.value.id if isinstance(function.value, ast.Name) else ""
+    elif isinstance(function, ast.Name):
+        name = function.id
+    else:
+        return ""
+    if LIMITS & {keyword.arg for keyword in call.keywords}:
+        return ""
+    if name == "select" and len(call.args) == _SELECT_ARGUMENTS:
+        return ""
+    is_method = isinstance(function, ast.Attribute)
+    if (
+        name in ALWAYS
+        or (is_method and name in WITHOUT_ARGUMENTS and not call.args)
+        or name in OF_MODULES.get(owner, ())
+    ):
+        return name
+    return ""
+
+
+def waits_of_infraci() -> dict[str, set[str]]:
+    """All such calls of infraci, by file and function."""
+    calls: dict[str, set[str]] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        for function, name in blocking_calls(path.read_text()):
+            place = f"{path.relative_to(ROOT)} {function}".strip()
+            calls.setdefault(place, set()).add(name)
+    return calls
+
+
+def test_no_call_waits_without_limit() -> None:
+    unexplained = {
+        f"{place}: {name}()"
+        for place, names in waits_of_infraci().items()
+        for name in names - set(ALLOWED.get(place, ()))
+    }
+    assert unexplained == set(), "give them a timeout, or a reason here"
+
+
+def test_each_reason_is_for_a_call_that_there_is() -> None:
+    calls = waits_of_infraci()
+    stale = {
+        f"{place}: {name}()"
+        for place, names in ALLOWED.items()
+        for name in set(names) - calls.get(place, set())
+    }
+    assert stale == set()
+    assert all(names for names in ALLOWED.values())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "subprocess.run(command, check=False)",
+        "process.wait()",
+        "process.communicate(text)",
+        "thread.join()",
+        "pipe.readline()",
+        "end.recv(1)",
+        "listener.accept()",
+        "things.get()",
+        "fcntl.flock(file, fcntl.LOCK_EX)",
+        "urllib.request.urlopen(url)",
+        "event.wait()",
+        "condition.wait()",
+        "future.result()",
+        "lock.acquire()",
+        "os.waitpid(pid, 0)",
+        "requests.get(url)",
+        "channel.exec_command(command)",
+        "for line in process.stdout: pass",
+    ],
+)
+def test_a_call_without_a_limit_is_seen(statement: str) -> None:
+    (call,) = blocking_calls(f"class A:\n    def b(self):\n        {statement}")
+    assert call[0] == "A.b"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "subprocess.run(command, timeout=5)",
+        "process.wait(5)",
+        "process.communicate(timeout=5)",
+        "', '.join(words)",
+        "mapping.get(key)",
+        "things.get(timeout=5)",
+        "event.wait(left_s)",
+        "os.path.join(a, b)",
+    ],
+)
+def test_a_call_with_a_limit_is_not(statement: str) -> None:
+    assert list(blocking_calls(statement)) == []
