@@ -230,7 +230,8 @@ def test_a_commit_that_stops_a_run_is_found_as_well(
         assert one["culprit"]["files"] == list(STOPS[subject])
         assert one["culprit"]["probability"] >= 0.99
         assert one["note"].startswith("its specs were not run: ")
-    assert stacks <= 5  # nothing is known of the commits before
+    # The script was broken, mended and broken again: that takes some more to see.
+    assert stacks <= (6 if subject == "Install a package" else 4)
 
 
 def test_a_pipeline_that_cannot_be_read_is_found_as_well(house: House) -> None:
@@ -241,8 +242,8 @@ def test_a_pipeline_that_cannot_be_read_is_found_as_well(house: House) -> None:
     status, found = _blame(house, "--pipeline", "small")
     house.git("checkout", "--quiet", "main")
     assert status == 1
-    ((test, one),) = ((test, one) for test, one in found.items() if "verdict" in one)
-    assert (test, one["test"]) == ("plan", "plan")
+    one = found["plan"]
+    assert (one["verdict"], one["where"]) == ("new", "")
     assert one["culprit"]["subject"] == "Break the pipeline"
     assert one["culprit"]["files"] == ["pipelines/small.yaml"]
 
