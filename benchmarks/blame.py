@@ -350,7 +350,8 @@ class Score:
     blamed: float  # of all questions, those for which the wrong commit was named
 
 
-def _score(job: tuple[str, str, int, int, int]) -> Score:
+def score(job: tuple[str, str, int, int, int]) -> Score:
+    """How an algorithm (its name, a population's kind and size, the seed, testcases) does."""
     name, kind, size, seed, testcases = job
     right: list[tuple[bool, bool, float]] = []
     blamed: list[bool] = []
@@ -402,11 +403,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 what = _title(kind)
                 print(f"\n{what}, 1 to {testcases} failing testcases")
                 print(f"  {'':20}  right  nobody's  stacks   95 %  stated  blamed")
-                for name, score in zip(names, pool.imap(_score, jobs), strict=True):
+                for name, found in zip(names, pool.imap(score, jobs), strict=True):
                     print(
-                        f"  {name:20} {score.accuracy:.4f}    {score.accuracy_nobody:.4f}"
-                        f"  {score.mean:6.2f}  {score.p95:5.0f}  {score.stated:.4f}"
-                        f"  {score.blamed:.4f}",
+                        f"  {name:20} {found.accuracy:.4f}    {found.accuracy_nobody:.4f}"
+                        f"  {found.mean:6.2f}  {found.p95:5.0f}  {found.stated:.4f}"
+                        f"  {found.blamed:.4f}",
                         flush=True,
                     )
     return 0
