@@ -260,10 +260,10 @@ def test_several_servers_are_created_at_once(lab: Lab) -> None:
     specs = [lab.spec(number) for number in (11, 12, 13)]
     with ThreadPoolExecutor(3) as pool:
         inits = list(pool.map(lab.podman.create_server, specs))
-    assert all("init" in Path(f"/proc/{init}/cmdline").read_text() for init in inits)
-    for spec in specs:
+    for spec, init in zip(specs, inits, strict=True):
         server = lab.server(spec)
         wait_for_login(server, private_key=lab.key, deadline=Deadline(30.0)).close()
+        assert "init" in Path(f"/proc/{init}/cmdline").read_text()  # by now it has become that
         lab.podman.remove(spec.id)
 
 
