@@ -184,8 +184,8 @@ class _Wait:
             f" and was {before}"
         )
         hint = (
-            "nothing was sent to it; leave /etc/ssh/ssh_host_* as they are, or have user_data make"
-            " them: the keys of the first boot are those that infraci pins"
+            "nothing was sent to it; to have other host keys, make them in user_data (ssh_keys:),"
+            " so that they are known from the first boot on; or leave /etc/ssh/ssh_host_* alone"
         )
         if self._is_own(error.shown):
             return StepError(message, hint=hint)
