@@ -15,14 +15,14 @@ from infraci.errors import InfraciError, PhaseTimeoutError, UnreachableError
 from infraci.parallel import in_parallel
 from infraci.ssh import (
     Boot,
-    EndingBootError,
     HostKeyError,
     LoginRefusedError,
     PortClosedError,
+    RebootingError,
     Session,
-    ending_boot,
     fingerprint,
     look_at_boot,
+    rebooting,
 )
 
 _LOGIN_S = 30.0
@@ -38,14 +38,27 @@ class Before:
 
 
 def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
-    """Note the boot that each server is in; None for one that cannot be asked."""
+    """Note the boot that each server is in; None for one that cannot be asked, as the step will be.
+
+    One that is away is waited for: it may have begun a reboot that could not be foreseen.
+    """
 
     def look(target: Target) -> Before | None:
-        try:
-            session = target.open()
-            return Before(session=session, boot=look_at_boot(session))
-        except InfraciError:
-            return None  # the step will say so
+        deadline, patience = target.context.deadline, target.context.patience
+        begun_s, told = deadline.remaining_s, ""
+        for _ in deadline.poll(target.server.name, first_s=_PACE_S[0], ceiling_s=_PACE_S[1]):
+            try:
+                session = target.open()
+                return Before(session=session, boot=look_at_boot(session))
+            except (HostKeyError, LoginRefusedError):
+                return None
+            except UnreachableError as error:
+                if begun_s - deadline.remaining_s >= patience.back_s:
+                    return None
+                if error.message != told:
+                    told = error.message
+                    target.context.tell(told)
+        raise AssertionError("poll() ends only by an exception")
 
     return [found if isinstance(found, Before) else None for found in in_parallel(look, targets)]
 
@@ -118,7 +131,7 @@ class _Wait:
         return self._begun_s - self._deadline.remaining_s
 
     def _look(self) -> Boot:
-        """Log in anew, as specs will. Raises EndingBootError for a boot that is about to end."""
+        """Log in anew, as specs will. Raises RebootingError for a boot that is about to end."""
         with Session.open(
             self._server,
             private_key=self._before.session.private_key,
@@ -127,7 +140,7 @@ class _Wait:
         ) as session:
             boot = look_at_boot(session)
             if self._is_believed(boot):
-                raise ending_boot(session, boot)
+                raise rebooting(session, boot)
             return boot
 
     def _is_believed(self, boot: Boot) -> bool:
@@ -137,7 +150,7 @@ class _Wait:
     def _judge(self, trouble: UnreachableError | PhaseTimeoutError) -> None:
         """Raise when no waiting mends it."""
         self._tell(trouble.message)
-        if isinstance(trouble, EndingBootError):
+        if isinstance(trouble, RebootingError):
             self._gone_s = self._refused_s = None
         elif self._is_up():
             self._gone_s = None
@@ -184,8 +197,8 @@ class _Wait:
             f" and was {before}"
         )
         hint = (
-            "nothing was sent to it; leave /etc/ssh/ssh_host_* as they are, or have user_data make"
-            " them: the keys of the first boot are those that infraci pins"
+            "nothing was sent to it; to have other host keys, make them in user_data (ssh_keys:),"
+            " so that they are known from the first boot on; or leave /etc/ssh/ssh_host_* alone"
         )
         if self._is_own(error.shown):
             return StepError(message, hint=hint)

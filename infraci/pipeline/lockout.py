@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from infraci.errors import UnreachableError
 from infraci.model.run import Server
 from infraci.pipeline.guest import Guest, GuestError, LockedOutError
-from infraci.ssh import EndingBootError, LoginRefusedError, PortClosedError
+from infraci.ssh import LoginRefusedError, PortClosedError, RebootingError
 
 #: How long a login has to stay impossible after boot and cloud-init have ended: where the server
 #: refuses it, where nothing answers at its port (on the embedded cloud, and on any other), and
@@ -31,8 +31,6 @@ _FINISHED = re.compile(
     r"|Execute cloud user/final scripts|Cloud-init: Final Stage)"
     r"|\] Reached target (?:cloud-init\.target|Cloud-init target)"
 )
-#: What a login is refused with while a boot begins or ends.
-_NO_LOGINS_YET = "pam_nologin"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GIVEN = re.compile(r"Authorized keys from \S+ for user ([\w.-]+?)\+")
 _KEYLESS = re.compile(r"no authorized SSH keys fingerprints found for user ([\w.-]+?)\.\s")
@@ -72,7 +70,7 @@ class Lockout:
 
     def _is_elsewhere(self, trouble: UnreachableError) -> bool:
         """Whether the trouble may be with the way to the server, or passes with its boot."""
-        if isinstance(trouble, EndingBootError) or _NO_LOGINS_YET in trouble.message:
+        if isinstance(trouble, RebootingError):
             return True
         bastion = self._server.bastion
         is_routed = self._server.address_kind != "fixed" or (bastion and not bastion.private_key)

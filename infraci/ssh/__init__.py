@@ -7,7 +7,7 @@ talked to. The SSH library is imported in this room only.
 from __future__ import annotations
 
 from infraci.ssh.attach import attach
-from infraci.ssh.boot import Boot, EndingBootError, ending_boot, look_at_boot
+from infraci.ssh.boot import Boot, look_at_boot, rebooting
 from infraci.ssh.config import (
     Key,
     generate_key,
@@ -19,6 +19,7 @@ from infraci.ssh.connection import (
     HostKeyError,
     LoginRefusedError,
     PortClosedError,
+    RebootingError,
     close_jumps,
     fingerprint,
     shown_host_key,
@@ -32,22 +33,22 @@ __all__ = [
     "Boot",
     "CommandTimeoutError",
     "Completed",
-    "EndingBootError",
     "HostKeyError",
     "Key",
     "LoginRefusedError",
     "PortClosedError",
+    "RebootingError",
     "Session",
     "Shell",
     "attach",
     "close_jumps",
-    "ending_boot",
     "fingerprint",
     "generate_key",
     "host_keys_from_console",
     "identity_of",
     "log_in",
     "look_at_boot",
+    "rebooting",
     "shown_host_key",
     "write_ssh_config",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infraci.errors import UnreachableError
+from infraci.ssh.connection import RebootingError
 from infraci.ssh.session import Session
 
 _LOOK_S = 30.0
@@ -12,29 +12,19 @@ _LOOK_S = 30.0
 _SOON_S = 600
 
 #: The first line names the boot: the kernel's, and in a container, which has none of its own, the
-#: start of its first process. Each other line says why it is about to end:
-#: - systemd has begun with it, or waits for programs that asked for some seconds' delay, or for
-#:   the time that `shutdown` was given;
+#: start of its first process. Each other line says why it is about to end. That is asked in the
+#: order in which it comes about, so that what has just become another thing is not missed:
 #: - cloud-init was told to (power_state in its cloud-config): it asks for it when it has ended,
 #:   once in a server's life, and then leaves config_power_state_change behind;
-#: - a shell in the background has a word for it in its command line, which is but a guess.
+#: - a program asks for it, or has asked for it at a time that is near;
+#: - logind grants some seconds' delay to programs that wish for it;
+#: - systemd stops one unit after the other, and no user may log in any more.
+#: That a shell in the background has a word for it in its command line is but a guess.
 _LOOK = f"""\
 : infraci-look
 echo "$(cat /proc/sys/kernel/random/boot_id) $(cut -d ' ' -f 22 /proc/1/stat)"
-systemctl list-jobs --no-legend --plain 2>/dev/null |
-    sed -n -E 's/.* (reboot|kexec|soft-reboot|poweroff|halt)\\.target .*/systemd has begun it/p'
-manager="org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
-case $(busctl get-property $manager PreparingForShutdown 2>/dev/null) in
-    *true) echo 'systemd-logind has been asked for it' ;;
-esac
-if [ -r /run/systemd/shutdown/scheduled ]; then
-    due=$(sed -n 's/^USEC=\\(.*\\)......$/\\1/p' /run/systemd/shutdown/scheduled)
-    left=$((${{due:-0}} - $(date +%s)))
-    [ "$left" -gt {_SOON_S} ] || echo "it is due in $left s"
-fi
 processes=$(ps axww -o args= 2>/dev/null | grep -v infraci-look)
 says() {{ echo "$processes" | grep -qE "$1"; }}
-! says '^([^ ]*/)?(reboot|shutdown)( |$)' || echo 'it has just been asked for'
 cloud=/var/lib/cloud/instance
 if sudo -n grep -q '^power_state:' $cloud/cloud-config.txt 2>/dev/null; then
     if done=$(sudo -n stat -c %Y $cloud/sem/config_power_state_change 2>/dev/null); then
@@ -44,15 +34,24 @@ if sudo -n grep -q '^power_state:' $cloud/cloud-config.txt 2>/dev/null; then
         echo 'cloud-init is to ask for it (power_state)'
     fi
 fi
+! says '^([^ ]*/)?(reboot|shutdown)( |$)' || echo 'it has just been asked for'
+if [ -r /run/systemd/shutdown/scheduled ]; then
+    due=$(sed -n 's/^USEC=\\(.*\\)......$/\\1/p' /run/systemd/shutdown/scheduled)
+    left=$((${{due:-0}} - $(date +%s)))
+    [ "$left" -gt {_SOON_S} ] || echo 'it is scheduled for soon'
+fi
+manager="org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+case $(busctl get-property $manager PreparingForShutdown 2>/dev/null) in
+    *true) echo 'systemd-logind has been asked for it' ;;
+esac
+systemctl list-jobs --no-legend --plain 2>/dev/null |
+    sed -n -E 's/.* (reboot|kexec|soft-reboot|poweroff|halt)\\.target .*/systemd has begun it/p'
+! grep -qs 'going down' /run/nologin || echo 'systemd has begun it'
 word='(^|[^-_.[:alnum:]])(reboot|shutdown)([^-_.[:alnum:]]|$)'
 ! says "^([^ ]*/)?(ba|da)?sh .*$word" || echo 'perhaps: something in the background asks for it'
 exit 0
 """
 _GUESS = "perhaps: "
-
-
-class EndingBootError(UnreachableError):
-    """A server can be logged in to, but is about to reboot or to switch itself off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +74,14 @@ def look_at_boot(session: Session) -> Boot:
 
 
 def check_boot(session: Session) -> None:
-    """Raise EndingBootError for a server whose boot is certain to end soon."""
+    """Raise RebootingError for a server whose boot is certain to end soon."""
     boot = look_at_boot(session)
     if boot.ending and not boot.is_guess:
-        raise ending_boot(session, boot)
+        raise rebooting(session, boot)
 
 
-def ending_boot(session: Session, boot: Boot) -> EndingBootError:
+def rebooting(session: Session, boot: Boot) -> RebootingError:
     """Make the error for a server whose boot is about to end."""
-    return EndingBootError(
+    return RebootingError(
         f"cannot rely on {session.server.name}: it is about to reboot ({boot.ending})"
     )

@@ -31,6 +31,8 @@ _BUSY_PACE_S = (0.1, 2.0)
 _ON_CHANNELS = (94, 95, 96)
 #: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _PROHIBITED = 1
+#: What systemd has a login refused with while a boot begins or ends.
+_NO_LOGINS_NOW = "pam_nologin"
 #: How the library says that the server has ended the connection, which is no answer to a key.
 _SAW_EOF = "transport shut down or saw EOF"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
@@ -48,6 +50,10 @@ class LoginRefusedError(UnreachableError):
 
 class DroppedError(UnreachableError):
     """A server took the connection and dropped it before the login was done, as a busy one does."""
+
+
+class RebootingError(UnreachableError):
+    """A server is about to reboot, or has not come so far that its users may log in."""
 
 
 class PortClosedError(UnreachableError):
@@ -299,8 +305,9 @@ def _log_in(
             raise unreachable(peer, reason) from error
         is_ended = not isinstance(error, paramiko.AuthenticationException) or _SAW_EOF in text
         if is_ended and "authentication failures" not in transport.parting:
-            reason = f"closed during login ({_parting(transport)})"
-            raise unreachable(peer, reason, DroppedError) from error
+            parting = _parting(transport)
+            kind = RebootingError if _NO_LOGINS_NOW in parting else DroppedError
+            raise unreachable(peer, f"closed during login ({parting})", kind) from error
         raise _refused(peer, "key refused") from error
     if more:
         raise _refused(peer, f"the key is not enough, it also wants {', '.join(more)}")
@@ -333,8 +340,10 @@ def _refused(peer: Server | Bastion, reason: str) -> LoginRefusedError:
 
 def _parting(transport: _Transport) -> str:
     """What the server said before it ended the connection: in so many words, or as a banner."""
-    banner = (transport.get_banner() or b"").decode(errors="replace").split("\n")
-    said = [line.strip() for line in (*banner, transport.parting) if line.strip()]
+    # The library itself shows no banner of a connection that has ended.
+    banner: bytes = getattr(transport.auth_handler, "banner", None) or b""
+    lines = (*banner.decode(errors="replace").split("\n"), transport.parting)
+    said = [line.strip() for line in lines if line.strip()]
     return said[-1][:200] if said else "connection closed"
 
 
