@@ -40,12 +40,14 @@ class Before:
 def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
     """Note the boot that each server is in; None for one that cannot be asked, as the step will be.
 
-    One that is away is waited for: it may have begun a reboot that could not be foreseen.
+    One that is away is waited for: it may have begun a reboot that could not be foreseen. Half of
+    the time that is left is the step's, so that the other servers get theirs.
     """
 
     def look(target: Target) -> Before | None:
-        deadline, patience = target.context.deadline, target.context.patience
+        deadline = target.context.deadline
         begun_s, told = deadline.remaining_s, ""
+        longest_s = min(target.context.patience.back_s, begun_s / 2)
         for _ in deadline.poll(target.server.name, first_s=_PACE_S[0], ceiling_s=_PACE_S[1]):
             try:
                 session = target.open()
@@ -53,7 +55,7 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
             except (HostKeyError, LoginRefusedError):
                 return None
             except UnreachableError as error:
-                if begun_s - deadline.remaining_s >= patience.back_s:
+                if begun_s - deadline.remaining_s >= longest_s:
                     return None
                 if error.message != told:
                     told = error.message

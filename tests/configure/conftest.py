@@ -58,6 +58,7 @@ class Site:
         idempotence: bool = False,
         outputs: Mapping[str, str] | None = None,
         testcases: list[Testcase] | None = None,
+        limit_s: float = 120,
     ) -> None:
         """Take servers (by default web-0 alone) through the steps."""
         servers = [self.sshd.named("web-0")] if servers is None else servers
@@ -71,7 +72,7 @@ class Site:
             run_id="run-1",
             commit="0123456789abcdef",
             logs=self.folder / "logs",
-            deadline=Deadline(120),
+            deadline=Deadline(limit_s),
             idempotence=idempotence,
             masker=Masker(secrets),
             patience=self.patience,

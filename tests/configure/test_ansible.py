@@ -530,6 +530,7 @@ def _configure(site: Site, step: AnsibleStep, servers: list[Server], config: Pat
         logs=site.folder / "logs",
         deadline=Deadline(60),
         masker=Masker(),
+        patience=site.patience,
     )
 
 

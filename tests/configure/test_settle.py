@@ -91,5 +91,18 @@ def test_a_server_that_does_not_come_back(own: Site) -> None:
     assert "the connection was lost while hurt.sh ran" in error.message
 
 
+def test_a_server_that_is_away_does_not_take_the_others_time(site: Site, tmp_path: Path) -> None:
+    """It is waited for, as it may come back; the step is still tried on the others."""
+    with running_sshd(tmp_path / "away") as sshd:
+        away = sshd.named("web-1")
+    site.patience = Patience()
+    site.script("ok.sh", "#!/bin/sh\necho went on\n")
+    with pytest.raises(StepFailedError) as caught:
+        site.configure(_script("ok.sh"), servers=[site.sshd.named("web-0"), away], limit_s=8)
+    assert [failure.server.name for failure in caught.value.failures] == ["web-1"]
+    assert caught.value.exit_code is ExitCode.UNTESTABLE
+    assert "went on" in site.log("web-0")
+
+
 def _script(path: str) -> ScriptStep:
     return ScriptStep(path=PurePosixPath(path), sudo=False)

@@ -79,7 +79,7 @@ def _write(folder: Path, sha: str, writer: int) -> None:
 
 def test_many_writers_at_once_lose_nothing(repository: Repository) -> None:
     sha = repository.commit()
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # others of this process's tests have threads
     writers = [context.Process(target=_write, args=(repository.folder, sha, n)) for n in range(4)]
     for writer in writers:
         writer.start()
