@@ -50,6 +50,7 @@ from infraci.local.api.identity import token_document
 from infraci.local.bounds import Threads, share_session
 from infraci.local.narrowing import narrow
 from infraci.local.patience import Patient, WsgiApp
+from infraci.local.place import private
 from infraci.local.pulse import Pulse
 from infraci.local.rpc import TRANSPORT_URL
 from infraci.local.store import Document, is_lost
@@ -180,8 +181,8 @@ def _configure(state: Path, url: str, signal_url: str) -> None:
 
 
 def _database(state: Path) -> Path:
-    """Make the database's file, in which who reads does not wait for who writes."""
-    path = state / "heat.sqlite"
+    """Make the database's file, in which readers do not wait for a writer."""
+    path = private(state / "heat.sqlite")
     with closing(sqlite3.connect(path)) as made:
         made.execute("PRAGMA journal_mode=WAL")
     return path
@@ -278,6 +279,8 @@ class _Authenticated:
 def _tune_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA busy_timeout=30000")
+    # Each connection would come to hold 2 MB of the file, which the kernel holds anyway.
+    connection.execute("PRAGMA cache_size=-256")
     # SQLite gives the number of a resource that is deleted to the next one, which would inherit
     # the data of the former: the members that a group once had to leave out.
     connection.execute("PRAGMA foreign_keys=ON")

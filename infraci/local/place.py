@@ -30,6 +30,13 @@ def build() -> str:
     return f"{infraci.__version__}-{max(int(file.stat().st_mtime) for file in files)}"
 
 
+def private(path: Path) -> Path:
+    """Have a file that only its owner may open; returns its path."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where a running embedded cloud answers."""
@@ -130,6 +137,5 @@ class Place:
 
     def _write(self, path: Path, text: str) -> None:
         partial = path.with_suffix(".partial")
-        partial.touch(mode=0o600)
-        partial.write_text(text)
+        private(partial).write_text(text)
         partial.replace(path)

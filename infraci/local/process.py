@@ -28,7 +28,7 @@ from infraci.local.holder import (
     kill_holder,
     start_limit_s,
 )
-from infraci.local.place import CLOUD, Address, Place, build
+from infraci.local.place import CLOUD, Address, Place, build, private
 from infraci.program import own_program
 
 #: An answer about the cloud itself takes no longer; removing what is left on the machine may.
@@ -160,7 +160,7 @@ def _start(place: Place) -> bool:
     """Start the process; False if another one has the lock. Raises CloudError, UsageError."""
     place.make()
     _rotate(place.log)
-    with place.log.open("ab") as log:
+    with private(place.log).open("ab") as log:
         began = log.tell()
         pid, output = _spawn(log)
     with output:

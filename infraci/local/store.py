@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from infraci.local.place import private
 from infraci.local.pulse import Pulse
 
 Document = dict[str, Any]
@@ -59,10 +60,11 @@ class Store:
         self._pulse = pulse or Pulse()
         self._on_lost = on_lost
         self._db = sqlite3.connect(
-            path or ":memory:", check_same_thread=False, isolation_level=None
+            private(path) if path else ":memory:", check_same_thread=False, isolation_level=None
         )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA cache_size=-256")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS document"
             " (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"

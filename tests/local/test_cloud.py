@@ -399,8 +399,11 @@ def test_the_openstack_client_shows_a_server_and_its_console(cloud: Connection) 
     assert b"finished at" in console.stdout
 
 
-def test_only_its_user_may_read_where_it_answers(state: Path, cloud: Connection) -> None:
-    assert state.joinpath("clouds.yaml").stat().st_mode & 0o777 == 0o600
+def test_only_its_user_may_read_its_files(state: Path, cloud: Connection) -> None:
+    """Those that stay: the password, the databases with their journals, the log."""
+    names = {path.name for path in state.iterdir() if path.is_file()}
+    assert {"clouds.yaml", "cloud.sqlite", "cloud.sqlite-wal", "heat.sqlite", "cloud.log"} <= names
+    assert {path.stat().st_mode & 0o077 for path in state.iterdir() if path.is_file()} == {0}
 
 
 def test_a_wrong_password_is_refused(state: Path, cloud: Connection) -> None:
