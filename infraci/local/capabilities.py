@@ -21,12 +21,15 @@ from pathlib import Path
 from infraci.local.recipe import KEYRING
 
 _CAP_SYS_RESOURCE = 24
+#: Devices that a server has beside the usual ones, if this machine has them: for VPNs.
+_DEVICES = (Path("/dev/net/tun"),)
 #: What podman itself asks for when it is told nothing.
 _DEFAULT_LIMIT = 1048576
 #: What a server may do beyond podman's default container, with the kernel's numbers: configure its
 #: own network and packet filter, ping, audit, see all its processes, lock memory, reboot (which
 #: ends no more than its own init). Not CAP_SYS_ADMIN: its root is this machine's root, held by
-#: what it may not do.
+#: what it may not do. Not CAP_MKNOD: a device that it makes is opened from outside, through
+#: /proc/PID/root, by any user of this machine whose number a process of the server has.
 _SERVER_CAPABILITIES = {
     "NET_ADMIN": 12,
     "NET_RAW": 13,
@@ -34,7 +37,6 @@ _SERVER_CAPABILITIES = {
     "SYS_PTRACE": 19,
     "SYS_BOOT": 22,
     "SYS_NICE": 23,
-    "MKNOD": 27,
     "AUDIT_WRITE": 29,
 }
 _KERNEL_PROBE = """\
@@ -207,6 +209,7 @@ def run_options(
     held = [name for name, bit in _SERVER_CAPABILITIES.items() if effective & (1 << bit)]
     if held:
         options.append(f"--cap-add={','.join(held)}")
+    options += [f"--device={device}" for device in _DEVICES if device.is_char_device()]
     return tuple(options)
 
 

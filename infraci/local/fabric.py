@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +94,14 @@ class Fabric:
         """See to it that the host still forwards, while there are networks."""
         self._host.keep_forwarding()
 
-    def set_signal_port(self, port: int | None) -> None:
-        """Let servers reach this TCP port of the host at 169.254.169.254, and no other.
+    def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
+        """Let servers reach these TCP ports of the host, and no others.
 
-        Who listens there does so at the pools' ``access_host``, and sees each server by its
-        access address.
+        They reach ``signal`` at 169.254.169.254: who listens there does so at the pools'
+        ``access_host``, and sees each server by its access address. Behind a router they reach
+        those of ``host`` as well, and the host's name server.
         """
-        self._host.set_signal_port(port)
+        self._host.open_ports(signal=signal, host=host)
 
     def teardown(self) -> None:
         """Remove everything of this cloud and leave the host as it was found."""

@@ -2,8 +2,9 @@
 
 On the bridge are the *public* pool, of which routers have their external addresses and servers
 their floating IPs, and the *access* pool, of which every server has the address that the host logs
-in to. The public pool reaches the world, masqueraded; the access pool reaches nothing but the port
-on which servers send signals. Nothing from outside the machine reaches either.
+in to. The public pool reaches the world, masqueraded, and of this machine the name server and the
+ports that are opened to it; the access pool reaches nothing but the port on which servers send
+signals. Nothing from outside the machine reaches either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,11 +182,17 @@ class HostBridge:
         if _IP_FORWARD.read_text().strip() == "0":
             HOST.sysctl({"ipv4/ip_forward": 1})
 
-    def set_signal_port(self, port: int | None) -> None:
-        """Let servers reach this one TCP port at the host's access address, or none at all."""
-        table = self._table
-        element = "" if port is None else f"add element {table} signal {{ {port} }}\n"
-        HOST.nft(f"flush set {table} signal\n{element}")
+    def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
+        """Let servers reach these TCP ports of the host, and no others.
+
+        ``signal`` is the one that all reach, at its access address; ``host`` are those that servers
+        behind a router reach, beside its name server, at any of its addresses.
+        """
+        lines = []
+        for name, ports in (("signal", [signal]), ("host", host)):
+            lines.append(f"flush set {self._table} {name}")
+            lines += [f"add element {self._table} {name} {{ {port} }}" for port in ports]
+        HOST.nft("\n".join([*lines, ""]))
 
     def forget(self, address: str) -> None:
         """Drop what the host remembers of who had an address, since somebody else has it now."""
@@ -213,11 +220,11 @@ class HostBridge:
 
     def _rules(self) -> str:
         table, bridge, pools = self._table, self.pools.bridge, self.pools
-        chains = ("postrouting", "forward", "input")
+        chains, sets = ("postrouting", "forward", "input"), ("signal", "host")
         return "\n".join(
             [
                 f"add table {table}",
-                f"add set {table} signal {{ type inet_service; }}",
+                *(f"add set {table} {name} {{ type inet_service; }}" for name in sets),
                 f"add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}",
                 f"add chain {table} forward {{ type filter hook forward priority filter; }}",
                 f"add chain {table} input {{ type filter hook input priority filter; }}",
@@ -231,11 +238,16 @@ class HostBridge:
                 " ct state != { established, related } drop",
                 f'add rule {table} input iifname != {{ "{bridge}", "lo" }}'
                 f" ip daddr {{ {pools.public}, {pools.access} }} drop",
-                f'add rule {table} input iifname "{bridge}" ip saddr {pools.access}'
+                f'add rule {table} input iifname "{bridge}"'
                 " ct state { established, related } accept",
                 f'add rule {table} input iifname "{bridge}" ip saddr {pools.access}'
                 f" ip daddr {pools.access_host} tcp dport @signal accept",
                 f'add rule {table} input iifname "{bridge}" ip saddr {pools.access} drop',
+                f'add rule {table} input iifname "{bridge}" meta l4proto {{ tcp, udp }}'
+                " th dport 53 accept",
+                f'add rule {table} input iifname "{bridge}" icmp type echo-request accept',
+                f'add rule {table} input iifname "{bridge}" tcp dport @host accept',
+                f'add rule {table} input iifname "{bridge}" drop',
                 "",
             ]
         )

@@ -236,6 +236,7 @@ def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Pro
         "--aptopt=Apt::Install-Recommends false",
         "--aptopt=Acquire::Languages none",
         "--dpkgopt=force-unsafe-io",
+        "--skip=cleanup/apt",  # by the script, so that no folder is touched after it
         f'--essential-hook=cp {left_out} "$1/etc/dpkg/dpkg.cfg.d/98build"',
         f"--customize-hook=tar-in {files} /",
         f'--customize-hook=chroot "$1" /bin/sh -eu < {script}',

@@ -37,9 +37,11 @@ _ASSUMED = Pools(
 class Machine:
     """Podman and the fabric, behind the nouns of Nova and Neutron."""
 
-    def __init__(self, place: Place, *, signal_port: int) -> None:
+    def __init__(self, place: Place, *, signal_port: int, host_ports: Collection[int] = ()) -> None:
+        """Let servers behind a router reach the TCP ports ``host_ports`` of this machine."""
         self._place = place
         self._signal_port = signal_port
+        self._host_ports = host_ports
         # Guards the host's own part: it is made for the first that stands, removed after the last.
         self._lock = threading.RLock()
         self._standing: set[str] = set()
@@ -75,8 +77,7 @@ class Machine:
         fabric = Fabric(self._place.owner, pools, mtu=mtu)
         self._standing |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
         if self._standing:
-            fabric.ensure_host()
-            fabric.set_signal_port(self._signal_port)
+            self._open(fabric)
         return Podman(found, self._place.folder / "servers"), fabric
 
     @property
@@ -89,12 +90,15 @@ class Machine:
         with self._lock:
             return self._tools[1]
 
+    def _open(self, fabric: Fabric) -> None:
+        fabric.ensure_host()
+        fabric.open_ports(signal=self._signal_port, host=self._host_ports)
+
     def _stand(self, id_: str, make: Callable[[], object]) -> None:
         with self._lock:
             fabric = self._fabric
             if not self._standing:
-                fabric.ensure_host()
-                fabric.set_signal_port(self._signal_port)
+                self._open(fabric)
             self._standing.add(id_)
         make()
 

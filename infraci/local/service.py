@@ -82,7 +82,11 @@ class Cloud:
         self._tokens = Tokens()
         self._pulse = Pulse()
         self._store = Store(place.folder / "cloud.sqlite", pulse=self._pulse, on_lost=self._lose)
-        self._machine = Machine(place, signal_port=self._signal_port)
+        self._machine = Machine(
+            place,
+            signal_port=self._signal_port,
+            host_ports=_ports(os.environ.get("INFRACI_CLOUD_HOST_PORTS", "")),
+        )
         self._networks = Networks(
             self._store, self._machine, public_cidr=str(self._machine.pools.public)
         )
@@ -270,6 +274,14 @@ def _allow_files() -> None:
         raise CloudError(f"it may open {hard} files, and needs {FILES} (ulimit -n)")
     if soft != resource.RLIM_INFINITY and soft < FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+
+
+def _ports(text: str) -> list[int]:
+    """Read port numbers with commas between them. Raises CloudError."""
+    words = text.replace(",", " ").split()
+    if wrong := [word for word in words if not (word.isdecimal() and 0 < int(word) < 65536)]:
+        raise CloudError(f"INFRACI_CLOUD_HOST_PORTS: {wrong[0]!r} is not a TCP port")
+    return [int(word) for word in words]
 
 
 def _tell(line: str) -> None:

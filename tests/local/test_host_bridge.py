@@ -58,7 +58,7 @@ pools = Pools(
 bridge = HostBridge("test", pools, mtu=1400)
 bridge.ensure()
 bridge.ensure()
-bridge.set_signal_port(8000)
+bridge.open_ports(signal=8000)
 forward, tables, links = state()
 assert forward == "1\\n"
 assert "infraci0" in links

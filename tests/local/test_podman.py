@@ -190,6 +190,18 @@ class TestBooted:
         timers = lab.run(booted, "systemctl", "list-timers", "--no-legend")
         assert "apt" not in timers
 
+    def test_package_lists_are_not_there_and_do_not_look_fresh(
+        self, lab: Lab, booted: ContainerSpec
+    ) -> None:
+        assert lab.run(booted, "ls", "/var/lib/apt/lists") == ""
+        assert lab.run(booted, "stat", "--format=%Y", "/var/lib/apt/lists") == "0"
+
+    def test_no_device_can_be_made(self, lab: Lab, booted: ContainerSpec) -> None:
+        """Users of this machine could open it, outside of what confines the server."""
+        done = lab.podman.exec(booted.id, ["mknod", "/tmp/disk", "b", "8", "0"], timeout_s=10)
+        assert "Operation not permitted" in done.stderr
+        assert lab.run(booted, "stat", "--format=%F", "/dev/net/tun") == "character special file"
+
     def test_command_that_hangs_is_killed(self, lab: Lab, booted: ContainerSpec) -> None:
         assert lab.podman.exec(booted.id, ["sleep", "60"], timeout_s=0.3).exit_status == 124
 

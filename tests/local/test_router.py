@@ -14,13 +14,15 @@ from tests.local.wires import Bench, Host
 
 pytestmark = pytest.mark.cloud
 
-ON_HOST = 18003
+ON_HOST, NOT_OPEN = 18003, 18004
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     with Bench() as bench:
         bench.listen("host", None, ON_HOST)
+        bench.listen("host", None, NOT_OPEN)
+        bench.fabric.open_ports(signal=18005, host=[ON_HOST])
         yield bench
 
 
@@ -52,6 +54,17 @@ def test_server_is_seen_by_the_routers_address(bench: Bench, site: Site) -> None
 
 def test_server_is_seen_by_its_floating_ip(bench: Bench, site: Site) -> None:
     assert bench.ask(site.a, bench.public(1), ON_HOST) == f"host saw {bench.public(30)}"
+
+
+def test_routed_server_reaches_nothing_else_of_the_host(bench: Bench, site: Site) -> None:
+    """Whichever of its addresses it asks, and with a floating IP, too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((socket.gethostbyname("deb.debian.org"), 80))
+        (own, _) = probe.getsockname()
+    for address in (bench.public(1), str(bench.pools.access_host), own):
+        assert bench.ask(None, address, NOT_OPEN)
+        assert bench.reaches_nobody(site.a, address, NOT_OPEN), address
+        assert bench.reaches_nobody(site.b, address, NOT_OPEN), address
 
 
 def test_routed_server_reaches_the_mirror(bench: Bench, site: Site) -> None:

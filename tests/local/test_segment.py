@@ -20,7 +20,7 @@ def bench() -> Iterator[Bench]:
     with Bench() as bench:
         bench.listen("signals", None, SIGNAL)
         bench.listen("other", None, OTHER)
-        bench.fabric.set_signal_port(SIGNAL)
+        bench.fabric.open_ports(signal=SIGNAL)
         yield bench
 
 

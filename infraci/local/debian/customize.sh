@@ -4,7 +4,10 @@
 rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id /etc/hostname /etc/resolv.conf
-rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log /var/log/journal
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
+rm -rf /var/log/apt /var/log/*.log /var/log/journal
+# Ansible's cache_valid_time goes by this folder's age: an empty one is not to look fresh.
+touch --date=@0 /var/lib/apt/lists
 
 # The options this image was built with are not the server's.
 rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap \
