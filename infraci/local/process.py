@@ -42,6 +42,8 @@ _LOG_BYTES = 4 << 20
 _OVERDUE = "Timeout ("
 #: A process that has given its first word and is to end needs no longer for that.
 _REAP_S = 10.0
+#: Each of its many threads would otherwise come to hoard memory of its own: an arena, a cache.
+_MALLOC = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
 
 def ensure_up(*, on_progress: Callable[[str], None] = lambda _: None) -> Path:
@@ -195,8 +197,7 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
         pid = os.posix_spawn(
             sys.executable,
             own_program("infraci.local.service"),
-            # Each of its many threads would otherwise hoard memory of its own.
-            {**os.environ, "MALLOC_ARENA_MAX": "2"},
+            {**os.environ, **_MALLOC},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, writer, 1),
