@@ -1,7 +1,7 @@
 """What sudo and su print when they refuse a user, and what sudo prints besides.
 
-The words are English, of sudo 1.8 and 1.9, sudo-rs and util-linux's su. Where a caller knows by other
-means that sudo has refused, in whatever language, a line that is unknown here is shown as it is.
+The words are English, of sudo 1.8 and 1.9, sudo-rs and util-linux's su. Where a caller knows by
+other means that sudo has refused, a line that is unknown here is shown as it is, in any language.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ from infraci.errors import CommitError
 from infraci.reason import plain_lines, shortened
 
 
-class SudoRefusedError(CommitError):
-    """A command that a spec runs as another user was not begun: sudo on the server refuses."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why a user may not become another."""
 
     reason: str  # "sudo asks debian for a password"
     remedy: str  # what to do about it on the server
+
+
+class SudoRefusedError(CommitError):
+    """Sudo on a server did not begin a command that a spec runs as another user."""
+
+    def __init__(self, server: str, refusal: Refusal) -> None:
+        super().__init__(
+            f"cannot use sudo on {server}: {refusal.reason}",
+            hint=f"{refusal.remedy}; or log in as another user (servers: user)",
+        )
+        self.add_note(f"hint: {self.hint}")
 
 
 class _Words(NamedTuple):

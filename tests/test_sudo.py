@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,11 +13,12 @@ from infraci.configure.registry import DRIVERS
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.deadline import Deadline
 from infraci.model.configure import ConfigureStep, ScriptStep
-from infraci.model.run import Server
+from infraci.model.run import Outcome, Server, Testcase
 from infraci.outside import outside_cause
 from infraci.reason import find_reason, plain_lines
-from infraci.ssh import Key, Session, generate_key
+from infraci.ssh import Key, Session, generate_key, write_ssh_config
 from infraci.sudo import find_refusal, refusal_of, remarks_of
+from infraci.verify import SpecSession
 from tests.containers import booted, inside, wait_for_login
 
 ALL = "debian ALL=(ALL) NOPASSWD: ALL"
@@ -72,6 +74,26 @@ class Ruled:
             " chmod 440 /etc/sudoers.d/test"
         )
 
+    def run_specs(self, specs: SpecSession, text: str, *, addopts: str = "") -> dict[str, Testcase]:
+        """Run one file of specs; returns the testcases by name."""
+        folder = self.tree / "specs"
+        folder.mkdir(exist_ok=True)
+        (folder / "test_it.py").write_text(textwrap.dedent(text))
+        (self.tree / "pytest.ini").write_text(f"[pytest]\naddopts = {addopts}\n")
+        found = specs.run(
+            self.server,
+            ("specs",),
+            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
+            timeout_s=90,
+            log=self.log,
+            root=self.tree,
+        )
+        return {case.name.partition("[")[0]: case for case in found}
+
+    @property
+    def log(self) -> Path:
+        return self.tree / "specs.log"
+
     def apply(self, step: ConfigureStep) -> Applied:
         """Take the server through a step."""
         self.lines.clear()
@@ -102,6 +124,12 @@ def booted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
         inside(server, "cp", "/etc/hosts", "/etc/hosts.before")
         inside(server, "cp", "/etc/resolv.conf", "/etc/resolv.conf.before")
         yield server, key
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpecSession]:
+    with SpecSession.start(tmp_path_factory.mktemp("nothing")) as session:
+        yield session
 
 
 @pytest.fixture
@@ -229,3 +257,123 @@ def test_a_name_that_does_not_resolve_is_noted_and_is_no_output(ruled: Ruled) ->
     assert last == "done"
     with pytest.raises(StepError, match=r"^web-0: app\.sh failed: it did not say why \(exit"):
         ruled.script("exit 3")
+
+
+# -- specs -----------------------------------------------------------------------------------
+
+#: Each of them fails, where sudo refuses.
+SPECS = """\
+    import pytest
+
+    def test_output(host):
+        with host.sudo():
+            assert host.check_output("id -un") == "root"
+
+    def test_module(host):
+        with host.sudo():
+            assert host.file("/etc/shadow").contains("root")
+
+    def test_other_user(host):
+        with host.sudo("nobody"):
+            assert host.run("id -un").rc == 0
+
+    @pytest.fixture
+    def as_root(host):
+        with host.sudo():
+            return host.check_output("id -un")
+
+    def test_fixture(as_root):
+        assert as_root == "root"
+
+    def test_own_sudo(host):
+        assert host.run("sudo cat /etc/shadow").succeeded
+"""
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize(("rules", "reason"), REFUSALS.values(), ids=REFUSALS)
+def test_specs_that_sudo_refuses(ruled: Ruled, specs: SpecSession, rules: str, reason: str) -> None:
+    ruled.rules(rules)
+    found = ruled.run_specs(specs, SPECS)
+    own = found.pop("test_own_sudo")
+    for case in found.values():
+        assert case.outcome is Outcome.FAILURE
+        assert case.message.removeprefix("infraci.sudo.SudoRefusedError: ") == (
+            f"cannot use sudo on web-0: {reason}"
+        )
+        assert "(servers: user)" in case.text
+    assert own.outcome is Outcome.FAILURE
+    assert own.message.startswith(f"{reason} on web-0: ")
+    assert "assert False" in own.message
+
+
+@pytest.mark.cloud
+def test_specs_without_sudo(ruled: Ruled, specs: SpecSession) -> None:
+    ruled.inside("mv /usr/bin/sudo /usr/bin/sudo.away")
+    for case in ruled.run_specs(specs, SPECS).values():
+        assert "sudo is not installed there" in case.message
+
+
+@pytest.mark.cloud
+def test_specs_with_sudo_for_all_of_them(ruled: Ruled, specs: SpecSession) -> None:
+    text = """\
+        def test_it(host):
+            assert host.check_output("id -un") == "root"
+    """
+    assert ruled.run_specs(specs, text, addopts="--sudo")["test_it"].outcome is Outcome.PASSED
+    ruled.rules("debian ALL=(ALL) ALL")
+    failed = ruled.run_specs(specs, text, addopts="--sudo")["test_it"]
+    assert failed.message == "cannot use sudo on web-0: sudo asks debian for a password"
+
+
+@pytest.mark.cloud
+def test_specs_with_sudo_see_what_their_commands_print(ruled: Ruled, specs: SpecSession) -> None:
+    """And what sudo prints besides is told once, whatever the repository makes of warnings."""
+    _forget_name(ruled)
+    text = """\
+        import pytest
+
+        NASTY = "it's $(false) \\"q\\" %s"
+
+        def test_streams(host):
+            with host.sudo():
+                done = host.run("echo out; echo err >&2; exit 3")
+            assert (done.rc, done.stdout, done.stderr) == (3, "out\\n", "err\\n")
+
+        def test_nested(host):
+            with host.sudo():
+                with host.sudo("nobody"):
+                    done = host.run("id -un; echo %s >&2", NASTY)
+            assert (done.rc, done.stdout, done.stderr) == (0, "nobody\\n", f"{NASTY}\\n")
+            assert done.command.startswith(b"sudo -n /bin/sh -c 'sudo -n -u nobody /bin/sh -c ")
+            assert b"printf" not in done.command
+
+        def test_syntax_error(host):
+            with host.sudo():
+                done = host.run("if")
+            assert done.rc == 2
+            assert "yntax" in done.stderr and "sudo" not in done.stderr
+
+        def test_unknown_user(host):
+            with host.sudo():
+                with host.sudo("nosuch"):
+                    host.run("true")
+
+        def test_own_sudo(host):
+            done = host.run("sudo id -un")
+            assert (done.rc, done.stdout) == (0, "root\\n")
+            assert "unable to resolve host" in done.stderr  # as anybody's pytest has it
+
+        def test_own_refusal_that_is_looked_for(host):
+            assert host.run("sudo -n -u nobody sudo -n true").rc == 1
+    """
+    found = ruled.run_specs(specs, text, addopts="-W error")
+    unknown = found.pop("test_unknown_user")
+    assert {case.outcome for case in found.values()} == {Outcome.PASSED}, found
+    assert unknown.outcome is Outcome.FAILURE
+    assert unknown.message.startswith(
+        "cannot use sudo on web-0: sudo refuses the user of the outer sudo: sudo: "
+    )
+    assert "nosuch" in unknown.text
+    told = "sudo on web-0 cannot resolve the server's own name web-0: "
+    assert ruled.log.read_text().count(told) == 1
