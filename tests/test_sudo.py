@@ -12,6 +12,7 @@ import pytest
 from infraci.configure.registry import DRIVERS
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.deadline import Deadline
+from infraci.evidence import collect
 from infraci.model.configure import ConfigureStep, ScriptStep
 from infraci.model.run import Outcome, Server, Testcase
 from infraci.outside import outside_cause
@@ -377,3 +378,27 @@ def test_specs_with_sudo_see_what_their_commands_print(ruled: Ruled, specs: Spec
     assert "nosuch" in unknown.text
     told = "sudo on web-0 cannot resolve the server's own name web-0: "
     assert ruled.log.read_text().count(told) == 1
+
+
+# -- evidence --------------------------------------------------------------------------------
+
+
+def _evidence(ruled: Ruled) -> dict[str, str]:
+    files = collect(
+        [ruled.server],
+        open_session=lambda server: ruled.session,
+        console=lambda server: "",
+        events=lambda: "",
+        folder=ruled.tree,
+        deadline=Deadline(60),
+    )
+    return {Path(file).name: (ruled.tree / file).read_text() for file in files}
+
+
+@pytest.mark.cloud
+def test_evidence_is_collected_without_sudo_too_and_says_why(ruled: Ruled) -> None:
+    assert "sudo.txt" not in _evidence(ruled)
+    ruled.rules("debian ALL=(ALL) ALL")
+    found = _evidence(ruled)
+    assert "sudo: a password is required" in found["sudo.txt"]
+    assert found["df.txt"].startswith("Filesystem")
