@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from infraci.reason import is_aftermath, is_cause, plain_lines
+from infraci.reason import is_aftermath, is_aside, is_cause, plain_lines
 
 
 class Signature(NamedTuple):
@@ -279,7 +279,7 @@ def outside_cause(text: str, *, own_hosts: Collection[str] = (), source: str = "
     others of a private network, do not answer is the commit's own doing. ``source`` is the script
     itself, for programs that do not name the server that they asked.
     """
-    lines = plain_lines(text)
+    lines = [line for line in plain_lines(text) if not is_aside(line)]
     others, needs_installer = 0, False
     for at in reversed(range(len(lines))):
         line = lines[at]

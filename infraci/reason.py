@@ -60,6 +60,8 @@ _AFTERMATH = re.compile(
     """,
     re.VERBOSE,
 )
+#: What a program prints besides, whether or not it goes on: of no error the cause.
+_ASIDE = re.compile(r"^sudo: unable to resolve host ")
 #: Several errors that begin so belong together, and the first of them is the cause.
 _GROUP = re.compile(r"^(?:E|fatal|[Ee]rror|ERROR|npm ERR!|npm error)(?=\W)")
 
@@ -85,8 +87,13 @@ def is_cause(line: str) -> bool:
 
 
 def is_aftermath(line: str) -> bool:
-    """Whether a line only follows an error that was told of before."""
-    return bool(_AFTERMATH.search(line))
+    """Whether a line only follows an error that was told of before, or is an aside."""
+    return bool(_AFTERMATH.search(line)) or is_aside(line)
+
+
+def is_aside(line: str) -> bool:
+    """Whether a line tells of something that kept no program from going on."""
+    return bool(_ASIDE.match(line))
 
 
 def find_reason(lines: Sequence[str]) -> Reason | None:

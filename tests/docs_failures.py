@@ -23,6 +23,7 @@ from infraci.pipeline.upgrade import UntestableUpgradeError
 from infraci.pipeline.verdict import of_testcases
 from infraci.plan import LfsPointerError
 from infraci.ssh import HostKeyError, LoginRefusedError
+from infraci.sudo import SudoRefusedError
 
 PAGE = Path(__file__).parents[1] / "docs" / "failures.md"
 #: Between these lines the page is made by this module.
@@ -235,6 +236,12 @@ def rows() -> tuple[Row, ...]:
             "the phase's time is over",
             errors.PhaseTimeoutError,
             "more time by `timeouts:` in the pipeline",
+        ),
+        _of_error(
+            "verify",
+            "sudo on a server refuses what a spec runs by `host.sudo()` or `--sudo`",
+            SudoRefusedError,
+            "the message has the reason; password-less sudo in the image or in user data",
         ),
         _of_check(Phase.VERIFY, "a spec fails", "the report has pytest's account", Outcome.FAILURE),
         _of_check(

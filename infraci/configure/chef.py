@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from infraci.configure.chef_output import Resource, read_resources
-from infraci.configure.failure import cause_of, failed_part, needs_sudo, step_error, without_folder
+from infraci.configure.failure import cause_of, failed_part, step_error, without_folder
 from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -125,7 +125,6 @@ class Chef(Step):
         return step_error(
             message,
             is_outside=cause.is_outside,
-            hint=needs_sudo(server, ended.text),
             details=without_folder(ended.last),
             parts=parts,
         )

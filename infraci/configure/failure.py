@@ -11,16 +11,12 @@ from infraci.deadline import duration
 from infraci.model.run import Outcome, Server
 from infraci.outside import outside_cause
 from infraci.reason import find_reason, plain_lines, shortened
+from infraci.sudo import find_refusal, refusal_of
 
 #: Where steps put their files on a server: another place in each run.
 _FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
 #: The cause of what fails without a word.
 SILENT = "it did not say why"
-_NO_SUDO = re.compile(
-    r"sudo: (?:a password is required|a terminal is required|sorry, you must have a tty)"
-    r"|is not in the sudoers file|is not allowed to (?:run sudo|execute)|Missing sudo password"
-    r"|(?:sudo: command not found|sudo: not found)"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +96,20 @@ def stopped(
     )
 
 
+def not_as_root(server: Server, what: str, said: str, *, hint: str) -> StepError:
+    """The error of a program that sudo did not let begin; ``said`` is what sudo printed."""
+    refusal = refusal_of(said, server.user)
+    return StepError(
+        f"{server.name}: {what} cannot run as root: {refusal.reason}",
+        hint=f"{refusal.remedy}; or {hint}",
+        details=said,
+    )
+
+
 def needs_sudo(server: Server, text: str) -> str | None:
-    """The hint for a program that could not become root, if that was the trouble."""
-    if _NO_SUDO.search(text):
-        return f"{server.user} needs password-less sudo, or the step sudo: false"
-    return None
+    """The hint for a program whose own sudo or su was refused, if that was the trouble."""
+    refusal = find_refusal(text, server.user)
+    return refusal.remedy if refusal else None
 
 
 def without_folder(text: str) -> str:

@@ -11,7 +11,6 @@ from infraci.configure.failure import (
     cause_of,
     failed_part,
     first_failed,
-    needs_sudo,
     step_error,
     without_folder,
 )
@@ -122,7 +121,7 @@ class Puppet(Step):
     ) -> StepError | StepOutsideError:
         status, manifest = ended.exit_status, self._options.manifest
         cause = cause_of(ended.text, own_hosts=context.own_hosts)
-        hint = needs_sudo(server, ended.text)
+        hint = None
         if status == _ABSENT:
             message = f"{server.name}: {manifest} cannot be applied: puppet is not installed there"
             hint = "use an image with Puppet, or let it be installed (install: true) on Debian"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 import shlex
 import signal
 import tarfile
@@ -12,11 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from infraci.configure.failure import stopped
+from infraci.configure.failure import not_as_root, stopped
 from infraci.configure.step import StepContext, StepError
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
+from infraci.sudo import remarks_of
 
 #: Limits for the small commands around the program itself.
 _CHORE_S = 60.0
@@ -45,6 +47,7 @@ class Program:
     environment: Mapping[str, str]
     timeout_s: float
     sudo: bool = True
+    without_sudo: str = "log in as root (servers: user: root)"  # what else there is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +87,11 @@ def run_pushed(
     status is for the caller to judge.
     """
     sudo = "sudo -n -- " if program.sudo and server.user != "root" else ""
-    folder = _push(program, session, server, context)
+    hearing = _Hearing(server, context)
+    folder = _push(program, hearing.mark, session, server, context)
     try:
-        status, said = _run(program, sudo, folder, session, server, context)
+        status = _run(program, hearing, sudo, folder, session, server, context)
+        said = tuple(hearing.said)
 
         def read(name: str) -> str:
             done = session.run(f"{sudo}cat {folder}/{name}", timeout_s=_CHORE_S)
@@ -96,7 +101,9 @@ def run_pushed(
     finally:
         with suppress(InfraciError):
             # As root, who may have left files there.
-            session.run(f"{sudo}rm -rf {folder}", timeout_s=_CHORE_S)
+            remove = f"rm -rf {folder}"
+            as_root = f"{sudo}{remove} 2>/dev/null || " if sudo and hearing.is_begun else ""
+            session.run(f"{as_root}{remove}", timeout_s=_CHORE_S)
 
 
 def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
@@ -134,7 +141,39 @@ def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes
     return packed.getvalue()
 
 
-def _push(program: Program, session: Session, server: Server, context: StepContext) -> str:
+class _Hearing:
+    """What is heard of a program: until it has printed a mark, sudo speaks."""
+
+    def __init__(self, server: Server, context: StepContext) -> None:
+        self._server = server
+        self._context = context
+        self.mark = secrets.token_hex(8)
+        self.is_begun = False
+        self.before: list[str] = []
+        self._said: list[str] = []
+
+    @property
+    def said(self) -> list[str]:
+        """What the program has printed, or what kept it from beginning."""
+        return self._said if self.is_begun else self.before
+
+    def hear(self, line: str) -> None:
+        """Take a line."""
+        if self.is_begun:
+            self._context.log(line)
+            self._said.append(line)
+        elif line.endswith(self.mark):
+            self.is_begun = True
+            for remark in remarks_of("\n".join(self.before), self._server.name):
+                self._context.note(remark)
+        else:
+            self._context.log(line)
+            self.before.append(line)
+
+
+def _push(
+    program: Program, mark: str, session: Session, server: Server, context: StepContext
+) -> str:
     """Copy all over; once more if the connection breaks meanwhile."""
     for tries_left in reversed(range(_TRIES)):
         try:
@@ -148,7 +187,7 @@ def _push(program: Program, session: Session, server: Server, context: StepConte
             limit_s = max(_CHORE_S, context.deadline.within(program.timeout_s))
             for name, content in program.files(folder).items():
                 session.put(content, f"{folder}/{name}", 0o700, timeout_s=limit_s)
-            session.put(_wrapper(program, folder), f"{folder}/.run")
+            session.put(_wrapper(program, mark, folder), f"{folder}/.run")
         except UnreachableError as error:
             if not tries_left:
                 raise
@@ -158,10 +197,14 @@ def _push(program: Program, session: Session, server: Server, context: StepConte
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _wrapper(program: Program, folder: str) -> bytes:
-    """What starts the program: a file, so that nobody else can read the environment."""
+def _wrapper(program: Program, mark: str, folder: str) -> bytes:
+    """What starts the program: a file, so that nobody else can read the environment.
+
+    It prints the mark first: what came before is sudo's.
+    """
     variables = program.environment.items()
     lines = [
+        f"echo {mark}",
         "read -r _ _ _ _ group _ </proc/$$/stat",
         f'echo "$$ $group" >{folder}/.pid',
         *(f"export {name}={shlex.quote(value)}" for name, value in variables),
@@ -173,38 +216,39 @@ def _wrapper(program: Program, folder: str) -> bytes:
 
 def _run(
     program: Program,
+    hearing: _Hearing,
     sudo: str,
     folder: str,
     session: Session,
     server: Server,
     context: StepContext,
-) -> tuple[int, tuple[str, ...]]:
-    said: list[str] = []
+) -> int:
+    """Run the program; returns its exit status. One stream has all, so that the mark comes in time.
 
-    def hear(line: str) -> None:
-        context.log(line)
-        said.append(line)
-
+    What sudo prints comes in its own language, so that only the mark tells whether it refuses.
+    """
     timeout_s = context.deadline.within(program.timeout_s)
+    command = f"exec {sudo}sh {folder}/.run 2>&1"
     try:
-        done = session.run(
-            f"{sudo}sh {folder}/.run", timeout_s=timeout_s, on_output=hear, keep_bytes=1 << 16
-        )
+        done = session.run(command, timeout_s=timeout_s, on_output=hearing.hear, keep_bytes=1 << 16)
     except CommandTimeoutError as error:
         with suppress(InfraciError):
             kill = _KILL.format(pid=f"{folder}/.pid").encode()
             session.run(f"{sudo}sh -s", timeout_s=_CHORE_S, stdin=kill)
         raise stopped(
             server,
-            program.what,
+            program.what if hearing.is_begun or not sudo else f"sudo for {program.what}",
             timeout_s,
-            "\n".join(said),
+            "\n".join(hearing.said),
             own_hosts=context.own_hosts,
-            details="\n".join(said[-_LAST_LINES:]),
+            details="\n".join(hearing.said[-_LAST_LINES:]),
         ) from error
     except UnreachableError as error:
         raise UnreachableError(
             f"cannot configure {server.name}: the connection was lost while {program.what} ran",
             hint=error.message,
         ) from error
-    return done.exit_status, tuple(said)
+    if sudo and not hearing.is_begun:
+        said = "\n".join(hearing.before)
+        raise not_as_root(server, program.what, said, hint=program.without_sudo)
+    return done.exit_status

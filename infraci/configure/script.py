@@ -40,6 +40,7 @@ class Script(Step):
             },
             timeout_s=self._options.timeout_s,
             sudo=self._options.sudo,
+            without_sudo="let the step do without (sudo: false)",
         )
         with run_pushed(program, session, server, context) as ended:
             if ended.exit_status != 0:

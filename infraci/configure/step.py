@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -104,6 +104,14 @@ class StepContext:
     servers: tuple[Server, ...] = ()  # all of the stack's
     ssh_config: Path = Path("ssh_config")  # with which programs log in to them
     patience: Patience = Patience()
+    _noted: set[str] = field(default_factory=set, init=False)
+
+    def note(self, text: str) -> None:
+        """Tell the user and the server's log something that is no failure; once for a server."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.log(f"note: {text}")
+            self.tell(text)
 
     @property
     def own_hosts(self) -> frozenset[str]:

@@ -7,6 +7,8 @@ the infrastructure by its class.
 from __future__ import annotations
 
 import itertools
+import secrets
+import shlex
 from typing import Any, Protocol
 
 import paramiko
@@ -15,6 +17,8 @@ from testinfra.backend.base import CommandResult, HostSpec
 from testinfra.backend.paramiko import ParamikoBackend
 
 from infraci.model.run import Server
+from infraci.ssh import Completed
+from infraci.sudo import SudoRefusedError, refusal_of
 from infraci.verify.link import Link
 from infraci.verify.stack import PlannedServer
 
@@ -35,6 +39,12 @@ class Place(Protocol):
     def link(self) -> Link: ...  # noqa: D102
 
 
+#: What a shell that sudo has started prints first on its stderr: what comes before is sudo's.
+#: It comes in two halves, since sudo may print the command that it refuses; and with a newline
+#: behind it, so that it is printed before the shell reads what may be wrong.
+_HALVES = (secrets.token_hex(4).encode(), secrets.token_hex(4).encode())
+_MARK = b"".join(_HALVES)
+_PRINT_MARK = b"printf %%s%%s %b %b >&2\n" % _HALVES
 #: This process's servers; names may hold anything, so that numbers stand for them in URLs.
 _places: dict[str, Place] = {}
 _numbers = itertools.count()
@@ -89,8 +99,32 @@ class ServerBackend(ParamikoBackend):  # type: ignore[misc]
         client._transport = self.place.link.session().transport  # type: ignore[attr-defined]
         return client
 
+    def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
+        """For ``--sudo`` and ``host.sudo()``: Testinfra's own, but it never asks for a password."""
+        user = "" if sudo_user is None else f"-u {shlex.quote(sudo_user)} "
+        return f"sudo -n {user}/bin/sh -c {shlex.quote(_PRINT_MARK.decode() + command)}"
+
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
-        """Run a command; see :meth:`infraci.verify.link.Link.run`."""
+        """Run a command; see :meth:`infraci.verify.link.Link.run`. Raises SudoRefusedError."""
+        __tracebackhide__ = True
         line = self.encode(self.get_command(command, *args))
         done = self.place.link.run(line)
-        return self.result(done.exit_status, line, done.stdout_bytes, done.stderr_bytes)
+        stderr = self._without_sudo(done, line.count(_PRINT_MARK))
+        return self.result(
+            done.exit_status, line.replace(_PRINT_MARK, b""), done.stdout_bytes, stderr
+        )
+
+    def _without_sudo(self, done: Completed, depth: int) -> bytes:
+        """What a command itself printed on stderr, within so many sudos. Raises SudoRefusedError.
+
+        What a spec's own "sudo" prints is the command's.
+        """
+        __tracebackhide__ = True
+        *before, own = done.stderr_bytes.split(_MARK, depth)
+        link = self.place.link
+        link.hear_sudo(b"".join(before), own, has_failed=done.exit_status != 0)
+        if len(before) < depth and done.exit_status > 0:
+            user = "the user of the outer sudo" if before else link.server.user
+            said = own.replace(_PRINT_MARK, b"").decode(errors="replace")
+            raise SudoRefusedError(link.server.name, refusal_of(said, user))
+        return own

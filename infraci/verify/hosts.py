@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Generator
 from typing import Any, Protocol
 
@@ -15,7 +16,9 @@ import testinfra.host
 
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import ErrorKind, Server
+from infraci.sudo import SudoRefusedError
 from infraci.verify.backend import ServerBackend
+from infraci.verify.link import Link
 from infraci.verify.marker import NAME, MisuseError, choice_of
 from infraci.verify.outcome import classname_of, error_kind
 from infraci.verify.stack import PlannedServer
@@ -188,7 +191,10 @@ class HostPlugin:
             _judge(report, call.excinfo.value, call.when)
         stand = self.stand_needed_by(item)
         if stand is not None:
-            report.__dict__["infraci"] = _about(item, stand, self.seat_of(item))
+            seat = self.seat_of(item)
+            report.__dict__["infraci"] = _about(item, stand, seat)
+            if seat is not None and seat.made_link is not None:
+                _hear_sudo(item, report, call, seat.made_link)
         return report
 
     def pytest_sessionfinish(self) -> None:
@@ -247,10 +253,38 @@ def _parameter_of(item: object) -> Seat | None:
 def _judge(report: pytest.TestReport, error: BaseException, when: str) -> None:
     kind = error_kind(error, when)
     report.__dict__["infraci_kind"] = None if kind is None else str(kind)
-    if isinstance(error, InfraciError) and (kind is ErrorKind.INFRASTRUCTURE or when == "setup"):
+    is_clear = kind is ErrorKind.INFRASTRUCTURE or isinstance(error, SudoRefusedError)
+    if isinstance(error, InfraciError) and (is_clear or when == "setup"):
         report.__dict__["infraci_message"] = error.message
         if when == "setup":  # nobody needs our own traceback
             report.longrepr = error.message + (f"\n{error.hint}" if error.hint else "")
+
+
+def _hear_sudo(
+    item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None], link: Link
+) -> None:
+    """Tell of a sudo that a failed check has run itself, in vain, and of what sudo prints besides.
+
+    As warnings go, but for their filters, which could make errors of them.
+    """
+    failed = call.excinfo if report.failed else None
+    if failed and not isinstance(failed.value, InfraciError) and (refusal := link.refusal):
+        why = f"{refusal.reason} on {link.server.name}"
+        first_line = failed.exconly().partition("\n")[0]
+        report.__dict__["infraci_message"] = f"{why}: {first_line}"
+        report.sections.append(("sudo", f"{why}\nhint: {refusal.remedy}"))
+    for remark in link.take_remarks():
+        message = warnings.WarningMessage(
+            pytest.PytestWarning(remark), pytest.PytestWarning, str(item.path), 0
+        )
+        item.ihook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": message,
+                "when": "runtest",
+                "nodeid": item.nodeid,
+                "location": None,
+            }
+        )
 
 
 def _about(item: pytest.Item, stand: Stand, seat: Seat | None) -> dict[str, Any]:

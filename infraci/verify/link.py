@@ -10,10 +10,14 @@ from threading import Thread
 
 from infraci.errors import UnreachableError
 from infraci.model.run import Server
+from infraci.reason import is_aside
 from infraci.ssh import Completed, Session, Shell
+from infraci.sudo import Refusal, find_refusal, remarks_of
 
 _FIRST_TRY_S = 30.0  # a busy guest takes long for the handshake
 _NEXT_TRY_S = 10.0
+#: How much of what a command has printed is searched for sudo's words.
+_SEARCHED = 1 << 16
 
 
 class Link:
@@ -36,6 +40,9 @@ class Link:
         self._shell: Shell | None = None  # of that session
         self._lost: UnreachableError | None = None
         self._broken: UnreachableError | None = None
+        #: Why sudo has refused a command that this check itself began with it.
+        self.refusal: Refusal | None = None
+        self._remarks: dict[str, bool] = {}  # of sudo on this server, and whether they are taken
 
     def open(self) -> None:
         """Begin to connect, while others do something else; once."""
@@ -57,6 +64,7 @@ class Link:
 
         So a server that is gone costs one wait, not one a check.
         """
+        self.refusal = None
         if self._broken is not None:
             raise UnreachableError(
                 f"not checked, since the server was lost: {self._broken.message}",
@@ -92,6 +100,22 @@ class Link:
             self._lost, self._session, self._shell = error, None, None
             session.close()
             raise
+
+    def hear_sudo(self, besides: bytes, printed: bytes, *, has_failed: bool) -> None:
+        """Note what sudo has printed besides a command, and among what the command printed."""
+        own = printed[:_SEARCHED].decode(errors="replace")
+        asides = [line for line in own.splitlines() if is_aside(line)]
+        text = "\n".join([besides[:_SEARCHED].decode(errors="replace"), *asides])
+        for remark in remarks_of(text, self.server.name):
+            self._remarks.setdefault(remark, False)
+        if has_failed and self.refusal is None:
+            self.refusal = find_refusal(own, self.server.user)
+
+    def take_remarks(self) -> list[str]:
+        """What sudo on this server has printed besides, each remark once."""
+        new = [remark for remark, is_taken in self._remarks.items() if not is_taken]
+        self._remarks.update(dict.fromkeys(new, True))
+        return new
 
     def close(self) -> None:
         """End the connection."""

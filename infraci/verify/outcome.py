@@ -89,7 +89,8 @@ def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
 def _story(report: pytest.TestReport) -> str:
     clear = report.when == "call" or isinstance(report.longrepr, str)
     heading = "" if clear else f"in {report.when}:\n"
-    return heading + report.longreprtext
+    sudo = [text for name, text in report.sections if name == "sudo"]
+    return "\n\n".join([heading + report.longreprtext, *sudo])
 
 
 def _crash_message(report: pytest.TestReport) -> str:

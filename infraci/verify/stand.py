@@ -119,6 +119,11 @@ class Seat:
         return find_server(self.stand.stack(), self.planned)
 
     @property
+    def made_link(self) -> Link | None:
+        """The connection if it has been made, even where the stack is lost meanwhile."""
+        return self._link
+
+    @property
     def link(self) -> Link:
         """The connection; whoever asks first may have it made."""
         self.stand.folder()
