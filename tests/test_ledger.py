@@ -17,6 +17,7 @@ import pytest
 
 from infraci.errors import InfraciError, UsageError
 from infraci.ledger import DamagedRunError, Ledger
+from infraci.mask import MASK, hide
 from infraci.model.run import (
     Commit,
     Outcome,
@@ -430,3 +431,35 @@ def test_a_full_disk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ledger.load(FULL.id) == FULL
     assert ledger.ids() == (FULL.id,)
     assert not ledger.folder("new-0-a").exists()
+
+
+def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
+    hide("hunter22", "shop", "0123abcd")
+    said = "pw=hunter22"
+    case = replace(
+        FULL.testcases[0],
+        name=f"test[{said}]",
+        nodeid=f"a.py::test[{said}]",
+        message=said,
+        text=said,
+        stdout=said,
+        stderr=said,
+    )
+    trouble = Trouble(kind="CommitError", message=said, hint=said, details=said)
+    known = replace(
+        record("shop-0123abcd-abcdef"),
+        testcases=(case,),
+        phases=(PhaseResult(phase=Phase.VERIFY, started=1, duration_s=1, trouble=trouble),),
+        outputs={"a": said},
+        leaks=(said,),
+        blame={said: said},
+        verdict=Verdict.FAILED,
+    )
+    with ledger.create(known):
+        pass
+    text = (ledger.folder(known.id) / "run.json").read_text()
+    assert "hunter22" not in text
+    assert text.count(f"pw={MASK}") == 13
+    kept = ledger.load(known.id)
+    # What it is found by stays, whatever a secret may be.
+    assert (kept.id, kept.commit.sha, kept.pipeline) == (known.id, known.commit.sha, known.pipeline)

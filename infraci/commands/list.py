@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
@@ -13,6 +12,7 @@ from infraci.deadline import duration
 from infraci.ledger import DamagedRunError, Ledger
 from infraci.model.run import RunRecord
 from infraci.plan.columns import columns
+from infraci.terminal import say, say_json
 
 
 @click.command("list", short_help="List the runs.")
@@ -24,15 +24,15 @@ def command(as_json: bool, standing: bool) -> None:
     records = ledger.list(on_damaged=_tell)
     shown = [record for record in records if not (standing and record.destroyed)]
     if as_json:
-        click.echo(json.dumps([_data(record, ledger) for record in shown], indent=2))
+        say_json([_data(record, ledger) for record in shown])
         return
     if not shown:
-        click.echo("no runs", err=True)
+        say("no runs", err=True)
         return
     now = time.time()
     rows = [_HEAD, *(_row(record, ledger, now) for record in shown)]
     for line in columns(rows):
-        click.echo(line)
+        say(line)
 
 
 _HEAD = ("RUN", "COMMIT", "VERDICT", "STACK", "CLOUD", "AGE", "EXPIRES")
@@ -80,4 +80,4 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
 
 
 def _tell(error: DamagedRunError) -> None:
-    click.echo(f"{error.message}", err=True)
+    say(f"{error.message}", err=True)

@@ -15,6 +15,7 @@ from infraci.commands.standing import ledger_here
 from infraci.deadline import duration
 from infraci.model.cause import cause_of
 from infraci.model.run import Outcome, RunRecord
+from infraci.terminal import say, say_json
 
 
 @click.command("logs", short_help="Show what is known of a run: phases, failures, logs, evidence.")
@@ -30,13 +31,13 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
         record = find_run(ledger, run_id)
     folder = ledger.folder(record.id)
     if as_json:
-        click.echo(json.dumps(json.loads((folder / "run.json").read_text()), indent=2))
+        say_json(json.loads((folder / "run.json").read_text()))
     elif files:
         for path in _files(record, folder):
-            click.echo(path)
+            say(path)
     else:
         for line in _story(record, folder):
-            click.echo(line)
+            say(line)
 
 
 def _story(record: RunRecord, folder: Path) -> Iterator[str]:

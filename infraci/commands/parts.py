@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import click
-
 from infraci.commands.images import look_for_images
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
@@ -18,6 +16,7 @@ from infraci.model.run import RunRecord
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
+from infraci.terminal import say
 
 Load = Callable[[], StackRequest]
 
@@ -28,7 +27,7 @@ def open_cloud(name: str) -> Cloud:
     def up() -> Path:
         from infraci.local.process import ensure_up
 
-        return ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True))
+        return ensure_up(on_progress=lambda text: say(f"{text} …", err=True))
 
     if name == LOCAL:
         look_for_images()  # while the cloud is connected
@@ -41,7 +40,7 @@ def make_progress(verbosity: int) -> Progress:
         from infraci.progress.live import LiveProgress
 
         return LiveProgress(verbosity=verbosity)
-    return PlainProgress(lambda line: click.echo(line, err=True), verbosity=verbosity)
+    return PlainProgress(lambda line: say(line, err=True), verbosity=verbosity)
 
 
 def loader(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 
+from infraci.mask import mask
 from infraci.model.run import (
     ErrorKind,
     Outcome,
@@ -289,7 +290,7 @@ def _is_short(line: str) -> bool:
 def _line(result: Result) -> str:
     cases: dict[str, dict[str, list[str]]] = {}
     for case, class_ in sorted(result.cases.items()):
-        cases.setdefault(class_, {}).setdefault(case.where, []).append(case.test)
+        cases.setdefault(class_, {}).setdefault(case.where, []).append(mask(case.test))
     said = {
         "v": VERSION,
         "run": result.run,
@@ -299,7 +300,7 @@ def _line(result: Result) -> str:
         "time": result.time,
         "took": result.took_s,
         "verdict": result.verdict,
-        "trouble": result.trouble,
+        "trouble": mask(result.trouble),
         "search": result.of_search,
         "cut": result.cut,
         "cases": cases,

@@ -26,6 +26,7 @@ from infraci.model.run import (
     label,
 )
 from infraci.progress.plain import aftermath, calls, classed, ending, length, tally
+from infraci.terminal import shown
 
 _STYLES = {
     Verdict.PASSED: "bold green",
@@ -62,9 +63,9 @@ class LiveProgress:
         self._began = self._clock()
         self._servers, self._resources = {}, {}
         commit = record.commit
-        head = f"[bold]{escape(record.pipeline)}[/]  {commit.short} {escape(commit.subject)}"
-        self._print(f"{head}  [dim]on {escape(record.cloud)}[/]")
-        self._print(f"[dim]should this be lost, clean up by:[/] {escape(cleanup)}")
+        head = f"[bold]{_text(record.pipeline)}[/]  {commit.short} {_text(commit.subject)}"
+        self._print(f"{head}  [dim]on {_text(record.cloud)}[/]")
+        self._print(f"[dim]should this be lost, clean up by:[/] {_text(cleanup)}")
         self._live = Live(
             get_renderable=self._view,
             console=self._console,
@@ -87,9 +88,9 @@ class LiveProgress:
         if result.trouble is None:
             self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        self._print(f"[red]✗[/] {result.label:<10} {took}{escape(classed(result.trouble))}")
+        self._print(f"[red]✗[/] {result.label:<10} {took}{_text(classed(result.trouble))}")
         for line in aftermath(result.trouble):
-            self._print(f"  [dim]{escape(line)}[/]")
+            self._print(f"  [dim]{_text(line)}[/]")
 
     def event(self, *events: Event) -> None:
         """Heat says something."""
@@ -98,14 +99,14 @@ class LiveProgress:
                 with self._lock:
                     self._resources[event.stack_name, event.resource] = event.status
             if event.is_failure or self._verbosity > 0:
-                self._print(f"[dim]{escape(str(event))}[/]")
+                self._print(f"[dim]{_text(str(event))}[/]")
 
     def server(self, name: str, text: str) -> None:
         """A server is at that."""
         with self._lock:
             self._servers[name] = text
         if self._verbosity > 0:
-            self._print(f"[dim]{escape(name)}: {escape(text)}[/]")
+            self._print(f"[dim]{_text(name)}: {_text(text)}[/]")
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
         """A server's specs have run."""
@@ -113,16 +114,16 @@ class LiveProgress:
             self._servers[server] = tally(testcases)
         bad = [t for t in testcases if t.outcome in (Outcome.FAILURE, Outcome.ERROR)]
         mark = "[red]✗[/]" if bad else "[green]✓[/]"
-        self._print(f"  {mark} {escape(server)}: {tally(testcases)}")
+        self._print(f"  {mark} {_text(server)}: {tally(testcases)}")
         for testcase in bad:
             self._print(
-                f"    [red]{testcase.outcome}[/] {escape(testcase.nodeid)}: "
-                f"{escape(testcase.message)}"
+                f"    [red]{testcase.outcome}[/] {_text(testcase.nodeid)}: "
+                f"{_text(testcase.message)}"
             )
 
     def note(self, text: str) -> None:
         """A line that matters to the user."""
-        self._print(f"[yellow]{escape(text)}[/]")
+        self._print(f"[yellow]{_text(text)}[/]")
 
     def end(self, record: RunRecord) -> None:
         """The run is over."""
@@ -130,9 +131,9 @@ class LiveProgress:
             self._live.stop()
             self._live = None
         if self._verbosity > 0:
-            self._print(f"[dim]{escape(calls(record))}[/]")
+            self._print(f"[dim]{_text(calls(record))}[/]")
         style = _STYLES[record.verdict] if record.verdict else "bold"
-        self._print(f"[{style}]{escape(ending(record, self._clock() - self._began))}[/]")
+        self._print(f"[{style}]{_text(ending(record, self._clock() - self._began))}[/]")
         if record.verdict not in (None, Verdict.PASSED):
             self._print(f"[dim]more: infraci logs {record.id}[/]")
 
@@ -150,13 +151,19 @@ class LiveProgress:
         parts: list[RenderableType] = [line]
         if resources:
             parts.append(
-                Text(_resources(resources), style="dim", no_wrap=True, overflow="ellipsis")
+                Text(shown(_resources(resources)), style="dim", no_wrap=True, overflow="ellipsis")
             )
-        shown = list(servers.items())[: max(1, self._console.height - 6)]
+        first = list(servers.items())[: max(1, self._console.height - 6)]
         parts += [
-            Text(f"  {name}: {text}", no_wrap=True, overflow="ellipsis") for name, text in shown
+            Text(shown(f"  {name}: {text}"), no_wrap=True, overflow="ellipsis")
+            for name, text in first
         ]
         return Group(*parts)
+
+
+def _text(text: str) -> str:
+    """Text of others within Rich's markup."""
+    return escape(shown(text))
 
 
 def _resources(resources: dict[tuple[str, str], str]) -> str:

@@ -20,6 +20,7 @@ from infraci.model.run import (
     Verdict,
     label,
 )
+from infraci.terminal import shown
 
 _DETAILS = 15
 #: So many resources are named in a line.
@@ -102,7 +103,7 @@ class PlainProgress:
             return
         with self._lock:
             elapsed_s = self._clock() - self._began
-            for line in text.splitlines():
+            for line in shown(text).splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {line}")
 
 

@@ -52,4 +52,13 @@ def secrets_of(request: StackRequest) -> Iterator[str]:
     given = values_given(request)
     for name, said in template_parameters(request).items():
         if is_hidden(said):
-            yield str(given.get(name, said.get("default", "")))
+            yield from _texts(given.get(name, said.get("default", "")))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """A value as text, and of lists and mappings what is in them."""
+    yield str(value)
+    if isinstance(value, Mapping):
+        yield from (text for inner in value.values() for text in _texts(inner))
+    elif isinstance(value, list | tuple):
+        yield from (text for inner in value for text in _texts(inner))

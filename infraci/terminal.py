@@ -1,0 +1,25 @@
+"""Where infraci speaks to its user: what it prints is free of secrets and steers no terminal."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from infraci.display import displayable_lines
+from infraci.mask import mask, process_masker
+
+
+def shown(text: str) -> str:
+    """Text, of one or more lines, as it may be printed."""
+    return displayable_lines(mask(text))
+
+
+def say(text: object = "", *, err: bool = False, head: str = "") -> None:
+    """Print text, on standard error with ``err``; ``head`` is our own and may have colours."""
+    click.echo(f"{head}{shown(str(text))}", err=err)
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(process_masker().mask_value(value), indent=2, default=str))
