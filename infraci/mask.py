@@ -73,11 +73,14 @@ class Masker:
         return _without(spans, text) if spans else text
 
     def mask_value(self, value: object) -> object:
-        """The value without the secrets: text, or lists and mappings that hold text."""
+        """The value without the secrets: text, or lists and mappings that hold text.
+
+        What mappings call their values stays: programs look for it.
+        """
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Mapping):
-            return {self.mask(str(name)): self.mask_value(inner) for name, inner in value.items()}
+            return {name: self.mask_value(inner) for name, inner in value.items()}
         if isinstance(value, Sequence) and not isinstance(value, bytes):
             return [self.mask_value(inner) for inner in value]
         shown = str(value)

@@ -20,6 +20,11 @@ def say(text: object = "", *, err: bool = False, head: str = "") -> None:
     click.echo(f"{head}{shown(str(text))}", err=err)
 
 
+def say_line(text: object, *, err: bool = False) -> None:
+    """Print one line, whatever line ends are in the text: it forges no other line."""
+    say(shown(str(text)).replace("\n", " "), err=err)
+
+
 def say_json(value: object) -> None:
     """Print a value as JSON."""
     click.echo(json.dumps(process_masker().mask_value(value), indent=2, default=str))

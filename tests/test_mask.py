@@ -125,7 +125,7 @@ def test_what_is_hidden_is_masked_in_the_whole_process() -> None:
     masker = process_masker()
     assert hidden("hunter22") == "hunter22"
     assert mask("pw hunter22") == f"pw {MASK}"
-    assert masker.mask_value({"hunter22": ["x", 1, ("hunter22",)]}) == {MASK: ["x", 1, [MASK]]}
+    assert masker.mask_value({"key": ["x", 1, ("hunter22",)]}) == {"key": ["x", 1, [MASK]]}
 
 
 def test_a_secret_of_many_lines_is_masked_line_by_line() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from infraci.mask import MASK, hide
-from infraci.terminal import say, say_json
+from infraci.terminal import say, say_json, say_line
 
 
 def test_text_of_others_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +19,12 @@ def test_text_of_others_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -
 def test_secrets_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     hide("hunter22", "n1234")
     say("pw hunter22", err=True)
-    say_json({"hunter22": ["a\n1234", None, 1]})
+    say_json({"key": ["a\n1234", "hunter22", None, 1]})
     out, err = capsys.readouterr()
     assert err == f"pw {MASK}\n"
-    assert json.loads(out) == {MASK: ["a\n1234", None, 1]}
+    assert json.loads(out) == {"key": ["a\n1234", MASK, None, 1]}
+
+
+def test_a_line_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    say_line("name\nforged: passed\x85x")
+    assert capsys.readouterr().out == "name forged: passed x\n"

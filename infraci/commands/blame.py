@@ -33,7 +33,7 @@ from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
 from infraci.model.problem import FileError
 from infraci.model.run import Commit, Verdict
 from infraci.pipeline import Interrupts
-from infraci.terminal import say, say_json
+from infraci.terminal import say, say_json, say_line
 
 #: How many stacks may be stood up, if nobody says.
 _STACKS = 24
@@ -299,7 +299,7 @@ def _publish(
 
 def tell_corrupt(sha: str, why: str) -> None:
     """Say of a line in a note that it is skipped."""
-    say(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
+    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:

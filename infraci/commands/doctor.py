@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -64,7 +63,7 @@ def command(
         else:
             findings = list(examine(opened.capacity, []))
     if as_json:
-        say(json.dumps({"cloud": cloud, "findings": [asdict(f) for f in findings]}, indent=2))
+        say_json({"cloud": cloud, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:
             say(str(finding))

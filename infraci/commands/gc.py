@@ -21,7 +21,7 @@ from infraci.pipeline.gc import find_on_cloud, reason_of
 from infraci.pipeline.removal import remove_run
 from infraci.progress import Progress
 from infraci.temporary import remove_dead
-from infraci.terminal import say
+from infraci.terminal import say, say_line
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")
@@ -104,7 +104,7 @@ class Sweep:
             return
         for line in lines:
             self.found += 1
-            say(line)
+            say_line(line)
 
     def files(self) -> None:
         """Trees, temporary folders and half-written records of dead processes."""

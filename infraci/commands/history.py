@@ -19,7 +19,7 @@ from infraci.commands.standing import ledger_here
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
 from infraci.plan.columns import columns
-from infraci.terminal import say, say_json
+from infraci.terminal import say, say_json, say_line
 
 #: What is older says little of today's cloud and specs.
 _KEPT_DAYS = 365
@@ -93,7 +93,7 @@ def show_command(commit: str | None, as_json: bool) -> None:
         say("nothing is known" + (f" of {commit}" if commit else ""), err=True)
     else:
         for line in columns([_HEAD, *_rows(known, shas)]):
-            say(line)
+            say_line(line)
 
 
 @command.command("prune")

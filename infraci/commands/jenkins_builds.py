@@ -12,7 +12,7 @@ from infraci import git
 from infraci.commands.controller import controller_options, open_controller
 from infraci.commands.options import json_option
 from infraci.errors import ExitCode, UsageError
-from infraci.terminal import say, say_json
+from infraci.terminal import say, say_json, say_line
 
 #: What a job can be called after.
 _JOBS = ("commit", "hourly", "nightly")
@@ -109,7 +109,7 @@ def results(
     else:
         for sha in shas:
             for line in lines(found[sha]):
-                say(line)
+                say_line(line)
     codes = [v.exit_code if (v := found[s].verdict) else ExitCode.UNTESTABLE for s in shas]
     return ExitCode.worst(codes)
 
@@ -119,4 +119,4 @@ def _sha(revision: str) -> str:
 
 
 def _say(line: str) -> None:
-    say(line, err=True)
+    say_line(line, err=True)

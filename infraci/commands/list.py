@@ -12,7 +12,7 @@ from infraci.deadline import duration
 from infraci.ledger import DamagedRunError, Ledger
 from infraci.model.run import RunRecord
 from infraci.plan.columns import columns
-from infraci.terminal import say, say_json
+from infraci.terminal import say, say_json, say_line
 
 
 @click.command("list", short_help="List the runs.")
@@ -32,7 +32,7 @@ def command(as_json: bool, standing: bool) -> None:
     now = time.time()
     rows = [_HEAD, *(_row(record, ledger, now) for record in shown)]
     for line in columns(rows):
-        say(line)
+        say_line(line)
 
 
 _HEAD = ("RUN", "COMMIT", "VERDICT", "STACK", "CLOUD", "AGE", "EXPIRES")

@@ -18,6 +18,7 @@ from infraci.heat import troubles
 from infraci.heat.patience import Patience
 from infraci.heat.sdk import import_sdk
 from infraci.heat.troubles import LOCAL
+from infraci.json_reader import read_json
 from infraci.mask import hide
 from infraci.model.problem import near, quoted
 
@@ -118,7 +119,7 @@ class Connection:
         if not response.content:
             return None
         try:
-            return response.json()
+            return read_json(response.content)
         except ValueError as error:
             raise troubles.of_nonsense(start) from error
 

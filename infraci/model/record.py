@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from infraci.json_reader import read_json
 from infraci.mask import mask
 from infraci.model.run import Commit, PhaseResult, RunRecord, Testcase, Trouble
 
@@ -20,14 +21,15 @@ def dump_record(record: RunRecord) -> bytes:
 
 def masked_record(record: RunRecord) -> RunRecord:
     """The record without secrets; only what it is found and compared by stays as it is."""
-    return cast(RunRecord, _masked(record))
+    blame = {mask(case): text for case, text in record.blame.items()}  # called as testcases are
+    return cast(RunRecord, _masked(dataclasses.replace(record, blame=blame)))
 
 
 def _masked(value: object) -> object:
     if type(value) is str:  # an enumeration's members are no text of others
         return mask(value)
     if isinstance(value, Mapping):
-        return {mask(name): _masked(inner) for name, inner in value.items()}
+        return {name: _masked(inner) for name, inner in value.items()}
     if isinstance(value, tuple):
         return tuple(map(_masked, value))
     if isinstance(value, RunRecord | Commit | PhaseResult | Trouble | Testcase):
@@ -59,12 +61,7 @@ def parse_record(content: bytes) -> RunRecord:
     if not content.strip():
         raise ValueError("it is empty")
     try:
-        return TypeAdapter(RunRecord).validate_python(json.loads(content))
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"not JSON from {where} on: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("not JSON") from error
+        return TypeAdapter(RunRecord).validate_python(read_json(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = key_path([step for step in first["loc"] if step != "[key]"])

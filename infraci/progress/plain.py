@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from infraci.deadline import duration
+from infraci.display import displayable
 from infraci.heat.values import Event
 from infraci.model.cause import cause_of
 from infraci.model.run import (
@@ -71,7 +72,7 @@ class PlainProgress:
         for event in events:
             reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
             text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
-            self._say(text, 0 if event.is_failure else 1)
+            self._say(displayable(text), 0 if event.is_failure else 1)
         news = digest(events)
         if news and self._verbosity == 0:
             self._say(f"heat: {news}")
@@ -85,7 +86,8 @@ class PlainProgress:
         self._say(f"{server}: {tally(testcases)}")
         for testcase in testcases:
             if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
-                self._say(f"  {testcase.outcome}: {testcase.nodeid}: {testcase.message}", -1)
+                what = displayable(f"{testcase.nodeid}: {testcase.message}")
+                self._say(f"  {testcase.outcome}: {what}", -1)
 
     def note(self, text: str) -> None:
         """A line that matters to the user."""
