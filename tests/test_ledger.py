@@ -248,6 +248,8 @@ def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
             "not JSON from line 2, column 2 on: Unterminated string",
         ),
         (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "it is nested deeper than 100 levels"),
+        (b'{"id": NaN}', "not JSON: it holds NaN"),
         (b"[]", "the record: input should be a dictionary"),
         (b'{"id": "web-01234567-abcdef"}', "pipeline: field required"),
         (json.dumps({"id": 3}).encode(), "id: input should be a valid string"),
