@@ -12,7 +12,7 @@ from infraci.mask import mask, process_masker
 
 def shown(text: str) -> str:
     """Text, of one or more lines, as it may be printed."""
-    return displayable_lines(mask(text))
+    return mask(displayable_lines(mask(text)))  # again, as characters may have been among it
 
 
 def say(text: object = "", *, err: bool = False, head: str = "") -> None:

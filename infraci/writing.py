@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infraci.display import displayable_lines
 from infraci.mask import Masker, process_masker
 
 #: So much of a line without an end is held back, so that no secret is written in two parts.
@@ -24,7 +25,10 @@ def write_text(path: Path, text: str, *, masker: Masker | None = None) -> None:
 
 
 class Log:
-    """A file to which text is appended, whole lines at a time; threads may share it."""
+    """A file to which text is appended, whole lines at a time; threads may share it.
+
+    What is in it can be shown in a terminal as it is.
+    """
 
     def __init__(self, path: Path, *, masker: Masker | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +60,8 @@ class Log:
     def _append(self, text: str) -> str:
         if not text or self._file.closed:
             return ""
-        masked = self._masker.mask(text)
+        # Again, as a secret may have had characters of no width in it.
+        masked = self._masker.mask(displayable_lines(self._masker.mask(text)))
         self._file.write(masked)
         self._file.flush()
         return masked

@@ -25,7 +25,8 @@ class ServerLog:
     def write(self, line: str) -> None:
         """Append a line; a closed log takes no more, without complaint."""
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        self._log.write(f"{now.replace('+00:00', 'Z')} {line}\n")
+        for part in line.split("\n"):
+            self._log.write(f"{now.replace('+00:00', 'Z')} {part}\n")
 
     def __enter__(self) -> Self:
         return self

@@ -41,6 +41,15 @@ def test_a_secret_in_two_parts_of_a_stream_is_masked(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == f"a {MASK} b\nno end {MASK}"
 
 
+def test_what_a_log_holds_steers_no_terminal(tmp_path: Path) -> None:
+    hide("hunter22xyz")
+    with Output(tmp_path / "log") as output:
+        os.write(
+            output.fileno(), "a\x1b]0;x\x07b\x1b[2J hun\u200bter\x1b]0;y\x0722xyz\r\n".encode()
+        )
+    assert (tmp_path / "log").read_text() == f"ab {MASK}\n"
+
+
 def test_bytes_that_are_no_text_and_a_character_in_two_parts(tmp_path: Path) -> None:
     with Output(tmp_path / "log") as output:
         for part in (b"\xff \xc3", b"\xbc\n"):
