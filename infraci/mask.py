@@ -21,8 +21,12 @@ SHORTEST = 4
 _PIECE = 6
 #: A secret that is broken over lines is looked for from this length on.
 _BROKEN = 8
-#: Where text is cut: lines by a column, output by what shortens it, colours by a terminal.
-_CUTS = ("\n", "\r", "...", "…", "\x1b")
+#: Where text is cut: lines by a column, output by what shortens it, colours by a terminal; what
+#: was cut may be in quotes and brackets.
+_CUT_AFTER = re.compile(r"""['"`\])}>,;]{0,4}(?:\Z|[\r\n\x1b]|\.\.\.|…)""")
+_CUT_BEFORE = re.compile(r"""(?:[\r\n]|\.\.\.|…)['"`\[({<]{0,4}\Z""")
+#: So far back the latter can begin.
+_BEFORE = 7
 #: What is put within a text when it is wrapped or coloured; pytest begins lines with ``E``.
 _SEAM = re.compile(r"\\?\r?\n(?:E(?=  ))?[ \t]*|\x1b\[[0-9;]*m")
 
@@ -118,9 +122,8 @@ def _find(form: str, text: str) -> Iterator[_Span]:
     while (start := text.find(form[:_PIECE], place)) >= 0:
         end = start + _common(form, text, start)
         is_whole = end - start == len(form)
-        is_cut = end == len(text) or text.startswith(_CUTS, end)
         place = start + 1
-        if is_whole or (is_cut and end - start >= _PIECE):
+        if is_whole or _CUT_AFTER.match(text, end):
             yield start, end
             place = end
     place = 0
@@ -128,8 +131,13 @@ def _find(form: str, text: str) -> Iterator[_Span]:
         end = begin + _PIECE
         start = end - _common_end(form, text, end)
         place = end if end - start == len(form) else begin + 1
-        if start == 0 or text.endswith(_CUTS, 0, start):
+        if _is_cut_before(text, start):
             yield start, end
+
+
+def _is_cut_before(text: str, start: int) -> bool:
+    before = text[max(0, start - _BEFORE) : start]
+    return _CUT_BEFORE.search(before if start > _BEFORE else f"\n{before}") is not None
 
 
 def _common(form: str, text: str, start: int) -> int:

@@ -465,3 +465,12 @@ def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
     kept = ledger.load(known.id)
     # What it is found by stays, whatever a secret may be.
     assert (kept.id, kept.commit.sha, kept.pipeline) == (known.id, known.commit.sha, known.pipeline)
+
+
+@pytest.mark.parametrize("name", ["a\nb", 'a"b', "a\x1b[2Jb"])
+def test_a_folder_that_ssh_cannot_be_told_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="cannot make a run in") as raised:
+        Ledger(tmp_path / name).create(FULL)
+    assert raised.value.message.isprintable()
+    assert list((tmp_path / name).iterdir()) == []

@@ -78,6 +78,8 @@ def test_a_secret_is_masked_in_any_form(form: Callable[[str], str], secret: str)
         ("correct-ho…", f"{MASK}…"),
         ("se-battery and more", f"{MASK} and more"),
         ("…se-battery and more", f"…{MASK} and more"),
+        ("echo 'correct-hor'\nnext", f"echo '{MASK}'\nnext"),
+        ("[\"se-battery'] and", f"[\"{MASK}'] and"),
         ("correct horse", "correct horse"),
         ("corre\nnext", "corre\nnext"),
     ],

@@ -20,13 +20,15 @@ class ServerLog:
         self, path: Path, masker: Masker, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._log = Log(path, masker=masker)
+        self._masker = masker
         self._clock = clock
 
     def write(self, line: str) -> None:
         """Append a line; a closed log takes no more, without complaint."""
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
         for part in line.split("\n"):
-            self._log.write(f"{now.replace('+00:00', 'Z')} {part}\n")
+            # By itself, as a secret's end is looked for where a line begins.
+            self._log.write(f"{now.replace('+00:00', 'Z')} {self._masker.mask(part)}\n")
 
     def __enter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ from infraci.model.run import (
     Verdict,
     label,
 )
-from infraci.progress.plain import aftermath, calls, classed, ending, length, tally
+from infraci.progress.plain import aftermath, calls, classed, ending, length, shortened, tally
 from infraci.terminal import shown
 
 _STYLES = {
@@ -163,7 +163,7 @@ class LiveProgress:
 
 def _text(text: str) -> str:
     """Text of others within Rich's markup."""
-    return escape(shown(text))
+    return escape(shortened(shown(text)))
 
 
 def _resources(resources: dict[tuple[str, str], str]) -> str:

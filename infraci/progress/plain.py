@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from infraci.model.run import (
 from infraci.terminal import shown
 
 _DETAILS = 15
+#: Of a longer line, the begin and the end are shown.
+_LONG_LINE = re.compile(r"^(.{1000}).{1000,}(.{500})$", re.MULTILINE)
 #: So many resources are named in a line.
 _NAMES = 6
 
@@ -105,8 +108,13 @@ class PlainProgress:
             return
         with self._lock:
             elapsed_s = self._clock() - self._began
-            for line in shown(text).splitlines():
+            for line in shortened(shown(text)).splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {line}")
+
+
+def shortened(text: str) -> str:
+    """The text without the middle of lines that are longer than anybody reads."""
+    return _LONG_LINE.sub(lambda line: f"{line[1]} … {line[2]}", text)
 
 
 def digest(events: Sequence[Event]) -> str:
