@@ -228,7 +228,7 @@ def case_name(record: RunRecord, testcase: Testcase) -> Case:
 
 
 def _named(testcase: Testcase, places: Mapping[str, str]) -> Case:
-    test = _without_server(testcase.nodeid, testcase.server)
+    test = _without_server(mask(testcase.nodeid), testcase.server)
     return Case(where=places.get(testcase.server, ""), test=test)
 
 
@@ -293,7 +293,7 @@ def _is_short(line: str) -> bool:
 def _line(result: Result) -> str:
     cases: dict[str, dict[str, list[str]]] = {}
     for case, class_ in sorted(result.cases.items()):
-        cases.setdefault(class_, {}).setdefault(case.where, []).append(mask(case.test))
+        cases.setdefault(class_, {}).setdefault(case.where, []).append(case.test)
     said = {
         "v": VERSION,
         "run": result.run,
