@@ -29,7 +29,6 @@ from infraci.commands.parts import (
     open_cloud,
 )
 from infraci.commands.past import blame_lines, conclude
-from infraci.commands.plan import public_key
 from infraci.commands.source import Source
 from infraci.commands.work import make_work
 from infraci.errors import InfraciError, UsageError
@@ -163,7 +162,6 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         root=source.tree,
         cloud=cloud,
         load=loader(pipeline, tree=source.tree, cloud=cloud),
-        public_key=public_key,
         name=name,
     )
     if found.problems:

@@ -56,18 +56,24 @@ def loader(
 
     def load() -> StackRequest:
         from infraci.model.decode import load_project
-        from infraci.templates import load_stack, with_names
+        from infraci.templates import MisfitError, load_stack, with_names
 
         site = load_project(tree).cloud(cloud.name)
-        request = load_stack(
-            pipeline.stack,
-            root=tree,
-            parameters=parameters or {},
-            environments=environments,
-            offer=lambda: cloud.offer().by_names(
-                images=site.images, flavors=site.flavors, networks=site.networks
-            ),
-        )
+        try:
+            request = load_stack(
+                pipeline.stack,
+                root=tree,
+                parameters=parameters or {},
+                environments=environments,
+                offer=lambda: cloud.offer().by_names(
+                    images=site.images, flavors=site.flavors, networks=site.networks
+                ),
+                pipeline=pipeline.path,
+                max_template_bytes=site.max_template_bytes,
+            )
+        except MisfitError as error:
+            error.request = with_names(error.request, site)
+            raise
         return with_names(request, site)
 
     return load

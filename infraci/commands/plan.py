@@ -25,7 +25,6 @@ from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
-from infraci.temporary import temporary_folder
 
 
 @click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
@@ -60,7 +59,9 @@ def command(
     Heat refuses the template of a pipeline that votes, 2 if anything else is wrong with one.
     """
     with (
-        open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_source_early(
+            commit=commit, working_tree=working_tree, quiet=verbosity < 0, may_be_unborn=True
+        ) as source,
         open_cloud(cloud) as opened,
     ):
         plans = plans_of(
@@ -138,7 +139,6 @@ def _plan(
     ask = partial(
         plan_pipeline,
         cloud=cloud,
-        public_key=public_key,
         name=f"infraci-plan-{secrets.token_hex(4)}",
     )
     plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)
@@ -173,12 +173,3 @@ def _plan(
 
 def _stems(error: FileError) -> str:
     return ", ".join(dict.fromkeys(Path(problem.file).stem for problem in error.problems))
-
-
-@cache
-def public_key() -> str:
-    """A key that nobody keeps the private half of."""
-    from infraci.ssh import generate_key
-
-    with temporary_folder("key") as folder:
-        return generate_key(folder, comment="infraci plan").public

@@ -291,12 +291,12 @@ def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
             root=work.tree,
             property_names=work.drivers.cloud.updatable,
             names=work.drivers.cloud.names,
-            made=request.template,
+            cloud=work.drivers.cloud.name,
+            request=request,
         )
-        section, _, name = problem.key_path.partition(".")
-        if section == "parameters" and f"-P {name}" in work.record.given:
+        if problem.file.startswith("-P "):
             meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
-            raise UsageError(f"cannot use -P {name}: {problem.message}", hint=meant) from error
+            raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
         resource = refused_resource(error.reason, problem)
         raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 

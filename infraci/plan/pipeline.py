@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
+from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import FileError, Problem, near, quoted
+from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.names import distinct_names
+from infraci.plan.collect import Collected, collect, judge_request
+from infraci.plan.draft import Draft
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.logins import login_notices
-from infraci.plan.refusal import place_refusal
+from infraci.plan.refusal import Refusals
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.templates import (
+    MisfitError,
     StackRequest,
     show_template,
-    template_parameters,
     with_key_pair,
 )
 
@@ -41,10 +44,6 @@ class Planner(Protocol):
 
     def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
 
-    def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
-
-    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
-
 
 def plan_pipeline(
     pipeline: Pipeline,
@@ -52,14 +51,12 @@ def plan_pipeline(
     root: Path,
     cloud: Planner,
     load: Callable[[], StackRequest],
-    public_key: Callable[[], str],
     name: str,
     with_template: bool = False,
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
-    ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
-    which Heat wants to see, is there only for the question.
+    ``name`` is the stack's: two plans can be compared if it is the same.
     """
     problems = [
         *judge_files(pipeline, root),
@@ -68,43 +65,50 @@ def plan_pipeline(
             for file in lfs_pointers(pipeline, root)
         ),
     ]
-    template = ""
     try:
-        request = loaded = load()
-        template = show_template(request) if with_template else ""
-        preview, request = _ask(pipeline, request, cloud, name, public_key)
-    except FileError as error:
+        request = load()
+    except MisfitError as error:
         problems += error.problems
-        return _plan(pipeline, problems=problems, template=template)
-    except RefusedError as error:
-        file = pipeline.stack.template
-        problem = place_refusal(
-            error.reason,
-            template=file,
-            root=root,
-            property_names=cloud.updatable,
-            names=cloud.names,
-            made=request.template,
+        request, unfit = error.request, error.unfit
+    except FileError as error:
+        return _plan(pipeline, problems=[*problems, *error.problems])
+    else:
+        unfit = frozenset()
+    template = show_template(request) if with_template else ""
+    notices = tuple(map(str, request.notices))
+    collected = _ask(pipeline, request, cloud, name, unfit, root)
+    if collected.preview is None:
+        plan = _plan(
+            pipeline,
+            problems=[*problems, *collected.problems],
+            notices=notices,
+            template=template,
         )
-        plan = _plan(pipeline, problems=[*problems, problem], template=template)
         return replace(plan, is_refused=True)
+    preview = collected.preview
     found = servers_of(preview)
     names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
     servers = tuple(
         _server(server, name, pipeline, request, root)
         for server, name in zip(found, names, strict=True)
     )
-    return _plan(
+    if collected.problems:  # of what is wrong, less is known
+        role_problems: tuple[Problem, ...] = ()
+    else:
+        role_problems = tuple(_role_problems(pipeline, servers))
+    plan = _plan(
         pipeline,
         preview=preview,
         servers=servers,
         notices=(
+            *notices,
             *_notices(pipeline, preview, servers, cloud.name),
-            *login_notices(loaded, pipeline),
+            *login_notices(request, pipeline),
         ),
-        problems=[*problems, *_role_problems(pipeline, servers)],
+        problems=[*problems, *collected.problems, *role_problems],
         template=template,
     )
+    return replace(plan, is_refused=bool(collected.problems))
 
 
 def _ask(
@@ -112,17 +116,27 @@ def _ask(
     request: StackRequest,
     cloud: Planner,
     name: str,
-    public_key: Callable[[], str],
-) -> tuple[StackPreview, StackRequest]:
+    unfit: Collection[str],
+    root: Path,
+) -> Collected:
+    """What Heat says of the request; no key pair is made for the question."""
+    draft = Draft(request)
+    refusals = Refusals.of(
+        request,
+        pipeline.stack.template,
+        root,
+        property_names=cache(cloud.updatable),
+        names=cache(cloud.names),
+        cloud=cloud.name,
+    )
     parameter = pipeline.stack.key_parameter
-    keyed = with_key_pair(request, parameter, name)
-    if keyed is request or parameter not in template_parameters(request):
-        return cloud.preview(request, name=name), request
-    cloud.create_keypair(name, public_key())
-    try:
-        return cloud.preview(keyed, name=name), keyed
-    finally:
-        cloud.delete_keypair(name)
+    if with_key_pair(request, parameter, name) is not request:
+        draft.make_unknown(parameter, name)
+    for wrong in unfit:
+        draft.forget_parameter("", wrong)
+    problems = judge_request(draft, refusals)
+    collected = collect(draft, refusals, lambda asked: cloud.preview(asked, name=name))
+    return replace(collected, problems=in_order((*problems, *collected.problems)))
 
 
 def _plan(

@@ -59,14 +59,13 @@ def resource(name: str, type_: str, *nested: PreviewResource) -> PreviewResource
 
 
 class Heat:
-    """Answers previews, and remembers the key pairs there were."""
+    """Answers previews, and remembers what it was asked."""
 
     name = "local"
 
     def __init__(self, answer: StackPreview | Exception) -> None:
         self.answer = answer
-        self.keys: list[str] = []
-        self.asked: list[Mapping[str, object]] = []
+        self.asked: list[StackRequest] = []
 
     def names(self, kind: str) -> tuple[str, ...]:
         return {"image": ("debian-12", "nano")}.get(kind, ())
@@ -75,16 +74,10 @@ class Heat:
         return {}
 
     def preview(self, request: Any, *, name: str) -> StackPreview:
-        self.asked.append({**request.parameters, "keys": list(self.keys)})
+        self.asked.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-    def create_keypair(self, name: str, public_key: str) -> None:
-        self.keys.append(name)
-
-    def delete_keypair(self, name: str) -> None:
-        self.keys.remove(name)
 
 
 APPS = tuple(
@@ -126,7 +119,6 @@ def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
         cloud=heat,
         load=load,
         name="infraci-plan-1",
-        public_key=lambda: "ssh-ed25519 AAAA",
     )
 
 
@@ -172,19 +164,30 @@ def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:
     assert notice.startswith("nobody can log in to web: it has no key_name")
 
 
-def test_heat_sees_a_key_pair_that_is_gone_afterwards(tree: Path) -> None:
+def test_heat_is_asked_without_a_key_pair(tree: Path) -> None:
+    constraint = ", constraints: [{custom_constraint: nova.keypair}]"
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("type: string", f"type: string{constraint}"))
     heat = Heat(PREVIEW)
     plan(tree, heat)
     (asked,) = heat.asked
-    assert asked["keys"] == [asked["key_name"]]
-    assert heat.keys == []
+    assert asked.parameters["key_name"]
+    assert "get_param" not in json.dumps(asked.template)
+    assert asked.template["parameters"] == {"key_name": {"type": "string"}}
 
 
-def test_the_key_pair_is_gone_after_a_refusal_too(tree: Path) -> None:
+def test_a_key_pair_that_is_given_is_looked_for(tree: Path) -> None:
+    heat = Heat(PREVIEW)
+    plan(tree, heat, PIPELINE.replace("stack.yaml}", "stack.yaml, parameters: {key_name: mine}}"))
+    (asked,) = heat.asked
+    assert asked.parameters == {"key_name": "mine"}
+    assert asked.template["resources"]["web"]["properties"]["key_name"] == {"get_param": "key_name"}
+
+
+def test_a_refusal_that_nothing_can_be_done_about_ends_the_questions(tree: Path) -> None:
     heat = Heat(RefusedError("no", reason="resources.web: no"))
     found = plan(tree, heat)
     assert [str(problem) for problem in found.problems] == ["stack.yaml:6:3: resources.web: no"]
-    assert heat.keys == []
+    assert len(heat.asked) == 2
 
 
 def test_everything_wrong_is_found_at_once(tree: Path) -> None:

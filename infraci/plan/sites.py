@@ -1,0 +1,146 @@
+"""What part of a stack's templates a reason of Heat's is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infraci.templates.places import KeyPath, value_at
+
+Templates = Mapping[str, Mapping[str, Any]]  # by URL; the stack's own under the empty one
+
+_STEP = re.compile(r"\bresources(?:\.([\w-]+)|\[([\w-]+)\])(?:<([^<>]*)>)?(?:\.|: ?)?")
+_SECTION = re.compile(r"\b(outputs|conditions)\.([\w.\[\]-]+)")
+_PARAMETER = re.compile(r"Parameter (?:'([^']+)'|\(([^)]+)\))|for parameter (\w[\w-]*)")
+_TYPE = re.compile(r"resource type \(?\"?([\w:.-]+)\"?\)?", re.I)
+_QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
+_KEYS = re.compile(r"[\w-]+(?:\.[\w-]+|\[\d+\])*")
+#: A property that Heat names after the path of what holds it.
+_REMOVED = re.compile(r"Unknown Property (\S+)|Property (\S+) not implemented yet")
+_LACKING = re.compile(r"Property (\S+) not assigned")
+#: Properties that hold a resource's definition, which their resource repeats.
+GROUPED = ("resource_def", "resource")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A path of a template; ``remove`` says that nothing may be there."""
+
+    url: str
+    path: KeyPath
+    remove: bool = False
+
+
+def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
+    """Where in the templates a reason's cause is; several if it is a type that all of them have."""
+    url, path, rest = _steps(reason, templates)
+    template = templates.get(url) or {}
+    if path and (site := _in_resource(url, path, rest, template)) is not None:
+        return (site,)
+    named = _TYPE.search(reason)
+    if named and (sites := tuple(_of_type(named[1], templates))):
+        return sites
+    if inside := _SECTION.search(rest):
+        return (_existing(url, (inside[1], *_keys(inside[2])), template),)
+    if named := _PARAMETER.search(rest):
+        name = next(group for group in named.groups() if group)
+        return (_existing(url, ("parameters", name), template),)
+    if path:
+        return (_existing(url, path, template),)
+    for word in _QUOTED.findall(reason):
+        if value_at(template, ("resources", word)) is not None:
+            return (Site(url=url, path=("resources", word)),)
+    return ()
+
+
+def resource_named(reason: str) -> str:
+    """The resource of the stack that a reason speaks of; empty if it is none."""
+    found = _STEP.search(reason)
+    return (found[1] or found[2]) if found else ""
+
+
+def _steps(reason: str, templates: Templates) -> tuple[str, KeyPath, str]:
+    """The template, the resource in it, and what of the reason follows."""
+    url, is_grouped = "", False
+    path: KeyPath = ()
+    found = _STEP.search(reason)
+    rest = reason
+    while found is not None:
+        name, inner = found[1] or found[2], found[3]
+        if not is_grouped:
+            path = ("resources", name)
+        if inner is not None:
+            is_grouped = inner not in templates
+            if is_grouped:
+                path = _definition(path, templates.get(url) or {})
+            else:
+                url, path = inner, ()
+        rest = reason[found.end() :]
+        found = _STEP.match(rest)
+        reason = rest
+    return url, path, rest
+
+
+def _definition(path: KeyPath, template: Mapping[str, Any]) -> KeyPath:
+    """What a group repeats."""
+    for key in GROUPED:
+        if value_at(template, (*path, "properties", key)) is not None:
+            return (*path, "properties", key)
+    return path
+
+
+def _in_resource(url: str, path: KeyPath, rest: str, template: Mapping[str, Any]) -> Site | None:
+    """The key within a resource that Heat names; None if it names none."""
+    keys = _KEYS.match(rest)
+    inner = _keys(keys[0]) if keys and keys[0].split(".")[0].lower() in _PARTS else ()
+    removed, lacking = _REMOVED.search(rest), _LACKING.search(rest)
+    if removed:
+        inner = (*(inner or ("properties",)), removed[1] or removed[2])
+    elif lacking:
+        inner = (*(inner or ("properties",)), lacking[1])
+        return Site(url=url, path=(*path, *inner))
+    if not inner:
+        return None
+    repeated = _definition(path, template)
+    site, inside = (_existing(url, (*start, *inner), template) for start in (path, repeated))
+    if len(inside.path) - len(repeated) > len(site.path) - len(path):
+        site = inside
+    return Site(url=url, path=site.path, remove=bool(removed))
+
+
+_PARTS = frozenset({
+    "properties", "condition", "depends_on", "metadata", "deletion_policy", "update_policy",
+})  # fmt: skip
+
+
+def _existing(url: str, path: Sequence[str | int], template: Mapping[str, Any]) -> Site:
+    """The path, as far as the template has it."""
+    whole: KeyPath = tuple(path)
+    while len(whole) > 1 and value_at(template, whole) is None:
+        whole = whole[:-1]
+    return Site(url=url, path=whole)
+
+
+def _of_type(name: str, templates: Templates) -> Iterator[Site]:
+    for url, template in templates.items():
+        for path in _types(template.get("resources"), ("resources",), name):
+            yield Site(url=url, path=path)
+
+
+def _types(node: Any, path: KeyPath, name: str) -> Iterator[KeyPath]:
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _types(item, (*path, index), name)
+    elif isinstance(node, dict):
+        if node.get("type") == name:
+            yield (*path, "type")
+        for key, value in node.items():
+            yield from _types(value, (*path, str(key)), name)
+
+
+def _keys(text: str) -> KeyPath:
+    return tuple(
+        int(part) if part.isdecimal() else part for part in re.split(r"[.\[\]]+", text) if part
+    )
