@@ -27,6 +27,7 @@ from infraci.commands.parts import (
     find_run,
     loader,
     open_cloud,
+    own_part,
 )
 from infraci.commands.past import blame_lines, conclude
 from infraci.commands.source import Source
@@ -163,6 +164,7 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         cloud=cloud,
         load=loader(pipeline, tree=source.tree, cloud=cloud),
         name=name,
+        own_part=own_part(source.tree, cloud.name),
     )
     if found.problems:
         raise FileError(found.problems)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from infraci.configure.step import output_text
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
@@ -66,7 +66,7 @@ def plan(work: Work) -> StackRequest:
     work.hide_secrets_of_steps()
     request = work.load()
     work.hide(secrets_of(request))
-    for notice in login_notices(request, work.pipeline):
+    for notice in (*map(str, request.notices), *login_notices(request, work.pipeline)):
         work.drivers.progress.note(work.masker.mask(notice))
     _store(work, request)
     return request
@@ -159,17 +159,17 @@ def _is_alike(server: Server, before: Server) -> bool:
     )  # fmt: skip
 
 
-def read_outputs(work: Work) -> Mapping[str, str]:
-    """The stack's outputs as text; the record keeps them without secrets."""
+def read_outputs(work: Work) -> Mapping[str, object]:
+    """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
     if work.outputs is None:
         said = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
         return _keep_outputs(work, said)
     return work.outputs
 
 
-def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, str]:
-    work.outputs = {name: _text(value) for name, value in said.items()}
-    work.update(outputs={name: work.masker.mask(v) for name, v in work.outputs.items()})
+def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, object]:
+    work.outputs = dict(said)
+    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in said.items()})
     return work.outputs
 
 
@@ -179,7 +179,7 @@ def _masked(value: object, masker: Masker) -> object:
         return {name: _masked(inner, masker) for name, inner in value.items()}
     if isinstance(value, list):
         return [_masked(inner, masker) for inner in value]
-    said = _text(value)
+    said = output_text(value)
     hidden = masker.mask(said)
     return value if hidden == said else hidden
 
@@ -315,7 +315,3 @@ def _standing(work: Work, deadline: Deadline) -> str | None:
         stack.id, deadline=deadline, on_event=work.drivers.progress.event
     )
     return None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

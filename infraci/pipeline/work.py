@@ -86,7 +86,7 @@ class Work:
         self._calls = drivers.cloud.api_calls  # of others' runs, before this one
         self._secrets: set[str] = set()
         self.masker = Masker()
-        self.outputs: Mapping[str, str] | None = None  # unmasked, unlike the record's
+        self.outputs: Mapping[str, object] | None = None  # unmasked, unlike the record's
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._specs: Specs | None = None

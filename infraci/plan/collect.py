@@ -14,8 +14,8 @@ from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.problem import Problem
 from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
-from infraci.plan.sites import sites_of
-from infraci.templates import StackRequest
+from infraci.plan.sites import sites_of, sites_of_type, types_in
+from infraci.templates import StackRequest, registry, resolve
 from infraci.templates.references import judge_template
 
 #: Heat is asked so often at most, and for so long.
@@ -38,6 +38,22 @@ def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
         for flaw in judge_template(template):
             problems.append(refusals.at(url, flaw.path, flaw.message, suggestion=flaw.suggestion))
             draft.mend(url, flaw.path, remove=flaw.remove, meant=flaw.suggestion)
+    return problems
+
+
+def judge_types(
+    draft: Draft, refusals: Refusals, is_retired: Callable[[str], bool]
+) -> list[Problem]:
+    """The types that Heat has retired: it takes them, and makes placeholders that do nothing."""
+    problems = []
+    known = registry(refusals.request.environment)
+    for name in types_in(refusals.templates):
+        if resolve(name, known) in refusals.templates or not is_retired(resolve(name, known)):
+            continue
+        message = f"{name} is retired: Heat makes a placeholder of it that does nothing"
+        for site in sites_of_type(name, refusals.templates):
+            problems.append(refusals.at(site.url, site.path, message))
+            draft.mend(site.url, site.path)
     return problems
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +13,13 @@ from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.names import distinct_names
-from infraci.plan.collect import Collected, collect, judge_request
+from infraci.plan.collect import Collected, collect, judge_request, judge_types
 from infraci.plan.draft import Draft
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
-from infraci.plan.logins import login_notices
+from infraci.plan.limits import limit_problems
+from infraci.plan.logins import login_notices, user_data_texts
+from infraci.plan.offline import Unasked
 from infraci.plan.refusal import Refusals
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
@@ -44,19 +46,23 @@ class Planner(Protocol):
 
     def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
 
+    def is_retired(self, resource_type: str) -> bool: ...  # noqa: D102
+
 
 def plan_pipeline(
     pipeline: Pipeline,
     *,
     root: Path,
-    cloud: Planner,
+    cloud: Planner | Unasked,
     load: Callable[[], StackRequest],
     name: str,
     with_template: bool = False,
+    own_part: str = "",
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
-    ``name`` is the stack's: two plans can be compared if it is the same.
+    ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
+    run adds to each server's user data. A cloud that is not asked leaves only what the files show.
     """
     problems = [
         *judge_files(pipeline, root),
@@ -77,6 +83,15 @@ def plan_pipeline(
     template = show_template(request) if with_template else ""
     notices = tuple(map(str, request.notices))
     collected = _ask(pipeline, request, cloud, name, unfit, root)
+    if isinstance(cloud, Unasked):
+        notices = (*notices, cloud.notice, *login_notices(request, pipeline))
+        plan = _plan(
+            pipeline,
+            problems=[*problems, *collected.problems],
+            notices=notices,
+            template=template,
+        )
+        return replace(plan, is_refused=bool(collected.problems))
     if collected.preview is None:
         plan = _plan(
             pipeline,
@@ -92,6 +107,11 @@ def plan_pipeline(
         _server(server, name, pipeline, request, root)
         for server, name in zip(found, names, strict=True)
     )
+    refusals = Refusals.of(request, pipeline.stack.template, root)
+    limits = limit_problems(
+        preview, refusals, texts=partial(user_data_texts, request), own_part=own_part
+    )
+    problems += in_order(limits)
     if collected.problems:  # of what is wrong, less is known
         role_problems: tuple[Problem, ...] = ()
     else:
@@ -114,13 +134,16 @@ def plan_pipeline(
 def _ask(
     pipeline: Pipeline,
     request: StackRequest,
-    cloud: Planner,
+    cloud: Planner | Unasked,
     name: str,
     unfit: Collection[str],
     root: Path,
 ) -> Collected:
     """What Heat says of the request; no key pair is made for the question."""
     draft = Draft(request)
+    if isinstance(cloud, Unasked):
+        refusals = Refusals.of(request, pipeline.stack.template, root, cloud=cloud.name)
+        return Collected(preview=None, problems=in_order(judge_request(draft, refusals)))
     refusals = Refusals.of(
         request,
         pipeline.stack.template,
@@ -135,6 +158,8 @@ def _ask(
     for wrong in unfit:
         draft.forget_parameter("", wrong)
     problems = judge_request(draft, refusals)
+    if cloud.name != LOCAL:  # whose Heat refuses these itself, and says why
+        problems += judge_types(draft, refusals, cloud.is_retired)
     collected = collect(draft, refusals, lambda asked: cloud.preview(asked, name=name))
     return replace(collected, problems=in_order((*problems, *collected.problems)))
 

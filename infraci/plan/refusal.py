@@ -103,6 +103,11 @@ class Refusals:
             path = self._written(path, message)
         return self.places.problem(file, path, message, suggestion=suggestion)
 
+    def written(self, site: Site) -> Mapping[str, Any]:
+        """The properties at a site as they are written."""
+        found = value_at(self.templates.get(site.url) or {}, (*site.path, "properties"))
+        return found if isinstance(found, dict) else {}
+
     def _written(self, path: KeyPath, message: str) -> KeyPath:
         """The path in the file; of a TOSCA template to what the resource was made of."""
         sections = _keys_of(self.places.node(str(self.template)), "topology_template")

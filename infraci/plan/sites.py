@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infraci.templates import resolve
 from infraci.templates.places import KeyPath, value_at
 
 Templates = Mapping[str, Mapping[str, Any]]  # by URL; the stack's own under the empty one
@@ -40,7 +41,7 @@ def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
     if path and (site := _in_resource(url, path, rest, template)) is not None:
         return (site,)
     named = _TYPE.search(reason)
-    if named and (sites := tuple(_of_type(named[1], templates))):
+    if named and (sites := tuple(sites_of_type(named[1], templates))):
         return sites
     if inside := _SECTION.search(rest):
         return (_existing(url, (inside[1], *_keys(inside[2])), template),)
@@ -123,24 +124,51 @@ def _existing(url: str, path: Sequence[str | int], template: Mapping[str, Any]) 
     return Site(url=url, path=whole)
 
 
-def _of_type(name: str, templates: Templates) -> Iterator[Site]:
+def sites_of_type(name: str, templates: Templates) -> Iterator[Site]:
+    """Where resources have that type, those that a group repeats too."""
     for url, template in templates.items():
-        for path in _types(template.get("resources"), ("resources",), name):
-            yield Site(url=url, path=path)
+        for path, kind in _types(template.get("resources"), ("resources",)):
+            if kind == name:
+                yield Site(url=url, path=path)
 
 
-def _types(node: Any, path: KeyPath, name: str) -> Iterator[KeyPath]:
+def types_in(templates: Templates) -> tuple[str, ...]:
+    """The types that resources have."""
+    found = (_types(template.get("resources"), ("resources",)) for template in templates.values())
+    return tuple(dict.fromkeys(kind for pairs in found for _, kind in pairs))
+
+
+def _types(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _types(item, (*path, index), name)
+            yield from _types(item, (*path, index))
     elif isinstance(node, dict):
-        if node.get("type") == name:
-            yield (*path, "type")
+        kind = node.get("type")
+        if isinstance(kind, str) and (len(path) == 2 or path[-1] in GROUPED):
+            yield (*path, "type"), kind
         for key, value in node.items():
-            yield from _types(value, (*path, str(key)), name)
+            yield from _types(value, (*path, str(key)))
 
 
 def _keys(text: str) -> KeyPath:
     return tuple(
         int(part) if part.isdecimal() else part for part in re.split(r"[.\[\]]+", text) if part
     )
+
+
+def site_of_resource(path: str, templates: Templates, known: Mapping[str, str]) -> Site:
+    """Where the resource is written that a preview calls by its path: ``apps.0.web``.
+
+    ``known`` is what types stand for.
+    """
+    url = ""
+    first, *inner = path.split(".")
+    at: KeyPath = ("resources", first)
+    for name in inner:
+        written = value_at(templates.get(url) or {}, at)
+        kind = resolve(str(written.get("type")), known) if isinstance(written, dict) else ""
+        if kind in templates:
+            url, at = kind, ("resources", name)
+        else:
+            at = _definition(at, templates.get(url) or {})
+    return Site(url=url, path=at)

@@ -61,14 +61,16 @@ def resource(name: str, type_: str, *nested: PreviewResource) -> PreviewResource
 class Heat:
     """Answers previews, and remembers what it was asked."""
 
-    name = "local"
-
-    def __init__(self, answer: StackPreview | Exception) -> None:
+    def __init__(self, answer: StackPreview | Exception, name: str = "local") -> None:
         self.answer = answer
+        self.name = name
         self.asked: list[StackRequest] = []
 
     def names(self, kind: str) -> tuple[str, ...]:
         return {"image": ("debian-12", "nano")}.get(kind, ())
+
+    def is_retired(self, resource_type: str) -> bool:
+        return resource_type == "OS::Neutron::Pool"
 
     def updatable(self, resource_type: str) -> Mapping[str, bool]:
         return {}
