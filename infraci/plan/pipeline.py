@@ -20,6 +20,7 @@ from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.limits import limit_problems
 from infraci.plan.logins import login_notices, user_data_texts
 from infraci.plan.offline import Unasked
+from infraci.plan.plays import play_notices
 from infraci.plan.refusal import Refusals
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
@@ -124,6 +125,7 @@ def plan_pipeline(
             *notices,
             *_notices(pipeline, preview, servers, cloud.name),
             *login_notices(request, pipeline),
+            *map(str, play_notices(pipeline, servers, root)),
         ),
         problems=[*problems, *collected.problems, *role_problems],
         template=template,

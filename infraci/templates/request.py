@@ -159,7 +159,7 @@ def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]
         _, read = template_utils.get_template_contents(
             template_object=url, object_request=tree.read, files=files
         )
-        template = read or {}
+        template = json.loads(json.dumps(read or {}))  # as Heat gets it: all keys are text
     return files, template
 
 

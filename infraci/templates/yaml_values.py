@@ -53,22 +53,35 @@ def repeated_keys(root: yaml.Node, file: str) -> Iterator[Problem]:
 
 
 def changed_values(root: yaml.Node, file: str, types: Mapping[str, str]) -> Iterator[Problem]:
-    """Values that YAML 1.1 makes another of, as warnings; ``types`` are the parameters'."""
+    """Keys and values that YAML 1.1 makes others of, as warnings.
+
+    ``types`` are those of the parameters that the file declares or gives values to.
+    """
     for path, node in children(root):
-        if not isinstance(node, yaml.ScalarNode) or node.style is not None:
-            continue
-        kind = _kind(path, types)
-        read = _read(node) if node.tag in (*_NUMBERS, _TAGS + "bool") else node.value
-        if isinstance(read, bool):
-            is_changed = kind == "string" and node.value not in _LITERALS
-        elif isinstance(read, int):
-            is_changed = str(read) != node.value.removeprefix("+")
-        else:
-            is_changed = isinstance(read, float) and str(read) != node.value and kind != "number"
-        if is_changed:
-            shown = str(read).lower() if isinstance(read, bool) else read
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if (shown := _changed(key, "string")) is not None and key.value not in _LITERALS:
+                message = f'YAML reads the key {key.value} as {shown}; write "{key.value}"'
+                yield _problem(file, key, (*path, str(key.value)), message)
+        if (shown := _changed(node, _kind(path, types))) is not None:
             message = f'YAML reads {node.value} as {shown}; write "{node.value}" if text is meant'
             yield _problem(file, node, path, message)
+
+
+def _changed(node: yaml.Node, kind: str) -> str | None:
+    """What YAML makes of a scalar, if that is not what is written."""
+    if not isinstance(node, yaml.ScalarNode) or node.style:
+        return None
+    if node.tag not in (*_NUMBERS, _TAGS + "bool"):
+        return None
+    read, text = _read(node), str(node.value)
+    if isinstance(read, bool):
+        is_changed = kind == "string" and text not in _LITERALS
+    elif isinstance(read, int):
+        is_changed = str(read) != text.removeprefix("+")
+    else:
+        is_changed = str(read) != text and kind != "number"
+    shown = str(read).lower() if isinstance(read, bool) else str(read)
+    return shown if is_changed else None
 
 
 def _kind(path: KeyPath, types: Mapping[str, str]) -> str:

@@ -46,8 +46,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
             "{name: Show it, debug: {msg: '{{ infraci_server }} of {{ groups.web | length }}'}}",
             SHOW % "{{ infraci_outputs.url }} {{ infraci_run }} {{ number + 1 }} {{ site }}",
             SHOW % '{{ lookup("env", "TOKEN") }} {{ playbook_dir | basename }}',
-            SHOW
-            % "{{ groups.db | first }} {{ infraci_outputs.nets[1].cidr }} {{ infraci_outputs.n + 1 }}",
+            SHOW % "{{ groups.db | first }} {{ infraci_outputs.nets[1].cidr }}",
             hosts="web",
         ),
     )
@@ -60,7 +59,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
             environment={"TOKEN": "t"},
         ),
         servers=servers,
-        outputs={"url": "http://{{ x }}", "n": 2, "nets": ["", {"cidr": "{{ 10 }}"}]},
+        outputs={"url": "http://{{ x }}", "nets": ["", {"cidr": "{{ 10 }}"}]},
     )
     assert site.log(servers[0].word)[:3] == [
         "==> ansible plays/site.yml",
@@ -74,7 +73,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
         "ok: debug (plays/site.yml:6)",
         "    t plays",
         "ok: debug (plays/site.yml:7)",
-        "    db-0 {{ 10 }} 3",
+        "    db-0 {{ 10 }}",
         "==> ansible plays/site.yml: done",
     ]
     assert site.begun == [

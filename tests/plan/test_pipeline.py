@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from infraci.errors import CloudError
+from infraci.errors import CloudError, ExitCode
 from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import StackDefinition
 from infraci.plan import PipelinePlan, plan_pipeline
+from infraci.plan.offline import Unasked
 from infraci.plan.show import as_data, as_text
 from infraci.templates import StackRequest, load_stack
 from tests.pipeline.fakes import COMMIT
@@ -245,3 +246,29 @@ def test_as_data_is_json(tree: Path) -> None:
     data = json.loads(json.dumps(as_data([plan(tree, Heat(PREVIEW))], COMMIT, "local")))
     assert data["pipelines"][0]["servers"][0]["role"] == "app"
     assert data["commit"]["sha"] == COMMIT.sha
+
+
+def test_a_cloud_that_is_not_asked_leaves_what_the_files_show(tree: Path) -> None:
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
+    pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
+    found = plan_pipeline(
+        pipeline,
+        root=tree,
+        cloud=Unasked(name="far"),
+        load=lambda: load_stack(pipeline.stack, root=tree),
+        name="s",
+    )
+    assert {problem.message for problem in found.problems} == {'there is no resource "x"'}
+    assert any(notice.startswith("cloud far was not asked") for notice in found.notices)
+    assert found.exit_code == ExitCode.FAILED
+
+
+def test_a_retired_type_is_refused_where_heat_takes_it(tree: Path) -> None:
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("OS::Neutron::Net", "OS::Neutron::Pool"))
+    heat = Heat(PREVIEW, name="far")
+    found = plan(tree, heat)
+    assert [str(problem) for problem in found.problems] == [
+        "stack.yaml:4:9: resources.net.type: OS::Neutron::Pool is retired: Heat makes a "
+        "placeholder of it that does nothing"
+    ]
+    assert heat.asked[0].template["resources"]["net"] == {"type": "OS::Heat::None"}
