@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infraci.heat.troubles import NO_SERVICE
 from infraci.templates import resolve
 from infraci.templates.places import KeyPath, value_at
+from infraci.templates.values import declared_parameters
 
 Templates = Mapping[str, Mapping[str, Any]]  # by URL; the stack's own under the empty one
 
@@ -23,6 +25,14 @@ _REMOVED = re.compile(r"Unknown Property (\S+)|Property (\S+) not implemented ye
 _LACKING = re.compile(r"Property (\S+) not assigned")
 #: Properties that hold a resource's definition, which their resource repeats.
 GROUPED = ("resource_def", "resource")
+
+
+#: Words in services' types, and how Heat's constraints call the services.
+_CLIENTS = {
+    "volume": "cinder", "block": "cinder", "share": "manila", "dns": "designate",
+    "container": "magnum", "key-manager": "barbican", "workflow": "mistral", "messaging": "zaqar",
+    "database": "trove", "baremetal": "ironic", "reservation": "blazar", "load-balancer": "octavia",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,8 @@ def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
         return (_existing(url, ("parameters", name), template),)
     if path:
         return (_existing(url, path, template),)
+    if lacks := NO_SERVICE.search(reason):
+        return tuple(_asking(lacks[1] or lacks[2], templates))
     for word in _QUOTED.findall(reason):
         if value_at(template, ("resources", word)) is not None:
             return (Site(url=url, path=("resources", word)),)
@@ -122,6 +134,18 @@ def _existing(url: str, path: Sequence[str | int], template: Mapping[str, Any]) 
     while len(whole) > 1 and value_at(template, whole) is None:
         whole = whole[:-1]
     return Site(url=url, path=whole)
+
+
+def _asking(service: str, templates: Templates) -> Iterator[Site]:
+    """The parameters with a constraint that asks a service; it is called as in catalogs."""
+    client = next((name for word, name in _CLIENTS.items() if word in service), service)
+    for url, template in templates.items():
+        for name, declared in declared_parameters(template).items():
+            rules = declared.get("constraints")
+            for rule in rules if isinstance(rules, list) else ():
+                custom = rule.get("custom_constraint") if isinstance(rule, dict) else None
+                if str(custom).startswith(f"{client}."):
+                    yield Site(url=url, path=("parameters", name))
 
 
 def sites_of_type(name: str, templates: Templates) -> Iterator[Site]:

@@ -11,8 +11,8 @@ from infraci.plan import place_refusal
 TEMPLATE = """\
 heat_template_version: 2018-08-31
 parameters:
-  image:
-    type: string
+  image: {type: string}
+  disk: {type: string, constraints: [{custom_constraint: cinder.volume}]}
 resources:
   web:
     type: OS::Nova::Servr
@@ -79,6 +79,10 @@ resources:
             "Property error: resources.web.properties: Property flavour not implemented yet",
             "t.yaml:9:7: resources.web.properties.flavour: this cloud's Heat does not honour the "
             "property flavour",
+        ),
+        (
+            "No volume service available.",
+            "t.yaml:4:3: parameters.disk: No volume service available",
         ),
         ("Something else", "t.yaml: Something else"),
         ("resources.gone: no", "t.yaml:5:1: resources: no"),
