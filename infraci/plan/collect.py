@@ -14,13 +14,14 @@ from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.problem import Problem
 from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
-from infraci.plan.sites import sites_of, sites_of_type, types_in
+from infraci.plan.sites import sites_alike, sites_of, sites_of_type, types_in
 from infraci.templates import StackRequest, registry, resolve
 from infraci.templates.references import judge_template
 
 #: Heat is asked so often at most, and for so long.
-_MOST = 60
-_LONGEST_S = 90.0
+_MOST = 300
+_LONGEST_S = 60.0
+_MORE = "Heat may find more once this is mended; it was asked as often as a plan may take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,8 @@ def collect(
         except RefusedError as error:
             sites = [
                 replace(site, path=draft.original(site.url, site.path))
-                for site in sites_of(error.reason, draft.templates)
+                for first in sites_of(error.reason, draft.templates)
+                for site in (first, *sites_alike(first, draft.templates))
             ]
             mended = False
             for site in sites or (None,):
@@ -83,11 +85,16 @@ def collect(
                 if site is not None:
                     meant = problem.suggestion
                     mended |= draft.mend(site.url, site.path, remove=site.remove, meant=meant)
-            if not mended or clock() > ends:
+            if not mended:
+                break
+            if clock() > ends:
+                problems[refusals.at("", (), _MORE)] = None
                 break
         else:
             preview = without_stubs(preview, draft)
             return Collected(preview=preview, problems=tuple(problems))
+    else:
+        problems[refusals.at("", (), _MORE)] = None
     return Collected(preview=None, problems=tuple(problems))
 
 

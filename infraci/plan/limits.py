@@ -58,11 +58,15 @@ def limit_problems(
         if resource.type == SERVER:
             written = refusals.written(place)
             user_data = resource.properties.get("user_data")
-            found = [user_data] if isinstance(user_data, str) else texts(place.url, written)
+            # Of another resource the preview has the name only.
+            is_made = "get_resource" in (written.get("user_data") or ())
+            found = texts(place.url, written)
+            if isinstance(user_data, str) and not is_made:
+                found = [user_data]
             form = resource.properties.get("user_data_format")
             for excess in _user_data(found, own_part, str(form)):
                 yield _problem(refusals, place, excess.field, excess.message)
-    for resource, message in _overlaps(preview):
+    for resource, message in _overlaps(preview, lambda r: refusals.written(site(r))):
         yield _problem(refusals, site(resource), "", message)
 
 
@@ -112,37 +116,48 @@ def _message(parts: list[str]) -> str:
     return MIMEMultipart(_subparts=texts).as_string()
 
 
-def _overlaps(preview: StackPreview) -> Iterator[tuple[PreviewResource, str]]:
+def _overlaps(
+    preview: StackPreview, written: Callable[[PreviewResource], Mapping[str, Any]]
+) -> Iterator[tuple[PreviewResource, str]]:
     """Subnets that overlap on one router, or in one network."""
     resources = list(preview.walk())
     subnets = {(r.stack_name, r.name): r for r in resources if r.type == _SUBNET}
-    on_router: dict[tuple[str, str], list[tuple[PreviewResource, PreviewResource]]] = {}
-    in_network: dict[tuple[str, str], list[tuple[PreviewResource, PreviewResource]]] = {}
+    holders: dict[tuple[str, str, str], list[tuple[PreviewResource, PreviewResource]]] = {}
     for resource in resources:
-        stack, properties = resource.stack_name, resource.properties
+        stack = resource.stack_name
         if resource.type == _LEG:
-            router = properties.get("router") or properties.get("router_id")
-            subnet = subnets.get(
-                (stack, str(properties.get("subnet") or properties.get("subnet_id")))
-            )
-            if router and subnet is not None:
-                on_router.setdefault((stack, str(router)), []).append((resource, subnet))
-        elif resource.type == _SUBNET:
-            network = properties.get("network") or properties.get("network_id")
-            if network:
-                in_network.setdefault((stack, str(network)), []).append((resource, resource))
-    for holder, groups in (("router", on_router), ("network", in_network)):
-        for (_, name), members in groups.items():
-            for (_, first), (resource, second) in combinations(members, 2):
-                ranges = _cidr(first), _cidr(second)
-                if ranges[0] and ranges[1] and ranges[0].overlaps(ranges[1]):
-                    yield (
-                        resource,
-                        (
-                            f"subnet {second.name} ({ranges[1]}) overlaps subnet {first.name} "
-                            f"({ranges[0]}) on {holder} {name}: Neutron refuses it"
-                        ),
-                    )
+            name = _referred(resource, written(resource), "subnet")
+            router = _referred(resource, written(resource), "router")
+            if router and (subnet := subnets.get((stack, name))) is not None:
+                holders.setdefault((stack, "router", router), []).append((resource, subnet))
+        elif resource.type == _SUBNET and (
+            network := _referred(resource, written(resource), "network")
+        ):
+            holders.setdefault((stack, "network", network), []).append((resource, resource))
+    for (_, kind, name), members in holders.items():
+        for (_, first), (resource, second) in combinations(members, 2):
+            ranges = _cidr(first), _cidr(second)
+            if ranges[0] and ranges[1] and ranges[0].overlaps(ranges[1]):
+                yield (
+                    resource,
+                    (
+                        f"subnet {second.name} ({ranges[1]}) overlaps subnet {first.name} "
+                        f"({ranges[0]}) on {kind} {name}: Neutron refuses it"
+                    ),
+                )
+
+
+def _referred(resource: PreviewResource, written: Mapping[str, Any], key: str) -> str:
+    """What a property names; Heat's preview does not tell resources that are yet to be made."""
+    for name in (key, f"{key}_id"):
+        match resource.properties.get(name) or written.get(name):
+            case {"get_resource": str(other)}:
+                return other
+            case {"get_param": str(parameter)}:
+                return f"of parameter {parameter}"
+            case str(other) if other:
+                return other
+    return ""
 
 
 def _cidr(subnet: PreviewResource) -> ipaddress.IPv4Network | None:

@@ -27,6 +27,9 @@ _LACKING = re.compile(r"Property (\S+) not assigned")
 GROUPED = ("resource_def", "resource")
 
 
+#: A group that is given types only.
+_CHAIN = "OS::Heat::ResourceChain"
+_CHAINED: KeyPath = ("properties", "resources")
 #: Words in services' types, and how Heat's constraints call the services.
 _CLIENTS = {
     "volume": "cinder", "block": "cinder", "share": "manila", "dns": "designate",
@@ -156,6 +159,17 @@ def sites_of_type(name: str, templates: Templates) -> Iterator[Site]:
                 yield Site(url=url, path=path)
 
 
+def sites_alike(site: Site, templates: Templates) -> Iterator[Site]:
+    """The same wrong property of all other resources of that type, of one that may not be there."""
+    holder, name = site.path[:-2], site.path[-1]
+    kind = value_at(templates.get(site.url) or {}, (*holder, "type"))
+    if site.remove and site.path[-2:-1] == ("properties",) and isinstance(kind, str):
+        for other in sites_of_type(kind, templates):
+            path = (*other.path[:-1], "properties", name)
+            if path != site.path and value_at(templates[other.url], path) is not None:
+                yield Site(url=other.url, path=path, remove=True)
+
+
 def types_in(templates: Templates) -> tuple[str, ...]:
     """The types that resources have."""
     found = (_types(template.get("resources"), ("resources",)) for template in templates.values())
@@ -170,6 +184,8 @@ def _types(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         kind = node.get("type")
         if isinstance(kind, str) and (len(path) == 2 or path[-1] in GROUPED):
             yield (*path, "type"), kind
+        if kind == _CHAIN and isinstance(chained := value_at(node, _CHAINED), list):
+            yield from (((*path, *_CHAINED, n), str(name)) for n, name in enumerate(chained))
         for key, value in node.items():
             yield from _types(value, (*path, str(key)))
 

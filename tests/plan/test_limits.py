@@ -119,9 +119,9 @@ def subnet(name: str, cidr: str, network: str) -> PreviewResource:
           "router r: Neutron refuses it"]),
         ("10.0.0.0/24", "10.0.0.0/24", "a",
          ["t.yaml:2:1: resources: subnet two (10.0.0.0/24) overlaps subnet one (10.0.0.0/24) on "
-          "router r: Neutron refuses it",
+          "network a: Neutron refuses it",
           "t.yaml:2:1: resources: subnet two (10.0.0.0/24) overlaps subnet one (10.0.0.0/24) on "
-          "network a: Neutron refuses it"]),
+          "router r: Neutron refuses it"]),
         ("{cidr}", "10.0.0.0/24", "b", []),
     ],
 )  # fmt: skip
@@ -136,6 +136,45 @@ def test_subnets_that_overlap(
         resource("leg2", "RouterInterface", router_id="r", subnet_id="two"),
     )
     assert found == expected
+
+
+def test_what_a_preview_does_not_name_is_read_off_the_template(tmp_path: Path) -> None:
+    legs = {
+        f"leg{n}": {
+            "type": "OS::Neutron::RouterInterface",
+            "properties": {
+                "router_id": {"get_resource": "r"}, "subnet": {"get_resource": f"s{n}"}
+            },
+        }
+        for n in (1, 2)
+    }  # fmt: skip
+    request = StackRequest(template={"resources": legs})
+    refusals = Refusals.of(request, PurePosixPath("t.yaml"), tmp_path)
+    subnets = [subnet(f"s{n}", "10.0.0.0/24", f"n{n}") for n in (1, 2)]
+    resources = (*subnets, *(resource(name, "RouterInterface") for name in legs))
+    preview = StackPreview(name="s", description="", resources=resources)
+    (problem,) = limit_problems(preview, refusals, texts=lambda *_: [])
+    assert "overlaps subnet s1 (10.0.0.0/24) on router r" in problem.message
+
+
+def test_user_data_of_another_resource_is_more_than_its_name(tmp_path: Path) -> None:
+    config = {"type": "OS::Heat::SoftwareConfig", "properties": {"config": "x" * 60_000}}
+    template = {
+        "resources": {
+            "config": config,
+            "web": {
+                "type": "OS::Nova::Server",
+                "properties": {"user_data_format": "RAW", "user_data": {"get_resource": "config"}},
+            },
+        }
+    }
+    request = StackRequest(template=template)
+    refusals = Refusals.of(request, PurePosixPath("t.yaml"), tmp_path)
+    preview = StackPreview(name="s", description="", resources=(server(user_data="config"),))
+    (problem,) = limit_problems(
+        preview, refusals, texts=lambda url, said: user_data_texts(request, url, said)
+    )
+    assert "user data is 80000 bytes in base64" in problem.message
 
 
 def test_subnets_of_different_routers_may_overlap(tmp_path: Path) -> None:
