@@ -67,6 +67,7 @@ def collect(
 ) -> Collected:
     """Ask Heat until it finds nothing more in the draft, or nothing that could be mended."""
     problems: dict[Problem, None] = {}
+    reasons: set[str] = set()  # one that comes again is of what was not mended enough
     ends = clock() + _LONGEST_S
     for _ in range(_MOST):
         try:
@@ -80,11 +81,12 @@ def collect(
             mended = False
             for site in sites or (None,):
                 problem = refusals.problem(error.reason, site)
-                if STUB not in error.reason:
+                if STUB not in error.reason and error.reason not in reasons:
                     problems[problem] = None
                 if site is not None:
                     meant = problem.suggestion
                     mended |= draft.mend(site.url, site.path, remove=site.remove, meant=meant)
+            reasons.add(error.reason)
             if not mended:
                 break
             if clock() > ends:

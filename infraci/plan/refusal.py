@@ -14,9 +14,10 @@ import yaml
 
 from infraci.errors import CloudError
 from infraci.heat import LOCAL
+from infraci.mask import Masker
 from infraci.model.problem import Problem, near
 from infraci.plan.sites import Site, Templates, resource_named, sites_of
-from infraci.templates import StackRequest, nested_templates
+from infraci.templates import StackRequest, nested_templates, secrets_of
 from infraci.templates.places import KeyPath, Places, file_of, value_at
 
 _UNKNOWN = re.compile(r"Unknown Property (\S+)")
@@ -58,6 +59,7 @@ class Refusals:
     names: Names = lambda _: ()
     cloud: str = ""
     templates: Templates = field(default_factory=dict)  # as they were asked for; by URL
+    masker: Masker = field(default_factory=Masker)
 
     @classmethod
     def of(
@@ -66,7 +68,12 @@ class Refusals:
         """The refusals of a request that was made of files under a root."""
         templates = {"": request.template, **nested_templates(request.files)}
         return cls(
-            template=template, places=Places(root), request=request, templates=templates, **more
+            template=template,
+            places=Places(root),
+            request=request,
+            templates=templates,
+            masker=Masker(secrets_of(request)),
+            **more,
         )
 
     def problem(self, reason: str, site: Site | None) -> Problem:
@@ -79,7 +86,8 @@ class Refusals:
             is_of_value=_IS_OF_VALUE.match(reason) is not None,
         )
         has_place = problem.line is not None or problem.file != str(self.template)
-        return problem if has_place else replace(problem, message=reason.rstrip("."))
+        whole = self.masker.mask(reason.rstrip("."))
+        return problem if has_place else replace(problem, message=whole)
 
     def at(
         self,
@@ -101,7 +109,7 @@ class Refusals:
             file, path = origin
         if not url and file == str(self.template):
             path = self._written(path, message)
-        return self.places.problem(file, path, message, suggestion=suggestion)
+        return self.places.problem(file, path, self.masker.mask(message), suggestion=suggestion)
 
     def written(self, site: Site) -> Mapping[str, Any]:
         """The properties at a site as they are written."""

@@ -20,7 +20,8 @@ from infraci.templates.parameters import Given, judge_parameters
 from infraci.templates.places import file_of
 from infraci.templates.tosca import is_tosca, translate
 from infraci.templates.tree import MAX_TEMPLATE_BYTES, Tree, too_large
-from infraci.templates.values import StackRequest, declared_parameters
+from infraci.templates.values import StackRequest, declared_parameters, is_hidden
+from infraci.templates.yaml_values import HIDDEN
 
 
 class MisfitError(TemplateError):
@@ -78,7 +79,10 @@ def load_stack(
     files, template = _read_template(tree, template_url)
     more, environment = _read_environments(tree, ours + theirs, template)
     files |= more | tree.extra_files()
-    types = {n: str(s.get("type")) for n, s in declared_parameters(template).items()}
+    types = {
+        name: HIDDEN if is_hidden(declared) else str(declared.get("type"))
+        for name, declared in declared_parameters(template).items()
+    }
     sources = Given(
         tree=tree,
         template_url=template_url,

@@ -11,7 +11,8 @@ import yaml
 from infraci.model.problem import Problem, near, quoted
 from infraci.model.yaml_trouble import describe
 from infraci.templates.places import compose
-from infraci.templates.yaml_values import repeated_keys, unsendable_values
+from infraci.templates.values import is_hidden
+from infraci.templates.yaml_values import HIDDEN, repeated_keys, unsendable_values
 
 MAX_VALUES = 200_000  # with every alias expanded
 
@@ -76,12 +77,14 @@ class Source:
         return [str(key.value) for key, _ in pairs]
 
     def parameter_types(self) -> dict[str, str]:
-        """The types that a template declares for its parameters."""
+        """The types that a template declares for its parameters, or that they are hidden."""
         types = {}
         for name in self.keys("parameters"):
             declared = _get(_get(self.root, "parameters"), name)
-            kind = _get(declared, "type")
+            kind, hidden = _get(declared, "type"), _get(declared, "hidden")
             types[name] = str(kind.value) if kind is not None else ""
+            if hidden is not None and is_hidden({"hidden": hidden.value}):
+                types[name] = HIDDEN
         return types
 
     def place(self, path: Sequence[str]) -> tuple[int, int]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from infraci.model.problem import Problem
 
+#: What Heat takes for true.
+_TRUE = ("t", "true", "on", "y", "yes", "1")
+
 #: A file and a key path in it.
 Origin = tuple[str, tuple[str, ...]]
 
@@ -59,7 +62,7 @@ def values_given(request: StackRequest) -> dict[str, object]:
 
 def is_hidden(declared: Mapping[str, Any]) -> bool:
     """Whether a template wants a parameter's value kept secret."""
-    return str(declared.get("hidden", "")).lower() == "true"
+    return str(declared.get("hidden", "")).lower() in _TRUE
 
 
 def secrets_of(request: StackRequest) -> Iterator[str]:

@@ -22,6 +22,8 @@ _SENDABLE = frozenset(
 )
 _NUMBERS = (_TAGS + "int", _TAGS + "float")
 _LITERALS = ("true", "false")
+#: Stands for the type of a parameter whose value is not to be shown.
+HIDDEN = "hidden"
 #: Keys below which Nova, Neutron and Heat's own functions take text only.
 _TEXTS = frozenset({"metadata", "tags", "params", "name", "user_data", "description"})
 
@@ -62,8 +64,11 @@ def changed_values(root: yaml.Node, file: str, types: Mapping[str, str]) -> Iter
             if (shown := _changed(key, "string")) is not None and key.value not in _LITERALS:
                 message = f'YAML reads the key {key.value} as {shown}; write "{key.value}"'
                 yield _problem(file, key, (*path, str(key.value)), message)
-        if (shown := _changed(node, _kind(path, types))) is not None:
+        kind = _kind(path, types)
+        if (shown := _changed(node, kind)) is not None:
             message = f'YAML reads {node.value} as {shown}; write "{node.value}" if text is meant'
+            if kind == HIDDEN:
+                message = "YAML reads this value as another one; quote it if text is meant"
             yield _problem(file, node, path, message)
 
 
@@ -75,7 +80,7 @@ def _changed(node: yaml.Node, kind: str) -> str | None:
         return None
     read, text = _read(node), str(node.value)
     if isinstance(read, bool):
-        is_changed = kind == "string" and text not in _LITERALS
+        is_changed = kind in ("string", HIDDEN) and text not in _LITERALS
     elif isinstance(read, int):
         is_changed = str(read) != text.removeprefix("+")
     else:

@@ -263,6 +263,14 @@ def test_a_cloud_that_is_not_asked_leaves_what_the_files_show(tree: Path) -> Non
     assert found.exit_code == ExitCode.FAILED
 
 
+def test_a_hidden_value_is_not_shown(tree: Path) -> None:
+    hidden = "{password: {type: string, hidden: true, default: s3cret-word}, key_name"
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("{key_name", hidden, 1))
+    reason = "Property error: resources.web.properties.name: 's3cret-word' is wrong"
+    (problem,) = plan(tree, Heat(RefusedError("no", reason=reason))).problems
+    assert problem.message == "'******' is wrong"
+
+
 def test_a_retired_type_is_refused_where_heat_takes_it(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("OS::Neutron::Net", "OS::Neutron::Pool"))
     heat = Heat(PREVIEW, name="far")

@@ -71,6 +71,15 @@ def test_values_of_environments_are_judged_by_the_parameters_types(tmp_path: Pat
     ]
 
 
+def test_the_value_of_a_hidden_parameter_is_not_shown(tmp_path: Path) -> None:
+    template = TEMPLATE.replace("type: string,", "type: string, hidden: true,")
+    for text in (template, template.replace('"1"', "0644")):
+        for notice in load(tmp_path, text, "parameters: {version: 0644}\n").notices:
+            assert notice.message == (
+                "YAML reads this value as another one; quote it if text is meant"
+            )
+
+
 def test_a_date_is_text_in_environments_as_in_templates(tmp_path: Path) -> None:
     template = TEMPLATE.replace('"1"', "2026-1-2")
     request = load(tmp_path, template, "parameters: {version: 2026-11-28}\n")
