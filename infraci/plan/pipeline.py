@@ -72,6 +72,7 @@ def plan_pipeline(
             for file in lfs_pointers(pipeline, root)
         ),
     ]
+    unfit: frozenset[str] = frozenset()
     try:
         request = load()
     except MisfitError as error:
@@ -79,58 +80,41 @@ def plan_pipeline(
         request, unfit = error.request, error.unfit
     except FileError as error:
         return _plan(pipeline, problems=[*problems, *error.problems])
-    else:
-        unfit = frozenset()
-    template = show_template(request) if with_template else ""
-    notices = tuple(map(str, request.notices))
     collected = _ask(pipeline, request, cloud, name, unfit, root)
-    if isinstance(cloud, Unasked):
-        notices = (*notices, cloud.notice, *login_notices(request, pipeline))
-        plan = _plan(
-            pipeline,
-            problems=[*problems, *collected.problems],
-            notices=notices,
-            template=template,
-        )
-        return replace(plan, is_refused=bool(collected.problems))
-    if collected.preview is None:
-        plan = _plan(
-            pipeline,
-            problems=[*problems, *collected.problems],
-            notices=notices,
-            template=template,
-        )
-        return replace(plan, is_refused=True)
     preview = collected.preview
-    found = servers_of(preview)
-    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
-    servers = tuple(
-        _server(server, name, pipeline, request, root)
-        for server, name in zip(found, names, strict=True)
-    )
-    refusals = Refusals.of(request, pipeline.stack.template, root)
-    limits = limit_problems(
-        preview, refusals, texts=partial(user_data_texts, request), own_part=own_part
-    )
-    problems += in_order(limits)
-    if collected.problems:  # of what is wrong, less is known
-        role_problems: tuple[Problem, ...] = ()
-    else:
-        role_problems = tuple(_role_problems(pipeline, servers))
+    servers = _servers(preview, pipeline, request, root) if preview else ()
+    if preview is not None:
+        refusals = Refusals.of(request, pipeline.stack.template, root)
+        texts = partial(user_data_texts, request)
+        problems += in_order(limit_problems(preview, refusals, texts=texts, own_part=own_part))
+    if preview is not None and not collected.problems:  # else less is known of the servers
+        problems += _role_problems(pipeline, servers)
     plan = _plan(
         pipeline,
         preview=preview,
         servers=servers,
         notices=(
-            *notices,
-            *_notices(pipeline, preview, servers, cloud.name),
+            *map(str, request.notices),
+            *([cloud.notice] if isinstance(cloud, Unasked) else ()),
+            *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
             *login_notices(request, pipeline),
-            *map(str, play_notices(pipeline, servers, root)),
+            *map(str, play_notices(pipeline, servers, root) if servers else ()),
         ),
-        problems=[*problems, *collected.problems, *role_problems],
-        template=template,
+        problems=[*problems, *collected.problems],
+        template=show_template(request) if with_template else "",
     )
     return replace(plan, is_refused=bool(collected.problems))
+
+
+def _servers(
+    preview: StackPreview, pipeline: Pipeline, request: StackRequest, root: Path
+) -> tuple[PlannedServer, ...]:
+    found = servers_of(preview)
+    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
+    return tuple(
+        _server(server, name, pipeline, request, root)
+        for server, name in zip(found, names, strict=True)
+    )
 
 
 def _ask(

@@ -100,14 +100,10 @@ class Refusals:
     ) -> Problem:
         """A problem at a path of one of the templates; one of a parameter's value where it is."""
         file = file_of(url, str(self.template))
-        if (
-            is_of_value
-            and not url
-            and len(path) > 1
-            and (origin := self.request.origins.get(str(path[1])))
-        ):
+        origin = self.request.origins.get(str(path[1])) if is_of_value and path[1:] else None
+        if origin is not None and not url:
             file, path = origin
-        if not url and file == str(self.template):
+        elif not url:
             path = self._written(path, message)
         return self.places.problem(file, path, self.masker.mask(message), suggestion=suggestion)
 
@@ -118,18 +114,17 @@ class Refusals:
 
     def _written(self, path: KeyPath, message: str) -> KeyPath:
         """The path in the file; of a TOSCA template to what the resource was made of."""
-        sections = _keys_of(self.places.node(str(self.template)), "topology_template")
-        if sections is None:
+        above = ("topology_template", "node_templates")
+        root = self.places.node(str(self.template))
+        if _keys_of(root, above[0]) is None:
             return path
         if path[:1] == ("parameters",):
-            return ("topology_template", "inputs", *path[1:])
-        names = _keys_of(
-            self.places.node(str(self.template)), "topology_template", "node_templates"
-        )
+            return (above[0], "inputs", *path[1:])
+        names = _keys_of(root, *above) or ()
         for word in (*map(str, path[1:2]), *_QUOTED.findall(message)):
-            found = [n for n in names or () if word == n or word.startswith(f"{n}_")]
-            if found:
-                return ("topology_template", "node_templates", max(found, key=len))
+            made_of = [name for name in names if word == name or word.startswith(f"{name}_")]
+            if made_of:
+                return (*above, max(made_of, key=len))
         return ()
 
     def _message(self, reason: str) -> str:
