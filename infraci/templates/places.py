@@ -29,14 +29,11 @@ class Places:
         """The file's nodes; None if it cannot be read."""
         if file not in self._roots:
             try:
-                self._roots[file] = compose(self._path(file).read_text("utf-8"))
+                # An environment of the command line has a full path, which the root has no part in.
+                self._roots[file] = compose((self.root / file).read_text("utf-8"))
             except (OSError, ValueError, RecursionError, yaml.YAMLError):
                 self._roots[file] = None
         return self._roots[file]
-
-    def _path(self, file: str) -> Path:
-        """An environment of the command line may lie anywhere; it is shown by its full path."""
-        return self.root / file
 
     def has(self, file: str, path: Sequence[str | int]) -> bool:
         """Whether the file has this path."""

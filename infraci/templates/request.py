@@ -7,6 +7,7 @@ reads through a :class:`~infraci.templates.tree.Tree`, which judges all they say
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -110,8 +111,8 @@ def load_stack(
 
 def _judge_size(path: Path, file: str, most: int) -> None:
     """Refuse a template that Heat would refuse for its size, before it is read."""
-    if (size := path.stat().st_size) > most:
-        raise TemplateError([Problem(file=file, message=too_large(size, most))])
+    if (size := path.stat().st_size) > most and not zipfile.is_zipfile(path):  # but an archive
+        raise TemplateError([Problem(file=file, message=too_large(size, most).message)])
 
 
 def _judge_body(request: StackRequest, definition: StackDefinition, most: int) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch, is_text
 from infraci.templates.sources import Kind, Source, judge_source
-from infraci.templates.yaml_values import changed_values
+from infraci.templates.yaml_values import HIDDEN, changed_values
 
 #: Heat's own limit by default: max_template_size.
 MAX_TEMPLATE_BYTES = 512 * 1024
@@ -32,9 +32,10 @@ _OUTSIDE = "file://command-line/"
 _REMOTE = ("http://", "https://")
 
 
-def too_large(size: int, most: int) -> str:
-    """What is wrong with a template or an environment of that many bytes."""
-    return f"is {size} bytes, more than the {most} that Heat takes (max_template_size)"
+def too_large(size: int, most: int, *, is_file: bool = False) -> PathTrouble:
+    """What is wrong with a template or an environment of that many bytes, or with another file."""
+    option = "max_json_body_size" if is_file else "max_template_size"
+    return PathTrouble(message=f"is {size} bytes, more than the {most} that Heat takes ({option})")
 
 
 @dataclass(slots=True)
@@ -101,10 +102,12 @@ class Tree:
 
     def changed_values(self, types: Mapping[str, str]) -> Iterator[Problem]:
         """Values that YAML makes others of, as warnings; ``types`` are the stack's parameters'."""
+        declared = [source.parameter_types() for source in self._sources.values()]
+        hidden = {n: kind for own in declared for n, kind in own.items() if kind == HIDDEN}
         for url, source in self._sources.items():
             if source.root is not None:
                 is_environment = self._expected[url].kind is Kind.ENVIRONMENT
-                known = types if is_environment else source.parameter_types()
+                known = {**types, **hidden} if is_environment else source.parameter_types()
                 yield from changed_values(source.root, self.shown(url), known)
 
     def extra_files(self) -> dict[str, str]:
@@ -152,8 +155,9 @@ class Tree:
         return self.root, unquote(url.removeprefix(_TREE))
 
     def _load(self, url: str, reference: _Reference) -> Source | None:
-        content = self._content(url, reference.stands_in)
+        content = self._content(url, reference)
         if isinstance(content, PathTrouble):
+            self.is_unreadable |= reference.kind is not Kind.FILE
             self.problems.append(
                 Problem(
                     file=self.shown(url), message=content.message, suggestion=content.suggestion
@@ -162,11 +166,6 @@ class Tree:
             return None
         text = as_text(content)
         file = self.shown(url)
-        if reference.kind is not Kind.FILE and len(content) > self.max_bytes:
-            message = too_large(len(content), self.max_bytes)
-            self.problems.append(Problem(file=file, message=message))
-            self.is_unreadable = True
-            return None
         if reference.kind is Kind.FILE and not is_text(content):
             message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
             self.notices.append(Problem(file=file, message=message))
@@ -175,14 +174,22 @@ class Tree:
         self.is_unreadable |= bool(problems)
         return source
 
-    def _content(self, url: str, stands_in: str | None) -> bytes | PathTrouble:
+    def _content(self, url: str, reference: _Reference) -> bytes | PathTrouble:
+        """A file's bytes; it is not read if it is larger than what Heat takes."""
+        is_file = reference.kind is Kind.FILE
+        most = 2 * self.max_bytes if is_file else self.max_bytes
         if url.startswith(_REMOTE):
-            return fetch(url)
+            fetched = fetch(url)
+            if isinstance(fetched, PathTrouble) or len(fetched) <= most:
+                return fetched
+            return too_large(len(fetched), most, is_file=is_file)
         root, path = self._locate(url)
-        judged = judge_path(stands_in or path, root=root)
+        judged = judge_path(reference.stands_in or path, root=root)
         if isinstance(judged, PathTrouble):
             return judged
         try:
+            if (size := (root / judged).stat().st_size) > most:
+                return too_large(size, most, is_file=is_file)
             return (root / judged).read_bytes()
         except OSError as error:
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")

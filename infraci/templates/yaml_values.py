@@ -33,7 +33,7 @@ def unsendable_values(root: yaml.Node, file: str) -> Iterator[Problem]:
     for path, node in children(root):
         if node.tag not in _SENDABLE:
             yield _problem(file, node, path, f'the tag "{_short(node.tag)}" is not known to Heat')
-        elif node.tag == _TAGS + "float" and not math.isfinite(_read(node)):
+        elif node.tag == _TAGS + "float" and not math.isfinite(_read(node) or 0):
             yield _problem(file, node, path, f"Heat cannot be sent the number {node.value}")
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
@@ -79,6 +79,8 @@ def _changed(node: yaml.Node, kind: str) -> str | None:
     if node.tag not in (*_NUMBERS, _TAGS + "bool"):
         return None
     read, text = _read(node), str(node.value)
+    if read is None:
+        return None
     if isinstance(read, bool):
         is_changed = kind in ("string", HIDDEN) and text not in _LITERALS
     elif isinstance(read, int):
@@ -92,22 +94,22 @@ def _changed(node: yaml.Node, kind: str) -> str | None:
 def _kind(path: KeyPath, types: Mapping[str, str]) -> str:
     """What is wanted at a path, as types of parameters are called; empty if that is not known."""
     match path:
+        case ("parameters" | "parameter_defaults", str(name), *_) if types.get(name) == HIDDEN:
+            return HIDDEN
         case ("parameters" | "parameter_defaults", str(name)):
             return types.get(name, "")
         case ("parameters", str(name), "default" | "constraints", *_):
             return types.get(name, "")
-        case (*_, "cidr" | "version"):
-            return "string"
         case _:
             return "string" if _TEXTS.intersection(path[2:]) else ""
 
 
 def _read(node: yaml.Node) -> Any:
-    """The value of a number or a boolean."""
+    """The value of a number or a boolean; None if it is none after all."""
     try:
         return yaml.load(node.value, Loader=yaml.SafeLoader)
     except (ValueError, yaml.YAMLError):
-        return node.value
+        return None
 
 
 def _problem(file: str, node: yaml.Node, path: KeyPath, message: str) -> Problem:

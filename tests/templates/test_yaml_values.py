@@ -133,8 +133,17 @@ def test_a_template_may_not_be_larger_than_heat_takes(tmp_path: Path) -> None:
         ]
 
 
+def test_a_file_that_alone_is_too_large_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "big.sh", "x" * 2001)
+    with pytest.raises(TemplateError) as caught:
+        load(tmp_path, TEMPLATE.replace("name: net", "name: {get_file: big.sh}"), most=1000)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "big.sh: is 2001 bytes, more than the 2000 that Heat takes (max_json_body_size)"
+    ]
+
+
 def test_all_files_together_may_be_twice_as_large(tmp_path: Path) -> None:
-    write(tmp_path, "big.sh", "#!/bin/sh\n" + "x" * 3000)
+    write(tmp_path, "big.sh", "#!/bin/sh\n" + "x" * 2900)
     template = TEMPLATE.replace("name: net", "name: {get_file: big.sh}")
     assert load(tmp_path, template, most=4000).files
     with pytest.raises(TemplateError) as caught:
