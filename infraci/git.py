@@ -58,6 +58,10 @@ _WITHOUT_LFS = (
 )  # fmt: skip
 
 
+#: What git itself writes where there is no commit.
+UNBORN = "0" * 40
+
+
 class GitError(InfraciError):
     """git could not do what was asked, for a reason that lies in no commit."""
 
@@ -102,8 +106,15 @@ def resolve(root: Path, revision: str = "HEAD") -> Commit:
     return _commit(root, sha)
 
 
-def working_tree(root: Path) -> Commit:
-    """The commit checked out, marked dirty if anything tracked or untracked differs from it."""
+def working_tree(root: Path, *, may_be_unborn: bool = False) -> Commit:
+    """The commit checked out, marked dirty if anything tracked or untracked differs from it.
+
+    A repository that has none yet may have one that is no commit of git's; see ``UNBORN``.
+    """
+    if may_be_unborn and _is_unborn(root):
+        return Commit(
+            sha=UNBORN, author="", email="", date="", subject="nothing committed yet", dirty=True
+        )
     return replace(resolve(root), dirty=is_dirty(root))
 
 
@@ -121,6 +132,8 @@ def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
 
     Raises UsageError where there is no such commit.
     """
+    if commit.sha == UNBORN:
+        raise UsageError("cannot upgrade from anything: the repository has no commit yet")
     if revision is None:
         return _commit(root, commit.sha) if commit.dirty else _parent(root, commit)
     branch = None if revision.startswith("-") else _branch(root, revision)

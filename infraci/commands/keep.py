@@ -27,9 +27,9 @@ from infraci.commands.parts import (
     find_run,
     loader,
     open_cloud,
+    own_part,
 )
 from infraci.commands.past import blame_lines, conclude
-from infraci.commands.plan import public_key
 from infraci.commands.source import Source
 from infraci.commands.work import make_work
 from infraci.errors import InfraciError, UsageError
@@ -163,8 +163,8 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         root=source.tree,
         cloud=cloud,
         load=loader(pipeline, tree=source.tree, cloud=cloud),
-        public_key=public_key,
         name=name,
+        own_part=own_part(source.tree, cloud.name),
     )
     if found.problems:
         raise FileError(found.problems)

@@ -31,17 +31,22 @@ class Source:
 
 @contextmanager
 def open_source(
-    *, commit: str | None = None, working_tree: bool = False, quiet: bool = False
+    *,
+    commit: str | None = None,
+    working_tree: bool = False,
+    quiet: bool = False,
+    may_be_unborn: bool = False,
 ) -> Iterator[Source]:
     """The commit's files, exported for as long as they are needed.
 
-    Without a commit it is HEAD; a line says so if there are changes that will not be tested.
+    Without a commit it is HEAD; a line says so if there are changes that will not be tested. Only
+    a working tree ``may_be_unborn``: of a repository without any commit.
     """
     if commit is not None and working_tree:
         raise UsageError("cannot test --commit and --working-tree at once: choose one")
     root = git.repository_root(Path.cwd())
     if working_tree:
-        found = git.working_tree(root)
+        found = git.working_tree(root, may_be_unborn=may_be_unborn)
     else:
         found = git.resolve(root, commit or "HEAD")
         if commit is None and not quiet and git.is_dirty(root):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from infraci.configure.failure import not_as_root, stopped
-from infraci.configure.step import StepContext, StepError
+from infraci.configure.step import StepContext, StepError, output_text
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
@@ -109,7 +109,7 @@ def run_pushed(
 def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
     """What every program may want to know, as environment variables."""
     outputs = {
-        f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": value
+        f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": output_text(value)
         for name, value in context.outputs.items()
     }
     return {

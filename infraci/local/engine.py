@@ -127,7 +127,7 @@ def start(
     _remove_dangling(database)
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = threads = Threads()
-    narrow(resources.global_env().registry)
+    narrow(resources.global_env())
     engine.start()
     threads.engine_id = engine.engine_id
     return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
@@ -172,6 +172,9 @@ def _configure(state: Path, url: str, signal_url: str) -> None:
         "max_resources_per_stack": -1,
         "max_stacks_per_tenant": -1,
         "heat_metadata_server_url": signal_url,
+        # Clouds differ in these; the plan has the limits that a project names.
+        "max_template_size": 64 << 20,
+        "max_json_body_size": 128 << 20,
     }.items():
         conf.set_override(name, value)
     conf.set_override("connection", f"sqlite:///{_database(state)}", group="database")

@@ -141,7 +141,7 @@ class Configure(Protocol):
         session_of: Callable[[Server], Session],
         ssh_config: Path,
         root: Path,
-        outputs: Mapping[str, str],
+        outputs: Mapping[str, object],
         run_id: str,
         commit: str,
         logs: Path,

@@ -85,7 +85,7 @@ class Work:
         self.folder = drivers.ledger.folder(record.id)
         self._calls = drivers.cloud.api_calls  # of others' runs, before this one
         self.masker = process_masker()
-        self.outputs: Mapping[str, str] | None = None  # unmasked, unlike the record's
+        self.outputs: Mapping[str, object] | None = None  # unmasked, unlike the record's
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._specs: Specs | None = None
