@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from infraci.errors import InfraciError, UsageError
-from infraci.locks import lock_file
+from infraci.locks import guarding
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
@@ -32,8 +32,6 @@ _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
 _LOCK = "lock"
 _MAX_NAME = 32
-#: A run's folder is locked for looks at its lock, which take no time, unless the disk hangs.
-_GUARD_S = 30.0
 
 
 class DamagedRunError(InfraciError):
@@ -221,7 +219,7 @@ class Ledger:
         folder = self.folder(run_id)
         if not folder.is_dir():
             raise self._unknown(run_id)
-        with _saying(f"cannot lock run {run_id}"), _guarding(folder):
+        with _saying(f"cannot lock run {run_id}"), guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -241,7 +239,7 @@ class Ledger:
         """Whether a process (this one included) is at work on the run."""
         folder = self.folder(run_id)
         what = f"cannot look at the lock of run {run_id}"
-        with _saying(what), suppress(FileNotFoundError), _guarding(folder):
+        with _saying(what), suppress(FileNotFoundError), guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -276,18 +274,6 @@ class Ledger:
         ignore = self._home / ".gitignore"
         if not ignore.exists():
             _replace(ignore, b"*\n")
-
-
-@contextmanager
-def _guarding(folder: Path) -> Iterator[None]:
-    """Look at or take a run's lock one at a time, lest a look be mistaken for a holder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if not lock_file(descriptor, timeout_s=_GUARD_S):
-            raise TimeoutError(None, "another process keeps the folder locked", str(folder))
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -20,10 +20,9 @@ from infraci.pipeline.owner import (
     read_key_comment,
     read_ownership,
     tags_of_run,
-    this_host,
 )
 from infraci.pipeline.removal import DESTROY_S, remove
-from infraci.process import is_alive
+from infraci.process import is_alive, this_host
 
 _LOOK_S = 60.0
 

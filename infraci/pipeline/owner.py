@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from infraci.process import is_alive
+from infraci.process import is_alive, this_host
 
 TAG = "infraci"
 #: What our stacks and key pairs are called, before the run's id.
@@ -78,17 +74,3 @@ def read_key_comment(public_key: str) -> Ownership | None:
     """What the comment of a public key says."""
     words = public_key.split()
     return read_ownership(words[2:]) if TAG in words[2:] else None
-
-
-def this_host() -> str:
-    """This machine, by a hash that gives nothing away.
-
-    A container is a machine of its own, for it does not see the processes of others; those of one
-    image may share an ``/etc/machine-id``.
-    """
-    said = [socket.gethostname()]
-    with suppress(OSError):
-        said.append(Path("/etc/machine-id").read_text().strip())
-    with suppress(OSError):
-        said.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]

@@ -14,9 +14,9 @@ from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord, Verdict
 from infraci.pipeline import new_record
 from infraci.pipeline.gc import find_on_cloud, reason_of
-from infraci.pipeline.owner import Ownership, this_host
+from infraci.pipeline.owner import Ownership
 from infraci.pipeline.removal import remove_run
-from infraci.process import this_process
+from infraci.process import this_host, this_process
 from infraci.progress.plain import Silent
 from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
 
