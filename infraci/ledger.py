@@ -99,6 +99,11 @@ def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     return has_sign(_sign_of(run_id), users=users)
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be a run's id."""
+    return bool(_ID.match(text))
+
+
 def is_whole_id(run_id: str) -> bool:
     """Whether this is a run's id from beginning to end, and not only how one begins."""
     return bool(_WHOLE_ID.match(run_id))
@@ -112,8 +117,9 @@ class Ledger:
     """The runs of one repository; the root is its top."""
 
     def __init__(self, root: Path) -> None:
-        self._home = root / ".infraci"
-        self._runs = self._home / "runs"
+        self.root = root
+        self.home = root / ".infraci"
+        self._runs = self.home / "runs"
 
     def new_run_id(self, pipeline: str, commit: Commit) -> str:
         """A name for a new run: a host name, and a part of a Heat stack's name, not used yet."""
@@ -127,7 +133,7 @@ class Ledger:
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run, which may not exist. Raises UsageError for what is no run's id."""
-        if not _ID.match(run_id):
+        if not is_id(run_id):
             raise UsageError(f'cannot find run "{run_id}": that is not a run\'s id')
         return self._runs / run_id
 
@@ -178,7 +184,7 @@ class Ledger:
             return ()
         except OSError as error:
             raise InfraciError(f"cannot read {self._runs}: {error.strerror}") from error
-        return tuple(n for n in names if _ID.match(n) and (self._runs / n / _RECORD).exists())
+        return tuple(n for n in names if is_id(n) and (self._runs / n / _RECORD).exists())
 
     def list(
         self, *, on_damaged: Callable[[DamagedRunError], None] | None = None
@@ -259,7 +265,7 @@ class Ledger:
     def tidy(self) -> None:
         """Remove what processes that were killed have left of records half written."""
         with suppress(OSError):
-            remove_dead(self._home, *self._runs.iterdir())
+            remove_dead(self.home, *self._runs.iterdir())
 
     def _unknown(self, run_id: str) -> UsageError:
         meant = near(run_id, self.ids())
@@ -271,7 +277,7 @@ class Ledger:
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""
-        ignore = self._home / ".gitignore"
+        ignore = self.home / ".gitignore"
         if not ignore.exists():
             _replace(ignore, b"*\n")
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
-from platformdirs import user_state_path
 
 import infraci
 from infraci.local.account import PROJECT, REGION, USER
+from infraci.state import state_folder
 
 CLOUD = "local"
 
@@ -48,15 +47,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The state folder: one a user, or where INFRACI_STATE_DIR says."""
+    """The state folder of a user."""
 
     folder: Path
 
     @classmethod
     def of_this_user(cls) -> Place:
         """The place of the user who asks."""
-        given = os.environ.get("INFRACI_STATE_DIR")
-        return cls(folder=Path(given) if given else user_state_path("infraci") / "cloud")
+        return cls(folder=state_folder())
 
     @property
     def owner(self) -> str:

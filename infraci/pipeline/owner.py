@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from infraci.ledger import is_id
 from infraci.process import is_alive, this_host
 
 TAG = "infraci"
@@ -21,6 +22,7 @@ class Ownership:
     host: str
     process: str = ""  # "PID.START"; only where nothing may outlive the process
     user: int | None = None  # on that host; None if an older infraci made the tags
+    ledger: str = ""  # the id of the one that has the run's record; see infraci/ledgers.py
 
     def tags(self) -> tuple[str, ...]:
         """As Heat's stack tags (80 characters at most, no commas)."""
@@ -31,6 +33,8 @@ class Ownership:
         ]
         if self.user is not None:
             tags.append(f"{TAG}-user={self.user}")
+        if self.ledger:
+            tags.append(f"{TAG}-ledger={self.ledger}")
         return (*tags, f"{TAG}-pid={self.process}") if self.process else tuple(tags)
 
     def comment(self) -> str:
@@ -40,6 +44,11 @@ class Ownership:
     def is_expired(self, now: float) -> bool:
         """Whether anybody may remove it."""
         return self.expires <= now
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is to outlive its process: it was kept on purpose."""
+        return not self.process
 
     def is_orphan(self) -> bool:
         """Whether its process, that it was not to outlive, was on this machine and is dead."""
@@ -59,12 +68,15 @@ def read_ownership(tags: Iterable[str]) -> Ownership | None:
         if equals and name.startswith(f"{TAG}-")
     }
     try:
+        if not is_id(said["run"]):
+            return None
         return Ownership(
             run_id=said["run"],
-            expires=float(said["expires"]),
+            expires=float(int(said["expires"])),
             host=said["host"],
             process=said.get("pid", ""),
             user=int(said["user"]) if "user" in said else None,
+            ledger=said.get("ledger", ""),
         )
     except (KeyError, ValueError):
         return None

@@ -10,6 +10,7 @@ from functools import partial
 
 from infraci.errors import InfraciError, InterruptedRunError, of_machine
 from infraci.ledger import Ledger
+from infraci.ledgers import register
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import verdict as judge
@@ -60,6 +61,7 @@ def new_record(
         host=this_host(),
         user=os.geteuid(),
         process=this_process() if dies_with_us else "",
+        ledger=register(ledger),
     )
     return RunRecord(
         id=run_id,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +106,53 @@ def test_by_tags_when_the_record_is_gone(cloud: FakeCloud, find: Find) -> None:
     stack(cloud, "kept")
     stack(cloud, "elsewhere", process=DEAD, host="other")
     assert find(NOW) == [f"stack {name}: its process died", f"key pair {name}: its process died"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger of another repository of this machine."""
+    monkeypatch.setenv("INFRACI_STATE_DIR", str(tmp_path / "state"))
+    subprocess.run(["git", "init", "--quiet", tmp_path / "elsewhere"], check=True)
+    return Ledger(tmp_path / "elsewhere")
+
+
+def test_a_kept_run_goes_once_its_record_is_lost(
+    cloud: FakeCloud, ledger: Ledger, elsewhere: Ledger, tmp_path: Path
+) -> None:
+    record = record_of(elsewhere, tmp_path, DestroyPolicy.NEVER)
+    cloud.stacks[record.stack_name] = record.tags
+    told: list[str] = []
+
+    def find() -> list[str]:
+        found = find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)
+        return [f"{leftover.what} {leftover.name}: {leftover.why}" for leftover in found]
+
+    with elsewhere.create(record):
+        assert find() == []
+        shutil.rmtree(elsewhere.home)
+        assert find() == []  # a process is still at work on it, and writes its record again
+    assert find() == [f"stack {record.stack_name}: its record is lost"]
+    elsewhere.create(record).release()
+    assert find() == []
+    assert told == []
+
+
+def test_what_only_others_know_of_is_left_and_told(
+    cloud: FakeCloud, ledger: Ledger, elsewhere: Ledger, tmp_path: Path
+) -> None:
+    record = record_of(elsewhere, tmp_path, DestroyPolicy.NEVER)
+    theirs = [tag for tag in record.tags if not tag.startswith("infraci-host=")]
+    cloud.stacks[record.stack_name] = (*theirs, "infraci-host=other")
+    cloud.stacks["infraci-older"] = Ownership(
+        run_id="older", expires=NOW + 1, host=this_host()
+    ).tags()
+    told: list[str] = []
+    assert list(find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)) == []
+    assert told == [
+        f"left run {run_id} until it expires ({when} UTC): it was kept on purpose, and nothing "
+        "here tells whether its record is lost"
+        for run_id, when in ((record.id, "1970-01-12 17:46"), ("older", "1970-01-12 13:46"))
+    ]
 
 
 def test_a_run_that_another_process_has_resumed_in_another_repository(

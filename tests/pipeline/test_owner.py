@@ -14,11 +14,13 @@ from infraci.pipeline.owner import (
 from infraci.process import this_host, this_process
 
 OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34", user=1000)
+KEPT = Ownership(run_id="web-1", expires=2000.0, host="abc", user=0, ledger="0123456789abcdef")
 
 
-def test_tags_there_and_back() -> None:
-    assert read_ownership(OURS.tags()) == OURS
-    assert read_key_comment(f"ssh-ed25519 AAAA {OURS.comment()}") == OURS
+@pytest.mark.parametrize("owner", [OURS, KEPT])
+def test_tags_there_and_back(owner: Ownership) -> None:
+    assert read_ownership(owner.tags()) == owner
+    assert read_key_comment(f"ssh-ed25519 AAAA {owner.comment()}") == owner
 
 
 def test_tags_fit_heat() -> None:
@@ -33,6 +35,8 @@ def test_tags_fit_heat() -> None:
         ("infraci",),
         ("infraci", "infraci-run=a", "infraci-host=b"),
         ("infraci", "infraci-run=a", "infraci-host=b", "infraci-expires=soon"),
+        ("infraci", "infraci-run=a", "infraci-host=b", "infraci-expires=inf"),
+        ("infraci", "infraci-run=../*", "infraci-host=b", "infraci-expires=1"),
         ("other", "run=a", "expires=1", "host=b"),
     ],
 )
