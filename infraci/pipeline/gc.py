@@ -72,20 +72,20 @@ def find_on_cloud(
     What is not tagged, or not whole, is not ours to remove, whatever its name. What stays because
     nothing here tells whether its record is lost is told.
     """
-    kept = set()
+    stacks = set()
     for stack in cloud.find_stacks([TAG]):
         owner = read_ownership(stack.tags)
         why = _reason(owner, ledger, now, tell) if owner else None
+        stacks.add(stack.name)
         if owner is None or why is None:
-            kept.add(stack.name)
             continue
         mark = replace(_mark(owner.run_id), name=stack.name)
         remover = _stack_remover(cloud, stack.id, mark)
         yield Leftover(what="stack", name=stack.name, why=why, remove=remover)
     for pair in cloud.keypairs():
         owner = read_key_comment(pair.public_key)
-        if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in kept:
-            continue
+        if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in stacks:
+            continue  # it is none of ours, or stays or goes with its stack
         why = _reason(owner, ledger, now, tell)
         if why is not None:
             yield Leftover(

@@ -105,7 +105,7 @@ def test_by_tags_when_the_record_is_gone(cloud: FakeCloud, find: Find) -> None:
     stack(cloud, "alive", process=this_process())
     stack(cloud, "kept")
     stack(cloud, "elsewhere", process=DEAD, host="other")
-    assert find(NOW) == [f"stack {name}: its process died", f"key pair {name}: its process died"]
+    assert find(NOW) == [f"stack {name}: its process died"]
 
 
 @pytest.fixture
@@ -163,12 +163,12 @@ def test_a_run_that_another_process_has_resumed_in_another_repository(
     stack(cloud, record.id, process=DEAD)
     with elsewhere.create(record):
         assert find(NOW) == []
-    assert len(find(NOW)) == 2
+    assert len(find(NOW)) == 1
 
 
 def test_expired_from_any_machine(cloud: FakeCloud, find: Find) -> None:
     name = stack(cloud, "old", host="other", expires=NOW)
-    assert find(NOW) == [f"stack {name}: expired", f"key pair {name}: expired"]
+    assert find(NOW) == [f"stack {name}: expired"]
 
 
 def test_what_is_not_ours_is_left_alone(cloud: FakeCloud, find: Find) -> None:
@@ -200,7 +200,7 @@ def test_a_run_that_somebody_took_up_again_is_at_work(
     stack(cloud, record.id, process=DEAD, expires=NOW)
     with ledger.create(record):
         assert find(NOW) == []
-    assert len(find(NOW)) == 2
+    assert len(find(NOW)) == 1
 
 
 def test_removing_what_is_found(cloud: FakeCloud, ledger: Ledger) -> None:
