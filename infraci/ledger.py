@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from infraci.errors import InfraciError, UsageError
+from infraci.invocation import invocation
 from infraci.locks import guarding
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
@@ -40,7 +41,8 @@ class DamagedRunError(InfraciError):
     def __init__(self, run_id: str, folder: Path, reason: str) -> None:
         super().__init__(
             f"cannot read run {run_id}: {folder / _RECORD}: {reason}",
-            hint="`infraci gc` still finds what it left, by its tags",
+            hint=f"`{invocation('destroy', run_id)}` still finds what it left, by its tags; "
+            "--cloud NAME says on which cloud, but for the embedded one",
         )
         self.run_id = run_id
 

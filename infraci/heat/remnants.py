@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from infraci.heat.connection import Connection
 from infraci.heat.troubles import LOCAL, NoServiceError
+from infraci.invocation import invocation
 from infraci.model.run import Possession
 from infraci.parallel import in_parallel
 
@@ -157,10 +159,10 @@ class Remnant:
     def command(self) -> str:
         """The command that removes it."""
         words = f"router remove port {self.router}" if self.router else self.kind.command
-        client = "openstack"
+        where = ""
         if self.cloud == LOCAL:
-            client = 'OS_CLIENT_CONFIG_FILE="$(infraci cloud clouds-yaml)" openstack'
-        return f"{client} --os-cloud {self.cloud} {words} {self.id}"
+            where = f'OS_CLIENT_CONFIG_FILE="$({invocation("cloud", "clouds-yaml")})" '
+        return f"{where}openstack --os-cloud {quote(self.cloud)} {words} {quote(self.id)}"
 
 
 def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:

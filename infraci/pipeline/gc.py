@@ -33,9 +33,6 @@ _LOOK_S = 60.0
 class Sweeper(Remover, Protocol):
     """What gc asks of a cloud."""
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
     def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]: ...  # noqa: D102
 
     def keypairs(self) -> tuple[Keypair, ...]: ...  # noqa: D102
