@@ -28,6 +28,17 @@ _NAMED = re.compile(r"\.([0-9a-f]+)\.([0-9]+\.[0-9]+)\.[^.]+\Z")
 _COMMON = "/tmp"  # noqa: S108
 
 
+def choose_place() -> None:
+    """Have this process make temporary files where there is a folder for them, full or not.
+
+    Python's own choice writes a file in each, and says of full disks and of too few open files
+    that there is no such folder.
+    """
+    places = (os.environ.get("TMPDIR"), _COMMON, "/var/tmp")  # noqa: S108
+    usable = (place for place in places if place and os.access(place, os.W_OK | os.X_OK))
+    tempfile.tempdir = tempfile.tempdir or next(usable, None)
+
+
 @contextmanager
 def temporary_folder(kind: str, *, place: str | Path | None = None) -> Iterator[Path]:
     """A private folder that is removed at the end, or by a later process if this one is killed."""

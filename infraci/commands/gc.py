@@ -13,7 +13,7 @@ import click
 from infraci import git
 from infraci.commands.parts import make_progress, open_cloud
 from infraci.commands.source import remove_dead_trees
-from infraci.errors import ExitCode, InfraciError
+from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.ledgers import forget_old
@@ -143,6 +143,6 @@ def _end_silent_process() -> None:
 
 
 def _repository() -> Path | None:
-    with suppress(InfraciError):
+    with suppress(UsageError, git.GitError):
         return git.repository_root(Path.cwd())
     return None

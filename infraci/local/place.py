@@ -85,7 +85,7 @@ class Place:
         try:
             clouds = yaml.safe_load(self.clouds_yaml.read_text())
             return str(clouds["clouds"][CLOUD]["auth"]["password"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError):
+        except (FileNotFoundError, yaml.YAMLError, KeyError, TypeError):
             return secrets.token_urlsafe(24)
 
     def write_clouds_yaml(self, url: str, password: str) -> None:
@@ -118,7 +118,7 @@ class Place:
             said = json.loads((self.folder / _ADDRESS).read_text())
             # Another build may have written it, with other fields.
             return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
     def remember(self, name: str, values: Mapping[str, object]) -> None:
@@ -129,7 +129,7 @@ class Place:
         """What was chosen at an earlier start, or nothing."""
         try:
             values = json.loads((self.folder / f"{name}.json").read_text())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin
 
+from infraci.errors import raise_of_machine
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch
@@ -144,6 +145,7 @@ class Tree:
         try:
             return (root / judged).read_bytes()
         except OSError as error:
+            raise_of_machine(error)
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
     def _judge_references(self, url: str, source: Source) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infraci.errors import UsageError
+from infraci.errors import UsageError, raise_of_machine
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
 
@@ -63,6 +63,7 @@ class Stack:
         try:
             found = json.loads((folder / FILE).read_text())
         except OSError as error:
+            raise_of_machine(error)
             raise UsageError(
                 f"cannot read the stack of run {folder.name}: {folder / FILE}: {error.strerror}",
                 hint="a run has it when its servers can be logged in to",
