@@ -7,6 +7,7 @@ process ends, so a run is alive exactly as long as somebody works on it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -15,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +34,8 @@ _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
 _LOCK = "lock"
+#: Says of a run that it is destroyed, where its record could not.
+_DESTROYED = "destroyed"
 _MAX_NAME = 32
 
 
@@ -156,10 +160,19 @@ class Ledger:
         return lock
 
     def update(self, record: RunRecord) -> None:
-        """Replace a run's record, atomically; write it again should it have been deleted."""
+        """Replace a run's record, atomically; write it again should it have been deleted.
+
+        On a disk without room for it, that the run is destroyed is kept all the same.
+        """
+        folder = self.folder(record.id)
         with _saying(f"cannot write the record of run {record.id}"):
-            self.folder(record.id).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(record)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self._write(record)
+            except OSError as error:
+                if not record.destroyed or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                (folder / _DESTROYED).touch()  # an empty file takes no room
 
     def load(self, run_id: str) -> RunRecord:
         """The record of a run. Raises UsageError when unknown, DamagedRunError when unreadable."""
@@ -176,6 +189,8 @@ class Ledger:
             raise DamagedRunError(run_id, folder, str(error)) from error
         if record.id != run_id:
             raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
+        if (folder / _DESTROYED).exists():
+            return replace(record, destroyed=True, leaks=())
         return record
 
     def ids(self) -> tuple[str, ...]:
@@ -231,8 +246,9 @@ class Ledger:
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
+                with suppress(OSError):  # a full disk does not keep us from working on it
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BlockingIOError as error:
                 line = os.read(descriptor, 40).decode("ascii", "replace")
                 os.close(descriptor)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from infraci.state import state_folder
 CLOUD = "local"
 
 _ADDRESS = "address.json"
+#: The address takes no more, so that it can be written over an earlier one.
+_LENGTH = 512
 
 
 def build() -> str:
@@ -106,11 +110,12 @@ class Place:
 
     def write_address(self, address: Address) -> None:
         """Say that the cloud runs, and where."""
-        self._write(self.folder / _ADDRESS, json.dumps(asdict(address)))
+        self._overwrite(self.folder / _ADDRESS, json.dumps(asdict(address)))
 
     def forget_address(self) -> None:
         """Say that the cloud answers nowhere."""
-        (self.folder / _ADDRESS).unlink(missing_ok=True)
+        if (self.folder / _ADDRESS).exists():
+            self._overwrite(self.folder / _ADDRESS, "null")
 
     def read_address(self) -> Address | None:
         """Where the cloud answered when it was last heard of."""
@@ -133,7 +138,19 @@ class Place:
             return {}
         return values if isinstance(values, dict) else {}
 
+    def _overwrite(self, path: Path, text: str) -> None:
+        """Write a short text over another: a full disk has no room for a second file."""
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(file, text.ljust(_LENGTH).encode(), 0)
+        finally:
+            os.close(file)
+
     def _write(self, path: Path, text: str) -> None:
+        """Replace a file; not one that has that text already, for which a disk needs no room."""
+        with suppress(FileNotFoundError):
+            if path.read_text() == text:
+                return
         partial = path.with_suffix(".partial")
         private(partial).write_text(text)
         partial.replace(path)

@@ -150,5 +150,5 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
         with suppress(InfraciError):
             update(leaks=error.left)
         raise
+    forget_keys(ledger.folder(record.id))  # first: a full disk has room for the record then
     update(destroyed=True, leaks=())
-    forget_keys(ledger.folder(record.id))
