@@ -21,12 +21,15 @@ _BUSY_S = 30.0
 _MAKE = "CREATE TABLE IF NOT EXISTS spare (body BLOB)"
 _FILL = "INSERT INTO spare VALUES (zeroblob(?))"
 _CLEAR = "DROP TABLE IF EXISTS spare"
+#: Leaves the log as long as it is, unlike TRUNCATE.
+_CHECKPOINT = "PRAGMA wal_checkpoint(RESTART)"
 
 
 class Spare:
     """So many bytes in a database and in its log; the connection stays open, or the log goes."""
 
     def __init__(self, path: Path, size: int) -> None:
+        self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._size = size
         self._lock = threading.Lock()
@@ -39,10 +42,14 @@ class Spare:
     @property
     def left(self) -> int:
         """The bytes that there are."""
-        (pages,) = self._db.execute("PRAGMA freelist_count").fetchone()
-        (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
+        page_bytes = self._number("page_size")
+        if self._path.stat().st_size < self._number("page_count") * page_bytes:
+            return 0  # some of it is in the log alone
         logged = self._log.stat().st_size if self._log.exists() else 0
-        return int(min(pages * page_bytes, logged))
+        return min(self._number("freelist_count") * page_bytes, logged)
+
+    def _number(self, pragma: str) -> int:
+        return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
 
     def top_up(self) -> None:
         """Make the room again once half of it is used; where it cannot be, the next call may."""
@@ -54,9 +61,11 @@ class Spare:
                 self._db.execute(_MAKE)
                 self._db.execute(_FILL, (self._size,))
                 self._db.execute("COMMIT")
+                self._db.execute(_CHECKPOINT)
             except sqlite3.Error:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
             finally:
                 with suppress(sqlite3.Error):
                     self._db.execute(_CLEAR)
+                    self._db.execute(_CHECKPOINT)  # it writes as much to the log again

@@ -51,11 +51,20 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A disk of 64 MB."""
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
+    """A disk in memory, or one of a kind that is given, in a file."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    kind = getattr(request, "param", "tmpfs")
+    if kind == "tmpfs":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs"]
+    else:
+        image = tmp_path / "image"
+        with image.open("wb") as file:
+            file.truncate(80 << 20)
+        subprocess.run([f"mkfs.{kind}", "-q", "-m", "0", str(image)], check=True)
+        mount = ["mount", "-o", "loop", str(image)]
+    subprocess.run([*mount, str(folder)], check=True)
     yield Disk(folder)
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -106,6 +115,7 @@ def test_what_stands_is_removed_though_the_disk_is_full(disk: Disk, tmp_path: Pa
         assert cloud.inventory()["servers"] == frozenset()
 
 
+@pytest.mark.parametrize("disk", ["tmpfs", "ext4"], indirect=True)
 @pytest.mark.parametrize("is_killed", [False, True], ids=["at work", "killed"])
 def test_what_stands_is_removed_without_a_byte_of_room(
     is_killed: bool, disk: Disk, tmp_path: Path
