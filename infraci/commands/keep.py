@@ -34,6 +34,7 @@ from infraci.commands.source import Source
 from infraci.commands.work import make_work
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.fields import EVERY_SERVER
 from infraci.model.pipeline import DestroyPolicy, Pipeline
@@ -210,7 +211,7 @@ def _ending(record: RunRecord, line: words.Line, folder: Path) -> Ending:
     return Ending(
         properties=dict(properties(record, folder)),
         trouble=of_destroy[0].message if of_destroy else "",
-        cleanup="" if record.destroyed else f"infraci destroy {record.id}",
+        cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 
 

@@ -28,6 +28,9 @@ class Remover(Protocol):
     """What removing asks of a cloud."""
 
     @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
     def where(self) -> str: ...  # noqa: D102
 
     def find_stack(self, name_or_id: str) -> Stack | None: ...  # noqa: D102
@@ -49,9 +52,6 @@ class Remover(Protocol):
 
 class CloudDriver(Remover, Protocol):
     """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
 
     @property
     def pace(self) -> tuple[float, float]: ...  # noqa: D102

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
+from infraci.invocation import invocation
 from infraci.model.run import (
     Outcome,
     Phase,
@@ -135,7 +136,7 @@ class LiveProgress:
         style = _STYLES[record.verdict] if record.verdict else "bold"
         self._print(f"[{style}]{_text(ending(record, self._clock() - self._began))}[/]")
         if record.verdict not in (None, Verdict.PASSED):
-            self._print(f"[dim]more: infraci logs {record.id}[/]")
+            self._print(f"[dim]more: {invocation('logs', record.id)}[/]")
 
     def _print(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from infraci.deadline import duration
 from infraci.display import displayable
 from infraci.heat.values import Event
+from infraci.invocation import invocation
 from infraci.model.cause import cause_of
 from infraci.model.run import (
     Outcome,
@@ -101,7 +102,7 @@ class PlainProgress:
         self._say(calls(record), 1)
         self._say(ending(record, self._clock() - self._began), -1)
         if record.verdict not in (None, Verdict.PASSED):
-            self._say(f"more: infraci logs {record.id}")
+            self._say(f"more: {invocation('logs', record.id)}")
 
     def _say(self, text: str, level: int = 0) -> None:
         if level > self._verbosity:

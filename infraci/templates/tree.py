@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urljoin
 
 import yaml
 
+from infraci.errors import raise_of_machine
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch, is_text
@@ -192,6 +193,7 @@ class Tree:
                 return too_large(size, most, is_file=is_file)
             return (root / judged).read_bytes()
         except OSError as error:
+            raise_of_machine(error)
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
     def _judge_references(self, url: str, source: Source) -> None:
