@@ -10,7 +10,6 @@ from infraci.deadline import duration
 from infraci.heat.values import Event
 from infraci.model.cause import cause_of
 from infraci.model.run import (
-    Outcome,
     Phase,
     PhaseResult,
     Round,
@@ -20,10 +19,13 @@ from infraci.model.run import (
     Verdict,
     label,
 )
+from infraci.progress.failures import Failures, fit
+from infraci.progress.now import Now, named
+from infraci.report.tally import reported, tally
 
 _DETAILS = 15
-#: So many resources are named in a line.
-_NAMES = 6
+#: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
+_MOST_LINES = 30
 
 Write = Callable[[str], object]
 
@@ -43,48 +45,63 @@ class PlainProgress:
         self._clock = clock
         self._began = clock()
         self._lock = threading.RLock()  # a signal's handler may tell something, too
+        self._now = Now()
+        self._failures = Failures()
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins."""
         self._began = self._clock()
+        self._now, self._failures = Now(), Failures()
         commit = record.commit
         self._say(f"{record.pipeline}: {commit.short} {commit.subject} (on {record.cloud})", -1)
         self._say(f"should this be lost, clean up by: {cleanup}", -1)
 
     def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
+        with self._lock:
+            self._now.begin(label(phase, round_))
         self._say(f"{label(phase, round_)} …", 1)
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
+        with self._lock:
+            self._now.begin("")
         took = length(result.duration_s)
         if result.trouble is None:
             self._say(f"{result.label} done in {took}")
             return
-        self._say(f"{result.label} failed after {took}{classed(result.trouble)}", -1)
-        for line in aftermath(result.trouble):
+        head, *lines = story(result.trouble)
+        self._say(f"{result.label} failed after {took}{head}", -1)
+        for line in lines:
             self._say(f"  {line}", -1)
 
     def event(self, *events: Event) -> None:
         """Heat says something: with -v a line an event, else one for all that came at once."""
         for event in events:
+            with self._lock:
+                self._now.event(event)
             reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
-            text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
+            text = f"heat: {event.path or event.resource} {event.status}{reason}"
             self._say(text, 0 if event.is_failure else 1)
         news = digest(events)
         if news and self._verbosity == 0:
             self._say(f"heat: {news}")
 
-    def server(self, name: str, text: str) -> None:
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
         """A server is at that."""
-        self._say(f"{name}: {text}", 1)
+        with self._lock:
+            self._now.server(name, text)
+        if not is_detail:
+            self._say(f"{name}: {text}", 1)
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
         """A server's specs have run."""
+        with self._lock:
+            self._now.server(server, tally(testcases), is_done=True)
+            shown = self._failures.show(testcases)
         self._say(f"{server}: {tally(testcases)}")
-        for testcase in testcases:
-            if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
-                self._say(f"  {testcase.outcome}: {testcase.nodeid}: {testcase.message}", -1)
+        for testcase in shown:
+            self._say(f"  {testcase.outcome}: {testcase.nodeid}: {testcase.message}", -1)
 
     def note(self, text: str) -> None:
         """A line that matters to the user."""
@@ -93,9 +110,10 @@ class PlainProgress:
     def end(self, record: RunRecord) -> None:
         """The run is over."""
         self._say(calls(record), 1)
-        self._say(ending(record, self._clock() - self._began), -1)
+        for line in ending(record, self._clock() - self._began):
+            self._say(line, -1)
         if record.verdict not in (None, Verdict.PASSED):
-            self._say(f"more: infraci logs {record.id}")
+            self._say(self._failures.more(record.id))
 
     def _say(self, text: str, level: int = 0) -> None:
         if level > self._verbosity:
@@ -103,7 +121,7 @@ class PlainProgress:
         with self._lock:
             elapsed_s = self._clock() - self._began
             for line in text.splitlines():
-                self._write(f"[{elapsed_s:6.1f}] {line}")
+                self._write(f"[{elapsed_s:6.1f}] {fit(line)}")
 
 
 def digest(events: Sequence[Event]) -> str:
@@ -121,17 +139,20 @@ def digest(events: Sequence[Event]) -> str:
     for resource, (action, _, state) in last.items():
         stem = action.lower().removesuffix("e")
         said.setdefault(stem + ("ed" if state == "COMPLETE" else "ing"), []).append(resource)
-    return "; ".join(f"{verb} {_some(names)}" for verb, names in said.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+    return "; ".join(f"{verb} {named(names)}" for verb, names in said.items())
 
 
 def length(seconds: float) -> str:
     """A duration, no finer than it matters: ``0.02 s``, ``4.21 s``, ``75.3 s``."""
     return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
+
+
+def story(trouble: Trouble) -> list[str]:
+    """What went wrong, in a few lines; the first one follows the name of what failed."""
+    first, *others = classed(trouble).splitlines()
+    more = len(others) - _MOST_LINES
+    others[_MOST_LINES:] = [f"… and {more} more lines"] if more > 0 else []
+    return [first, *others, *aftermath(trouble)]
 
 
 def classed(trouble: Trouble) -> str:
@@ -147,31 +168,22 @@ def aftermath(trouble: Trouble) -> list[str]:
     return hint + [f"| {line}" for line in lines[-_DETAILS:]]
 
 
-def tally(testcases: Sequence[Testcase]) -> str:
-    """How many checks ended how: ``12 passed, 1 failure``."""
-    counts = dict.fromkeys(Outcome, 0)
-    for testcase in testcases:
-        counts[testcase.outcome] += 1
-    said = [f"{count} {outcome}" for outcome, count in counts.items() if count]
-    return ", ".join(said) or "no checks"
-
-
 def calls(record: RunRecord) -> str:
     """How often the cloud was asked: ``57 API calls: compute GET 12, …``."""
     said = ", ".join(f"{what} {number}" for what, number in sorted(record.api_calls.items()))
     return f"{sum(record.api_calls.values())} API calls: {said}" if said else ""
 
 
-def ending(record: RunRecord, elapsed_s: float) -> str:
-    """A run in one line; before it the cause, where it did not pass."""
-    cause = cause_of(record)
-    head = f"{record.pipeline} {record.verdict}: {cause}\n" if cause else ""
-    return head + _ending(record, elapsed_s)
+def ending(record: RunRecord, elapsed_s: float) -> list[str]:
+    """A run in one line; before it the first one of the cause, where it did not pass."""
+    cause = cause_of(record).partition("\n")[0]
+    head = [f"{record.pipeline} {record.verdict}: {cause}"] if cause else []
+    return [*head, _ending(record, elapsed_s)]
 
 
 def _ending(record: RunRecord, elapsed_s: float) -> str:
     verdict = record.verdict or "ready"
-    checks = f" ({tally(record.testcases)})" if record.testcases else ""
+    checks = f" ({tally(reported(record))})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
     upgrade = f", upgrade from {record.base.short}" if record.base else ""
     took = length(elapsed_s)
@@ -187,7 +199,7 @@ class Silent:
     ) -> None: ...
     def phase_done(self, run_id: str, result: PhaseResult) -> None: ...  # noqa: D102
     def event(self, *events: Event) -> None: ...  # noqa: D102
-    def server(self, name: str, text: str) -> None: ...  # noqa: D102
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None: ...  # noqa: D102
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None: ...  # noqa: D102
     def note(self, text: str) -> None: ...  # noqa: D102
     def end(self, record: RunRecord) -> None: ...  # noqa: D102
