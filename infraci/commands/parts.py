@@ -19,6 +19,9 @@ from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
 
+#: After so long a silence, a line tells what is waited for.
+_SILENCE_S = 30.0
+
 Load = Callable[[], StackRequest]
 
 
@@ -41,7 +44,9 @@ def make_progress(verbosity: int) -> Progress:
         from infraci.progress.live import LiveProgress
 
         return LiveProgress(verbosity=verbosity)
-    return PlainProgress(lambda line: click.echo(line, err=True), verbosity=verbosity)
+    return PlainProgress(
+        lambda line: click.echo(line, err=True), verbosity=verbosity, silence_s=_SILENCE_S
+    )
 
 
 def loader(

@@ -21,29 +21,39 @@ from infraci.model.run import (
 )
 from infraci.progress.failures import Failures, fit
 from infraci.progress.now import Now, named
+from infraci.progress.ticker import Ticker
 from infraci.report.tally import reported, tally
 
 _DETAILS = 15
 #: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
 _MOST_LINES = 30
 
+#: So often in the longest silence is looked whether it is one.
+_LOOKS = 4
+
 Write = Callable[[str], object]
 
 
 class PlainProgress:
-    """One line for everything worth a line, each with the time since the run began."""
+    """One line for everything worth a line, each with the time since the run began.
+
+    With ``silence_s``, no longer silence is without a line that tells what is waited for.
+    """
 
     def __init__(
         self,
         write: Write,
         *,
         verbosity: int = 0,
+        silence_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
         self._verbosity = verbosity
+        self._silence_s = silence_s
+        self._ticker: Ticker | None = None
         self._clock = clock
-        self._began = clock()
+        self._began = self._spoke = clock()
         self._lock = threading.RLock()  # a signal's handler may tell something, too
         self._now = Now()
         self._failures = Failures()
@@ -55,6 +65,8 @@ class PlainProgress:
         commit = record.commit
         self._say(f"{record.pipeline}: {commit.short} {commit.subject} (on {record.cloud})", -1)
         self._say(f"should this be lost, clean up by: {cleanup}", -1)
+        if self._silence_s is not None and self._ticker is None:
+            self._ticker = Ticker(self.remind, every_s=self._silence_s / _LOOKS)
 
     def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
@@ -107,8 +119,18 @@ class PlainProgress:
         """A line that matters to the user."""
         self._say(text)
 
+    def remind(self) -> None:
+        """After a silence, tell what is waited for."""
+        with self._lock:
+            silent_s = self._clock() - self._spoke
+            if self._now.phase and self._silence_s is not None and silent_s >= self._silence_s:
+                self._say(f"still at {self._now.waiting}")
+
     def end(self, record: RunRecord) -> None:
         """The run is over."""
+        if self._ticker is not None:
+            self._ticker.stop()
+            self._ticker = None
         self._say(calls(record), 1)
         for line in ending(record, self._clock() - self._began):
             self._say(line, -1)
@@ -119,7 +141,8 @@ class PlainProgress:
         if level > self._verbosity:
             return
         with self._lock:
-            elapsed_s = self._clock() - self._began
+            self._spoke = self._clock()
+            elapsed_s = self._spoke - self._began
             for line in text.splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {fit(line)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -147,6 +148,40 @@ def test_many_failures_are_counted() -> None:
     assert sum("failure: " in line for line in lines) == 20
     assert sum("6 failed" in line for line in lines) == 46
     assert lines[-1].endswith(f"256 of 276 failures are not shown: infraci logs {run.id}")
+
+
+def test_a_long_silence_has_a_line_that_tells_what_is_waited_for() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    progress = PlainProgress(lines.append, silence_s=30, clock=lambda: now[0])
+    progress.remind()
+    progress.phase("x", Phase.PROVISION)
+    progress.event(replace(EVENT, resource="db", path="db", status="CREATE_IN_PROGRESS"))
+    progress.server("app-0", "booting")
+    progress.server("app-1", "ready")
+    told = len(lines)
+    for seconds in (29, 30, 59, 60):
+        now[0] = seconds
+        progress.remind()
+    assert [line.partition("] ")[2] for line in lines[told:]] == [
+        "still at provision: app-0: booting; heat: 0 of 1 resources; at work on db"
+    ] * 2
+    progress.phase_done("x", DONE)
+    now[0] = 1000
+    progress.remind()
+    assert "provision done" in lines[-1]
+
+
+def test_silence_is_watched_from_begin_to_end() -> None:
+    heard = threading.Event()
+    progress = PlainProgress(
+        lambda line: heard.set() if "still at" in line else None, silence_s=0.01
+    )
+    progress.begin(record(), cleanup="x")
+    progress.phase("x", Phase.VERIFY)
+    assert heard.wait(30)
+    progress.end(record())
+    assert progress._ticker is None
 
 
 def test_many_flaws_are_a_few_lines() -> None:
