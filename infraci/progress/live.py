@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -36,6 +37,10 @@ _STYLES = {
     Verdict.ERROR: "bold yellow",
     Verdict.INTERRUPTED: "bold yellow",
 }
+
+#: So many columns are left free: the terminal writes `^C` behind the view, and a line that this
+#: breaks would stay behind.
+_ECHO = 3
 
 
 class LiveProgress:
@@ -160,7 +165,7 @@ class LiveProgress:
         parts += [
             Text(f"  {name}: {text}", no_wrap=True, overflow="ellipsis") for name, text in shown
         ]
-        return Group(*parts)
+        return Padding(Group(*parts), (0, _ECHO, 0, 0))
 
 
 def _text(text: str) -> str:

@@ -62,3 +62,16 @@ def test_between_phases_nothing_is_shown() -> None:
     with console.capture() as capture:
         console.print(progress._view())
     assert capture.get().strip() == ""
+
+
+def test_what_the_terminal_echoes_behind_the_view_breaks_no_line() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=30, height=20, color_system=None)
+    progress = LiveProgress(console=console)
+    progress.phase("x", Phase.CONFIGURE)
+    progress.server("web-0", "script " + "long " * 20)
+    with console.capture() as capture:
+        console.print(progress._view())
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    assert lines
+    assert max(map(len, lines)) <= 30 - len("^C")
