@@ -28,7 +28,7 @@ from infraci.deadline import Deadline
 from infraci.errors import CommitError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
-from infraci.model.run import Server, Testcase
+from infraci.model.run import READY, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -199,6 +199,7 @@ def _take_through(
     began = time.monotonic()
     results = _apply(turn)
     took_s = time.monotonic() - began
+    tell(READY, [target.server for target in turn.targets], is_detail=True)
     failures = []
     applied: list[tuple[Server, Applied]] = []
     testcases: list[Testcase] = []

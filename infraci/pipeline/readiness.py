@@ -17,14 +17,13 @@ from infraci.errors import (
 from infraci.heat import LOCAL, ExistsError
 from infraci.mask import Masker
 from infraci.model.project import HostKeySource
-from infraci.model.run import Phase, Server, Testcase
+from infraci.model.run import READY, Phase, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import failed_testcase, phase_testcase
 from infraci.pipeline.guest import Guest, GuestError, LockedOutError
 from infraci.pipeline.keys import host_key
 from infraci.pipeline.lockout import Lockout
 from infraci.pipeline.work import Work
-from infraci.progress import READY
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
 #: One try takes no longer than this: a guest that boots has no time for an SSH handshake.

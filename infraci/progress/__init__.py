@@ -8,9 +8,6 @@ from typing import Protocol
 from infraci.heat.values import Event
 from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Testcase
 
-#: What a server is that was waited for, and can be logged in to.
-READY = "ready"
-
 
 class Progress(Protocol):
     """Hears what happens. Called from several threads; never raises."""

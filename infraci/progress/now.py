@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infraci.heat.values import Event
-from infraci.progress import READY
+from infraci.model.run import READY
 
 #: So many things are named in a line.
 _NAMED = 6

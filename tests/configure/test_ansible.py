@@ -82,7 +82,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
         (f"ansible plays/site.yml: {task}", (name,))
         for task in ("Show it", "debug", "debug", "debug")
         for name in ("web/0", "web-1")
-    ]
+    ] + [("ready", ("web/0", "web-1"))]
 
 
 def test_a_task_that_does_something_is_a_line_where_it_does(site: Site) -> None:

@@ -107,8 +107,8 @@ def _configure(
             deadline=deadline or Deadline(60, phase="configure"),
             idempotence=idempotence,
             masker=Masker(["secret"]),
-            on_step=lambda step, servers, is_detail=False: begun.append(
-                (step, [s.name for s in servers])
+            on_step=lambda step, servers, is_detail=False: (
+                None if is_detail else begun.append((step, [s.name for s in servers]))
             ),
             on_testcases=None if testcases is None else testcases.extend,
             drivers=DRIVERS,
