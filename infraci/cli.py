@@ -16,6 +16,8 @@ import click
 
 from infraci import __version__, signals
 from infraci.errors import ExitCode, InfraciError, of_machine
+from infraci.mask import mask
+from infraci.terminal import say
 
 #: A bug in infraci itself; not one of the numbers that say something of a commit.
 BUG = 3
@@ -168,9 +170,9 @@ def say_error(message: str, hint: str | None) -> None:
     """Tell the user what went wrong, and what to do about it."""
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     start = click.style("error:", fg="red", bold=True) if color else "error:"
-    click.echo(f"{start} {message}", err=True)
+    say(message, err=True, head=f"{start} ")
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan') if color else 'hint:'} {hint}", err=True)
+        say(hint, err=True, head=f"{click.style('hint:', fg='cyan') if color else 'hint:'} ")
 
 
 def _say_bug(error: Exception) -> None:
@@ -179,10 +181,11 @@ def _say_bug(error: Exception) -> None:
     import traceback
 
     with tempfile.NamedTemporaryFile(
-        "w", prefix="infraci-bug-", suffix=".log", delete=False
+        "w", prefix="infraci-bug-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
     ) as log:
-        log.write(f"infraci {__version__}, Python {platform.python_version()}\n{sys.argv}\n\n")
-        log.write("".join(traceback.format_exception(error)))
+        versions = f"infraci {__version__}, Python {platform.python_version()}"
+        trace = "".join(traceback.format_exception(error))
+        log.write(mask(f"{versions}\n{sys.argv}\n\n{trace}"))
     say_error(
         f"this is a bug in infraci: {type(error).__name__}: {error}",
         f"please report it with {log.name}; `infraci list` shows whether a run was left",

@@ -13,6 +13,7 @@ from infraci.mask import Masker
 from infraci.model.run import Server
 from infraci.parallel import in_parallel
 from infraci.ssh import CommandTimeoutError, Session
+from infraci.writing import write_text
 
 #: Each file, and the command whose output it holds.
 COMMANDS: Mapping[str, str] = {
@@ -47,14 +48,11 @@ def collect(
     A server that cannot be reached still has its console log, and a note that says why there
     is no more. Never raises; ends by ``deadline``, or soon after.
     """
-    masker = masker or Masker()
     target = folder / "evidence"
 
     def save(name: str, text: str) -> None:
         with contextlib.suppress(OSError):
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(masker.mask(text[-_FILE_BYTES:]), encoding="utf-8", errors="replace")
+            write_text(target / name, text[-_FILE_BYTES:], masker=masker)
 
     def save_server(server: Server) -> None:
         name = server.word

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from infraci.deadline import duration
+from infraci.display import displayable
 from infraci.errors import InfraciError, UsageError
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
@@ -254,25 +254,6 @@ def export_working_tree(root: Path, destination: Path) -> None:
             continue
         except OSError as error:
             raise GitError(f"cannot copy {name}: {error.strerror or error}") from error
-
-
-def displayable(text: str) -> str:
-    """The text without what could mislead a reader: control characters and bidi overrides."""
-    return re.sub(r" {2,}", " ", "".join(_visible(character) for character in text)).strip()
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in {"Cc", "Zl", "Zp"}:
-        return " "
-    if category == "Cs" or character in "\ufffe\uffff":
-        return "\ufffd"
-    if unicodedata.bidirectional(character) in _BIDI_CONTROLS:
-        return ""
-    return character
-
-
-_BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def _commit(root: Path, sha: str) -> Commit:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infraci.display import displayable
 from infraci.errors import InfraciError, UsageError
 from infraci.locks import lock_file
 from infraci.model.problem import near
@@ -30,6 +31,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
 _RECORD = "run.json"
+#: A run's files cannot be named to ssh by a path with one of these.
+_UNUSABLE = re.compile(r"""[\x00-\x1f\x7f"]""")
 _LOCK = "lock"
 _MAX_NAME = 32
 #: A run's folder is locked for looks at its lock, which take no time, unless the disk hangs.
@@ -138,8 +141,17 @@ class Ledger:
         return self._runs / run_id
 
     def create(self, record: RunRecord) -> RunLock:
-        """Write a new run's record, its lock held first, so that nobody ever sees it dead."""
+        """Write a new run's record, its lock held first, so that nobody ever sees it dead.
+
+        Raises UsageError where its folder has a path that ssh cannot be told of.
+        """
         folder = self.folder(record.id)
+        if _UNUSABLE.search(str(folder)):
+            raise UsageError(
+                f"cannot make a run in {displayable(str(self._home.parent))}: the path holds a"
+                " control character or a quotation mark, which no ssh_config can name",
+                hint="move or rename the folder",
+            )
         with _saying(f"cannot write the record of run {record.id}"):
             self._runs.mkdir(parents=True, exist_ok=True)
             self._ignore()

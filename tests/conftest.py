@@ -10,6 +10,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from infraci.mask import Masker
 from tests.processes import end_all
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def pytest_configure() -> None:
 def pytest_sessionfinish() -> None:
     """End what an interrupted test has started, before the fixtures take away its cloud."""
     end_all()
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test begin without the secrets that others have made known to the process."""
+    monkeypatch.setattr("infraci.mask._PROCESS", Masker())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from infraci.errors import InfraciError, UsageError
 from infraci.ledger import DamagedRunError, Ledger, UnknownRunError
+from infraci.mask import MASK, hide
 from infraci.model.run import (
     Commit,
     Outcome,
@@ -247,6 +248,8 @@ def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
             "not JSON from line 2, column 2 on: Unterminated string",
         ),
         (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "it is nested deeper than 100 levels"),
+        (b'{"id": NaN}', "not JSON: it holds NaN"),
         (b"[]", "the record: input should be a dictionary"),
         (b'{"id": "web-01234567-abcdef"}', "pipeline: field required"),
         (json.dumps({"id": 3}).encode(), "id: input should be a valid string"),
@@ -447,3 +450,44 @@ def test_runs_that_stand_are_found_before_destroyed_ones(tmp_path: Path) -> None
     assert ledger.find("web") == "web-2"
     with pytest.raises(UnknownRunError):
         ledger.find("db")
+
+
+def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
+    hide("hunter22", "shop", "0123abcd")
+    said = "pw=hunter22"
+    case = replace(
+        FULL.testcases[0],
+        name=f"test[{said}]",
+        nodeid=f"a.py::test[{said}]",
+        message=said,
+        text=said,
+        stdout=said,
+        stderr=said,
+    )
+    trouble = Trouble(kind="CommitError", message=said, hint=said, details=said)
+    known = replace(
+        record("shop-0123abcd-abcdef"),
+        testcases=(case,),
+        phases=(PhaseResult(phase=Phase.VERIFY, started=1, duration_s=1, trouble=trouble),),
+        outputs={"a": said},
+        leaks=(said,),
+        blame={said: said},
+        verdict=Verdict.FAILED,
+    )
+    with ledger.create(known):
+        pass
+    text = (ledger.folder(known.id) / "run.json").read_text()
+    assert "hunter22" not in text
+    assert text.count(f"pw={MASK}") == 13
+    kept = ledger.load(known.id)
+    # What it is found by stays, whatever a secret may be.
+    assert (kept.id, kept.commit.sha, kept.pipeline) == (known.id, known.commit.sha, known.pipeline)
+
+
+@pytest.mark.parametrize("name", ["a\nb", 'a"b', "a\x1b[2Jb"])
+def test_a_folder_that_ssh_cannot_be_told_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="cannot make a run in") as raised:
+        Ledger(tmp_path / name).create(FULL)
+    assert raised.value.message.isprintable()
+    assert list((tmp_path / name).iterdir()) == []

@@ -105,7 +105,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "verify/link.py _close_opened": {"result": "it is called when there is one"},
     "verify/specs.py SpecSession.start": {"Popen": _STARTED},
     "verify/specs.py SpecSession._ask": {"send_fds": _SOCKET, "sendall": _SOCKET, "recv": _SOCKET},
-    "verify/specs.py _tail": {"read": _FILE},
+    "verify/output.py Output._read": {"poll": "makes a poll object", "read": _POLLED},
     "verify/warm.py _Server.serve": {"select": "it serves until its parent's socket closes"},
     "verify/warm.py _Server._request": {"recv_fds": _POLLED, "recv": _PEER, "sendall": _PEER},
     "verify/warm.py _Server._reap": {

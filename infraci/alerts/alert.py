@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infraci.git import displayable
+from infraci.display import displayable
 from infraci.jenkins.results import PipelineResult
 
 #: More testcases than this are counted only.

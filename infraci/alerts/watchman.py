@@ -16,6 +16,7 @@ from pathlib import Path
 from infraci.alerts.alert import Alert, Kind
 from infraci.errors import InfraciError
 from infraci.jenkins.results import CommitResult, PipelineResult
+from infraci.json_reader import read_json
 from infraci.model.run import Verdict
 
 
@@ -94,11 +95,11 @@ def _judge(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Ale
 def load(path: Path) -> dict[str, Memory]:
     """What was remembered, by branch."""
     try:
-        data = json.loads(path.read_text())
+        data = read_json(path.read_bytes())
         return {branch: Memory(**known) for branch, known in data.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InfraciError(
             f"cannot read {path}: {error}", hint="delete it: what is broken will be told again"
         ) from error

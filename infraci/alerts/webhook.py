@@ -12,6 +12,7 @@ import requests
 
 from infraci.alerts.alert import Alert, Kind
 from infraci.errors import InfraciError, UsageError
+from infraci.mask import hidden
 
 _TIMEOUT_S = 20.0
 
@@ -115,7 +116,7 @@ def read_webhooks(path: Path) -> tuple[Webhook, ...]:
                 f'cannot read the webhooks in {path}: line {number} is no "FORMAT URL"',
                 hint=f"formats are {', '.join(FORMATS)}",
             )
-        found.append(Webhook(kind=kind, url=url.strip()))
+        found.append(Webhook(kind=kind, url=hidden(url.strip())))
     return tuple(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
 from infraci.model.problem import FileError
 from infraci.model.run import Commit, Verdict
 from infraci.pipeline import Interrupts
+from infraci.terminal import say, say_json, say_line
 
 #: How many stacks may be stood up, if nobody says.
 _STACKS = 24
@@ -142,7 +142,7 @@ def command(
         is_budget_given=budget is not None,
         controller=open_controller() if jenkins else None,
     )
-    tell = (lambda line: None) if verbosity < 0 else (lambda line: click.echo(line, err=True))
+    tell = (lambda line: None) if verbosity < 0 else (lambda line: say(line, err=True))
     findings: list[Finding] = []
     with Interrupts(), exported(root, asked.head) as tree:
         for subject in _subjects(asked, tree, pipelines):
@@ -150,9 +150,9 @@ def command(
             findings += found
             _publish(asked, subject, found, report)
     if as_json:
-        click.echo(json.dumps(as_data(findings, spent=asked.budget.spent), indent=2))
+        say_json(as_data(findings, spent=asked.budget.spent))
     else:
-        click.echo(as_text(findings) or "no testcase fails")
+        say(as_text(findings) or "no testcase fails")
     return exit_code(findings)
 
 
@@ -299,7 +299,7 @@ def _publish(
 
 def tell_corrupt(sha: str, why: str) -> None:
     """Say of a line in a note that it is skipped."""
-    click.echo(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
+    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from infraci.commands.options import json_option
 from infraci.errors import ExitCode
+from infraci.terminal import say, say_json
 
 
 @click.group("cloud", short_help="Start, stop and look at the embedded cloud.")
@@ -23,7 +22,7 @@ def up() -> None:
     """Start it, unless it runs; prints its clouds.yaml."""
     from infraci.local.process import ensure_up
 
-    click.echo(ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True)))
+    say(ensure_up(on_progress=lambda text: say(f"{text} …", err=True)))
 
 
 @command.command("down")
@@ -34,7 +33,7 @@ def down() -> None:
     """
     from infraci.local import process
 
-    click.echo("ended" if process.down() else "it was not running")
+    say("ended" if process.down() else "it was not running")
 
 
 @command.command("status")
@@ -48,13 +47,13 @@ def status(as_json: bool) -> int:
 
     found = process.status()
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say_json(found)
     elif found is None:
-        click.echo("it is not running")
+        say("it is not running")
     else:
         for name, value in found.items():
             shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
-            click.echo(f"{name}: {shown}")
+            say(f"{name}: {shown}")
     return ExitCode.FAILED if found is None else ExitCode.PASSED
 
 
@@ -66,7 +65,7 @@ def clouds_yaml() -> None:
     """
     from infraci.local.process import ensure_up
 
-    click.echo(ensure_up())
+    say(ensure_up())
 
 
 @command.command("gc")
@@ -76,4 +75,4 @@ def gc(dry_run: bool) -> None:
     from infraci.local import process
 
     for line in process.gc(dry_run=dry_run) or ["nothing to remove"]:
-        click.echo(line)
+        say(line)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from infraci.terminal import say
+
 
 @click.command("completion", short_help="Print the shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -19,4 +21,4 @@ def command(context: click.Context, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(found(context.find_root().command, {}, "infraci", "_INFRACI_COMPLETE").source())
+    say(found(context.find_root().command, {}, "infraci", "_INFRACI_COMPLETE").source())

@@ -18,6 +18,7 @@ from infraci.pipeline import Interrupts
 from infraci.pipeline.gc import find_runs, has_remnants, remove_unrecorded
 from infraci.pipeline.removal import DESTROY_S, remove_run
 from infraci.progress import Progress
+from infraci.terminal import say
 
 _PURPOSE = "destroy"
 
@@ -65,9 +66,9 @@ def command(
             except InfraciError as error:
                 errors.append(error)
                 hint = f"\nhint: {error.hint}" if error.hint else ""
-                click.echo(f"{run_id}: {error.message}{hint}", err=True)
+                say(f"{run_id}: {error.message}{hint}", err=True)
             else:
-                click.echo(f"{run_id}: destroyed")
+                say(f"{run_id}: destroyed")
     return ExitCode.worst(error.exit_code for error in errors)
 
 

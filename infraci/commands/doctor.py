@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from infraci.commands.options import json_option, source_options, stack_options
 from infraci.errors import ExitCode, UsageError
+from infraci.terminal import say, say_json
 
 
 @click.command("doctor", short_help="Say what this machine or a cloud lacks, and what mends it.")
@@ -63,12 +63,10 @@ def command(
         else:
             findings = list(examine(opened.capacity, []))
     if as_json:
-        click.echo(
-            json.dumps({"cloud": cloud, "findings": [asdict(f) for f in findings]}, indent=2)
-        )
+        say_json({"cloud": cloud, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:
-            click.echo(str(finding))
+            say(str(finding))
     return ExitCode.PASSED if all(finding.well for finding in findings) else ExitCode.INVALID
 
 
@@ -82,19 +80,19 @@ def _machine(as_json: bool) -> int:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": found.runtime,
                 "cgroups": found.cgroups, "podman": found.podman,
                 "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits}  # fmt: skip
-        click.echo(json.dumps(data, indent=2))
+        say_json(data)
     elif missing:
         for lack in missing:
-            click.echo(f"missing: {lack.what}\n  {lack.remedy}")
+            say(f"missing: {lack.what}\n  {lack.remedy}")
         together = capabilities.install_command(missing)
         if together:
-            click.echo(f"all packages at once:\n  {together}")
+            say(f"all packages at once:\n  {together}")
     else:
-        click.echo(
+        say(
             f"the embedded cloud can run here: podman {found.podman}, {found.runtime}, "
             f"{found.cgroups} control groups"
         )
         for name, has in (("memory", found.memory_limits), ("cpu", found.cpu_limits)):
             if not has:
-                click.echo(f"note: {name} limits of flavors cannot be enforced on this machine")
+                say(f"note: {name} limits of flavors cannot be enforced on this machine")
     return ExitCode.INVALID if missing else ExitCode.PASSED

@@ -21,6 +21,7 @@ from infraci.pipeline.gc import find_on_cloud, reason_of
 from infraci.pipeline.removal import remove_run
 from infraci.progress import Progress
 from infraci.temporary import remove_dead
+from infraci.terminal import say, say_line
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")
@@ -55,7 +56,7 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
             sweep.machine()
     sweep.files()
     if not sweep.found and sweep.exit_code == ExitCode.PASSED:
-        click.echo("nothing to remove")
+        say("nothing to remove")
     return sweep.exit_code
 
 
@@ -103,7 +104,7 @@ class Sweep:
             return
         for line in lines:
             self.found += 1
-            click.echo(line)
+            say_line(line)
 
     def files(self) -> None:
         """Trees, temporary folders and half-written records of dead processes."""
@@ -118,26 +119,26 @@ class Sweep:
     def fail(self, error: InfraciError) -> None:
         """Tell, and go on with the rest."""
         self.exit_code = ExitCode.worst([self.exit_code, error.exit_code])
-        click.echo(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
+        say(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 
     def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:
         self.found += 1
         if self._dry_run:
-            click.echo(f"would remove {what}: {why}")
+            say(f"would remove {what}: {why}")
             return
         try:
             remove()
         except InfraciError as error:
             self.fail(error)
         else:
-            click.echo(f"removed {what}: {why}")
+            say(f"removed {what}: {why}")
 
 
 def _end_silent_process() -> None:
     """End the process of the embedded cloud if it does not answer: opening starts another one."""
     from infraci.local import process
 
-    process.end_silent(on_progress=lambda line: click.echo(line, err=True))
+    process.end_silent(on_progress=lambda line: say(line, err=True))
 
 
 def _repository() -> Path | None:

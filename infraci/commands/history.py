@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from infraci.commands.standing import ledger_here
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
 from infraci.plan.columns import columns
+from infraci.terminal import say, say_json, say_line
 
 #: What is older says little of today's cloud and specs.
 _KEPT_DAYS = 365
@@ -45,7 +45,7 @@ def push_command(remote: str | None) -> None:
 
     root = git.repository_root(Path.cwd())
     remote = remote or default_remote(root)
-    click.echo(f"pushed to {remote}" if push(root, remote) else "there is nothing to push")
+    say(f"pushed to {remote}" if push(root, remote) else "there is nothing to push")
 
 
 @command.command("pull")
@@ -56,7 +56,7 @@ def pull_command(remote: str | None) -> None:
 
     root = git.repository_root(Path.cwd())
     remote = remote or default_remote(root)
-    click.echo(f"pulled from {remote}" if pull(root, remote) else f"{remote} has no history")
+    say(f"pulled from {remote}" if pull(root, remote) else f"{remote} has no history")
 
 
 @command.command("record")
@@ -73,9 +73,9 @@ def record_command(run_ids: Sequence[str]) -> None:
         with ledger.lock(record.id), exported(root, record.commit) as tree:
             pipeline = find_pipeline(tree, record.pipeline)
             concluded = conclude(record, root=root, pipeline=pipeline, tree=tree, tell=_tell)
-        click.echo(f"recorded {record.id}: {record.verdict or 'no verdict yet'}")
+        say(f"recorded {record.id}: {record.verdict or 'no verdict yet'}")
         for line in blame_lines(concluded):
-            click.echo(f"  {line}")
+            say(f"  {line}")
 
 
 @command.command("show")
@@ -88,12 +88,12 @@ def show_command(commit: str | None, as_json: bool) -> None:
     shas = [git.resolve(root, commit).sha] if commit else _newest(root, history)
     known = history.results(shas, on_corrupt=tell_corrupt)
     if as_json:
-        click.echo(json.dumps(_data(known), indent=2))
+        say_json(_data(known))
     elif not known:
-        click.echo("nothing is known" + (f" of {commit}" if commit else ""), err=True)
+        say("nothing is known" + (f" of {commit}" if commit else ""), err=True)
     else:
         for line in columns([_HEAD, *_rows(known, shas)]):
-            click.echo(line)
+            say_line(line)
 
 
 @command.command("prune")
@@ -117,7 +117,7 @@ def prune_command(days: int, gone: bool) -> None:
     present = _present(root, history) if gone else history.commits()
     oldest = time.time() - days * 86400
     count = history.prune(lambda sha, result: sha in present and result.time >= oldest)
-    click.echo(f"removed {count} result{'' if count == 1 else 's'}")
+    say(f"removed {count} result{'' if count == 1 else 's'}")
 
 
 def _newest(root: Path, history: History) -> list[str]:
@@ -189,4 +189,4 @@ def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, obj
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)

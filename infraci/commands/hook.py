@@ -22,6 +22,7 @@ from infraci.jenkins.pushes import (
     references,
 )
 from infraci.jenkins.settings import find_git_dir, git_config
+from infraci.terminal import say
 
 
 @click.group("hook", short_help="Have Jenkins build every commit that is pushed.")
@@ -60,7 +61,7 @@ def install(
     The settings go to git's config of the repository; options that are left out stay as they are.
     """
     if hosted:
-        click.echo(_HOSTED.rstrip())
+        say(_HOSTED.rstrip())
         return
     git_dir = find_git_dir(Path.cwd())
     if token_file is not None and not Path(token_file).expanduser().is_file():
@@ -77,7 +78,7 @@ def install(
     for name, value in settings.items():
         if value is not None:
             _set(git_dir, name, value)
-    click.echo(hooks.install(git_dir))
+    say(hooks.install(git_dir))
 
 
 @command.command("receive")
@@ -107,13 +108,13 @@ def flush() -> None:
     git_dir = find_git_dir(Path.cwd())
     outbox = Outbox(git_dir)
     if not outbox.waiting():
-        click.echo("nothing waits", err=True)
+        say("nothing waits", err=True)
         return
     controller = open_controller()
 
     def send(sha: str) -> None:
         controller.trigger("commit", {"COMMIT": sha})
-        click.echo(f"{sha[:10]}: queued for {controller.url('commit')}")
+        say(f"{sha[:10]}: queued for {controller.url('commit')}")
 
     outbox.send(send)
 
@@ -124,10 +125,10 @@ def status() -> None:
     git_dir = find_git_dir(Path.cwd())
     waiting = Outbox(git_dir).waiting()
     for sha in waiting:
-        click.echo(sha)
+        say(sha)
     log = git_dir / "infraci" / "flush.log"
     if waiting and log.exists():
-        click.echo(log.read_text(errors="replace").rstrip(), err=True)
+        say(log.read_text(errors="replace").rstrip(), err=True)
 
 
 def _queue(git_dir: Path, changes: tuple[RefChange, ...]) -> None:
@@ -143,7 +144,7 @@ def _queue(git_dir: Path, changes: tuple[RefChange, ...]) -> None:
     outbox = Outbox(git_dir)
     outbox.put(found.shas)
     for line in _told(found):
-        click.echo(line, err=True)
+        say(line, err=True)
     if outbox.waiting():  # those of earlier pushes, too
         hooks.flush_in_background(git_dir)
 

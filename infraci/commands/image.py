@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from infraci.commands.options import json_option
+from infraci.terminal import say, say_json
 
 
 @click.group("image", short_help="Build, list and remove images of the embedded cloud.")
@@ -26,8 +26,8 @@ def build(name: str, fresh: bool) -> None:
     from infraci.local import image
 
     make = image.build if fresh else image.ensure
-    made = make(name, on_progress=lambda text: click.echo(text, err=True))
-    click.echo(f"{made.name}  {made.reference}")
+    made = make(name, on_progress=lambda text: say(text, err=True))
+    say(f"{made.name}  {made.reference}")
 
 
 @command.command("list")
@@ -38,13 +38,13 @@ def list_(as_json: bool) -> None:
 
     built = image.list_images()
     if as_json:
-        click.echo(json.dumps([asdict(ref) for ref in built], indent=2, default=str))
+        say_json([asdict(ref) for ref in built])
         return
     for ref in built:
-        click.echo(f"{ref.name}  {ref.reference}  {ref.size_bytes >> 20} MB")
+        say(f"{ref.name}  {ref.reference}  {ref.size_bytes >> 20} MB")
     for recipe in image.recipes():
         if all(ref.name != recipe.name for ref in built):
-            click.echo(f"{recipe.name}  not built yet")
+            say(f"{recipe.name}  not built yet")
 
 
 @command.command("rm")
@@ -55,4 +55,4 @@ def remove(names: tuple[str, ...]) -> None:
 
     for name in names:
         image.remove(name)
-        click.echo(f"{name}: removed")
+        say(f"{name}: removed")

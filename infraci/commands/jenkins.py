@@ -17,6 +17,7 @@ from infraci.commands.controller import controller_options, open_controller
 from infraci.commands.jenkins_builds import results, trigger, watch
 from infraci.commands.source import open_source
 from infraci.errors import ExitCode, UsageError
+from infraci.terminal import say
 
 
 @click.group("jenkins", short_help="Set a Jenkins controller up, have commits built, see results.")
@@ -81,15 +82,15 @@ def setup(
     changes = []
     for change in room.changes(controller, schedules, origin):
         changes.append(change)
-        click.echo(f"{change.verb} {controller.url(change.job)}")
-        click.echo(change.difference)
+        say(f"{change.verb} {controller.url(change.job)}")
+        say(change.difference)
         if not dry_run:
             room.carry_out(controller, change)
     if not changes:
-        click.echo("nothing to do: all is as it should be", err=True)
+        say("nothing to do: all is as it should be", err=True)
     wanted = [*filter(None, [git_credentials]), "infraci-clouds-yaml", "infraci-ssh-key"]
     for name in controller.missing_credentials(wanted):
-        click.echo(f"note: Jenkins has no credentials called {name} (docs/jenkins.md)", err=True)
+        say(f"note: Jenkins has no credentials called {name} (docs/jenkins.md)", err=True)
     return ExitCode.PASSED
 
 
@@ -107,7 +108,7 @@ def prune(url: str | None, user: str | None, folder: str | None, dry_run: bool) 
     with open_source(quiet=True) as source:
         schedules = _schedules(source.tree)
     for change in room.superfluous(controller, schedules):
-        click.echo(f"{change.verb} {controller.url(change.job)}")
+        say(f"{change.verb} {controller.url(change.job)}")
         if not dry_run:
             room.carry_out(controller, change)
 
@@ -162,7 +163,7 @@ def alert(
 
     def show(alerts: Sequence[Any]) -> None:
         for one in alerts:
-            click.echo(one.text)
+            say(one.text)
 
     git_dir = find_git_dir(Path.cwd())
     if dry_run:
@@ -182,7 +183,7 @@ def pipelines(names: Sequence[str]) -> None:
 
     with open_source(quiet=True) as source:
         for pipeline in load_pipelines(source.tree, names):
-            click.echo(f"{pipeline.name} {'voting' if pipeline.voting else 'non-voting'}")
+            say(f"{pipeline.name} {'voting' if pipeline.voting else 'non-voting'}")
 
 
 @command.command("jenkinsfile")
@@ -190,7 +191,7 @@ def jenkinsfile() -> None:
     """Print a Jenkinsfile to commit at the repository's top."""
     from importlib.resources import files
 
-    click.echo(files("infraci.jenkins").joinpath("Jenkinsfile").read_text(), nl=False)
+    say(files("infraci.jenkins").joinpath("Jenkinsfile").read_text().removesuffix("\n"))
 
 
 def _schedules(tree: Path) -> set[Any]:

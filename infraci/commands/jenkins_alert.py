@@ -15,6 +15,7 @@ from infraci.alerts.watchman import Memory, go_through, load, save
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins.results import CommitResult
 from infraci.locks import lock_file
+from infraci.mask import hidden
 
 #: Of a branch that nobody has looked at, so many commits.
 _FIRST_LOOK = 50
@@ -63,7 +64,7 @@ def receivers(
     for address in (sender, *addresses):
         if not mail.is_address(address):
             raise UsageError(f'cannot send mail: "{address}" is no address')
-    password = os.environ.get("INFRACI_SMTP_PASSWORD", "")
+    password = hidden(os.environ.get("INFRACI_SMTP_PASSWORD", ""))
     return Receivers(
         server=mail.parse_server(smtp, password=password) if smtp else None,
         sender=sender,

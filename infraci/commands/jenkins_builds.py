@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from infraci import git
 from infraci.commands.controller import controller_options, open_controller
 from infraci.commands.options import json_option
 from infraci.errors import ExitCode, UsageError
+from infraci.terminal import say, say_json, say_line
 
 #: What a job can be called after.
 _JOBS = ("commit", "hourly", "nightly")
@@ -51,7 +51,7 @@ def trigger(
     queued = []
     for sha in shas:
         queued.append(controller.trigger(job, {"COMMIT": sha, **given}))
-        click.echo(f"{sha[:10]}: queued for {controller.url(job)}")
+        say(f"{sha[:10]}: queued for {controller.url(job)}")
     if not watch:
         return ExitCode.PASSED
     deadline = patient(24)
@@ -105,11 +105,11 @@ def results(
     jobs = [job for job in controller.jobs() if job in _JOBS]
     found = results_of_all(controller, shas, jobs)
     if as_json:
-        click.echo(json.dumps([as_data(found[sha]) for sha in shas], indent=2))
+        say_json([as_data(found[sha]) for sha in shas])
     else:
         for sha in shas:
             for line in lines(found[sha]):
-                click.echo(line)
+                say_line(line)
     codes = [v.exit_code if (v := found[s].verdict) else ExitCode.UNTESTABLE for s in shas]
     return ExitCode.worst(codes)
 
@@ -119,4 +119,4 @@ def _sha(revision: str) -> str:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    say_line(line, err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from infraci.git import displayable
+from infraci.display import displayable
 from infraci.jenkins.results import CommitResult
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
@@ -13,6 +12,7 @@ from infraci.deadline import duration
 from infraci.ledger import DamagedRunError, Ledger
 from infraci.model.run import Phase, RunRecord
 from infraci.plan.columns import columns
+from infraci.terminal import say, say_json, say_line
 
 
 @click.command("list", short_help="List the runs.")
@@ -26,15 +26,15 @@ def command(as_json: bool, standing: bool, limit: int | None) -> None:
     shown = [record for record in records if not (standing and record.destroyed)]
     shown = shown[-limit:] if limit else shown
     if as_json:
-        click.echo(json.dumps([_data(record, ledger) for record in shown], indent=2))
+        say_json([_data(record, ledger) for record in shown])
         return
     if not shown:
-        click.echo("no runs", err=True)
+        say("no runs", err=True)
         return
     now = time.time()
     rows = [_HEAD, *(_row(record, ledger, now) for record in shown)]
     for line in columns(rows):
-        click.echo(line)
+        say_line(line)
 
 
 _HEAD = ("RUN", "COMMIT", "VERDICT", "STACK", "CLOUD", "AGE", "EXPIRES")
@@ -86,4 +86,4 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
 
 
 def _tell(error: DamagedRunError) -> None:
-    click.echo(f"{error.message}", err=True)
+    say(f"{error.message}", err=True)

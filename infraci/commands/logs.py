@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from infraci.commands.parts import find_run
 from infraci.commands.past import blame_lines
 from infraci.commands.standing import ledger_here
 from infraci.deadline import duration
+from infraci.json_reader import read_json
 from infraci.model.cause import cause_of
 from infraci.model.run import Outcome, RunRecord
+from infraci.terminal import say_json, say_line
 
 
 @click.command("logs", short_help="Show what is known of a run: phases, failures, logs, evidence.")
@@ -31,13 +32,13 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
         record = find_run(ledger, run_id)
     folder = ledger.folder(record.id)
     if as_json:
-        click.echo(json.dumps(json.loads((folder / "run.json").read_text()), indent=2))
+        say_json(read_json((folder / "run.json").read_bytes()))
     elif files:
         for path in _files(record, folder):
-            click.echo(path)
+            say_line(path)
     else:
         for line in _story(record, folder, state_of(record, ledger)):
-            click.echo(line)
+            say_line(line)
 
 
 def _story(record: RunRecord, folder: Path, state: str) -> Iterator[str]:
@@ -63,7 +64,7 @@ def _story(record: RunRecord, folder: Path, state: str) -> Iterator[str]:
             yield from (f"  | {line}" for line in (testcase.text or testcase.message).splitlines())
     for log in sorted((folder / "logs").rglob("*.log")):
         yield f"==> {log}"
-        yield log.read_text(errors="replace").rstrip("\n")
+        yield from log.read_text(errors="replace").rstrip("\n").split("\n")
     if record.evidence:
         yield f"evidence in {folder / 'evidence'}:"
         yield from (f"  {name}" for name in record.evidence)

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import click
-
 from infraci.commands.images import look_for_images
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
@@ -18,6 +16,7 @@ from infraci.model.run import RunRecord
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
+from infraci.terminal import say
 
 #: After so long a silence, a line tells what is waited for.
 _SILENCE_S = 30.0
@@ -31,7 +30,7 @@ def open_cloud(name: str) -> Cloud:
     def up() -> Path:
         from infraci.local.process import ensure_up
 
-        return ensure_up(on_progress=lambda text: click.echo(f"{text} …", err=True))
+        return ensure_up(on_progress=lambda text: say(f"{text} …", err=True))
 
     if name == LOCAL:
         look_for_images()  # while the cloud is connected
@@ -45,7 +44,7 @@ def make_progress(verbosity: int) -> Progress:
 
         return LiveProgress(verbosity=verbosity)
     return PlainProgress(
-        lambda line: click.echo(line, err=True), verbosity=verbosity, silence_s=_SILENCE_S
+        lambda line: say(line, err=True), verbosity=verbosity, silence_s=_SILENCE_S
     )
 
 

@@ -26,6 +26,7 @@ from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
 from infraci.temporary import temporary_folder
+from infraci.terminal import say, say_json
 
 
 @click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
@@ -67,11 +68,9 @@ def command(
             source, pipelines, opened, parameters, environments, with_template=show_template
         )
     if as_json:
-        import json
-
-        click.echo(json.dumps(as_data(plans, source.commit, cloud), indent=2))
+        say_json(as_data(plans, source.commit, cloud))
     else:
-        click.echo(as_text(plans, source.commit, cloud, verbose=verbosity > 0))
+        say(as_text(plans, source.commit, cloud, verbose=verbosity > 0))
     wrong = [plan for plan in plans if plan.problems]
     if report is not None:
         for plan in wrong:

@@ -20,6 +20,7 @@ from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
 from infraci.pipeline import Interrupts, carry_out, new_record
 from infraci.pipeline.run import WHOLE_WAY, way_of
+from infraci.terminal import say
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
@@ -74,7 +75,7 @@ def command(
             given=given_by(parameters, environments),
         )
         with drivers.ledger.create(record):
-            click.echo(record.id)  # first: whoever is killed has said what to destroy
+            say(record.id)  # first: whoever is killed has said what to destroy
             work = make_work(
                 record,
                 pipeline=chosen,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from infraci.terminal import say_json
 
 
 @click.command("schema", short_help="Print the JSON Schema of pipeline files.")
@@ -13,4 +13,4 @@ def command(project: bool) -> None:
     """Print the JSON Schema of pipeline files, for editors."""
     from infraci.model.schema import json_schema, project_schema
 
-    click.echo(json.dumps(project_schema() if project else json_schema(), indent=2))
+    say_json(project_schema() if project else json_schema())

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from infraci import git
+from infraci.display import displayable
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import Commit
 from infraci.process import is_alive, this_process
 from infraci.temporary import remove_dead
+from infraci.terminal import say
 
 _TREES = Path(".infraci") / "trees"
 
@@ -45,9 +45,7 @@ def open_source(
     else:
         found = git.resolve(root, commit or "HEAD")
         if commit is None and not quiet and git.is_dirty(root):
-            click.echo(
-                "note: uncommitted changes are not tested (--working-tree tests them)", err=True
-            )
+            say("note: uncommitted changes are not tested (--working-tree tests them)", err=True)
     with exported(root, found) as tree:
         yield Source(root=root, commit=found, tree=tree)
 
@@ -69,8 +67,8 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
             git.export_working_tree(root, tree)
         else:
             for path in git.export_tree(root, commit.sha, tree):
-                click.echo(
-                    f"note: {git.displayable(path)} is empty: {commit.short} has a commit in its "
+                say(
+                    f"note: {displayable(path)} is empty: {commit.short} has a commit in its "
                     "place, and no .gitmodules that says where to clone it from",
                     err=True,
                 )

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import click
-
 from infraci.commands.choice import load, touched
 from infraci.commands.drivers import make_drivers
 from infraci.commands.parts import make_progress, open_cloud
@@ -31,6 +29,7 @@ from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
 from infraci.pipeline.run import way_of
+from infraci.terminal import say
 
 
 def run_pipelines(source: Source, wish: Wish) -> int:
@@ -96,7 +95,7 @@ def undone(record: RunRecord, way: tuple[Phase, ...]) -> tuple[Phase, ...]:
 
 
 def _teller(verbosity: int) -> Callable[[str], object]:
-    return (lambda line: click.echo(line, err=True)) if verbosity >= 0 else lambda _: None
+    return (lambda line: say(line, err=True)) if verbosity >= 0 else lambda _: None
 
 
 def _run_several(pipelines: Sequence[Pipeline], source: Source, wish: Wish, at_once: int) -> int:
@@ -107,7 +106,7 @@ def _run_several(pipelines: Sequence[Pipeline], source: Source, wish: Wish, at_o
             cloud=wish.cloud,
         ),
         ledger=Ledger(source.root),
-        tell=lambda line: click.echo(line, err=True),
+        tell=lambda line: say(line, err=True),
         jobs=at_once,
         fail_fast=wish.fail_fast,
     )

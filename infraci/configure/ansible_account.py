@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ from infraci.configure.playbook import error_place, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
 from infraci.deadline import duration
 from infraci.errors import InfraciError, UnreachableError
+from infraci.json_reader import read_json
 from infraci.model.run import Server
 
 _LAST_LINES = 20
@@ -41,7 +42,8 @@ class Account:
     def hear(self, line: str) -> None:
         """Take a line of Ansible's output."""
         if line.startswith(self._mark):
-            self._take(json.loads(line.removeprefix(self._mark)))
+            with suppress(ValueError, TypeError, KeyError, AttributeError):  # one made up by a task
+                self._take(read_json(line.removeprefix(self._mark)))
         elif line.strip():
             self._said.append(line)
             for name in self._targets:

@@ -7,7 +7,6 @@ warnings that did no harm.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from infraci.configure.failure import Cause, cause_of, step_error
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
 from infraci.deadline import duration
 from infraci.errors import InfraciError
+from infraci.json_reader import read_json
 from infraci.model.configure import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
@@ -180,7 +180,7 @@ def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str
 
 def _v1(text: str) -> Mapping[str, object]:
     try:
-        found = json.loads(text)["v1"]
+        found = read_json(text)["v1"]
     except (ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from infraci.mask import Masker
+from infraci.writing import Log
 
 
 class ServerLog:
@@ -19,19 +19,16 @@ class ServerLog:
     def __init__(
         self, path: Path, masker: Masker, *, clock: Callable[[], float] = time.time
     ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", errors="replace")
+        self._log = Log(path, masker=masker)
         self._masker = masker
         self._clock = clock
-        self._lock = threading.Lock()
 
     def write(self, line: str) -> None:
         """Append a line; a closed log takes no more, without complaint."""
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        with self._lock:
-            if not self._file.closed:
-                self._file.write(f"{now.replace('+00:00', 'Z')} {self._masker.mask(line)}\n")
-                self._file.flush()
+        for part in line.split("\n"):
+            # By itself, as a secret's end is looked for where a line begins.
+            self._log.write(f"{now.replace('+00:00', 'Z')} {self._masker.mask(part)}\n")
 
     def __enter__(self) -> Self:
         return self
@@ -42,5 +39,4 @@ class ServerLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._lock:
-            self._file.close()
+        self._log.close()

@@ -29,7 +29,7 @@ def read_report(text: str) -> tuple[Resource, ...]:
     """Read a report of Puppet's, formats 4 to 12; nothing when there is none."""
     try:
         report = yaml.load(text, _Loader)  # noqa: S506  (a safe one)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         report = None
     if not isinstance(report, dict):
         return ()

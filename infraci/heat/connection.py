@@ -18,12 +18,19 @@ from infraci.heat import troubles
 from infraci.heat.patience import Patience
 from infraci.heat.sdk import import_sdk
 from infraci.heat.troubles import LOCAL
+from infraci.json_reader import read_json
+from infraci.mask import hide
 from infraci.model.problem import near, quoted
 
 #: No answer takes longer, or it is lost.
 _TIMEOUT_S = 60.0
 #: Where a cloud is described.
 _SAID = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
+#: What of that is secret, in the words of clouds.yaml.
+_SECRETS = (
+    "password", "token", "passcode", "application_credential_secret", "client_secret",
+    "access_token",
+)  # fmt: skip
 #: Asked twice, these do nothing twice.
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
@@ -64,7 +71,10 @@ class Connection:
             known = list(config.get_cloud_names())
             if name not in known and name != "envvars":
                 raise _unknown(name, known)
-            services = Services(config.get_one(name))
+            region = config.get_one(name)
+            auth = region.config.get("auth") or {}
+            hide(*(str(auth[key]) for key in _SECRETS if auth.get(key)))
+            services = Services(region)
         except (ConfigException, ClientException) as error:  # the latter of its way to log in
             raise UsageError(
                 f'cannot use cloud "{name}": {error}',
@@ -109,7 +119,7 @@ class Connection:
         if not response.content:
             return None
         try:
-            return response.json()
+            return read_json(response.content)
         except ValueError as error:
             raise troubles.of_nonsense(start) from error
 

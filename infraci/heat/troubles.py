@@ -10,6 +10,7 @@ from typing import Any
 
 from infraci.errors import CloudError, CommitError, InfraciError
 from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
+from infraci.json_reader import read_json
 
 #: The name of the embedded cloud.
 LOCAL = "local"
@@ -170,7 +171,7 @@ def of_nonsense(start: str) -> TransientCloudError:
 def reason_of(response: Any) -> str:
     """What the answer of a service says went wrong, without its wrapping."""
     try:
-        body = response.json()
+        body = read_json(response.content)
     except ValueError:
         return _status_line(response)
     if isinstance(body, dict):

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from infraci import git
+from infraci.display import displayable
 from infraci.errors import UsageError
 from infraci.history.notes import REF, History
 from infraci.model.problem import near, quoted
@@ -77,7 +78,7 @@ def _check(root: Path, remote: str) -> None:
     meant = near(remote, remotes)
     known = f"there are {quoted(remotes, 'and')}" if remotes else "there is none"
     raise UsageError(
-        f'cannot find the remote "{git.displayable(remote)}"',
+        f'cannot find the remote "{displayable(remote)}"',
         hint=f'did you mean "{meant}"?' if meant else known,
     )
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 
+from infraci.json_reader import read_json
+from infraci.mask import mask
 from infraci.model.run import (
     ErrorKind,
     Outcome,
@@ -33,6 +35,8 @@ VERSION = 1
 RESULT = "result.json"
 #: A line is no longer, in bytes: what passed is left out first.
 LONGEST = 64 * 1024
+#: The year 9999, the last that is four digits long.
+_LATEST = 253_402_300_800
 #: How the ids of testcases begin that are no specs'. Earlier versions wrote `upgrade.no_replace`.
 _PHASE_OF = {str(phase): phase for phase in Phase} | {"upgrade.no_replace": Phase.UPDATE}
 #: Random names that Heat gives: ``STACK-RESOURCE-2xj4m6kq7w5e``.
@@ -224,7 +228,7 @@ def case_name(record: RunRecord, testcase: Testcase) -> Case:
 
 
 def _named(testcase: Testcase, places: Mapping[str, str]) -> Case:
-    test = _without_server(testcase.nodeid, testcase.server)
+    test = _without_server(mask(testcase.nodeid), testcase.server)
     return Case(where=places.get(testcase.server, ""), test=test)
 
 
@@ -299,7 +303,7 @@ def _line(result: Result) -> str:
         "time": result.time,
         "took": result.took_s,
         "verdict": result.verdict,
-        "trouble": result.trouble,
+        "trouble": mask(result.trouble),
         "search": result.of_search,
         "cut": result.cut,
         "cases": cases,
@@ -311,8 +315,8 @@ def _line(result: Result) -> str:
 def parse(line: str) -> Result:
     """The result in a line. Raises ValueError, with a reason, for what is none."""
     try:
-        said: object = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        said: object = read_json(line)
+    except ValueError as error:
         raise ValueError("it is not JSON") from error
     said = said if isinstance(said, dict) else {}
     version = _field(said, "v", int)
@@ -322,6 +326,8 @@ def parse(line: str) -> Result:
         verdict = Verdict(_field(said, "verdict", str))
     except ValueError as error:
         raise ValueError("it has no verdict") from error
+    if not 0 <= _field(said, "time", int) < _LATEST:
+        raise ValueError("it has a time that no calendar has")
     return Result(
         run=_field(said, "run", str, ""),
         pipeline=_field(said, "pipeline", str),

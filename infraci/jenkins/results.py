@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from infraci.display import displayable
 from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.trouble import JenkinsError
 from infraci.model.run import Verdict
 from infraci.pipeline.verdict import worst
+from infraci.xml_reader import read_xml
+
+_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class PipelineResult:
     @property
     def reproduce(self) -> str:
         """The command that shows it again."""
-        return f"infraci run --commit {self.build.commit[:10]} {self.pipeline}"
+        return f"infraci run --commit {self.build.commit[:10]} {shlex.quote(self.pipeline)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +123,18 @@ def _result(controller: Controller, sha: str, builds: list[Build]) -> CommitResu
 
 
 def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
-    """The commit that a JUnit report of ours is about, and what it says."""
+    """The commit that a JUnit report of ours is about, and what it says, fit to be shown.
+
+    A build of a commit may have archived anything. Raises JenkinsError for what is no report.
+    """
     try:
-        root = ET.fromstring(content)  # noqa: S314 - expat bounds entities
-    except ET.ParseError as error:
-        raise JenkinsError(f"cannot read a report of {build.url}: {error}") from error
-    said = {p.get("name", ""): p.get("value", "") for p in root.iter("property")}
-    if "infraci.commit" not in said:
+        root = read_xml(content)
+    except ValueError as error:
+        raise JenkinsError(
+            f"cannot read a report of {build.url}: {displayable(str(error))}"
+        ) from error
+    said = {p.get("name", ""): displayable(p.get("value", "")) for p in root.iter("property")}
+    if not _SHA.fullmatch(said.get("infraci.commit", "")):
         raise JenkinsError(f"cannot read a report of {build.url}: it names no commit")
     known = {str(verdict): verdict for verdict in Verdict}
     result = PipelineResult(
@@ -146,8 +157,8 @@ def _failures(root: ET.Element) -> Iterable[Failure]:
         for child in case:
             if child.tag in ("failure", "error"):
                 yield Failure(
-                    name=case.get("name", ""),
-                    classname=case.get("classname", ""),
-                    message=child.get("message", ""),
+                    name=displayable(case.get("name", "")),
+                    classname=displayable(case.get("classname", "")),
+                    message=displayable(child.get("message", "")),
                     is_error=child.tag == "error",
                 )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infraci import git
 from infraci.errors import UsageError
+from infraci.mask import hidden
 
 #: By what git's config knows a setting: ``git config infraci.jenkinsUrl …``.
 SECTION = "infraci"
@@ -54,7 +55,7 @@ def load_settings(
     return Settings(
         url=found_url.rstrip("/"),
         user=found_user,
-        token=_token(environment, config),
+        token=hidden(_token(environment, config)),
         folder=folder or config.get("jenkinsfolder") or default_folder(git_dir),
     )
 

@@ -26,6 +26,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from infraci.errors import CloudError, InfraciError
 from infraci.local import image as images
 from infraci.local.api.admin import Admin
+from infraci.local.api.bodies import Bodies
 from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
@@ -185,7 +186,7 @@ class Cloud:
             ),
             "/infraci": Admin(self._store, self._servers, good, end=self.end),
         }
-        dispatch = Sparing(DispatcherMiddleware(NotFound(), routes), self._room)
+        dispatch = Bodies(Sparing(DispatcherMiddleware(NotFound(), routes), self._room))
 
         def application(environ: Document, start_response: Any) -> Iterable[bytes]:
             self._last_request = time.monotonic()

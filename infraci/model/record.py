@@ -4,15 +4,52 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any, cast
 
-from infraci.model.run import RunRecord
+from infraci.json_reader import read_json
+from infraci.mask import mask
+from infraci.model.run import Commit, PhaseResult, RunRecord, Testcase, Trouble
 
 
 def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
-    data = dataclasses.asdict(record)
+    data = dataclasses.asdict(masked_record(record))
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
+
+
+def masked_record(record: RunRecord) -> RunRecord:
+    """The record without secrets; only what it is found and compared by stays as it is."""
+    blame = {mask(case): text for case, text in record.blame.items()}  # called as testcases are
+    return cast(RunRecord, _masked(dataclasses.replace(record, blame=blame)))
+
+
+def _masked(value: object) -> object:
+    if type(value) is str:  # an enumeration's members are no text of others
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {name: _masked(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_masked, value))
+    if isinstance(value, RunRecord | Commit | PhaseResult | Trouble | Testcase):
+        names = {field.name for field in dataclasses.fields(value)} - _FOUND_BY[type(value)]
+        masked: dict[str, Any] = {name: _masked(getattr(value, name)) for name in names}
+        return dataclasses.replace(value, **masked)
+    return value
+
+
+#: What is no text of others, and what infraci itself looks things up by.
+_FOUND_BY: Mapping[type, frozenset[str]] = {
+    RunRecord: frozenset({
+        "id", "pipeline", "cloud", "cloud_at", "stack_name", "stack_id", "tags", "destroy",
+        "servers", "evidence", "possessions", "host_keys", "api_calls", "changes",
+    }),
+    Commit: frozenset({"sha", "author", "email", "date"}),
+    PhaseResult: frozenset(),
+    Trouble: frozenset({"kind", "category"}),
+    Testcase: frozenset({"server", "role", "category"}),
+}  # fmt: skip
 
 
 def parse_record(content: bytes) -> RunRecord:
@@ -24,12 +61,7 @@ def parse_record(content: bytes) -> RunRecord:
     if not content.strip():
         raise ValueError("it is empty")
     try:
-        return TypeAdapter(RunRecord).validate_python(json.loads(content))
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"not JSON from {where} on: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("not JSON") from error
+        return TypeAdapter(RunRecord).validate_python(read_json(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = key_path([step for step in first["loc"] if step != "[key]"])

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, WithJsonSchema
 
 from infraci.errors import ConfigureError
+from infraci.mask import hidden
 from infraci.model.fields import read_text, read_variable_name, unexpected
 
 _FORMS = "{from: VARIABLE} or {file: PATH}"
@@ -28,7 +29,7 @@ class Secret:
     file: str = ""  # may hold ~ and $VARIABLES
 
     def reveal(self, environment: Mapping[str, str] = os.environ) -> str:
-        """The value; a file's without the newline at its end.
+        """The value, masked from now on; a file's without the newline at its end.
 
         Raises MissingSecretError.
         """
@@ -39,10 +40,10 @@ class Secret:
                     " set",
                     hint="the pipeline takes a secret from it (from:); set it where infraci runs",
                 )
-            return environment[self.variable]
+            return hidden(environment[self.variable])
         path = Path(os.path.expandvars(self.file)).expanduser()
         try:
-            return path.read_text().removesuffix("\n")
+            return hidden(path.read_text().removesuffix("\n"))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise MissingSecretError(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
-from infraci.mask import Masker
+from infraci.mask import SHORTEST, Masker
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, RefusedTemplateError, quoted
 from infraci.model.project import HostKeySource
@@ -66,6 +66,11 @@ def plan(work: Work) -> StackRequest:
     work.hide_secrets_of_steps()
     request = work.load()
     work.hide(secrets_of(request))
+    if short := work.masker.too_short:
+        secrets = "secret is" if short == 1 else "secrets are"
+        work.drivers.progress.note(
+            f"{short} {secrets} shorter than {SHORTEST} characters: logs and reports show them"
+        )
     for notice in login_notices(request, work.pipeline):
         work.drivers.progress.note(work.masker.mask(notice))
     _store(work, request)

@@ -11,7 +11,7 @@ from typing import Any
 
 from infraci.deadline import Deadline
 from infraci.errors import InfraciError, UnreachableError
-from infraci.mask import Masker
+from infraci.mask import process_masker
 from infraci.model.configure import secrets_of
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
@@ -84,8 +84,7 @@ class Work:
         self.interrupts = interrupts
         self.folder = drivers.ledger.folder(record.id)
         self._calls = drivers.cloud.api_calls  # of others' runs, before this one
-        self._secrets: set[str] = set()
-        self.masker = Masker()
+        self.masker = process_masker()
         self.outputs: Mapping[str, str] | None = None  # unmasked, unlike the record's
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -168,8 +167,7 @@ class Work:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Keep these out of whatever is written down from now on."""
-        self._secrets.update(secrets)
-        self.masker = Masker(self._secrets)
+        self.masker.hide(secrets)
 
     def hide_secrets_of_steps(self) -> None:
         """The same for what the steps take from this machine. Raises MissingSecretError."""

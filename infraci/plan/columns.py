@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from infraci.terminal import shown
+
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "") -> Iterator[str]:
     """A line a row; all rows have the same number of cells."""
+    rows = [[" ".join(shown(cell).split("\n")) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

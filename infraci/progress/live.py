@@ -29,6 +29,7 @@ from infraci.progress.failures import Failures, fit
 from infraci.progress.now import Now
 from infraci.progress.plain import calls, ending, length, story
 from infraci.report.tally import is_bad, tally
+from infraci.terminal import shown
 
 _STYLES = {
     Verdict.PASSED: "bold green",
@@ -117,10 +118,10 @@ class LiveProgress:
         """A server's specs have run."""
         with self._lock:
             self._now.server(server, tally(testcases), is_done=True)
-            shown = self._failures.show(testcases)
+            failed = self._failures.show(testcases)
         mark = "[red]✗[/]" if any(map(is_bad, testcases)) else "[green]✓[/]"
         self._print(f"  {mark} {_text(server)}: {tally(testcases)}")
-        for testcase in shown:
+        for testcase in failed:
             self._print(
                 f"    [red]{testcase.outcome}[/] {_text(testcase.nodeid)}: "
                 f"{_text(testcase.message)}"
@@ -160,14 +161,17 @@ class LiveProgress:
         line.add_row(Spinner("dots"), Text(phase), Text(took, style="dim"))
         parts: list[RenderableType] = [line]
         if resources:
-            parts.append(Text(f"  {resources}", style="dim", no_wrap=True, overflow="ellipsis"))
-        shown = list(servers.items())[: max(1, self._console.height - 6)]
+            parts.append(
+                Text(shown(f"  {resources}"), style="dim", no_wrap=True, overflow="ellipsis")
+            )
+        first = list(servers.items())[: max(1, self._console.height - 6)]
         parts += [
-            Text(f"  {name}: {text}", no_wrap=True, overflow="ellipsis") for name, text in shown
+            Text(shown(f"  {name}: {text}"), no_wrap=True, overflow="ellipsis")
+            for name, text in first
         ]
         return Padding(Group(*parts), (0, _ECHO, 0, 0))
 
 
 def _text(text: str) -> str:
     """Text of others within Rich's markup."""
-    return escape(fit(text))
+    return escape(fit(shown(text)))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from infraci.deadline import duration
+from infraci.display import displayable
 from infraci.heat.values import Event
 from infraci.model.cause import cause_of
 from infraci.model.run import (
@@ -23,6 +24,7 @@ from infraci.progress.failures import Failures, fit
 from infraci.progress.now import Now, named
 from infraci.progress.ticker import Ticker
 from infraci.report.tally import reported, tally
+from infraci.terminal import shown
 
 _DETAILS = 15
 #: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
@@ -94,7 +96,7 @@ class PlainProgress:
                 self._now.event(event)
             reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
             text = f"heat: {event.path or event.resource} {event.status}{reason}"
-            self._say(text, 0 if event.is_failure else 1)
+            self._say(displayable(text), 0 if event.is_failure else 1)
         news = digest(events)
         if news and self._verbosity == 0:
             self._say(f"heat: {news}")
@@ -110,10 +112,11 @@ class PlainProgress:
         """A server's specs have run."""
         with self._lock:
             self._now.server(server, tally(testcases), is_done=True)
-            shown = self._failures.show(testcases)
+            failed = self._failures.show(testcases)
         self._say(f"{server}: {tally(testcases)}")
-        for testcase in shown:
-            self._say(f"  {testcase.outcome}: {testcase.nodeid}: {testcase.message}", -1)
+        for testcase in failed:
+            what = displayable(f"{testcase.nodeid}: {testcase.message}")
+            self._say(f"  {testcase.outcome}: {what}", -1)
 
     def note(self, text: str) -> None:
         """A line that matters to the user."""
@@ -143,7 +146,7 @@ class PlainProgress:
         with self._lock:
             self._spoke = self._clock()
             elapsed_s = self._spoke - self._began
-            for line in text.splitlines():
+            for line in shown(text).splitlines():
                 self._write(f"[{elapsed_s:6.1f}] {fit(line)}")
 
 

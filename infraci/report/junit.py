@@ -11,14 +11,17 @@ from pathlib import Path
 
 import junit_xml
 
+from infraci.display import displayable_lines
+from infraci.model.record import masked_record
 from infraci.model.run import Outcome, RunRecord, Testcase
 from infraci.report.suites import Suite, suites
 
-#: What XML 1.0 cannot hold, and terminals' escape sequences, which nobody wants to read.
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+#: What XML 1.0 cannot hold.
 _INVALID = re.compile(
     "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufde0-\ufffd\U00010000-\U0010fffd]"
 )
+#: By this a line of output has Jenkins publish a file of the build's machine.
+_ATTACHMENT = "[[ATTACHMENT|"
 #: Readers cut or refuse more.
 _LONGEST = 300_000
 
@@ -42,7 +45,7 @@ def write_junits(
     totals = dict.fromkeys(("tests", "failures", "errors"), 0)
     time_s = 0.0
     for record in records:
-        for suite in suites(record, (folder or path.parent).absolute()):
+        for suite in suites(masked_record(record), (folder or path.parent).absolute()):
             element = _element(suite, len(document))
             if attach:
                 _attach(element, suite)
@@ -86,7 +89,7 @@ def _attach(element: ET.Element, suite: Suite) -> None:
     https://plugins.jenkins.io/junit-attachments tells the form.
     """
     evidence = [v for n, v in suite.properties.items() if n.startswith("infraci.evidence.")]
-    lines = "".join(f"\n[[ATTACHMENT|{clean(path)}]]" for path in evidence)
+    lines = "".join(f"\n{_ATTACHMENT}{clean(path)}]]" for path in evidence)
     for case in element.findall("testcase") if lines else ():
         if case.find("failure") is not None or case.find("error") is not None:
             output = case.find("system-out")
@@ -115,8 +118,8 @@ def _case(case: Testcase) -> junit_xml.TestCase:
 
 
 def clean(text: str) -> str:
-    """Make ``text`` fit for XML, and no longer than readers take."""
-    text = _INVALID.sub("", _ESCAPES.sub("", text))
+    """Make text of others fit for XML, and no longer than readers take; it attaches no file."""
+    text = _INVALID.sub("", displayable_lines(text)).replace(_ATTACHMENT, "[[ ATTACHMENT|")
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2

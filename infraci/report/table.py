@@ -12,6 +12,7 @@ from rich.table import Table
 from infraci.deadline import duration
 from infraci.model.run import RunRecord, Verdict
 from infraci.report.tally import reported, tally
+from infraci.terminal import shown
 
 _STYLES = {
     Verdict.PASSED: "green",
@@ -63,7 +64,7 @@ def render_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         name, voting, verdict, checks, time = row.cells
         style = _STYLES[row.verdict] if row.verdict else "yellow"
-        table.add_row(escape(name), voting, f"[{style}]{verdict}[/]", checks, time)
+        table.add_row(escape(shown(name)), voting, f"[{style}]{verdict}[/]", checks, time)
     return table
 
 

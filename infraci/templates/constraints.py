@@ -5,10 +5,11 @@ Source: https://docs.openstack.org/heat/latest/template_guide/hot_spec.html#para
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from infraci.json_reader import read_json
 
 _TRUE_OR_FALSE = ("t", "true", "on", "y", "yes", "1", "f", "false", "off", "n", "no", "0")
 
@@ -50,7 +51,7 @@ def _read(value: object, kind: str) -> Any:
                 raise ValueError(value)
             return value
         case "json":
-            read = json.loads(value) if isinstance(value, str) else value
+            read = read_json(value) if isinstance(value, str) else value
             if not isinstance(read, dict | list):
                 raise TypeError(value)
             return read

@@ -8,10 +8,11 @@ Source: heat/common/environment_util.py, which Heat's clients leave it to.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from infraci.json_reader import read_json
 
 _STRATEGIES = ("overwrite", "merge", "deep_merge")
 SECTION = "parameter_merge_strategies"
@@ -125,7 +126,7 @@ def _number(value: Any) -> int | float:
 
 
 def _parsed(value: Any) -> dict[str, Any]:
-    found = json.loads(value) if isinstance(value, str) else value
+    found = read_json(value) if isinstance(value, str) else value
     if not isinstance(found, dict):
         raise TypeError
     return found

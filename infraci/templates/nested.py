@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from infraci.json_reader import read_json
 
 
 def nested_templates(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -13,7 +14,7 @@ def nested_templates(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     for url, text in files.items():
         if text.startswith("{") and "heat_template_version" in text:
             try:
-                template = json.loads(text)
+                template = read_json(text)
             except ValueError:
                 continue
             if isinstance(template, dict) and "heat_template_version" in template:

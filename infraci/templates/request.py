@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from infraci.mask import hide
 from infraci.model.offer import Offer
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import Problem, TemplateError
@@ -18,7 +19,7 @@ from infraci.templates.merge import MergeError, Merger
 from infraci.templates.parameters import judge_parameters
 from infraci.templates.tosca import is_tosca, translate
 from infraci.templates.tree import Tree
-from infraci.templates.values import StackRequest
+from infraci.templates.values import StackRequest, secrets_of
 
 
 def load_stack(
@@ -60,6 +61,7 @@ def load_stack(
     request = StackRequest(
         template=template, environment=environment, files=files, parameters=given()
     )
+    hide(*secrets_of(request))
     problems = judge_parameters(request, tree, template_url, ours + theirs)
     if problems or tree.problems:
         raise TemplateError([*tree.problems, *problems])
@@ -87,7 +89,9 @@ def _translated(
     files |= done.files | tree.extra_files()
     if tree.problems:
         raise TemplateError(tree.problems)
-    return StackRequest(template=done.template, environment=environment, files=files)
+    request = StackRequest(template=done.template, environment=environment, files=files)
+    hide(*secrets_of(request))
+    return request
 
 
 def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]]:

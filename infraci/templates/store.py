@@ -14,6 +14,7 @@ import yaml
 from infraci.mask import MASK
 from infraci.templates.nested import nested_templates
 from infraci.templates.values import StackRequest, is_hidden, template_parameters
+from infraci.writing import write_text
 
 
 def show_template(request: StackRequest) -> str:
@@ -61,8 +62,7 @@ def _path(url: str) -> PurePosixPath:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _yaml(value: Mapping[str, Any]) -> str:

@@ -52,4 +52,15 @@ def secrets_of(request: StackRequest) -> Iterator[str]:
     given = values_given(request)
     for name, said in template_parameters(request).items():
         if is_hidden(said):
-            yield str(given.get(name, said.get("default", "")))
+            value = given.get(name, said.get("default", ""))
+            yield from (str(value), *_texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in lists and mappings; not their numbers and booleans, which are in any log."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for inner in value.values() for text in _texts(inner))
+    elif isinstance(value, list | tuple):
+        yield from (text for inner in value for text in _texts(inner))

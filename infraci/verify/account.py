@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.deadline import duration
+from infraci.json_reader import read_json
 from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.verify import task as words
 from infraci.verify.task import Task, testcase_from_json
@@ -58,8 +58,13 @@ class Account:
             if not chunk:
                 return
             *lines, received = (received + chunk).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
+            try:
+                for line in lines:
+                    self._take(read_json(line))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                # The specs are the commit's, and can write to whatever is open there.
+                self.broken = f"the specs' interpreter sends what is no answer: {error}"
+                return
 
     def _take(self, answer: dict[str, Any]) -> None:
         ((key, value),) = answer.items()

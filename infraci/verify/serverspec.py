@@ -19,6 +19,8 @@ from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
 from infraci.program import ProgramTimeoutError, run_program
 from infraci.temporary import temporary_folder
+from infraci.writing import Log
+from infraci.xml_reader import read_xml
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
 _PACKAGES = "ruby-serverspec ruby-rspec-junit-formatter ruby-ed25519 ruby-bcrypt-pbkdf"
@@ -76,7 +78,7 @@ def run_serverspec(
     for top, below in by_top.items():
         run = _Run(server, top, below)
         environment = _environment(server, ssh_config)
-        found += run.judge(environment, root, deadline, log, masker or Masker())
+        found += run.judge(environment, root, deadline, log, masker)
     return tuple(found)
 
 
@@ -95,18 +97,17 @@ class _Run:
         root: Path,
         deadline: Deadline,
         log: Path,
-        masker: Masker,
+        masker: Masker | None,
     ) -> list[Testcase]:
         with (
             temporary_folder("serverspec") as folder,
-            log.open("a", encoding="utf-8", errors="replace") as file,
+            Log(log, masker=masker) as file,
         ):
             junit = folder / "junit.xml"
 
             def hear(line: str) -> None:
                 self._said.append(line)
-                file.write(f"{masker.mask(line)}\n")
-                file.flush()
+                file.write(f"{line}\n")
 
             limit_s = deadline.remaining_s
             try:
@@ -248,8 +249,8 @@ def _environment(server: Server, ssh_config: Path) -> Mapping[str, str]:
 def _read(junit: Path) -> ElementTree.Element | None:
     """What RSpec has written, if it came to that."""
     try:
-        return ElementTree.parse(junit).getroot()  # noqa: S314  (written by our own RSpec)
-    except (OSError, ElementTree.ParseError):
+        return read_xml(junit.read_bytes())
+    except (OSError, ValueError):
         return None
 
 

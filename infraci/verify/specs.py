@@ -6,22 +6,21 @@ import contextlib
 import os
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from infraci.model.run import Server, Testcase
 from infraci.program import own_program
 from infraci.ssh import identity_of
 from infraci.verify.account import Account
+from infraci.verify.output import Output
 from infraci.verify.task import Task
 
 _START_S = 60.0
 _END_S = 5.0
-_LOG_TAIL = 20_000
 
 
 class SpecSession:
@@ -86,7 +85,8 @@ class SpecSession:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
         Every check that pytest collected comes back, in pytest's order, whatever happens.
-        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``.
+        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``,
+        without secrets.
         ``root`` is the tree of another commit than the one it was started for.
         """
         task = Task(
@@ -98,8 +98,7 @@ class SpecSession:
             timeout_s=timeout_s,
         )
         with contextlib.ExitStack() as stack:
-            output: IO[bytes] = stack.enter_context(_output(log))
-            begin = output.seek(0, os.SEEK_END)
+            output = stack.enter_context(Output(log))
             account = Account(task, on_testcase or (lambda testcase: None))
             try:
                 answers = stack.enter_context(self._ask(task, output))
@@ -107,9 +106,9 @@ class SpecSession:
                 account.broken = f"the specs' interpreter does not answer: {error}"
             else:
                 account.listen(answers)
-            return account.conclude(_tail(output, begin))
+            return account.conclude(output.finish())
 
-    def _ask(self, task: Task, output: IO[bytes]) -> socket.socket:
+    def _ask(self, task: Task, output: Output) -> socket.socket:
         ours, theirs = socket.socketpair()
         try:
             with self._lock, theirs:
@@ -124,13 +123,3 @@ class SpecSession:
             ours.close()
             raise
         return ours
-
-
-def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes]]:
-    return tempfile.TemporaryFile() if log is None else log.open("a+b")
-
-
-def _tail(output: IO[bytes], begin: int) -> str:
-    end = output.seek(0, os.SEEK_END)
-    output.seek(max(begin, end - _LOG_TAIL))
-    return output.read().decode(errors="replace").strip()

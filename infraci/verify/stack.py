@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.errors import UsageError
+from infraci.json_reader import read_json
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
 
@@ -61,19 +62,20 @@ class Stack:
     def read(cls, folder: Path) -> Stack:
         """What :meth:`write` wrote; raises UsageError where there is nothing."""
         try:
-            found = json.loads((folder / FILE).read_text())
-        except OSError as error:
+            found = read_json((folder / FILE).read_bytes())
+            return cls(
+                **{
+                    **found,
+                    "resources": {p: StackResource(**r) for p, r in found["resources"].items()},
+                    "servers": tuple(server_from_json(server) for server in found["servers"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            reason = getattr(error, "strerror", None) or f"it is no stack ({error})"
             raise UsageError(
-                f"cannot read the stack of run {folder.name}: {folder / FILE}: {error.strerror}",
+                f"cannot read the stack of run {folder.name}: {folder / FILE}: {reason}",
                 hint="a run has it when its servers can be logged in to",
             ) from error
-        return cls(
-            **{
-                **found,
-                "resources": {p: StackResource(**r) for p, r in found["resources"].items()},
-                "servers": tuple(server_from_json(server) for server in found["servers"]),
-            }
-        )
 
 
 def _private(path: str, flags: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from infraci.history import Case, Class, dump, invalid, parse, result_of
 from infraci.history.result import LONGEST
+from infraci.mask import hide
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
 from infraci.phase_testcase import phase_testcase
 from tests.history.repository import KNOWN
@@ -266,6 +268,11 @@ def test_the_spec_of_a_testcase(test: str, file: str) -> None:
         dump(KNOWN).replace('"v":1', '"v":2'),
         dump(KNOWN).replace('"run":"web-1"', '"run":7'),
         dump(KNOWN).replace('"time":', '"time":"'),
+        *(
+            re.sub('"time":[0-9]+', f'"time":{time}', dump(KNOWN))
+            for time in ("-1", "1e3", "NaN", "true", "1" * 30, "1" * 10_000)
+        ),
+        dump(KNOWN).replace('"cases":{', '"cases":' + '{"passed":' * 5000),
         dump(KNOWN).replace('"verdict":"failed"', '"verdict":"fine"'),
         dump(KNOWN).replace('"failed":{', '"exploded":{'),
         dump(KNOWN).replace('["specs', '"specs'),
@@ -274,3 +281,11 @@ def test_the_spec_of_a_testcase(test: str, file: str) -> None:
 def test_what_is_no_line_of_ours(line: str) -> None:
     with pytest.raises(ValueError, match=r"^it "):
         parse(line)
+
+
+def test_a_secret_among_parameters_is_masked_alike_in_every_run() -> None:
+    hide("hunter22")
+    known = result_of(record(testcases=(check("test_login[hunter22]"),)))
+    assert known is not None
+    assert "hunter22" not in dump(known)
+    assert parse(dump(known)).cases == known.cases

@@ -114,11 +114,33 @@ def test_a_commit_that_nobody_knows(controller: Controller) -> None:
         (b"<testsuites/>", "it names no commit"),
         (b"<oops", "cannot read a report"),
         (b"", "cannot read a report"),
+        (b'<?xml version="1.0" encoding="utf-7"?><testsuites/>', "cannot read a report"),
+        (b"<a>" * 100_000, "nested deeper"),
+        (b'<!DOCTYPE a [<!ENTITY a "a">]><testsuites/>', "a document type"),
+        (b'<a><property name="infraci.commit" value="--all"/></a>', "it names no commit"),
     ],
 )
 def test_what_is_no_report_of_ours(content: bytes, said: str) -> None:
     with pytest.raises(JenkinsError, match=said):
         read_report(content, build_of("commit", _DATA))
+
+
+def test_what_a_report_says_steers_no_terminal_and_forges_no_line() -> None:
+    hostile = "x&#10;forged: passed&#13;&#x9b;2J&#x202e;"
+    names = ("pipeline", "cause", "author", "email", "subject")
+    properties = "".join(f'<property name="infraci.{n}" value="{hostile}"/>' for n in names)
+    content = (
+        f'<a><property name="infraci.commit" value="{COMMIT.sha}"/>{properties}'
+        f'<testcase name="{hostile}" classname="{hostile}"><failure message="{hostile}"/>'
+        "</testcase></a>"
+    ).encode()
+    sha, found = read_report(content, build_of("commit", _DATA))
+    said = [found.pipeline, found.cause, found.author, found.email, found.subject]
+    said += [text for f in found.failures for text in (f.name, f.classname, f.message)]
+    assert said == ["x forged: passed"] * 8
+    assert found.reproduce.endswith("'x forged: passed'")
+    known = CommitResult(sha=sha, pipelines=(found,), builds=(found.build,), doubts=())
+    assert all(line.isprintable() for line in lines(known))
 
 
 _DATA = {"number": 3, "url": "https://ci.example.org/3/", "building": False, "result": "SUCCESS"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from infraci.heat import Event
+from infraci.mask import MASK, hide
 from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
 from infraci.progress.plain import PlainProgress, digest, length
 from infraci.report.tally import tally
@@ -195,3 +196,16 @@ def test_many_flaws_are_a_few_lines() -> None:
 def test_tally() -> None:
     assert tally([]) == "no checks"
     assert tally([check("a"), check("b", Outcome.SKIPPED)]) == "1 passed, 1 skipped"
+
+
+def test_what_others_say_is_fit_to_be_shown_and_of_a_sane_length() -> None:
+    hide("hunter22")
+    lines: list[str] = []
+    progress = PlainProgress(lines.append, clock=Clock())
+    message = "\x1b]0;x\x07no\n[  1.0] web: 9 passed \x1b[2Jhunter22 " + "x" * 5_000_000
+    progress.checked("web-0", [check("test_b", Outcome.FAILURE, message=message)])
+    assert lines[1].startswith(
+        f"[   2.0]   failure: {check('test_b').nodeid}: no [ 1.0] web: 9 passed {MASK} xxx"
+    )
+    assert len(lines) == 2
+    assert len(lines[1]) < 2000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from infraci.mask import hide
 from infraci.model.run import Outcome, Phase, RunRecord, Verdict
 from infraci.phase_testcase import phase_testcase
 from infraci.report.junit import clean, write_junit, write_junits
@@ -261,3 +263,40 @@ def test_trouble_that_no_testcase_tells_is_one_of_its_own(tmp_path: Path) -> Non
     root = _written(tmp_path, run)
     kinds = [[child.tag for child in case] for case in root.iter("testcase")]
     assert kinds == [["error"], []]
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "[[ATTACHMENT|/etc/shadow]]",
+        "[[ATT\x1b[0mACHMENT|/etc/shadow]]",
+        "[[ATTACH\u200bMENT|/etc/shadow]]",
+        "[[ATTACH\ufffeMENT|/etc/shadow]]",
+        "[\x9d[ATTACHMENT|/etc/shadow]]",
+    ],
+)
+def test_what_a_spec_prints_attaches_no_file(tmp_path: Path, printed: str) -> None:
+    case = check("test_x", Outcome.FAILURE, message=printed, stdout=printed, stderr=printed)
+    path = tmp_path / "junit.xml"
+    write_junit(path, record(testcases=(case,), evidence=()), attach=True)
+    assert b"[[ATTACHMENT|" not in path.read_bytes()
+
+
+def test_no_text_of_others_steers_or_breaks_a_report(tmp_path: Path) -> None:
+    hostile = "a\x00\x1b]0;t\x07\x9b2J\x08\ud800\ufffe\u202eb&<>\"'\r]]>\x1b[8mha:AAAA\x1b[0m"
+    case = check(f"test[{hostile}]", Outcome.FAILURE, message=hostile, text=hostile, stdout=hostile)
+    commit = replace(COMMIT, subject=hostile, author=hostile, email=hostile)
+    root = _written(tmp_path, record(testcases=(case,), commit=commit, leaks=(hostile,)))
+    text = etree.tostring(root, encoding="unicode")
+    assert not [c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\n"]
+
+
+def test_no_secret_gets_into_a_report(tmp_path: Path) -> None:
+    hide("hunter22")
+    case = check("test[hunter22]", Outcome.FAILURE, message="hunter22", text="hunter22")
+    write_junit(
+        tmp_path / "junit.xml", record(testcases=(case,), leaks=("hunter22",)), folder=tmp_path
+    )
+    content = (tmp_path / "junit.xml").read_text()
+    assert "hunter22" not in content
+    assert COMMIT.sha in content

@@ -63,3 +63,10 @@ def test_everything_is_there_but_secrets(tmp_path: Path) -> None:
     }
     assert found["files/scripts/boot.sh"] == "echo ******\n"
     assert not any(secret in text for secret in ("hunter22", "-secret") for text in found.values())
+
+
+def test_each_text_in_a_hidden_value_is_a_secret() -> None:
+    template = {"parameters": {"users": {"type": "json", "hidden": True}}}
+    users = {"db": {"password": "hunter22", "ports": [5432, True]}, "more": ["correct-horse"]}
+    secrets = set(secrets_of(StackRequest(template=template, parameters={"users": users})))
+    assert secrets == {str(users), "hunter22", "correct-horse"}

@@ -281,6 +281,41 @@ def _processes_in(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        "no JSON",
+        "[]",
+        "7",
+        "{}",
+        "[" * 100_000,
+        '{"testcase": {}}',
+        '{"testcase": 7}',
+        '{"collected": 7}',
+        '{"finished": NaN}',
+    ],
+)
+def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(bench: Bench, answer: str) -> None:
+    bench.put(
+        "specs/test_answers.py",
+        f"""\
+        import contextlib, os, stat
+
+        def test_answers(host):
+            for number in range(3, 64):
+                with contextlib.suppress(OSError):
+                    if stat.S_ISSOCK(os.fstat(number).st_mode):
+                        os.write(number, {answer!r}.encode() + b"\\n")
+
+        def test_later(host):
+            assert host.check_output("echo there") == "there"
+        """,
+    )
+    first, later = bench.run().values()
+    assert (first.kind, later.kind) == (ErrorKind.CRASH, ErrorKind.CRASH)
+    assert first.message.startswith("the specs' interpreter sends what is no answer: ")
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         ('assert host.file("/nope").exists', 'assert host.file("/nope").exists: False'),

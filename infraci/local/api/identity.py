@@ -6,7 +6,6 @@ Source: https://docs.openstack.org/api-ref/identity/v3/
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import threading
 import time
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 
 from werkzeug.wrappers import Request, Response
 
+from infraci.json_reader import read_json
 from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
 from infraci.local.api.web import Api, ApiError, reply, route
 from infraci.local.store import Document
@@ -147,7 +147,7 @@ class Identity(Api):
     def authenticate(self, request: Request) -> Response:
         """A token, for a password or for another token."""
         try:
-            identity = json.loads(request.get_data())["auth"]["identity"]
+            identity = read_json(request.get_data())["auth"]["identity"]
             good = any(self._is_proved(identity, method) for method in identity["methods"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ApiError(400, "The request's body is no authentication request.") from None

@@ -12,6 +12,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from infraci.errors import InfraciError
+from infraci.json_reader import read_json
 from infraci.local.store import Document
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def route(method: str, path: str) -> Callable[[Handler], Handler]:
 def body_of(request: Request, key: str) -> Document:
     """The object under ``key`` in the request's JSON body."""
     try:
-        value = json.loads(request.get_data())[key]
+        value = read_json(request.get_data())[key]
     except (ValueError, KeyError, TypeError):
         raise ApiError(400, f"The request's body lacks a JSON object {key!r}.") from None
     if not isinstance(value, dict):

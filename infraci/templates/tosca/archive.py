@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import stat
 import zipfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +14,7 @@ import yaml
 MAX_BYTES = 64 << 20  # unpacked
 MAX_FILES = 5000
 _META = "TOSCA-Metadata/TOSCA.meta"
+_MAX_META_BYTES = 64 << 10
 
 
 class ArchiveError(Exception):
@@ -31,18 +35,33 @@ def unpack(content: bytes, folder: Path) -> str:
                 raise ArchiveError(
                     f"holds more than {MAX_FILES} files or {MAX_BYTES >> 20} MiB, unpacked"
                 )
+            _judge(members)
             for member in members:
-                _judge(member)
                 archive.extract(member, folder)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except ArchiveError:
+        raise
+    except Exception as error:  # of zipfile, and of whichever compression an archive names
         raise ArchiveError(f"cannot be unpacked: {error}") from error
     return _entry(folder)
 
 
-def _judge(member: zipfile.ZipInfo) -> None:
-    path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise ArchiveError(f'"{member.filename}" leads out of the archive')
+def _judge(members: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise ArchiveError for what would not be unpacked as it is named."""
+    seen = set()
+    for member in members:
+        if _leads_out(member.filename):
+            raise ArchiveError(f'"{member.filename}" leads out of the archive')
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise ArchiveError(f'"{member.filename}" is a link or a device, not a file')
+        path = PurePosixPath(member.filename)
+        if path in seen:
+            raise ArchiveError(f'"{member.filename}" is in the archive twice')
+        seen.add(path)
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name) is not None
 
 
 def _entry(folder: Path) -> str:
@@ -50,15 +69,19 @@ def _entry(folder: Path) -> str:
     meta = folder / _META
     if meta.is_file():
         try:
+            if meta.stat().st_size > _MAX_META_BYTES:
+                raise ArchiveError(f"{_META} is larger than {_MAX_META_BYTES >> 10} KiB")
             said = yaml.safe_load(meta.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise ArchiveError(f"{_META} is not valid: {error}") from error
+        except RecursionError as error:
+            raise ArchiveError(f"{_META} is not valid: nested too deeply") from error
         entry = said.get("Entry-Definitions") if isinstance(said, dict) else None
-        if not entry:
+        if not isinstance(entry, str) or not entry:
             raise ArchiveError(f"{_META} names no Entry-Definitions")
-        if not (folder / str(entry)).is_file():
+        if _leads_out(entry) or "\0" in entry or not (folder / entry).is_file():
             raise ArchiveError(f'{_META} names "{entry}", which is not in the archive')
-        return str(entry)
+        return entry
     found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     if len(found) != 1:
         raise ArchiveError(f"holds no {_META}, and {len(found)} definitions at its top, not one")

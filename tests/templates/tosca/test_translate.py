@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,10 @@ from infraci.model.offer import Offer, OfferedFlavor, OfferedImage
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import TemplateError
 from infraci.templates import StackRequest, load_stack
+from infraci.templates.tosca.archive import MAX_BYTES, MAX_FILES
 from tests.model.trees import write
+
+META = "TOSCA-Metadata/TOSCA.meta"
 
 OFFER = Offer(
     cloud="somewhere",
@@ -176,6 +180,25 @@ def test_an_archive(tree: Path) -> None:
             'a.csar: TOSCA-Metadata/TOSCA.meta names "gone.yaml", which is not in the archive',
         ),
         ({"a.yaml": "a: [\n"}, "a.csar/a.yaml:2:1: "),
+        ({"/etc/out.yaml": ""}, 'a.csar: "/etc/out.yaml" leads out of the archive'),
+        ({"a\\..\\..\\out.yaml": ""}, "a.csar: "),
+        ({"a.yaml": "", "./a.yaml": ""}, 'a.csar: "./a.yaml" is in the archive twice'),
+        ({"a": "", "a/b.yaml": ""}, "a.csar: cannot be unpacked: "),
+        ({"x" * 300 + ".yaml": ""}, "a.csar: cannot be unpacked: "),
+        *(
+            ({META: f"Entry-Definitions: {entry}\n", "a.yaml": "{}"}, f"a.csar: {META} {reason}")
+            for entry, reason in {
+                "../../../../../../etc/hostname": "names",
+                "/etc/hostname": "names",
+                "TOSCA-Metadata": "names",
+                '"a\\0.yaml"': "names",
+                "[a.yaml]": "names no Entry-Definitions",
+                "7": "names no Entry-Definitions",
+                "2001-99-99": "is not valid",
+                "[" * 50_000: "is not valid",
+                "x" * 100_000: "is larger than 64 KiB",
+            }.items()
+        ),
     ],
 )
 def test_bad_archives(tmp_path: Path, members: Mapping[str, str], message: str) -> None:
@@ -184,6 +207,36 @@ def test_bad_archives(tmp_path: Path, members: Mapping[str, str], message: str) 
             archive.writestr(name, text)
     (found,) = problems(tmp_path, "a.csar")
     assert found.startswith(message)
+
+
+def test_an_archive_with_a_link(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("a.yaml")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.csar", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert problems(tmp_path, "a.csar") == ['a.csar: "a.yaml" is a link or a device, not a file']
+
+
+@pytest.mark.parametrize(("number", "size"), [(1, MAX_BYTES + 1), (MAX_FILES + 1, 0)])
+def test_an_archive_of_much(tmp_path: Path, number: int, size: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.csar", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in range(number):
+            archive.writestr(f"{name}.yaml", b"\0" * size)
+    (found,) = problems(tmp_path, "a.csar")
+    assert found == "a.csar: holds more than 5000 files or 64 MiB, unpacked"
+
+
+def test_an_archive_whose_sizes_or_names_lie(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.csar", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("aé.yaml", b"\0" * 1_000_000)
+    content = (tmp_path / "a.csar").read_bytes()
+    for lie in (
+        content.replace((1_000_000).to_bytes(4, "little"), (7).to_bytes(4, "little")),
+        content.replace("é".encode(), b"\xff\xff"),
+    ):
+        (tmp_path / "a.csar").write_bytes(lie)
+        (found,) = problems(tmp_path, "a.csar")
+        assert found.startswith("a.csar: cannot be unpacked: ")
 
 
 def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:

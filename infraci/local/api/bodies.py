@@ -1,0 +1,53 @@
+"""The bodies of requests, judged before any API sees them: size, and JSON of a sane depth."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from infraci.json_reader import read_json
+from infraci.local.api.web import reply
+from infraci.local.store import Document
+
+#: Heat's own limit is far lower; a template with its files is the largest that anyone sends.
+MOST_BYTES = 16 << 20
+
+WsgiApp = Callable[..., Iterable[bytes]]
+
+
+class Bodies:
+    """Refuses bodies that no API of an OpenStack takes, and hands on all others."""
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+
+    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        body = _read(environ)
+        if len(body) > MOST_BYTES:
+            limit = f"The request's body is larger than {MOST_BYTES >> 20} MiB."
+            return _refuse(413, limit)(environ, start_response)
+        if body:
+            try:
+                read_json(body)
+            except ValueError as error:
+                return _refuse(400, f"The request's body: {error}.")(environ, start_response)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return self._app(environ, start_response)
+
+
+def _read(environ: Document) -> bytes:
+    """The body, and of one that is too large no more than shows that it is."""
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    size = MOST_BYTES + 1 if is_chunked else min(length, MOST_BYTES + 1)
+    return bytes(environ["wsgi.input"].read(size)) if size > 0 else b""
+
+
+def _refuse(status: int, message: str) -> WsgiApp:
+    return reply({"error": {"code": status, "title": "Bad Request", "message": message}}, status)

@@ -1,0 +1,197 @@
+"""All that infraci writes goes through the masker, or has a reason here why it need not.
+
+Text goes to files by ``infraci/writing.py``, to the user by ``infraci/terminal.py``, to the ledger
+by ``infraci/model/record.py``. A call that opens a file for writing, writes one, or prints is
+listed here with what it writes; a new one fails the test until it says why it holds no secret.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import infraci
+
+ROOT = Path(infraci.__file__).parent
+
+#: Calls that write, or open a file to write to, whatever they are given.
+WRITERS = frozenset({
+    "NamedTemporaryFile", "TemporaryFile", "copy2", "copyfile", "copytree", "echo", "mkstemp",
+    "print", "secho", "write_bytes", "write_text",
+})  # fmt: skip
+#: These do with a mode that writes.
+OPENERS = frozenset({"fdopen", "open"})
+#: And the method ``write`` of these.
+STREAMS = frozenset({"stdout", "stderr"})
+
+_MASKED = "what it writes is masked right there"
+_OWN = "text of infraci's own, in which nothing of a run is"
+_LOCK = "a lock: a process's number"
+_FIELDS = "masked field by field, by masked_record or Result"
+_COPY = "a copy of what was masked when it was written"
+_COMMIT = "the commit's own file, as it is in the repository"
+_PRIVATE = "a private file for a program, removed with its folder; it has to hold the secrets"
+_CLOUD = "the embedded cloud's own files, in its state folder (0700)"
+_NULL = "/dev/null"
+
+#: File and function: call: why it needs no masker of its own.
+ALLOWED: Mapping[str, Mapping[str, str]] = {
+    "alerts/watchman.py save": {"write_text": "shas, branches and pipelines of reports"},
+    "blame/runner.py _Processes.run": {"open": "what `infraci run` prints, which it masks itself"},
+    "cli.py _say_bug": {"NamedTemporaryFile": _MASKED},
+    "cli.py main": {"open": _NULL},
+    "commands/choice.py load": {"write_text": _FIELDS},
+    "commands/jenkins_alert.py _alone": {"open": _LOCK},
+    "commands/past.py remember": {"write_text": _FIELDS},
+    "commands/report.py _write": {"copytree": _COPY, "write_text": _FIELDS},
+    "commands/reports.py publish": {"copyfile": _COPY},
+    "commands/source.py _prepare": {"write_text": _OWN},
+    "commands/table.py print_table": {"print": "render_table() makes names fit to be shown"},
+    "commands/whole_way.py _tell_id": {"write_text": "the run's id"},
+    "configure/ansible_callback/infraci_events.py _send": {
+        "write": "to the run's process, which masks it"
+    },
+    "configure/playbook.py _write": {"write_text": _PRIVATE},
+    "configure/remote.py archive": {"open": "an archive in memory, for the server"},
+    "git.py ask_bytes": {"TemporaryFile": "what git is given, without a name"},
+    "git.py export_working_tree": {"copy2": _COMMIT},
+    "jenkins/hooks.py flush_in_background": {"open": "what `infraci hook` prints, masked there"},
+    "jenkins/hooks.py install": {"write_text": _OWN},
+    "jenkins/outbox.py Outbox._lock": {"open": _LOCK},
+    "ledger.py Ledger.lock": {"open": _LOCK},
+    "ledger.py _replace": {"fdopen": _FIELDS, "mkstemp": _FIELDS},
+    "local/capabilities.py _enforces": {"write_text": "a limit, to the kernel"},
+    "local/holder.py take_lock": {"open": _LOCK},
+    "local/host_bridge.py _lock": {"open": _LOCK},
+    "local/image.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
+    "local/image.py _lock": {"open": _LOCK},
+    "local/place.py Place._write": {"write_text": _CLOUD},
+    "local/podman.py Podman.resize": {"write_text": _CLOUD},
+    "local/podman.py _write_seed": {"write_bytes": _CLOUD},
+    "local/process.py _start": {"open": _CLOUD},
+    "local/recipe.py overlay": {"open": _OWN},
+    "local/room.py Room._take": {"open": _LOCK},
+    "local/service.py _tell": {"open": _NULL},
+    "progress/live.py LiveProgress._print": {"print": "all that it is given was shown() before"},
+    "report/junit.py write_junits": {"write_bytes": _FIELDS},
+    "ssh/config.py _write": {"fdopen": "names, addresses, host keys", "open": "the same"},
+    "suite/keeper.py Keeper.__init__": {"TemporaryFile": "what a run prints, masked there"},
+    "terminal.py say": {"echo": _MASKED},
+    "terminal.py say_json": {"echo": _MASKED},
+    "verify/stack.py Stack.write": {"open": "the provision phase masks the outputs in it"},
+    "verify/warm.py _rehearse": {"open": _NULL},
+    "verify/warm.py _warm_up": {"write_text": _OWN},
+    "writing.py Log.__init__": {"open": _MASKED},
+    "writing.py write_text": {"write_text": _MASKED},
+}
+
+
+def writing_calls(source: str) -> Iterator[tuple[str, str]]:
+    """The function and the name of each call in a module that writes a file, or prints."""
+
+    def visit(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        if isinstance(node, ast.Call) and (name := _writing(node)):
+            yield ".".join(inside), name
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            inside = (*inside, node.name)
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(source), ())
+
+
+def _writing(call: ast.Call) -> str:
+    """The name of a call that writes; empty for others."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        name, owner = function.id, None
+    elif isinstance(function, ast.Attribute):
+        name, owner = function.attr, function.value
+    else:
+        return ""
+    if name in WRITERS and not _is_ours(name, owner):
+        return name
+    if name == "write" and isinstance(owner, ast.Attribute) and owner.attr in STREAMS:
+        return name
+    return name if name in OPENERS and _has_writing_mode(call) else ""
+
+
+def _is_ours(name: str, owner: ast.expr | None) -> bool:
+    """Whether it is the function of ``infraci/writing.py``, which is imported by its name."""
+    return name == "write_text" and owner is None
+
+
+def _has_writing_mode(call: ast.Call) -> bool:
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    for argument in arguments:
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            mode = argument.value.replace(":gz", "")
+            if set(mode) <= set("rwaxbt+") and set(mode) & set("wax+"):
+                return True
+        if {"O_WRONLY", "O_RDWR", "O_CREAT"} & {
+            node.attr for node in ast.walk(argument) if isinstance(node, ast.Attribute)
+        }:
+            return True
+    return False
+
+
+def writes_of_infraci() -> dict[str, set[str]]:
+    """All such calls of infraci, by file and function."""
+    calls: dict[str, set[str]] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        for function, name in writing_calls(path.read_text()):
+            place = f"{path.relative_to(ROOT)} {function}".strip()
+            calls.setdefault(place, set()).add(name)
+    return calls
+
+
+def test_nothing_is_written_past_the_masker() -> None:
+    unexplained = {
+        f"{place}: {name}()"
+        for place, names in writes_of_infraci().items()
+        for name in names - set(ALLOWED.get(place, ()))
+    }
+    assert unexplained == set(), "write by infraci.writing or infraci.terminal, or say why here"
+
+
+def test_each_reason_is_for_a_call_that_there_is() -> None:
+    calls = writes_of_infraci()
+    stale = {
+        f"{place}: {name}()"
+        for place, names in ALLOWED.items()
+        for name in set(names) - calls.get(place, set())
+    }
+    assert stale == set()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "path.write_text(text)",
+        "path.write_bytes(content)",
+        "path.open('a')",
+        "open(path, mode='w')",
+        "os.fdopen(descriptor, 'wb')",
+        "os.open(path, os.O_RDWR | os.O_CREAT)",
+        "tempfile.NamedTemporaryFile('w')",
+        "shutil.copyfile(one, other)",
+        "click.echo(text)",
+        "print(text)",
+        "sys.stdout.write(text)",
+        "sys.stderr.write(text)",
+    ],
+)
+def test_a_call_that_writes_is_seen(statement: str) -> None:
+    (call,) = writing_calls(f"class A:\n    def b(self):\n        {statement}")
+    assert call[0] == "A.b"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["path.read_text()", "path.open('rb')", "write_text(path, text)", "log.write(line)"],
+)
+def test_a_call_that_does_not_is_not(statement: str) -> None:
+    assert list(writing_calls(statement)) == []
