@@ -128,6 +128,9 @@ def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
     A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
     """
     signals.begin()
+    from infraci.temporary import choose_place
+
+    choose_place()
     ctx.obj = verbose - quiet
     ctx.meta["infraci.json"] = as_json
 

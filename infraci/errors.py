@@ -130,7 +130,16 @@ class MachineError(InfraciError):
 
 def of_machine(error: BaseException) -> MachineError | None:
     """The error that tells what this machine lacks; None for one that has another cause."""
-    lack = _LACKS.get(error.errno or 0) if isinstance(error, OSError) else None
-    if lack is None:
-        return None
-    return MachineError(f"cannot go on: {error}", hint=f"this machine lacks {lack}")
+    cause: BaseException | None = error
+    while cause is not None:
+        lack = _LACKS.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        if lack is not None:
+            return MachineError(f"cannot go on: {cause}", hint=f"this machine lacks {lack}")
+        cause = cause.__cause__
+    return None
+
+
+def raise_of_machine(error: BaseException) -> None:
+    """Raise what this machine lacks, if that is the cause: no file of a commit is to blame then."""
+    if (trouble := of_machine(error)) is not None:
+        raise trouble from error

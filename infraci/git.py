@@ -7,15 +7,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from infraci.deadline import duration
 from infraci.display import displayable
-from infraci.errors import InfraciError, UsageError
+from infraci.errors import InfraciError, UsageError, raise_of_machine
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
 from infraci.temporary import temporary_folder
@@ -56,6 +56,10 @@ _WITHOUT_LFS = (
     "-c", "filter.lfs.process=",
     "-c", "filter.lfs.smudge=",
 )  # fmt: skip
+
+
+#: What git itself writes where there is no commit.
+UNBORN = "0" * 40
 
 
 class GitError(InfraciError):
@@ -102,8 +106,15 @@ def resolve(root: Path, revision: str = "HEAD") -> Commit:
     return _commit(root, sha)
 
 
-def working_tree(root: Path) -> Commit:
-    """The commit checked out, marked dirty if anything tracked or untracked differs from it."""
+def working_tree(root: Path, *, may_be_unborn: bool = False) -> Commit:
+    """The commit checked out, marked dirty if anything tracked or untracked differs from it.
+
+    A repository that has none yet may have one that is no commit of git's; see ``UNBORN``.
+    """
+    if may_be_unborn and _is_unborn(root):
+        return Commit(
+            sha=UNBORN, author="", email="", date="", subject="nothing committed yet", dirty=True
+        )
     return replace(resolve(root), dirty=is_dirty(root))
 
 
@@ -121,6 +132,8 @@ def base_of(root: Path, commit: Commit, revision: str | None = None) -> Commit:
 
     Raises UsageError where there is no such commit.
     """
+    if commit.sha == UNBORN:
+        raise UsageError("cannot upgrade from anything: the repository has no commit yet")
     if revision is None:
         return _commit(root, commit.sha) if commit.dirty else _parent(root, commit)
     branch = None if revision.startswith("-") else _branch(root, revision)
@@ -353,28 +366,42 @@ def ask_bytes(
     try:
         from git import Git
         from git.exc import GitCommandNotFound
-    except ImportError as error:
+    except (ImportError, OSError) as error:
+        raise_of_machine(error)
         raise GitError("cannot run git: it is not installed", hint="install git") from error
     git = Git(str(folder))
     git.update_environment(
         GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", **(environment or {})
     )
     try:
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin)
-            given.seek(0)
+        with _given(stdin) as given:
             command = ["git", *options, *arguments]
             # It ends the process when it is collected itself.
             running = git.execute(command, istream=given, as_process=True)
             status, answer, stderr = _finish(running.proc)
     except GitCommandNotFound as error:
         raise GitError("cannot run git: it is not installed", hint="install git") from error
+    except OSError as error:
+        raise_of_machine(error)
+        raise GitError(f"cannot run git: {error.strerror or error}") from error
     except subprocess.TimeoutExpired as error:
         limit = duration(_LIMIT_S)
         raise GitError(f"cannot run git {arguments[0]}: it did not end within {limit}") from error
     if status != 0:
         raise GitError(f"cannot run git {arguments[0]}: {_said(stderr)}")
     return answer
+
+
+@contextmanager
+def _given(stdin: bytes) -> Iterator[Any]:
+    """A file with what git is to read; None, which takes no room on a disk, for nothing."""
+    if not stdin:
+        yield None
+        return
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        yield given
 
 
 def _finish(process: Any) -> tuple[int, bytes, str]:

@@ -7,6 +7,7 @@ process ends, so a run is alive exactly as long as somebody works on it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -15,13 +16,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from infraci.display import displayable
 from infraci.errors import InfraciError, UsageError
-from infraci.locks import lock_file
+from infraci.invocation import invocation
+from infraci.locks import guarding
 from infraci.model.problem import near
 from infraci.model.record import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
@@ -34,9 +37,9 @@ _RECORD = "run.json"
 #: A run's files cannot be named to ssh by a path with one of these.
 _UNUSABLE = re.compile(r"""[\x00-\x1f\x7f"]""")
 _LOCK = "lock"
+#: Says of a run that it is destroyed, where its record could not.
+_DESTROYED = "destroyed"
 _MAX_NAME = 32
-#: A run's folder is locked for looks at its lock, which take no time, unless the disk hangs.
-_GUARD_S = 30.0
 
 
 class DamagedRunError(InfraciError):
@@ -45,7 +48,8 @@ class DamagedRunError(InfraciError):
     def __init__(self, run_id: str, folder: Path, reason: str) -> None:
         super().__init__(
             f"cannot read run {run_id}: {folder / _RECORD}: {reason}",
-            hint="`infraci gc` still finds what it left, by its tags",
+            hint=f"`{invocation('destroy', run_id)}` still finds what it left, by its tags; "
+            "--cloud NAME says on which cloud, but for the embedded one",
         )
         self.run_id = run_id
 
@@ -108,6 +112,11 @@ def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     return has_sign(_sign_of(run_id), users=users)
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be a run's id."""
+    return bool(_ID.match(text))
+
+
 def is_whole_id(run_id: str) -> bool:
     """Whether this is a run's id from beginning to end, and not only how one begins."""
     return bool(_WHOLE_ID.match(run_id))
@@ -121,8 +130,9 @@ class Ledger:
     """The runs of one repository; the root is its top."""
 
     def __init__(self, root: Path) -> None:
-        self._home = root / ".infraci"
-        self._runs = self._home / "runs"
+        self.root = root
+        self.home = root / ".infraci"
+        self._runs = self.home / "runs"
 
     def new_run_id(self, pipeline: str, commit: Commit) -> str:
         """A name for a new run: a host name, and a part of a Heat stack's name, not used yet."""
@@ -136,7 +146,7 @@ class Ledger:
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run, which may not exist. Raises UsageError for what is no run's id."""
-        if not _ID.match(run_id):
+        if not is_id(run_id):
             raise UsageError(f'cannot find run "{run_id}": that is not a run\'s id')
         return self._runs / run_id
 
@@ -148,7 +158,7 @@ class Ledger:
         folder = self.folder(record.id)
         if _UNUSABLE.search(str(folder)):
             raise UsageError(
-                f"cannot make a run in {displayable(str(self._home.parent))}: the path holds a"
+                f"cannot make a run in {displayable(str(self.home.parent))}: the path holds a"
                 " control character or a quotation mark, which no ssh_config can name",
                 hint="move or rename the folder",
             )
@@ -166,10 +176,19 @@ class Ledger:
         return lock
 
     def update(self, record: RunRecord) -> None:
-        """Replace a run's record, atomically; write it again should it have been deleted."""
+        """Replace a run's record, atomically; write it again should it have been deleted.
+
+        On a disk without room for it, that the run is destroyed is kept all the same.
+        """
+        folder = self.folder(record.id)
         with _saying(f"cannot write the record of run {record.id}"):
-            self.folder(record.id).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(record)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self._write(record)
+            except OSError as error:
+                if not record.destroyed or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                (folder / _DESTROYED).touch()  # an empty file takes no room
 
     def load(self, run_id: str) -> RunRecord:
         """The record of a run. Raises UsageError when unknown, DamagedRunError when unreadable."""
@@ -186,6 +205,8 @@ class Ledger:
             raise DamagedRunError(run_id, folder, str(error)) from error
         if record.id != run_id:
             raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
+        if (folder / _DESTROYED).exists():
+            return replace(record, destroyed=True, leaks=())
         return record
 
     def ids(self) -> tuple[str, ...]:
@@ -196,7 +217,7 @@ class Ledger:
             return ()
         except OSError as error:
             raise InfraciError(f"cannot read {self._runs}: {error.strerror}") from error
-        return tuple(n for n in names if _ID.match(n) and (self._runs / n / _RECORD).exists())
+        return tuple(n for n in names if is_id(n) and (self._runs / n / _RECORD).exists())
 
     def list(
         self, *, on_damaged: Callable[[DamagedRunError], None] | None = None
@@ -247,12 +268,13 @@ class Ledger:
         folder = self.folder(run_id)
         if not folder.is_dir():
             raise self._unknown(run_id)
-        with _saying(f"cannot lock run {run_id}"), _guarding(folder):
+        with _saying(f"cannot lock run {run_id}"), guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
+                with suppress(OSError):  # a full disk does not keep us from working on it
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BlockingIOError as error:
                 line = os.read(descriptor, 40).decode("ascii", "replace")
                 os.close(descriptor)
@@ -267,7 +289,7 @@ class Ledger:
         """Whether a process (this one included) is at work on the run."""
         folder = self.folder(run_id)
         what = f"cannot look at the lock of run {run_id}"
-        with _saying(what), suppress(FileNotFoundError), _guarding(folder):
+        with _saying(what), suppress(FileNotFoundError), guarding(folder):
             descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -287,7 +309,7 @@ class Ledger:
     def tidy(self) -> None:
         """Remove what processes that were killed have left of records half written."""
         with suppress(OSError):
-            remove_dead(self._home, *self._runs.iterdir())
+            remove_dead(self.home, *self._runs.iterdir())
 
     def _unknown(self, run_id: str) -> UnknownRunError:
         meant = near(run_id, self.ids())
@@ -299,21 +321,9 @@ class Ledger:
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""
-        ignore = self._home / ".gitignore"
+        ignore = self.home / ".gitignore"
         if not ignore.exists():
             _replace(ignore, b"*\n")
-
-
-@contextmanager
-def _guarding(folder: Path) -> Iterator[None]:
-    """Look at or take a run's lock one at a time, lest a look be mistaken for a holder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if not lock_file(descriptor, timeout_s=_GUARD_S):
-            raise TimeoutError(None, "another process keeps the folder locked", str(folder))
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

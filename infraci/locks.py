@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from infraci.deadline import waits
 
 #: Between two tries, in seconds: the first wait, and the longest.
 _FIRST_S, _CEILING_S = 0.005, 0.2
+#: A folder is locked for looks at what is in it, which take no time, unless the disk hangs.
+_GUARD_S = 30.0
 
 
 def lock_file(descriptor: int, *, timeout_s: float) -> bool:
@@ -42,3 +48,23 @@ def is_locked(descriptor: int) -> bool:
         return True
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
+
+
+@contextmanager
+def guarding(folder: Path) -> Iterator[None]:
+    """In here this process alone looks at a folder's locks, or takes one. Raises OSError.
+
+    Else a look at a lock, which shares it for a moment, could be mistaken for its holder.
+    """
+    descriptor = open_folder(folder)
+    try:
+        if not lock_file(descriptor, timeout_s=_GUARD_S):
+            raise TimeoutError(None, "another process keeps the folder locked", str(folder))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_folder(folder: Path) -> int:
+    """A descriptor of a folder, to be locked; programs that are started do not inherit it."""
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infraci.errors import raise_of_machine
+
 
 def check_script(path: Path) -> str | None:
     """Say why the script at ``path`` could not be run anywhere; None when nothing is wrong."""
     try:
         content = path.read_bytes()
     except OSError as error:
+        raise_of_machine(error)
         return error.strerror or str(error)
     return find_flaw(content)
 

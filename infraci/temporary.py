@@ -1,14 +1,17 @@
 """Temporary folders that name the process they belong to, so that a later process removes them.
 
 A process that is killed (SIGKILL, a lost machine) removes nothing. A name here ends with
-``.NAMESPACE.PID.START.RANDOM``: which process it was, and in which namespace of processes that
-number counts, for containers may share a folder.
+``.HOST.PID.START.RANDOM``: which process it was, and on which machine that number counts, for
+containers and machines may share a folder. Only processes of the same machine can tell that it
+died. Where any of them shall remove what is left, a folder is locked instead
+(:func:`locked_folder`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -16,12 +19,24 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infraci.process import is_alive, this_process
+from infraci.locks import guarding, lock_file, open_folder
+from infraci.process import is_alive, this_host, this_process
 
 _PREFIX = "infraci-"
 _NAMED = re.compile(r"\.([0-9a-f]+)\.([0-9]+\.[0-9]+)\.[^.]+\Z")
 #: Where all users and all of a user's processes look, whatever their TMPDIR.
 _COMMON = "/tmp"  # noqa: S108
+
+
+def choose_place() -> None:
+    """Have this process make temporary files where there is a folder for them, full or not.
+
+    Python's own choice writes a file in each, and says of full disks and of too few open files
+    that there is no such folder.
+    """
+    places = (os.environ.get("TMPDIR"), _COMMON, "/var/tmp")  # noqa: S108
+    usable = (place for place in places if place and os.access(place, os.W_OK | os.X_OK))
+    tempfile.tempdir = tempfile.tempdir or next(usable, None)
 
 
 @contextmanager
@@ -62,6 +77,47 @@ def remove_dead(*places: Path) -> int:
     return len(found)
 
 
+@contextmanager
+def locked_folder(kind: str, *, place: Path) -> Iterator[Path]:
+    """A new folder in a place, locked until it is removed at the end. Raises OSError.
+
+    The kernel unlocks it when this process and those that it has forked have ended, in whichever
+    container; then any process that has the place removes it, by :func:`remove_unlocked`.
+    """
+    with guarding(place):
+        folder = place / f"{kind}.{secrets.token_hex(4)}"
+        folder.mkdir()
+        lock = open_folder(folder)
+        lock_file(lock, timeout_s=0)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def remove_unlocked(place: Path) -> int:
+    """Remove the folders in a place that no living process has locked; returns how many.
+
+    Raises OSError where the place cannot be read.
+    """
+    return sum(_remove_unlocked(folder) for folder in place.iterdir())
+
+
+def _remove_unlocked(folder: Path) -> bool:
+    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+        with guarding(folder.parent):
+            lock = open_folder(folder)
+            is_ours = lock_file(lock, timeout_s=0)
+        try:
+            if is_ours:
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+        return is_ours
+    return False
+
+
 def put_sign(what: str) -> Path | None:
     """Say to all users of this machine that this process is at work on something.
 
@@ -83,15 +139,15 @@ def has_sign(what: str, *, users: Collection[int]) -> bool:
         with suppress(OSError):
             status = entry.lstat()
             ours = stat.S_ISDIR(status.st_mode) and status.st_uid in users
-            if ours and named and named[1] == _namespace() and is_alive(named[2]):
+            if ours and named and named[1] == this_host() and is_alive(named[2]):
                 return True
     return False
 
 
 def _is_dead(entry: Path) -> bool:
-    """Whether an entry of this user names a process of this namespace that does not run."""
+    """Whether an entry of this user names a process of this machine that does not run."""
     named = _NAMED.search(entry.name)
-    if named is None or named[1] != _namespace() or is_alive(named[2]):
+    if named is None or named[1] != this_host() or is_alive(named[2]):
         return False
     with suppress(OSError):
         return entry.lstat().st_uid == os.geteuid()
@@ -99,8 +155,4 @@ def _is_dead(entry: Path) -> bool:
 
 
 def _this_mark() -> str:
-    return f"{_namespace()}.{this_process()}"
-
-
-def _namespace() -> str:
-    return f"{Path('/proc/self/ns/pid').stat().st_ino:x}"
+    return f"{this_host()}.{this_process()}"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -491,3 +492,22 @@ def test_a_folder_that_ssh_cannot_be_told_of(tmp_path: Path, name: str) -> None:
         Ledger(tmp_path / name).create(FULL)
     assert raised.value.message.isprintable()
     assert list((tmp_path / name).iterdir()) == []
+
+
+def test_a_full_disk_keeps_no_run_from_being_destroyed(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        ledger, run = Ledger(disk), record("web-1")
+        ledger.create(run).release()
+        with (disk / "filling").open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(b"\0" * 4096):
+                pass
+        with ledger.lock(run.id):
+            with pytest.raises(InfraciError, match="No space left on device"):
+                ledger.update(replace(run, leaks=("port x",)))
+            ledger.update(replace(run, destroyed=True))
+        assert ledger.load(run.id).destroyed
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from infraci.process import is_alive, this_process
+from infraci.process import is_alive, this_host, this_process
 
 
 def test_this_process_is_alive() -> None:
@@ -31,3 +31,16 @@ def test_a_zombie_is_not_alive() -> None:
         name = child.stdout.read().decode().strip()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not is_alive(name)
+
+
+def test_a_container_is_another_machine() -> None:
+    ask = [sys.executable, "-c", "from infraci.process import this_host; print(this_host())"]
+    inside = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *ask],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert inside.stdout.strip() != this_host()
+    outside = subprocess.run(ask, check=True, capture_output=True, text=True)
+    assert outside.stdout.strip() == this_host()

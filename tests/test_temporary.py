@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from infraci.ledger import Ledger, is_at_work
-from infraci.temporary import make_folder, remove_dead, temporary_folder
+from infraci.temporary import (
+    locked_folder,
+    make_folder,
+    remove_dead,
+    remove_unlocked,
+    temporary_folder,
+)
 from tests.records import record
 
 _HOLD = """
@@ -22,6 +28,16 @@ with temporary_folder("held", place=sys.argv[1]) as folder:
     print(folder, flush=True)
     sys.stdin.read()
 """
+_LOCK = """
+import sys, pathlib
+from infraci.temporary import locked_folder
+with locked_folder("held", place=pathlib.Path(sys.argv[1])) as folder:
+    (folder / "file").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+#: Runs a program as in a container: it does not see the processes outside.
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 NOBODY = 65534
 RUN = record()
 
@@ -47,7 +63,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(
 @pytest.mark.parametrize(
     "name",
     [
-        "infraci-index.abc.1.1.x",  # of another namespace of processes
+        "infraci-index.abc.1.1.x",  # of another machine
         "infraci-index.x.y.z.w",
         "infraci-mine",
         "somebodys.f0000000.1.1.x",
@@ -101,3 +117,28 @@ def test_a_record_half_written_by_a_killed_process_is_removed(tmp_path: Path) ->
         ledger.tidy()
         assert not half.exists()
         assert ledger.load(RUN.id) == RUN
+
+
+def test_a_locked_folder_stays_until_its_process_ends_in_whichever_container(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen(
+        [*CONTAINER, sys.executable, "-c", _LOCK, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        held = Path(process.stdout.readline().decode().strip())
+        assert remove_unlocked(tmp_path) == 0
+        assert (held / "file").exists()
+        process.kill()
+        process.stdout.read()  # until the container's process has ended, too
+    assert remove_unlocked(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_locked_folder_is_gone_in_the_end(tmp_path: Path) -> None:
+    with locked_folder("ours", place=tmp_path) as folder, locked_folder("ours", place=tmp_path):
+        assert folder.name.startswith("ours.")
+        assert len(list(tmp_path.iterdir())) == 2
+    assert list(tmp_path.iterdir()) == []

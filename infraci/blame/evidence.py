@@ -48,6 +48,7 @@ class Evidence:
         given: Sequence[str] = (),
     ) -> None:
         self.pipeline = pipeline
+        self.cloud = cloud
         self._kind = (pipeline, cloud, tuple(sorted(given)))
         self._read = read
         self._known: dict[str, list[Known]] = {}

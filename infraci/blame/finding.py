@@ -88,6 +88,7 @@ class Finding:
     proof: tuple[Proof, ...] = ()
     skipped: Mapping[str, str] | None = None  # commits that could not be tested, and why
     again: str = ""  # the command that repeats it
+    cloud: str = ""  # on which it is so
     revert: bool | None = None  # whether the head without the culprit passes; None: not run
     note: str = ""  # what else is to be known: the specs that were not run
 

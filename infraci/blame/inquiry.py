@@ -257,7 +257,12 @@ class Inquiry:
 
     def _finding(self, kind: Kind, case: Case | None = None, **known: object) -> Finding:
         finding = Finding(
-            pipeline=self.evidence.pipeline, head=self.head, kind=kind, case=case, again=self.again
+            pipeline=self.evidence.pipeline,
+            head=self.head,
+            kind=kind,
+            case=case,
+            again=self.again,
+            cloud=self.evidence.cloud,
         )
         return replace(finding, **known)  # type: ignore[arg-type]
 

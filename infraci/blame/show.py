@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from shlex import quote
 from typing import Any
 
 from infraci.blame.finding import Culprit, Finding, Kind
 from infraci.deadline import duration
+from infraci.invocation import invocation
 
 #: What each answer is called.
 TITLES: Mapping[Kind, str] = {
@@ -127,7 +127,8 @@ def _group(group: Sequence[Finding]) -> Iterator[str]:
     for sha, why in (first.skipped or {}).items():
         yield f"    skipped  {sha[:10]}: {why}"
     if culprit is not None:
-        yield f"    again    infraci run --commit {culprit.commit.sha[:10]} {quote(first.pipeline)}"
+        which = ("--commit", culprit.commit.sha[:10], first.pipeline)
+        yield f"    again    {invocation('run', *which, cloud=first.cloud)}"
     if first.again:
         yield f"    search   {first.again}"
     if culprit is not None and culprit.diff:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import click
@@ -26,8 +25,8 @@ from infraci.commands.past import given_by, matters, renew
 from infraci.commands.reports import publish
 from infraci.commands.source import exported
 from infraci.errors import ExitCode, UsageError
-from infraci.heat import LOCAL
 from infraci.history import History, Result
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
 from infraci.model.problem import FileError
@@ -268,10 +267,10 @@ def _stand_up(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> 
 
 def _again(asked: _Asked, pipeline: str) -> str:
     """The command that repeats a search, or goes on with it."""
-    cloud = "" if asked.cloud == LOCAL else f" --cloud {asked.cloud}"
-    since = f" --since {asked.since.sha[:10]}" if asked.since else ""
-    where = " --jenkins" if asked.controller is not None else ""
-    return f"infraci blame {asked.head.sha[:10]} --pipeline {quote(pipeline)}{since}{cloud}{where}"
+    words = [asked.head.sha[:10], "--pipeline", pipeline]
+    words += ["--since", asked.since.sha[:10]] if asked.since else []
+    words += ["--jenkins"] if asked.controller is not None else []
+    return invocation("blame", *words, cloud=asked.cloud)
 
 
 def _publish(

@@ -10,6 +10,7 @@ import click
 
 from infraci.commands.options import json_option, source_options, stack_options
 from infraci.errors import ExitCode, UsageError
+from infraci.invocation import invocation
 from infraci.terminal import say, say_json
 
 
@@ -46,7 +47,7 @@ def command(
         if pipelines:
             raise UsageError(
                 "cannot look at pipelines without a cloud",
-                hint=f"infraci doctor --cloud NAME {' '.join(pipelines)}",
+                hint=invocation("doctor", *pipelines, cloud="NAME"),
             )
         return _machine(as_json)
     from infraci.commands.parts import open_cloud

@@ -12,13 +12,22 @@ from infraci.commands.source import Source, open_source
 
 @contextmanager
 def open_source_early(
-    *modules: str, commit: str | None = None, working_tree: bool = False, quiet: bool = False
+    *modules: str,
+    commit: str | None = None,
+    working_tree: bool = False,
+    quiet: bool = False,
+    may_be_unborn: bool = False,
 ) -> Iterator[Source]:
     """The commit's files as of :func:`open_source`; these modules are imported in the meantime."""
     with ExitStack() as files:
         with importing_early(*modules):
             source = files.enter_context(
-                open_source(commit=commit, working_tree=working_tree, quiet=quiet)
+                open_source(
+                    commit=commit,
+                    working_tree=working_tree,
+                    quiet=quiet,
+                    may_be_unborn=may_be_unborn,
+                )
             )
         yield source
 

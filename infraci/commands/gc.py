@@ -13,9 +13,10 @@ import click
 from infraci import git
 from infraci.commands.parts import make_progress, open_cloud
 from infraci.commands.source import remove_dead_trees
-from infraci.errors import ExitCode, InfraciError
+from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
+from infraci.ledgers import forget_old
 from infraci.pipeline import Interrupts
 from infraci.pipeline.gc import find_on_cloud, reason_of
 from infraci.pipeline.removal import remove_run
@@ -39,7 +40,7 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
     """Remove what dead and expired runs have left, also of runs that nobody remembers.
 
     Runs at work and runs that are kept on purpose (`--destroy never`, `infraci provision`) stay
-    until they expire. Nothing without infraci's tags is touched.
+    until they expire, or their record is lost. Nothing without infraci's tags is touched.
     """
     sweep = Sweep(verbosity=verbosity, dry_run=dry_run)
     with Interrupts() as interrupts:
@@ -89,7 +90,7 @@ class Sweep:
                     remove_run, record, cloud=cloud, ledger=self._ledger, progress=self._progress
                 )
                 self._remove(f"run {record.id}", why, remove)
-        for leftover in find_on_cloud(cloud, ledger=self._ledger, now=now):
+        for leftover in find_on_cloud(cloud, ledger=self._ledger, now=now, tell=click.echo):
             if leftover.name not in removed:
                 self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
 
@@ -111,6 +112,7 @@ class Sweep:
         if self._dry_run:
             return
         remove_dead()
+        forget_old()
         self._ledger.tidy()
         if self._root is not None:
             with suppress(OSError):
@@ -142,6 +144,6 @@ def _end_silent_process() -> None:
 
 
 def _repository() -> Path | None:
-    with suppress(InfraciError):
+    with suppress(UsageError, git.GitError):
         return git.repository_root(Path.cwd())
     return None

@@ -17,6 +17,7 @@ from infraci.commands.controller import controller_options, open_controller
 from infraci.commands.jenkins_builds import results, trigger, watch
 from infraci.commands.source import open_source
 from infraci.errors import ExitCode, UsageError
+from infraci.invocation import invocation
 from infraci.terminal import say
 
 
@@ -68,7 +69,7 @@ def setup(
         if not jenkinsfile.is_file():
             raise UsageError(
                 f"cannot set up: the commit has no {JENKINSFILE} at its top",
-                hint=f"infraci jenkins jenkinsfile > {JENKINSFILE}, and commit it",
+                hint=f"{invocation('jenkins', 'jenkinsfile')} > {JENKINSFILE}, and commit it",
             )
         schedules = _schedules(source.tree)
         wrong = controller.validate(jenkinsfile.read_text())

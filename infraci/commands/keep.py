@@ -27,13 +27,14 @@ from infraci.commands.parts import (
     find_run,
     loader,
     open_cloud,
+    own_part,
 )
 from infraci.commands.past import blame_lines, conclude
-from infraci.commands.plan import public_key
 from infraci.commands.source import Source
 from infraci.commands.work import make_work
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.fields import EVERY_SERVER
 from infraci.model.pipeline import DestroyPolicy, Pipeline
@@ -163,8 +164,8 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         root=source.tree,
         cloud=cloud,
         load=loader(pipeline, tree=source.tree, cloud=cloud),
-        public_key=public_key,
         name=name,
+        own_part=own_part(source.tree, cloud.name),
     )
     if found.problems:
         raise FileError(found.problems)
@@ -210,7 +211,7 @@ def _ending(record: RunRecord, line: words.Line, folder: Path) -> Ending:
     return Ending(
         properties=dict(properties(record, folder)),
         trouble=of_destroy[0].message if of_destroy else "",
-        cleanup="" if record.destroyed else f"infraci destroy {record.id}",
+        cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 
 

@@ -11,6 +11,7 @@ import click
 from infraci.commands.parts import find_run
 from infraci.commands.standing import ledger_here
 from infraci.errors import UsageError
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.problem import near, quoted
 from infraci.model.run import RunRecord, Server
@@ -60,7 +61,7 @@ def find_server(record: RunRecord, name: str | None) -> Server:
         if len(names) > 1:
             raise UsageError(
                 f"cannot choose a server of run {record.id}: it has {quoted(names, 'and')}",
-                hint=f"infraci login {record.id} {names[0]}",
+                hint=invocation("login", record.id, names[0]),
             )
         return record.servers[0]
     for key in ("name", "word", "role"):

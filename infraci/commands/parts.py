@@ -13,6 +13,7 @@ from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
+from infraci.plan.offline import Unasked
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
@@ -20,6 +21,9 @@ from infraci.terminal import say
 
 #: After so long a silence, a line tells what is waited for.
 _SILENCE_S = 30.0
+#: Of an Ed25519 key pair with a comment, in OpenSSH's format, at most.
+_PRIVATE_KEY_LENGTH = 440
+_PUBLIC_KEY_LENGTH = 130
 
 Load = Callable[[], StackRequest]
 
@@ -52,7 +56,7 @@ def loader(
     pipeline: Pipeline,
     *,
     tree: Path,
-    cloud: Cloud,
+    cloud: Cloud | Unasked,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
 ) -> Load:
@@ -60,21 +64,38 @@ def loader(
 
     def load() -> StackRequest:
         from infraci.model.decode import load_project
-        from infraci.templates import load_stack, with_names
+        from infraci.templates import MisfitError, load_stack, with_names
 
         site = load_project(tree).cloud(cloud.name)
-        request = load_stack(
-            pipeline.stack,
-            root=tree,
-            parameters=parameters or {},
-            environments=environments,
-            offer=lambda: cloud.offer().by_names(
-                images=site.images, flavors=site.flavors, networks=site.networks
-            ),
-        )
+        try:
+            request = load_stack(
+                pipeline.stack,
+                root=tree,
+                parameters=parameters or {},
+                environments=environments,
+                offer=lambda: cloud.offer().by_names(
+                    images=site.images, flavors=site.flavors, networks=site.networks
+                ),
+                pipeline=pipeline.path,
+                max_template_bytes=site.max_template_bytes,
+            )
+        except MisfitError as error:
+            error.request = with_names(error.request, site)
+            raise
         return with_names(request, site)
 
     return load
+
+
+def own_part(tree: Path, cloud: str) -> str:
+    """What a run on that cloud adds to each server's user data, of the same length."""
+    from infraci.model.decode import load_project
+    from infraci.model.project import HostKeySource
+    from infraci.templates.host_keys import host_key_part
+
+    if load_project(tree).cloud(cloud).host_keys is not HostKeySource.INJECTED:
+        return ""
+    return host_key_part("x" * _PRIVATE_KEY_LENGTH, "x" * _PUBLIC_KEY_LENGTH)
 
 
 def find_run(ledger: Ledger, run_id: str | None) -> RunRecord:

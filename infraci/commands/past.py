@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
-from shlex import quote
 
 from infraci.errors import InfraciError
 from infraci.history import Case, History, dump, result_of
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import Phase, RunRecord, Verdict
@@ -121,7 +121,8 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         History(root).results, pipeline=record.pipeline, cloud=record.cloud, given=record.given
     )
     evidence.add(record.commit.sha, result)
-    again = f"infraci blame {record.commit.sha[:10]} --pipeline {quote(record.pipeline)}"
+    which = (record.commit.sha[:10], "--pipeline", record.pipeline)
+    again = invocation("blame", *which, cloud=record.cloud)
     inquiry = Inquiry(
         root=root,
         head=record.commit,

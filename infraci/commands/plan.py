@@ -14,18 +14,18 @@ import click
 from infraci.commands.base import base_opener
 from infraci.commands.early import open_source_early
 from infraci.commands.options import cloud_option, json_option, source_options, stack_options
-from infraci.commands.parts import loader, open_cloud
+from infraci.commands.parts import loader, open_cloud, own_part
 from infraci.commands.reports import report_wrong
 from infraci.commands.source import Source
 from infraci.errors import DefinitionError, ExitCode, UsageError
-from infraci.heat import Cloud
+from infraci.heat import LOCAL, Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
 from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
+from infraci.plan.offline import Unasked
 from infraci.plan.show import as_data, as_text
-from infraci.temporary import temporary_folder
 from infraci.terminal import say, say_json
 
 
@@ -33,6 +33,7 @@ from infraci.terminal import say, say_json
 @click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
 @source_options
 @cloud_option
+@click.option("--online", is_flag=True, help="Ask a cloud of clouds.yaml; nothing is made there.")
 @stack_options
 @click.option("--show-template", is_flag=True, help="Show the template that Heat would get.")
 @json_option
@@ -49,6 +50,7 @@ def command(
     commit: str | None,
     working_tree: bool,
     cloud: str,
+    online: bool,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
     show_template: bool,
@@ -57,15 +59,24 @@ def command(
 ) -> int:
     """Show what would be made and run, and everything that is wrong.
 
-    The stacks' templates are expanded by Heat itself; nothing is made. Exit status 1 if
-    Heat refuses the template of a pipeline that votes, 2 if anything else is wrong with one.
+    The stacks' templates are expanded by Heat itself, the embedded cloud's or with --online
+    that of --cloud; nothing is made. Exit status 1 if Heat refuses the template of a pipeline that
+    votes, 2 if anything else is wrong with one.
     """
     with (
-        open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
-        open_cloud(cloud) as opened,
+        open_source_early(
+            commit=commit, working_tree=working_tree, quiet=verbosity < 0, may_be_unborn=True
+        ) as source,
+        _asked(cloud, online=online) as opened,
     ):
         plans = plans_of(
-            source, pipelines, opened, parameters, environments, with_template=show_template
+            source,
+            pipelines,
+            opened,
+            parameters,
+            environments,
+            with_template=show_template,
+            online=online,
         )
     if as_json:
         say_json(as_data(plans, source.commit, cloud))
@@ -89,11 +100,12 @@ def command(
 def plans_of(
     source: Source,
     names: Sequence[str],
-    cloud: Cloud,
+    cloud: Cloud | Unasked,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
     *,
     with_template: bool = False,
+    online: bool = False,
 ) -> list[PipelinePlan]:
     """The plans of all pipelines; those whose files cannot be read have problems only."""
     from infraci.model.decode import load_pipelines
@@ -104,25 +116,37 @@ def plans_of(
         return [PipelinePlan(name=_stems(error), problems=error.problems)]
     plans = []
     for pipeline in pipelines:
-        with _cloud_of(pipeline, cloud) as asked:
+        with _cloud_of(pipeline, cloud, online=online) as asked:
             plans.append(_plan(pipeline, source, asked, parameters, environments, with_template))
     return plans
 
 
 @contextmanager
-def _cloud_of(pipeline: Pipeline, cloud: Cloud) -> Iterator[Cloud]:
+def _asked(cloud: str, *, online: bool) -> Iterator[Cloud | Unasked]:
+    """The embedded cloud, or a cloud that may be asked."""
+    if online or cloud == LOCAL:
+        with open_cloud(cloud) as opened:
+            yield opened
+    else:
+        yield Unasked(name=cloud)
+
+
+@contextmanager
+def _cloud_of(
+    pipeline: Pipeline, cloud: Cloud | Unasked, *, online: bool
+) -> Iterator[Cloud | Unasked]:
     """The cloud that a cell of a matrix asks for, or the one that is open."""
     if pipeline.cloud in ("", cloud.name):
         yield cloud
     else:
-        with open_cloud(pipeline.cloud) as opened:
+        with _asked(pipeline.cloud, online=online) as opened:
             yield opened
 
 
 def _plan(
     pipeline: Pipeline,
     source: Source,
-    cloud: Cloud,
+    cloud: Cloud | Unasked,
     parameters: Mapping[str, str],
     environments: Sequence[Path],
     with_template: bool,
@@ -137,10 +161,12 @@ def _plan(
     ask = partial(
         plan_pipeline,
         cloud=cloud,
-        public_key=public_key,
         name=f"infraci-plan-{secrets.token_hex(4)}",
+        own_part=own_part(source.tree, cloud.name),
     )
     plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)
+    if isinstance(cloud, Unasked):
+        return plan
     open_base = base_opener(
         pipeline,
         root=source.root,
@@ -172,12 +198,3 @@ def _plan(
 
 def _stems(error: FileError) -> str:
     return ", ".join(dict.fromkeys(Path(problem.file).stem for problem in error.problems))
-
-
-@cache
-def public_key() -> str:
-    """A key that nobody keeps the private half of."""
-    from infraci.ssh import generate_key
-
-    with temporary_folder("key") as folder:
-        return generate_key(folder, comment="infraci plan").public

@@ -15,6 +15,7 @@ from infraci.commands.parts import make_progress, open_cloud
 from infraci.commands.past import given_by
 from infraci.commands.work import make_work
 from infraci.errors import ExitCode, UsageError
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
@@ -57,7 +58,7 @@ def command(
         if more:
             raise UsageError(
                 f"cannot provision {pipeline}: its matrix has {1 + len(more)} cells",
-                hint=f"name one: infraci provision '{chosen.name}'",
+                hint=f"name one: {invocation('provision', chosen.name, cloud=cloud)}",
             )
         if chosen.cloud not in ("", cloud):
             raise UsageError(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from infraci import git
 from infraci.display import displayable
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import Commit
-from infraci.process import is_alive, this_process
-from infraci.temporary import remove_dead
+from infraci.temporary import locked_folder, remove_dead, remove_unlocked
 from infraci.terminal import say
 
 _TREES = Path(".infraci") / "trees"
@@ -31,17 +29,22 @@ class Source:
 
 @contextmanager
 def open_source(
-    *, commit: str | None = None, working_tree: bool = False, quiet: bool = False
+    *,
+    commit: str | None = None,
+    working_tree: bool = False,
+    quiet: bool = False,
+    may_be_unborn: bool = False,
 ) -> Iterator[Source]:
     """The commit's files, exported for as long as they are needed.
 
-    Without a commit it is HEAD; a line says so if there are changes that will not be tested.
+    Without a commit it is HEAD; a line says so if there are changes that will not be tested. Only
+    a working tree ``may_be_unborn``: of a repository without any commit.
     """
     if commit is not None and working_tree:
         raise UsageError("cannot test --commit and --working-tree at once: choose one")
     root = git.repository_root(Path.cwd())
     if working_tree:
-        found = git.working_tree(root)
+        found = git.working_tree(root, may_be_unborn=may_be_unborn)
     else:
         found = git.resolve(root, commit or "HEAD")
         if commit is None and not quiet and git.is_dirty(root):
@@ -54,15 +57,12 @@ def open_source(
 def exported(root: Path, commit: Commit) -> Iterator[Path]:
     """The files of a commit, or of the working tree where that was tested."""
     trees = root / _TREES
-    tree = trees / f"{commit.sha[:10]}.{this_process()}"
-    _prepare(trees)
-    remove_dead_trees(root)
-    remove_dead()
-    number = 0
-    while tree.exists():
-        number += 1
-        tree = trees / f"{commit.sha[:10]}-{number}.{this_process()}"
-    try:
+    with ExitStack() as stack:
+        with _writing(trees):
+            _prepare(trees)
+            remove_dead_trees(root)
+            remove_dead()
+            tree = stack.enter_context(locked_folder(commit.sha[:10], place=trees))
         if commit.dirty:
             git.export_working_tree(root, tree)
         else:
@@ -73,32 +73,31 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
                     err=True,
                 )
         yield tree
-    finally:
-        shutil.rmtree(tree, ignore_errors=True)
 
 
 def remove_dead_trees(root: Path) -> int:
     """Remove what processes that died have exported; returns how many trees that were."""
-    count = 0
-    for tree in (root / _TREES).glob("*.*.*"):
-        process = tree.name.partition(".")[2]
-        if not is_alive(process):
-            shutil.rmtree(tree, ignore_errors=True)
-            count += 1
-    return count
+    with suppress(FileNotFoundError):
+        return remove_unlocked(root / _TREES)
+    return 0
 
 
 def _prepare(trees: Path) -> None:
+    trees.mkdir(parents=True, exist_ok=True)
+    ignore = trees.parent / ".gitignore"
+    if not ignore.exists():
+        partial = ignore.with_suffix(".partial")
+        partial.write_text("*\n")
+        partial.replace(ignore)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        trees.mkdir(parents=True, exist_ok=True)
-        ignore = trees.parent / ".gitignore"
-        if not ignore.exists():
-            partial = ignore.with_suffix(".partial")
-            partial.write_text("*\n")
-            partial.replace(ignore)
+        yield
     except OSError as error:
-        where = error.filename or trees.parent
-        raise InfraciError(f"cannot write {where}: {error.strerror}") from error
+        where = error.filename or folder
+        raise InfraciError(f"cannot write {where}: {error.strerror or error}") from error
 
 
 def is_terminal() -> bool:

@@ -21,6 +21,7 @@ from infraci.errors import ExitCode, UsageError
 from infraci.ledger import Ledger
 from infraci.model.run import Phase, Verdict
 from infraci.pipeline import Interrupts, Work, carry_out
+from infraci.report.header import reproduce
 
 
 def ledger_here() -> Ledger:
@@ -51,7 +52,7 @@ def open_work(
     if record.destroyed:
         raise UsageError(
             f"cannot go on with run {record.id}: its stack is destroyed",
-            hint=f"begin anew: infraci run {record.pipeline} --commit {record.commit.sha[:10]}",
+            hint=f"begin anew: {reproduce(record)}",
         )
     with ExitStack() as stack:
         stack.enter_context(ledger.lock(record.id))

@@ -48,7 +48,7 @@ class Stage:
     servers: Sequence[Server]  # all of the stack's
     limit: Sequence[Server]  # those that the step is for
     ssh_config: Path
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, object]
     run_id: str
     commit: str
     mark: str  # what the lines of the callback's events begin with
@@ -164,7 +164,7 @@ def inventory(stage: Stage) -> str:
     known = {
         "infraci_run": stage.run_id,
         "infraci_commit": stage.commit,
-        "infraci_outputs": {name: _Unsafe(value) for name, value in stage.outputs.items()},
+        "infraci_outputs": _unsafe(stage.outputs),
     }
     return yaml.dump({"all": {"hosts": hosts, "children": groups, "vars": known}}, Dumper=_Dumper)
 
@@ -173,6 +173,15 @@ class _Unsafe(str):
     """Text that Ansible must not take for a template."""
 
     __slots__ = ()
+
+
+def _unsafe(value: object) -> object:
+    """The value with every text in it marked, whatever it is made of."""
+    if isinstance(value, Mapping):
+        return {str(name): _unsafe(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_unsafe(inner) for inner in value]
+    return _Unsafe(value) if isinstance(value, str) else value
 
 
 class _Dumper(yaml.SafeDumper):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from infraci.configure.failure import not_as_root, stopped
-from infraci.configure.step import StepContext, StepError
-from infraci.errors import InfraciError, UnreachableError
+from infraci.configure.step import StepContext, StepError, output_text
+from infraci.errors import InfraciError, UnreachableError, raise_of_machine
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
 from infraci.sudo import remarks_of
@@ -109,7 +109,7 @@ def run_pushed(
 def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
     """What every program may want to know, as environment variables."""
     outputs = {
-        f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": value
+        f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": output_text(value)
         for name, value in context.outputs.items()
     }
     return {
@@ -136,6 +136,7 @@ def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes
             for path in dict.fromkeys(paths):
                 tar.add(root / path, arcname=str(path), filter=nobodys)
     except OSError as error:
+        raise_of_machine(error)
         name = str(error.filename).removeprefix(f"{root}/")
         raise StepError(f"{server.name}: {name} cannot be read: {error.strerror}") from error
     return packed.getvalue()

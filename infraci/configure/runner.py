@@ -94,7 +94,7 @@ def configure_servers(
     session_of: Callable[[Server], Session],
     ssh_config: Path,
     root: Path,
-    outputs: Mapping[str, str],
+    outputs: Mapping[str, object],
     run_id: str,
     commit: str,
     logs: Path,

@@ -9,6 +9,7 @@ from infraci.configure.failure import cause_of, needs_sudo, step_error
 from infraci.configure.remote import Ended, Program, run_pushed, run_variables
 from infraci.configure.script_line import line_of, without_place
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
+from infraci.errors import raise_of_machine
 from infraci.model.configure import ScriptStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
@@ -58,6 +59,7 @@ class Script(Step):
         try:
             content = (context.root / path).read_bytes()
         except OSError as error:
+            raise_of_machine(error)
             raise StepError(f"{server.name}: {path} cannot be read: {error.strerror}") from error
         if (flaw := find_flaw(content)) is not None:
             raise StepError(f"{server.name}: {path} cannot be run: {flaw}")

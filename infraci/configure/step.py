@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,7 @@ class StepContext:
     """What a step may know of the run, for one server."""
 
     root: Path  # the commit's tree
-    outputs: Mapping[str, str]  # of the stack
+    outputs: Mapping[str, object]  # of the stack, as Heat has them
     run_id: str
     commit: str  # the full sha
     deadline: Deadline  # the configure phase's
@@ -126,7 +127,13 @@ class StepContext:
     def own_hosts(self) -> frozenset[str]:
         """The servers of the stack, by the names and addresses that an output may have for them."""
         names = {name for s in self.servers for name in (s.name, s.word, s.address)}
-        return frozenset(names | set(_HOST.findall(" ".join(self.outputs.values()))))
+        outputs = " ".join(map(output_text, self.outputs.values()))
+        return frozenset(names | set(_HOST.findall(outputs)))
+
+
+def output_text(value: object) -> str:
+    """A stack's output where only text can be: of a list or a map its JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from infraci.doctor.finding import Finding
 from infraci.doctor.needs import needs_of
-from infraci.doctor.quota import REMEDY, shortages
+from infraci.doctor.quota import remedy, shortages
 from infraci.errors import CloudError
 from infraci.heat.capacity import Account, Capacity
 from infraci.plan import PipelinePlan
@@ -84,7 +84,10 @@ def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Findi
     for name, need in needs.items():
         for short in shortages(need, quotas):
             yield Finding(
-                what="quota", well=False, detail=f"pipeline {name} takes {short}", remedy=REMEDY
+                what="quota",
+                well=False,
+                detail=f"pipeline {name} takes {short}",
+                remedy=remedy(capacity.cloud),
             )
     for kind, quota in quotas.items():
         most = max((need[kind] for need in needs.values()), default=0)

@@ -9,9 +9,13 @@ from infraci.doctor.needs import needs_of
 from infraci.errors import CloudError
 from infraci.heat import Cloud, Request
 from infraci.heat.capacity import Quota
+from infraci.invocation import invocation
 
-#: What to do about a quota that is used up.
-REMEDY = "remove what is not needed (`infraci gc`), or ask the cloud's operator for more"
+
+def remedy(cloud: str) -> str:
+    """What to do about a quota that is used up."""
+    gc = invocation("gc", cloud=cloud)
+    return f"remove what is not needed (`{gc}`), or ask the cloud's operator for more"
 
 
 def shortages(needs: Mapping[str, int], quotas: Mapping[str, Quota]) -> list[str]:
@@ -37,6 +41,6 @@ def check_quotas(request: Request, *, cloud: Cloud, name: str) -> None:
     if short:
         raise CloudError(
             f"cannot make the stack on cloud {cloud.name}: it takes {'; '.join(short)}",
-            hint=REMEDY,
+            hint=remedy(cloud.name),
             category="quota",
         )

@@ -76,6 +76,7 @@ class Capacity:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.cloud = connection.cloud
 
     def account(self) -> Account:
         """Who we are there. Raises CloudError if the cloud does not let us in."""

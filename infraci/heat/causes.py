@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from shlex import quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,10 @@ class Cause:
     advice: str
     #: Whether the words also have to name something that the cloud made for this run.
     of_own: bool = False
+
+    def advice_on(self, cloud: str) -> str:
+        """What to do about it on a cloud, whose name the commands have."""
+        return re.sub(r"(?<=cloud )NAME\b", lambda _: quote(cloud), self.advice)
 
 
 #: Stands in examples for the id of something that the cloud made for this run.

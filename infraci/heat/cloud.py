@@ -117,6 +117,10 @@ class Cloud:
         """A type's properties, and whether Heat changes each in place; none for an unknown type."""
         return self._stacks.updatable(resource_type)
 
+    def is_retired(self, resource_type: str) -> bool:
+        """Whether Heat keeps a type only as a placeholder for stacks that have it already."""
+        return self._stacks.is_retired(resource_type)
+
     def create_stack(
         self, request: Request, *, name: str, tags: Iterable[str] = (), timeout_s: float
     ) -> str:

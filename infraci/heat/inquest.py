@@ -55,7 +55,7 @@ class Inquest:
                 message(plain_reason(reason)),
                 exit_code=_exit_code(cause),
                 category=cause.category if cause else "",
-                hint=cause.advice if cause else None,
+                hint=cause.advice_on(self.connection.cloud) if cause else None,
                 details=account,
             )
         errors = [self._judge(resource, witnesses) for resource in self.failed]
@@ -92,7 +92,7 @@ class Inquest:
             name=self._name(resource),
             exit_code=_exit_code(cause),
             category=cause.category if cause else "",
-            hint=cause.advice if cause else None,
+            hint=cause.advice_on(self.connection.cloud) if cause else None,
         )
 
     def _excuse(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from infraci.heat.connection import Connection
 from infraci.heat.troubles import LOCAL, NoServiceError
+from infraci.invocation import invocation
 from infraci.model.run import Possession
 from infraci.parallel import in_parallel
 
@@ -61,19 +63,22 @@ PORT = Kind(
         "security_groups",
     ),
 )
+FLOATING_IP = Kind(
+    name="floating IP",
+    service="network",
+    collection="floatingips",
+    command="floating ip delete",
+    types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
+    fields=("id", "floating_ip_address", "router_id"),
+)
 _NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
+_ROUTERS = ("OS::Neutron::Router",)
+_GROUPS = ("OS::Neutron::SecurityGroup",)
 
 #: In the order in which they are removed: what is used goes after its users.
 KINDS = (
     STACK,
-    Kind(
-        name="floating IP",
-        service="network",
-        collection="floatingips",
-        command="floating ip delete",
-        types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
-        fields=("id", "floating_ip_address"),
-    ),
+    FLOATING_IP,
     Kind(
         name="server",
         service="compute",
@@ -94,7 +99,7 @@ KINDS = (
         service="network",
         collection="routers",
         command="router delete",
-        types=("OS::Neutron::Router",),
+        types=_ROUTERS,
         fields=("id", "name"),
     ),
     Kind(
@@ -111,7 +116,7 @@ KINDS = (
         collection="security-groups",
         key="security_groups",
         command="security group delete",
-        types=("OS::Neutron::SecurityGroup",),
+        types=_GROUPS,
         fields=("id", "name"),
     ),
     Kind(
@@ -127,7 +132,9 @@ KINDS = (
 _FOREIGN = ", which the run did not make"
 _INTERFACE = "network:router_interface"
 #: With what a port may be made that goes away with it.
-_HOLDERS = ("OS::Nova::Server", "OS::Neutron::Router")
+_HOLDERS = ("OS::Nova::Server", *_ROUTERS)
+#: With what a stack borrows a floating IP: it gives it back, whosever that is.
+_ASSOCIATIONS = ("OS::Neutron::FloatingIPAssociation", "OS::Nova::FloatingIPAssociation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +147,7 @@ class Remnant:
     cloud: str
     router: str = ""  # of a port that is its leg in a network
     user: str = ""  # of a port: the server or router it belongs to, where that is not the run's
+    group: str = ""  # of a port: the run's security group, if it is in the way by that alone
     foreign: bool = False  # the run did not make it, but it keeps what the run made from going
 
     def __str__(self) -> str:
@@ -155,26 +163,35 @@ class Remnant:
 
     @property
     def command(self) -> str:
-        """The command that removes it."""
-        words = f"router remove port {self.router}" if self.router else self.kind.command
-        client = "openstack"
+        """The command that removes it; what is another's it only takes out of the way if it can."""
+        words = self.kind.command
+        if self.router:
+            words = f"router remove port {self.router}"
+        elif self.group:
+            words = f"port unset --security-group {self.group}"
+        elif self.foreign and self.kind is FLOATING_IP:
+            words = "floating ip unset --port"
+        where = ""
         if self.cloud == LOCAL:
-            client = 'OS_CLIENT_CONFIG_FILE="$(infraci cloud clouds-yaml)" openstack'
-        return f"{client} --os-cloud {self.cloud} {words} {self.id}"
+            where = f'OS_CLIENT_CONFIG_FILE="$({invocation("cloud", "clouds-yaml")})" '
+        return f"{where}openstack --os-cloud {quote(self.cloud)} {words} {quote(self.id)}"
 
 
 def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
     """All there is of a run, in the order in which it can be removed; a request a kind, at once.
 
+    Legs of routers come after other ports, whose floating IPs they carry.
+
     A service that the cloud does not have holds nothing.
     """
 
     def look(kind: Kind) -> list[Remnant]:
-        return [
+        remnants = (
             _remnant(kind, entry, mark, connection.cloud)
             for entry in _entries(connection, kind, mark)
             if _is_ours(kind, entry, mark)
-        ]
+        )
+        return sorted(remnants, key=lambda remnant: bool(remnant.router))
 
     found: list[Remnant] = []
     kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
@@ -190,7 +207,7 @@ def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
 def _is_ours(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
     if kind is STACK:  # asked for by their tags; Heat lists those that are gone for a moment
         return str(entry["stack_status"]) != "DELETE_COMPLETE"
-    return _is_marked(kind, entry, mark) or (kind is PORT and _is_in_the_way(entry, mark))
+    return _is_marked(kind, entry, mark) or _is_in_the_way(kind, entry, mark)
 
 
 def _is_marked(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
@@ -198,17 +215,20 @@ def _is_marked(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
 
 
 def _remnant(kind: Kind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
-    router = user = ""
-    foreign = kind is PORT and not _is_own_port(entry, mark)
+    router = user = group = ""
+    is_own = _is_own_port(entry, mark) if kind is PORT else _is_marked(kind, entry, mark)
+    foreign = kind is not STACK and not is_own  # stacks were asked for by the run's tags
     if kind is PORT:
         device = str(entry.get("device_id") or "")
         router = device * str(entry.get("device_owner")).startswith(_INTERFACE)
         user = device if foreign else ""
+        if foreign and not _is_attached(entry, mark):
+            group = next(iter(_own_groups(entry, mark)), "")
     names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
     name = next((str(name) for name in names if name), "")
     return Remnant(
         kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user,
-        foreign=foreign,
+        group=group, foreign=foreign,
     )  # fmt: skip
 
 
@@ -216,17 +236,33 @@ def _id_of(entry: Mapping[str, Any]) -> str:
     return str(entry.get("id") or entry["name"])  # a key pair has no other
 
 
-def _is_in_the_way(entry: Mapping[str, Any], mark: Mark) -> bool:
-    """Whether a port uses what the run made: its router, server, network or security group."""
-    owner = str(entry.get("device_owner") or "")
-    if owner.startswith("network:") and not owner.startswith(_INTERFACE):
-        return False  # a network's or a floating IP's own, which goes with it
-    groups = mark.ids(("OS::Neutron::SecurityGroup",))
-    return (
+def _is_in_the_way(kind: Kind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether something that may be another's keeps what the run made from going."""
+    if kind is FLOATING_IP:  # a router keeps the legs that floating IPs need
+        is_lent = _id_of(entry) in mark.ids(_ASSOCIATIONS)
+        return entry.get("router_id") in mark.ids(_ROUTERS) and not is_lent
+    return kind is PORT and (_is_attached(entry, mark) or bool(_own_groups(entry, mark)))
+
+
+def _is_attached(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port belongs to the run's router, server or network."""
+    return not _comes_with_others(entry) and (
         entry.get("device_id") in mark.ids(_HOLDERS)
         or entry.get("network_id") in mark.ids(_NETWORKS)
-        or not groups.isdisjoint(entry.get("security_groups") or ())
     )
+
+
+def _own_groups(entry: Mapping[str, Any], mark: Mark) -> frozenset[str]:
+    """The run's security groups that a port is in."""
+    if _comes_with_others(entry):
+        return frozenset()
+    return mark.ids(_GROUPS).intersection(entry.get("security_groups") or ())
+
+
+def _comes_with_others(entry: Mapping[str, Any]) -> bool:
+    """Whether a port is a network's or a floating IP's own, which goes with it."""
+    owner = str(entry.get("device_owner") or "")
+    return owner.startswith("network:") and not owner.startswith(_INTERFACE)
 
 
 def _is_own_port(entry: Mapping[str, Any], mark: Mark) -> bool:

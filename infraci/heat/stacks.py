@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from infraci.errors import CloudError
 from infraci.heat.connection import Connection
 from infraci.heat.preview import read_preview
-from infraci.heat.troubles import ExistsError, GoneError, RefusedError, TransientCloudError
+from infraci.heat.troubles import ExistsError, GoneError, TransientCloudError
 from infraci.heat.values import FoundStack, Stack, StackPreview
 
 _PAGE = 100
+#: What Heat says of a resource type that it has hidden, and of one whose service is not there.
+_NOT_OFFERED = re.compile(r" is not supported\.|is not available for resource type")
 #: What Heat does not tell of its trouble.
 _NO_TRUST = (
     "for a stack with servers Heat asks Keystone for a trust, and application credentials get none "
@@ -50,9 +54,21 @@ class Stacks:
         path = f"/resource_types/{quote(resource_type, safe='')}"
         try:
             answer = self._ask("GET", path, f"read resource type {resource_type}")
-        except (GoneError, RefusedError):  # a template of the repository, used as a type
-            return {}
+        except CloudError as error:
+            # A template of the repository, used as a type; or one that the cloud does not offer.
+            if isinstance(error, GoneError) or _NOT_OFFERED.search(error.message):
+                return {}
+            raise
         return {name: bool(said["update_allowed"]) for name, said in answer["properties"].items()}
+
+    def is_retired(self, resource_type: str) -> bool:
+        """Whether Heat keeps a type only as a placeholder for stacks that have it already."""
+        path = f"/resource_types/{quote(resource_type, safe='')}"
+        try:
+            self._ask("GET", path, f"read resource type {resource_type}")
+        except CloudError as error:
+            return error.message.endswith(f"{resource_type} is not supported.")
+        return False
 
     def create(self, request: Request, name: str, tags: Iterable[str], timeout_s: float) -> str:
         """Ask for a stack; should the answer get lost, take the one that came of it."""

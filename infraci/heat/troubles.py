@@ -29,6 +29,10 @@ _ABSENT_S = 10.0
 _NO_STACK = re.compile(r"The Stack \(.*\) could not be found")
 
 
+#: Heat's answer, a 500, to a constraint that asks a service which the cloud does not have.
+NO_SERVICE = re.compile(r"No (\w+) service available|endpoint for (\S+) service .*not found")
+
+
 class TransientCloudError(CloudError):
     """The cloud did not answer, or was not able to; asking again may help.
 
@@ -87,7 +91,9 @@ def of_answer(start: str, response: Any) -> InfraciError:
     if cause_of(said) is QUOTA and (status in (403, 409, 413) or is_of_stack):
         return CloudError(message, hint="ask for more, or use less of it", category=category)
     retry_after_s = _retry_after_s(response)
-    if is_of_stack and status in (400, 404) and _is_of_template(said, response):
+    if is_of_stack and (
+        (status in (400, 404) and _is_of_template(said, response)) or NO_SERVICE.search(said)
+    ):
         return _of_refusal(start, said)
     if status == 404:
         return GoneError(message)

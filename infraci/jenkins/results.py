@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infraci.display import displayable
+from infraci.invocation import invocation
 from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.trouble import JenkinsError
@@ -43,11 +43,13 @@ class PipelineResult:
     tests: int
     failures: tuple[Failure, ...]
     build: Build
+    cloud: str = ""
 
     @property
     def reproduce(self) -> str:
         """The command that shows it again."""
-        return f"infraci run --commit {self.build.commit[:10]} {shlex.quote(self.pipeline)}"
+        commit = self.build.commit[:10]
+        return invocation("run", "--commit", commit, self.pipeline, cloud=self.cloud)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,7 @@ def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
         tests=len(list(root.iter("testcase"))),
         failures=tuple(_failures(root)),
         build=build,
+        cloud=said.get("infraci.cloud", ""),
     )
     return said["infraci.commit"], result
 

@@ -11,10 +11,8 @@ must be chosen before anything else of it is loaded.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import warnings
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -50,9 +48,9 @@ from infraci.local.api.identity import token_document
 from infraci.local.bounds import Threads, share_session
 from infraci.local.narrowing import narrow
 from infraci.local.patience import Patient, WsgiApp
-from infraci.local.place import private
 from infraci.local.pulse import Pulse
 from infraci.local.rpc import TRANSPORT_URL
+from infraci.local.spare import CHECKPOINT_PAGES
 from infraci.local.store import Document, is_lost
 
 #: Heat looks at its resources when something has changed, and this often all the same.
@@ -101,6 +99,7 @@ def _issue_token() -> str:
 def start(
     *,
     state: Path,
+    database: Path,
     url: str,
     signal_url: str,
     service_token: str,
@@ -110,24 +109,25 @@ def start(
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
 
-    ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
+    ``database`` is a file of SQLite's that has a write-ahead log: who reads does not wait for who
+    writes. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
     ``service_token`` is the token with which the engine itself asks, ``issue_token`` makes those
     for signals; ``on_lost`` is told when Heat's database takes no more.
     """
     global _issue_token
     _issue_token = issue_token
-    _configure(state, url, signal_url)
+    _configure(state, database, url, signal_url)
     _authenticate_as(url, service_token)
     _follow(pulse)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
-    database = db_api.get_engine()
-    _keep_connections(database)
-    models.BASE.metadata.create_all(database)
-    _remove_dangling(database)
+    connections = db_api.get_engine()
+    _keep_connections(connections)
+    models.BASE.metadata.create_all(connections)
+    _remove_dangling(connections)
     engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = threads = Threads()
-    narrow(resources.global_env().registry)
+    narrow(resources.global_env())
     engine.start()
     threads.engine_id = engine.engine_id
     return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
@@ -147,7 +147,7 @@ def _is_busy(stack_id: str) -> bool:
     return bool(status == "IN_PROGRESS")
 
 
-def _configure(state: Path, url: str, signal_url: str) -> None:
+def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
     conf = cfg.CONF
     logging.getLogger("heat").setLevel(logging.ERROR)
     oslo_log.register_options(conf)  # Heat's fault middleware reads `debug`
@@ -172,20 +172,15 @@ def _configure(state: Path, url: str, signal_url: str) -> None:
         "max_resources_per_stack": -1,
         "max_stacks_per_tenant": -1,
         "heat_metadata_server_url": signal_url,
+        # Clouds differ in these; the plan has the limits that a project names.
+        "max_template_size": 64 << 20,
+        "max_json_body_size": 128 << 20,
     }.items():
         conf.set_override(name, value)
-    conf.set_override("connection", f"sqlite:///{_database(state)}", group="database")
+    conf.set_override("connection", f"sqlite:///{database}", group="database")
     conf.set_override("auth_uri", f"{url}/identity/v3", group="clients_keystone")
     # The address that servers are given for their signals; the engine itself never asks it.
     conf.set_override("url", f"{signal_url}/orchestration/v1/%(tenant_id)s", group="clients_heat")
-
-
-def _database(state: Path) -> Path:
-    """Make the database's file, in which readers do not wait for a writer."""
-    path = private(state / "heat.sqlite")
-    with closing(sqlite3.connect(path)) as made:
-        made.execute("PRAGMA journal_mode=WAL")
-    return path
 
 
 def _keep_connections(database: Database) -> None:
@@ -281,6 +276,7 @@ def _tune_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA busy_timeout=30000")
     # Each connection would come to hold 2 MB of the file, which the kernel holds anyway.
     connection.execute("PRAGMA cache_size=-256")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     # SQLite gives the number of a resource that is deleted to the next one, which would inherit
     # the data of the former: the members that a group once had to leave out.
     connection.execute("PRAGMA foreign_keys=ON")

@@ -7,18 +7,21 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
-from platformdirs import user_state_path
 
 import infraci
 from infraci.local.account import PROJECT, REGION, USER
+from infraci.state import state_folder
 
 CLOUD = "local"
 
 _ADDRESS = "address.json"
+#: The address takes no more, so that it can be written over an earlier one.
+_LENGTH = 512
 
 
 def build() -> str:
@@ -48,15 +51,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The state folder: one a user, or where INFRACI_STATE_DIR says."""
+    """The state folder of a user."""
 
     folder: Path
 
     @classmethod
     def of_this_user(cls) -> Place:
         """The place of the user who asks."""
-        given = os.environ.get("INFRACI_STATE_DIR")
-        return cls(folder=Path(given) if given else user_state_path("infraci") / "cloud")
+        return cls(folder=state_folder())
 
     @property
     def owner(self) -> str:
@@ -87,7 +89,7 @@ class Place:
         try:
             clouds = yaml.safe_load(self.clouds_yaml.read_text())
             return str(clouds["clouds"][CLOUD]["auth"]["password"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError):
+        except (FileNotFoundError, yaml.YAMLError, KeyError, TypeError):
             return secrets.token_urlsafe(24)
 
     def write_clouds_yaml(self, url: str, password: str) -> None:
@@ -108,11 +110,12 @@ class Place:
 
     def write_address(self, address: Address) -> None:
         """Say that the cloud runs, and where."""
-        self._write(self.folder / _ADDRESS, json.dumps(asdict(address)))
+        self._overwrite(self.folder / _ADDRESS, json.dumps(asdict(address)))
 
     def forget_address(self) -> None:
         """Say that the cloud answers nowhere."""
-        (self.folder / _ADDRESS).unlink(missing_ok=True)
+        if (self.folder / _ADDRESS).exists():
+            self._overwrite(self.folder / _ADDRESS, "null")
 
     def read_address(self) -> Address | None:
         """Where the cloud answered when it was last heard of."""
@@ -120,7 +123,7 @@ class Place:
             said = json.loads((self.folder / _ADDRESS).read_text())
             # Another build may have written it, with other fields.
             return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
     def remember(self, name: str, values: Mapping[str, object]) -> None:
@@ -131,11 +134,23 @@ class Place:
         """What was chosen at an earlier start, or nothing."""
         try:
             values = json.loads((self.folder / f"{name}.json").read_text())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}
 
+    def _overwrite(self, path: Path, text: str) -> None:
+        """Write a short text over another: a full disk has no room for a second file."""
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(file, text.ljust(_LENGTH).encode(), 0)
+        finally:
+            os.close(file)
+
     def _write(self, path: Path, text: str) -> None:
+        """Replace a file; not one that has that text already, for which a disk needs no room."""
+        with suppress(FileNotFoundError):
+            if path.read_text() == text:
+                return
         partial = path.with_suffix(".partial")
         private(partial).write_text(text)
         partial.replace(path)

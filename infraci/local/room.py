@@ -1,7 +1,8 @@
 """Room on the disk of the state folder: what is made takes some, and so does removing it again.
 
 A reserve is held there, a file that is given up when the disk is nearly full: what stands can then
-still be removed. Requests for more are refused before that.
+still be removed. Requests for more are refused before that. Others' files may take what is given
+up; the databases have room within, see :mod:`infraci.local.spare`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from infraci.local.store import Document
 LOW_BYTES = 1 << 20
 #: With less than this left, nothing is made: databases, consoles and config drives grow.
 NEEDED_BYTES = 32 << 20
-_RESERVE_BYTES = 8 << 20
+_RESERVE_BYTES = 4 << 20
 
 #: Requests by method and path, and the room that each needs.
 _NEEDS = (

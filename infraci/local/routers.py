@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 
 from infraci.local.addresses import ipv4_network, new_mac
 from infraci.local.api.web import ApiError, missing
@@ -95,14 +96,30 @@ class Routers(Neutron):
             before = port = self.require("port", wish["port_id"])
             if port["device_id"]:
                 raise ApiError(409, f"Port {port['id']} is in use.", kind="PortInUse")
+            self._refuse_overlap(router_id, [fixed["subnet_id"] for fixed in port["fixed_ips"]])
         else:
             subnet = self.require("subnet", str(wish.get("subnet_id")))
+            self._refuse_overlap(router_id, [subnet["id"]])
             port = self._gateway_port(router_id, subnet)
         leg = {"device_id": router_id, "device_owner": ROUTER_INTERFACE, "status": "ACTIVE"}
         port = self.store.change("port", port["id"], leg) or port
         with _or_undo(lambda: self.store.put("port", before) if before else self._drop(port)):
             self._join(router_id, port)
         return self._interface(router_id, port)
+
+    def _refuse_overlap(self, router_id: str, subnet_ids: Iterable[str]) -> None:
+        """Raise the API's error when the router has a subnet that overlaps one of these."""
+        ports = self.store.find("port", device_id=router_id)
+        present = {fixed["subnet_id"] for port in ports for fixed in port["fixed_ips"]}
+        for new, old in product(subnet_ids, sorted(present)):
+            theirs, ours = self.require("subnet", old)["cidr"], self.require("subnet", new)["cidr"]
+            if new != old and ipv4_network(ours).overlaps(ipv4_network(theirs)):
+                raise ApiError(
+                    400,
+                    f"Bad router request: Cidr {ours} of subnet {new} overlaps with cidr {theirs} "
+                    f"of subnet {old}.",
+                    kind="BadRequest",
+                )
 
     def _drop(self, port: Document) -> None:
         self.store.drop("port", port["id"])

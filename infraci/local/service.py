@@ -39,10 +39,11 @@ from infraci.local.networks import Networks
 from infraci.local.place import Address, Place, build
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.pulse import Pulse
-from infraci.local.room import LOW_BYTES, Room, Sparing
+from infraci.local.room import LOW_BYTES, NEEDED_BYTES, Room, Sparing
 from infraci.local.routers import Routers
 from infraci.local.servers import Servers
 from infraci.local.signals import GatewayServer, SignalsOnly
+from infraci.local.spare import Spare
 from infraci.local.store import Document, Store
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ END_S = 15.0
 FILES = 512
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
 THREADS = 24
+#: The room within the databases: a stack's deletion takes a few kilobytes for each resource.
+_SPARE_BYTES, _HEAT_SPARE_BYTES = 2 << 20, 4 << 20
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -72,7 +75,9 @@ class Cloud:
         self._ended = threading.Event()
         self._lost: BaseException | None = None
         self._room = Room(place.folder)
-        if shortage := self._room.shortage(LOW_BYTES):
+        database, heat = place.folder / "cloud.sqlite", place.folder / "heat.sqlite"
+        is_new = not (database.exists() and heat.exists())  # else it may have room within them
+        if is_new and (shortage := self._room.shortage(LOW_BYTES)):
             raise CloudError(shortage)
         ports = place.recall("ports")
         self._port = free_port("127.0.0.1", ports.get("api"))
@@ -82,7 +87,9 @@ class Cloud:
         self.password = place.password()
         self._tokens = Tokens()
         self._pulse = Pulse()
-        self._store = Store(place.folder / "cloud.sqlite", pulse=self._pulse, on_lost=self._lose)
+        self._store = Store(database, pulse=self._pulse, on_lost=self._lose)
+        self._heat_database = heat
+        self._spares = (Spare(database, _SPARE_BYTES), Spare(heat, _HEAT_SPARE_BYTES))
         self._machine = Machine(
             place,
             signal_port=self._signal_port,
@@ -105,6 +112,7 @@ class Cloud:
         service_token, _ = self._tokens.issue(life_s=10 * 365 * 86400.0)
         heat, heat_api = engine.start(
             state=self._place.folder,
+            database=self._heat_database,
             url=self.url,
             signal_url=f"http://169.254.169.254:{self._signal_port}",
             service_token=service_token,
@@ -122,6 +130,7 @@ class Cloud:
             ),
         )
         threads = [listen(listener) for listener in listeners]
+        self._look_for_room()
         self._take_over()
         self._place.write_clouds_yaml(self.url, self.password)
         self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
@@ -143,6 +152,12 @@ class Cloud:
             LOG.exception("cannot restore the routers")
         self._servers.reconcile()
 
+    def _look_for_room(self) -> None:
+        """Keep room to remove what stands, while there is room for more than that."""
+        if self._room.look() > NEEDED_BYTES:
+            for spare in self._spares:
+                spare.top_up()
+
     def end(self) -> None:
         """Make :meth:`serve` return soon."""
         self._ended.set()
@@ -158,7 +173,7 @@ class Cloud:
             if not all(thread.is_alive() for thread in threads):
                 raise CloudError("cannot answer requests: a listener has ended, see above")
             try:
-                self._room.look()
+                self._look_for_room()
                 self._servers.watch()
             except Exception:
                 LOG.exception("cannot look after the servers")

@@ -17,6 +17,7 @@ from typing import Any
 
 from infraci.local.place import private
 from infraci.local.pulse import Pulse
+from infraci.local.spare import CHECKPOINT_PAGES
 
 Document = dict[str, Any]
 
@@ -65,6 +66,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA cache_size=-256")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS document"
             " (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"

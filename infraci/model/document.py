@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infraci.errors import raise_of_machine
 from infraci.model.compose import Composer, UnreadableError
 from infraci.model.nodes import Key, Node
 from infraci.model.problem import Problem
@@ -53,6 +54,7 @@ def read_document(path: Path, *, file: str) -> Document:
         size = path.stat().st_size
         content = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
+        raise_of_machine(error)
         reason = f"cannot be read: {error.strerror or error}"
         return Document(file=file, root=None, problems=(Problem(file=file, message=reason),))
     if size > MAX_BYTES:

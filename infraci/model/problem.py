@@ -40,7 +40,7 @@ class FileError(DefinitionError):
         hint: str | None = None,
         category: str | None = None,
     ) -> None:
-        self.problems = tuple(sorted(set(problems), key=_place))
+        self.problems = in_order(problems)
         files = list(dict.fromkeys(problem.file for problem in self.problems))
         subject = files[0] if len(files) == 1 else f"{len(files)} files"
         count = len(self.problems)
@@ -90,6 +90,11 @@ def quoted(words: Sequence[str], last: str = "or") -> str:
     """The words as a list in a sentence: ``"a", "b" or "c"``."""
     marked = [f'"{word}"' for word in words]
     return f" {last} ".join(filter(None, [", ".join(marked[:-1]), *marked[-1:]]))
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each problem once, by file and line."""
+    return tuple(sorted(set(problems), key=_place))
 
 
 def _place(problem: Problem) -> tuple[str, int, int, str, str]:

@@ -95,6 +95,14 @@ class CloudDefinition(Section):
         BeforeValidator(choice(HostKeySource)),
         Field(description="Where servers' host keys are known from."),
     ] = HostKeySource.CONSOLE
+    max_template_bytes: Annotated[
+        int,
+        Field(
+            ge=1024,
+            description="The size of a template that its Heat takes (`max_template_size`); twice "
+            "that for all that it is sent at once.",
+        ),
+    ] = 524288
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

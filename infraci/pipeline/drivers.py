@@ -29,6 +29,9 @@ class Remover(Protocol):
     """What removing asks of a cloud."""
 
     @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
     def where(self) -> str: ...  # noqa: D102
 
     def find_stack(self, name_or_id: str) -> Stack | None: ...  # noqa: D102
@@ -50,9 +53,6 @@ class Remover(Protocol):
 
 class CloudDriver(Remover, Protocol):
     """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
 
     @property
     def pace(self) -> tuple[float, float]: ...  # noqa: D102
@@ -142,7 +142,7 @@ class Configure(Protocol):
         session_of: Callable[[Server], Session],
         ssh_config: Path,
         root: Path,
-        outputs: Mapping[str, str],
+        outputs: Mapping[str, object],
         run_id: str,
         commit: str,
         logs: Path,

@@ -1,15 +1,18 @@
-"""What dead and expired runs have left: found in the ledger, and by tags on the clouds."""
+"""What dead, expired and lost runs have left: found in the ledger, and by tags on the clouds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 from infraci.deadline import Deadline
 from infraci.errors import UsageError
 from infraci.heat import FoundStack, Keypair, Mark
 from infraci.ledger import Ledger, is_at_work
+from infraci.ledgers import is_lost
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
@@ -20,19 +23,15 @@ from infraci.pipeline.owner import (
     read_key_comment,
     read_ownership,
     tags_of_run,
-    this_host,
 )
 from infraci.pipeline.removal import DESTROY_S, remove
-from infraci.process import is_alive
+from infraci.process import is_alive, this_host
 
 _LOOK_S = 60.0
 
 
 class Sweeper(Remover, Protocol):
     """What gc asks of a cloud."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
 
     def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]: ...  # noqa: D102
 
@@ -62,26 +61,29 @@ def reason_of(record: RunRecord, ledger: Ledger, now: float) -> str | None:
     return "its process died"
 
 
-def find_on_cloud(cloud: Sweeper, *, ledger: Ledger, now: float) -> Iterator[Leftover]:
-    """Stacks and key pairs that carry our tags, and whose run is dead or expired.
+def find_on_cloud(
+    cloud: Sweeper, *, ledger: Ledger, now: float, tell: Callable[[str], object] = lambda _: None
+) -> Iterator[Leftover]:
+    """Stacks and key pairs that carry our tags, and whose run is dead, expired or lost.
 
-    What is not tagged, or not whole, is not ours to remove, whatever its name.
+    What is not tagged, or not whole, is not ours to remove, whatever its name. What stays because
+    nothing here tells whether its record is lost is told.
     """
-    kept = set()
+    stacks = set()
     for stack in cloud.find_stacks([TAG]):
         owner = read_ownership(stack.tags)
-        why = _reason(owner, ledger, now) if owner else None
+        why = _reason(owner, ledger, now, tell) if owner else None
+        stacks.add(stack.name)
         if owner is None or why is None:
-            kept.add(stack.name)
             continue
         mark = replace(_mark(owner.run_id), name=stack.name)
         remover = _stack_remover(cloud, stack.id, mark)
         yield Leftover(what="stack", name=stack.name, why=why, remove=remover)
     for pair in cloud.keypairs():
         owner = read_key_comment(pair.public_key)
-        if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in kept:
-            continue
-        why = _reason(owner, ledger, now)
+        if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in stacks:
+            continue  # it is none of ours, or stays or goes with its stack
+        why = _reason(owner, ledger, now, tell)
         if why is not None:
             yield Leftover(
                 what="key pair", name=pair.name, why=why, remove=_key_remover(cloud, pair.name)
@@ -121,13 +123,38 @@ def _mark(run_id: str) -> Mark:
     return Mark(name=f"{PREFIX}{run_id}", tags=tags_of_run(run_id))
 
 
-def _reason(owner: Ownership, ledger: Ledger, now: float) -> str | None:
+def _reason(
+    owner: Ownership, ledger: Ledger, now: float, tell: Callable[[str], object]
+) -> str | None:
     # It may be at work again: resumed by another process than began it, in any repository.
     if is_at_work(owner.run_id, user=owner.user) or _is_known_at_work(owner, ledger):
         return None
     if owner.is_expired(now):
         return "expired"
-    return "its process died" if owner.is_orphan() else None
+    if not owner.is_kept:
+        return "its process died" if owner.is_orphan() else None
+    # Last: a process at work writes a record again that was removed.
+    lost = _is_record_lost(owner, ledger)
+    if lost is None:
+        tell(
+            f"left run {owner.run_id} until it expires{_date(owner.expires)}: it was kept on "
+            "purpose, and nothing here tells whether its record is lost"
+        )
+    return "its record is lost" if lost else None
+
+
+def _date(seconds: float) -> str:
+    """In parentheses; nothing where a tag tells of no date that there is."""
+    with suppress(OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(seconds, UTC).strftime(" (%Y-%m-%d %H:%M UTC)")
+    return ""
+
+
+def _is_record_lost(owner: Ownership, ledger: Ledger) -> bool | None:
+    """Whether no ledger has the record of a run any more; None if only others can tell."""
+    if owner.run_id in ledger.ids():
+        return False
+    return is_lost(owner.ledger, owner.run_id) if owner.host == this_host() else None
 
 
 def _is_known_at_work(owner: Ownership, ledger: Ledger) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from infraci.process import is_alive
+from infraci.ledger import is_id
+from infraci.process import is_alive, this_host
 
 TAG = "infraci"
 #: What our stacks and key pairs are called, before the run's id.
@@ -25,6 +22,7 @@ class Ownership:
     host: str
     process: str = ""  # "PID.START"; only where nothing may outlive the process
     user: int | None = None  # on that host; None if an older infraci made the tags
+    ledger: str = ""  # the id of the one that has the run's record; see infraci/ledgers.py
 
     def tags(self) -> tuple[str, ...]:
         """As Heat's stack tags (80 characters at most, no commas)."""
@@ -35,6 +33,8 @@ class Ownership:
         ]
         if self.user is not None:
             tags.append(f"{TAG}-user={self.user}")
+        if self.ledger:
+            tags.append(f"{TAG}-ledger={self.ledger}")
         return (*tags, f"{TAG}-pid={self.process}") if self.process else tuple(tags)
 
     def comment(self) -> str:
@@ -44,6 +44,11 @@ class Ownership:
     def is_expired(self, now: float) -> bool:
         """Whether anybody may remove it."""
         return self.expires <= now
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is to outlive its process: it was kept on purpose."""
+        return not self.process
 
     def is_orphan(self) -> bool:
         """Whether its process, that it was not to outlive, was on this machine and is dead."""
@@ -63,12 +68,15 @@ def read_ownership(tags: Iterable[str]) -> Ownership | None:
         if equals and name.startswith(f"{TAG}-")
     }
     try:
+        if not is_id(said["run"]):
+            return None
         return Ownership(
             run_id=said["run"],
-            expires=float(said["expires"]),
+            expires=float(int(said["expires"])),
             host=said["host"],
             process=said.get("pid", ""),
             user=int(said["user"]) if "user" in said else None,
+            ledger=said.get("ledger", ""),
         )
     except (KeyError, ValueError):
         return None
@@ -78,17 +86,3 @@ def read_key_comment(public_key: str) -> Ownership | None:
     """What the comment of a public key says."""
     words = public_key.split()
     return read_ownership(words[2:]) if TAG in words[2:] else None
-
-
-def this_host() -> str:
-    """This machine, by a hash that gives nothing away.
-
-    A container is a machine of its own, for it does not see the processes of others; those of one
-    image may share an ``/etc/machine-id``.
-    """
-    said = [socket.gethostname()]
-    with suppress(OSError):
-        said.append(Path("/etc/machine-id").read_text().strip())
-    with suppress(OSError):
-        said.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]

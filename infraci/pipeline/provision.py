@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from infraci.configure.step import output_text
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
@@ -71,7 +71,7 @@ def plan(work: Work) -> StackRequest:
         work.drivers.progress.note(
             f"{short} {secrets} shorter than {SHORTEST} characters: logs and reports show them"
         )
-    for notice in login_notices(request, work.pipeline):
+    for notice in (*map(str, request.notices), *login_notices(request, work.pipeline)):
         work.drivers.progress.note(work.masker.mask(notice))
     _store(work, request)
     return request
@@ -164,17 +164,17 @@ def _is_alike(server: Server, before: Server) -> bool:
     )  # fmt: skip
 
 
-def read_outputs(work: Work) -> Mapping[str, str]:
-    """The stack's outputs as text; the record keeps them without secrets."""
+def read_outputs(work: Work) -> Mapping[str, object]:
+    """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
     if work.outputs is None:
         said = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
         return _keep_outputs(work, said)
     return work.outputs
 
 
-def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, str]:
-    work.outputs = {name: _text(value) for name, value in said.items()}
-    work.update(outputs={name: work.masker.mask(v) for name, v in work.outputs.items()})
+def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, object]:
+    work.outputs = dict(said)
+    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in said.items()})
     return work.outputs
 
 
@@ -184,7 +184,7 @@ def _masked(value: object, masker: Masker) -> object:
         return {name: _masked(inner, masker) for name, inner in value.items()}
     if isinstance(value, list):
         return [_masked(inner, masker) for inner in value]
-    said = _text(value)
+    said = output_text(value)
     hidden = masker.mask(said)
     return value if hidden == said else hidden
 
@@ -296,12 +296,12 @@ def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
             root=work.tree,
             property_names=work.drivers.cloud.updatable,
             names=work.drivers.cloud.names,
-            made=request.template,
+            cloud=work.drivers.cloud.name,
+            request=request,
         )
-        section, _, name = problem.key_path.partition(".")
-        if section == "parameters" and f"-P {name}" in work.record.given:
+        if problem.file.startswith("-P "):
             meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
-            raise UsageError(f"cannot use -P {name}: {problem.message}", hint=meant) from error
+            raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
         resource = refused_resource(error.reason, problem)
         raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 
@@ -320,7 +320,3 @@ def _standing(work: Work, deadline: Deadline) -> str | None:
         stack.id, deadline=deadline, on_event=work.drivers.progress.event
     )
     return None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 from infraci.deadline import Deadline
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
 from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError
+from infraci.invocation import invocation
 from infraci.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
 from infraci.pipeline.keys import forget_keys
-from infraci.pipeline.owner import tags_of_run
+from infraci.pipeline.owner import PREFIX, tags_of_run
 from infraci.progress import Progress
 
 #: Longer than any pipeline's own limit needs to be; Ctrl-C ends it.
@@ -24,24 +26,30 @@ _LOOK_S = 20.0
 
 
 class RemainsError(CloudError):
-    """Something of a run is still on the cloud; ``left`` names it."""
+    """Something of a run is still on the cloud; ``left`` names it, ``destroy`` tries again."""
 
     def __init__(
-        self, message: str, *, left: Iterable[Remnant], category: str, details: str = ""
+        self,
+        message: str,
+        *,
+        left: Iterable[Remnant],
+        destroy: str,
+        category: str,
+        details: str = "",
     ) -> None:
         left = tuple(left)
-        super().__init__(message, hint=_hint(left), category=category)
+        super().__init__(message, hint=_hint(left, destroy), category=category)
         self.left = tuple(str(remnant) for remnant in left)
         self.details = details
 
 
-def _hint(left: tuple[Remnant, ...]) -> str | None:
+def _hint(left: tuple[Remnant, ...], destroy: str) -> str | None:
     """The commands that remove what is left; where others' things keep it, only theirs."""
     foreign = [remnant for remnant in left if remnant.foreign]
     hint = "remove what is left by:"
     if foreign:
         named = "; ".join(map(str, foreign))
-        hint = f"in the way is {named}: remove it by this, then `infraci destroy` removes the rest:"
+        hint = f"in the way is {named}: remove it by this, then `{destroy}` removes the rest:"
     return "\n  ".join([hint, *(r.command for r in foreign or left)]) if left else None
 
 
@@ -61,6 +69,8 @@ def remove(
     What is left is removed one by one if this is to be ``thorough``; else it is a leak, which
     somebody wants to know of. Raises RemainsError.
     """
+    run_id = mark.name.removeprefix(PREFIX)
+    destroy = invocation("destroy", run_id, cloud=cloud.name)
     known = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
     mark = replace(mark, possessions=tuple(known))
     with suppress(InfraciError):  # a full disk does not keep us from tearing down
@@ -81,12 +91,17 @@ def remove(
         with suppress(InfraciError):
             left = cloud.remnants(mark, deadline=Deadline(_LOOK_S))
         raise RemainsError(
-            error.message, left=left, category="delete", details=getattr(error, "details", "")
+            error.message,
+            left=left,
+            destroy=destroy,
+            category="delete",
+            details=getattr(error, "details", ""),
         ) from error
     if left:
         raise RemainsError(
             f"cannot leave the cloud clean: there is still {', '.join(map(str, left))}",
             left=left,
+            destroy=destroy,
             category="leak",
         )
 
@@ -96,7 +111,7 @@ def _see_same_cloud(record: RunRecord, cloud: Remover) -> None:
     stack = record.stack_id or record.stack_name
     if record.cloud_at in ("", cloud.where) or cloud.find_stack(stack) is not None:
         return
-    where = f"INFRACI_STATE_DIR={record.cloud_at} infraci destroy {record.id}"
+    where = f"INFRACI_STATE_DIR={quote(record.cloud_at)} {invocation('destroy', record.id)}"
     raise UsageError(
         f"cannot destroy run {record.id}: its cloud {record.cloud} was at {record.cloud_at}, and "
         f"the one of that name is at {cloud.where} and does not know its stack",
@@ -135,5 +150,5 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
         with suppress(InfraciError):
             update(leaks=error.left)
         raise
+    forget_keys(ledger.folder(record.id))  # first: a full disk has room for the record then
     update(destroyed=True, leaks=())
-    forget_keys(ledger.folder(record.id))

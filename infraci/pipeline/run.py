@@ -10,17 +10,18 @@ from functools import partial
 
 from infraci.errors import InfraciError, InterruptedRunError, of_machine
 from infraci.ledger import Ledger
+from infraci.ledgers import register
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import verdict as judge
 from infraci.pipeline.configure import configure
-from infraci.pipeline.owner import PREFIX, Ownership, this_host
+from infraci.pipeline.owner import PREFIX, Ownership
 from infraci.pipeline.provision import plan, provision
 from infraci.pipeline.teardown import destroy, save_evidence
 from infraci.pipeline.upgrade import plan_base, stand_up_base, update
 from infraci.pipeline.verify import tell_not_run, verify
 from infraci.pipeline.work import Work
-from infraci.process import this_process
+from infraci.process import this_host, this_process
 from infraci.templates import secrets_of
 
 #: What `infraci run` does, in order.
@@ -60,6 +61,7 @@ def new_record(
         host=this_host(),
         user=os.geteuid(),
         process=this_process() if dies_with_us else "",
+        ledger=register(ledger),
     )
     return RunRecord(
         id=run_id,

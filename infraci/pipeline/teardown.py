@@ -85,5 +85,5 @@ def destroy(work: Work) -> None:
             with suppress(InfraciError):
                 work.update(leaks=error.left)
             raise
+        forget_keys(work.folder)  # first: a full disk has room for the record then
         work.update(destroyed=True, leaks=())
-        forget_keys(work.folder)

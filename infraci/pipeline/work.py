@@ -11,6 +11,7 @@ from typing import Any
 
 from infraci.deadline import Deadline
 from infraci.errors import InfraciError, UnreachableError
+from infraci.invocation import invocation
 from infraci.mask import process_masker
 from infraci.model.configure import secrets_of
 from infraci.model.decode import load_project
@@ -85,7 +86,7 @@ class Work:
         self.folder = drivers.ledger.folder(record.id)
         self._calls = drivers.cloud.api_calls  # of others' runs, before this one
         self.masker = process_masker()
-        self.outputs: Mapping[str, str] | None = None  # unmasked, unlike the record's
+        self.outputs: Mapping[str, object] | None = None  # unmasked, unlike the record's
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._specs: Specs | None = None
@@ -163,7 +164,7 @@ class Work:
     @property
     def cleanup(self) -> str:
         """The command that removes all that the run has made."""
-        return f"infraci destroy {self.record.id}"
+        return invocation("destroy", self.record.id, cloud=self.record.cloud)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Keep these out of whatever is written down from now on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infraci.errors import InfraciError
+from infraci.errors import InfraciError, raise_of_machine
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import quoted
 from infraci.plan.uses import uses
@@ -43,5 +43,6 @@ def _is_pointer(file: Path) -> bool:
             return False
         with file.open("rb") as stream:
             return stream.read(len(_MARK)) == _MARK
-    except OSError:
+    except OSError as error:
+        raise_of_machine(error)
         return False

@@ -41,6 +41,18 @@ def login_notices(request: StackRequest, pipeline: Pipeline) -> Iterator[str]:
                 )
 
 
+def user_data_texts(request: StackRequest, url: str, properties: Mapping[str, Any]) -> list[str]:
+    """The texts of a server's user data, as far as they are known without Heat.
+
+    ``url`` is that of the nested template that the server is in; empty for the stack's own.
+    """
+    nested = nested_templates(request.files)
+    template = nested.get(url, {}) if url else request.template
+    given = {} if url else values_given(request)
+    reading = _Reading(template=template, given=given, files=request.files)
+    return [text for text in reading.texts(properties.get("user_data")) if text]
+
+
 def _servers(
     template: Mapping[str, Any], known: Mapping[str, str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -133,7 +145,7 @@ class _Reading:
         if properties.get("user_data_format") not in ("RAW", "SOFTWARE_CONFIG"):
             return []  # Heat's own wrapping, in which it is no cloud-config
         found: list[Mapping[str, Any]] = []
-        for text in self._texts(properties.get("user_data")):
+        for text in self.texts(properties.get("user_data")):
             for part in _parts(text):
                 if part.lstrip().startswith(_CLOUD_CONFIG):
                     config = _parsed(part)
@@ -141,16 +153,16 @@ class _Reading:
                         found.append(config)
         return found
 
-    def _texts(self, value: Any) -> Iterator[str]:
+    def texts(self, value: Any) -> Iterator[str]:
         """What a value is made of: one text, or one for each part of a message."""
         match value:
             case {"get_resource": str(name)}:
                 yield from self._made(name)
             case {"config": config}:
-                yield from self._texts(config)
+                yield from self.texts(config)
             case list():
                 for inner in value:
-                    yield from self._texts(inner)
+                    yield from self.texts(inner)
             case _:
                 yield self._text(value)
 
@@ -167,7 +179,7 @@ class _Reading:
             case "OS::Heat::SoftwareConfig":
                 yield self._text(properties.get("config"))
             case "OS::Heat::MultipartMime":
-                yield from self._texts(properties.get("parts") or [])
+                yield from self.texts(properties.get("parts") or [])
 
     def _text(self, value: Any) -> str:
         """A text, as far as functions that need no Heat make it; empty if it is another."""

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
-from infraci.heat import LOCAL, PreviewResource, RefusedError, StackPreview
+from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import FileError, Problem, near, quoted
+from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.names import distinct_names
+from infraci.plan.collect import Collected, collect, judge_request, judge_types
+from infraci.plan.draft import Draft
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
-from infraci.plan.logins import login_notices
-from infraci.plan.refusal import place_refusal
+from infraci.plan.limits import limit_problems
+from infraci.plan.logins import login_notices, user_data_texts
+from infraci.plan.offline import Unasked
+from infraci.plan.plays import play_notices
+from infraci.plan.refusal import Refusals
 from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
 from infraci.plan.stack import networks_of, nova_name, servers_of
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.templates import (
+    MisfitError,
     StackRequest,
     show_template,
-    template_parameters,
     with_key_pair,
 )
 
@@ -41,25 +47,23 @@ class Planner(Protocol):
 
     def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
 
-    def create_keypair(self, name: str, public_key: str) -> None: ...  # noqa: D102
-
-    def delete_keypair(self, name: str) -> None: ...  # noqa: D102
+    def is_retired(self, resource_type: str) -> bool: ...  # noqa: D102
 
 
 def plan_pipeline(
     pipeline: Pipeline,
     *,
     root: Path,
-    cloud: Planner,
+    cloud: Planner | Unasked,
     load: Callable[[], StackRequest],
-    public_key: Callable[[], str],
     name: str,
     with_template: bool = False,
+    own_part: str = "",
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
-    ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
-    which Heat wants to see, is there only for the question.
+    ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
+    run adds to each server's user data. A cloud that is not asked leaves only what the files show.
     """
     problems = [
         *judge_files(pipeline, root),
@@ -68,61 +72,82 @@ def plan_pipeline(
             for file in lfs_pointers(pipeline, root)
         ),
     ]
-    template = ""
+    unfit: frozenset[str] = frozenset()
     try:
-        request = loaded = load()
-        template = show_template(request) if with_template else ""
-        preview, request = _ask(pipeline, request, cloud, name, public_key)
-    except FileError as error:
+        request = load()
+    except MisfitError as error:
         problems += error.problems
-        return _plan(pipeline, problems=problems, template=template)
-    except RefusedError as error:
-        file = pipeline.stack.template
-        problem = place_refusal(
-            error.reason,
-            template=file,
-            root=root,
-            property_names=cloud.updatable,
-            names=cloud.names,
-            made=request.template,
-        )
-        plan = _plan(pipeline, problems=[*problems, problem], template=template)
-        return replace(plan, is_refused=True)
-    found = servers_of(preview)
-    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
-    servers = tuple(
-        _server(server, name, pipeline, request, root)
-        for server, name in zip(found, names, strict=True)
-    )
-    return _plan(
+        request, unfit = error.request, error.unfit
+    except FileError as error:
+        return _plan(pipeline, problems=[*problems, *error.problems])
+    collected = _ask(pipeline, request, cloud, name, unfit, root)
+    preview = collected.preview
+    servers = _servers(preview, pipeline, request, root) if preview else ()
+    if preview is not None:
+        refusals = Refusals.of(request, pipeline.stack.template, root)
+        texts = partial(user_data_texts, request)
+        problems += in_order(limit_problems(preview, refusals, texts=texts, own_part=own_part))
+    if preview is not None and not collected.problems:  # else less is known of the servers
+        problems += _role_problems(pipeline, servers)
+    plan = _plan(
         pipeline,
         preview=preview,
         servers=servers,
         notices=(
-            *_notices(pipeline, preview, servers, cloud.name),
-            *login_notices(loaded, pipeline),
+            *map(str, request.notices),
+            *([cloud.notice] if isinstance(cloud, Unasked) else ()),
+            *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
+            *login_notices(request, pipeline),
+            *map(str, play_notices(pipeline, servers, root) if servers else ()),
         ),
-        problems=[*problems, *_role_problems(pipeline, servers)],
-        template=template,
+        problems=[*problems, *collected.problems],
+        template=show_template(request) if with_template else "",
+    )
+    return replace(plan, is_refused=bool(collected.problems))
+
+
+def _servers(
+    preview: StackPreview, pipeline: Pipeline, request: StackRequest, root: Path
+) -> tuple[PlannedServer, ...]:
+    found = servers_of(preview)
+    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
+    return tuple(
+        _server(server, name, pipeline, request, root)
+        for server, name in zip(found, names, strict=True)
     )
 
 
 def _ask(
     pipeline: Pipeline,
     request: StackRequest,
-    cloud: Planner,
+    cloud: Planner | Unasked,
     name: str,
-    public_key: Callable[[], str],
-) -> tuple[StackPreview, StackRequest]:
+    unfit: Collection[str],
+    root: Path,
+) -> Collected:
+    """What Heat says of the request; no key pair is made for the question."""
+    draft = Draft(request)
+    if isinstance(cloud, Unasked):
+        refusals = Refusals.of(request, pipeline.stack.template, root, cloud=cloud.name)
+        return Collected(preview=None, problems=in_order(judge_request(draft, refusals)))
+    refusals = Refusals.of(
+        request,
+        pipeline.stack.template,
+        root,
+        property_names=cache(cloud.updatable),
+        names=cache(cloud.names),
+        cloud=cloud.name,
+    )
     parameter = pipeline.stack.key_parameter
-    keyed = with_key_pair(request, parameter, name)
-    if keyed is request or parameter not in template_parameters(request):
-        return cloud.preview(request, name=name), request
-    cloud.create_keypair(name, public_key())
-    try:
-        return cloud.preview(keyed, name=name), keyed
-    finally:
-        cloud.delete_keypair(name)
+    if with_key_pair(request, parameter, name) is not request:
+        draft.make_unknown(parameter, name)
+    for wrong in unfit:
+        draft.forget_parameter("", wrong)
+    problems = judge_request(draft, refusals)
+    if cloud.name != LOCAL:  # whose Heat refuses these itself, and says why
+        problems += judge_types(draft, refusals, cloud.is_retired)
+    collected = collect(draft, refusals, lambda asked: cloud.preview(asked, name=name))
+    return replace(collected, problems=in_order((*problems, *collected.problems)))
 
 
 def _plan(

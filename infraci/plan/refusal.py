@@ -1,27 +1,35 @@
-"""Where in the template stands what Heat refused."""
+"""Where in the template stands what Heat refused, and what was probably meant."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.errors import CloudError
-from infraci.model.compose import Composer, UnreadableError
-from infraci.model.nodes import Node
-from infraci.model.problem import Problem, near
+import yaml
 
-_RESOURCE = re.compile(r"\bresources(?:\.([\w-]+)|\[([\w-]+)\])")
-_PROPERTY = re.compile(r"\bproperties\.([\w.\[\]-]+)")
+from infraci.errors import CloudError
+from infraci.heat import LOCAL
+from infraci.mask import Masker
+from infraci.model.problem import Problem, near
+from infraci.plan.sites import Site, Templates, resource_named, sites_of
+from infraci.templates import StackRequest, nested_templates, secrets_of
+from infraci.templates.places import KeyPath, Places, file_of, value_at
+
 _UNKNOWN = re.compile(r"Unknown Property (\S+)")
-_PARAMETER = re.compile(r"Parameter (?:'([^']+)'|\(([^)]+)\))")
-_TYPE = re.compile(r"Resource Type \(([^)]+)\)|resource type \"?([\w:.]+)\"?", re.I)
+_UNIMPLEMENTED = re.compile(r"Property (\S+) not implemented yet")
+_UNAVAILABLE = re.compile(
+    r"(?:HEAT-E\d+ )?Service \S+ is not available for resource type (\S+), reason: (.*)", re.DOTALL
+)
+_NO_TYPE = re.compile(r"The Resource Type \(([^)]+)\) could not be found")
+_IS_OF_VALUE = re.compile(r"^Parameter '[^']+' is invalid: ")
 _QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 
-
-#: The names that a resource type's properties have.
+#: The names that a resource type's properties have; none for a type that the cloud does not have.
 PropertyNames = Callable[[str], Collection[str]]
 
 #: The names of a kind (image, flavor, network, key) that there are on the cloud.
@@ -36,43 +44,145 @@ _MISSING = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """Heat's reasons as problems of a stack's files.
+
+    ``property_names`` is asked when a property or a type is unknown, ``names`` when the cloud does
+    not have what the template names, to suggest a near one.
+    """
+
+    template: PurePosixPath
+    places: Places
+    request: StackRequest
+    property_names: PropertyNames = lambda _: ()
+    names: Names = lambda _: ()
+    cloud: str = ""
+    templates: Templates = field(default_factory=dict)  # as they were asked for; by URL
+    masker: Masker = field(default_factory=Masker)
+
+    @classmethod
+    def of(
+        cls, request: StackRequest, template: PurePosixPath, root: Path, **more: Any
+    ) -> Refusals:
+        """The refusals of a request that was made of files under a root."""
+        templates = {"": request.template, **nested_templates(request.files)}
+        return cls(
+            template=template,
+            places=Places(root),
+            request=request,
+            templates=templates,
+            masker=Masker(secrets_of(request)),
+            **more,
+        )
+
+    def problem(self, reason: str, site: Site | None) -> Problem:
+        """The reason as a problem at the site's line; of the template as a whole without one."""
+        problem = self.at(
+            site.url if site else "",
+            site.path if site else (),
+            self._message(reason),
+            suggestion=self._meant(reason, site),
+            is_of_value=_IS_OF_VALUE.match(reason) is not None,
+        )
+        has_place = problem.line is not None or problem.file != str(self.template)
+        whole = self.masker.mask(reason.rstrip("."))
+        return problem if has_place else replace(problem, message=whole)
+
+    def at(
+        self,
+        url: str,
+        path: KeyPath,
+        message: str,
+        *,
+        suggestion: str | None = None,
+        is_of_value: bool = False,
+    ) -> Problem:
+        """A problem at a path of one of the templates; one of a parameter's value where it is."""
+        file = file_of(url, str(self.template))
+        origin = self.request.origins.get(str(path[1])) if is_of_value and path[1:] else None
+        if origin is not None and not url:
+            file, path = origin
+        elif not url:
+            path = self._written(path, message)
+        return self.places.problem(file, path, self.masker.mask(message), suggestion=suggestion)
+
+    def written(self, site: Site) -> Mapping[str, Any]:
+        """The properties at a site as they are written."""
+        found = value_at(self.templates.get(site.url) or {}, (*site.path, "properties"))
+        return found if isinstance(found, dict) else {}
+
+    def _written(self, path: KeyPath, message: str) -> KeyPath:
+        """The path in the file; of a TOSCA template to what the resource was made of."""
+        above = ("topology_template", "node_templates")
+        root = self.places.node(str(self.template))
+        if _keys_of(root, above[0]) is None:
+            return path
+        if path[:1] == ("parameters",):
+            return (above[0], "inputs", *path[1:])
+        names = _keys_of(root, *above) or ()
+        for word in (*map(str, path[1:2]), *_QUOTED.findall(message)):
+            made_of = [name for name in names if word == name or word.startswith(f"{name}_")]
+            if made_of:
+                return (*above, max(made_of, key=len))
+        return ()
+
+    def _message(self, reason: str) -> str:
+        text = _without_place(reason)
+        if found := _UNAVAILABLE.search(reason):
+            return f"{found[1]} cannot be had: {found[2].rstrip('.')}"
+        if found := _UNIMPLEMENTED.search(text):
+            whose = "the embedded cloud" if self.cloud == LOCAL else "this cloud's Heat"
+            return f"{whose} does not honour the property {found[1]}"
+        return text
+
+    def _meant(self, reason: str, site: Site | None) -> str | None:
+        """A property, a resource type or a name of the cloud's that is nearly right."""
+        if site and (unknown := _UNKNOWN.search(reason)):
+            kind = _type_at(self.templates.get(site.url) or {}, site.path)
+            return near(unknown[1], self.property_names(kind))
+        if found := _NO_TYPE.search(reason):
+            return self._near_type(found[1])
+        return _near_name(reason, self.names)
+
+    def _near_type(self, name: str) -> str | None:
+        """The nearest type that the cloud has."""
+        for candidate in get_close_matches(name, COMMON_TYPES, n=3, cutoff=0.8):
+            if self.property_names(candidate):
+                return candidate
+        return None
+
+
 def place_refusal(
     reason: str,
     *,
     template: PurePosixPath,
     root: Path,
-    property_names: PropertyNames = lambda _: (),
-    names: Names = lambda _: (),
-    made: Mapping[str, Any] | None = None,
+    request: StackRequest | None = None,
+    **more: Any,
 ) -> Problem:
-    """Heat's reason as a problem of the template: the nearest line that it is about.
-
-    ``property_names`` is asked when a property is unknown, ``names`` when the cloud does not have
-    what the template names, to suggest a near one. ``made`` is the HOT that was made of a TOSCA
-    template, where Heat speaks of a type that only that has.
-    """
-    try:
-        top = Composer(str(template)).compose((root / template).read_text("utf-8"))
-    except (OSError, ValueError, UnreadableError):
-        return Problem(file=str(template), message=reason)
-    path = _path(reason, top, made or {})
-    line, column = _place(top, path)
-    return Problem(
-        file=str(template),
-        line=line,
-        column=column,
-        key_path=".".join(path),
-        message=_without_place(reason),
-        suggestion=_meant(reason, _type_at(top, path), property_names) or _near_name(reason, names),
-    )
+    """Heat's reason as a problem of the nearest line that it is about; see :class:`Refusals`."""
+    if request is None:
+        request = StackRequest(template=_read(root / template))
+    refusals = Refusals.of(request, template, root, **more)
+    sites = sites_of(reason, refusals.templates)
+    return refusals.problem(reason, sites[0] if sites else None)
 
 
 def refused_resource(reason: str, problem: Problem) -> str:
     """The resource that Heat's reason is about, or its place in the template; empty if neither."""
-    if found := _RESOURCE.search(reason):
-        return found[1] or found[2]
+    if name := resource_named(reason):
+        return name
     section, _, rest = problem.key_path.partition(".")
     return rest.partition(".")[0] if section == "resources" else ""
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        read = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def _near_name(reason: str, names: Names) -> str | None:
@@ -85,112 +195,28 @@ def _near_name(reason: str, names: Names) -> str | None:
     return None
 
 
-def _path(reason: str, top: Node, made: Mapping[str, Any]) -> tuple[str, ...]:
-    """The key path that the reason speaks of, as far as the template has it."""
-    if isinstance(top.value, dict) and "topology_template" in top.value:
-        return _node_template(reason, top, made)
-    if found := _RESOURCE.search(reason):
-        name = found[1] or found[2]
-        wanted = ["resources", name]
-        if "properties" in reason:
-            wanted.append("properties")
-            if inner := _PROPERTY.search(reason):
-                wanted += re.split(r"[.\[\]]+", inner[1].strip(".[]"))
-            elif unknown := _UNKNOWN.search(reason):
-                wanted.append(unknown[1])
-        # What a group repeats is written one level deeper.
-        repeated = [*wanted[:3], "resource_def", *wanted[2:]]
-        return max(_existing(top, wanted), _existing(top, repeated), key=len)
-    if found := _PARAMETER.search(reason):
-        return _existing(top, ["parameters", found[1] or found[2]])
-    if found := _TYPE.search(reason):
-        return _of_type(top, found[1] or found[2])
-    for word in _QUOTED.findall(reason):
-        path = _existing(top, ["resources", word])
-        if len(path) == 2:
-            return path
-    return ()
-
-
-def _node_template(reason: str, top: Node, made: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a TOSCA template: the node template that the resource was made of, or the input."""
-    if found := _PARAMETER.search(reason):
-        return _existing(top, ["topology_template", "inputs", found[1] or found[2]])
-    path = ("topology_template", "node_templates")
-    words = [word for groups in _RESOURCE.findall(reason) for word in groups if word]
-    words += _QUOTED.findall(reason)
-    words += [n for n, said in (made.get("resources") or {}).items() if said["type"] in reason]
-    names = top.value["topology_template"] if isinstance(top.value, dict) else top
-    made_of = [name for name, _ in _items(names, path[1])]
-    for word in words:
-        found_names = [n for n in made_of if word == n or word.startswith(f"{n}_")]
-        if found_names:
-            return (*path, max(found_names, key=len))
-    return ()
-
-
-def _existing(top: Node, wanted: list[str]) -> tuple[str, ...]:
-    path: list[str] = []
-    node = top
-    for key in wanted:
-        if not isinstance(node.value, dict) or key not in node.value:
-            break
-        node = node.value[key]
-        path.append(key)
-    return tuple(path)
-
-
-def _of_type(top: Node, name: str) -> tuple[str, ...]:
-    for resource, node in _items(top, "resources"):
-        said = node.value.get("type") if isinstance(node.value, dict) else None
-        if said is not None and said.value == name:
-            return ("resources", resource, "type")
-    return ()
-
-
-def _items(top: Node, section: str) -> Iterator[tuple[str, Node]]:
-    if isinstance(top.value, dict) and section in top.value:
-        inner = top.value[section].value
-        if isinstance(inner, dict):
-            yield from inner.items()
-
-
-def _place(top: Node, path: tuple[str, ...]) -> tuple[int | None, int | None]:
-    node, place = top, None
-    for key in path:
-        place = node.keys.get(key)
-        if not isinstance(node.value, dict):
-            break
-        node = node.value[key]
-    return place or (None, None)
+def _keys_of(node: yaml.Node | None, *path: str) -> list[str] | None:
+    """The keys of a mapping; None if it is none."""
+    for step in path:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for key, value in pairs if key.value == step), None)
+    return [str(k.value) for k, _ in node.value] if isinstance(node, yaml.MappingNode) else None
 
 
 def _without_place(reason: str) -> str:
     """The reason without the path, which is said before it."""
-    text = re.sub(r"^Property error: ", "", reason)
-    text = re.sub(r"^(?:resources[.\[][\w.\[\]<>-]*: ?)+", "", text) or reason
+    text = re.sub(r"^Property error: ", "", re.sub(r" \(HTTP \d+\)$", "", reason.rstrip(".")))
+    text = re.sub(r"^(?:outputs|conditions)\.[\w.\[\]-]+: ", "", text)
+    text = re.sub(r"^(?:\w+: )?(?:resources[.\[](?:<[^<>]*>|[\w.\[\]-])*: ?)+", "", text) or reason
     return text.rstrip(".")
 
 
-def _type_at(top: Node, path: tuple[str, ...]) -> str:
+def _type_at(template: Mapping[str, Any], path: KeyPath) -> str:
     """The type of the resource that the path leads into; the inner one of a group."""
-    node, found = top, ""
-    for key in path:
-        if not isinstance(node.value, dict):
-            break
-        node = node.value[key]
-        if isinstance(node.value, dict) and "type" in node.value:
-            found = str(node.value["type"].value)
-    return found
-
-
-def _meant(reason: str, resource_type: str, property_names: PropertyNames) -> str | None:
-    """A property or a resource type that is nearly right."""
-    if unknown := _UNKNOWN.search(reason):
-        return near(unknown[1], property_names(resource_type))
-    if not (found := _TYPE.search(reason)) or "could not be found" not in reason:
-        return None
-    return near(found[1] or found[2], COMMON_TYPES)
+    kinds: Iterator[Any] = (
+        value_at(template, (*path[:length], "type")) for length in range(len(path), 0, -1)
+    )
+    return next((kind for kind in kinds if isinstance(kind, str)), "")
 
 
 #: The types that templates mostly use; for "did you mean" only.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from infraci.invocation import invocation
 from infraci.model.run import Testcase
 from infraci.report.tally import is_bad
 from infraci.shorten import shortened
@@ -36,7 +37,8 @@ class Failures:
 
     def more(self, run_id: str) -> str:
         """The line that tells where all is that was not shown."""
+        all_of_it = invocation("logs", run_id)
         if not self._left_out:
-            return f"more: infraci logs {run_id}"
+            return f"more: {all_of_it}"
         total = self._shown + self._left_out
-        return f"{self._left_out} of {total} failures are not shown: infraci logs {run_id}"
+        return f"{self._left_out} of {total} failures are not shown: {all_of_it}"

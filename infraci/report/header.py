@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from infraci.invocation import invocation
 from infraci.model.run import Round, RunRecord, Server
 
 _ABOUT: Mapping[Round, str] = {
@@ -39,5 +40,6 @@ def header(record: RunRecord, server: Server | None = None, *, round_: Round = R
 
 def reproduce(record: RunRecord) -> str:
     """The command that runs this pipeline on this commit again."""
-    revision = "" if record.commit.dirty else f" --commit {record.commit.sha[:10]}"
-    return f"infraci run{revision} {record.pipeline}"
+    commit = record.commit
+    revision = ("--working-tree",) if commit.dirty else ("--commit", commit.sha[:10])
+    return invocation("run", *revision, record.pipeline, cloud=record.cloud)

@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 
 from infraci.deadline import waits
-from infraci.errors import UnreachableError, UsageError
+from infraci.errors import UnreachableError, UsageError, raise_of_machine
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps
 
@@ -241,6 +241,7 @@ def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
     except TimeoutError as error:
         raise unreachable(peer, f"no answer in {timeout_s:.3g} s", PortClosedError) from error
     except OSError as error:
+        raise_of_machine(error)
         raise unreachable(peer, error.strerror or str(error), PortClosedError) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

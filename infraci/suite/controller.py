@@ -12,6 +12,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from infraci.errors import ExitCode, InfraciError
+from infraci.invocation import in_folder, invocation
 from infraci.model.run import ErrorKind, Outcome
 from infraci.suite import hub
 from infraci.suite.keeper import Keeper, Wish
@@ -154,10 +155,11 @@ class Controller:
         ending = keeper.ending()
         if ending is None:
             return
+        cleanup = self._typed(ending.cleanup)
         if ending.trouble:
-            self._troubles.append(f"{ending.trouble}\nclean up by: {ending.cleanup}")
+            self._troubles.append(f"{ending.trouble}\nclean up by: {cleanup}")
         elif ending.cleanup:
-            self._kept.append(f"infraci: the stack stands; remove it by: {ending.cleanup}")
+            self._kept.append(f"infraci: the stack stands; remove it by: {cleanup}")
         if junit := self._config.stash.get(xml_key, None):
             prefix = "" if key == MAIN or len(self.keepers.kept()) == 1 else f"{key}."
             for name, value in ending.properties.items():
@@ -169,8 +171,13 @@ class Controller:
         pids = ", ".join(str(keeper.pid) for keeper in self.keepers.kept().values())
         self._troubles.append(
             f"the tear-down goes on without anybody waiting for it, in process {pids}\n"
-            "`infraci list` shows whether anything is left"
+            f"`{self._typed(invocation('list'))}` shows whether anything is left"
         )
+
+    def _typed(self, command: str) -> str:
+        """A command, as it is to be typed where pytest was started."""
+        here = self._config.invocation_params.dir
+        return in_folder(command, self._config.rootpath, here=here)
 
     def _say(self, line: str) -> None:
         """Show a line of a run's progress, whatever captures output now."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.errors import InfraciError
+from infraci.invocation import invocation
 from infraci.program import own_program
 from infraci.suite import words
 from infraci.verify.stack import Plan
@@ -62,6 +63,7 @@ class Keeper:
 
     def __init__(self, wish: Wish, *, folder: Path, say: Callable[[str], object]) -> None:
         self._say = say
+        self._gc = invocation("gc", cloud=wish.cloud)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         ours, theirs = socket.socketpair()
         with theirs:
@@ -133,7 +135,7 @@ class Keeper:
         self._reap()
         if self._ending is None and self._begun:
             error = self.over or self._lost()
-            self._ending = Ending(properties={}, trouble=error.message, cleanup="infraci gc")
+            self._ending = Ending(properties={}, trouble=error.message, cleanup=self._gc)
         return self._ending
 
     def close(self) -> None:
@@ -193,5 +195,5 @@ class Keeper:
         return InfraciError(
             f"cannot test: the keeper of the stack (process {self.pid}) has died, status {status}"
             + (f"\n{said}" if said else ""),
-            hint="`infraci gc` removes what it has left",
+            hint=f"`{self._gc}` removes what it has left",
         )

@@ -3,7 +3,7 @@
 from infraci.templates.host_keys import with_host_key
 from infraci.templates.names import with_names
 from infraci.templates.nested import nested_templates, registry, resolve
-from infraci.templates.request import load_stack
+from infraci.templates.request import MisfitError, load_stack
 from infraci.templates.store import save_request, show_template
 from infraci.templates.values import (
     StackRequest,
@@ -15,6 +15,7 @@ from infraci.templates.values import (
 )
 
 __all__ = [
+    "MisfitError",
     "StackRequest",
     "is_hidden",
     "load_stack",

@@ -10,12 +10,23 @@ _TIMEOUT_S = 30.0
 _MAX_BYTES = 16 << 20
 
 
+def is_text(content: bytes) -> bool:
+    """Whether Heat's clients send it as it is."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def as_text(content: bytes) -> str:
     """The text; what is no text in base64, as Heat's own clients do."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return base64.encodebytes(content).decode("ascii")
+    return content.decode("utf-8") if is_text(content) else as_base64(content)
+
+
+def as_base64(content: bytes) -> str:
+    """Bytes as Heat's own clients send them."""
+    return base64.encodebytes(content).decode("ascii")
 
 
 def fetch(url: str) -> bytes | PathTrouble:

@@ -44,8 +44,7 @@ def with_host_key(
     )
     template = rewriting.template(request.template)
     files = {url: json.dumps(rewriting.template(said)) for url, said in nested.items()}
-    keys = {"ed25519_private": private, "ed25519_public": public}
-    part = "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys})
+    part = host_key_part(private, public)
     defaults = {**(request.environment.get("parameter_defaults") or {}), PARAMETER: part}
     rewritten = replace(
         request,
@@ -54,6 +53,12 @@ def with_host_key(
         environment={**request.environment, "parameter_defaults": defaults},
     )
     return rewritten, rewriting.left_out
+
+
+def host_key_part(private: str, public: str) -> str:
+    """What is added to a server's user data."""
+    keys = {"ed25519_private": private, "ed25519_public": public}
+    return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys})
 
 
 def _has_mime(template: Mapping[str, Any]) -> bool:

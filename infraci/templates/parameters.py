@@ -2,62 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from infraci.model.problem import Problem, near
 from infraci.templates.constraints import unfit
+from infraci.templates.places import Places
 from infraci.templates.tree import Tree
-from infraci.templates.values import StackRequest, template_parameters, values_given
+from infraci.templates.values import Origin, StackRequest, template_parameters, values_given
+
+#: Where a pipeline file gives values to parameters; the first that names one counts.
+_GIVING = (("stack", "parameters"), ("matrix", "parameters"))
 
 
-def judge_parameters(
-    request: StackRequest, tree: Tree, template_url: str, environment_urls: Sequence[str]
-) -> list[Problem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """From where a stack's parameters may have their values."""
+
+    tree: Tree
+    template_url: str
+    environment_urls: Sequence[str]
+    pipeline: PurePosixPath | None = None  # the file
+    options: Mapping[str, str]  # of the command line
+
+    def origins(self, names: Sequence[str]) -> dict[str, Origin]:
+        """Where the values of these parameters stand that the pipeline or an option gives."""
+        found: dict[str, Origin] = {}
+        for url in self.environment_urls:
+            for section in ("parameter_defaults", "parameters"):
+                for name in self.tree.keys_of(url, section):
+                    found[name] = (self.tree.shown(url), (section, name))
+        for name in names:
+            if name in self.options:
+                found[name] = (f"-P {name}", ())
+            elif self.pipeline is not None:
+                found[name] = (str(self.pipeline), self._in_pipeline(name))
+            else:
+                found.pop(name, None)
+        return found
+
+    def _in_pipeline(self, name: str) -> tuple[str, ...]:
+        places = Places(self.tree.root)
+        paths: list[tuple[str, ...]] = [(*path, name) for path in _GIVING]
+        if name == "image":
+            paths.append(("matrix", "images"))
+        given = (path for path in paths if places.has(str(self.pipeline), path))
+        return next(given, ("stack",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is wrong with values, and the parameters whose values do not fit."""
+
+    problems: tuple[Problem, ...]
+    unfit: frozenset[str]
+
+
+def judge_parameters(request: StackRequest, given: Given) -> Judged:
     """Values for parameters that are not declared, or that do not fit them.
 
-    The place is the environment that the value stands in, else the template's parameter.
+    The place is where the value stands: an environment, the pipeline file, an option, the
+    template's default.
     """
-    return [
-        *_undeclared(request, tree, template_url, environment_urls),
-        *_unfit(request, tree, template_url, environment_urls),
-    ]
+    unfitting = dict(_unfit(request, given))
+    return Judged(
+        problems=(*_undeclared(request, given), *unfitting.values()), unfit=frozenset(unfitting)
+    )
 
 
-def _undeclared(
-    request: StackRequest, tree: Tree, template_url: str, environment_urls: Sequence[str]
-) -> Iterator[Problem]:
+def _undeclared(request: StackRequest, given: Given) -> Iterator[Problem]:
     declared = list(template_parameters(request))
+    places = Places(given.tree.root)
     for name in request.parameters:
         if name not in declared:
-            yield tree.problem(
-                template_url,
-                ("parameters", name),
-                "a value is given, but the template declares no such parameter",
+            origin = request.origins.get(name)
+            file, path = origin or (given.tree.shown(given.template_url), ("parameters",))
+            yield places.problem(
+                file,
+                path,
+                f'a value is given for "{name}", but {given.tree.shown(given.template_url)} '
+                "declares no such parameter",
                 suggestion=near(name, declared),
             )
-    for url in environment_urls:
-        for name in tree.parameters_in([url]):
+    for url in given.environment_urls:
+        for name in given.tree.parameters_in([url]):
             if name not in declared:
-                yield tree.problem(
+                yield given.tree.problem(
                     url,
                     ("parameters", name),
-                    f"{tree.shown(template_url)} declares no such parameter",
+                    f"{given.tree.shown(given.template_url)} declares no such parameter",
                     suggestion=near(name, declared),
                 )
 
 
-def _unfit(
-    request: StackRequest, tree: Tree, template_url: str, environment_urls: Sequence[str]
-) -> Iterator[Problem]:
-    given = values_given(request)
-    for name, said in template_parameters(request).items():
-        value = given.get(name, said.get("default"))
-        if value is None or (reason := unfit(value, said)) is None:
+def _unfit(request: StackRequest, given: Given) -> Iterator[tuple[str, Problem]]:
+    values = values_given(request)
+    for name, declared in template_parameters(request).items():
+        value = values.get(name, declared.get("default"))
+        if value is None or (reason := unfit(value, declared)) is None:
             continue
-        url, path = template_url, ("parameters", name)
-        if name not in request.parameters:
-            for environment_url in environment_urls:
-                for section in ("parameter_defaults", "parameters"):
-                    if name in tree.keys_of(environment_url, section):
-                        url, path = environment_url, (section, name)
-        yield tree.problem(url, path, reason)
+        template = given.tree.shown(given.template_url)
+        file, path = request.origins.get(name, (template, ("parameters", name)))
+        yield name, Places(given.tree.root).problem(file, path, reason)

@@ -6,9 +6,11 @@ reads through a :class:`~infraci.templates.tree.Tree`, which judges all they say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infraci.mask import hide
@@ -16,10 +18,26 @@ from infraci.model.offer import Offer
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import Problem, TemplateError
 from infraci.templates.merge import MergeError, Merger
-from infraci.templates.parameters import judge_parameters
+from infraci.templates.parameters import Given, judge_parameters
+from infraci.templates.places import file_of
 from infraci.templates.tosca import is_tosca, translate
-from infraci.templates.tree import Tree
-from infraci.templates.values import StackRequest, secrets_of
+from infraci.templates.tree import MAX_TEMPLATE_BYTES, Tree, too_large
+from infraci.templates.values import StackRequest, declared_parameters, is_hidden, secrets_of
+from infraci.templates.yaml_values import HIDDEN
+
+
+class MisfitError(TemplateError):
+    """Files and values that are wrong, of a stack that Heat could be asked about all the same.
+
+    ``request`` is what it could be asked; ``unfit`` are parameters whose values it would refuse.
+    """
+
+    def __init__(
+        self, problems: Iterable[Problem], *, request: StackRequest, unfit: frozenset[str]
+    ) -> None:
+        super().__init__(problems)
+        self.request = request
+        self.unfit = unfit
 
 
 def load_stack(
@@ -29,16 +47,20 @@ def load_stack(
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
     offer: Callable[[], Offer] = lambda: Offer(cloud=""),
+    pipeline: PurePosixPath | None = None,
+    max_template_bytes: int = MAX_TEMPLATE_BYTES,
 ) -> StackRequest:
     """The stack that a pipeline defines in the tree at the root.
 
     ``parameters`` and ``environments`` come from the command line and win over all the pipeline
     says; these environments may lie outside the tree. What the cloud offers is asked for only by
-    TOSCA templates. Raises TemplateError with every problem of the template, the environments, and
-    what they refer to.
+    TOSCA templates; ``pipeline`` is the file to name where its values are wrong. Raises
+    TemplateError with every problem of the template, the environments, and what they refer to:
+    MisfitError if Heat could be asked all the same.
     """
     tree = Tree(
         root,
+        max_bytes=max_template_bytes,
         extra={name: str(path) for name, path in definition.files.items()},
         allow_remote=definition.allow_remote,
     )
@@ -52,20 +74,62 @@ def load_stack(
             values.pop(name, None)
         return {**values, **(parameters or {})}
 
+    _judge_size(root / definition.template, str(definition.template), max_template_bytes)
     if is_tosca((root / definition.template).read_bytes()):
         return _translated(definition, tree, ours + theirs, given, offer)
     template_url = tree.template(str(definition.template))
     files, template = _read_template(tree, template_url)
     more, environment = _read_environments(tree, ours + theirs, template)
     files |= more | tree.extra_files()
+    types = {
+        name: HIDDEN if is_hidden(declared) else str(declared.get("type"))
+        for name, declared in declared_parameters(template).items()
+    }
+    sources = Given(
+        tree=tree,
+        template_url=template_url,
+        environment_urls=ours + theirs,
+        pipeline=pipeline,
+        options=parameters or {},
+    )
     request = StackRequest(
-        template=template, environment=environment, files=files, parameters=given()
+        template=template,
+        environment=environment,
+        files=files,
+        parameters=given(),
+        origins=sources.origins(list(given())),
+        notices=(*tree.notices, *tree.changed_values(types)),
     )
     hide(*secrets_of(request))
-    problems = judge_parameters(request, tree, template_url, ours + theirs)
-    if problems or tree.problems:
-        raise TemplateError([*tree.problems, *problems])
+    judged = judge_parameters(request, sources)
+    too_much = [*_judge_body(request, definition, 2 * max_template_bytes)]
+    if judged.problems or tree.problems or too_much:
+        problems = [*tree.problems, *judged.problems, *too_much]
+        if tree.is_unreadable or too_much:
+            raise TemplateError(problems)
+        raise MisfitError(problems, request=request, unfit=judged.unfit)
     return request
+
+
+def _judge_size(path: Path, file: str, most: int) -> None:
+    """Refuse a template that Heat would refuse for its size, before it is read."""
+    if (size := path.stat().st_size) > most and not zipfile.is_zipfile(path):  # but an archive
+        raise TemplateError([Problem(file=file, message=too_large(size, most).message)])
+
+
+def _judge_body(request: StackRequest, definition: StackDefinition, most: int) -> Iterator[Problem]:
+    """The limit on all that Heat is sent at once; by default it is twice a template's."""
+    sizes = {file_of(url, ""): len(json.dumps(text)) for url, text in request.files.items()}
+    sizes[str(definition.template)] = len(json.dumps(request.template))
+    size = sum(sizes.values()) + len(json.dumps(request.environment))
+    if size > most:
+        largest = sorted(sizes, key=lambda file: -sizes[file])[:3]
+        shown = ", ".join(f"{file} ({sizes[file]} bytes)" for file in largest)
+        yield Problem(
+            file=str(definition.template),
+            message=f"Heat would be sent {size} bytes with all files, and takes {most} "
+            f"(max_json_body_size); the largest: {shown}",
+        )
 
 
 def _translated(
@@ -104,7 +168,7 @@ def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]
         _, read = template_utils.get_template_contents(
             template_object=url, object_request=tree.read, files=files
         )
-        template = read or {}
+        template = json.loads(json.dumps(read or {}))  # as Heat gets it: all keys are text
     return files, template
 
 
@@ -114,8 +178,8 @@ def _read_environments(
     """Files and the environments merged. Raises TemplateError for all that is wrong so far."""
     from openstack.orchestration.util import template_utils
 
-    declared = template.get("parameters") or {}
-    merger = Merger({n: str(s.get("type")) for n, s in declared.items() if isinstance(s, dict)})
+    declared = declared_parameters(template)
+    merger = Merger({name: str(said.get("type")) for name, said in declared.items()})
     files: dict[str, str] = {}
     for url in urls:
         with _reporting(tree, url):
@@ -127,7 +191,7 @@ def _read_environments(
                 merger.add(environment)
             except MergeError as error:
                 tree.problems.append(tree.problem(url, error.path, str(error)))
-    if tree.problems:
+    if tree.is_unreadable:
         raise TemplateError(tree.problems)
     return files, merger.merged
 
@@ -146,3 +210,4 @@ def _reporting(tree: Tree, *urls: str) -> Iterator[None]:
             for url in urls:
                 reason = reason.replace(f"Error parsing template {url} ", "not valid: ")
             tree.problems.append(Problem(file=tree.shown(urls[0]), message=reason))
+        tree.is_unreadable = True

@@ -10,6 +10,9 @@ import yaml
 
 from infraci.model.problem import Problem, near, quoted
 from infraci.model.yaml_trouble import describe
+from infraci.templates.places import compose
+from infraci.templates.values import is_hidden
+from infraci.templates.yaml_values import HIDDEN, repeated_keys, unsendable_values
 
 MAX_VALUES = 200_000  # with every alias expanded
 
@@ -63,14 +66,26 @@ class Source:
     text: str
     root: yaml.MappingNode | None = None
     references: tuple[Reference, ...] = field(default=())
+    flaws: tuple[Problem, ...] = field(default=())  # that leave something to send
 
     def keys(self, *path: str) -> list[str]:
         """The keys of a section, or of what is deeper in it."""
         node: yaml.Node | None = self.root
         for step in path:
-            node = _get(node, step) if isinstance(node, yaml.MappingNode) else None
+            node = _get(node, step)
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         return [str(key.value) for key, _ in pairs]
+
+    def parameter_types(self) -> dict[str, str]:
+        """The types that a template declares for its parameters, or that they are hidden."""
+        types = {}
+        for name in self.keys("parameters"):
+            declared = _get(_get(self.root, "parameters"), name)
+            kind, hidden = _get(declared, "type"), _get(declared, "hidden")
+            types[name] = str(kind.value) if kind is not None else ""
+            if hidden is not None and is_hidden({"hidden": hidden.value}):
+                types[name] = HIDDEN
+        return types
 
     def place(self, path: Sequence[str]) -> tuple[int, int]:
         """Line and column of the key at that path, or of the nearest one around it."""
@@ -91,7 +106,7 @@ def judge_source(text: str, *, kind: Kind, file: str) -> tuple[Source | None, li
     if kind is Kind.FILE and not _looks_like_template(text):
         return Source(text=text), []
     try:
-        root = _compose(text)
+        root = compose(text)
     except yaml.YAMLError as error:
         problem = describe(error, text, file)
         return (Source(text=text), []) if kind is Kind.FILE else (None, [problem])
@@ -107,19 +122,12 @@ def judge_source(text: str, *, kind: Kind, file: str) -> tuple[Source | None, li
         return None, [Problem(file=file, line=1, column=1, message=message)]
     if trouble := _too_large(root):
         return None, [Problem(file=file, message=trouble)]
-    problems = [*_judge_sections(root, kind, file)]
+    problems = [*_judge_sections(root, kind, file), *unsendable_values(root, file)]
     if kind is Kind.ENVIRONMENT:
         problems += _judge_base_url(root, file)
     references = _registry(root) if kind is Kind.ENVIRONMENT else _template_references(root)
-    return Source(text=text, root=root, references=tuple(references)), problems
-
-
-def _compose(text: str) -> yaml.Node | None:
-    """The text's nodes; by libyaml where it can, by PyYAML for its better messages where not."""
-    try:
-        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+    flaws = tuple(repeated_keys(root, file))
+    return Source(text=text, root=root, references=tuple(references), flaws=flaws), problems
 
 
 def _judge_sections(root: yaml.MappingNode, kind: Kind, file: str) -> Iterator[Problem]:
@@ -256,8 +264,8 @@ def _called(kind: Kind) -> str:
     return "environment" if kind is Kind.ENVIRONMENT else "HOT template"
 
 
-def _get(root: yaml.MappingNode | None, name: str) -> yaml.Node | None:
-    pairs = root.value if root is not None else ()
+def _get(root: yaml.Node | None, name: str) -> yaml.Node | None:
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
     return next((value for key, value in pairs if key.value == name), None)
 
 

@@ -7,22 +7,36 @@ theirs begin with ``file://command-line/``.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin
 
+import yaml
+
+from infraci.errors import raise_of_machine
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
-from infraci.templates.content import as_text, fetch
+from infraci.templates.content import as_text, fetch, is_text
 from infraci.templates.sources import Kind, Source, judge_source
+from infraci.templates.yaml_values import HIDDEN, changed_values
+
+#: Heat's own limit by default: max_template_size.
+MAX_TEMPLATE_BYTES = 512 * 1024
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _TREE = "file:///"
 _OUTSIDE = "file://command-line/"
 _REMOTE = ("http://", "https://")
+
+
+def too_large(size: int, most: int, *, is_file: bool = False) -> PathTrouble:
+    """What is wrong with a template or an environment of that many bytes, or with another file."""
+    option = "max_json_body_size" if is_file else "max_template_size"
+    return PathTrouble(message=f"is {size} bytes, more than the {most} that Heat takes ({option})")
 
 
 @dataclass(slots=True)
@@ -40,7 +54,10 @@ class Tree:
     root: Path
     extra: Mapping[str, str] = field(default_factory=dict)
     allow_remote: bool = False
+    max_bytes: int = MAX_TEMPLATE_BYTES  # of a template or an environment
     problems: list[Problem] = field(default_factory=list)
+    is_unreadable: bool = False  # whether one of them leaves nothing to ask Heat about
+    notices: list[Problem] = field(default_factory=list)
     _expected: dict[str, _Reference] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
@@ -63,7 +80,10 @@ class Tree:
         return self._expect(_OUTSIDE + quote(full.as_posix().lstrip("/")), Kind.ENVIRONMENT)
 
     def read(self, method: str, url: str) -> str:
-        """The content behind a URL, as openstacksdk's ``object_request``; empty where refused."""
+        """The content behind a URL, as openstacksdk's ``object_request``; empty where refused.
+
+        An environment comes as JSON: openstacksdk would make dates of what Heat takes for text.
+        """
         if url in self._refused or not url.startswith((_TREE, _OUTSIDE, *_REMOTE)):
             return ""
         reference = self._expected.get(url, _Reference(Kind.FILE))
@@ -74,7 +94,22 @@ class Tree:
                 return ""
             self._sources[url] = source
             self._judge_references(url, source)
-        return self._sources[url].text
+        source = self._sources[url]
+        if reference.kind is Kind.ENVIRONMENT and source.root is not None:
+            from openstack.orchestration.util.template_format import HeatYamlLoader
+
+            return json.dumps(yaml.load(source.text, Loader=HeatYamlLoader))  # noqa: S506
+        return source.text
+
+    def changed_values(self, types: Mapping[str, str]) -> Iterator[Problem]:
+        """Values that YAML makes others of, as warnings; ``types`` are the stack's parameters'."""
+        declared = [source.parameter_types() for source in self._sources.values()]
+        hidden = {n: kind for own in declared for n, kind in own.items() if kind == HIDDEN}
+        for url, source in self._sources.items():
+            if source.root is not None:
+                is_environment = self._expected[url].kind is Kind.ENVIRONMENT
+                known = {**types, **hidden} if is_environment else source.parameter_types()
+                yield from changed_values(source.root, self.shown(url), known)
 
     def extra_files(self) -> dict[str, str]:
         """The pipeline's own entries of Heat's files."""
@@ -121,8 +156,9 @@ class Tree:
         return self.root, unquote(url.removeprefix(_TREE))
 
     def _load(self, url: str, reference: _Reference) -> Source | None:
-        content = self._content(url, reference.stands_in)
+        content = self._content(url, reference)
         if isinstance(content, PathTrouble):
+            self.is_unreadable |= reference.kind is not Kind.FILE
             self.problems.append(
                 Problem(
                     file=self.shown(url), message=content.message, suggestion=content.suggestion
@@ -130,20 +166,34 @@ class Tree:
             )
             return None
         text = as_text(content)
-        source, problems = judge_source(text, kind=reference.kind, file=self.shown(url))
-        self.problems += problems
+        file = self.shown(url)
+        if reference.kind is Kind.FILE and not is_text(content):
+            message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
+            self.notices.append(Problem(file=file, message=message))
+        source, problems = judge_source(text, kind=reference.kind, file=file)
+        self.problems += [*problems, *(source.flaws if source else ())]
+        self.is_unreadable |= bool(problems)
         return source
 
-    def _content(self, url: str, stands_in: str | None) -> bytes | PathTrouble:
+    def _content(self, url: str, reference: _Reference) -> bytes | PathTrouble:
+        """A file's bytes; it is not read if it is larger than what Heat takes."""
+        is_file = reference.kind is Kind.FILE
+        most = 2 * self.max_bytes if is_file else self.max_bytes
         if url.startswith(_REMOTE):
-            return fetch(url)
+            fetched = fetch(url)
+            if isinstance(fetched, PathTrouble) or len(fetched) <= most:
+                return fetched
+            return too_large(len(fetched), most, is_file=is_file)
         root, path = self._locate(url)
-        judged = judge_path(stands_in or path, root=root)
+        judged = judge_path(reference.stands_in or path, root=root)
         if isinstance(judged, PathTrouble):
             return judged
         try:
+            if (size := (root / judged).stat().st_size) > most:
+                return too_large(size, most, is_file=is_file)
             return (root / judged).read_bytes()
         except OSError as error:
+            raise_of_machine(error)
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
     def _judge_references(self, url: str, source: Source) -> None:

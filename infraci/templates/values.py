@@ -6,6 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from infraci.model.problem import Problem
+
+#: What Heat takes for true.
+_TRUE = ("t", "true", "on", "y", "yes", "1")
+
+#: A file and a key path in it.
+Origin = tuple[str, tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackRequest:
@@ -16,11 +24,21 @@ class StackRequest:
     files: Mapping[str, str] = field(default_factory=dict)  # by URL: file:///PATH-IN-THE-TREE
     parameters: Mapping[str, object] = field(default_factory=dict)
     timeout_mins: int | None = None
+    #: By parameter, the file and key path that its value comes from, if not the template itself.
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    #: What is no error, but may surprise.
+    notices: tuple[Problem, ...] = ()
 
 
 def template_parameters(request: StackRequest) -> Mapping[str, Mapping[str, Any]]:
     """The parameters that the template declares."""
-    declared = request.template.get("parameters") or {}
+    return declared_parameters(request.template)
+
+
+def declared_parameters(template: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The parameters of a template, as far as they are written as such."""
+    declared = template.get("parameters")
+    declared = declared if isinstance(declared, dict) else {}
     return {name: said if isinstance(said, dict) else {} for name, said in declared.items()}
 
 
@@ -44,7 +62,7 @@ def values_given(request: StackRequest) -> dict[str, object]:
 
 def is_hidden(declared: Mapping[str, Any]) -> bool:
     """Whether a template wants a parameter's value kept secret."""
-    return str(declared.get("hidden", "")).lower() == "true"
+    return str(declared.get("hidden", "")).lower() in _TRUE
 
 
 def secrets_of(request: StackRequest) -> Iterator[str]:

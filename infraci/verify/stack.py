@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infraci.errors import UsageError
+from infraci.errors import UsageError, raise_of_machine
 from infraci.json_reader import read_json
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
@@ -71,6 +71,7 @@ class Stack:
                 }
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise_of_machine(error)
             reason = getattr(error, "strerror", None) or f"it is no stack ({error})"
             raise UsageError(
                 f"cannot read the stack of run {folder.name}: {folder / FILE}: {reason}",

@@ -63,6 +63,32 @@ def test_a_run_whose_ledger_is_gone_is_destroyed_by_the_beginning_of_its_id(
     assert house.leftovers() == []
 
 
+def test_gc_removes_a_kept_run_once_its_record_is_lost(
+    house: House, run_id: str, clone: House
+) -> None:
+    assert clone.infraci("gc").stdout == "nothing to remove\n"
+    shutil.rmtree(house.folder / ".infraci")
+    why = f"stack infraci-{run_id}: its record is lost\n"
+    dry = clone.infraci("gc", "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, f"would remove {why}"), dry.stderr
+    done = clone.infraci("gc")
+    assert (done.returncode, done.stdout) == (0, f"removed {why}"), done.stderr
+    assert house.leftovers() == []
+
+
+def test_gc_leaves_a_kept_run_whose_repository_was_moved(
+    house: House, run_id: str, clone: House
+) -> None:
+    moved = replace(house, folder=house.folder.rename(house.folder.with_name("moved")))
+    left = clone.infraci("gc")
+    assert f"left run {run_id} until it expires (" in left.stdout
+    assert left.stdout.endswith("nothing to remove\n")
+    done = moved.infraci("destroy", run_id)
+    moved.folder.rename(house.folder)
+    assert done.returncode == 0, done.stderr
+    assert house.leftovers() == []
+
+
 def test_what_others_put_into_the_network_is_named_and_left_alone(
     house: House, run_id: str, cloud: Connection
 ) -> None:

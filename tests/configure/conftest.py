@@ -57,7 +57,7 @@ class Site:
         servers: Sequence[Server] | None = None,
         secrets: Sequence[str] = (),
         idempotence: bool = False,
-        outputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, object] | None = None,
         testcases: list[Testcase] | None = None,
         limit_s: float = 120,
     ) -> None:

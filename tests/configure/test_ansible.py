@@ -47,7 +47,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
             "{name: Show it, debug: {msg: '{{ infraci_server }} of {{ groups.web | length }}'}}",
             SHOW % "{{ infraci_outputs.url }} {{ infraci_run }} {{ number + 1 }} {{ site }}",
             SHOW % '{{ lookup("env", "TOKEN") }} {{ playbook_dir | basename }}',
-            SHOW % "{{ groups.db | first }} {{ hostvars[groups.db[0]].infraci_address }}",
+            SHOW % "{{ groups.db | first }} {{ infraci_outputs.nets[1].cidr }}",
             hosts="web",
         ),
     )
@@ -60,7 +60,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
             environment={"TOKEN": "t"},
         ),
         servers=servers,
-        outputs={"url": "http://{{ x }}"},
+        outputs={"url": "http://{{ x }}", "nets": ["", {"cidr": "{{ 10 }}"}]},
     )
     assert site.log(servers[0].word)[:3] == [
         "==> ansible plays/site.yml",
@@ -74,7 +74,7 @@ def test_what_a_playbook_gets(site: Site) -> None:
         "ok: debug (plays/site.yml:6)",
         "    t plays",
         "ok: debug (plays/site.yml:7)",
-        "    db-0 127.0.0.1",
+        "    db-0 {{ 10 }}",
         "==> ansible plays/site.yml: done",
     ]
     assert site.begun == [("ansible plays/site.yml", ("web/0", "web-1"))]  # nothing was changed
@@ -119,13 +119,14 @@ def test_the_inventory_does_not_let_outputs_be_templates() -> None:
         servers=[server, replace(server, name="lone", role="")],
         limit=[server],
         ssh_config=Path("ssh_config"),
-        outputs={"a": "{{ 1 + 1 }}"},
+        outputs={"a": "{{ 1 + 1 }}", "b": [{"c": "{{ d }}", "e": 1}]},
         run_id="run-1",
         commit="abc",
         mark="",
     )
     text = inventory(stage)
     assert 'a: !unsafe "{{ 1 + 1 }}"' in text
+    assert 'c: !unsafe "{{ d }}"' in text
     found = yaml.safe_load(text.replace("!unsafe ", ""))["all"]
     assert found["children"] == {"web": {"hosts": {"web-0": None}}}
     assert found["hosts"]["lone"]["ansible_user"] == "debian"

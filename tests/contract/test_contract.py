@@ -76,10 +76,7 @@ def test_gc(site: Site, tmp_path: Path) -> None:
     elsewhere.mkdir()
     gc = ("gc", "--cloud", site.cloud.name)
     planned = finish(site.cloud.start(elsewhere, *gc, "--dry-run")).stdout
-    assert planned.splitlines() == [
-        f"would remove stack infraci-{run}: its process died",
-        f"would remove key pair infraci-{run}: its process died",
-    ]
+    assert planned == f"would remove stack infraci-{run}: its process died\n"
     assert any(run in name for name in site.cloud.inventory()["stacks"])
     removed = finish(site.cloud.start(elsewhere, *gc))
     # The key pair goes with the stack: the fixture sees that nothing is left.

@@ -31,6 +31,7 @@ class Answers(Capacity):
 
     def __init__(self, **said: Any) -> None:
         self.said = said
+        self.cloud = "far"
 
     def account(self) -> Account:
         return self._say("account", ACCOUNT)  # type: ignore[no-any-return]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.local.place import Place
 from infraci.local.room import LOW_BYTES, Room
 from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
@@ -48,11 +51,20 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A disk of 64 MB."""
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
+    """A disk in memory, or one of a kind that is given, in a file."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    kind = getattr(request, "param", "tmpfs")
+    if kind == "tmpfs":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs"]
+    else:
+        image = tmp_path / "image"
+        with image.open("wb") as file:
+            file.truncate(80 << 20)
+        subprocess.run([f"mkfs.{kind}", "-q", "-m", "0", str(image)], check=True)
+        mount = ["mount", "-o", "loop", str(image)]
+    subprocess.run([*mount, str(folder)], check=True)
     yield Disk(folder)
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -82,13 +94,12 @@ def test_a_state_folder_that_fills_up_is_told_and_loses_nothing(disk: Disk, tmp_
         done = finish(run, timeout_s=LIMIT_S)
         assert done.returncode == 125, before + done.stderr
         assert "0.0 MB left, and 1.0 MB are needed" in done.stderr
-        gc = finish(cloud.start(folder, "gc"), timeout_s=LIMIT_S)
-        assert gc.returncode == 0 or f"the disk of {disk.folder / 'cloud'} has" in gc.stderr
-        disk.free()
+        disk.fill()
         gc = finish(cloud.start(folder, "gc"), timeout_s=LIMIT_S)
         assert gc.returncode == 0, gc.stderr
         assert cloud.inventory()["servers"] == frozenset()
         assert cloud.inventory()["stacks"] == frozenset()
+        assert disk.left() < LOW_BYTES
 
 
 def test_what_stands_is_removed_though_the_disk_is_full(disk: Disk, tmp_path: Path) -> None:
@@ -102,6 +113,41 @@ def test_what_stands_is_removed_though_the_disk_is_full(disk: Disk, tmp_path: Pa
         destroy = finish(cloud.start(folder, "destroy", "--all"), timeout_s=LIMIT_S)
         assert destroy.returncode == 0, destroy.stderr
         assert cloud.inventory()["servers"] == frozenset()
+
+
+@pytest.mark.parametrize("disk", ["tmpfs", "ext4"], indirect=True)
+@pytest.mark.parametrize("is_killed", [False, True], ids=["at work", "killed"])
+def test_what_stands_is_removed_without_a_byte_of_room(
+    is_killed: bool, disk: Disk, tmp_path: Path
+) -> None:
+    """Neither the state folder nor the repository has any, and the cloud's reserve is used up."""
+    folder = disk.folder / "repository"
+    make_repository(folder)
+    with embedded_cloud(disk.folder / "cloud") as cloud:
+        for _ in range(2):
+            stood_up = finish(cloud.start(folder, "provision", "web"), timeout_s=LIMIT_S)
+            assert stood_up.returncode == 0, stood_up.stderr
+        runs = [path.name for path in (folder / ".infraci" / "runs").iterdir()]
+        disk.fill()
+        reserve = disk.folder / "cloud" / "reserve"
+        if is_killed:
+            address = Place(folder=disk.folder / "cloud").read_address()
+            assert address is not None
+            os.kill(address.pid, signal.SIGKILL)
+            reserve.unlink()
+        _until_gone(reserve)
+        disk.fill()
+        destroy = finish(cloud.start(folder, "destroy", runs[0]), timeout_s=LIMIT_S)
+        assert destroy.returncode == 0, destroy.stderr
+        (folder / ".infraci" / "runs" / runs[1] / "run.json").unlink()
+        disk.fill()
+        gc = finish(cloud.start(folder, "gc"), timeout_s=LIMIT_S)
+        assert gc.returncode == 0, gc.stderr
+        assert cloud.inventory()["servers"] == frozenset()
+        assert cloud.inventory()["stacks"] == frozenset()
+        assert disk.left() < LOW_BYTES
+        (run,) = json.loads(finish(cloud.start(folder, "list", "--json")).stdout)
+        assert (run["id"], run["state"]) == (runs[0], "destroyed")
 
 
 def test_a_full_repository_does_not_keep_a_stack_alive(disk: Disk, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_an_answer() -> None:
         ((503, None), TransientCloudError, "503"),
         ((429, {"overLimit": {"message": "slow down"}}), TransientCloudError, "slow down"),
         ((500, {"explanation": "it broke"}), TransientCloudError, "it broke"),
+        ((500, heat_error("No volume service available.")), RefusedError, "No volume service"),
         (auth.ConnectFailure("Connection refused"), TransientCloudError, "connection refused"),
         (auth.Unauthorized("401"), CloudError, "login was refused"),
         (auth.EndpointNotFound("orchestration"), NoServiceError, "does not offer"),

@@ -100,10 +100,10 @@ def limit(clock: FakeClock) -> Deadline:
 def test_what_is_found_by_name_by_id_and_by_what_holds_it() -> None:
     cloud, sdk, clock = cloud_of(tenant())
     found = cloud.remnants(MARK, deadline=limit(clock))
-    assert [remnant.id for remnant in found] == ["f1", "s1", "p1", "p2", "p4", "r1", "n1", "g1"]
+    assert [remnant.id for remnant in found] == ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
     assert str(found[0]) == "floating IP 192.0.2.1 (f1)"
     assert found[0].command == "openstack --os-cloud far floating ip delete f1"
-    assert found[3].command == "openstack --os-cloud far router remove port r1 p2"
+    assert found[4].command == "openstack --os-cloud far router remove port r1 p2"
     assert clock.now >= 10  # what is just going is waited for
     stacks = sdk.orchestration.asked[0]
     assert stacks[2]["params"] == {"tags": "infraci,infraci-run=x-1"}
@@ -123,7 +123,7 @@ def test_they_are_removed_users_first() -> None:
     cloud, _, clock = cloud_of(found)
     found.things["ports"] = [p for p in found.things["ports"] if p["id"] != "p3"]
     assert cloud.remove_remnants(MARK, deadline=limit(clock)) == ()
-    assert found.deleted == ["f1", "s1", "p1", "p2", "p4", "r1", "n1", "g1"]
+    assert found.deleted == ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
     assert [entry["id"] for entry in found.things["servers"]] == ["s9"]
 
 

@@ -458,7 +458,7 @@ def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) 
     subprocess.run([sys.executable, "-c", start], env=environment, check=True)
     place = Place(folder=tmp_path)
     until(lambda: process.running(place) is None)
-    assert not (tmp_path / "address.json").exists()
+    assert Place(folder=tmp_path).read_address() is None
 
 
 def test_modules_of_where_it_is_started_are_not_its_own(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from openstack.connection import Connection
+from openstack.exceptions import BadRequestException
 
 from infraci.local.honoured import OWN_TYPES, PROPERTIES, VALUES
-from tests.local.conftest import hot, network, refusal, resource, server
+from tests.local.conftest import create, hot, network, refusal, resource, server
 
 
 @pytest.mark.parametrize(
@@ -130,3 +133,67 @@ def test_heat_offers_only_what_is_honoured(cloud: Connection) -> None:
         for entry in cloud.orchestration.get("/resource_types").json()["resource_types"]
     }
     assert offered <= OWN_TYPES | PROPERTIES.keys()
+
+
+@pytest.mark.parametrize(
+    ("type_", "advice"),
+    [
+        ("OS::Neutron::Pool", "octavia"),
+        ("OS::Neutron::LBaaS::LoadBalancer", "octavia"),
+        ("OS::Designate::Domain", "OS::Designate::Zone"),
+        ("OS::Sahara::ClusterTemplate", "Sahara project was marked inactive"),
+        ("OS::Nova::FloatingIP", "OS::Neutron::FloatingIP"),
+    ],
+)
+def test_a_retired_type_is_no_placeholder(cloud: Connection, type_: str, advice: str) -> None:
+    reason = refusal(cloud, hot({"it": resource(type_, anything="x")}))
+    assert f"{type_}, reason: it is retired. " in reason
+    assert advice in reason
+
+
+@pytest.mark.parametrize("constraint", ["cinder.volume", "keystone.project", "octavia.pool"])
+def test_a_constraint_that_asks_a_service_which_is_not_here(
+    cloud: Connection, constraint: str
+) -> None:
+    rules = {"type": "string", "default": "x", "constraints": [{"custom_constraint": constraint}]}
+    template = hot({"net": resource("OS::Neutron::Net")}, parameters={"it": rules})
+    reason = refusal(cloud, template)
+    assert f"the embedded cloud has no {constraint.partition('.')[0]} that could know it" in reason
+
+
+def test_resources_that_do_nothing_may_be_asked_for(cloud: Connection) -> None:
+    stack = create(cloud, "none", hot({"it": resource("OS::Heat::None", anything="x")}))
+    assert stack.status == "CREATE_COMPLETE"
+
+
+LARGE = "x" * 256
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"user_data": "x" * 65536}, "user_data"),
+        ({"name": LARGE}, "name"),
+        ({"metadata": {"a": LARGE}}, "metadata"),
+        ({"metadata": {LARGE: "a"}}, "metadata"),
+        ({"metadata": dict.fromkeys(map(str, range(129)), "")}, "metadata items exceeds 128"),
+        ({"tags": ["x" * 61]}, "tags"),
+    ],
+)
+def test_nova_refuses_what_is_too_large(
+    cloud: Connection, properties: dict[str, Any], named: str
+) -> None:
+    (flavor, *_) = cloud.compute.flavors()
+    (image, *_) = cloud.image.images()
+    wish = {"name": "web", "flavorRef": flavor.id, "imageRef": image.id, **properties}
+    answer = cloud.compute.post(
+        "/servers", json={"server": wish}, microversion="2.60", raise_exc=False
+    )
+    assert answer.status_code in (400, 403)
+    assert named in answer.text
+    assert not list(cloud.compute.servers())
+
+
+def test_neutron_refuses_a_name_that_is_too_long(cloud: Connection) -> None:
+    with pytest.raises(BadRequestException, match="Invalid input for name"):
+        cloud.network.create_network(name=LARGE)

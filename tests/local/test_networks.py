@@ -130,6 +130,19 @@ def test_subnets_of_one_network_may_not_overlap_but_those_of_two_may(networks: N
     assert subnet_of(networks, "10.0.0.0/16")["cidr"] == "10.0.0.0/16"
 
 
+def test_subnets_of_one_router_may_not_overlap(networks: Networks, routers: Routers) -> None:
+    router, other = routers.create_router({}), routers.create_router({})
+    first, second = subnet_of(networks, "10.0.0.0/16"), subnet_of(networks, "10.0.1.0/24")
+    routers.add_interface(router["id"], {"subnet_id": first["id"]})
+    port = networks.create_port({"network_id": second["network_id"]})
+    for wish in ({"subnet_id": second["id"]}, {"port_id": port["id"]}):
+        with pytest.raises(ApiError) as error:
+            routers.add_interface(router["id"], wish)
+        assert refusal(error) == (400, "BadRequest")
+        assert error.value.message.startswith("Bad router request: Cidr 10.0.1.0/24 of subnet ")
+    assert routers.add_interface(other["id"], {"subnet_id": second["id"]})["port_id"]
+
+
 @pytest.mark.parametrize("cidr", ["fd00::/64", "ten", None])
 def test_what_is_no_ipv4_cidr_is_refused(networks: Networks, cidr: str | None) -> None:
     with pytest.raises(ApiError) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,9 @@ from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord, Verdict
 from infraci.pipeline import new_record
 from infraci.pipeline.gc import find_on_cloud, reason_of
-from infraci.pipeline.owner import Ownership, this_host
+from infraci.pipeline.owner import Ownership
 from infraci.pipeline.removal import remove_run
-from infraci.process import this_process
+from infraci.process import this_host, this_process
 from infraci.progress.plain import Silent
 from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
 
@@ -103,7 +105,54 @@ def test_by_tags_when_the_record_is_gone(cloud: FakeCloud, find: Find) -> None:
     stack(cloud, "alive", process=this_process())
     stack(cloud, "kept")
     stack(cloud, "elsewhere", process=DEAD, host="other")
-    assert find(NOW) == [f"stack {name}: its process died", f"key pair {name}: its process died"]
+    assert find(NOW) == [f"stack {name}: its process died"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger of another repository of this machine."""
+    monkeypatch.setenv("INFRACI_STATE_DIR", str(tmp_path / "state"))
+    subprocess.run(["git", "init", "--quiet", tmp_path / "elsewhere"], check=True)
+    return Ledger(tmp_path / "elsewhere")
+
+
+def test_a_kept_run_goes_once_its_record_is_lost(
+    cloud: FakeCloud, ledger: Ledger, elsewhere: Ledger, tmp_path: Path
+) -> None:
+    record = record_of(elsewhere, tmp_path, DestroyPolicy.NEVER)
+    cloud.stacks[record.stack_name] = record.tags
+    told: list[str] = []
+
+    def find() -> list[str]:
+        found = find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)
+        return [f"{leftover.what} {leftover.name}: {leftover.why}" for leftover in found]
+
+    with elsewhere.create(record):
+        assert find() == []
+        shutil.rmtree(elsewhere.home)
+        assert find() == []  # a process is still at work on it, and writes its record again
+    assert find() == [f"stack {record.stack_name}: its record is lost"]
+    elsewhere.create(record).release()
+    assert find() == []
+    assert told == []
+
+
+def test_what_only_others_know_of_is_left_and_told(
+    cloud: FakeCloud, ledger: Ledger, elsewhere: Ledger, tmp_path: Path
+) -> None:
+    record = record_of(elsewhere, tmp_path, DestroyPolicy.NEVER)
+    theirs = [tag for tag in record.tags if not tag.startswith("infraci-host=")]
+    cloud.stacks[record.stack_name] = (*theirs, "infraci-host=other")
+    cloud.stacks["infraci-older"] = Ownership(
+        run_id="older", expires=NOW + 1, host=this_host()
+    ).tags()
+    told: list[str] = []
+    assert list(find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)) == []
+    assert told == [
+        f"left run {run_id} until it expires ({when} UTC): it was kept on purpose, and nothing "
+        "here tells whether its record is lost"
+        for run_id, when in ((record.id, "1970-01-12 17:46"), ("older", "1970-01-12 13:46"))
+    ]
 
 
 def test_a_run_that_another_process_has_resumed_in_another_repository(
@@ -114,12 +163,12 @@ def test_a_run_that_another_process_has_resumed_in_another_repository(
     stack(cloud, record.id, process=DEAD)
     with elsewhere.create(record):
         assert find(NOW) == []
-    assert len(find(NOW)) == 2
+    assert len(find(NOW)) == 1
 
 
 def test_expired_from_any_machine(cloud: FakeCloud, find: Find) -> None:
     name = stack(cloud, "old", host="other", expires=NOW)
-    assert find(NOW) == [f"stack {name}: expired", f"key pair {name}: expired"]
+    assert find(NOW) == [f"stack {name}: expired"]
 
 
 def test_what_is_not_ours_is_left_alone(cloud: FakeCloud, find: Find) -> None:
@@ -151,7 +200,7 @@ def test_a_run_that_somebody_took_up_again_is_at_work(
     stack(cloud, record.id, process=DEAD, expires=NOW)
     with ledger.create(record):
         assert find(NOW) == []
-    assert len(find(NOW)) == 2
+    assert len(find(NOW)) == 1
 
 
 def test_removing_what_is_found(cloud: FakeCloud, ledger: Ledger) -> None:

@@ -36,6 +36,21 @@ def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
     assert "remove_remnants" not in lab.calls
 
 
+def test_what_is_in_the_way_is_told_with_both_commands(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.cloud.name = "far"
+    lab.cloud.left = (replace(LEFT, foreign=True),)
+    with Interrupts() as interrupts:
+        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+    trouble = record.phases[-1].trouble
+    assert trouble is not None
+    assert trouble.hint == (
+        "in the way is port x (p1), which the run did not make: remove it by this, then "
+        f"`infraci destroy --cloud far {record.id}` removes the rest:\n"
+        "  openstack --os-cloud far port delete p1"
+    )
+
+
 def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.cloud.left = (LEFT,)

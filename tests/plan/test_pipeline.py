@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from infraci.errors import CloudError
+from infraci.errors import CloudError, ExitCode
 from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import StackDefinition
 from infraci.plan import PipelinePlan, plan_pipeline
+from infraci.plan.offline import Unasked
 from infraci.plan.show import as_data, as_text
 from infraci.templates import StackRequest, load_stack
 from tests.pipeline.fakes import COMMIT
@@ -59,32 +60,27 @@ def resource(name: str, type_: str, *nested: PreviewResource) -> PreviewResource
 
 
 class Heat:
-    """Answers previews, and remembers the key pairs there were."""
+    """Answers previews, and remembers what it was asked."""
 
-    name = "local"
-
-    def __init__(self, answer: StackPreview | Exception) -> None:
+    def __init__(self, answer: StackPreview | Exception, name: str = "local") -> None:
         self.answer = answer
-        self.keys: list[str] = []
-        self.asked: list[Mapping[str, object]] = []
+        self.name = name
+        self.asked: list[StackRequest] = []
 
     def names(self, kind: str) -> tuple[str, ...]:
         return {"image": ("debian-12", "nano")}.get(kind, ())
+
+    def is_retired(self, resource_type: str) -> bool:
+        return resource_type == "OS::Neutron::Pool"
 
     def updatable(self, resource_type: str) -> Mapping[str, bool]:
         return {}
 
     def preview(self, request: Any, *, name: str) -> StackPreview:
-        self.asked.append({**request.parameters, "keys": list(self.keys)})
+        self.asked.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-    def create_keypair(self, name: str, public_key: str) -> None:
-        self.keys.append(name)
-
-    def delete_keypair(self, name: str) -> None:
-        self.keys.remove(name)
 
 
 APPS = tuple(
@@ -126,7 +122,6 @@ def plan(tree: Path, heat: Heat, text: str = PIPELINE) -> PipelinePlan:
         cloud=heat,
         load=load,
         name="infraci-plan-1",
-        public_key=lambda: "ssh-ed25519 AAAA",
     )
 
 
@@ -172,19 +167,30 @@ def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:
     assert notice.startswith("nobody can log in to web: it has no key_name")
 
 
-def test_heat_sees_a_key_pair_that_is_gone_afterwards(tree: Path) -> None:
+def test_heat_is_asked_without_a_key_pair(tree: Path) -> None:
+    constraint = ", constraints: [{custom_constraint: nova.keypair}]"
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("type: string", f"type: string{constraint}"))
     heat = Heat(PREVIEW)
     plan(tree, heat)
     (asked,) = heat.asked
-    assert asked["keys"] == [asked["key_name"]]
-    assert heat.keys == []
+    assert asked.parameters["key_name"]
+    assert "get_param" not in json.dumps(asked.template)
+    assert asked.template["parameters"] == {"key_name": {"type": "string"}}
 
 
-def test_the_key_pair_is_gone_after_a_refusal_too(tree: Path) -> None:
+def test_a_key_pair_that_is_given_is_looked_for(tree: Path) -> None:
+    heat = Heat(PREVIEW)
+    plan(tree, heat, PIPELINE.replace("stack.yaml}", "stack.yaml, parameters: {key_name: mine}}"))
+    (asked,) = heat.asked
+    assert asked.parameters == {"key_name": "mine"}
+    assert asked.template["resources"]["web"]["properties"]["key_name"] == {"get_param": "key_name"}
+
+
+def test_a_refusal_that_nothing_can_be_done_about_ends_the_questions(tree: Path) -> None:
     heat = Heat(RefusedError("no", reason="resources.web: no"))
     found = plan(tree, heat)
     assert [str(problem) for problem in found.problems] == ["stack.yaml:6:3: resources.web: no"]
-    assert heat.keys == []
+    assert len(heat.asked) == 2
 
 
 def test_everything_wrong_is_found_at_once(tree: Path) -> None:
@@ -240,3 +246,37 @@ def test_as_data_is_json(tree: Path) -> None:
     data = json.loads(json.dumps(as_data([plan(tree, Heat(PREVIEW))], COMMIT, "local")))
     assert data["pipelines"][0]["servers"][0]["role"] == "app"
     assert data["commit"]["sha"] == COMMIT.sha
+
+
+def test_a_cloud_that_is_not_asked_leaves_what_the_files_show(tree: Path) -> None:
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
+    pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
+    found = plan_pipeline(
+        pipeline,
+        root=tree,
+        cloud=Unasked(name="far"),
+        load=lambda: load_stack(pipeline.stack, root=tree),
+        name="s",
+    )
+    assert {problem.message for problem in found.problems} == {'there is no resource "x"'}
+    assert any(notice.startswith("cloud far was not asked") for notice in found.notices)
+    assert found.exit_code == ExitCode.FAILED
+
+
+def test_a_hidden_value_is_not_shown(tree: Path) -> None:
+    hidden = "{password: {type: string, hidden: true, default: s3cret-word}, key_name"
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("{key_name", hidden, 1))
+    reason = "Property error: resources.web.properties.name: 's3cret-word' is wrong"
+    (problem,) = plan(tree, Heat(RefusedError("no", reason=reason))).problems
+    assert problem.message == "'******' is wrong"
+
+
+def test_a_retired_type_is_refused_where_heat_takes_it(tree: Path) -> None:
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("OS::Neutron::Net", "OS::Neutron::Pool"))
+    heat = Heat(PREVIEW, name="far")
+    found = plan(tree, heat)
+    assert [str(problem) for problem in found.problems] == [
+        "stack.yaml:4:9: resources.net.type: OS::Neutron::Pool is retired: Heat makes a "
+        "placeholder of it that does nothing"
+    ]
+    assert heat.asked[0].template["resources"]["net"] == {"type": "OS::Heat::None"}

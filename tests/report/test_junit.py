@@ -92,7 +92,7 @@ def test_uncommitted_changes_are_no_commit_to_run_again(tmp_path: Path) -> None:
     dirty = record(commit=replace(COMMIT, dirty=True))
     (failure,) = _written(tmp_path, dirty).iter("failure")
     assert "(with uncommitted changes)" in (failure.text or "")
-    assert "again    infraci run three-tier\n" in (failure.text or "")
+    assert "again    infraci run --working-tree three-tier\n" in (failure.text or "")
 
 
 @pytest.mark.parametrize("phase", [Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.DESTROY])

@@ -342,13 +342,23 @@ def test_bad_environments(tree: Path, bad: Bad) -> None:
 
 
 def test_a_value_for_a_parameter_that_is_not_declared(tree: Path) -> None:
+    write(
+        tree,
+        "pipelines/web.yaml",
+        "stack:\n  template: stacks/web.yaml\n  parameters: {imgae: x}\n",
+    )
     with pytest.raises(TemplateError) as caught:
-        load_stack(definition(parameters={"imgae": "x"}), root=tree, parameters={"flavour": "y"})
+        load_stack(
+            definition(parameters={"imgae": "x"}),
+            root=tree,
+            parameters={"flavour": "y"},
+            pipeline=PurePosixPath("pipelines/web.yaml"),
+        )
     assert [str(problem) for problem in caught.value.problems] == [
-        "stacks/web.yaml:3:1: parameters.flavour: a value is given, but the template declares no "
-        'such parameter; did you mean "flavor"?',
-        "stacks/web.yaml:3:1: parameters.imgae: a value is given, but the template declares no "
-        'such parameter; did you mean "image"?',
+        '-P flavour: a value is given for "flavour", but stacks/web.yaml declares no such '
+        'parameter; did you mean "flavor"?',
+        'pipelines/web.yaml:3:16: stack.parameters.imgae: a value is given for "imgae", but '
+        'stacks/web.yaml declares no such parameter; did you mean "image"?',
     ]
 
 

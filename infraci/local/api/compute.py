@@ -15,6 +15,13 @@ from infraci.local.flavors import FLAVORS, Flavor
 from infraci.local.keypairs import fingerprint, new_key
 from infraci.local.servers import DELETING, OWNER, Servers
 from infraci.local.store import Document, Store
+from infraci.model.limits import (
+    METADATA_ITEMS,
+    judge_metadata,
+    judge_name,
+    judge_tags,
+    judge_user_data,
+)
 
 MAX_MICROVERSION = "2.60"
 
@@ -93,6 +100,7 @@ class Compute(Api):
         unknown = sorted(wish.keys() - SERVER_FIELDS)
         if unknown:
             raise ApiError(400, f"The embedded cloud can't honour {', '.join(unknown)}.")
+        _refuse_excess(wish)
         hints = (request.get_json(silent=True) or {}).get("os:scheduler_hints") or {}
         server = self._servers.create(wish, hints)
         return reply({"server": {"id": server["id"], "links": [], "adminPass": ""}}, 202)
@@ -106,6 +114,7 @@ class Compute(Api):
     def update_server(self, request: Request, id_: str) -> Document:
         """Rename a server."""
         wish = body_of(request, "server")
+        _refuse_excess(wish)
         changes: Document = {k: wish[k] for k in ("name", "description") if k in wish}
         server = self._store.change("server", self._servers.require(id_)["id"], changes)
         return {"server": self._shown(server or {})}
@@ -136,6 +145,7 @@ class Compute(Api):
     def add_metadata(self, request: Request, id_: str) -> Document:
         """Set items of a server's metadata."""
         merged = {**self._servers.require(id_)["metadata"], **body_of(request, "metadata")}
+        _refuse_excess({"metadata": merged})
         self._store.change("server", id_, {"metadata": merged})
         return {"metadata": merged}
 
@@ -144,6 +154,7 @@ class Compute(Api):
         """Set a server's metadata."""
         self._servers.require(id_)
         metadata = body_of(request, "metadata")
+        _refuse_excess({"metadata": metadata})
         self._store.change("server", id_, {"metadata": metadata})
         return {"metadata": metadata}
 
@@ -163,6 +174,7 @@ class Compute(Api):
         """Set a server's tags."""
         self._servers.require(id_)
         tags = (request.get_json(silent=True) or {}).get("tags") or []
+        _refuse_excess({"tags": tags})
         self._store.change("server", id_, {"tags": tags})
         return {"tags": tags}
 
@@ -339,6 +351,24 @@ class Compute(Api):
         """The one zone."""
         zone = {"zoneName": "local", "zoneState": {"available": True}, "hosts": None}
         return {"availabilityZoneInfo": [zone]}
+
+
+def _refuse_excess(wish: Document) -> None:
+    """Raise the API's error when a server is to have what Nova does not take."""
+    metadata, tags = wish.get("metadata") or {}, wish.get("tags") or []
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise ApiError(400, "Invalid input for field/attribute metadata. It is no map of texts.")
+    if len(metadata) > METADATA_ITEMS:
+        raise ApiError(403, f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
+    found = (
+        *judge_user_data(len(wish.get("user_data") or "")),
+        *judge_name(str(wish.get("name") or "")),
+        *judge_metadata(metadata),
+        *judge_tags(list(map(str, tags))),
+    )
+    for excess in found:
+        message = f"Invalid input for field/attribute {excess.field}. It is too long: "
+        raise ApiError(400, message + excess.message)
 
 
 _VM_STATES = {"ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error"}

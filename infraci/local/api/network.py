@@ -17,6 +17,7 @@ from infraci.local.security_groups import SecurityGroups
 from infraci.local.server_ports import NOVA_OWNER
 from infraci.local.servers import Servers
 from infraci.local.store import Document, Store
+from infraci.model.limits import judge_name
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
 EXTENSIONS = (
@@ -238,6 +239,8 @@ class Network(Api):
         unknown = sorted(wish.keys() - SETTABLE[kind])
         if unknown:
             raise ApiError(400, f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+        for excess in judge_name(str(wish.get("name") or "")):
+            raise ApiError(400, f"Invalid input for name. Reason: {excess.message}.")
         return wish
 
 

@@ -1,0 +1,83 @@
+"""What Nova and Neutron take of a name, of metadata, tags and user data.
+
+Sources: nova/api/openstack/compute/schemas/servers.py, nova/api/validation/parameter_types.py and
+the default quota metadata_items; neutron_lib/db/constants.py. A cloud may have other quotas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+USER_DATA_BYTES = 65535  # in base64
+NAME_LENGTH = 255
+METADATA_LENGTH = 255  # of a key, and of a value
+METADATA_ITEMS = 128
+TAGS = 50
+TAG_LENGTH = 60
+
+_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]+\Z")
+_TAG = re.compile(r"[^,/]+\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """A property that is more than the cloud takes, and why."""
+
+    field: str
+    message: str
+
+
+def base64_bytes(size: int) -> int:
+    """How long that many bytes are in base64."""
+    return 4 * ((size + 2) // 3)
+
+
+def judge_user_data(encoded_bytes: int) -> Iterator[Excess]:
+    """User data that is too long."""
+    if encoded_bytes > USER_DATA_BYTES:
+        yield Excess(
+            field="user_data",
+            message=f"user data is {encoded_bytes} bytes in base64, and Nova takes "
+            f"{USER_DATA_BYTES}",
+        )
+
+
+def judge_name(name: str) -> Iterator[Excess]:
+    """A name that is too long, of a server or of anything of Neutron's."""
+    if len(name) > NAME_LENGTH:
+        message = f"the name has {len(name)} characters, and {NAME_LENGTH} are taken"
+        yield Excess(field="name", message=message)
+
+
+def judge_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:
+    """Too many items, and keys and values that are too long or have other characters."""
+    if len(metadata) > METADATA_ITEMS:
+        message = f"metadata has {len(metadata)} items, and Nova takes {METADATA_ITEMS}"
+        yield Excess(field="metadata", message=message)
+    for key, value in metadata.items():
+        if len(key) > METADATA_LENGTH or not _KEY.match(key):
+            yield Excess(
+                field="metadata",
+                message=f'the key "{key[:40]}" of metadata has {len(key)} characters; Nova takes '
+                f"{METADATA_LENGTH}, of a-z A-Z 0-9 - _ : . and spaces",
+            )
+        if len(value) > METADATA_LENGTH:
+            yield Excess(
+                field="metadata",
+                message=f'the value of "{key[:40]}" in metadata has {len(value)} characters, and '
+                f"Nova takes {METADATA_LENGTH}",
+            )
+
+
+def judge_tags(tags: Collection[str]) -> Iterator[Excess]:
+    """Too many tags, or wrong ones."""
+    if len(tags) > TAGS:
+        yield Excess(field="tags", message=f"there are {len(tags)} tags, and Nova takes {TAGS}")
+    for tag in tags:
+        if len(tag) > TAG_LENGTH or not _TAG.match(tag):
+            message = (
+                f'the tag "{tag[:40]}" is not what Nova takes: {TAG_LENGTH} characters, no , or /'
+            )
+            yield Excess(field="tags", message=message)

@@ -1,0 +1,130 @@
+"""Where in the files of a tree stands what a stack is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import yaml
+
+from infraci.model.problem import Problem
+
+#: Keys of mappings, and positions in lists.
+KeyPath = tuple[str | int, ...]
+
+_TREE = "file:///"
+
+
+@dataclass(slots=True)
+class Places:
+    """Finds lines of the files under a root; each file is read once."""
+
+    root: Path
+    _roots: dict[str, yaml.Node | None] = field(default_factory=dict)
+
+    def node(self, file: str) -> yaml.Node | None:
+        """The file's nodes; None if it cannot be read."""
+        if file not in self._roots:
+            try:
+                # An environment of the command line has a full path, which the root has no part in.
+                self._roots[file] = compose((self.root / file).read_text("utf-8"))
+            except (OSError, ValueError, RecursionError, yaml.YAMLError):
+                self._roots[file] = None
+        return self._roots[file]
+
+    def has(self, file: str, path: Sequence[str | int]) -> bool:
+        """Whether the file has this path."""
+        node = self.node(file)
+        for key in path:
+            found = _child(node, key)
+            if found is None:
+                return False
+            _, node = found
+        return True
+
+    def problem(
+        self, file: str, path: Sequence[str | int], message: str, *, suggestion: str | None = None
+    ) -> Problem:
+        """A problem at a key of a file, or at the nearest key around it that the file has."""
+        place, shown = None, []
+        node = self.node(file)
+        for key in path:
+            found = _child(node, key)
+            if found is None:
+                break
+            place, node = found
+            shown.append(key)
+        return Problem(
+            file=file,
+            line=place.line + 1 if place else None,
+            column=place.column + 1 if place else None,
+            key_path=show_path(shown),
+            message=message,
+            suggestion=suggestion,
+        )
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The text's nodes; by libyaml where it can, by PyYAML for its better messages where not."""
+    try:
+        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def children(root: yaml.Node) -> Iterator[tuple[KeyPath, yaml.Node]]:
+    """Every node with its path; what aliases share only once."""
+    seen: set[int] = set()
+    todo: list[tuple[KeyPath, yaml.Node]] = [((), root)]
+    while todo:
+        path, node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield path, node
+        if isinstance(node, yaml.MappingNode):
+            todo += [((*path, str(key.value)), value) for key, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += [((*path, n), v) for n, v in reversed(list(enumerate(node.value)))]
+
+
+def file_of(url: str, template: str) -> str:
+    """The file behind a URL of a stack's files; the empty one is the template's own."""
+    return unquote(url.removeprefix(_TREE)) if url else template
+
+
+def show_path(path: Sequence[str | int]) -> str:
+    """``resources.web.properties.networks[0]``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def value_at(data: Any, path: Sequence[str | int]) -> Any:
+    """The value at a path; None if there is none."""
+    for key in path:
+        match data, key:
+            case dict(), str() if key in data:
+                data = data[key]
+            case list(), int() if key < len(data):
+                data = data[key]
+            case _:
+                return None
+    return data
+
+
+def _child(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
+    """Where a key stands, and what it leads to; merged mappings are searched last."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    merged: list[yaml.Node] = []
+    for name, value in reversed(node.value):  # the last one counts
+        if name.value == str(key):
+            return name.start_mark, value
+        if name.value == "<<":
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((found for inner in merged if (found := _child(inner, key))), None)
