@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -62,6 +63,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"infraci.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
+        _have_verbosity(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,15 +81,48 @@ class LazyGroup(click.Group):
             meant = near(args[0], COMMANDS)
             hint = f' Did you mean "{meant}"?' if meant else ""
             ctx.fail(f'There is no command "{args[0]}".{hint}')
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if ctx.params.get("as_json") and command is not None and not _has_json(command):
+            ctx.fail(f"{name} prints no JSON")
+        return name, command, rest
+
+
+def _has_json(command: click.Command) -> bool:
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return any(p.name == "as_json" for p in command.params) or any(map(_has_json, inner))
+
+
+def _have_verbosity(command: click.Command) -> None:
+    """Let -v and -q stand after a command, too."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _have_verbosity(inner)
+    elif not any(parameter.name == "verbose" for parameter in command.params):
+        for name, sign in (("verbose", 1), ("quiet", -1)):
+            command.params.append(
+                click.Option(
+                    [f"-{name[0]}", f"--{name}"],
+                    count=True,
+                    hidden=True,
+                    expose_value=False,
+                    callback=partial(_add_verbosity, sign=sign),
+                )
+            )
+
+
+def _add_verbosity(
+    context: click.Context, option: click.Parameter, value: int, *, sign: int
+) -> None:
+    context.obj = (context.obj or 0) + sign * value
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="infraci")
 @click.option("-v", "--verbose", count=True, help="Tell more: Heat's events, each step.")
 @click.option("-q", "--quiet", count=True, help="Tell only what went wrong, and the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print data, where a command has any.")
 @click.pass_context
-def cli(ctx: click.Context, verbose: int, quiet: int) -> None:
+def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
     """Every infrastructure commit proves itself.
 
     A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
@@ -97,6 +132,7 @@ def cli(ctx: click.Context, verbose: int, quiet: int) -> None:
 
     choose_place()
     ctx.obj = verbose - quiet
+    ctx.meta["infraci.json"] = as_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

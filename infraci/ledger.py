@@ -54,6 +54,10 @@ class DamagedRunError(InfraciError):
         self.run_id = run_id
 
 
+class UnknownRunError(UsageError):
+    """A run of which there is no record."""
+
+
 class BusyRunError(UsageError):
     """A run that another process is at work on, and what that does where it says so."""
 
@@ -231,11 +235,21 @@ class Ledger:
         return tuple(sorted(records, key=lambda record: (record.created, record.id)))
 
     def find(self, prefix: str) -> str:
-        """The id of the one run that begins so. Raises UsageError for none, and for several."""
+        """The id of the one run that begins so, or of the latest one of a pipeline of that name.
+
+        Runs that stand come before those that are destroyed. Raises UsageError for several, and
+        UnknownRunError for none.
+        """
         known = self.ids()
         if prefix in known:
             return prefix
+        records = self.list()
+        named = [record for record in records if record.pipeline == prefix]
+        if named:
+            return max(named, key=lambda record: (not record.destroyed, record.created)).id
         found = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
+        destroyed = {record.id for record in records if record.destroyed}
+        found = [run_id for run_id in found if run_id not in destroyed] or found
         if len(found) == 1:
             return found[0]
         if found:
@@ -297,10 +311,10 @@ class Ledger:
         with suppress(OSError):
             remove_dead(self.home, *self._runs.iterdir())
 
-    def _unknown(self, run_id: str) -> UsageError:
+    def _unknown(self, run_id: str) -> UnknownRunError:
         meant = near(run_id, self.ids())
         hint = f'did you mean "{meant}"?' if meant else "`infraci list` shows the runs"
-        return UsageError(f"cannot find run {run_id}", hint=hint)
+        return UnknownRunError(f"cannot find run {run_id}", hint=hint)
 
     def _write(self, record: RunRecord) -> None:
         _replace(self.folder(record.id) / _RECORD, dump_record(record))

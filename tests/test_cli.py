@@ -50,7 +50,7 @@ def test_every_option_is_in_the_manual(name: str, command: click.Command) -> Non
     assert f"infraci {name}" in MANUAL
     chapter = MANUAL.partition(f"### infraci {name.split()[0]}\n")[2].partition("\n### ")[0]
     for parameter in command.params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             for option in parameter.opts:
                 known = chapter
                 if option in ("--parameter", "--environment", "-P", "-e"):
@@ -69,7 +69,7 @@ def test_the_manual_promises_no_other_commands() -> None:
 def test_every_option_says_what_it_does(name: str, command: click.Command) -> None:
     assert command.help
     for parameter in command.params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             assert parameter.help, f"{name} {parameter.name}"
 
 
@@ -159,3 +159,35 @@ def test_completion_of_commands() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["plain,provision"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", ["list --json", "--json list", "-q --json list -v"])
+def test_json_stands_before_or_after_the_command(repository: Path, words: str) -> None:
+    done = run(*words.split(), cwd=repository)
+    assert (done.stdout, done.returncode) == ("[]\n", 0)
+
+
+def test_a_command_without_json_says_so(repository: Path) -> None:
+    done = run("--json", "run", cwd=repository)
+    assert done.returncode == 2
+    assert "run prints no JSON" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["-v", "-q", "-q"], ["-v"], []])
+def test_verbosity_counts_before_and_after_the_command(words: list[str]) -> None:
+    command = command_of("list")
+    context = click.Context(cli, obj=1)
+    inner = command.make_context("list", list(words), parent=context)
+    assert inner.obj == 1 + words.count("-v") - words.count("-q")
+
+
+def test_resuming_takes_no_other_commit(repository: Path) -> None:
+    done = run("run", "--resume", "web", "--commit", "HEAD", cwd=repository)
+    assert done.returncode == 2
+    assert "--resume goes on with its run's commit" in done.stderr

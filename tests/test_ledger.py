@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.errors import InfraciError, UsageError
-from infraci.ledger import DamagedRunError, Ledger
+from infraci.ledger import DamagedRunError, Ledger, UnknownRunError
 from infraci.mask import MASK, hide
 from infraci.model.run import (
     Commit,
@@ -286,7 +286,7 @@ def test_runs_are_found_by_the_beginning_of_their_id(ledger: Ledger) -> None:
     assert ledger.find("db") == "db-0-cc"
     assert ledger.find("web-0-aa") == "web-0-aa"
     with pytest.raises(UsageError, match=r"2 runs begin so\n  web-0-aa\n  web-0-aab") as caught:
-        ledger.find("web")
+        ledger.find("web-")
     assert caught.value.hint == "give more of the id"
 
 
@@ -434,6 +434,23 @@ def test_a_full_disk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ledger.load(FULL.id) == FULL
     assert ledger.ids() == (FULL.id,)
     assert not ledger.folder("new-0-a").exists()
+
+
+def test_runs_that_stand_are_found_before_destroyed_ones(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for number, destroyed in enumerate((False, False, True)):
+        run = record(f"web-{number}", created=1000.0 + number, destroyed=destroyed)
+        ledger.create(run).release()
+    assert ledger.find("web") == "web-1"  # the pipeline's latest that stands
+    assert ledger.find("web-2") == "web-2"
+    with pytest.raises(UsageError, match="2 runs begin so"):
+        ledger.find("we")
+    ledger.update(record("web-0", destroyed=True))
+    assert ledger.find("we") == "web-1"
+    ledger.update(record("web-1", created=1001.0, destroyed=True))
+    assert ledger.find("web") == "web-2"
+    with pytest.raises(UnknownRunError):
+        ledger.find("db")
 
 
 def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:

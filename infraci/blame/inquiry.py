@@ -23,6 +23,9 @@ from infraci.model.run import Commit, Phase, Verdict
 #: More suspects are searched only by who has said what it may cost.
 MOST_SUSPECTS = 500
 
+#: What helps where no earlier run is known.
+_SAY_SINCE = "no earlier run is known, so say which commit was good: --since REV"
+
 
 @dataclass(kw_only=True)
 class Inquiry:
@@ -225,7 +228,9 @@ class Inquiry:
         if question.line[0] == self.head.sha and not self.line.is_whole:
             return "this clone is shallow: `git fetch --unshallow` fetches the commit's parents"
         if self.budget.runs == 0 and self.hint:
-            return self.hint
+            seen = view(question, self.evidence)
+            is_bounded = len(question.line) == 1 or (seen is not None and seen.is_bounded)
+            return self.hint if is_bounded else f"{self.hint}; {_SAY_SINCE}"
         return stopped or "the runs contradict each other"
 
     def _culprit(self, case: Case, sha: str | None, probability: float) -> Culprit | None:

@@ -13,7 +13,7 @@ from infraci.commands.standing import ledger_here
 from infraci.deadline import Deadline, waits
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL
-from infraci.ledger import BusyRunError, DamagedRunError, Ledger, is_whole_id
+from infraci.ledger import BusyRunError, DamagedRunError, Ledger, UnknownRunError, is_whole_id
 from infraci.pipeline import Interrupts
 from infraci.pipeline.gc import find_runs, has_remnants, remove_unrecorded
 from infraci.pipeline.removal import DESTROY_S, remove_run
@@ -85,10 +85,11 @@ def _find(ledger: Ledger, name: str) -> str | None:
 
     Raises UsageError where several begin so.
     """
-    if not any(run_id.startswith(name) for run_id in ledger.ids()):
+    try:
+        run_id = ledger.find(name)
+    except UnknownRunError:
         ledger.folder(name)  # refuses what can be no run's id
         return None
-    run_id = ledger.find(name)
     try:
         ledger.load(run_id)
     except DamagedRunError:

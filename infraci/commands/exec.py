@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from itertools import takewhile
 
 import click
 
@@ -11,23 +12,44 @@ from infraci.commands.login import choose
 from infraci.ssh import Session, attach
 
 _LOGIN_S = 30.0
+#: What says where: the run and the server.
+_MOST = 2
+
+
+class _WithWords(click.Command):
+    """A command line whose ``--`` parts what says where from what is run there."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the command as they are; without ``--`` they follow RUN and SERVER."""
+        if "--" in args:
+            cut = args.index("--")
+            where, words = args[:cut], args[cut + 1 :]
+        else:
+            options = len(list(takewhile(lambda word: word.startswith("-"), args)))
+            where, words = args[: options + 2], args[options + 2 :]
+        super().parse_args(ctx, where)
+        if not words or len(ctx.params["where"]) > _MOST:
+            ctx.fail("Say what to run, after the server: infraci exec SERVER -- COMMAND")
+        ctx.params["words"] = tuple(words)
+        return []
 
 
 @click.command(
     "exec",
+    cls=_WithWords,
     short_help="Run a command on a server of a run.",
     context_settings={"ignore_unknown_options": True},
 )
-@click.argument("run_id", metavar="RUN")
-@click.argument("server")
-@click.argument("words", metavar="-- COMMAND [ARG]...", nargs=-1, required=True)
-def command(run_id: str, server: str, words: tuple[str, ...]) -> int:
+@click.argument("where", metavar="[[RUN] SERVER] -- COMMAND [ARG]...", nargs=-1)
+def command(where: tuple[str, ...], words: tuple[str, ...]) -> int:
     """Run a command on a server of a run; its exit status is ours.
+
+    RUN and SERVER are chosen as by `infraci login`.
 
     The words arrive as they are given, whatever is in them; for a shell's features say
     `-- sh -c '…'`.
     """
-    chosen, private_key = choose(run_id, server)
+    chosen, private_key = choose(*where)
     with Session.open(chosen, private_key=private_key, timeout_s=_LOGIN_S) as session:
         return attach(
             session,

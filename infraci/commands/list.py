@@ -10,7 +10,7 @@ from infraci.commands.options import json_option
 from infraci.commands.standing import ledger_here
 from infraci.deadline import duration
 from infraci.ledger import DamagedRunError, Ledger
-from infraci.model.run import RunRecord
+from infraci.model.run import Phase, RunRecord
 from infraci.plan.columns import columns
 from infraci.terminal import say, say_json, say_line
 
@@ -18,11 +18,13 @@ from infraci.terminal import say, say_json, say_line
 @click.command("list", short_help="List the runs.")
 @json_option
 @click.option("--standing", is_flag=True, help="Only those whose stack is not destroyed.")
-def command(as_json: bool, standing: bool) -> None:
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the latest N of them.")
+def command(as_json: bool, standing: bool, limit: int | None) -> None:
     """List the runs, the latest last: what they say, and whether their stack still stands."""
     ledger = ledger_here()
     records = ledger.list(on_damaged=_tell)
     shown = [record for record in records if not (standing and record.destroyed)]
+    shown = shown[-limit:] if limit else shown
     if as_json:
         say_json([_data(record, ledger) for record in shown])
         return
@@ -43,19 +45,23 @@ def _row(record: RunRecord, ledger: Ledger, now: float) -> tuple[str, ...]:
         record.id,
         f"{record.base.short}..{record.commit.short}" if record.base else record.commit.short,
         record.verdict or "-",
-        _state(record, ledger),
+        state_of(record, ledger),
         record.cloud,
         duration(round(now - record.created)),
         "-" if record.destroyed else _left(record.expires - now),
     )
 
 
-def _state(record: RunRecord, ledger: Ledger) -> str:
+def state_of(record: RunRecord, ledger: Ledger) -> str:
+    """What has become of a run: ``at work``, ``kept``, ``destroyed``, or ``killed``."""
     if record.destroyed:
         return "destroyed"
     if ledger.is_alive(record.id):
         return "at work"
-    return "kept" if record.verdict is not None or record.destroy == "never" else "lost"
+    if record.verdict is not None:
+        return "kept"
+    is_up = any(r.phase is Phase.PROVISION and r.trouble is None for r in record.phases)
+    return "kept" if record.destroy == "never" and is_up else "killed"
 
 
 def _left(seconds: float) -> str:
@@ -72,7 +78,7 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
         "cloud": record.cloud,
         "stack": record.stack_name,
         "verdict": record.verdict,
-        "state": _state(record, ledger),
+        "state": state_of(record, ledger),
         "created": record.created,
         "expires": record.expires,
         "servers": {server.name: server.address for server in record.servers},

@@ -45,11 +45,11 @@ def prepare(run_id: str | None, server: str | None) -> tuple[str, Path, Server]:
     return ssh, write_ssh_config(folder, record.servers, folder / "id_ed25519"), chosen
 
 
-def choose(run_id: str, server: str) -> tuple[Server, Path]:
+def choose(run_id: str | None = None, server: str | None = None) -> tuple[Server, Path]:
     """A server of a run, and the private key that opens it."""
     ledger = ledger_here()
-    record = find_run(ledger, run_id)
-    return find_server(record, server), ledger.folder(record.id) / "id_ed25519"
+    record, name = _choose(ledger, run_id, server)
+    return find_server(record, name), ledger.folder(record.id) / "id_ed25519"
 
 
 def find_server(record: RunRecord, name: str | None) -> Server:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from infraci.commands.list import state_of
 from infraci.commands.options import json_option, run_argument
 from infraci.commands.parts import find_run
 from infraci.commands.past import blame_lines
@@ -36,14 +37,14 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
         for path in _files(record, folder):
             say_line(path)
     else:
-        for line in _story(record, folder):
+        for line in _story(record, folder, state_of(record, ledger)):
             say_line(line)
 
 
-def _story(record: RunRecord, folder: Path) -> Iterator[str]:
+def _story(record: RunRecord, folder: Path, state: str) -> Iterator[str]:
     commit = record.commit
     cause = cause_of(record)
-    yield f"run {record.id}: {record.verdict or 'no verdict'}" + (f": {cause}" if cause else "")
+    yield f"run {record.id}: {record.verdict or state}" + (f": {cause}" if cause else "")
     yield f"commit {commit.short} {commit.subject} ({commit.author})"
     if record.base is not None:
         yield f"upgraded from {record.base.short} {record.base.subject} ({record.base.author})"

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+#: Where the context keeps whether `--json` stands before the command.
+JSON = "infraci.json"
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -73,7 +76,14 @@ def destroy_option(function: Function) -> Function:
 
 def json_option(function: Function) -> Function:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print data, as JSON.")(function)
+    return click.option(
+        "--json", "as_json", is_flag=True, default=_is_json_asked_for, help="Print data, as JSON."
+    )(function)
+
+
+def _is_json_asked_for() -> bool:
+    """Whether ``--json`` stands before the command."""
+    return bool(click.get_current_context().meta.get(JSON))
 
 
 def run_argument(function: Function) -> Function:

@@ -19,6 +19,8 @@ from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
 from infraci.terminal import say
 
+#: After so long a silence, a line tells what is waited for.
+_SILENCE_S = 30.0
 #: Of an Ed25519 key pair with a comment, in OpenSSH's format, at most.
 _PRIVATE_KEY_LENGTH = 440
 _PUBLIC_KEY_LENGTH = 130
@@ -45,7 +47,9 @@ def make_progress(verbosity: int) -> Progress:
         from infraci.progress.live import LiveProgress
 
         return LiveProgress(verbosity=verbosity)
-    return PlainProgress(lambda line: say(line, err=True), verbosity=verbosity)
+    return PlainProgress(
+        lambda line: say(line, err=True), verbosity=verbosity, silence_s=_SILENCE_S
+    )
 
 
 def loader(

@@ -99,6 +99,8 @@ def command(
         run_file=run_file,
         verbosity=verbosity,
     )
+    if resume is not None and (commit is not None or working_tree):
+        raise click.UsageError("--resume goes on with its run's commit: leave --commit out")
     if resume is not None:
         from infraci.commands.whole_way import resume_run
 

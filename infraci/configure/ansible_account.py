@@ -18,6 +18,8 @@ from infraci.json_reader import read_json
 from infraci.model.run import Server
 
 _LAST_LINES = 20
+#: What became of tasks that did nothing: in the log, but worth no line on the console.
+_QUIET = ("ok", "skipped")
 
 
 class Account:
@@ -90,7 +92,7 @@ class Account:
             self._stats = event["stats"]
         elif "host" not in event:
             for target in self._targets.values():
-                target.context.tell(f"ansible {self._playbook}: {event['task']}")
+                target.context.show(f"ansible {self._playbook}: {event['task']}")
         else:
             host = event["host"]
             tasks = self._tasks.setdefault(host, HostTasks(suffix=f" ({host})"))
@@ -103,6 +105,8 @@ class Account:
         task = f"{event['name']} ({self._relative(event['at'])})"
         if status == "changed" and host in self._changed:
             self._changed[host].append(task)
+        if status not in _QUIET and host in self._targets:
+            self._targets[host].context.tell(f"ansible {self._playbook}: {status}: {task}")
         elsewhere = "" if host in self._targets else f"{host}: "
         for name in [host] if host in self._targets else self._targets:
             self._log(name, f"{elsewhere}{status}: {task}")

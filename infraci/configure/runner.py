@@ -17,6 +17,7 @@ from infraci.configure.settle import look_before, settle
 from infraci.configure.step import (
     Applied,
     Changes,
+    OnStep,
     Patience,
     Step,
     StepContext,
@@ -27,7 +28,7 @@ from infraci.deadline import Deadline
 from infraci.errors import CommitError, ExitCode, InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
-from infraci.model.run import Server, Testcase
+from infraci.model.run import READY, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
@@ -100,21 +101,21 @@ def configure_servers(
     deadline: Deadline,
     idempotence: bool = False,
     masker: Masker | None = None,
-    on_step: Callable[[str, Sequence[Server]], None] | None = None,
+    on_step: OnStep | None = None,
     on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
     drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
     patience: Patience = _PATIENCE,
 ) -> None:
     """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
 
-    ``on_step`` is called before each step and before the tasks within it, ``on_testcases`` after
+    ``on_step`` is called before each step and of the tasks within it, ``on_testcases`` after
     each step with what became of it on each server, masked. Raises :class:`StepFailedError` with
     all servers on which the first failing step failed, and with ``idempotence``
     :class:`NotIdempotentError` with all that a second time changes. On Ctrl-C the sessions are
     closed, which ends what still runs.
     """
     masker = masker or Masker()
-    tell = on_step or (lambda step, servers: None)
+    tell = on_step or _silent
     report = on_testcases or (lambda testcases: None)
     with ExitStack() as stack:
         targets = [
@@ -129,6 +130,7 @@ def configure_servers(
                     deadline=deadline,
                     log=stack.enter_context(ServerLog(logs / f"{server.word}.log", masker)).write,
                     tell=partial(_tell, tell, masker, server),
+                    show=partial(_tell, tell, masker, server, is_detail=True),
                     servers=tuple(servers),
                     ssh_config=ssh_config,
                     patience=patience,
@@ -147,10 +149,14 @@ def configure_servers(
             raise NotIdempotentError(changed)
 
 
+def _silent(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
+    """Tell nobody."""
+
+
 def _tell(
-    tell: Callable[[str, Sequence[Server]], None], masker: Masker, server: Server, text: str
+    tell: OnStep, masker: Masker, server: Server, text: str, *, is_detail: bool = False
 ) -> None:
-    tell(masker.mask(text), [server])
+    tell(masker.mask(text), [server], is_detail=is_detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +185,7 @@ def _again(turn: _Turn) -> _Turn:
 def _take_through(
     turn: _Turn,
     later: Sequence[_Turn],
-    tell: Callable[[str, Sequence[Server]], None],
+    tell: OnStep,
     report: Callable[[Sequence[Testcase]], None],
     masker: Masker,
 ) -> list[tuple[Server, Applied]]:
@@ -193,6 +199,7 @@ def _take_through(
     began = time.monotonic()
     results = _apply(turn)
     took_s = time.monotonic() - began
+    tell(READY, [target.server for target in turn.targets], is_detail=True)
     failures = []
     applied: list[tuple[Server, Applied]] = []
     testcases: list[Testcase] = []

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from infraci.deadline import Deadline
 from infraci.errors import CommitError, InfraciError, OutsideError
@@ -87,6 +87,14 @@ class Patience:
     slow_s: float = 90.0
 
 
+class OnStep(Protocol):
+    """Hears what servers are at; a detail is a task that is worth no line of its own."""
+
+    def __call__(  # noqa: D102
+        self, step: str, servers: Sequence[Server], /, *, is_detail: bool = False
+    ) -> object: ...
+
+
 def _silent(text: str) -> None:
     """Tell nobody."""
 
@@ -101,7 +109,8 @@ class StepContext:
     commit: str  # the full sha
     deadline: Deadline  # the configure phase's
     log: Callable[[str], None]  # a line of the server's own log
-    tell: Callable[[str], None] = _silent  # the user, of a task that begins
+    tell: Callable[[str], None] = _silent  # the user, of what a step is at or has done
+    show: Callable[[str], None] = _silent  # the user, of a task while it lasts; worth no line
     servers: tuple[Server, ...] = ()  # all of the stack's
     ssh_config: Path = Path("ssh_config")  # with which programs log in to them
     patience: Patience = Patience()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -110,7 +111,22 @@ class Follower:
             reason=str(entry.get("resource_status_reason") or ""),
             physical_id=str(entry.get("physical_resource_id") or ""),
             is_nested=name != self._stack.name,
+            path=_event_path(self._stack.name, name, str(entry["resource_name"])),
         )
+
+
+#: What Heat puts after a resource's name in the name of the stack that is nested in it.
+_MADE_UP = re.compile(r"-[a-z2-7]{12}(?:-|$)")
+
+
+def _event_path(outer: str, stack: str, resource: str) -> str:
+    """Where a resource stands, by the name of the stack nested in ``outer`` that it is in.
+
+    Events do not name a nested stack's holder, but the stack's name begins with its holder's.
+    """
+    inner = stack.removeprefix(f"{outer}-")
+    holders = _MADE_UP.split(inner)[:-1] if inner != stack else []
+    return ".".join([*holders, resource])
 
 
 _PAGE = 200

@@ -19,6 +19,7 @@ class Event:
     reason: str = ""
     physical_id: str = ""
     is_nested: bool = False  # whether it happened in a stack within the one that was asked about
+    path: str = ""  # the resource's, through the nested stacks: "app_servers.0"
 
     def __str__(self) -> str:
         reason = "" if self.reason in _DULL else f"  {self.reason}"

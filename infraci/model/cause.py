@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Testcase, Verdict
+from infraci.shorten import shortened
+
+#: No sentence is longer, whatever a spec has for its reason.
+_LONGEST = 500
 
 
 def cause_of(record: RunRecord) -> str:
@@ -24,5 +28,5 @@ def sentence_of(case: Testcase) -> str:
         return case.message
     where = f"{case.server}: " if case.server else ""
     check = case.nodeid.replace(f"[{case.server}]", "")
-    reason = case.message.removeprefix("AssertionError: ")
+    reason = shortened(case.message.removeprefix("AssertionError: "), _LONGEST)
     return f"{where}{check} failed" + (f": {reason}" if reason else "")

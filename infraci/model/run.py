@@ -13,6 +13,9 @@ from pathlib import PurePosixPath
 from infraci.errors import ExitCode
 from infraci.names import aliases
 
+#: What a server is told to be when nothing of it is waited for.
+READY = "ready"
+
 
 class Phase(StrEnum):
     """The way of a commit, in order."""

@@ -12,9 +12,9 @@ from infraci.pipeline.work import Work
 def configure(work: Work) -> None:
     """Take the servers through the steps, in order."""
 
-    def tell(step: str, servers: Sequence[Server]) -> None:
+    def tell(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
         for server in servers:
-            work.drivers.progress.server(server.name, step)
+            work.drivers.progress.server(server.name, step, is_detail=is_detail)
 
     with work.phase(Phase.CONFIGURE, work.pipeline.timeouts.configure_s) as deadline:
         work.hide_secrets_of_steps()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from infraci.configure.step import OnStep
 from infraci.deadline import Deadline
 from infraci.heat.remnants import Mark, Remnant
 from infraci.heat.stacks import Request
@@ -148,7 +149,7 @@ class Configure(Protocol):
         deadline: Deadline,
         idempotence: bool,
         masker: Masker | None,
-        on_step: Callable[[str, Sequence[Server]], None] | None,
+        on_step: OnStep | None,
         on_testcases: Callable[[Sequence[Testcase]], None] | None,
     ) -> None: ...
 

@@ -17,7 +17,7 @@ from infraci.errors import (
 from infraci.heat import LOCAL, ExistsError
 from infraci.mask import Masker
 from infraci.model.project import HostKeySource
-from infraci.model.run import Phase, Server, Testcase
+from infraci.model.run import READY, Phase, Server, Testcase
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import failed_testcase, phase_testcase
 from infraci.pipeline.guest import Guest, GuestError, LockedOutError
@@ -140,10 +140,12 @@ class _Wait:
                     if isinstance(error, HostKeyError) and self._is_final:
                         raise
                     trouble = error
-                self._tell(trouble.message)
                 waited_s = begun_s - deadline.remaining_s
                 if waited_s > _PATIENCE_S:
+                    self._tell(f"booting: {trouble.message}")
                     self._note(trouble.message)
+                else:
+                    self._tell("booting")
                 if attempt % _LOOK_EVERY == _LOOK_EVERY - 1 or waited_s - looked_s >= _LOOK_S:
                     looked_s = waited_s
                     self._guest.check()
@@ -161,7 +163,7 @@ class _Wait:
             server, private_key=self._work.private_key, timeout_s=timeout_s
         )
         self._work.keep(server, session)
-        self._tell("ready")
+        self._tell(READY)
         return server
 
     def _host_keys(self, trouble: UnreachableError | None, timeout_s: float) -> tuple[str, ...]:
@@ -194,7 +196,7 @@ class _Wait:
                 self._shown_host_key(timeout_s)
             self._is_tried = False
             raise UnreachableError(
-                f"cannot trust {self._server.name}: its console shows no SSH host keys",
+                f"cannot log in to {self._server.name}: its console shows no SSH host keys",
                 hint="cloud-init prints them; does the image have it, and did it get that far?",
             )
         return keys
@@ -207,7 +209,7 @@ class _Wait:
     def _note(self, text: str) -> None:
         if text != self._noted:
             self._noted = text
-            self._work.drivers.progress.note(f"still waiting: {text}")
+            self._work.drivers.progress.note(f"{self._server.name} still boots: {text}")
 
     def _too_late(self, trouble: UnreachableError, waited_s: float) -> UnreachableError:
         """The last trouble, with what may explain it."""

@@ -89,9 +89,13 @@ def carry_out(
     after the tear-down.
     """
     work.record = _begun_again(work.record, phases[0])
-    work.drivers.progress.begin(work.record, cleanup=work.cleanup)
     guard = work.interrupts.until_interrupted
-    errors = [guard(lambda: _go(work, phases, verify))]
+
+    def begin_and_go() -> None:
+        work.drivers.progress.begin(work.record, cleanup=work.cleanup)
+        _go(work, phases, verify)
+
+    errors = [guard(begin_and_go)]
     # A phase by itself tells how it went, whatever became of those before.
     testcases = [case for case in work.record.testcases if case.phase in phases]
     verdict = judge.worst([*_verdicts(errors), judge.of_testcases(testcases)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from infraci.errors import DefinitionError
 from infraci.mask import Masker
@@ -11,7 +12,12 @@ from infraci.parallel import in_parallel
 from infraci.phase_testcase import phase_testcase
 from infraci.pipeline.work import Work
 from infraci.plan.roles import is_judged, serverspec_for, specs_for
+from infraci.shorten import shortened
 from infraci.ssh import write_ssh_config
+
+#: Of what a testcase says, so many characters are kept.
+_LONGEST_MESSAGE = 1_000
+_LONGEST_TEXT = 250_000
 
 
 def verify(work: Work) -> None:
@@ -46,7 +52,7 @@ def verify(work: Work) -> None:
                     log=logs / f"{server.word}.serverspec.log",
                     masker=work.masker,
                 )
-            testcases = tuple(masked(case, work.masker) for case in testcases)
+            testcases = tuple(kept(case, work.masker, root=work.tree) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
                 done[server.name] = testcases
                 work.drivers.progress.checked(server.name, testcases)
@@ -83,12 +89,19 @@ def tell_not_run(work: Work) -> None:
     )
 
 
-def masked(case: Testcase, masker: Masker) -> Testcase:
-    """The testcase without secrets in what it says."""
+def kept(case: Testcase, masker: Masker, *, root: Path) -> Testcase:
+    """The testcase as it is kept: without secrets, paths those of the repository, not too long.
+
+    ``root`` is where the commit's files are now. The whole of a long text is in the logs.
+    """
+
+    def fit(text: str, most: int) -> str:
+        return shortened(masker.mask(text).replace(f"{root}/", ""), most)
+
     return replace(
         case,
-        message=masker.mask(case.message),
-        text=masker.mask(case.text),
-        stdout=masker.mask(case.stdout),
-        stderr=masker.mask(case.stderr),
+        message=fit(case.message, _LONGEST_MESSAGE),
+        text=fit(case.text, _LONGEST_TEXT),
+        stdout=fit(case.stdout, _LONGEST_TEXT),
+        stderr=fit(case.stderr, _LONGEST_TEXT),
     )

@@ -24,8 +24,11 @@ class Progress(Protocol):
     def event(self, *events: Event) -> None:
         """Heat says something: what is new since the last look."""
 
-    def server(self, name: str, text: str) -> None:
-        """A server is at that: ``waiting for its console``, ``script x.sh``."""
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
+        """A server is at that: ``booting``, ``script x.sh``.
+
+        A detail is shown while it lasts, and is worth no line.
+        """
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
         """A server's specs have run."""

@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from infraci.deadline import duration
 from infraci.heat.values import Event
-from infraci.invocation import invocation
 from infraci.model.run import (
-    Outcome,
     Phase,
     PhaseResult,
     Round,
@@ -26,7 +25,10 @@ from infraci.model.run import (
     Verdict,
     label,
 )
-from infraci.progress.plain import aftermath, calls, classed, ending, length, shortened, tally
+from infraci.progress.failures import Failures, fit
+from infraci.progress.now import Now
+from infraci.progress.plain import calls, ending, length, story
+from infraci.report.tally import is_bad, tally
 from infraci.terminal import shown
 
 _STYLES = {
@@ -36,6 +38,10 @@ _STYLES = {
     Verdict.ERROR: "bold yellow",
     Verdict.INTERRUPTED: "bold yellow",
 }
+
+#: So many columns are left free: the terminal writes `^C` behind the view, and a line that this
+#: breaks would stay behind.
+_ECHO = 3
 
 
 class LiveProgress:
@@ -54,15 +60,14 @@ class LiveProgress:
         self._lock = threading.RLock()  # a signal's handler may tell something, too
         self._live: Live | None = None
         self._began = clock()
-        self._phase = ""
         self._phase_began = clock()
-        self._servers: dict[str, str] = {}
-        self._resources: dict[tuple[str, str], str] = {}
+        self._now = Now()
+        self._failures = Failures()
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins."""
         self._began = self._clock()
-        self._servers, self._resources = {}, {}
+        self._now, self._failures = Now(), Failures()
         commit = record.commit
         head = f"[bold]{_text(record.pipeline)}[/]  {commit.short} {_text(commit.subject)}"
         self._print(f"{head}  [dim]on {_text(record.cloud)}[/]")
@@ -78,45 +83,45 @@ class LiveProgress:
     def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
         with self._lock:
-            self._phase, self._phase_began = label(phase, round_), self._clock()
-            self._resources = {}
+            self._now.begin(label(phase, round_))
+            self._phase_began = self._clock()
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
         with self._lock:
-            self._phase = ""
+            self._now.begin("")
         took = f"[dim]{length(result.duration_s)}[/]"
         if result.trouble is None:
             self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        self._print(f"[red]✗[/] {result.label:<10} {took}{_text(classed(result.trouble))}")
-        for line in aftermath(result.trouble):
+        head, *lines = story(result.trouble)
+        self._print(f"[red]✗[/] {result.label:<10} {took}{_text(head)}")
+        for line in lines:
             self._print(f"  [dim]{_text(line)}[/]")
 
     def event(self, *events: Event) -> None:
         """Heat says something."""
         for event in events:
-            if event.resource != event.stack_name:  # the stack itself
-                with self._lock:
-                    self._resources[event.stack_name, event.resource] = event.status
+            with self._lock:
+                self._now.event(event)
             if event.is_failure or self._verbosity > 0:
                 self._print(f"[dim]{_text(str(event))}[/]")
 
-    def server(self, name: str, text: str) -> None:
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
         """A server is at that."""
         with self._lock:
-            self._servers[name] = text
-        if self._verbosity > 0:
+            self._now.server(name, text)
+        if self._verbosity > 0 and not is_detail:
             self._print(f"[dim]{_text(name)}: {_text(text)}[/]")
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
         """A server's specs have run."""
         with self._lock:
-            self._servers[server] = tally(testcases)
-        bad = [t for t in testcases if t.outcome in (Outcome.FAILURE, Outcome.ERROR)]
-        mark = "[red]✗[/]" if bad else "[green]✓[/]"
+            self._now.server(server, tally(testcases), is_done=True)
+            failed = self._failures.show(testcases)
+        mark = "[red]✗[/]" if any(map(is_bad, testcases)) else "[green]✓[/]"
         self._print(f"  {mark} {_text(server)}: {tally(testcases)}")
-        for testcase in bad:
+        for testcase in failed:
             self._print(
                 f"    [red]{testcase.outcome}[/] {_text(testcase.nodeid)}: "
                 f"{_text(testcase.message)}"
@@ -134,16 +139,21 @@ class LiveProgress:
         if self._verbosity > 0:
             self._print(f"[dim]{_text(calls(record))}[/]")
         style = _STYLES[record.verdict] if record.verdict else "bold"
-        self._print(f"[{style}]{_text(ending(record, self._clock() - self._began))}[/]")
+        for line in ending(record, self._clock() - self._began):
+            self._print(f"[{style}]{_text(line)}[/]")
         if record.verdict not in (None, Verdict.PASSED):
-            self._print(f"[dim]more: {invocation('logs', record.id)}[/]")
+            self._print(f"[dim]{self._failures.more(record.id)}[/]")
 
     def _print(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)
 
     def _view(self) -> RenderableType:
         with self._lock:
-            phase, servers, resources = self._phase, dict(self._servers), dict(self._resources)
+            phase, servers, resources = (
+                self._now.phase,
+                dict(self._now.servers),
+                self._now.resources,
+            )
         if not phase:
             return Text("")
         took = duration(round(self._clock() - self._phase_began))
@@ -152,24 +162,16 @@ class LiveProgress:
         parts: list[RenderableType] = [line]
         if resources:
             parts.append(
-                Text(shown(_resources(resources)), style="dim", no_wrap=True, overflow="ellipsis")
+                Text(shown(f"  {resources}"), style="dim", no_wrap=True, overflow="ellipsis")
             )
         first = list(servers.items())[: max(1, self._console.height - 6)]
         parts += [
             Text(shown(f"  {name}: {text}"), no_wrap=True, overflow="ellipsis")
             for name, text in first
         ]
-        return Group(*parts)
+        return Padding(Group(*parts), (0, _ECHO, 0, 0))
 
 
 def _text(text: str) -> str:
     """Text of others within Rich's markup."""
-    return escape(shortened(shown(text)))
-
-
-def _resources(resources: dict[tuple[str, str], str]) -> str:
-    """How far Heat is: ``7 of 9 resources; at work on router, lb``."""
-    at_work = [name for (_, name), status in resources.items() if status.endswith("IN_PROGRESS")]
-    done = len(resources) - len(at_work)
-    text = f"  {done} of {len(resources)} resources"
-    return f"{text}; at work on {', '.join(at_work)}" if at_work else text
+    return escape(fit(shown(text)))

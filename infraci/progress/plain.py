@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +9,8 @@ from collections.abc import Callable, Sequence
 from infraci.deadline import duration
 from infraci.display import displayable
 from infraci.heat.values import Event
-from infraci.invocation import invocation
 from infraci.model.cause import cause_of
 from infraci.model.run import (
-    Outcome,
     Phase,
     PhaseResult,
     Round,
@@ -23,99 +20,134 @@ from infraci.model.run import (
     Verdict,
     label,
 )
+from infraci.progress.failures import Failures, fit
+from infraci.progress.now import Now, named
+from infraci.progress.ticker import Ticker
+from infraci.report.tally import reported, tally
 from infraci.terminal import shown
 
 _DETAILS = 15
-#: Of a longer line, the begin and the end are shown.
-_LONG_LINE = re.compile(r"^(.{1000}).{1000,}(.{500})$", re.MULTILINE)
-#: So many resources are named in a line.
-_NAMES = 6
+#: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
+_MOST_LINES = 30
+
+#: So often in the longest silence is looked whether it is one.
+_LOOKS = 4
 
 Write = Callable[[str], object]
 
 
 class PlainProgress:
-    """One line for everything worth a line, each with the time since the run began."""
+    """One line for everything worth a line, each with the time since the run began.
+
+    With ``silence_s``, no longer silence is without a line that tells what is waited for.
+    """
 
     def __init__(
         self,
         write: Write,
         *,
         verbosity: int = 0,
+        silence_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
         self._verbosity = verbosity
+        self._silence_s = silence_s
+        self._ticker: Ticker | None = None
         self._clock = clock
-        self._began = clock()
+        self._began = self._spoke = clock()
         self._lock = threading.RLock()  # a signal's handler may tell something, too
+        self._now = Now()
+        self._failures = Failures()
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins."""
         self._began = self._clock()
+        self._now, self._failures = Now(), Failures()
         commit = record.commit
         self._say(f"{record.pipeline}: {commit.short} {commit.subject} (on {record.cloud})", -1)
         self._say(f"should this be lost, clean up by: {cleanup}", -1)
+        if self._silence_s is not None and self._ticker is None:
+            self._ticker = Ticker(self.remind, every_s=self._silence_s / _LOOKS)
 
     def phase(self, run_id: str, phase: Phase, round_: Round = Round.HEAD) -> None:
         """A phase begins."""
+        with self._lock:
+            self._now.begin(label(phase, round_))
         self._say(f"{label(phase, round_)} …", 1)
 
     def phase_done(self, run_id: str, result: PhaseResult) -> None:
         """A phase has ended."""
+        with self._lock:
+            self._now.begin("")
         took = length(result.duration_s)
         if result.trouble is None:
             self._say(f"{result.label} done in {took}")
             return
-        self._say(f"{result.label} failed after {took}{classed(result.trouble)}", -1)
-        for line in aftermath(result.trouble):
+        head, *lines = story(result.trouble)
+        self._say(f"{result.label} failed after {took}{head}", -1)
+        for line in lines:
             self._say(f"  {line}", -1)
 
     def event(self, *events: Event) -> None:
         """Heat says something: with -v a line an event, else one for all that came at once."""
         for event in events:
+            with self._lock:
+                self._now.event(event)
             reason = "" if event.reason in ("", "state changed") else f": {event.reason}"
-            text = f"heat: {event.stack_name} {event.resource} {event.status}{reason}"
+            text = f"heat: {event.path or event.resource} {event.status}{reason}"
             self._say(displayable(text), 0 if event.is_failure else 1)
         news = digest(events)
         if news and self._verbosity == 0:
             self._say(f"heat: {news}")
 
-    def server(self, name: str, text: str) -> None:
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
         """A server is at that."""
-        self._say(f"{name}: {text}", 1)
+        with self._lock:
+            self._now.server(name, text)
+        if not is_detail:
+            self._say(f"{name}: {text}", 1)
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
         """A server's specs have run."""
+        with self._lock:
+            self._now.server(server, tally(testcases), is_done=True)
+            failed = self._failures.show(testcases)
         self._say(f"{server}: {tally(testcases)}")
-        for testcase in testcases:
-            if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
-                what = displayable(f"{testcase.nodeid}: {testcase.message}")
-                self._say(f"  {testcase.outcome}: {what}", -1)
+        for testcase in failed:
+            what = displayable(f"{testcase.nodeid}: {testcase.message}")
+            self._say(f"  {testcase.outcome}: {what}", -1)
 
     def note(self, text: str) -> None:
         """A line that matters to the user."""
         self._say(text)
 
+    def remind(self) -> None:
+        """After a silence, tell what is waited for."""
+        with self._lock:
+            silent_s = self._clock() - self._spoke
+            if self._now.phase and self._silence_s is not None and silent_s >= self._silence_s:
+                self._say(f"still at {self._now.waiting}")
+
     def end(self, record: RunRecord) -> None:
         """The run is over."""
+        if self._ticker is not None:
+            self._ticker.stop()
+            self._ticker = None
         self._say(calls(record), 1)
-        self._say(ending(record, self._clock() - self._began), -1)
+        for line in ending(record, self._clock() - self._began):
+            self._say(line, -1)
         if record.verdict not in (None, Verdict.PASSED):
-            self._say(f"more: {invocation('logs', record.id)}")
+            self._say(self._failures.more(record.id))
 
     def _say(self, text: str, level: int = 0) -> None:
         if level > self._verbosity:
             return
         with self._lock:
-            elapsed_s = self._clock() - self._began
-            for line in shortened(shown(text)).splitlines():
-                self._write(f"[{elapsed_s:6.1f}] {line}")
-
-
-def shortened(text: str) -> str:
-    """The text without the middle of lines that are longer than anybody reads."""
-    return _LONG_LINE.sub(lambda line: f"{line[1]} … {line[2]}", text)
+            self._spoke = self._clock()
+            elapsed_s = self._spoke - self._began
+            for line in shown(text).splitlines():
+                self._write(f"[{elapsed_s:6.1f}] {fit(line)}")
 
 
 def digest(events: Sequence[Event]) -> str:
@@ -133,17 +165,20 @@ def digest(events: Sequence[Event]) -> str:
     for resource, (action, _, state) in last.items():
         stem = action.lower().removesuffix("e")
         said.setdefault(stem + ("ed" if state == "COMPLETE" else "ing"), []).append(resource)
-    return "; ".join(f"{verb} {_some(names)}" for verb, names in said.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+    return "; ".join(f"{verb} {named(names)}" for verb, names in said.items())
 
 
 def length(seconds: float) -> str:
     """A duration, no finer than it matters: ``0.02 s``, ``4.21 s``, ``75.3 s``."""
     return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
+
+
+def story(trouble: Trouble) -> list[str]:
+    """What went wrong, in a few lines; the first one follows the name of what failed."""
+    first, *others = classed(trouble).splitlines()
+    more = len(others) - _MOST_LINES
+    others[_MOST_LINES:] = [f"… and {more} more lines"] if more > 0 else []
+    return [first, *others, *aftermath(trouble)]
 
 
 def classed(trouble: Trouble) -> str:
@@ -159,31 +194,22 @@ def aftermath(trouble: Trouble) -> list[str]:
     return hint + [f"| {line}" for line in lines[-_DETAILS:]]
 
 
-def tally(testcases: Sequence[Testcase]) -> str:
-    """How many checks ended how: ``12 passed, 1 failure``."""
-    counts = dict.fromkeys(Outcome, 0)
-    for testcase in testcases:
-        counts[testcase.outcome] += 1
-    said = [f"{count} {outcome}" for outcome, count in counts.items() if count]
-    return ", ".join(said) or "no checks"
-
-
 def calls(record: RunRecord) -> str:
     """How often the cloud was asked: ``57 API calls: compute GET 12, …``."""
     said = ", ".join(f"{what} {number}" for what, number in sorted(record.api_calls.items()))
     return f"{sum(record.api_calls.values())} API calls: {said}" if said else ""
 
 
-def ending(record: RunRecord, elapsed_s: float) -> str:
-    """A run in one line; before it the cause, where it did not pass."""
-    cause = cause_of(record)
-    head = f"{record.pipeline} {record.verdict}: {cause}\n" if cause else ""
-    return head + _ending(record, elapsed_s)
+def ending(record: RunRecord, elapsed_s: float) -> list[str]:
+    """A run in one line; before it the first one of the cause, where it did not pass."""
+    cause = cause_of(record).partition("\n")[0]
+    head = [f"{record.pipeline} {record.verdict}: {cause}"] if cause else []
+    return [*head, _ending(record, elapsed_s)]
 
 
 def _ending(record: RunRecord, elapsed_s: float) -> str:
     verdict = record.verdict or "ready"
-    checks = f" ({tally(record.testcases)})" if record.testcases else ""
+    checks = f" ({tally(reported(record))})" if record.testcases else ""
     voting = "" if record.voting or record.verdict is Verdict.PASSED else " (not voting)"
     upgrade = f", upgrade from {record.base.short}" if record.base else ""
     took = length(elapsed_s)
@@ -199,7 +225,7 @@ class Silent:
     ) -> None: ...
     def phase_done(self, run_id: str, result: PhaseResult) -> None: ...  # noqa: D102
     def event(self, *events: Event) -> None: ...  # noqa: D102
-    def server(self, name: str, text: str) -> None: ...  # noqa: D102
+    def server(self, name: str, text: str, *, is_detail: bool = False) -> None: ...  # noqa: D102
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None: ...  # noqa: D102
     def note(self, text: str) -> None: ...  # noqa: D102
     def end(self, record: RunRecord) -> None: ...  # noqa: D102

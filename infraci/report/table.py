@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from infraci.deadline import duration
-from infraci.model.run import Outcome, RunRecord, Verdict
+from infraci.model.run import RunRecord, Verdict
+from infraci.report.tally import reported, tally
 from infraci.terminal import shown
 
 _STYLES = {
@@ -69,13 +69,5 @@ def render_table(rows: Sequence[Row]) -> Table:
 
 
 def _checks(record: RunRecord) -> str:
-    counts = Counter(case.outcome for case in record.testcases)
-    words: Iterable[tuple[Outcome, str]] = (
-        (Outcome.PASSED, "passed"),
-        (Outcome.FAILURE, "failed"),
-        (Outcome.ERROR, "error" if counts[Outcome.ERROR] == 1 else "errors"),
-        (Outcome.SKIPPED, "skipped"),
-    )
-    said = [f"{counts[outcome]} {word}" for outcome, word in words if counts[outcome]]
-    checks = ", ".join(said) or "no checks"
+    checks = tally(reported(record))
     return f"{checks}, upgrade from {record.base.short}" if record.base else checks

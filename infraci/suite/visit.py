@@ -12,7 +12,7 @@ from typing import Any
 from infraci.errors import InfraciError
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.pipeline import Work
-from infraci.pipeline.verify import masked
+from infraci.pipeline.verify import kept
 from infraci.progress.plain import PlainProgress
 from infraci.suite import words
 from infraci.verify.stack import Plan, Stack, find_server
@@ -78,7 +78,7 @@ class Visit:
                 raise
             finally:
                 found = [self._testcase(check, stack) for check in self._checks]
-                work.add_testcases([masked(testcase, work.masker) for testcase in found])
+                work.add_testcases([kept(case, work.masker, root=work.tree) for case in found])
 
     def _testcase(self, check: Mapping[str, Any], stack: Stack) -> Testcase:
         """A check by its server's own name, which may not have been known when it was planned."""

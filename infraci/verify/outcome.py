@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ from infraci.model.run import ErrorKind, Outcome
 #: How much of a check's own output is kept, when it passed and when it did not.
 _KEEP_PASSED = 10_000
 _KEEP_FAILED = 200_000
+#: What pytest says of an assertion that compares nothing.
+_BARE = re.compile(
+    r"(?:AssertionError: )?(?P<assertion>assert (?P<value>(?:not )?[\w.'\"()\[\]{}-]+))$",
+    re.MULTILINE,
+)
 
 
 class CheckReports:
@@ -96,9 +102,29 @@ def _story(report: pytest.TestReport) -> str:
 def _crash_message(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
-        return str(crash.message)
+        return _with_source(str(crash.message), report)
     lines = report.longreprtext.strip().splitlines()
     return lines[-1] if lines else "failed"
+
+
+def _with_source(message: str, report: pytest.TestReport) -> str:
+    """The message; of one that only says what was asserted to be true, the asserted line too.
+
+    ``assert False`` tells nothing where the spec has ``assert host.file("/x").exists``.
+    """
+    bare = _BARE.match(message)
+    source = _asserted(report) if bare else ""
+    if bare is None or not source or source == bare["assertion"]:
+        return message
+    return f"AssertionError: {source}: {bare['value']}"
+
+
+def _asserted(report: pytest.TestReport) -> str:
+    """The line at which the check failed; empty where pytest shows none, or no assertion."""
+    entries = getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", ())
+    lines = getattr(entries[-1], "lines", ()) if entries else ()
+    marked = [line.removeprefix(">").strip() for line in lines if line.startswith(">")]
+    return marked[-1] if marked and marked[-1].startswith("assert ") else ""
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

@@ -51,6 +51,32 @@ def test_names_that_differ_by_what_no_host_may_be_called(
         assert done.stdout.split()[-1:] == [str(sshd.server.port)], done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        [RUN, "one", "--"],
+        [RUN, "one"],
+        ["one", "--"],
+        ["web", "--"],  # the role
+        ["three-tier", "web", "--"],  # the pipeline
+    ],
+)
+def test_exec_chooses_as_login_does(
+    house: House, sshds: tuple[Sshd, Sshd], words: list[str]
+) -> None:
+    one, two = sshds
+    stand(house, one, replace(one.named("one"), role="web"), replace(two.named("two"), role="db"))
+    done = house.infraci("exec", *words, "sh", "-c", "echo $SSH_CONNECTION -v")
+    assert done.stdout.split()[-2:] == [str(one.server.port), "-v"], done.stderr
+
+
+def test_exec_on_the_only_server(house: House, sshds: tuple[Sshd, Sshd]) -> None:
+    stand(house, sshds[0], sshds[0].named("one"))
+    assert house.infraci("exec", "--", "echo", "--", "-q").stdout == "-- -q\n"
+    assert house.infraci("exec", RUN, "one").returncode == 2
+    assert house.infraci("exec", RUN, "one", "more", "--", "id").returncode == 2
+
+
 @pytest.mark.parametrize("verb", ["exec", "login"])
 def test_a_name_is_never_an_option_of_ssh(
     house: House, sshds: tuple[Sshd, Sshd], tmp_path: Path, verb: str
@@ -58,7 +84,8 @@ def test_a_name_is_never_an_option_of_ssh(
     one, _ = sshds
     name = f"-oProxyCommand=touch {tmp_path}/owned"
     stand(house, one, one.named(name))
-    done = house.infraci(verb, "--", RUN, name, *(["id"] if verb == "exec" else []))
+    words = [RUN, name, "--", "id"] if verb == "exec" else ["--", RUN, name]
+    done = house.infraci(verb, *words)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "owned").exists()
 

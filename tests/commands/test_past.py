@@ -49,7 +49,8 @@ def test_it_is_written_down_and_explained(repository: Repository, run: RunRecord
     (line,) = blame_lines(found)
     command = f"infraci blame {run.commit.sha[:10]} --pipeline web"
     assert line.startswith(
-        f"specs/web/test_http.py::test_answer on web: unknown: `{command}` finds out; most "
+        f"specs/web/test_http.py::test_answer on web: unknown: `{command}` finds out; "
+        "no earlier run is known, so say which commit was good: --since REV; most "
     )
     assert Ledger(repository.folder).load("web-run").blame == found.blame
 

@@ -31,6 +31,7 @@ class Site:
         default_factory=lambda: Patience(back_s=1.0, refused_s=0.5, closed_s=1.0)
     )
     begun: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    shown: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # while it lasts
 
     @property
     def tree(self) -> Path:
@@ -76,11 +77,13 @@ class Site:
             idempotence=idempotence,
             masker=Masker(secrets),
             patience=self.patience,
-            on_step=lambda name, concerned: self.begun.append(
-                (name, tuple(server.name for server in concerned))
-            ),
+            on_step=self._hear,
             on_testcases=None if testcases is None else testcases.extend,
         )
+
+    def _hear(self, step: str, concerned: Sequence[Server], *, is_detail: bool = False) -> None:
+        heard = self.shown if is_detail else self.begun
+        heard.append((step, tuple(server.name for server in concerned)))
 
     def log(self, name: str = "web-0") -> list[str]:
         """The lines of a server's log, without their times."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -76,13 +77,27 @@ def test_what_a_playbook_gets(site: Site) -> None:
         "    db-0 {{ 10 }}",
         "==> ansible plays/site.yml: done",
     ]
-    assert site.begun == [
-        ("ansible plays/site.yml", ("web/0", "web-1")),
-        *(
-            (f"ansible plays/site.yml: {task}", (name,))
-            for task in ("Show it", "debug", "debug", "debug")
-            for name in ("web/0", "web-1")
-        ),
+    assert site.begun == [("ansible plays/site.yml", ("web/0", "web-1"))]  # nothing was changed
+    assert site.shown == [
+        (f"ansible plays/site.yml: {task}", (name,))
+        for task in ("Show it", "debug", "debug", "debug")
+        for name in ("web/0", "web-1")
+    ] + [("ready", ("web/0", "web-1"))]
+
+
+def test_a_task_that_does_something_is_a_line_where_it_does(site: Site) -> None:
+    tasks = [
+        {"name": "Write", "ansible.builtin.command": "true", "when": "inventory_hostname == 'b'"},
+        {"name": "Fail", "ansible.builtin.command": "false", "ignore_errors": True},
+    ]
+    play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
+    site.script("site.yml", json.dumps([play]))
+    site.configure(_step(), servers=[site.sshd.named("a"), site.sshd.named("b")])
+    lines = [(line.partition(" (")[0], name) for line, (name, *_) in site.begun[1:]]
+    assert sorted(lines) == [
+        ("ansible site.yml: changed: Write", "b"),
+        ("ansible site.yml: ignored: Fail", "a"),
+        ("ansible site.yml: ignored: Fail", "b"),
     ]
 
 

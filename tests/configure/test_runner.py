@@ -107,7 +107,9 @@ def _configure(
             deadline=deadline or Deadline(60, phase="configure"),
             idempotence=idempotence,
             masker=Masker(["secret"]),
-            on_step=lambda name, servers: begun.append((name, [s.name for s in servers])),
+            on_step=lambda step, servers, is_detail=False: (
+                None if is_detail else begun.append((step, [s.name for s in servers]))
+            ),
             on_testcases=None if testcases is None else testcases.extend,
             drivers=DRIVERS,
         )

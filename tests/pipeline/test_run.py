@@ -340,6 +340,16 @@ def test_a_server_that_cannot_be_logged_in_to_is_a_testcase_too(lab: Make) -> No
     ]
 
 
+def test_progress_that_is_interrupted_as_it_begins_ends_all_the_same(
+    lab: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = lab()
+    monkeypatch.setattr(here.progress, "begin", lambda record, cleanup: interrupt())
+    record = run(here)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert here.progress.ended == record
+
+
 def test_an_interrupted_phase_has_no_testcase_of_it(lab: Make) -> None:
     assert run(lab(wait=interrupt)).testcases == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -31,14 +32,15 @@ def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
     run = record(verdict=Verdict.FAILED)
     progress.begin(run, cleanup="infraci destroy [x]")
     progress.phase(run.id, Phase.PROVISION)
-    event = Event(id="1", time="t", stack_name="s", resource="router", status="CREATE_IN_PROGRESS")
-    progress.event(event)
+    router = Event(id="1", time="t", stack_name="s", resource="router", status="CREATE_IN_PROGRESS")
+    inner = replace(router, stack_name="s-apps-abcdefghijkl", resource="0", path="apps.0")
+    progress.event(router, replace(router, resource="apps", path="apps"), inner)
     progress.server("web-0", "logging in at [::1]")
     with console.capture() as capture:
         console.print(progress._view())
     view = capture.get()
     assert "provision" in view
-    assert "0 of 1 resources; at work on router" in view
+    assert "0 of 3 resources; at work on router, apps.0" in view
     assert "web-0: logging in at [::1]" in view
     trouble = Trouble(kind="X", message="cannot [do] it", hint="try [this]")
     progress.phase_done(
@@ -60,3 +62,16 @@ def test_between_phases_nothing_is_shown() -> None:
     with console.capture() as capture:
         console.print(progress._view())
     assert capture.get().strip() == ""
+
+
+def test_what_the_terminal_echoes_behind_the_view_breaks_no_line() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=30, height=20, color_system=None)
+    progress = LiveProgress(console=console)
+    progress.phase("x", Phase.CONFIGURE)
+    progress.server("web-0", "script " + "long " * 20)
+    with console.capture() as capture:
+        console.print(progress._view())
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    assert lines
+    assert max(map(len, lines)) <= 30 - len("^C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from infraci.heat import Event
 from infraci.mask import MASK, hide
 from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
-from infraci.progress.plain import PlainProgress, digest, length, tally
+from infraci.progress.plain import PlainProgress, digest, length
+from infraci.report.tally import tally
 from tests.records import check, record
 
 EVENT = Event(id="1", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE")
@@ -50,13 +52,13 @@ def test_lines() -> None:
     assert lines[1] == "should this be lost, clean up by: infraci destroy x"
     assert lines[2:-3] == [
         "heat: created web",
-        "heat: s web CREATE_FAILED: no valid host",
+        "heat: web CREATE_FAILED: no valid host",
         "provision done in 4.21 s",
         "provision failed after 4.21 s: cannot do it",
         "  hint: try this",
         "  | a",
         "  | b",
-        "web-0: 1 passed, 1 failure",
+        "web-0: 1 passed, 1 failed",
         f"  failure: {check('test_b').nodeid}: no",
         "the stack is kept",
     ]
@@ -101,7 +103,7 @@ def test_a_failure_has_its_class_and_a_verbose_end_its_calls() -> None:
 
 def test_verbose_tells_more() -> None:
     more = set(tell(1)) - set(tell(0))
-    assert {"provision …", "heat: s web CREATE_COMPLETE", "web-0: logging in"} <= more
+    assert {"provision …", "heat: web CREATE_COMPLETE", "web-0: logging in"} <= more
 
 
 def test_quiet_tells_what_went_wrong_and_how_it_ended() -> None:
@@ -120,6 +122,75 @@ def test_very_quiet_tells_nothing() -> None:
 )
 def test_length(seconds: float, said: str) -> None:
     assert length(seconds) == said
+
+
+def test_one_failure_is_a_line_that_can_be_read() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    message = "begin" + "x" * 5_000_000 + "end"
+    case = check("test_a", Outcome.FAILURE, message=message)
+    progress.checked("web-0", [case])
+    details = replace(TROUBLE, message=message, details=message + "x")
+    progress.phase_done("x", replace(DONE, trouble=details))
+    progress.note(message)
+    progress.end(record(verdict=Verdict.FAILED, testcases=[case]))
+    assert max(map(len, lines)) < 1000
+    assert all("begin" in line and line.endswith("end") for line in lines[1:3])
+
+
+def test_many_failures_are_counted() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    run = record(verdict=Verdict.FAILED)
+    for server in range(46):
+        bad = [check(f"test_{n}", Outcome.FAILURE, message="no") for n in range(6)]
+        progress.checked(f"web-{server}", bad)
+    progress.end(run)
+    assert sum("failure: " in line for line in lines) == 20
+    assert sum("6 failed" in line for line in lines) == 46
+    assert lines[-1].endswith(f"256 of 276 failures are not shown: infraci logs {run.id}")
+
+
+def test_a_long_silence_has_a_line_that_tells_what_is_waited_for() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    progress = PlainProgress(lines.append, silence_s=30, clock=lambda: now[0])
+    progress.remind()
+    progress.phase("x", Phase.PROVISION)
+    progress.event(replace(EVENT, resource="db", path="db", status="CREATE_IN_PROGRESS"))
+    progress.server("app-0", "booting")
+    progress.server("app-1", "ready")
+    told = len(lines)
+    for seconds in (29, 30, 59, 60):
+        now[0] = seconds
+        progress.remind()
+    assert [line.partition("] ")[2] for line in lines[told:]] == [
+        "still at provision: app-0: booting; heat: 0 of 1 resources; at work on db"
+    ] * 2
+    progress.phase_done("x", DONE)
+    now[0] = 1000
+    progress.remind()
+    assert "provision done" in lines[-1]
+
+
+def test_silence_is_watched_from_begin_to_end() -> None:
+    heard = threading.Event()
+    progress = PlainProgress(
+        lambda line: heard.set() if "still at" in line else None, silence_s=0.01
+    )
+    progress.begin(record(), cleanup="x")
+    progress.phase("x", Phase.VERIFY)
+    assert heard.wait(30)
+    progress.end(record())
+    assert progress._ticker is None
+
+
+def test_many_flaws_are_a_few_lines() -> None:
+    flaws = replace(TROUBLE, message="\n".join(f"flaw {n}" for n in range(300)), hint=None)
+    lines: list[str] = []
+    PlainProgress(lines.append).phase_done("x", replace(DONE, trouble=replace(flaws, details="")))
+    assert len(lines) == 32
+    assert lines[-1].endswith("… and 269 more lines")
 
 
 def test_tally() -> None:

@@ -134,4 +134,4 @@ def test_a_failed_update_blames_the_commit_or_nobody(tmp_path: Path) -> None:
 
 
 def test_the_table_names_the_base() -> None:
-    assert Row.of(upgrade()).checks == "1 passed, upgrade from ffffffffff"
+    assert Row.of(upgrade()).checks == "6 passed, upgrade from ffffffffff"

@@ -313,3 +313,21 @@ def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(bench: Bench, answer
     first, later = bench.run().values()
     assert (first.kind, later.kind) == (ErrorKind.CRASH, ErrorKind.CRASH)
     assert first.message.startswith("the specs' interpreter sends what is no answer: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('assert host.file("/nope").exists', 'assert host.file("/nope").exists: False'),
+        ("assert not str(1)", "assert not str(1): not '1'"),
+        ("assert (\n        host is None\n        or []\n    )", "assert ("),
+        ("assert False", "assert False"),
+        ("assert [] == [1]", "assert [] == [1]"),
+        ('assert 0, "it is none"', "it is none"),
+    ],
+)
+def test_a_failure_shows_what_was_asserted(bench: Bench, body: str, message: str) -> None:
+    bench.write(specs__test_it=f"def test_it(host):\n    {body}\n")
+    (case,) = bench.run().values()
+    assert case.outcome is Outcome.FAILURE
+    assert case.message.removeprefix("AssertionError: ").startswith(message)

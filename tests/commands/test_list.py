@@ -1,0 +1,54 @@
+"""``infraci list``: what has become of runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infraci.ledger import Ledger
+from infraci.model.run import PhaseResult, Verdict
+from tests.commands.house import House
+from tests.records import record
+
+PHASES = record().phases
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(folder=tmp_path / "repository", state=tmp_path / "state")
+    house.found({"README": "x\n"})
+    return house
+
+
+@pytest.mark.parametrize(
+    ("verdict", "destroy", "phases", "state"),
+    [
+        (Verdict.FAILED, "passing", PHASES, "kept"),
+        (None, "never", PHASES[:2], "kept"),  # as `infraci provision` leaves it
+        (None, "never", PHASES[:1], "killed"),
+        (None, "always", PHASES, "killed"),
+    ],
+)
+def test_what_has_become_of_a_run(
+    house: House,
+    verdict: Verdict | None,
+    destroy: str,
+    phases: tuple[PhaseResult, ...],
+    state: str,
+) -> None:
+    run = record(verdict=verdict, destroy=destroy, phases=phases)
+    with Ledger(house.folder).create(run):
+        assert "at work" in house.infraci("list").stdout
+    (shown,) = json.loads(house.infraci("list", "--json").stdout)
+    assert shown["state"] == state
+    assert f"run {run.id}: {verdict or state}" in house.infraci("logs").stdout
+
+
+def test_the_latest_only(house: House) -> None:
+    for number in range(4):
+        run = record(id=f"web-{number}", created=1000.0 + number)
+        Ledger(house.folder).create(run).release()
+    lines = house.infraci("list", "--limit", "2").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["RUN", "web-2", "web-3"]
