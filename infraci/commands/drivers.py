@@ -10,6 +10,7 @@ from infraci.evidence import collect
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.pipeline import Drivers
+from infraci.plan import examine
 from infraci.progress import Progress
 from infraci.report.junit import write_junit
 from infraci.ssh import log_in
@@ -30,5 +31,6 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         collect=collect,
         write_junit=write_junit,
         prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
+        examine=examine,
         clock=time.time,
     )

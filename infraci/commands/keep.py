@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from infraci import git
@@ -42,7 +43,7 @@ from infraci.model.run import Phase, RunRecord
 from infraci.names import distinct_names
 from infraci.pipeline import Interrupts, carry_out, new_record
 from infraci.pipeline.run import WHOLE_WAY
-from infraci.plan import plan_pipeline
+from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import words
 from infraci.suite.keeper import Ending, Wish
@@ -165,6 +166,8 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         load=loader(pipeline, tree=source.tree, cloud=cloud),
         public_key=public_key,
         name=name,
+        # This pytest's own session collects the specs.
+        examine=partial(examine, collect=False),
     )
     if found.problems:
         raise FileError(found.problems)

@@ -23,7 +23,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
 from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
-from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
+from infraci.plan import PipelinePlan, examine, plan_pipeline, with_upgrade
 from infraci.plan.show import as_data, as_text
 from infraci.temporary import temporary_folder
 
@@ -139,6 +139,7 @@ def _plan(
         plan_pipeline,
         cloud=cloud,
         public_key=public_key,
+        examine=examine,
         name=f"infraci-plan-{secrets.token_hex(4)}",
     )
     plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)

@@ -60,10 +60,13 @@ def plan(work: Work) -> StackRequest:
     """
     if pointers := lfs_pointers(work.pipeline, work.tree):
         raise LfsPointerError(pointers)
-    problems = judge_files(work.pipeline, work.tree)
+    examination = work.drivers.examine(work.pipeline, work.tree)
+    problems = examination.besides(judge_files(work.pipeline, work.tree))
     if problems:
         raise FileError(problems)
-    work.hide_secrets_of_steps()
+    work.hide_secrets_of_pipeline()
+    for notice in examination.notices:
+        work.drivers.progress.note(work.masker.mask(notice))
     request = work.load()
     work.hide(secrets_of(request))
     for notice in login_notices(request, work.pipeline):

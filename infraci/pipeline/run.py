@@ -154,7 +154,7 @@ def _go(work: Work, phases: Sequence[Phase], verify: Callable[[Work], None]) -> 
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
             work.hide(secrets_of(work.load()))
-            work.hide_secrets_of_steps()
+            work.hide_secrets_of_pipeline()
     if Phase.PROVISION in phases:
         work.interrupts.check()
         if work.is_upgrade:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from infraci.heat.stacks import Request
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, near, quoted
 from infraci.names import distinct_names
+from infraci.plan.examine import Examination
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.logins import login_notices
@@ -55,12 +57,36 @@ def plan_pipeline(
     public_key: Callable[[], str],
     name: str,
     with_template: bool = False,
+    examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination(),
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
+
+    Meanwhile ``examine`` judges playbooks and specs; see :func:`infraci.plan.examine`.
 
     ``name`` is the stack's: two plans can be compared if it is the same. The template's key pair,
     which Heat wants to see, is there only for the question.
     """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = pool.submit(examine, pipeline, root)
+        plan = _planned(pipeline, root, cloud, load, public_key, name, with_template)
+        examination = pending.result()
+    return replace(
+        plan,
+        problems=examination.besides(plan.problems),
+        notices=(*plan.notices, *examination.notices),
+    )
+
+
+def _planned(
+    pipeline: Pipeline,
+    root: Path,
+    cloud: Planner,
+    load: Callable[[], StackRequest],
+    public_key: Callable[[], str],
+    name: str,
+    with_template: bool,
+) -> PipelinePlan:
+    """The plan, but for what only a sandbox can judge."""
     problems = [
         *judge_files(pipeline, root),
         *(

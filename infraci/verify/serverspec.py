@@ -6,7 +6,6 @@ pinned host keys and bastions. ``serverspec.rb`` beside this file sees to that.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from infraci.errors import InfraciError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
 from infraci.program import ProgramTimeoutError, run_program
+from infraci.surroundings import inherited
 from infraci.temporary import temporary_folder
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
@@ -62,9 +62,11 @@ def run_serverspec(
     deadline: Deadline,
     log: Path,
     masker: Masker | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Testcase, ...]:
     """Judge a server by specs of the tree at ``root``; what RSpec says is appended to ``log``.
 
+    ``environment`` is what the pipeline gives the specs besides what they inherit.
     Trouble with specs or server is in the testcases. Raises MissingServerspecError, and what
     ``deadline`` raises when it is cancelled.
     """
@@ -75,8 +77,8 @@ def run_serverspec(
     found: list[Testcase] = []
     for top, below in by_top.items():
         run = _Run(server, top, below)
-        environment = _environment(server, ssh_config)
-        found += run.judge(environment, root, deadline, log, masker or Masker())
+        variables = _environment(server, ssh_config, environment or {})
+        found += run.judge(variables, root, deadline, log, masker or Masker())
     return tuple(found)
 
 
@@ -231,12 +233,13 @@ def _top(path: PurePosixPath, root: Path) -> PurePosixPath:
     return PurePosixPath(".")
 
 
-def _environment(server: Server, ssh_config: Path) -> Mapping[str, str]:
-    ruby = os.environ.get("RUBYOPT", "")
-    nobodys = {name: v for name, v in os.environ.items() if name not in ("SPEC_OPTS", "SPEC")}
+def _environment(
+    server: Server, ssh_config: Path, environment: Mapping[str, str]
+) -> Mapping[str, str]:
+    known = {**inherited(), **environment}
     return {
-        **nobodys,
-        "RUBYOPT": f"{ruby} -r{_PRELUDE}".strip(),
+        **known,
+        "RUBYOPT": f"{known.get('RUBYOPT', '')} -r{_PRELUDE}".strip(),
         "SSH_CONFIG": str(ssh_config.absolute()),
         "TARGET_HOST": server.word,
         "INFRACI_SERVER": server.name,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
@@ -16,6 +16,7 @@ from typing import IO, Self
 from infraci.model.run import Server, Testcase
 from infraci.program import own_program
 from infraci.ssh import identity_of
+from infraci.surroundings import inherited
 from infraci.verify.account import Account
 from infraci.verify.task import Task
 
@@ -37,16 +38,13 @@ class SpecSession:
     def start(cls, root: Path) -> Self:
         """Start it for the commit's tree at ``root``; does not wait until it is warm."""
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ)
-        for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST"):
-            environment.pop(name, None)
         with theirs:
             process = subprocess.Popen(
                 [*own_program("infraci.verify.warm"), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=environment,
+                env=inherited(),
                 start_new_session=True,
             )
         return cls(process, ours, root.absolute())
@@ -82,12 +80,14 @@ class SpecSession:
         on_testcase: Callable[[Testcase], None] | None = None,
         log: Path | None = None,
         root: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> tuple[Testcase, ...]:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
         Every check that pytest collected comes back, in pytest's order, whatever happens.
         ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``.
-        ``root`` is the tree of another commit than the one it was started for.
+        ``root`` is the tree of another commit than the one it was started for; ``environment`` is
+        what the pipeline gives the specs besides what they inherit.
         """
         task = Task(
             server=server,
@@ -96,6 +96,7 @@ class SpecSession:
             private_key=identity_of(ssh_config),
             ssh_config=ssh_config.absolute(),
             timeout_s=timeout_s,
+            environment=environment or {},
         )
         with contextlib.ExitStack() as stack:
             output: IO[bytes] = stack.enter_context(_output(log))

@@ -1,0 +1,288 @@
+"""A sandbox for programs that a commit brings along: few files, all read-only, and no rights.
+
+bubblewrap (``bwrap``) makes it, of namespaces of the kernel's. In it there is no network, no other
+process, and of the file system the programs of this machine and what is named. Root's programs run
+there as a user of their own, who owns nothing; any other user's in a user namespace. As there is a
+limit to each process's memory and to their number, nothing in it can take all of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from infraci.deadline import Deadline
+from infraci.errors import InfraciError
+from infraci.program import run_program
+from infraci.surroundings import inherited
+from infraci.temporary import temporary_folder
+
+#: The package that has bubblewrap, for advice.
+PACKAGE = "bubblewrap"
+#: Where a program in the sandbox may write; gone with it.
+SCRATCH = Path("/tmp")  # noqa: S108
+_PROBE_S = 10.0
+#: Users without a name, as systemd has them for services of one time (DynamicUser=).
+_FIRST_USER, _USERS = 61184, 4336
+#: How the programs that make a sandbox begin their messages.
+_MAKERS = ("bwrap: ", "setpriv: ", "prlimit: ", "choom: ")
+_TOP = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+#: What programs read in /etc to run at all; no settings of services, no keys.
+_SETTINGS = (
+    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "ld.so.cache",
+    "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "pki/tls/certs",
+    "pki/ca-trust/extracted", "python3", "ssl/certs", "ssl/openssl.cnf",
+)  # fmt: skip
+
+
+class NoSandboxError(InfraciError):
+    """This machine has no sandbox, or none for this program."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"cannot run a commit's program in a sandbox: {reason}",
+            hint=f"apt-get install {PACKAGE}",
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a sandbox may take of the machine."""
+
+    processes: int = 64  # all together
+    memory_mb: int = 1024  # each process's address space
+    scratch_mb: int = 64  # all files that it writes
+    cpu_s: int = 120  # each process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandboxed:
+    """A command that runs a program in a sandbox, and the command's environment."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def in_sandbox(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    read: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+    limits: Limits = Limits(),
+) -> Iterator[Sandboxed]:
+    """How to run a command in a sandbox; see :func:`sandbox_trouble` for whether there is one.
+
+    It sees the files and folders under ``read`` at their own paths. These must be infraci's own, as
+    a commit's exported tree is: the sandbox's user is made their group. It has the ``environment``
+    besides what it inherits, and its home is in :data:`SCRATCH`.
+    """
+    for path in read:
+        _let_read(path)
+    with temporary_folder("sandbox") as folder:
+        yield Sandboxed(
+            command=(
+                "bwrap",
+                *_namespaces(),
+                *_system(limits),
+                *_etc(folder),
+                *_shown([*_programs(command), *read]),
+                *("--remount-ro", "/", "--remount-ro", "/dev"),
+                *("--chdir", str(cwd), "--"),
+                *_restricted(limits),
+                *command,
+            ),
+            environment={
+                **inherited(),
+                **(environment or {}),
+                "HOME": str(SCRATCH),
+                "TMPDIR": str(SCRATCH),
+                "USER": "infraci",
+                "LOGNAME": "infraci",
+            },
+        )
+
+
+def run_sandboxed(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    read: Sequence[Path],
+    environment: Mapping[str, str],
+    timeout_s: float,
+    on_line: Callable[[str], None],
+    output_mb: int = 16,
+    limits: Limits = Limits(),
+) -> int:
+    """Run a command in a sandbox, as :func:`in_sandbox` describes it; returns its exit status.
+
+    ``on_line`` gets each line of its output. Raises NoSandboxError where there is no sandbox, and
+    ProgramTimeoutError after too much time or output.
+    """
+    if trouble := sandbox_trouble():
+        raise NoSandboxError(trouble)
+    failed = ""
+
+    def hear(line: str) -> None:
+        nonlocal failed
+        if line.startswith(_MAKERS):
+            failed = line
+        on_line(line)
+
+    with in_sandbox(command, cwd=cwd, read=read, environment=environment, limits=limits) as call:
+        status = run_program(
+            call.command,
+            cwd=Path("/"),
+            environment=call.environment,
+            timeout_s=timeout_s,
+            deadline=Deadline(timeout_s),
+            on_line=hear,
+            output_mb=output_mb,
+        )
+    if status and failed:
+        raise NoSandboxError(f"it cannot be made: {failed}")
+    return status
+
+
+@cache
+def sandbox_trouble() -> str | None:
+    """Why programs cannot be run in a sandbox on this machine; None if they can. Takes 50 ms."""
+    if sys.platform != "linux" or shutil.which("bwrap") is None:
+        return f"{PACKAGE} is not installed"
+    try:
+        with in_sandbox(["true"], cwd=Path("/")) as call:
+            done = subprocess.run(
+                call.command,
+                env=dict(call.environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_PROBE_S,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{PACKAGE} does not work here: {error}"
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return f"{PACKAGE} does not work here: {lines[-1]}"
+    return None
+
+
+def sandbox_user() -> int:
+    """The user and group, by number, of root's sandboxes; each process of infraci's has another."""
+    return _FIRST_USER + os.getpid() % _USERS if _is_root() else os.geteuid()
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _namespaces() -> Iterator[str]:
+    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net")
+    yield from ("--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL")
+    if _is_root():  # to become another user, which gives both up
+        yield from ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+    else:
+        yield from ("--unshare-user", "--disable-userns")
+
+
+def _system(limits: Limits) -> Iterator[str]:
+    """This machine's programs, and file systems of the sandbox's own."""
+    yield from ("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev")
+    for name in _TOP:
+        path = Path("/", name)
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+    size = str(limits.scratch_mb << 20)
+    for path in (SCRATCH, Path("/dev/shm")):  # noqa: S108
+        yield from ("--perms", "1777", "--size", size, "--tmpfs", str(path))
+
+
+def _etc(folder: Path) -> Iterator[str]:
+    """What the sandbox has of /etc: names of its user, and settings that hold no secret."""
+    user = sandbox_user()
+    texts = {
+        "passwd": f"root:x:0:0::/:/bin/sh\ninfraci:x:{user}:{user}::{SCRATCH}:/bin/sh\n",
+        "group": f"root:x:0:\ninfraci:x:{user}:\n",
+        "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    }
+    yield from ("--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/var")
+    for folders in ("pki", "pki/tls", "pki/ca-trust", "ssl"):
+        yield from ("--perms", "0755", "--dir", f"/etc/{folders}")
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+        yield from ("--ro-bind", str(folder / name), f"/etc/{name}")
+    for name in _SETTINGS:
+        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+
+
+def _programs(command: Sequence[str]) -> list[Path]:
+    """Where Python, infraci and the program are, other than in /usr."""
+    package = Path(__file__).parent
+    places = {Path(sys.prefix), Path(sys.base_prefix), package}
+    # Never the folder around our package, which may be its repository, nor a current folder.
+    places |= {p for p in map(Path, sys.path) if p.name in ("site-packages", "dist-packages")}
+    program = shutil.which(command[0])
+    if program is not None:
+        real = Path(program).resolve()
+        places |= {Path(program), real.parent.parent if real.parent.name == "bin" else real}
+    refused = {Path("/"), Path.home(), *package.parents}
+    return [p for p in places if p not in refused and not p.is_relative_to("/usr")]
+
+
+def _shown(paths: Sequence[Path]) -> Iterator[str]:
+    """Files and folders at their own paths, read-only, in folders that hold nothing else."""
+    full = {path.absolute() for path in paths if path.exists()}
+    tops = sorted(path for path in full if full.isdisjoint(path.parents))
+    for parent in sorted({parent for path in tops for parent in path.parents[:-1]}):
+        yield from ("--perms", "0755", "--dir", str(parent))
+    for path in tops:
+        yield from ("--ro-bind", str(path), str(path))
+
+
+def _restricted(limits: Limits) -> Iterator[str]:
+    """The programs that take away what bubblewrap does not, each starting the next one."""
+    if _is_root():
+        user = str(sandbox_user())
+        yield from ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
+        yield from ("--inh-caps=-all", "--no-new-privs")
+    yield from ("prlimit", f"--nproc={limits.processes}", f"--as={limits.memory_mb << 20}")
+    yield from (f"--fsize={limits.scratch_mb << 20}", f"--cpu={limits.cpu_s}", "--core=0")
+    yield from ("choom", "--adjust", "1000", "--")  # if memory is short, these are ended first
+
+
+def _let_read(path: Path) -> None:
+    """Make the sandbox's user the group of files of our own, with the right to read them."""
+    if not _is_root():
+        return
+    user = sandbox_user()
+    for entry in _entries(path):
+        with suppress(OSError):  # of one that is gone meanwhile
+            status = entry.lstat()
+            if status.st_gid != user:
+                os.chown(entry, -1, user, follow_symlinks=False)
+            mode = stat.S_IMODE(status.st_mode)
+            readable = mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3
+            if readable != mode and not stat.S_ISLNK(status.st_mode):
+                entry.chmod(readable)
+
+
+def _entries(path: Path) -> Iterator[Path]:
+    yield path
+    for folder, folders, files in os.walk(path):
+        yield from (Path(folder, name) for name in (*folders, *files))
