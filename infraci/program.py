@@ -51,14 +51,15 @@ def run_program(
     deadline: Deadline,
     on_line: Callable[[str], None],
     output_mb: int | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> int:
     """Run a program; returns its exit status, negative for a signal.
 
-    ``on_line`` gets each line of what it says, on either stream. However this function is left,
-    the program and all that it started in its process group have ended. Raises
-    :class:`ProgramTimeoutError` after ``timeout_s``, :class:`ProgramOutputError` after more output
-    than ``output_mb``, what ``deadline`` raises when it is cancelled,
-    and OSError if there is no such program.
+    ``on_line`` gets each line of what it says, on either stream; ``pass_fds`` are files that it
+    inherits. However this function is left, the program and all that it started in its process
+    group have ended. Raises :class:`ProgramTimeoutError` after ``timeout_s``,
+    :class:`ProgramOutputError` after more output than ``output_mb``, what ``deadline`` raises when
+    it is cancelled, and OSError if there is no such program.
     """
     limit_s = deadline.within(timeout_s)
     ends = time.monotonic() + limit_s
@@ -80,6 +81,7 @@ def run_program(
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         finally:
             os.close(written)

@@ -14,14 +14,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from infraci.deadline import Deadline
 from infraci.errors import InfraciError
 from infraci.program import run_program
+from infraci.relay import Place, relay_to
 from infraci.surroundings import inherited
 from infraci.temporary import temporary_folder
 
@@ -70,6 +72,7 @@ class Sandboxed:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    pass_fds: tuple[int, ...] = ()  # files that it has to inherit
 
 
 @contextmanager
@@ -78,28 +81,40 @@ def in_sandbox(
     *,
     cwd: Path,
     read: Sequence[Path] = (),
+    own: Sequence[Path] = (),
+    write: Path | None = None,
     environment: Mapping[str, str] | None = None,
     limits: Limits = Limits(),
+    network: Sequence[Place] = (),
 ) -> Iterator[Sandboxed]:
     """How to run a command in a sandbox; see :func:`sandbox_trouble` for whether there is one.
 
     It sees the files and folders under ``read`` at their own paths. These must be infraci's own, as
-    a commit's exported tree is: the sandbox's user is made their group. It has the ``environment``
-    besides what it inherits, and its home is in :data:`SCRATCH`.
+    a commit's exported tree is: the sandbox's group is made theirs. The files under ``own`` it sees
+    as copies that belong to its user, as ssh wants it of a key, and the folder ``write`` is its
+    user's. It has the ``environment`` besides what it inherits, its home is :data:`SCRATCH`, and
+    ``network`` is all that it can connect to.
     """
+    user = next(_users)
     for path in read:
         _let_read(path)
-    with temporary_folder("sandbox") as folder:
+    if write is not None and _is_root():
+        os.chown(write, user, _group())
+    with temporary_folder("sandbox") as folder, ExitStack() as stack:
+        relay = stack.enter_context(relay_to(network)) if network else None
         yield Sandboxed(
             command=(
+                *(relay.command if relay else ()),
                 "bwrap",
-                *_namespaces(),
+                *_namespaces(has_network=relay is not None),
                 *_system(limits),
-                *_etc(folder),
+                *_etc(folder, user),
                 *_shown([*_programs(command), *read]),
+                *(option for path in own for option in _copied(path, folder, user)),
+                *(("--bind", str(write), str(write)) if write is not None else ()),
                 *("--remount-ro", "/", "--remount-ro", "/dev"),
                 *("--chdir", str(cwd), "--"),
-                *_restricted(limits),
+                *_restricted(limits, user),
                 *command,
             ),
             environment={
@@ -110,6 +125,7 @@ def in_sandbox(
                 "USER": "infraci",
                 "LOGNAME": "infraci",
             },
+            pass_fds=relay.pass_fds if relay else (),
         )
 
 
@@ -179,17 +195,27 @@ def sandbox_trouble() -> str | None:
     return None
 
 
-def sandbox_user() -> int:
-    """The user and group, by number, of root's sandboxes; each process of infraci's has another."""
-    return _FIRST_USER + os.getpid() % _USERS if _is_root() else os.geteuid()
+def _numbers() -> Iterator[int]:
+    """The users of this process's sandboxes: each root's another, so that each has its limits."""
+    for number in count(os.getpid()):
+        yield _FIRST_USER + number % _USERS if _is_root() else os.geteuid()
+
+
+_users = _numbers()
+
+
+def _group() -> int:
+    """The group of all sandboxes of this process: what it owns they may read."""
+    return _FIRST_USER + os.getpid() % _USERS if _is_root() else os.getegid()
 
 
 def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def _namespaces() -> Iterator[str]:
-    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net")
+def _namespaces(*, has_network: bool) -> Iterator[str]:
+    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
+    yield from () if has_network else ("--unshare-net",)
     yield from ("--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL")
     if _is_root():  # to become another user, which gives both up
         yield from ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
@@ -199,7 +225,8 @@ def _namespaces() -> Iterator[str]:
 
 def _system(limits: Limits) -> Iterator[str]:
     """This machine's programs, and file systems of the sandbox's own."""
-    yield from ("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev")
+    yield from ("--ro-bind", "/usr", "/usr", "--ro-bind-try", "/var/lib/gems", "/var/lib/gems")
+    yield from ("--proc", "/proc", "--dev", "/dev")
     for name in _TOP:
         path = Path("/", name)
         if path.is_symlink():
@@ -211,12 +238,11 @@ def _system(limits: Limits) -> Iterator[str]:
         yield from ("--perms", "1777", "--size", size, "--tmpfs", str(path))
 
 
-def _etc(folder: Path) -> Iterator[str]:
+def _etc(folder: Path, user: int) -> Iterator[str]:
     """What the sandbox has of /etc: names of its user, and settings that hold no secret."""
-    user = sandbox_user()
     texts = {
-        "passwd": f"root:x:0:0::/:/bin/sh\ninfraci:x:{user}:{user}::{SCRATCH}:/bin/sh\n",
-        "group": f"root:x:0:\ninfraci:x:{user}:\n",
+        "passwd": f"root:x:0:0::/:/bin/sh\ninfraci:x:{user}:{_group()}::{SCRATCH}:/bin/sh\n",
+        "group": f"root:x:0:\ninfraci:x:{_group()}:\n",
         "hosts": "127.0.0.1 localhost\n::1 localhost\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     }
@@ -255,11 +281,22 @@ def _shown(paths: Sequence[Path]) -> Iterator[str]:
         yield from ("--ro-bind", str(path), str(path))
 
 
-def _restricted(limits: Limits) -> Iterator[str]:
+def _copied(path: Path, folder: Path, user: int) -> Iterator[str]:
+    """A copy of a file that belongs to the sandbox's user, at the file's own path."""
+    copy = folder / f"own-{len(list(folder.iterdir()))}"
+    shutil.copyfile(path, copy)
+    copy.chmod(stat.S_IRUSR)
+    if _is_root():
+        os.chown(copy, user, _group())
+    for parent in reversed(path.absolute().parents[:-1]):
+        yield from ("--perms", "0755", "--dir", str(parent))
+    yield from ("--ro-bind", str(copy), str(path.absolute()))
+
+
+def _restricted(limits: Limits, user: int) -> Iterator[str]:
     """The programs that take away what bubblewrap does not, each starting the next one."""
     if _is_root():
-        user = str(sandbox_user())
-        yield from ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
+        yield from ("setpriv", "--reuid", str(user), "--regid", str(_group()), "--clear-groups")
         yield from ("--inh-caps=-all", "--no-new-privs")
     yield from ("prlimit", f"--nproc={limits.processes}", f"--as={limits.memory_mb << 20}")
     yield from (f"--fsize={limits.scratch_mb << 20}", f"--cpu={limits.cpu_s}", "--core=0")
@@ -267,15 +304,15 @@ def _restricted(limits: Limits) -> Iterator[str]:
 
 
 def _let_read(path: Path) -> None:
-    """Make the sandbox's user the group of files of our own, with the right to read them."""
+    """Make the sandboxes' group that of files of our own, with the right to read them."""
     if not _is_root():
         return
-    user = sandbox_user()
+    group = _group()
     for entry in _entries(path):
         with suppress(OSError):  # of one that is gone meanwhile
             status = entry.lstat()
-            if status.st_gid != user:
-                os.chown(entry, -1, user, follow_symlinks=False)
+            if status.st_gid != group:
+                os.chown(entry, -1, group, follow_symlinks=False)
             mode = stat.S_IMODE(status.st_mode)
             readable = mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 3
             if readable != mode and not stat.S_ISLNK(status.st_mode):

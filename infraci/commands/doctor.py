@@ -102,8 +102,8 @@ def _machine(as_json: bool) -> int:
     trouble = sandbox_trouble()
     if trouble and not as_json:
         click.echo(
-            f"note: there is no sandbox for what commits bring along: {trouble}. Playbooks and specs"
-            f" are not judged before a run, and untrusted commits are not run\n"
+            f"note: there is no sandbox for programs of commits: {trouble}. Playbooks and specs are"
+            f" not judged before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )
     return ExitCode.INVALID if missing else ExitCode.PASSED

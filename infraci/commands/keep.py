@@ -48,6 +48,7 @@ from infraci.report.suites import properties
 from infraci.suite import words
 from infraci.suite.keeper import Ending, Wish
 from infraci.suite.visit import NoSpecs, Progress, Visit
+from infraci.trust import is_untrusted
 from infraci.verify.stack import Plan, PlannedServer, Stack
 
 
@@ -134,6 +135,11 @@ def _choose(source: Source, wish: Wish) -> tuple[Pipeline, str]:
     """The pipeline, and the name of its cloud. Raises UsageError for several of either."""
     from infraci.model.decode import load_pipelines
 
+    if is_untrusted():
+        raise UsageError(
+            "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
+            hint=f"infraci run --untrusted {wish.pipeline}",
+        )
     if wish.pipeline.startswith("@"):
         raise UsageError(
             f"cannot test {wish.pipeline}: that is a schedule, of several pipelines",

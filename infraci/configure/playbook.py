@@ -18,14 +18,16 @@ from pathlib import Path
 
 import yaml
 
+from infraci.confine import confined
 from infraci.errors import ConfigureError
 from infraci.model.configure import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
 from infraci.model.secret import MissingSecretError, reveal_all
-from infraci.sandbox import SCRATCH, run_sandboxed
+from infraci.sandbox import SCRATCH, Sandboxed, run_sandboxed
 from infraci.surroundings import inherited
 from infraci.temporary import temporary_folder
+from infraci.trust import is_untrusted
 
 _SSH = Path(__file__).with_name("ansible-ssh")
 _CALLBACKS = Path(__file__).parent / "ansible_callback"
@@ -56,25 +58,17 @@ class Stage:
     mark: str  # what the lines of the callback's events begin with
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A command, and its environment."""
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-
-
 @contextmanager
-def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
+def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxed]:
     """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
     with temporary_folder("ansible", place=_short_place()) as folder:
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
         limit = ",".join([*(server.word for server in stage.limit), "localhost"])
-        call = _call(options, root, folder, scratch=folder)
+        call = _call(options, root, folder, scratch=SCRATCH if is_untrusted() else folder)
         try:
-            yield Call(
-                command=(
+            with confined(
+                (
                     *call.command,
                     *("--inventory", str(folder / "inventory.yaml"), "--limit", limit),
                     *("--extra-vars", f"@{folder / 'variables.json'}"),
@@ -83,6 +77,11 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
                     *((f"--skip-tags={','.join(options.skip_tags)}",) if options.skip_tags else ()),
                     *("--", str(options.playbook)),
                 ),
+                cwd=root,
+                tree=root,
+                ssh_config=stage.ssh_config,
+                servers=stage.servers,
+                read=[folder],
                 environment={
                     **call.environment,
                     "ANSIBLE_STDOUT_CALLBACK": "infraci_events",
@@ -91,7 +90,8 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
                     "INFRACI_RUN": stage.run_id,
                     "INFRACI_COMMIT": stage.commit,
                 },
-            )
+            ) as confined_call:
+                yield confined_call
         finally:
             _close_connections(folder / "ssh")
 
@@ -200,7 +200,7 @@ def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]
     }
 
 
-def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> Call:
+def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> Sandboxed:
     """What every call begins with: ``folder`` has what Ansible reads, it writes to ``scratch``."""
     command = [_program(options)]
     if options.vault_password is not None:
@@ -217,7 +217,7 @@ def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> C
         paths["ANSIBLE_COLLECTIONS_PATH"] = _joined(
             [*collections, Path("/usr/share/ansible/collections")]
         )
-    return Call(
+    return Sandboxed(
         command=tuple(command),
         environment={
             **inherited(),

@@ -22,6 +22,7 @@ from infraci.pipeline.verify import tell_not_run, verify
 from infraci.pipeline.work import Work
 from infraci.process import this_process
 from infraci.templates import secrets_of
+from infraci.trust import is_untrusted
 
 #: What `infraci run` does, in order.
 WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
@@ -74,6 +75,7 @@ def new_record(
         destroy=str(destroy_policy),
         pid=os.getpid(),
         given=tuple(given),
+        untrusted=is_untrusted(),
     )
 
 

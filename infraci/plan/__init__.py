@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infraci.plan.distrust import judge_untrusted
 from infraci.plan.examine import Examination, examine
 from infraci.plan.files import judge_files
 from infraci.plan.lfs import LfsPointerError, lfs_pointers
@@ -20,6 +21,7 @@ __all__ = [
     "Planner",
     "examine",
     "judge_files",
+    "judge_untrusted",
     "lfs_pointers",
     "login_notices",
     "place_refusal",

@@ -19,6 +19,7 @@ from infraci.verify.task import Task, testcase_from_json
 
 #: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
 _BURIAL_S = 5.0
+_LONGEST_ANSWER = 64 << 20
 #: pytest's exit statuses.
 _WELL, _STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 0, 2, 3, 4, 5
 
@@ -58,18 +59,24 @@ class Account:
             if not chunk:
                 return
             *lines, received = (received + chunk).split(b"\n")
+            if len(received) > _LONGEST_ANSWER:
+                lines = [b""]  # which is none
             for line in lines:
-                self._take(json.loads(line))
+                try:
+                    self._take(json.loads(line))
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    self.broken = "the specs have written into infraci's own connection"
+                    return
 
     def _take(self, answer: dict[str, Any]) -> None:
         ((key, value),) = answer.items()
         if key == words.COLLECTED:
             self._collected = True
-            self._expected = {c.nodeid: c for c in map(testcase_from_json, value)}
+            self._expected = {c.nodeid: c for c in map(self._own, value)}
         elif key == words.STARTED:
             self._current = value
         elif key == words.TESTCASE:
-            self._add(testcase_from_json(value))
+            self._add(self._own(value))
             self._current = None
         elif key == words.BROKEN:
             self.broken = value
@@ -77,6 +84,11 @@ class Account:
             self._finished = value
         elif key == words.EXITED:
             self._status = value
+
+    def _own(self, value: dict[str, Any]) -> Testcase:
+        """A testcase, which is of this server whatever the specs have made of it."""
+        server = self._task.server
+        return replace(testcase_from_json(value), server=server.name, role=server.role)
 
     def _add(self, testcase: Testcase) -> None:
         self._expected.pop(testcase.nodeid, None)

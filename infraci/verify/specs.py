@@ -13,11 +13,15 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
+from infraci.confine import confined
+from infraci.errors import UsageError
 from infraci.model.run import Server, Testcase
 from infraci.program import own_program
 from infraci.ssh import identity_of
 from infraci.surroundings import inherited
+from infraci.trust import is_untrusted
 from infraci.verify.account import Account
+from infraci.verify.stack import Stack
 from infraci.verify.task import Task
 
 _START_S = 60.0
@@ -40,7 +44,7 @@ class SpecSession:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [*own_program("infraci.verify.warm"), str(theirs.fileno())],
+                _command(theirs),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -125,6 +129,79 @@ class SpecSession:
             ours.close()
             raise
         return ours
+
+
+class ConfinedSpecs:
+    """Specs of an untrusted commit: each server's have an interpreter in a sandbox of their own.
+
+    It cannot be warm before the servers are known, which are its network.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is open between runs."""
+
+    def run(
+        self,
+        server: Server,
+        paths: Iterable[PurePosixPath | str],
+        *,
+        ssh_config: Path,
+        timeout_s: float,
+        log: Path | None = None,
+        root: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[Testcase, ...]:
+        """See :meth:`SpecSession.run`."""
+        tree = (self._root if root is None else root).absolute()
+        servers: tuple[Server, ...] = (server,)
+        with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
+            servers = (server, *Stack.read(ssh_config.parent).servers)
+        ours, theirs = socket.socketpair()
+        with (
+            theirs,
+            confined(
+                _command(theirs),
+                cwd=tree,
+                tree=tree,
+                ssh_config=ssh_config,
+                servers=servers,
+                environment=inherited(),
+            ) as call,
+        ):
+            process = subprocess.Popen(
+                call.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # what is the commit's belongs into the log
+                pass_fds=[theirs.fileno(), *call.pass_fds],
+                env=dict(call.environment),
+                start_new_session=True,
+            )
+            theirs.close()
+            with SpecSession(process, ours, tree) as session:
+                return session.run(
+                    server,
+                    paths,
+                    ssh_config=ssh_config,
+                    timeout_s=timeout_s,
+                    log=log,
+                    environment=environment,
+                )
+
+
+def open_specs(root: Path) -> SpecSession | ConfinedSpecs:
+    """What runs the specs of the commit's tree at ``root``, as much as it is trusted."""
+    return ConfinedSpecs(root) if is_untrusted() else SpecSession.start(root)
+
+
+def _command(theirs: socket.socket) -> tuple[str, ...]:
+    return (*own_program("infraci.verify.warm"), str(theirs.fileno()))
 
 
 def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes]]:
