@@ -296,6 +296,28 @@ def test_ansible(stage: Stage) -> None:
     assert NOTHING in text
 
 
+def test_trusted_commits_inherit_no_credentials_either(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their programs run as infraci does, with the environment that the pipeline names."""
+    monkeypatch.delenv(VARIABLE)
+    here = "import os; print('have', os.environ.get('OS_PASSWORD'), os.environ.get('NAMED'))\n"
+    stage.write("specs/test_it.py", f"def test_it(host):\n    {here}    assert 0\n")
+    (case,) = stage.specs().values()
+    assert "have None yes" in case.stdout
+
+    stage.write("ruby/.rspec", "")
+    ruby = "describe('it') { it('has') { raise ENV.key?('OS_PASSWORD').to_s } }"
+    stage.write("ruby/spec/a_spec.rb", ruby)
+    (case,) = stage.serverspec().values()
+    assert case.message == "false"
+
+    show = "{{ lookup('env', 'OS_PASSWORD') or 'none' }}"
+    play = f'- hosts: all\n  gather_facts: false\n  tasks: [{{debug: {{msg: "have {show}"}}}}]\n'
+    stage.write("site.yml", play)
+    assert "have none" in stage.ansible()
+
+
 def test_no_secret_is_revealed(stage: Stage) -> None:
     with pytest.raises(MissingSecretError, match="the commit is not trusted"):
         Secret(variable="OS_PASSWORD").reveal()

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,17 @@ _LONGEST_ANSWER = 64 << 20
 _WELL, _STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 0, 2, 3, 4, 5
 
 
+#: What the answers hold.
+_KINDS: Mapping[str, Any] = {
+    words.COLLECTED: list,
+    words.STARTED: str,
+    words.TESTCASE: dict,
+    words.FINISHED: int,
+    words.BROKEN: str,
+    words.EXITED: int,
+}
+
+
 class Account:
     """Hears one run out; every check that pytest announced is in it, whatever happens."""
 
@@ -35,7 +46,7 @@ class Account:
         self._collected = False
         self._current: str | None = None
         self._finished: int | None = None
-        self._status: int | None = None
+        self._exited: int | None = None
         self._timed_out = False
         self.broken = ""
 
@@ -43,7 +54,7 @@ class Account:
         """Take answers until the process has ended, or kill it when the time is over."""
         ends = time.monotonic() + self._task.timeout_s
         received = b""
-        while self._status is None:
+        while self._exited is None:
             answers.settimeout(max(0.001, ends - time.monotonic()))
             try:
                 chunk = answers.recv(1 << 16)
@@ -70,6 +81,8 @@ class Account:
 
     def _take(self, answer: dict[str, Any]) -> None:
         ((key, value),) = answer.items()
+        if not isinstance(value, _KINDS[key]):
+            raise TypeError(key)
         if key == words.COLLECTED:
             self._collected = True
             self._expected = {c.nodeid: c for c in map(self._own, value)}
@@ -83,12 +96,22 @@ class Account:
         elif key == words.FINISHED:
             self._finished = value
         elif key == words.EXITED:
-            self._status = value
+            self._exited = os.waitstatus_to_exitcode(value)
 
     def _own(self, value: dict[str, Any]) -> Testcase:
         """A testcase, which is of this server whatever the specs have made of it."""
-        server = self._task.server
-        return replace(testcase_from_json(value), server=server.name, role=server.role)
+        case, server = testcase_from_json(value), self._task.server
+        texts = (case.nodeid, case.name, case.classname, case.message, case.text)
+        if not all(isinstance(text, str) for text in (*texts, case.stdout, case.stderr)):
+            raise TypeError("text")
+        line = None if case.line is None else int(case.line)
+        return replace(
+            case,
+            server=server.name,
+            role=server.role,
+            duration_s=float(case.duration_s),
+            line=line,
+        )
 
     def _add(self, testcase: Testcase) -> None:
         self._expected.pop(testcase.nodeid, None)
@@ -133,7 +156,7 @@ class Account:
         if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
             reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
             return ErrorKind.CRASH, reason[-1], self.broken
-        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        exited = self._exited
         if self._finished == _USAGE_ERROR or (exited == _USAGE_ERROR and not self._collected):
             return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
         if self._finished is not None:
