@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infraci.errors import InfraciError
+from infraci.git import displayable
 from infraci.model.problem import Problem
 from infraci.program import own_program
 from infraci.sandbox import run_sandboxed
@@ -49,7 +50,7 @@ def collect_specs(
         if line.startswith(f"{mark} "):
             lines.append(line.removeprefix(f"{mark} "))
         elif line.strip():
-            last = line.strip()[:_MOST_CHARACTERS]
+            last = _text(line)
         del lines[_MOST_FINDINGS + 1 :]
 
     status = run_sandboxed(
@@ -74,14 +75,18 @@ def _read(line: str) -> list[tuple[Problem, bool]]:
     try:
         found: dict[str, Any] = json.loads(line)
         problem = Problem(
-            file=str(found["file"])[:_MOST_CHARACTERS],
+            file=_text(found["file"]),
             line=int(found["line"]) if found["line"] else None,
-            message=str(found["message"])[:_MOST_CHARACTERS],
-            suggestion=str(found["suggestion"]) if found["suggestion"] else None,
+            message=_text(found["message"]),
+            suggestion=_text(found["suggestion"]) if found["suggestion"] else None,
         )
         return [(problem, bool(found["is_certain"]) and not _is_here(found["missing_module"]))]
     except (ValueError, TypeError, KeyError, RecursionError):
         return []
+
+
+def _text(value: object) -> str:
+    return displayable(str(value)[:_MOST_CHARACTERS])
 
 
 def _is_here(module: object) -> bool:

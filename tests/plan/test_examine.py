@@ -80,6 +80,7 @@ def test_specs_are_collected_as_in_a_run(tree: Tree) -> None:
 
         assert open(os.environ["INFRACI_SSH_CONFIG"]).read()
         assert os.environ["PORT"] == "8080"
+        assert os.environ["TOKEN"]
 
         @pytest.mark.slow
         @pytest.mark.infraci(server="web-7")
@@ -87,7 +88,8 @@ def test_specs_are_collected_as_in_a_run(tree: Tree) -> None:
         """,
     )
     tree.put("web/test_ok.py", "from helper import OTHER\ndef test_other(host): pass\n")
-    assert tree.examine(SPECS + "environment: {PORT: 8080}\n") == Examination()
+    environment = "environment: {PORT: 8080, TOKEN: {from: NO_SUCH}}\n"
+    assert tree.examine(SPECS + environment) == Examination()
 
 
 @pytest.mark.parametrize(
