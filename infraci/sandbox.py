@@ -8,6 +8,7 @@ limit to each process's memory and to their number, nothing in it can take all o
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -34,8 +35,11 @@ SCRATCH = Path("/tmp")  # noqa: S108
 _PROBE_S = 10.0
 #: Users without a name, as systemd has them for services of one time (DynamicUser=).
 _FIRST_USER, _USERS = 61184, 4336
+#: Each of root's sandboxes has another, so that each has limits of its own.
+_count = count(os.getpid())
+_ENTRY = Path(__file__).with_name("sandbox_entry.py")
 #: How the programs that make a sandbox begin their messages.
-_MAKERS = ("bwrap: ", "setpriv: ", "prlimit: ", "choom: ")
+_MAKERS = ("bwrap: ", "setpriv: ", "sandbox: ")
 _TOP = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 #: What programs read in /etc to run at all; no settings of services, no keys.
 _SETTINGS = (
@@ -95,36 +99,32 @@ def in_sandbox(
     user's. It has the ``environment`` besides what it inherits, its home is :data:`SCRATCH`, and
     ``network`` is all that it can connect to.
     """
-    user = next(_users)
+    user = _FIRST_USER + next(_count) % _USERS
     for path in read:
         _let_read(path)
-    if write is not None and _is_root():
-        os.chown(write, user, _group())
+    if write is not None:
+        _give(write, user)
     with temporary_folder("sandbox") as folder, ExitStack() as stack:
         relay = stack.enter_context(relay_to(network)) if network else None
+        entry = folder / "entry.json"
+        _write_entry(entry, environment or {}, limits, user)
         yield Sandboxed(
             command=(
                 *(relay.command if relay else ()),
-                "bwrap",
+                _bwrap() or "bwrap",
                 *_namespaces(has_network=relay is not None),
                 *_system(limits),
                 *_etc(folder, user),
-                *_shown([*_programs(command), *read]),
+                *_shown([*_programs(command), *read, entry]),
                 *(option for path in own for option in _copied(path, folder, user)),
-                *(("--bind", str(write), str(write)) if write is not None else ()),
+                *(_bound("--bind", write, write) if write is not None else ()),
                 *("--remount-ro", "/", "--remount-ro", "/dev"),
                 *("--chdir", str(cwd), "--"),
-                *_restricted(limits, user),
+                *_without_rights(user),
+                *(sys.executable, "-I", "-S", str(_ENTRY), str(entry)),
                 *command,
             ),
-            environment={
-                **inherited(),
-                **(environment or {}),
-                "HOME": str(SCRATCH),
-                "TMPDIR": str(SCRATCH),
-                "USER": "infraci",
-                "LOGNAME": "infraci",
-            },
+            environment=inherited(),  # infraci's own: what a commit names is only for the program
             pass_fds=relay.pass_fds if relay else (),
         )
 
@@ -173,7 +173,7 @@ def run_sandboxed(
 @cache
 def sandbox_trouble() -> str | None:
     """Why programs cannot be run in a sandbox on this machine; None if they can. Takes 50 ms."""
-    if sys.platform != "linux" or shutil.which("bwrap") is None:
+    if sys.platform != "linux" or _bwrap() is None:
         return f"{PACKAGE} is not installed"
     try:
         with in_sandbox(["true"], cwd=Path("/")) as call:
@@ -193,15 +193,6 @@ def sandbox_trouble() -> str | None:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         return f"{PACKAGE} does not work here: {lines[-1]}"
     return None
-
-
-def _numbers() -> Iterator[int]:
-    """The users of this process's sandboxes: each root's another, so that each has its limits."""
-    for number in count(os.getpid()):
-        yield _FIRST_USER + number % _USERS if _is_root() else os.geteuid()
-
-
-_users = _numbers()
 
 
 def _group() -> int:
@@ -274,11 +265,8 @@ def _programs(command: Sequence[str]) -> list[Path]:
 def _shown(paths: Sequence[Path]) -> Iterator[str]:
     """Files and folders at their own paths, read-only, in folders that hold nothing else."""
     full = {path.absolute() for path in paths if path.exists()}
-    tops = sorted(path for path in full if full.isdisjoint(path.parents))
-    for parent in sorted({parent for path in tops for parent in path.parents[:-1]}):
-        yield from ("--perms", "0755", "--dir", str(parent))
-    for path in tops:
-        yield from ("--ro-bind", str(path), str(path))
+    for path in sorted(path for path in full if full.isdisjoint(path.parents)):
+        yield from _bound("--ro-bind", path, path)
 
 
 def _copied(path: Path, folder: Path, user: int) -> Iterator[str]:
@@ -286,21 +274,53 @@ def _copied(path: Path, folder: Path, user: int) -> Iterator[str]:
     copy = folder / f"own-{len(list(folder.iterdir()))}"
     shutil.copyfile(path, copy)
     copy.chmod(stat.S_IRUSR)
-    if _is_root():
-        os.chown(copy, user, _group())
-    for parent in reversed(path.absolute().parents[:-1]):
+    _give(copy, user)
+    yield from _bound("--ro-bind", copy, path.absolute())
+
+
+def _bound(how: str, path: Path, there: Path) -> Iterator[str]:
+    """A file or folder at a path of the sandbox's; bubblewrap's own folders are root's alone."""
+    for parent in reversed(there.parents[:-1]):
         yield from ("--perms", "0755", "--dir", str(parent))
-    yield from ("--ro-bind", str(copy), str(path.absolute()))
+    yield from (how, str(path), str(there))
 
 
-def _restricted(limits: Limits, user: int) -> Iterator[str]:
-    """The programs that take away what bubblewrap does not, each starting the next one."""
+def _without_rights(user: int) -> tuple[str, ...]:
+    """What becomes the sandbox's user; other users than root have no rights to lose."""
+    if not _is_root():
+        return ()
+    users = ("--reuid", str(user), "--regid", str(_group()), "--clear-groups")
+    return ("/usr/bin/setpriv", *users, "--inh-caps=-all", "--no-new-privs")
+
+
+def _write_entry(path: Path, environment: Mapping[str, str], limits: Limits, user: int) -> None:
+    """What infraci/sandbox_entry.py takes before it becomes the program."""
+    own = {"HOME": str(SCRATCH), "TMPDIR": str(SCRATCH), "USER": "infraci", "LOGNAME": "infraci"}
+    entry = {
+        "environment": {**inherited(), **environment, **own},
+        "limits": {
+            "RLIMIT_NPROC": limits.processes,
+            "RLIMIT_AS": limits.memory_mb << 20,
+            "RLIMIT_FSIZE": limits.scratch_mb << 20,
+            "RLIMIT_CPU": limits.cpu_s,
+            "RLIMIT_CORE": 0,
+        },
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(entry))
+    _give(path, user)
+
+
+def _give(path: Path, user: int) -> None:
+    """Let a file or folder of our own be the sandbox's user's."""
     if _is_root():
-        yield from ("setpriv", "--reuid", str(user), "--regid", str(_group()), "--clear-groups")
-        yield from ("--inh-caps=-all", "--no-new-privs")
-    yield from ("prlimit", f"--nproc={limits.processes}", f"--as={limits.memory_mb << 20}")
-    yield from (f"--fsize={limits.scratch_mb << 20}", f"--cpu={limits.cpu_s}", "--core=0")
-    yield from ("choom", "--adjust", "1000", "--")  # if memory is short, these are ended first
+        os.chown(path, user, _group())
+
+
+def _bwrap() -> str | None:
+    """Where bubblewrap is; never relative to a folder that may be a commit's."""
+    found = shutil.which("bwrap")
+    return found and str(Path(found).absolute())
 
 
 def _let_read(path: Path) -> None:

@@ -80,11 +80,11 @@ class Stage:
         )
         return {testcase.name: testcase for testcase in found}
 
-    def ansible(self) -> str:
+    def ansible(self, **environment: str) -> str:
         """What Ansible prints of a playbook."""
         server, key = self.sshd.server, self.sshd.key.private_path
         configure_servers(
-            [AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=False)],
+            [AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=False, environment=environment)],
             [server],
             session_of=lambda server: Session.open(server, private_key=key, timeout_s=30),
             ssh_config=self.run / "ssh_config",
@@ -294,6 +294,15 @@ def test_ansible(stage: Stage) -> None:
     text = stage.ansible()
     assert "there" in text
     assert NOTHING in text
+
+
+def test_variables_that_programs_obey_as_they_start(stage: Stage) -> None:
+    """Those that a commit names are only for its own program, not for what makes the sandbox."""
+    mark = stage.root / "mark"
+    stage.write("evil/sitecustomize.py", f"open({str(mark)!r}, 'a')\n")
+    stage.write("site.yml", "- hosts: all\n  gather_facts: false\n  tasks: [{ping: {}}]\n")
+    stage.ansible(PYTHONPATH="evil", PYTHONSTARTUP="evil/sitecustomize.py", BASH_ENV="evil")
+    assert not mark.exists()
 
 
 def test_trusted_commits_inherit_no_credentials_either(

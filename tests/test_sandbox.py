@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infraci.program import ProgramOutputError, ProgramTimeoutError
-from infraci.sandbox import Limits, NoSandboxError, run_sandboxed, sandbox_trouble
+from infraci.sandbox import Limits, NoSandboxError, in_sandbox, run_sandboxed, sandbox_trouble
 
 LIMITS = Limits(processes=16, memory_mb=512, scratch_mb=8, cpu_s=20)
 
@@ -146,6 +146,16 @@ def test_it_inherits_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "'NAMED': 'yes'" in text
     assert "hidden-" not in text
+
+
+def test_what_makes_it_gets_no_variables_of_the_commit() -> None:
+    """Else LD_PRELOAD would be obeyed outside of it, by root's programs."""
+    with in_sandbox(["true"], cwd=Path("/"), environment={"LD_PRELOAD": "evil.so"}) as call:
+        assert "LD_PRELOAD" not in call.environment
+        assert "evil.so" not in " ".join(call.command)
+    _, text = run("import os; print(os.environ['LD_PRELOAD'])", LD_PRELOAD="evil.so")
+    assert text.splitlines()[-1] == "evil.so"
+    assert text.count("cannot be preloaded") == 1  # by the program alone
 
 
 def test_a_fork_bomb_meets_a_limit() -> None:

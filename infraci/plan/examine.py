@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from infraci.errors import InfraciError
@@ -42,9 +43,8 @@ def examine(pipeline: Pipeline, root: Path, *, collect: bool = True) -> Examinat
     """
     playbooks = [step for step in pipeline.configure if isinstance(step, AnsibleStep)]
     specs = _groups(pipeline) if collect else {}
-    parts: list[Callable[[], Examination]] = []
-    parts += [lambda step=step: _playbook(step, root) for step in playbooks]  # type: ignore[misc]
-    parts += [lambda: _specs(pipeline, specs, root)] if specs else []
+    parts = [partial(_playbook, step, root) for step in playbooks]
+    parts += [partial(_specs, pipeline, specs, root)] if specs else []
     if parts and (trouble := sandbox_trouble()):
         what = [*(str(step.playbook) for step in playbooks), *(("the specs",) if specs else ())]
         verb = "is" if len(what) == 1 and playbooks else "are"
