@@ -99,7 +99,7 @@ def in_sandbox(
     user's. It has the ``environment`` besides what it inherits, its home is :data:`SCRATCH`, and
     ``network`` is all that it can connect to.
     """
-    user = _FIRST_USER + next(_count) % _USERS
+    user = _new_user()
     for path in read:
         _let_read(path)
     if write is not None:
@@ -193,6 +193,10 @@ def sandbox_trouble() -> str | None:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         return f"{PACKAGE} does not work here: {lines[-1]}"
     return None
+
+
+def _new_user() -> int:
+    return _FIRST_USER + next(_count) % _USERS if _is_root() else os.geteuid()
 
 
 def _group() -> int:

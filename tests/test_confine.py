@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from textwrap import dedent, indent
 
@@ -15,7 +15,7 @@ from infraci.deadline import Deadline
 from infraci.errors import InfraciError
 from infraci.mask import Masker
 from infraci.model.configure import AnsibleStep
-from infraci.model.run import Outcome, Testcase
+from infraci.model.run import Bastion, Outcome, Server, Testcase
 from infraci.model.secret import MissingSecretError, Secret
 from infraci.sandbox import NoSandboxError, sandbox_trouble
 from infraci.ssh import Session, write_ssh_config
@@ -57,10 +57,10 @@ class Stage:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text))
 
-    def specs(self, timeout_s: float = 60) -> dict[str, Testcase]:
+    def specs(self, timeout_s: float = 60, server: Server | None = None) -> dict[str, Testcase]:
         with open_specs(self.tree) as specs:
             found = specs.run(
-                self.sshd.server,
+                server or self.sshd.server,
                 [PurePosixPath("specs")],
                 ssh_config=self.run / "ssh_config",
                 timeout_s=timeout_s,
@@ -188,6 +188,36 @@ def test_specs(stage: Stage) -> None:
     assert NOTHING in found["test_bad[web-0]"].text
     ssh = next(case for name, case in found.items() if name.startswith("test_ssh"))
     assert ssh.outcome is Outcome.PASSED, ssh.text
+
+
+def test_specs_through_a_bastion(stage: Stage, tmp_path: Path) -> None:
+    """Only the bastion can be connected to; the server is behind it."""
+    with running_sshd(tmp_path / "gate") as running:
+        running.authorize(stage.sshd.key.public)
+        gate = Bastion(
+            name="gate",
+            user=running.server.user,
+            address=running.server.address,
+            port=running.server.port,
+            host_keys=running.server.host_keys,
+        )
+        server = replace(stage.sshd.server, bastion=gate)
+        write_ssh_config(stage.run, [server], stage.run / "id_ed25519")
+        stage.write(
+            "specs/test_it.py",
+            f"""\
+            import os, socket, subprocess
+
+            def test_it(host, infraci_server):
+                assert host.file("/etc/hostname").exists
+                config = os.environ["INFRACI_SSH_CONFIG"]
+                subprocess.run(["ssh", "-F", config, infraci_server.word, "true"], check=True)
+                with socket.socket() as direct:
+                    assert direct.connect_ex(("127.0.0.1", {server.port})) != 0
+            """,
+        )
+        (case,) = stage.specs(server=server).values()
+        assert case.outcome is Outcome.PASSED, case.text
 
 
 @pytest.mark.parametrize(
