@@ -5,9 +5,10 @@ It is the plugin of a run as well, so that options, plugins and modules are thos
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -86,7 +87,17 @@ class CollectPlugin(SpecPlugin):
         """Nothing: it has been told."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell of fixtures that no plugin and no conftest.py has."""
+        """Tell of fixtures that no plugin and no conftest.py has, and of tests that are lost."""
+        for path in {item.path for item in session.items}:
+            for name, second, first in _defined_twice(path):
+                self._tell(
+                    Finding(
+                        file=self._shown(path),
+                        line=second,
+                        message=f"{name} is defined twice: the one of line {first} never runs",
+                        is_certain=False,
+                    )
+                )
         for item in session.items:
             if not isinstance(item, pytest.Function):
                 continue
@@ -150,6 +161,23 @@ class CollectPlugin(SpecPlugin):
 
     def _shown(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+
+def _defined_twice(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Tests that a later one of the same name replaces: name, line, and line of the lost one."""
+    try:
+        todo: list[ast.Module | ast.ClassDef] = [ast.parse(path.read_bytes())]
+    except (OSError, SyntaxError, ValueError):  # as of a text file that a plugin collects
+        return
+    while todo:
+        lines: dict[str, int] = {}
+        for node in todo.pop().body:
+            if isinstance(node, ast.ClassDef):
+                todo.append(node)
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[:4].lower() == "test":
+                if node.name in lines:
+                    yield node.name, node.lineno, lines[node.name]
+                lines[node.name] = node.lineno
 
 
 def _fixtures(session: pytest.Session) -> list[str]:

@@ -145,7 +145,7 @@ def test_one_name_for_two_modules(tree: Tree) -> None:
 
 
 def test_what_is_only_told(tree: Tree) -> None:
-    """Unknown markers, classes that are passed over, and what may be well on another machine."""
+    """Unknown markers, tests that are lost, and what may be well on another machine."""
     tree.put(
         "specs/test_ok.py",
         """\
@@ -157,6 +157,11 @@ def test_what_is_only_told(tree: Tree) -> None:
         class TestPassedOver:
             def __init__(self): pass
             def test_it(self, host): pass
+
+        class TestTwice:
+            def test_it(self, host): pass
+            def test_ok(self, host): pass
+            def test_it(self, host): assert True
         """,
     )
     tree.put("web/test_web.py", "import socket\nsocket.create_connection(('192.0.2.1', 80))\n")
@@ -164,6 +169,7 @@ def test_what_is_only_told(tree: Tree) -> None:
     assert found.problems == ()
     assert sorted(notice.partition(": ")[0] for notice in found.notices) == [
         "specs/test_ok.py:3",
+        "specs/test_ok.py:13",
         "specs/test_ok.py:6",
         "web/test_web.py:2",
     ]
