@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from infraci.program import ProgramOutputError, ProgramTimeoutError
-from infraci.sandbox import Limits, NoSandboxError, in_sandbox, run_sandboxed, sandbox_trouble
+from infraci.sandbox import (
+    PACKAGE,
+    Limits,
+    NoSandboxError,
+    in_sandbox,
+    run_sandboxed,
+    sandbox_trouble,
+)
 
 LIMITS = Limits(processes=16, memory_mb=512, scratch_mb=8, cpu_s=20)
 
@@ -42,6 +49,11 @@ def run(
 
 def test_this_machine_has_one() -> None:
     assert sandbox_trouble() is None
+
+
+def test_setup_installs_it() -> None:
+    setup = (Path(__file__).parents[1] / "bin" / "setup").read_text()
+    assert f"bwrap {PACKAGE}" in setup.splitlines()
 
 
 def test_it_is_told_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
