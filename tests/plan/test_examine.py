@@ -168,8 +168,8 @@ def test_what_is_only_told(tree: Tree) -> None:
     found = tree.examine()
     assert found.problems == ()
     assert sorted(notice.partition(": ")[0] for notice in found.notices) == [
-        "specs/test_ok.py:3",
         "specs/test_ok.py:13",
+        "specs/test_ok.py:3",
         "specs/test_ok.py:6",
         "web/test_web.py:2",
     ]
