@@ -19,6 +19,7 @@ from infraci.errors import InfraciError, UsageError, raise_of_machine
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
 from infraci.temporary import temporary_folder
+from infraci.trust import is_untrusted
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"
@@ -241,6 +242,10 @@ def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
 def _check_out(destination: Path, environment: Mapping[str, str]) -> None:
     """Write all files of an index; without LFS where git-lfs is missing, or an object of its."""
     command = ("checkout-index", "--all", "--force")
+    if is_untrusted():  # such a commit says from where LFS takes what it points to
+        options = (*_OWN_INDEX, *_WITHOUT_LFS)
+        ask(destination, *command, options=options, environment=environment)
+        return
     try:
         ask(destination, *command, options=_OWN_INDEX, environment=environment)
     except GitError as error:

@@ -21,6 +21,8 @@ _LOOK_S = 0.2
 #: Between asking it to end and killing it.
 _GRACE_S = 3.0
 _LAST_LINES = 20
+#: A longer line is handed on in pieces.
+_LONGEST_LINE = 1 << 20
 
 
 def own_program(module: str = "infraci") -> tuple[str, ...]:
@@ -36,6 +38,10 @@ class ProgramTimeoutError(PhaseTimeoutError):
         self.output = output
 
 
+class ProgramOutputError(ProgramTimeoutError):
+    """A program printed too much and was killed."""
+
+
 def run_program(
     command: Sequence[str],
     *,
@@ -44,13 +50,16 @@ def run_program(
     timeout_s: float,
     deadline: Deadline,
     on_line: Callable[[str], None],
+    output_mb: int | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> int:
     """Run a program; returns its exit status, negative for a signal.
 
-    ``on_line`` gets each line of what it says, on either stream. However this function is left,
-    the program and all that it started in its process group have ended. Raises
-    :class:`ProgramTimeoutError` after ``timeout_s``, what ``deadline`` raises when it is cancelled,
-    and OSError if there is no such program.
+    ``on_line`` gets each line of what it says, on either stream; ``pass_fds`` are files that it
+    inherits. However this function is left, the program and all that it started in its process
+    group have ended. Raises :class:`ProgramTimeoutError` after ``timeout_s``,
+    :class:`ProgramOutputError` after more output than ``output_mb``, what ``deadline`` raises when
+    it is cancelled, and OSError if there is no such program.
     """
     limit_s = deadline.within(timeout_s)
     ends = time.monotonic() + limit_s
@@ -72,15 +81,26 @@ def run_program(
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         finally:
             os.close(written)
         try:
-            rest = b""
+            rest, total = b"", 0
             while (chunk := _read(process, said.fileno())) is not None:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     hear(line)
+                if len(rest) > _LONGEST_LINE:
+                    hear(rest)
+                    rest = b""
+                total += len(chunk)
+                if output_mb is not None and total > output_mb << 20:
+                    raise ProgramOutputError(
+                        f"cannot finish {Path(command[0]).name}: it was killed after"
+                        f" {output_mb} MiB of output",
+                        output="\n".join(last),
+                    )
                 if deadline.is_cancelled:
                     deadline.check(command[0])
                 if time.monotonic() >= ends:

@@ -47,8 +47,6 @@ SAFE_OTHERWISE = {
     "commands/several.py:_start": "the command is run_command's",
     "commands/several.py:command": "the options are those of the command line, rebuilt",
     "configure/ansible.py:_run": "the command is calling's",
-    "configure/playbook.py:calling": "the beginning is _call's",
-    "configure/playbook.py:judge_playbook": "the beginning is _call's",
     "git.py:ask": "hands on what it is given",
     "git.py:ask_git_dir": "hands on what it is given",
     "git.py:_succeeds": "hands on what it is given",
@@ -69,7 +67,13 @@ SAFE_OTHERWISE = {
     "local/podman.py:_run_command": "capabilities and limits are options of ours",
     "local/podman.py:_update_limits": "limits are options of ours",
     "program.py:run_program": "hands on what it is given",
+    "relay.py:main": "the command is in_sandbox's",
+    "sandbox.py:in_sandbox": "paths are values of options or absolute, and the command follows --",
+    "sandbox.py:run_sandboxed": "the command is in_sandbox's",
+    "sandbox.py:sandbox_trouble": "the command is in_sandbox's",
     "verify/serverspec.py:judge": "the command is _command's",
+    "verify/specs.py:run": "the command is confined()'s",
+    "verify/specs.py:start": "the command is own_program's",
 }
 
 UNKNOWN = ""

@@ -52,6 +52,8 @@ _SOCKET = "the socket has a timeout (settimeout)"
 _PEER = "the other end is a process of ours that answers in limits of its own; its death is an end"
 _KILLED = "sent to a process that reads, on a socket with room for it"
 
+_RELAY = "a thread of the relay's, whose sockets end with the command that it is for"
+
 #: File and function: call: why it needs no limit.
 ALLOWED: Mapping[str, Mapping[str, str]] = {
     "blame/runner.py _Processes.run": {"Popen": _STARTED, "wait": _RUN},
@@ -82,9 +84,22 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "locks.py lock_file": {"flock": _AT_ONCE},
     "locks.py is_locked": {"flock": _AT_ONCE},
     "parallel.py _Slot.take": {"wait": "each piece of work has limits of its own"},
+    "plan/examine.py examine": {
+        "ThreadPoolExecutor": "Ansible and pytest have limits there",
+        "result": "Ansible and pytest have limits there",
+    },
+    "plan/pipeline.py plan_pipeline": {
+        "ThreadPoolExecutor": "Ansible and pytest have limits there",
+        "result": "Ansible and pytest have limits there",
+    },
     "program.py run_program": {"Popen": _STARTED},
     "program.py _read": {"poll": "looks, or makes a poll object", "read": _POLLED},
     "program.py _end": {"poll": _AT_ONCE},
+    "relay.py _serve": {"recv_fds": _RELAY, "select": _RELAY},
+    "relay.py _accept": {"accept": _POLLED},
+    "relay.py _connect": {"create_connection": "it is given a limit by place", "join": _RELAY},
+    "relay.py _pump": {"recv": _RELAY, "sendall": _RELAY},
+    "relay.py main": {"send_fds": _PEER},
     "ssh/connection.py _PromptSocket.recv": {"recv": "paramiko's own thread, ended by a close"},
     "ssh/session.py Session._follow": {"poll": "makes a poll object"},
     "ssh/session.py drain": {"recv": "recv_ready() has found something"},
@@ -103,6 +118,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "verify/account.py Account.listen": {"recv": _SOCKET, "sendall": _KILLED},
     "verify/link.py Link.session": {"result": "the login that it waits for has a limit"},
     "verify/link.py _close_opened": {"result": "it is called when there is one"},
+    "verify/collector.py main": {"waitpid": "the sandbox around it has a limit"},
+    "verify/specs.py ConfinedSpecs.run": {"Popen": _STARTED},
     "verify/specs.py SpecSession.start": {"Popen": _STARTED},
     "verify/specs.py SpecSession._ask": {"send_fds": _SOCKET, "sendall": _SOCKET, "recv": _SOCKET},
     "verify/output.py Output._read": {"poll": "makes a poll object", "read": _POLLED},

@@ -74,13 +74,15 @@ def command(
 def _machine(as_json: bool) -> int:
     """What this machine lacks for the embedded cloud."""
     from infraci.local import capabilities
+    from infraci.sandbox import PACKAGE, sandbox_trouble
 
     found = capabilities.probe()
     missing = found.missing()
     if as_json:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": found.runtime,
                 "cgroups": found.cgroups, "podman": found.podman,
-                "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits}  # fmt: skip
+                "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits,
+                "sandbox": sandbox_trouble() is None}  # fmt: skip
         say_json(data)
     elif missing:
         for lack in missing:
@@ -96,4 +98,11 @@ def _machine(as_json: bool) -> int:
         for name, has in (("memory", found.memory_limits), ("cpu", found.cpu_limits)):
             if not has:
                 say(f"note: {name} limits of flavors cannot be enforced on this machine")
+    trouble = sandbox_trouble()
+    if trouble and not as_json:
+        say(
+            f"note: there is no sandbox for programs of commits: {trouble}. Playbooks and specs are"
+            f" not judged before a run, and untrusted commits are not run\n"
+            f"  apt-get install --yes --no-install-recommends {PACKAGE}"
+        )
     return ExitCode.INVALID if missing else ExitCode.PASSED

@@ -6,29 +6,33 @@ import time
 
 from infraci.commands.images import image_maker
 from infraci.configure import configure_servers
+from infraci.confine import check_confinement
 from infraci.evidence import collect
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
 from infraci.pipeline import Drivers
+from infraci.plan import examine
 from infraci.progress import Progress
 from infraci.report.junit import write_junit
 from infraci.ssh import log_in
-from infraci.verify import SpecSession
+from infraci.verify import open_specs
 from infraci.verify.serverspec import run_serverspec
 
 
 def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
-    """The real ones."""
+    """The real ones. Raises NoSandboxError where an untrusted commit cannot be run."""
+    check_confinement()
     return Drivers(
         cloud=cloud,
         ledger=ledger,
         progress=progress,
         log_in=log_in,
         configure=configure_servers,
-        specs=SpecSession.start,
+        specs=open_specs,
         serverspec=run_serverspec,
         collect=collect,
         write_junit=write_junit,
         prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
+        examine=examine,
         clock=time.time,
     )

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from infraci import git
@@ -43,11 +44,12 @@ from infraci.model.run import Phase, RunRecord
 from infraci.names import distinct_names
 from infraci.pipeline import Interrupts, carry_out, new_record
 from infraci.pipeline.run import WHOLE_WAY
-from infraci.plan import plan_pipeline
+from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import words
 from infraci.suite.keeper import Ending, Wish
 from infraci.suite.visit import NoSpecs, Progress, Visit
+from infraci.trust import is_untrusted
 from infraci.verify.stack import Plan, PlannedServer, Stack
 
 
@@ -134,6 +136,11 @@ def _choose(source: Source, wish: Wish) -> tuple[Pipeline, str]:
     """The pipeline, and the name of its cloud. Raises UsageError for several of either."""
     from infraci.model.decode import load_pipelines
 
+    if is_untrusted():
+        raise UsageError(
+            "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
+            hint=f"infraci run --untrusted {wish.pipeline}",
+        )
     if wish.pipeline.startswith("@"):
         raise UsageError(
             f"cannot test {wish.pipeline}: that is a schedule, of several pipelines",
@@ -166,6 +173,8 @@ def _plan(pipeline: Pipeline, source: Source, cloud: Cloud) -> Plan:
         load=loader(pipeline, tree=source.tree, cloud=cloud),
         name=name,
         own_part=own_part(source.tree, cloud.name),
+        # This pytest's own session collects the specs.
+        examine=partial(examine, collect=False),
     )
     if found.problems:
         raise FileError(found.problems)

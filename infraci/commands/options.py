@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from infraci.trust import distrust
+
 #: Where the context keeps whether `--json` stands before the command.
 JSON = "infraci.json"
 
@@ -15,8 +17,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def source_options(function: Function) -> Function:
-    """--commit and --working-tree."""
+    """--commit, --working-tree and --untrusted."""
     for option in (
+        click.option(
+            "--untrusted",
+            is_flag=True,
+            expose_value=False,
+            callback=_distrust,
+            help="Run the commit's programs in a sandbox, without secrets.",
+        ),
         click.option(
             "--working-tree", is_flag=True, help="Test the files as they are, uncommitted too."
         ),
@@ -89,6 +98,11 @@ def _is_json_asked_for() -> bool:
 def run_argument(function: Function) -> Function:
     """RUN, by default the latest."""
     return click.argument("run_id", metavar="[RUN]", required=False)(function)
+
+
+def _distrust(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        distrust()
 
 
 def _pairs(

@@ -11,13 +11,14 @@ from infraci.commands.images import look_for_images
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger import Ledger
-from infraci.model.pipeline import Pipeline
+from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import RunRecord
 from infraci.plan.offline import Unasked
 from infraci.progress import Progress
 from infraci.progress.plain import PlainProgress
 from infraci.templates import StackRequest
 from infraci.terminal import say
+from infraci.trust import is_untrusted
 
 #: After so long a silence, a line tells what is waited for.
 _SILENCE_S = 30.0
@@ -39,6 +40,27 @@ def open_cloud(name: str) -> Cloud:
     if name == LOCAL:
         look_for_images()  # while the cloud is connected
     return Cloud.connect(name, local=up)
+
+
+def cloud_of(pipeline: Pipeline, cloud: str) -> str:
+    """The cloud that a cell of a matrix asks for, or else the command line's.
+
+    Raises UsageError for an untrusted commit that asks for another one.
+    """
+    if is_untrusted() and pipeline.cloud not in ("", cloud):
+        raise UsageError(
+            f"cannot run {pipeline.name} on cloud {pipeline.cloud}: only an untrusted commit names"
+            " it",
+            hint=f"to use it nevertheless: --cloud {pipeline.cloud} '{pipeline.name}'",
+        )
+    return pipeline.cloud or cloud
+
+
+def policy_of(pipeline: Pipeline, given: str | None) -> DestroyPolicy:
+    """When a run's stack is destroyed; an untrusted commit's own wish to keep it counts nothing."""
+    if given is None and is_untrusted():
+        return DestroyPolicy.ALWAYS
+    return DestroyPolicy(given or pipeline.destroy)
 
 
 def make_progress(verbosity: int) -> Progress:

@@ -14,7 +14,7 @@ import click
 from infraci.commands.base import base_opener
 from infraci.commands.early import open_source_early
 from infraci.commands.options import cloud_option, json_option, source_options, stack_options
-from infraci.commands.parts import loader, open_cloud, own_part
+from infraci.commands.parts import cloud_of, loader, open_cloud, own_part
 from infraci.commands.reports import report_wrong
 from infraci.commands.source import Source
 from infraci.errors import DefinitionError, ExitCode, UsageError
@@ -23,10 +23,11 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
 from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
-from infraci.plan import PipelinePlan, plan_pipeline, with_upgrade
+from infraci.plan import PipelinePlan, examine, judge_untrusted, plan_pipeline, with_upgrade
 from infraci.plan.offline import Unasked
 from infraci.plan.show import as_data, as_text
 from infraci.terminal import say, say_json
+from infraci.trust import is_untrusted
 
 
 @click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
@@ -136,7 +137,7 @@ def _cloud_of(
     pipeline: Pipeline, cloud: Cloud | Unasked, *, online: bool
 ) -> Iterator[Cloud | Unasked]:
     """The cloud that a cell of a matrix asks for, or the one that is open."""
-    if pipeline.cloud in ("", cloud.name):
+    if cloud_of(pipeline, cloud.name) == cloud.name:
         yield cloud
     else:
         with _asked(pipeline.cloud, online=online) as opened:
@@ -151,6 +152,8 @@ def _plan(
     environments: Sequence[Path],
     with_template: bool,
 ) -> PipelinePlan:
+    from infraci.model.decode import load_project
+
     load = loader(
         pipeline,
         tree=source.tree,
@@ -161,10 +164,14 @@ def _plan(
     ask = partial(
         plan_pipeline,
         cloud=cloud,
+        examine=examine,
         name=f"infraci-plan-{secrets.token_hex(4)}",
         own_part=own_part(source.tree, cloud.name),
     )
     plan = ask(pipeline, root=source.tree, load=load, with_template=with_template)
+    if is_untrusted():
+        site = load_project(source.tree).cloud(cloud.name)
+        plan = replace(plan, problems=(*plan.problems, *judge_untrusted(pipeline, site)))
     if isinstance(cloud, Unasked):
         return plan
     open_base = base_opener(

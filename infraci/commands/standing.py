@@ -22,6 +22,7 @@ from infraci.ledger import Ledger
 from infraci.model.run import Phase, Verdict
 from infraci.pipeline import Interrupts, Work, carry_out
 from infraci.report.header import reproduce
+from infraci.trust import distrust
 
 
 def ledger_here() -> Ledger:
@@ -49,6 +50,8 @@ def open_work(
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
     record = find_run(ledger, run_id)
+    if record.untrusted:
+        distrust()
     if record.destroyed:
         raise UsageError(
             f"cannot go on with run {record.id}: its stack is destroyed",

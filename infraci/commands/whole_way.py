@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infraci.commands.choice import load, touched
 from infraci.commands.drivers import make_drivers
-from infraci.commands.parts import make_progress, open_cloud
+from infraci.commands.parts import cloud_of, make_progress, open_cloud, policy_of
 from infraci.commands.past import blame_lines, conclude, given_by
 from infraci.commands.reports import publish
 from infraci.commands.several import Several, default_jobs, run_command
@@ -25,7 +25,7 @@ from infraci.commands.work import make_work
 from infraci.errors import ExitCode, UsageError
 from infraci.heat import Cloud
 from infraci.ledger import Ledger
-from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.pipeline import Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
 from infraci.pipeline.run import way_of
@@ -37,7 +37,7 @@ def run_pipelines(source: Source, wish: Wish) -> int:
     chosen = load(source, wish.pipelines, wish.cloud, wish.report, wish.search)
     if not wish.pipelines and not wish.all_:
         chosen = touched(source, chosen, tell=_teller(wish.verbosity))
-    clouds = list(dict.fromkeys(pipeline.cloud or wish.cloud for pipeline in chosen))
+    clouds = list(dict.fromkeys(cloud_of(pipeline, wish.cloud) for pipeline in chosen))
     at_once = min(wish.jobs or default_jobs(clouds), len(chosen))
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -48,7 +48,7 @@ def run_pipelines(source: Source, wish: Wish) -> int:
         drivers = {n: make_drivers(opened[n], ledger, progress) for n in clouds}
         records: list[RunRecord] = []
         for pipeline in chosen:
-            name = pipeline.cloud or wish.cloud
+            name = cloud_of(pipeline, wish.cloud)
             records.append(_run(pipeline, source, wish, opened[name], drivers[name], interrupts))
             failed = records[-1].voting and records[-1].verdict is not Verdict.PASSED
             if interrupts.happened or (wish.fail_fast and failed):
@@ -142,7 +142,7 @@ def _run(
         source.commit,
         cloud=drivers.cloud.name,
         ledger=drivers.ledger,
-        destroy_policy=DestroyPolicy(wish.destroy_policy or pipeline.destroy),
+        destroy_policy=policy_of(pipeline, wish.destroy_policy),
         now=time.time(),
         given=given_by(wish.parameters, wish.environments),
     )

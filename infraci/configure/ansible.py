@@ -61,6 +61,7 @@ class Ansible(Step):
                     timeout_s=limit_s,
                     deadline=context.deadline,
                     on_line=account.hear,
+                    pass_fds=call.pass_fds,
                 )
         except ProgramTimeoutError:
             return [account.stopped(server, limit_s) for server in limit]

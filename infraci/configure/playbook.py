@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,18 +18,21 @@ from pathlib import Path
 
 import yaml
 
-from infraci.deadline import Deadline
+from infraci.confine import confined
 from infraci.errors import ConfigureError
 from infraci.model.configure import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
 from infraci.model.secret import MissingSecretError, reveal_all
-from infraci.program import ProgramTimeoutError, run_program
+from infraci.sandbox import SCRATCH, Sandboxed, run_sandboxed
+from infraci.surroundings import inherited
 from infraci.temporary import temporary_folder
+from infraci.trust import is_untrusted
 
 _SSH = Path(__file__).with_name("ansible-ssh")
 _CALLBACKS = Path(__file__).parent / "ansible_callback"
-_CHECK_S = 120.0
+_CHECK_S = 60.0
+_CHECK_LINES = 1000
 _CHORE_S = 5.0
 _FORKS = 20
 #: A socket's path may have 107 characters.
@@ -54,25 +58,17 @@ class Stage:
     mark: str  # what the lines of the callback's events begin with
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A command, and its environment."""
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-
-
 @contextmanager
-def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
+def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxed]:
     """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
     with temporary_folder("ansible", place=_short_place()) as folder:
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
         limit = ",".join([*(server.word for server in stage.limit), "localhost"])
-        call = _call(options, root, folder)
+        call = _call(options, root, folder, scratch=SCRATCH if is_untrusted() else folder)
         try:
-            yield Call(
-                command=(
+            with confined(
+                (
                     *call.command,
                     *("--inventory", str(folder / "inventory.yaml"), "--limit", limit),
                     *("--extra-vars", f"@{folder / 'variables.json'}"),
@@ -81,6 +77,11 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
                     *((f"--skip-tags={','.join(options.skip_tags)}",) if options.skip_tags else ()),
                     *("--", str(options.playbook)),
                 ),
+                cwd=root,
+                tree=root,
+                ssh_config=stage.ssh_config,
+                servers=stage.servers,
+                read=[folder],
                 environment={
                     **call.environment,
                     "ANSIBLE_STDOUT_CALLBACK": "infraci_events",
@@ -89,7 +90,8 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
                     "INFRACI_RUN": stage.run_id,
                     "INFRACI_COMMIT": stage.commit,
                 },
-            )
+            ) as confined_call:
+                yield confined_call
         finally:
             _close_connections(folder / "ssh")
 
@@ -97,34 +99,28 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Call]:
 def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
     """What Ansible finds wrong with a playbook without running it, such as a role that lacks.
 
-    Raises ConfigureError where there is no Ansible. Without its secrets it cannot be judged.
+    Ansible loads what the commit brings along (plugins, scripts of its ansible.cfg), so it runs in
+    a sandbox. Without its secrets a playbook cannot be judged. Raises ConfigureError where there
+    is no Ansible, NoSandboxError, and ProgramTimeoutError after too much time or output.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_CHECK_LINES)
     with temporary_folder("ansible") as folder:
         try:
-            call = _call(options, root, folder)
+            call = _call(options, root, folder, scratch=SCRATCH)
         except MissingSecretError:
             return ()
-        try:
-            status = run_program(
-                [
-                    *call.command,
-                    "--syntax-check",
-                    "--inventory",
-                    "localhost,",
-                    "--",
-                    str(options.playbook),
-                ],
-                cwd=root,
-                environment=call.environment,
-                timeout_s=_CHECK_S,
-                deadline=Deadline(_CHECK_S),
-                on_line=lines.append,
-            )
-        except ProgramTimeoutError as error:
-            raise ConfigureError(
-                f"cannot read {options.playbook}: {error.message}", hint=error.hint
-            ) from error
+        status = run_sandboxed(
+            [
+                *call.command,
+                *("--syntax-check", "--inventory", "localhost,"),
+                *("--", str(options.playbook)),
+            ],
+            cwd=root,
+            read=[root, folder],
+            environment=call.environment,
+            timeout_s=_CHECK_S,
+            on_line=lines.append,
+        )
     return (_problem("\n".join(lines), options, root),) if status else ()
 
 
@@ -213,15 +209,13 @@ def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]
     }
 
 
-def _call(options: AnsibleStep, root: Path, folder: Path) -> Call:
-    """What every call begins with; its own folder is for what Ansible writes."""
+def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> Sandboxed:
+    """What every call begins with: ``folder`` has what Ansible reads, it writes to ``scratch``."""
     command = [_program(options)]
     if options.vault_password is not None:
         _write(folder / "vault", options.vault_password.reveal())
         command.append(f"--vault-password-file={folder / 'vault'}")
     _write(folder / "ansible.cfg", "")
-    foreign = ("ANSIBLE_", "INFRACI_")
-    nobodys = {name: v for name, v in os.environ.items() if not name.startswith(foreign)}
     found = _nearest_config(options, root)
     paths = {}
     if options.roles_path or found is None:
@@ -232,10 +226,10 @@ def _call(options: AnsibleStep, root: Path, folder: Path) -> Call:
         paths["ANSIBLE_COLLECTIONS_PATH"] = _joined(
             [*collections, Path("/usr/share/ansible/collections")]
         )
-    return Call(
+    return Sandboxed(
         command=tuple(command),
         environment={
-            **nobodys,
+            **inherited(),
             "ANSIBLE_CONFIG": str(found or folder / "ansible.cfg"),
             "ANSIBLE_FORKS": str(_FORKS),
             "ANSIBLE_PIPELINING": "true",
@@ -244,11 +238,11 @@ def _call(options: AnsibleStep, root: Path, folder: Path) -> Call:
             "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS": "ignore",
             **paths,
             **reveal_all(options.environment),
-            "ANSIBLE_HOME": str(folder / "home"),
-            "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+            "ANSIBLE_HOME": str(scratch / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(scratch / "local"),
             "ANSIBLE_NOCOLOR": "true",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "ssh"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch / "ssh"),
             "LC_ALL": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         },

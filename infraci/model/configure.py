@@ -36,7 +36,7 @@ _Roles = Annotated[
     ),
     AfterValidator(lambda roles: () if EVERY_SERVER in roles else roles),
 ]
-_Environment = Annotated[
+EnvironmentVariables = Annotated[
     Mapping[VariableName, TextOrSecret],
     Field(
         description="Environment variables; a value is text, or a secret: {from: VARIABLE} or "
@@ -76,7 +76,7 @@ class ScriptStep(Section):
 
     path: Annotated[FilePath, Field(description="The script, copied to the server and executed.")]
     roles: _Roles = ()
-    environment: _Environment = field(default_factory=dict)
+    environment: EnvironmentVariables = field(default_factory=dict)
     arguments: Annotated[tuple[Text, ...], Field(description="The script's arguments.")] = ()
     timeout_s: Annotated[
         Seconds,
@@ -114,7 +114,7 @@ class AnsibleStep(Section):
             examples=[{"http_port": 8080, "site": "{{ infraci_outputs.address }}"}],
         ),
     ] = field(default_factory=dict)
-    environment: _Environment = field(default_factory=dict)
+    environment: EnvironmentVariables = field(default_factory=dict)
     tags: Annotated[tuple[Text, ...], Field(description="Only tasks with one of these tags.")] = ()
     skip_tags: Annotated[
         tuple[Text, ...], Field(description="No tasks with one of these tags.")
@@ -174,7 +174,7 @@ class PuppetStep(Section):
         tuple[AnyPath, ...],
         Field(description="What else is copied to the server, laid out as in the repository."),
     ] = ()
-    environment: _Environment = field(default_factory=dict)
+    environment: EnvironmentVariables = field(default_factory=dict)
     install: Annotated[
         Flag,
         Field(description="Whether Debian's puppet-agent is installed where there is no Puppet."),
@@ -228,7 +228,7 @@ class ChefStep(Section):
         Mapping[Text, JsonValue],
         Field(description="Attributes of the node; values keep their types."),
     ] = field(default_factory=dict)
-    environment: _Environment = field(default_factory=dict)
+    environment: EnvironmentVariables = field(default_factory=dict)
     timeout_s: Annotated[
         Seconds,
         Field(

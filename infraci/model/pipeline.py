@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from infraci.model.configure import ConfigureStep
+from infraci.model.configure import ConfigureStep, EnvironmentVariables
 from infraci.model.fields import (
     USER_SCHEMA,
     DeclaredRole,
@@ -291,6 +291,10 @@ class PipelineDefinition(Section):
             "second time changes anything."
         ),
     ] = False
+    environment: Annotated[
+        EnvironmentVariables,
+        Field(description="Environment variables of all specs, besides the few that they inherit."),
+    ] = field(default_factory=dict)
     specs: Annotated[
         Mapping[RoleName, Annotated[tuple[SpecPath, ...], Field(min_length=1)]],
         Field(

@@ -266,6 +266,7 @@ class RunRecord:
     base_testcases: tuple[Testcase, ...] = ()  # of the base's specs, before the update
     rollback_testcases: tuple[Testcase, ...] = ()  # of the base's specs, after a rollback
     changes: tuple[Change, ...] = ()  # what the update did
+    untrusted: bool = False  # whether the commit's programs run in a sandbox
     given: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
     blame: Mapping[str, str] = field(default_factory=dict)  # by testcase; "" is the run as a whole
 

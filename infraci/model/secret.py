@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from infraci.errors import ConfigureError
 from infraci.mask import hidden
 from infraci.model.fields import read_text, read_variable_name, unexpected
+from infraci.trust import is_untrusted
 
 _FORMS = "{from: VARIABLE} or {file: PATH}"
 
@@ -31,8 +32,14 @@ class Secret:
     def reveal(self, environment: Mapping[str, str] = os.environ) -> str:
         """The value, masked from now on; a file's without the newline at its end.
 
-        Raises MissingSecretError.
+        Raises MissingSecretError; for an untrusted commit always.
         """
+        if is_untrusted():
+            raise MissingSecretError(
+                f"cannot configure servers: {self.variable or self.file} is a secret, and the"
+                " commit is not trusted",
+                hint="a maintainer who has read the commit can run it without --untrusted",
+            )
         if self.variable:
             if self.variable not in environment:
                 raise MissingSecretError(

@@ -17,7 +17,7 @@ def configure(work: Work) -> None:
             work.drivers.progress.server(server.name, step, is_detail=is_detail)
 
     with work.phase(Phase.CONFIGURE, work.pipeline.timeouts.configure_s) as deadline:
-        work.hide_secrets_of_steps()
+        work.hide_secrets_of_pipeline()
         work.drivers.configure(
             work.pipeline.configure,
             work.record.servers,

@@ -19,7 +19,9 @@ from infraci.heat.values import Event, NovaServer, Resource, Stack
 from infraci.ledger import Ledger
 from infraci.mask import Masker
 from infraci.model.configure import ConfigureStep
+from infraci.model.pipeline import Pipeline
 from infraci.model.run import Possession, RunRecord, Server, Testcase
+from infraci.plan.examine import Examination
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
@@ -111,6 +113,7 @@ class Specs(Protocol):
         timeout_s: float,
         root: Path,
         log: Path | None,
+        environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
         """Judge one server; called from a thread a server."""
 
@@ -128,6 +131,7 @@ class Serverspec(Protocol):
         deadline: Deadline,
         log: Path,
         masker: Masker | None,
+        environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]: ...
 
 
@@ -191,4 +195,6 @@ class Drivers:
     write_junit: Callable[[Path, RunRecord], object]
     #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.
     prepare: Callable[[StackRequest], None] = lambda _: None
+    #: Judges what only a sandbox can; see :func:`infraci.plan.examine`.
+    examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
     clock: Callable[[], float] = time.time

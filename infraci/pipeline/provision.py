@@ -20,7 +20,13 @@ from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
-from infraci.plan import LfsPointerError, judge_files, lfs_pointers, login_notices
+from infraci.plan import (
+    LfsPointerError,
+    judge_files,
+    judge_untrusted,
+    lfs_pointers,
+    login_notices,
+)
 from infraci.plan.refusal import place_refusal, refused_resource
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
@@ -30,6 +36,7 @@ from infraci.templates import (
     with_host_key,
     with_key_pair,
 )
+from infraci.trust import is_untrusted
 from infraci.verify.stack import Stack, StackResource
 
 #: The testcase of the stack as a whole.
@@ -60,10 +67,15 @@ def plan(work: Work) -> StackRequest:
     """
     if pointers := lfs_pointers(work.pipeline, work.tree):
         raise LfsPointerError(pointers)
-    problems = judge_files(work.pipeline, work.tree)
+    examination = work.drivers.examine(work.pipeline, work.tree)
+    problems = examination.besides(judge_files(work.pipeline, work.tree))
+    if is_untrusted():
+        problems += tuple(judge_untrusted(work.pipeline, work.site))
     if problems:
         raise FileError(problems)
-    work.hide_secrets_of_steps()
+    work.hide_secrets_of_pipeline()
+    for notice in examination.notices:
+        work.drivers.progress.note(work.masker.mask(notice))
     request = work.load()
     work.hide(secrets_of(request))
     if short := work.masker.too_short:

@@ -23,6 +23,7 @@ from infraci.pipeline.verify import tell_not_run, verify
 from infraci.pipeline.work import Work
 from infraci.process import this_host, this_process
 from infraci.templates import secrets_of
+from infraci.trust import is_untrusted
 
 #: What `infraci run` does, in order.
 WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
@@ -76,6 +77,7 @@ def new_record(
         destroy=str(destroy_policy),
         pid=os.getpid(),
         given=tuple(given),
+        untrusted=is_untrusted(),
     )
 
 
@@ -160,7 +162,7 @@ def _go(work: Work, phases: Sequence[Phase], verify: Callable[[Work], None]) -> 
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
             work.hide(secrets_of(work.load()))
-            work.hide_secrets_of_steps()
+            work.hide_secrets_of_pipeline()
     if Phase.PROVISION in phases:
         work.interrupts.check()
         if work.is_upgrade:

@@ -8,6 +8,7 @@ from pathlib import Path
 from infraci.errors import DefinitionError
 from infraci.mask import Masker
 from infraci.model.run import Outcome, Phase, Round, Server, Testcase
+from infraci.model.secret import reveal_all
 from infraci.parallel import in_parallel
 from infraci.phase_testcase import phase_testcase
 from infraci.pipeline.work import Work
@@ -25,6 +26,7 @@ def verify(work: Work) -> None:
     with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
         specs = work.warm_specs()
         logs = work.logs
+        environment = reveal_all(work.pipeline.environment)
         write_ssh_config(work.folder, work.record.servers, work.private_key)
 
         done: dict[str, tuple[Testcase, ...]] = {}
@@ -40,6 +42,7 @@ def verify(work: Work) -> None:
                     timeout_s=deadline.remaining_s,
                     root=work.tree,
                     log=logs / f"{server.word}.specs.log",
+                    environment=environment,
                 )
             if paths := serverspec_for(server.role, work.pipeline):
                 work.drivers.progress.server(server.name, "serverspec")
@@ -51,6 +54,7 @@ def verify(work: Work) -> None:
                     deadline=deadline,
                     log=logs / f"{server.word}.serverspec.log",
                     masker=work.masker,
+                    environment=environment,
                 )
             testcases = tuple(kept(case, work.masker, root=work.tree) for case in testcases)
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server

@@ -28,6 +28,7 @@ from infraci.model.run import (
     Trouble,
     label,
 )
+from infraci.model.secret import secrets_among
 from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.interrupt import Interrupts
 from infraci.pipeline.verdict import trouble_of
@@ -170,8 +171,9 @@ class Work:
         """Keep these out of whatever is written down from now on."""
         self.masker.hide(secrets)
 
-    def hide_secrets_of_steps(self) -> None:
-        """The same for what the steps take from this machine. Raises MissingSecretError."""
+    def hide_secrets_of_pipeline(self) -> None:
+        """The same for what steps and specs take from this machine. Raises MissingSecretError."""
+        self.hide(secrets_among(self.pipeline.environment.values()))
         self.hide(secret for step in self.pipeline.configure for secret in secrets_of(step))
 
     def update(self, **changes: Any) -> None:

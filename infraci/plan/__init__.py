@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from infraci.plan.distrust import judge_untrusted
+from infraci.plan.examine import Examination, examine
 from infraci.plan.files import judge_files
 from infraci.plan.lfs import LfsPointerError, lfs_pointers
 from infraci.plan.logins import login_notices
@@ -11,12 +13,15 @@ from infraci.plan.upgrade import with_upgrade
 from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
 
 __all__ = [
+    "Examination",
     "LfsPointerError",
     "PipelinePlan",
     "PlannedServer",
     "PlannedStep",
     "Planner",
+    "examine",
     "judge_files",
+    "judge_untrusted",
     "lfs_pointers",
     "login_notices",
     "place_refusal",

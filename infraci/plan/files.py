@@ -1,4 +1,4 @@
-"""Scripts, playbooks and specs of the tree, judged without running them."""
+"""Scripts and specs of the tree, judged without running them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infraci.model.configure import AnsibleStep, ScriptStep
+from infraci.model.configure import ScriptStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 from infraci.scripts import check_script
 
 
 def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
-    """All that is wrong with the scripts, playbooks and specs that a pipeline names.
+    """All that is wrong with the scripts and specs that a pipeline names.
 
-    Raises InfraciError where this machine lacks what judges or runs them: Ansible, Serverspec.
+    Raises InfraciError where this machine lacks what runs them: Serverspec.
     """
     return (
         *_scripts(pipeline, root),
-        *_playbooks(pipeline, root),
         *_specs(pipeline, root),
         *_serverspecs(pipeline, root),
     )
@@ -39,15 +38,6 @@ def _scripts(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
         flaw = check_script(root / path)
         if flaw is not None:
             yield Problem(file=str(path), line=1, message=f"cannot be run: {flaw}")
-
-
-def _playbooks(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
-    steps = [step for step in pipeline.configure if isinstance(step, AnsibleStep)]
-    if steps:  # the room is heavy
-        from infraci.configure.playbook import judge_playbook
-
-        for step in steps:
-            yield from judge_playbook(step, root)
 
 
 def serverspec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.names import distinct_names
 from infraci.plan.collect import Collected, collect, judge_request, judge_types
 from infraci.plan.draft import Draft
+from infraci.plan.examine import Examination
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.limits import limit_problems
@@ -59,12 +61,36 @@ def plan_pipeline(
     name: str,
     with_template: bool = False,
     own_part: str = "",
+    examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination(),
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
+
+    Meanwhile ``examine`` judges playbooks and specs; see :func:`infraci.plan.examine`.
 
     ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
     run adds to each server's user data. A cloud that is not asked leaves only what the files show.
     """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = pool.submit(examine, pipeline, root)
+        plan = _planned(pipeline, root, cloud, load, name, with_template, own_part)
+        examination = pending.result()
+    return replace(
+        plan,
+        problems=examination.besides(plan.problems),
+        notices=(*plan.notices, *examination.notices),
+    )
+
+
+def _planned(
+    pipeline: Pipeline,
+    root: Path,
+    cloud: Planner | Unasked,
+    load: Callable[[], StackRequest],
+    name: str,
+    with_template: bool,
+    own_part: str,
+) -> PipelinePlan:
+    """The plan, but for what only a sandbox can judge."""
     problems = [
         *judge_files(pipeline, root),
         *(

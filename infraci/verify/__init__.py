@@ -7,6 +7,6 @@ still being made.
 
 from __future__ import annotations
 
-from infraci.verify.specs import SpecSession
+from infraci.verify.specs import SpecSession, open_specs
 
-__all__ = ["SpecSession"]
+__all__ = ["SpecSession", "open_specs"]

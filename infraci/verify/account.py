@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,20 @@ from infraci.verify.task import Task, testcase_from_json
 
 #: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
 _BURIAL_S = 5.0
+_LONGEST_ANSWER = 64 << 20
 #: pytest's exit statuses.
 _WELL, _STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 0, 2, 3, 4, 5
+
+
+#: What the answers hold.
+_KINDS: Mapping[str, Any] = {
+    words.COLLECTED: list,
+    words.STARTED: str,
+    words.TESTCASE: dict,
+    words.FINISHED: int,
+    words.BROKEN: str,
+    words.EXITED: int,
+}
 
 
 class Account:
@@ -34,7 +46,7 @@ class Account:
         self._collected = False
         self._current: str | None = None
         self._finished: int | None = None
-        self._status: int | None = None
+        self._exited: int | None = None
         self._timed_out = False
         self.broken = ""
 
@@ -42,7 +54,7 @@ class Account:
         """Take answers until the process has ended, or kill it when the time is over."""
         ends = time.monotonic() + self._task.timeout_s
         received = b""
-        while self._status is None:
+        while self._exited is None:
             answers.settimeout(max(0.001, ends - time.monotonic()))
             try:
                 chunk = answers.recv(1 << 16)
@@ -58,30 +70,48 @@ class Account:
             if not chunk:
                 return
             *lines, received = (received + chunk).split(b"\n")
-            try:
-                for line in lines:
+            if len(received) > _LONGEST_ANSWER:
+                lines = [b""]  # which is none
+            for line in lines:
+                try:
                     self._take(read_json(line))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                # The specs are the commit's, and can write to whatever is open there.
-                self.broken = f"the specs' interpreter sends what is no answer: {error}"
-                return
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    self.broken = "the specs have written into infraci's own connection"
+                    return
 
     def _take(self, answer: dict[str, Any]) -> None:
         ((key, value),) = answer.items()
+        if not isinstance(value, _KINDS[key]):
+            raise TypeError(key)
         if key == words.COLLECTED:
             self._collected = True
-            self._expected = {c.nodeid: c for c in map(testcase_from_json, value)}
+            self._expected = {c.nodeid: c for c in map(self._own, value)}
         elif key == words.STARTED:
             self._current = value
         elif key == words.TESTCASE:
-            self._add(testcase_from_json(value))
+            self._add(self._own(value))
             self._current = None
         elif key == words.BROKEN:
             self.broken = value
         elif key == words.FINISHED:
             self._finished = value
         elif key == words.EXITED:
-            self._status = value
+            self._exited = os.waitstatus_to_exitcode(value)
+
+    def _own(self, value: dict[str, Any]) -> Testcase:
+        """A testcase, which is of this server whatever the specs have made of it."""
+        case, server = testcase_from_json(value), self._task.server
+        texts = (case.nodeid, case.name, case.classname, case.message, case.text)
+        if not all(isinstance(text, str) for text in (*texts, case.stdout, case.stderr)):
+            raise TypeError("text")
+        line = None if case.line is None else int(case.line)
+        return replace(
+            case,
+            server=server.name,
+            role=server.role,
+            duration_s=float(case.duration_s),
+            line=line,
+        )
 
     def _add(self, testcase: Testcase) -> None:
         self._expected.pop(testcase.nodeid, None)
@@ -126,7 +156,7 @@ class Account:
         if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
             reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
             return ErrorKind.CRASH, reason[-1], self.broken
-        exited = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        exited = self._exited
         if self._finished == _USAGE_ERROR or (exited == _USAGE_ERROR and not self._collected):
             return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
         if self._finished is not None:

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,24 +44,55 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
         while line:
             line = line[os.write(answers, line) :]
 
+    return run_pytest(
+        task,
+        plugins,
+        lambda stands, arguments: SpecPlugin(task, stands, send, arguments=arguments),
+        connect=True,
+    )
+
+
+def run_pytest(
+    task: Task,
+    plugins: Iterable[importlib.metadata.Distribution],
+    plugin: Callable[[OneServer, Sequence[str]], SpecPlugin],
+    *,
+    connect: bool = False,
+    more: Sequence[str] = (),
+) -> int:
+    """Run pytest in this process with ``more`` options; returns its exit status.
+
+    ``plugin`` makes ours, of the stack and of pytest's arguments. With ``connect`` the connection
+    to the server is begun at once.
+    """
     os.environ.update(
+        task.environment,
         INFRACI_SERVER=task.server.name,
         INFRACI_ROLE=task.server.role,
         INFRACI_SSH_CONFIG=str(task.ssh_config),
     )
     stands = OneServer(task)
-    stands.link.open()
+    if connect:
+        stands.link.open()
     # "./" keeps a path that begins with "-" from being an option; pytest has no other way.
     paths = [f"./{path}" if path.startswith("-") else path for path in task.paths]
-    arguments = [*_options(task), *paths]
-    plugin = SpecPlugin(task, stands, send, arguments=arguments)
+    arguments = [*_options(task), *more, *paths]
     try:
         with _only(plugins):
-            return int(pytest.main(arguments, plugins=[plugin]))
+            return int(pytest.main(arguments, plugins=[plugin(stands, arguments)]))
     finally:
         stands.link.close()
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def pytest_plugins() -> list[importlib.metadata.Distribution]:
+    """The installed distributions that have a pytest plugin."""
+    return [
+        distribution
+        for distribution in importlib.metadata.distributions()
+        if any(point.group == "pytest11" for point in distribution.entry_points)
+    ]
 
 
 class OneServer:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
+from infraci.confine import confined
+from infraci.errors import UsageError
 from infraci.model.run import Server, Testcase
 from infraci.program import own_program
 from infraci.ssh import identity_of
+from infraci.surroundings import inherited
+from infraci.trust import is_untrusted
 from infraci.verify.account import Account
 from infraci.verify.output import Output
+from infraci.verify.stack import Stack
 from infraci.verify.task import Task
 
 _START_S = 60.0
@@ -36,16 +40,13 @@ class SpecSession:
     def start(cls, root: Path) -> Self:
         """Start it for the commit's tree at ``root``; does not wait until it is warm."""
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ)
-        for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST"):
-            environment.pop(name, None)
         with theirs:
             process = subprocess.Popen(
-                [*own_program("infraci.verify.warm"), str(theirs.fileno())],
+                _command(theirs),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=environment,
+                env=inherited(),
                 start_new_session=True,
             )
         return cls(process, ours, root.absolute())
@@ -81,13 +82,14 @@ class SpecSession:
         on_testcase: Callable[[Testcase], None] | None = None,
         log: Path | None = None,
         root: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> tuple[Testcase, ...]:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
         Every check that pytest collected comes back, in pytest's order, whatever happens.
-        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``,
-        without secrets.
-        ``root`` is the tree of another commit than the one it was started for.
+        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``, without
+        secrets. ``root`` is the tree of another commit than the one it was started for;
+        ``environment`` is what the pipeline gives the specs besides what they inherit.
         """
         task = Task(
             server=server,
@@ -96,6 +98,7 @@ class SpecSession:
             private_key=identity_of(ssh_config),
             ssh_config=ssh_config.absolute(),
             timeout_s=timeout_s,
+            environment=environment or {},
         )
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(Output(log))
@@ -123,3 +126,76 @@ class SpecSession:
             ours.close()
             raise
         return ours
+
+
+class ConfinedSpecs:
+    """Specs of an untrusted commit: each server's have an interpreter in a sandbox of their own.
+
+    It cannot be warm before the servers are known, which are its network.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is open between runs."""
+
+    def run(
+        self,
+        server: Server,
+        paths: Iterable[PurePosixPath | str],
+        *,
+        ssh_config: Path,
+        timeout_s: float,
+        log: Path | None = None,
+        root: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[Testcase, ...]:
+        """See :meth:`SpecSession.run`."""
+        tree = (self._root if root is None else root).absolute()
+        servers: tuple[Server, ...] = (server,)
+        with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
+            servers = (server, *Stack.read(ssh_config.parent).servers)
+        ours, theirs = socket.socketpair()
+        with (
+            theirs,
+            confined(
+                _command(theirs),
+                cwd=tree,
+                tree=tree,
+                ssh_config=ssh_config,
+                servers=servers,
+                environment=inherited(),
+            ) as call,
+        ):
+            process = subprocess.Popen(
+                call.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # what is the commit's belongs into the log
+                pass_fds=[theirs.fileno(), *call.pass_fds],
+                env=dict(call.environment),
+                start_new_session=True,
+            )
+            theirs.close()
+            with SpecSession(process, ours, tree) as session:
+                return session.run(
+                    server,
+                    paths,
+                    ssh_config=ssh_config,
+                    timeout_s=timeout_s,
+                    log=log,
+                    environment=environment,
+                )
+
+
+def open_specs(root: Path) -> SpecSession | ConfinedSpecs:
+    """What runs the specs of the commit's tree at ``root``, as much as it is trusted."""
+    return ConfinedSpecs(root) if is_untrusted() else SpecSession.start(root)
+
+
+def _command(theirs: socket.socket) -> tuple[str, ...]:
+    return (*own_program("infraci.verify.warm"), str(theirs.fileno()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +33,7 @@ class Task:
     private_key: Path
     ssh_config: Path
     timeout_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)  # the pipeline's
 
     def to_json(self) -> str:
         """One line."""
@@ -49,6 +50,7 @@ class Task:
             private_key=Path(found["private_key"]),
             ssh_config=Path(found["ssh_config"]),
             timeout_s=found["timeout_s"],
+            environment=found["environment"],
         )
 
 

@@ -75,9 +75,7 @@ def main() -> None:
 
 def _warm_up() -> Sequence[importlib.metadata.Distribution]:
     """Import what a run of specs will need; returns the distributions with pytest plugins."""
-    # Plugins first, and by pytest, which rewrites their assertions as it imports them. That
-    # is also why nothing above imports Testinfra.
-    _rehearse("-VV")
+    load_plugins()
     for module in (*_MODULES, *(f"testinfra.modules.{noun}" for noun in _NOUNS.split())):
         importlib.import_module(module)
     path, modules = list(sys.path), set(sys.modules)
@@ -88,14 +86,18 @@ def _warm_up() -> Sequence[importlib.metadata.Distribution]:
     for name in set(sys.modules) - modules:
         if "test_rehearsal" in name:
             del sys.modules[name]
-    plugins = [
-        distribution
-        for distribution in importlib.metadata.distributions()
-        if any(point.group == "pytest11" for point in distribution.entry_points)
-    ]
+    plugins = importlib.import_module("infraci.verify.check").pytest_plugins()
     gc.collect()
     gc.freeze()  # so that forks share the memory
-    return plugins
+    return list(plugins)
+
+
+def load_plugins() -> None:
+    """Have pytest import its installed plugins: as it does, it rewrites their assertions.
+
+    So this comes first, and nothing above imports Testinfra.
+    """
+    _rehearse("-VV")
 
 
 def _rehearse(*arguments: str) -> None:

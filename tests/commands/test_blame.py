@@ -59,6 +59,7 @@ FILES = {
     "pipelines/web.yaml": """\
 stack: {template: stack.yaml, environments: [env.yaml]}
 configure: [cloud-init, script: setup.sh]
+environment: {RUNS_SO_FAR: {from: RUNS_SO_FAR}}
 specs: {web: [specs]}
 """,
     "pipelines/small.yaml": """\
@@ -271,7 +272,9 @@ def test_a_package_that_vanishes_from_its_mirror_is_no_commits_fault(
 ) -> None:
     (mirror / "package.deb").write_text("as good as any")
     house.git("checkout", "--quiet", "-b", "mirrored", "HEAD~11")
-    house.write({"specs/test_setup.py": MIRRORED}, "Look at the package")
+    small = FILES["pipelines/small.yaml"] + "environment: {MIRROR: {from: MIRROR}}\n"
+    files = {"specs/test_setup.py": MIRRORED, "pipelines/small.yaml": small}
+    house.write(files, "Look at the package")
     assert house.infraci("run", "small").returncode == 0
     house.write({"page": "mirrored"}, "Write of it")
     (mirror / "package.deb").unlink()

@@ -103,8 +103,8 @@ NOT_A_PIPELINE = [
         '2:8: stack: expected a mapping, found "stacks/web.yaml"'),
     Bad("unknown-key", MINIMAL + "tags: [x]\n",
         '3:1: tags: unknown key; expected "description", "voting", "schedule", "destroy", '
-        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", "specs", '
-        '"serverspec", "upgrade" or "matrix"'),
+        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", '
+        '"environment", "specs", "serverspec", "upgrade" or "matrix"'),
     Bad("near-key", MINIMAL + "configre: []\n",
         '3:1: configre: unknown key; did you mean "configure"?'),
     Bad("key-in-capitals", MINIMAL + "Voting: true\n",
@@ -117,8 +117,8 @@ NOT_A_PIPELINE = [
         '3:1: expires_s: unknown key; did you mean "expires"?'),
     Bad("name-is-the-files", MINIMAL + "path: x\n",
         '3:1: path: unknown key; expected "description", "voting", "schedule", "destroy", '
-        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", "specs", '
-        '"serverspec", "upgrade" or "matrix"'),
+        '"expires", "timeouts", "stack", "servers", "configure", "idempotence", '
+        '"environment", "specs", "serverspec", "upgrade" or "matrix"'),
     Bad("voting-yes", MINIMAL + "voting: yes\n",
         '3:9: voting: expected true or false, found "yes"; did you mean "true"?'),
     Bad("voting-off", MINIMAL + "voting: Off\n",

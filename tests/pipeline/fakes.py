@@ -237,6 +237,7 @@ class FakeSpecs:
         timeout_s: float,
         root: Path,
         log: Path | None,
+        environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
         self.asked[server.name] = tuple(map(str, paths))
         self.roots.append(root)

@@ -1,0 +1,22 @@
+"""Whether the commit under test is trusted: whoever wrote it may do all that its maintainers may.
+
+An environment variable says so, for this process and all that it starts. It is no setting of the
+repository's, as the commit could change that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+VARIABLE = "INFRACI_UNTRUSTED"
+
+
+def is_untrusted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether programs of the commit get a sandbox, and its pipelines no secrets."""
+    return environment.get(VARIABLE, "0").lower() not in ("", "0", "false", "no", "off")
+
+
+def distrust() -> None:
+    """Take the commit for untrusted from now on."""
+    os.environ[VARIABLE] = "1"
