@@ -46,6 +46,7 @@ class Ended:
     """How the reading of an input ended."""
 
     is_accepted: bool
+    printed: str
     trouble: str  # empty if it ended as it should
     cpu_s: float
     memory_mb: float
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for which, content in target.seeds.items():
                 ended = _read(target, which, content, sites[kind], cloud)
                 if not ended.is_accepted:
-                    parser.error(f"{kind}, {which}, unchanged, is not accepted: {ended.trouble}")
+                    parser.error(f"{kind}, {which}, unchanged, is not accepted: {ended.printed}")
         for number in numbers:
             chance = Random(f"{options.seed}:{number}")
             kind = chance.choices(list(known), [target.share for target in known.values()])[0]
@@ -150,7 +151,7 @@ def _read(target: Target, name: str, content: bytes, site: Path, cloud: int) -> 
     elif memory_mb > _MEMORY_MB:
         trouble = f"took {memory_mb:.0f} MB"
     return Ended(
-        is_accepted=status == 0, trouble=trouble or printed, cpu_s=cpu_s, memory_mb=memory_mb
+        is_accepted=status == 0, printed=printed, trouble=trouble, cpu_s=cpu_s, memory_mb=memory_mb
     )
 
 

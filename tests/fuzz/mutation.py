@@ -21,6 +21,7 @@ _VALUES: tuple[object, ...] = (
     *(datetime.date(2026, 1, 1), b"\xff\xfe", {"Fn::Join": [1]}, {"repeat": {"for_each": {}}}),
 )
 _DEEP = 20_000
+_LONGEST = 10 << 20
 _BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (after, after, b",".join([b"*%c" % before] * 9))
     for before, after in zip(b"abcdefgh", b"bcdefghi", strict=True)
@@ -35,7 +36,7 @@ def mutate(content: bytes, others: Sequence[bytes], chance: Random) -> bytes:
             content = _change_data(content, read, others, chance)
         else:
             content = chance.choice(_CHANGES)(content, others, chance)
-    return content
+    return content[:_LONGEST]
 
 
 def _reader(content: bytes) -> Callable[[bytes], Any] | None:

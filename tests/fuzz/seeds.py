@@ -106,7 +106,7 @@ TREE = {
     "env.yaml": b"resource_registry: {'My::Node': node.yaml}\nparameters: {flavor: m1.small}\n",
     "boot.sh": b"#!/bin/sh\necho $names $count\n",
     "pipelines/web.yaml": _PIPELINE,
-    "infraci.yaml": b"cloud: local\nsecrets: [env: TOKEN]\n",
+    "infraci.yaml": b"clouds: {other: {images: {debian-12: debian}, host_keys: injected}}\n",
     "setup.sh": b"#!/bin/sh\ntouch /setup\n",
     "site.yml": b"- hosts: web\n  tasks:\n    - name: Hello\n      debug: {msg: hello}\n",
     "specs/test_web.py": b"def test_root(host):\n    assert host.user().name\n",

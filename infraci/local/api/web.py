@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.errors import InfraciError
 from infraci.json_reader import read_json
+from infraci.local.api.shapes import misfits
 from infraci.local.store import Document
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ def body_of(request: Request, key: str) -> Document:
         raise ApiError(400, f"The request's body lacks a JSON object {key!r}.") from None
     if not isinstance(value, dict):
         raise ApiError(400, f"{key!r} in the request's body is not an object.")
+    for misfit in misfits(value, key):
+        raise ApiError(400, misfit)
     return value
 
 
