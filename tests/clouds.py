@@ -87,7 +87,7 @@ def real_openstack() -> Iterator[CloudUnderTest]:
 
     Fails the test, and never skips it, when there can be none.
     """
-    was_up = _openstack("status").returncode == 0
+    was_up = is_openstack_up()
     try:
         brought = _openstack("up")
         if brought.returncode:
@@ -97,9 +97,20 @@ def real_openstack() -> Iterator[CloudUnderTest]:
         with _connected(clouds_yaml, MEMBER) as connection:
             yield CloudUnderTest(name=MEMBER, environment=environment, connection=connection)
     finally:
-        ended = None if was_up else _openstack("down")
-        if ended is not None and ended.returncode:
-            pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
+        if not was_up:
+            take_openstack_down()
+
+
+def is_openstack_up() -> bool:
+    """Whether an OpenStack of ``tests/live/openstack`` is up."""
+    return _openstack("status").returncode == 0
+
+
+def take_openstack_down() -> None:
+    """End it, or fail."""
+    ended = _openstack("down")
+    if ended.returncode:
+        pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
 
 
 def check_openstack() -> None:

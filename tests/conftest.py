@@ -17,10 +17,31 @@ if TYPE_CHECKING:
     from tests.clouds import CloudUnderTest
 
 
-def pytest_configure() -> None:
+#: Whether the OpenStack was up before the tests; not there in workers, and without live tests.
+_WAS_UP = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Hear of Ctrl-C even where it is ignored in the background; SIGTERM ends the tests alike."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    if _is_for_live(config) and not hasattr(config, "workerinput"):
+        from tests.clouds import is_openstack_up
+
+        config.stash[_WAS_UP] = is_openstack_up()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take down the OpenStack of a worker that was ended before it could do so."""
+    if not config.stash.get(_WAS_UP, True):
+        from tests.clouds import is_openstack_up, take_openstack_down
+
+        if is_openstack_up():
+            take_openstack_down()
+
+
+def _is_for_live(config: pytest.Config) -> bool:
+    return bool(config.getoption("live")) or "live" in config.getoption("markexpr")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"by their names these are no live tests, or the reverse: {wrong}")
     slow = {item.path for item in others if item.get_closest_marker("cloud") is not None}
     others.sort(key=lambda item: item.path not in slow)
-    if config.getoption("live") or "live" in config.getoption("markexpr"):
+    if _is_for_live(config):
         items[:] = live + others
     else:
         items[:] = others
