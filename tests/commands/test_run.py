@@ -63,12 +63,7 @@ NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package
         (NO_PIPELINE, 2, ["infraci.tiny.plan: failure"], 'did you mean "specs"?'),
         (NO_ROLE, 2, ["infraci.tiny.provision: failure"], 'no server has the role "wbe"'),
         (NO_SYNTAX, 2, ["infraci.tiny.plan: failure"], "specs/test_web.py:1"),
-        (
-            NO_IMPORT,
-            2,
-            ["infraci.tiny.plan: failure"],
-            "specs/test_web.py:1: cannot be collected: ",
-        ),
+        (NO_IMPORT, 2, ["infraci.tiny.web: failure"], "No module named 'no_such_module'"),
         (NO_FILE, 1, ["infraci.tiny.web: failure"], "test_it[web]"),
         (NO_SUCCESS, 1, ["infraci.tiny.web: failure"], "no luck"),
         (NO_PACKAGE, 1, ["infraci.tiny.web: failure"], "no-such-package"),
