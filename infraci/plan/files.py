@@ -95,5 +95,7 @@ def _syntax(path: PurePosixPath, root: Path) -> Iterator[Problem]:
             column=error.offset,
             message=f"is not Python: {error.msg}",
         )
+    except (MemoryError, RecursionError):  # the compiler's own limits
+        yield Problem(file=str(path), message="is no Python that can be read: nested too deeply")
     except (OSError, ValueError) as error:  # ValueError: NUL bytes
         yield Problem(file=str(path), message=f"cannot be read: {error}")

@@ -191,7 +191,7 @@ class _Run:
             classname=".".join(file.with_suffix("").parts),
             name=name,
             nodeid=f"{file}::{name}",
-            duration_s=float(case.get("time", 0)),
+            duration_s=_seconds(case.get("time", "")),
             stdout=case.findtext("system-out", "").strip(),
             stderr=case.findtext("system-err", "").strip(),
             file=file,
@@ -268,6 +268,11 @@ def _read(junit: Path) -> ElementTree.Element | None:
         return read_xml(junit.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def _seconds(text: str) -> float:
+    """A duration of RSpec's; 0 for what is none, as specs can write the report themselves."""
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,12})?", text, re.ASCII) else 0.0
 
 
 def _first(text: str) -> str:

@@ -55,6 +55,13 @@ def test_a_folder_without_specs(tree: Path) -> None:
     assert problems(tree) == ["specs: holds no spec: pytest collects test_*.py and *_test.py"]
 
 
+def test_a_spec_that_is_nested_deeper_than_python_reads(tree: Path) -> None:
+    (tree / "extra.py").write_text("x = " + "- " * 20_000 + "1\n")
+    assert problems(tree) == [
+        "extra.py: is no Python that can be read: nested too deeply",
+    ]
+
+
 def test_nothing_is_executed(tree: Path) -> None:
     (tree / "extra.py").write_text("raise SystemExit('executed')\n")
     assert problems(tree) == []

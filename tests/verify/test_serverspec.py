@@ -14,7 +14,7 @@ from infraci.deadline import Deadline
 from infraci.mask import Masker
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.ssh import write_ssh_config
-from infraci.verify.serverspec import MissingServerspecError, run_serverspec
+from infraci.verify.serverspec import MissingServerspecError, _seconds, run_serverspec
 from tests.sshd import Sshd, dropping
 
 #: As `serverspec-init` writes it.
@@ -273,3 +273,11 @@ def test_a_server_that_drops_connections_is_tried_again(tree: Tree, sshd: Sshd) 
     with dropping(sshd.server.port, drops=3) as port:
         found = tree.run(server=replace(sshd.server, port=port))
     assert [case.outcome for case in found.values()] == [Outcome.PASSED] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0.25", 0.25), ("7", 7.0), ("", 0.0), ("0w2", 0.0), ("nan", 0.0), ("1e999", 0.0)],
+)
+def test_a_duration_of_a_report_that_specs_can_write(text: str, seconds: float) -> None:
+    assert _seconds(text) == seconds
