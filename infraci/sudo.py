@@ -44,12 +44,24 @@ _RULE = (
     ' (users: sudo: "ALL=(ALL) NOPASSWD:ALL")'
 )
 _TTY = "take `Defaults requiretty` out of sudoers, in the image or in user_data"
+_NO_SU = "use sudo in place of su, which has no other way than a password"
 #: The first that an output matches is why; what is named first is the more exact.
 _WORDS = (
     _Words(
-        re.compile(r"sudo: sorry, you must have a tty|\bsu: must be run from a terminal"),
+        re.compile(r"sudo: sorry, you must have a tty"),
         "sudo wants a terminal (requiretty), and infraci's logins have none",
         _TTY,
+    ),
+    _Words(
+        re.compile(r"\bsu: must be run from a terminal"),
+        "su wants a terminal, and infraci's logins have none",
+        _NO_SU,
+    ),
+    _Words(
+        re.compile(r"Timeout \(\d+s\) waiting for privilege escalation prompt"),
+        "sudo or su does not answer {user} in time",
+        "name the server in its /etc/hosts (user_data: manage_etc_hosts: true), or mend its"
+        " resolver; or let Ansible wait longer (timeout in ansible.cfg)",
     ),
     _Words(
         re.compile(r"\bsudo: (?:command )?not found$|\bsudo: No such file", re.MULTILINE),
@@ -90,7 +102,7 @@ _WORDS = (
             r"\bsu: (?:Authentication failure|Permission denied)|(?:Missing|Incorrect) su p"
         ),
         "su asks for a password",
-        "use sudo in place of su, which has no other way than a password",
+        _NO_SU,
     ),
 )
 #: What is wrong with sudo's own rules: "/etc/sudoers.d/app:3:17: syntax error".

@@ -13,7 +13,7 @@ from infraci.configure.registry import DRIVERS
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.deadline import Deadline
 from infraci.evidence import collect
-from infraci.model.configure import ConfigureStep, ScriptStep
+from infraci.model.configure import AnsibleStep, ConfigureStep, ScriptStep
 from infraci.model.run import Outcome, Server, Testcase
 from infraci.outside import outside_cause
 from infraci.reason import find_reason, plain_lines
@@ -105,6 +105,7 @@ class Ruled:
             commit="abc",
             deadline=Deadline(90),
             log=self.lines.append,
+            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
         )
         driver = DRIVERS[type(step)](step)
         return driver.apply(self.session, self.server, context)
@@ -113,6 +114,14 @@ class Ruled:
         (self.tree / "app.sh").write_text(f"#!/bin/sh\n{text}\n")
         path = PurePosixPath("app.sh")
         return self.apply(ScriptStep(path=path, sudo=sudo, changed_when=changed_when))
+
+    def playbook(self, *, sudo: bool = True, method: str = "sudo") -> Applied:
+        (self.tree / "site.yml").write_text(
+            "- hosts: all\n  gather_facts: false\n"
+            f"  vars: {{ansible_become_method: {method}}}\n"
+            "  tasks: [{name: look, command: id -un}]\n"
+        )
+        return self.apply(AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=sudo))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +171,7 @@ def _forget_name(ruled: Ruled) -> None:
         ("sudo: I'm sorry debian. I'm afraid I can't do that", "does not allow debian"),
         ("Sorry, user debian may not run sudo on web-0.", "not in the sudoers file"),
         ("Missing sudo password", "asks debian for a password"),
-        ("su: must be run from a terminal", "wants a terminal"),
+        ("su: must be run from a terminal", "su wants a terminal"),
         ("Password: su: Authentication failure", "su asks for a password"),
         ("/tmp/a.sh: 3: sudo: not found", "not installed"),
     ],
@@ -258,6 +267,44 @@ def test_a_name_that_does_not_resolve_is_noted_and_is_no_output(ruled: Ruled) ->
     assert last == "done"
     with pytest.raises(StepError, match=r"^web-0: app\.sh failed: it did not say why \(exit"):
         ruled.script("exit 3")
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize("case", ["a password", "no rule, no password", "a terminal"])
+def test_a_playbook_that_sudo_refuses(ruled: Ruled, case: str) -> None:
+    rules, reason = REFUSALS[case]
+    ruled.rules(rules)
+    with pytest.raises(StepError) as caught:
+        ruled.playbook()
+    assert caught.value.message.partition(" failed: ")[2] == f"{reason} (site.yml:4)"
+    assert caught.value.hint is not None
+    assert ruled.playbook(sudo=False).changes
+
+
+@pytest.mark.cloud
+def test_a_playbook_without_sudo(ruled: Ruled) -> None:
+    ruled.inside("mv /usr/bin/sudo /usr/bin/sudo.away")
+    with pytest.raises(StepError, match=r" failed: sudo is not installed there \(site"):
+        ruled.playbook()
+
+
+@pytest.mark.cloud
+def test_a_playbook_whose_su_waits_for_a_password(ruled: Ruled) -> None:
+    (ruled.tree / "ansible.cfg").write_text("[defaults]\ntimeout = 1\n")
+    with pytest.raises(StepError, match=r" failed: sudo or su does not answer debian in time"):
+        ruled.playbook(method="su")
+
+
+@pytest.mark.cloud
+def test_a_playbook_whose_sudo_does_not_answer_in_time(ruled: Ruled) -> None:
+    """It is a failure of the commit, although Ansible calls the server unreachable."""
+    (ruled.tree / "ansible.cfg").write_text("[defaults]\ntimeout = 1\n")
+    ruled.inside(
+        "mv /usr/bin/sudo /usr/bin/sudo.away;"
+        " printf '#!/bin/sh\\nexec sleep 60\\n' >/usr/bin/sudo; chmod 755 /usr/bin/sudo"
+    )
+    with pytest.raises(StepError, match=r" failed: sudo or su does not answer debian in time"):
+        ruled.playbook()
 
 
 # -- specs -----------------------------------------------------------------------------------

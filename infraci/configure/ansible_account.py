@@ -96,7 +96,8 @@ class Account:
         else:
             host = event["host"]
             tasks = self._tasks.setdefault(host, HostTasks(suffix=f" ({host})"))
-            tasks.take(event, self._relative(event["at"]), self._own_hosts)
+            user = self._targets[host].server.user if host in self._targets else "the user"
+            tasks.take(event, self._relative(event["at"]), self._own_hosts, user)
             if event["status"] != "begun":
                 self._log_end(event)
 
@@ -129,7 +130,8 @@ class Account:
         return [name for name in self._tasks if name not in self._targets]
 
     def _failed(self, name: str) -> list[Task]:
-        return self._tasks[name].failed() if self._is_bad(name, "failures") else []
+        is_bad = self._is_bad(name, "failures") or self._is_bad(name, "unreachable")
+        return self._tasks[name].failed() if is_bad and name in self._tasks else []
 
     def _parts(
         self, server: Server, failed: Sequence[Task] = (), *, stopped: str = ""

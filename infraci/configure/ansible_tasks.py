@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from infraci.configure.failure import SILENT, Cause, cause_of, failed_part
 from infraci.configure.step import Part
 from infraci.model.run import Outcome, Server
 from infraci.reason import shortened
+from infraci.sudo import find_refusal
 
 #: A task that ends twice on a host, such as a handler, ended as the first of these.
 _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")
@@ -19,6 +21,12 @@ _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped
 _NO_TRACEBACK = "(traceback unavailable)"
 #: Messages that tell nothing: the output does.
 _VAGUE = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
+
+#: What Ansible itself says of sudo and su.
+_OF_BECOME = re.compile(
+    r"^(?:Task failed: )?(?:(?:Missing|Incorrect) \S+ password"
+    r"|Timeout \(\d+s\) waiting for privilege escalation prompt)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +50,17 @@ class HostTasks:
     tasks: dict[str, Task] = field(default_factory=dict)  # by Ansible's id
     names: Counter[str] = field(default_factory=Counter)
 
-    def take(self, event: Mapping[str, Any], place: str, own_hosts: Collection[str]) -> None:
-        """Note an event of a task."""
+    def take(
+        self, event: Mapping[str, Any], place: str, own_hosts: Collection[str], user: str
+    ) -> None:
+        """Note an event of a task on a host where ``user`` logs in.
+
+        Where sudo does not answer, Ansible calls the host unreachable; here the task has failed.
+        """
         id_, status = event["id"], event["status"]
+        refused = _refused(event.get("failures", ()), user)
+        if refused and status == "unreachable":
+            status = "failed"
         before = self.tasks.get(id_)
         if (
             before
@@ -57,7 +73,9 @@ class HostTasks:
             name=before.name if before else self._unique(event["part"]),
             place=place,
             status=status,
-            cause=cause_of_task(event.get("failures", ()), own_hosts) if is_bad else None,
+            cause=(refused or cause_of_task(event.get("failures", ()), own_hosts))
+            if is_bad
+            else None,
             text=event["text"] if is_bad else "",
             rescuer=event.get("rescuer"),
             within=tuple(event.get("within", ())),
@@ -106,6 +124,18 @@ class HostTasks:
         while (numbered := f"{name} #{self.names[name]}") in self.names:
             self.names[name] += 1
         return numbered
+
+
+def _refused(failures: Sequence[Mapping[str, Any]], user: str) -> Cause | None:
+    """Why sudo or su did not let Ansible begin a module; what a command prints is not searched."""
+    for failure in failures:
+        texts = [str(failure.get(name) or "") for name in ("module_stderr", "module_stdout")]
+        message = str(failure.get("msg") or "")
+        if _OF_BECOME.search(message):
+            texts.insert(0, message)
+        if refusal := find_refusal("\n".join(texts), user):
+            return Cause(text=refusal.reason)
+    return None
 
 
 def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> Cause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -35,6 +36,10 @@ _CHECK_S = 60.0
 _CHECK_LINES = 1000
 _CHORE_S = 5.0
 _FORKS = 20
+#: How long Ansible waits for sudo, less two seconds. Where a server's resolver is dead, sudo takes
+#: 12.4 s to give up on the server's own name; Ansible's own 10 s end just before that.
+#: It tries again after that (ANSIBLE_SSH_RETRIES), so that more would let a refusal take minutes.
+_TIMEOUT_S = 20
 #: A socket's path may have 107 characters.
 _LONGEST_PLACE = 20
 #: "[ERROR]: reason", or "ERROR! reason" before 2.19.
@@ -235,6 +240,7 @@ def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> S
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
             "ANSIBLE_SSH_RETRIES": "2",
+            **({} if _sets_timeout(found) else {"ANSIBLE_TIMEOUT": str(_TIMEOUT_S)}),
             "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS": "ignore",
             **paths,
             **reveal_all(options.environment),
@@ -265,6 +271,16 @@ def _nearest_config(options: AnsibleStep, root: Path) -> Path | None:
     """The ``ansible.cfg`` of the tree that is nearest to the playbook."""
     folders = [root / folder for folder in options.playbook.parents]
     return next((f / "ansible.cfg" for f in folders if (f / "ansible.cfg").is_file()), None)
+
+
+def _sets_timeout(config: Path | None) -> bool:
+    """Whether an ``ansible.cfg`` says how long Ansible waits."""
+    if config is None:
+        return False
+    parser = configparser.RawConfigParser(strict=False)
+    with suppress(configparser.Error, OSError, UnicodeError):
+        parser.read(config)
+    return any(parser.has_option(name, "timeout") for name in ("defaults", "ssh_connection"))
 
 
 def _problem(said: str, options: AnsibleStep, root: Path) -> Problem:
