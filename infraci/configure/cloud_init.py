@@ -22,6 +22,7 @@ from infraci.ssh import CommandTimeoutError, Session
 
 _ABSENT = 97
 _MARK = "----8<---- infraci"
+_ROOT = "----8<---- read by root"
 # At first without cloud-init's own waiting, which starts a Python on a server that is busy
 # with its boot.
 _WAIT = f"""\
@@ -40,11 +41,17 @@ cat /run/cloud-init/result.json 2>/dev/null
 echo; echo '{_MARK}'
 [ -e /run/cloud-init/result.json ] || cloud-init status --long 2>&1
 echo; echo '{_MARK}'
-log=/var/log/cloud-init-output.log
-sudo -n tail -n {_OUTPUT_LINES} "$log" 2>/dev/null || tail -n {_OUTPUT_LINES} "$log" 2>/dev/null
+logs="tail -n {_OUTPUT_LINES} /var/log/cloud-init-output.log
 echo; echo '{_MARK}'
-log=/var/log/cloud-init.log
-sudo -n grep WARNING "$log" 2>/dev/null || grep WARNING "$log" 2>/dev/null
+grep WARNING /var/log/cloud-init.log
+echo; echo '{_MARK}'"
+printed=$(sudo -n sh -c "echo '{_ROOT}'; $logs" 2>/dev/null)
+case $printed in
+    '{_ROOT}'*) echo "$printed" | sed 1d ;;
+    *)
+        sh -c "$logs" 2>/dev/null
+        [ ! -e /var/log/cloud-init.log ] || [ -r /var/log/cloud-init.log ] || echo unreadable ;;
+esac
 exit 0
 """
 #: Warnings after which a server is not what its user data says: releases before 23.3 call that a
@@ -83,7 +90,7 @@ class CloudInit(Step):
                 f"{server.name}: cloud-init is not installed there",
                 hint="use an image with cloud-init, or leave the cloud-init step out",
             )
-        status, result, text, output, warnings = _parts(done.stdout)
+        status, result, text, output, warnings, access = _parts(done.stdout)
         if not result:
             raise StepError(
                 f"{server.name}: cloud-init did not run"
@@ -102,6 +109,11 @@ class CloudInit(Step):
                 hint="`sudo cloud-init schema --system` on the server judges the user data; a"
                 ' cloud-config begins with "#cloud-config", a script with "#!"',
                 details=warnings,
+            )
+        if access:
+            context.note(
+                f"{server.user} may not read cloud-init's logs on {server.name}, and sudo refuses"
+                " it: user data that cloud-init has ignored is not found"
             )
         context.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
         return Applied()
@@ -160,7 +172,7 @@ def _too_slow(
 ) -> StepError | StepOutsideError:
     stage, output = "", ""
     with suppress(InfraciError):
-        status, _, _, output, _ = _parts(session.run(_LOOK, timeout_s=20).stdout)
+        status, _, _, output, *_ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
     cause = cause_of(_output_of("", output), own_hosts=context.own_hosts)
     return step_error(
@@ -172,10 +184,14 @@ def _too_slow(
     )
 
 
-def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str, str, str]:
-    """Take apart what ``_LOOK`` prints: status.json, result.json, status, log's end, warnings."""
-    status, result, text, tail, warnings = (*output.split(_MARK), "", "", "", "", "")[:5]
-    return _v1(status), _v1(result), text.strip(), tail.strip(), warnings.strip()
+def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str, str, str, str]:
+    """Take apart what ``_LOOK`` prints: status.json, result.json, status, log's end, warnings.
+
+    At last "unreadable" if the logs could not be read.
+    """
+    status, result, *texts = (*output.split(_MARK), "", "", "", "", "", "")[:6]
+    text, tail, warnings, access = (text.strip() for text in texts)
+    return _v1(status), _v1(result), text, tail, warnings, access
 
 
 def _v1(text: str) -> Mapping[str, object]:

@@ -8,6 +8,7 @@ from infraci.ssh.connection import RebootingError
 from infraci.ssh.session import Session
 
 _LOOK_S = 30.0
+_SUDO_S = 20
 #: A reboot that is due later than this is none to wait for.
 _SOON_S = 600
 
@@ -26,13 +27,20 @@ echo "$(cat /proc/sys/kernel/random/boot_id) $(cut -d ' ' -f 22 /proc/1/stat)"
 processes=$(ps axww -o args= 2>/dev/null | grep -v infraci-look)
 says() {{ echo "$processes" | grep -qE "$1"; }}
 cloud=/var/lib/cloud/instance
-if sudo -n grep -q '^power_state:' $cloud/cloud-config.txt 2>/dev/null; then
-    if done=$(sudo -n stat -c %Y $cloud/sem/config_power_state_change 2>/dev/null); then
-        [ $(($(date +%s) - done)) -gt $(($(ps -o etimes= -p 1))) ] ||
-            ! says '/cloud-init(-stages)?( |$)' || echo 'cloud-init asks for it (power_state)'
-    elif [ ! -e /run/cloud-init/result.json ]; then
-        echo 'cloud-init is to ask for it (power_state)'
-    fi
+if [ -e $cloud ]; then
+    # Once, and not for ever: where the server's own name does not resolve, sudo takes its time.
+    done=$(timeout {_SUDO_S} sudo -n sh -c "grep -q '^power_state:' $cloud/cloud-config.txt &&
+        {{ stat -c %Y $cloud/sem/config_power_state_change || echo not yet; }}" 2>/dev/null)
+    case $done in
+        '') ;;
+        'not yet')
+            [ -e /run/cloud-init/result.json ] || echo 'cloud-init is to ask for it (power_state)'
+            ;;
+        *)
+            [ $(($(date +%s) - done)) -gt $(($(ps -o etimes= -p 1))) ] ||
+                ! says '/cloud-init(-stages)?( |$)' || echo 'cloud-init asks for it (power_state)'
+            ;;
+    esac
 fi
 ! says '^([^ ]*/)?(reboot|shutdown)( |$)' || echo 'it has just been asked for'
 if [ -r /run/systemd/shutdown/scheduled ]; then

@@ -133,6 +133,18 @@ def test_user_data_that_was_ignored(login: Login, user_data: str, said: str) -> 
 
 
 @pytest.mark.cloud
+def test_logs_that_the_user_may_not_read(login: Login) -> None:
+    with login(GOOD) as (server, session):
+        inside(server, "sh", "-c", "rm /etc/sudoers.d/*; chmod 600 /var/log/cloud-init*.log")
+        note, done = _apply(server, session)
+    assert note == (
+        "note: debian may not read cloud-init's logs on web-0, and sudo refuses it: user data that"
+        " cloud-init has ignored is not found"
+    )
+    assert done.startswith("cloud-init: done")
+
+
+@pytest.mark.cloud
 def test_it_does_not_wait_for_ever(login: Login) -> None:
     with login(ENDLESS) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session, timeout_s=8)
