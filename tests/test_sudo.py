@@ -13,6 +13,7 @@ from infraci.configure.registry import DRIVERS
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.deadline import Deadline
 from infraci.evidence import collect
+from infraci.mask import Masker
 from infraci.model.configure import AnsibleStep, ConfigureStep, ScriptStep
 from infraci.model.run import Outcome, Server, Testcase
 from infraci.outside import outside_cause
@@ -20,6 +21,7 @@ from infraci.reason import find_reason, plain_lines
 from infraci.ssh import Key, Session, generate_key, write_ssh_config
 from infraci.sudo import find_refusal, refusal_of, remarks_of
 from infraci.verify import SpecSession
+from infraci.verify.serverspec import run_serverspec
 from tests.containers import booted, inside, wait_for_login
 
 ALL = "debian ALL=(ALL) NOPASSWD: ALL"
@@ -90,6 +92,22 @@ class Ruled:
             root=self.tree,
         )
         return {case.name.partition("[")[0]: case for case in found}
+
+    def serverspec(self, text: str) -> Testcase:
+        """Run a file of Serverspec's with one example."""
+        folder = self.tree / "spec"
+        folder.mkdir()
+        (folder / "it_spec.rb").write_text(f"require 'serverspec'\nset :backend, :exec\n{text}")
+        (testcase,) = run_serverspec(
+            self.server,
+            [PurePosixPath("spec")],
+            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
+            root=self.tree,
+            deadline=Deadline(90),
+            log=self.log,
+            masker=Masker(),
+        )
+        return testcase
 
     @property
     def log(self) -> Path:
@@ -449,3 +467,25 @@ def test_evidence_is_collected_without_sudo_too_and_says_why(ruled: Ruled) -> No
     found = _evidence(ruled)
     assert "sudo: a password is required" in found["sudo.txt"]
     assert found["df.txt"].startswith("Filesystem")
+
+
+# -- Serverspec ------------------------------------------------------------------------------
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize("kind", ["a password", "no rule, no password", "a terminal"])
+def test_serverspec_that_sudo_refuses(ruled: Ruled, kind: str) -> None:
+    """Its examples fail with the reason: RSpec neither ends nor waits for a password."""
+    rules, reason = REFUSALS[kind]
+    ruled.rules(rules)
+    testcase = ruled.serverspec("describe file('/etc/hostname') do\n  it { should be_file }\nend\n")
+    assert testcase.outcome is Outcome.FAILURE
+    assert testcase.message == f"cannot use sudo on web-0: {reason}"
+
+
+@pytest.mark.cloud
+def test_serverspec_of_a_command_that_fails_by_itself(ruled: Ruled) -> None:
+    _forget_name(ruled)
+    testcase = ruled.serverspec("describe file('/nope') do\n  it { should be_file }\nend\n")
+    assert testcase.outcome is Outcome.FAILURE
+    assert 'expected `File "/nope".file?` to be truthy' in testcase.message

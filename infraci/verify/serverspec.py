@@ -18,6 +18,7 @@ from infraci.errors import InfraciError
 from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
 from infraci.program import ProgramTimeoutError, run_program
+from infraci.sudo import SudoRefusedError, refusal_of
 from infraci.surroundings import inherited
 from infraci.temporary import temporary_folder
 from infraci.writing import Log
@@ -179,11 +180,17 @@ class _Run:
         }
         if failure is not None:
             lost = _LOST.match(failure.get("type", ""))
+            message, text = failure.get("message", ""), (failure.text or "").strip()
+            if failure.get("type") == "Infraci::SudoRefusedError":
+                refused = SudoRefusedError(
+                    self._server.name, refusal_of(message, self._server.user)
+                )
+                message, text = refused.message, f"{refused.message}\n{refused.hint}\n\n{text}"
             known = {
                 "outcome": Outcome.ERROR if lost else Outcome.FAILURE,
                 "kind": ErrorKind.INFRASTRUCTURE if lost else None,
-                "message": _first(failure.get("message", "")),
-                "text": (failure.text or "").strip(),
+                "message": _first(message),
+                "text": text,
             }
         return Testcase(
             server=self._server.name,

@@ -85,9 +85,40 @@ module Infraci
       get_config(:sudo_password) || get_config(:request_pty)
     end
   end
+
+  # What sudo refuses is why an example fails, and no end of RSpec's; nothing waits for a password.
+  class SudoRefusedError < StandardError; end
+
+  module Sudo
+    REFUSED = /\A(?:sudo: |.* (?:is not in the sudoers file|may not run sudo|is not allowed to execute))/
+    BESIDES = /^sudo: unable to resolve host/
+    TERMINAL = "sudo: sorry, you must have a tty to run sudo"
+    PASSWORD = "sudo: a password is required"
+
+    def ssh_exec!(command)
+      result = super
+      said = result[:stderr].lines.grep_v(BESIDES).join
+      failed = sudo? && !result[:exit_status].to_i.zero? && result[:stdout].empty?
+      raise SudoRefusedError, said if failed && said.match?(REFUSED)
+
+      result
+    end
+
+    private
+
+    def sudo
+      get_config(:sudo_password) || get_config(:request_pty) ? super : "#{super} -n"
+    end
+
+    # Specinfra would end RSpec, and tell what to set in spec_helper.rb.
+    def abort(said)
+      raise SudoRefusedError, said.include?("request_pty") ? TERMINAL : PASSWORD
+    end
+  end
 end
 
 Net::SSH::Config.singleton_class.prepend(Infraci::SshConfig)
 Specinfra::Helper::Set.prepend(Infraci::Backend)
 Specinfra::Backend::Ssh.prepend(Infraci::Connection)
 Specinfra::Backend::Ssh.prepend(Infraci::LoginShell)
+Specinfra::Backend::Ssh.prepend(Infraci::Sudo)
