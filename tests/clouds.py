@@ -14,8 +14,12 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from infraci.local.machine import Machine
+from infraci.local.place import Place
+from infraci.local.podman import LABEL_CLOUD
 from tests.live.openstack.health import ailments
-from tests.live.openstack.place import MEMBER, Place
+from tests.live.openstack.place import MEMBER
+from tests.live.openstack.place import Place as OpenStack
 from tests.processes import run_infraci, start_infraci
 
 _OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
@@ -92,13 +96,36 @@ def real_openstack() -> Iterator[CloudUnderTest]:
         brought = _openstack("up")
         if brought.returncode:
             pytest.fail(f"there is no OpenStack to test on:\n{brought.stderr}", pytrace=False)
-        clouds_yaml = Place.of_environment().clouds_yaml
+        clouds_yaml = OpenStack.of_environment().clouds_yaml
         environment = {**_nobodys_environment(), "OS_CLIENT_CONFIG_FILE": str(clouds_yaml)}
         with _connected(clouds_yaml, MEMBER) as connection:
             yield CloudUnderTest(name=MEMBER, environment=environment, connection=connection)
     finally:
         if not was_up:
             take_openstack_down()
+
+
+def end_embedded_below(folder: Path) -> None:
+    """End the embedded clouds whose state is below a folder, and all that is theirs.
+
+    Those of workers that were ended before their fixtures: with xdist, Ctrl-C does that.
+    """
+    for database in folder.rglob("cloud.sqlite"):
+        place = Place(folder=database.parent)
+        environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(place.folder)}
+        run_infraci("cloud", "down", env=environment, timeout_s=120)
+        listing = (
+            "podman",
+            "ps",
+            "--all",
+            "--quiet",
+            f"--filter=label={LABEL_CLOUD}={place.owner}",
+        )
+        found = subprocess.run(listing, capture_output=True, text=True, timeout=120).stdout.split()
+        if found:
+            remove = ("podman", "rm", "--force", "--time=0", "--", *found)
+            subprocess.run(remove, capture_output=True, check=True, timeout=300)
+        Machine(place, signal_port=1).sweep(known=(), dry_run=False)
 
 
 def is_openstack_up() -> bool:
@@ -115,7 +142,7 @@ def take_openstack_down() -> None:
 
 def check_openstack() -> None:
     """Fail the test at once, naming agent and log, on an OpenStack that is not well."""
-    if found := ailments(Place.of_environment()):
+    if found := ailments(OpenStack.of_environment()):
         hint = "the live tests cannot pass until it was down and up again (cloud down, cloud up)"
         pytest.fail("\n".join(["the OpenStack is not well:", *found, hint]), pytrace=False)
 

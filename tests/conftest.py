@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Whether the OpenStack was up before the tests; not there in workers, and without live tests.
 _WAS_UP = pytest.StashKey[bool]()
+_IS_INTERRUPTED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take down the OpenStack of a worker that was ended before it could do so."""
+    """Take down the clouds of workers that were ended before they could do so."""
+    if config.stash.get(_IS_INTERRUPTED, False) and not hasattr(config, "workerinput"):
+        from tests.clouds import end_embedded_below
+
+        end_embedded_below(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
     if not config.stash.get(_WAS_UP, True):
         from tests.clouds import is_openstack_up, take_openstack_down
 
@@ -45,9 +50,10 @@ def _is_for_live(config: pytest.Config) -> bool:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End what an interrupted test has started, before the fixtures take away its cloud."""
     end_all()
+    session.config.stash[_IS_INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,8 @@ import openstack
 
 from infraci.errors import InfraciError
 from infraci.local.place import Place
-from infraci.local.process import down, ensure_up
+from infraci.local.process import ensure_up
+from tests.clouds import end_embedded_below
 from tests.fuzz.mutation import mutate
 from tests.fuzz.targets import FindingError, Target, targets
 
@@ -115,7 +116,7 @@ def _cloud(folder: Path) -> Iterator[int]:
         os.environ["FUZZ_TOKEN"] = config.get_one("local").get_session().get_token() or ""
         yield address.pid
     finally:
-        down()
+        end_embedded_below(folder)  # with the networks that requests have made, as root's do
 
 
 def _sites(folder: Path, known: Mapping[str, Target]) -> Mapping[str, Path]:
