@@ -44,6 +44,8 @@ def judge_path(
             message=f'"{text}" is not relative to the repository\'s top',
             suggestion=_relative(text, root),
         )
+    if "\0" in text:
+        return PathTrouble(message=f"{text!r} holds a NUL character, which no path does")
     path = posixpath.normpath(text)
     if path == ".." or path.startswith("../"):
         return PathTrouble(message=f'"{text}" leads out of the repository')

@@ -17,6 +17,7 @@ import yaml
 
 from infraci.errors import UsageError
 from infraci.model.offer import Offer
+from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem, TemplateError, near
 from infraci.program import own_program
 from infraci.templates.content import as_text
@@ -226,12 +227,10 @@ class _Work:
     def _file(self, name: str) -> str:
         """The URL of a script, whose content becomes one of Heat's files."""
         for folder in self.definitions.folders:
-            path = posixpath.normpath(posixpath.join(folder, name))
-            full = self.definitions.folder / path
-            inside = full.resolve().is_relative_to(self.definitions.folder.resolve())
-            if not path.startswith("../") and inside and full.is_file():
-                url = f"file:///{quote(self.definitions.shown + path)}"
-                self.files[url] = as_text(full.read_bytes())
+            path = judge_path(posixpath.join(folder, name), root=self.definitions.folder)
+            if not isinstance(path, PathTrouble):
+                url = f"file:///{quote(self.definitions.shown + str(path))}"
+                self.files[url] = as_text((self.definitions.folder / path).read_bytes())
                 return url
         problem = self.definitions.problem_about(f'no such file: "{name}"')
         if problem not in self.problems:

@@ -306,6 +306,14 @@ def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:
             SERVER
             + "    app:\n      type: tosca.nodes.SoftwareComponent\n"
             + "      requirements: [{host: server}]\n"
+            + '      interfaces: {Standard: {create: "a\\0.sh"}}\n',
+            ["t.yaml: no such file: "],
+            id="a path that none can be",
+        ),
+        pytest.param(
+            SERVER
+            + "    app:\n      type: tosca.nodes.SoftwareComponent\n"
+            + "      requirements: [{host: server}]\n"
             + "      interfaces: {Standard: {create: site.yaml}}\n",
             [
                 "t.yaml:9:5: topology_template.node_templates.app: app_create_deploy is to be run "
