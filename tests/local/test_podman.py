@@ -200,7 +200,9 @@ class TestBooted:
         """Users of this machine could open it, outside of what confines the server."""
         done = lab.podman.exec(booted.id, ["mknod", "/tmp/disk", "b", "8", "0"], timeout_s=10)
         assert "Operation not permitted" in done.stderr
-        assert lab.run(booted, "stat", "--format=%F", "/dev/net/tun") == "character special file"
+        if Path("/dev/net/tun").exists():
+            kind = lab.run(booted, "stat", "--format=%F", "/dev/net/tun")
+            assert kind == "character special file"
 
     def test_command_that_hangs_is_killed(self, lab: Lab, booted: ContainerSpec) -> None:
         assert lab.podman.exec(booted.id, ["sleep", "60"], timeout_s=0.3).exit_status == 124
