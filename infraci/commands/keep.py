@@ -139,7 +139,7 @@ def _choose(source: Source, wish: Wish) -> tuple[Pipeline, str]:
     if is_untrusted():
         raise UsageError(
             "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
-            hint=f"infraci run --untrusted {wish.pipeline}",
+            hint=invocation("run", "--untrusted", wish.pipeline),
         )
     if wish.pipeline.startswith("@"):
         raise UsageError(

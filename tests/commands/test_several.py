@@ -22,7 +22,7 @@ from tests.records import record
 #: Says that it is there, then what its pipeline's description says; ends as that wants.
 CHILD = """
 import os, signal, sys, time
-run_file, run_id, way = sys.argv[1:]
+run_file, run_id, way, waiting = sys.argv[1:]
 open(run_file, "w").write(run_id)
 print("begun", flush=True)
 if way == "wait":
@@ -32,8 +32,13 @@ if way == "wait":
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     print("waiting", flush=True)
+    open(waiting, "w").close()
     while True:
         time.sleep(0.1)  # pause() would miss a signal that comes just before it
+elif way == "fail when another waits":
+    while not os.path.exists(waiting):
+        time.sleep(0.05)
+    sys.exit(1)
 elif way == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 elif way == "lose":
@@ -65,7 +70,12 @@ class Lab:
     def command(self, pipeline: Pipeline, run_file: Path) -> Sequence[str]:
         ledger = Ledger(self.folder)
         way = pipeline.description
-        verdict = {"0": Verdict.PASSED, "1": Verdict.FAILED, "wait": Verdict.INTERRUPTED}.get(way)
+        verdict = {
+            "0": Verdict.PASSED,
+            "1": Verdict.FAILED,
+            "fail when another waits": Verdict.FAILED,
+            "wait": Verdict.INTERRUPTED,
+        }.get(way)
         made = record(
             id=f"{pipeline.name}-01234567-abcdef",
             pipeline=pipeline.name,
@@ -73,7 +83,8 @@ class Lab:
             verdict=verdict,
         )
         ledger.create(made).release()
-        return [sys.executable, "-c", CHILD, str(run_file), made.id, way]
+        waiting = str(self.folder / "waiting")
+        return [sys.executable, "-c", CHILD, str(run_file), made.id, way, waiting]
 
     def several(self) -> Several:
         return Several(
@@ -141,7 +152,9 @@ def test_one_signal_tears_all_of_them_down(lab: Lab, number: int) -> None:
 def test_the_first_failure_ends_the_others_if_wanted(lab: Lab) -> None:
     lab.fail_fast = True
     several = lab.several()
-    records, _ = several.run([pipeline("a", "wait"), pipeline("b", "1"), pipeline("c", "0")])
+    records, _ = several.run(
+        [pipeline("a", "wait"), pipeline("b", "fail when another waits"), pipeline("c", "0")]
+    )
     assert not several.interrupted
     assert sorted(run.pipeline for run in records) == ["a", "b"]
     assert {"b did not pass: the others are ended", "c | not run"} <= set(lab.lines)
