@@ -98,6 +98,11 @@ def _machine(as_json: bool) -> int:
         for name, has in (("memory", found.memory_limits), ("cpu", found.cpu_limits)):
             if not has:
                 say(f"note: {name} limits of flavors cannot be enforced on this machine")
+        if found.cgroups is not capabilities.Cgroups.V2:
+            say(
+                "note: root in a server can make groups in this machine's systemd hierarchy of"
+                f" {found.cgroups} control groups; on a machine with v2 each has its own part only"
+            )
     trouble = sandbox_trouble()
     if trouble and not as_json:
         say(
