@@ -10,7 +10,7 @@ from collections.abc import Callable
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.limits import compute_limits
-from infraci.local.api.web import Api, ApiError, body_of, reply, route
+from infraci.local.api.web import Api, ApiError, body_of, fields_of, reply, route
 from infraci.local.flavors import FLAVORS, Flavor
 from infraci.local.keypairs import fingerprint, new_key
 from infraci.local.servers import DELETING, OWNER, Servers
@@ -101,7 +101,7 @@ class Compute(Api):
         if unknown:
             raise ApiError(400, f"The embedded cloud can't honour {', '.join(unknown)}.")
         _refuse_excess(wish)
-        hints = (request.get_json(silent=True) or {}).get("os:scheduler_hints") or {}
+        hints = fields_of(request).get("os:scheduler_hints") or {}
         server = self._servers.create(wish, hints)
         return reply({"server": {"id": server["id"], "links": [], "adminPass": ""}}, 202)
 
@@ -127,7 +127,7 @@ class Compute(Api):
     @route("POST", "/v2.1/servers/<id_>/action")
     def act(self, request: Request, id_: str) -> Response:
         """One of Nova's actions."""
-        wish = request.get_json(silent=True) or {}
+        wish = fields_of(request)
         if len(wish) != 1:
             raise ApiError(400, "There must be one action in the request's body.")
         ((action, arguments),) = wish.items()
@@ -173,7 +173,7 @@ class Compute(Api):
     def replace_tags(self, request: Request, id_: str) -> Document:
         """Set a server's tags."""
         self._servers.require(id_)
-        tags = (request.get_json(silent=True) or {}).get("tags") or []
+        tags = fields_of(request).get("tags") or []
         _refuse_excess({"tags": tags})
         self._store.change("server", id_, {"tags": tags})
         return {"tags": tags}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.limits import network_quotas
-from infraci.local.api.web import Api, ApiError, body_of, missing, reply, route
+from infraci.local.api.web import Api, ApiError, body_of, fields_of, missing, reply, route
 from infraci.local.networks import Networks
 from infraci.local.routers import Routers
 from infraci.local.security_groups import SecurityGroups
@@ -153,7 +153,7 @@ class Network(Api):
     def create(self, request: Request, collection: str) -> Response:
         """A new one, or several at once."""
         kind = _kind(collection)
-        wishes = (request.get_json(silent=True) or {}).get(kind + "s")
+        wishes = fields_of(request).get(kind + "s")
         if wishes is None:
             return reply({kind: self._new(kind, body_of(request, kind))}, 201)
         return reply({kind + "s": [self._new(kind, wish) for wish in wishes]}, 201)
@@ -196,7 +196,7 @@ class Network(Api):
         """Set the tags of one."""
         kind = _kind(collection)
         self._networks.require(kind, id_)
-        tags = (request.get_json(silent=True) or {}).get("tags")
+        tags = fields_of(request).get("tags")
         if not isinstance(tags, list):
             raise ApiError(400, "Invalid input for tags: not a list.")
         self._store.change(kind, id_, {"tags": tags})
@@ -205,12 +205,12 @@ class Network(Api):
     @route("PUT", "/v2.0/routers/<id_>/add_router_interface")
     def add_interface(self, request: Request, id_: str) -> Document:
         """Give a router a leg in a subnet."""
-        return self._routers.add_interface(id_, request.get_json(silent=True) or {})
+        return self._routers.add_interface(id_, fields_of(request))
 
     @route("PUT", "/v2.0/routers/<id_>/remove_router_interface")
     def remove_interface(self, request: Request, id_: str) -> Document:
         """Take a router's leg out of a subnet."""
-        return self._routers.remove_interface(id_, request.get_json(silent=True) or {})
+        return self._routers.remove_interface(id_, fields_of(request))
 
     def _update_port(self, id_: str, changes: Document) -> Document:
         port = self._networks.require("port", id_)

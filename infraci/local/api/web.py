@@ -59,6 +59,14 @@ def body_of(request: Request, key: str) -> Document:
     return value
 
 
+def fields_of(request: Request) -> Document:
+    """The object that is the request's JSON body; empty without a body."""
+    value = request.get_json(silent=True)
+    if value is not None and not isinstance(value, dict):
+        raise ApiError(400, "The request's body is not a JSON object.")
+    return value or {}
+
+
 class Api:
     """A WSGI application made of the methods that :func:`route` marks."""
 
