@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from infraci.closing import Closing
 from infraci.display import displayable_lines
 from infraci.mask import Masker, process_masker
 
@@ -24,7 +23,7 @@ def write_text(path: Path, text: str, *, masker: Masker | None = None) -> None:
     path.write_text(content, encoding="utf-8", errors="replace")
 
 
-class Log:
+class Log(Closing):
     """A file to which text is appended, whole lines at a time; threads may share it.
 
     What is in it can be shown in a terminal as it is.
@@ -65,14 +64,3 @@ class Log:
         self._file.write(masked)
         self._file.flush()
         return masked
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

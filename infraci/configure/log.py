@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from infraci.closing import Closing
 from infraci.mask import Masker
 from infraci.writing import Log
 
 
-class ServerLog:
+class ServerLog(Closing):
     """Appends lines to a file; threads may share it."""
 
     def __init__(
@@ -30,13 +29,6 @@ class ServerLog:
             # By itself, as a secret's end is looked for where a line begins.
             self._log.write(f"{now.replace('+00:00', 'Z')} {self._masker.mask(part)}\n")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._log.close()

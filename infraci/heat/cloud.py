@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from infraci.closing import Closing
 from infraci.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
@@ -40,7 +40,7 @@ from infraci.model.run import Possession
 _DELETE_TRIES = 3
 
 
-class Cloud:
+class Cloud(Closing):
     """A cloud reached with openstacksdk; the embedded one like any other."""
 
     def __init__(
@@ -67,17 +67,6 @@ class Cloud:
         Raises UsageError for an unknown name.
         """
         return cls(connect(name, local=local))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the connection."""

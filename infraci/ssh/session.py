@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import paramiko
 
+from infraci.closing import Closing
 from infraci.deadline import duration, waits
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
@@ -46,7 +46,7 @@ class CommandTimeoutError(PhaseTimeoutError):
         self.output = output
 
 
-class Session:
+class Session(Closing):
     """A persistent connection to a server. Threads may share it.
 
     After ``silence_s`` without a word from a command, the server is asked for a sign of life,
@@ -72,17 +72,6 @@ class Session:
         """Connect and log in, as :func:`~infraci.ssh.connection.connect` does."""
         transport = connect(server, private_key=private_key, timeout_s=timeout_s, busy_s=busy_s)
         return cls(server, transport, private_key=private_key)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def is_alive(self) -> bool:

@@ -8,9 +8,8 @@ import select
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from infraci.closing import Closing
 from infraci.mask import mask
 from infraci.writing import Log
 
@@ -21,7 +20,7 @@ _LOOK_MS = 100
 _END_S = 5.0
 
 
-class Output:
+class Output(Closing):
     """A pipe to print into, and a thread that appends what comes out of it to a log, masked.
 
     The fork gets no file to write to, as the specs know the environment's secrets, and what they
@@ -52,15 +51,8 @@ class Output:
         self._thread.join(timeout=2 * _END_S)
         return self._tail.strip()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Read what is left, and close the pipe."""
         self.finish()
 
     def _read(self) -> None:

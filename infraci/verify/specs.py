@@ -8,9 +8,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Self
 
+from infraci.closing import Closing
 from infraci.confine import confined
 from infraci.errors import UsageError
 from infraci.model.run import Server, Testcase
@@ -27,7 +27,7 @@ _START_S = 60.0
 _END_S = 5.0
 
 
-class SpecSession:
+class SpecSession(Closing):
     """A warm interpreter that specs are run in. Threads may share it."""
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, root: Path):
@@ -50,17 +50,6 @@ class SpecSession:
                 start_new_session=True,
             )
         return cls(process, ours, root.absolute())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End it, and every run that is still under way."""
