@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from infraci.secret_forms import forms_of
 
@@ -76,18 +77,19 @@ class Masker:
             spans += _find_broken(self._forms, text, joint)
         return _without(spans, text) if spans else text
 
-    def mask_value(self, value: object) -> object:
+    def mask_value(self, value: object, *, as_text: Callable[[Any], str] = str) -> object:
         """The value without the secrets: text, or lists and mappings that hold text.
 
-        What mappings call their values stays: programs look for it.
+        What mappings call their values stays: programs look for it. ``as_text`` shows numbers and
+        the like as they are printed.
         """
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Mapping):
-            return {name: self.mask_value(inner) for name, inner in value.items()}
+            return {n: self.mask_value(inner, as_text=as_text) for n, inner in value.items()}
         if isinstance(value, Sequence) and not isinstance(value, bytes):
-            return [self.mask_value(inner) for inner in value]
-        shown = str(value)
+            return [self.mask_value(inner, as_text=as_text) for inner in value]
+        shown = as_text(value)
         masked = self.mask(shown)
         return value if masked == shown else masked
 

@@ -10,7 +10,7 @@ from infraci.configure.step import output_text
 from infraci.deadline import Deadline
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
-from infraci.mask import SHORTEST, Masker
+from infraci.mask import SHORTEST
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, RefusedTemplateError, quoted
 from infraci.model.project import HostKeySource
@@ -157,7 +157,7 @@ def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> Non
         cloud=record.cloud,
         name=record.stack_name,
         id=stack_id,
-        outputs={name: _masked(value, work.masker) for name, value in outputs.items()},
+        outputs={n: work.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()},
         resources=resources,
         servers=record.servers,
     )
@@ -179,26 +179,15 @@ def _is_alike(server: Server, before: Server) -> bool:
 def read_outputs(work: Work) -> Mapping[str, object]:
     """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
     if work.outputs is None:
-        said = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
-        return _keep_outputs(work, said)
+        outputs = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
+        return _keep_outputs(work, outputs)
     return work.outputs
 
 
-def _keep_outputs(work: Work, said: Mapping[str, object]) -> Mapping[str, object]:
-    work.outputs = dict(said)
-    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in said.items()})
+def _keep_outputs(work: Work, outputs: Mapping[str, object]) -> Mapping[str, object]:
+    work.outputs = dict(outputs)
+    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in outputs.items()})
     return work.outputs
-
-
-def _masked(value: object, masker: Masker) -> object:
-    """The value without the secrets, whatever it is made of."""
-    if isinstance(value, Mapping):
-        return {name: _masked(inner, masker) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner, masker) for inner in value]
-    said = output_text(value)
-    hidden = masker.mask(said)
-    return value if hidden == said else hidden
 
 
 def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
