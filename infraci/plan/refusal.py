@@ -16,18 +16,23 @@ from infraci.errors import CloudError
 from infraci.heat import LOCAL
 from infraci.mask import Masker
 from infraci.model.problem import Problem, near
-from infraci.plan.sites import Site, Templates, resource_named, sites_of
+from infraci.plan.sites import (
+    QUOTED,
+    UNIMPLEMENTED,
+    UNKNOWN,
+    Site,
+    Templates,
+    resource_named,
+    sites_of,
+)
 from infraci.templates import StackRequest, nested_templates, secrets_of
 from infraci.templates.places import KeyPath, Places, file_of, value_at
 
-_UNKNOWN = re.compile(r"Unknown Property (\S+)")
-_UNIMPLEMENTED = re.compile(r"Property (\S+) not implemented yet")
 _UNAVAILABLE = re.compile(
     r"(?:HEAT-E\d+ )?Service \S+ is not available for resource type (\S+), reason: (.*)", re.DOTALL
 )
 _NO_TYPE = re.compile(r"The Resource Type \(([^)]+)\) could not be found")
 _IS_OF_VALUE = re.compile(r"^Parameter '[^']+' is invalid: ")
-_QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 
 #: The names that a resource type's properties have; none for a type that the cloud does not have.
 PropertyNames = Callable[[str], Collection[str]]
@@ -109,8 +114,8 @@ class Refusals:
 
     def written(self, site: Site) -> Mapping[str, Any]:
         """The properties at a site as they are written."""
-        found = value_at(self.templates.get(site.url) or {}, (*site.path, "properties"))
-        return found if isinstance(found, dict) else {}
+        properties = value_at(self.templates.get(site.url) or {}, (*site.path, "properties"))
+        return properties if isinstance(properties, dict) else {}
 
     def _written(self, path: KeyPath, message: str) -> KeyPath:
         """The path in the file; of a TOSCA template to what the resource was made of."""
@@ -121,7 +126,7 @@ class Refusals:
         if path[:1] == ("parameters",):
             return (above[0], "inputs", *path[1:])
         names = _keys_of(root, *above) or ()
-        for word in (*map(str, path[1:2]), *_QUOTED.findall(message)):
+        for word in (*map(str, path[1:2]), *QUOTED.findall(message)):
             made_of = [name for name in names if word == name or word.startswith(f"{name}_")]
             if made_of:
                 return (*above, max(made_of, key=len))
@@ -129,20 +134,20 @@ class Refusals:
 
     def _message(self, reason: str) -> str:
         text = _without_place(reason)
-        if found := _UNAVAILABLE.search(reason):
-            return f"{found[1]} cannot be had: {found[2].rstrip('.')}"
-        if found := _UNIMPLEMENTED.search(text):
+        if match := _UNAVAILABLE.search(reason):
+            return f"{match[1]} cannot be had: {match[2].rstrip('.')}"
+        if match := UNIMPLEMENTED.search(text):
             whose = "the embedded cloud" if self.cloud == LOCAL else "this cloud's Heat"
-            return f"{whose} does not honour the property {found[1]}"
+            return f"{whose} does not honour the property {match[1]}"
         return text
 
     def _meant(self, reason: str, site: Site | None) -> str | None:
         """A property, a resource type or a name of the cloud's that is nearly right."""
-        if site and (unknown := _UNKNOWN.search(reason)):
+        if site and (unknown := UNKNOWN.search(reason)):
             kind = _type_at(self.templates.get(site.url) or {}, site.path)
             return near(unknown[1], self.property_names(kind))
-        if found := _NO_TYPE.search(reason):
-            return self._near_type(found[1])
+        if match := _NO_TYPE.search(reason):
+            return self._near_type(match[1])
         return _near_name(reason, self.names)
 
     def _near_type(self, name: str) -> str | None:

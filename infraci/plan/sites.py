@@ -18,10 +18,11 @@ _STEP = re.compile(r"\bresources(?:\.([\w-]+)|\[([\w-]+)\])(?:<([^<>]*)>)?(?:\.|
 _SECTION = re.compile(r"\b(outputs|conditions)\.([\w.\[\]-]+)")
 _PARAMETER = re.compile(r"Parameter (?:'([^']+)'|\(([^)]+)\))|for parameter (\w[\w-]*)")
 _TYPE = re.compile(r"resource type \(?\"?([\w:.-]+)\"?\)?", re.I)
-_QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
+QUOTED = re.compile(r"[\"']([\w:.-]+)[\"']")
 _KEYS = re.compile(r"[\w-]+(?:\.[\w-]+|\[\d+\])*")
 #: A property that Heat names after the path of what holds it.
-_REMOVED = re.compile(r"Unknown Property (\S+)|Property (\S+) not implemented yet")
+UNKNOWN = re.compile(r"Unknown Property (\S+)")
+UNIMPLEMENTED = re.compile(r"Property (\S+) not implemented yet")
 _LACKING = re.compile(r"Property (\S+) not assigned")
 #: Properties that hold a resource's definition, which their resource repeats.
 GROUPED = ("resource_def", "resource")
@@ -65,7 +66,7 @@ def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
         return (_existing(url, path, template),)
     if lacks := NO_SERVICE.search(reason):
         return tuple(_asking(lacks[1] or lacks[2], templates))
-    for word in _QUOTED.findall(reason):
+    for word in QUOTED.findall(reason):
         if value_at(template, ("resources", word)) is not None:
             return (Site(url=url, path=("resources", word)),)
     return ()
@@ -73,18 +74,18 @@ def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
 
 def resource_named(reason: str) -> str:
     """The resource of the stack that a reason speaks of; empty if it is none."""
-    found = _STEP.search(reason)
-    return (found[1] or found[2]) if found else ""
+    step = _STEP.search(reason)
+    return (step[1] or step[2]) if step else ""
 
 
 def _steps(reason: str, templates: Templates) -> tuple[str, KeyPath, str]:
     """The template, the resource in it, and what of the reason follows."""
     url, is_grouped = "", False
     path: KeyPath = ()
-    found = _STEP.search(reason)
+    step = _STEP.search(reason)
     rest = reason
-    while found is not None:
-        name, inner = found[1] or found[2], found[3]
+    while step is not None:
+        name, inner = step[1] or step[2], step[3]
         if not is_grouped:
             path = ("resources", name)
         if inner is not None:
@@ -93,8 +94,8 @@ def _steps(reason: str, templates: Templates) -> tuple[str, KeyPath, str]:
                 path = _definition(path, templates.get(url) or {})
             else:
                 url, path = inner, ()
-        rest = reason[found.end() :]
-        found = _STEP.match(rest)
+        rest = reason[step.end() :]
+        step = _STEP.match(rest)
         reason = rest
     return url, path, rest
 
@@ -111,9 +112,10 @@ def _in_resource(url: str, path: KeyPath, rest: str, template: Mapping[str, Any]
     """The key within a resource that Heat names; None if it names none."""
     keys = _KEYS.match(rest)
     inner = _keys(keys[0]) if keys and keys[0].split(".")[0].lower() in _PARTS else ()
-    removed, lacking = _REMOVED.search(rest), _LACKING.search(rest)
+    removed = UNKNOWN.search(rest) or UNIMPLEMENTED.search(rest)
+    lacking = _LACKING.search(rest)
     if removed:
-        inner = (*(inner or ("properties",)), removed[1] or removed[2])
+        inner = (*(inner or ("properties",)), removed[1])
     elif lacking:
         inner = (*(inner or ("properties",)), lacking[1])
         return Site(url=url, path=(*path, *inner))

@@ -37,34 +37,33 @@ class Places:
 
     def has(self, file: str, path: Sequence[str | int]) -> bool:
         """Whether the file has this path."""
-        node = self.node(file)
-        for key in path:
-            found = _child(node, key)
-            if found is None:
-                return False
-            _, node = found
-        return True
+        return len(self._marks(file, path)) == len(path)
 
     def problem(
         self, file: str, path: Sequence[str | int], message: str, *, suggestion: str | None = None
     ) -> Problem:
         """A problem at a key of a file, or at the nearest key around it that the file has."""
-        place, shown = None, []
-        node = self.node(file)
-        for key in path:
-            found = _child(node, key)
-            if found is None:
-                break
-            place, node = found
-            shown.append(key)
+        marks = self._marks(file, path)
+        nearest = marks[-1] if marks else None
         return Problem(
             file=file,
-            line=place.line + 1 if place else None,
-            column=place.column + 1 if place else None,
-            key_path=show_path(shown),
+            line=nearest.line + 1 if nearest else None,
+            column=nearest.column + 1 if nearest else None,
+            key_path=show_path(path[: len(marks)]),
             message=message,
             suggestion=suggestion,
         )
+
+    def _marks(self, file: str, path: Sequence[str | int]) -> list[yaml.Mark]:
+        """Where each key of the path stands in the file, as far as the file has them."""
+        marks = []
+        node = self.node(file)
+        for key in path:
+            if (child := _child(node, key)) is None:
+                break
+            mark, node = child
+            marks.append(mark)
+        return marks
 
 
 def compose(text: str) -> yaml.Node | None:

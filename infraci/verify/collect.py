@@ -14,6 +14,7 @@ from typing import Any
 
 from infraci.display import displayable
 from infraci.errors import InfraciError
+from infraci.json_reader import read_json
 from infraci.model.problem import Problem
 from infraci.program import own_program
 from infraci.sandbox import run_sandboxed
@@ -61,27 +62,27 @@ def collect_specs(
         timeout_s=_LIMIT_S,
         on_line=hear,
     )
-    found = [finding for line in lines if line != _DONE for finding in _read(line)]
-    if not found and _DONE not in lines:
+    findings = [finding for line in lines if line != _DONE for finding in _read(line)]
+    if not findings and _DONE not in lines:
         reason = last or f"pytest ended with exit status {status}"
         raise CollectError(f"cannot collect the specs: {reason}")
-    certain = tuple(dict.fromkeys(problem for problem, is_certain in found if is_certain))
-    others = tuple(dict.fromkeys(problem for problem, is_certain in found if not is_certain))
+    certain = tuple(dict.fromkeys(problem for problem, is_certain in findings if is_certain))
+    others = tuple(dict.fromkeys(problem for problem, is_certain in findings if not is_certain))
     return certain, others
 
 
 def _read(line: str) -> list[tuple[Problem, bool]]:
     """A finding, and whether it is certain; nothing if the line is none."""
     try:
-        found: dict[str, Any] = json.loads(line)
+        finding: dict[str, Any] = read_json(line)
         problem = Problem(
-            file=_text(found["file"]),
-            line=int(found["line"]) if found["line"] else None,
-            message=_text(found["message"]),
-            suggestion=_text(found["suggestion"]) if found["suggestion"] else None,
+            file=_text(finding["file"]),
+            line=int(finding["line"]) if finding["line"] else None,
+            message=_text(finding["message"]),
+            suggestion=_text(finding["suggestion"]) if finding["suggestion"] else None,
         )
-        return [(problem, bool(found["is_certain"]) and not _is_here(found["missing_module"]))]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return [(problem, bool(finding["is_certain"]) and not _is_here(finding["missing_module"]))]
+    except (ValueError, TypeError, KeyError):
         return []
 
 
