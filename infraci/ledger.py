@@ -247,15 +247,15 @@ class Ledger:
         named = [record for record in records if record.pipeline == prefix]
         if named:
             return max(named, key=lambda record: (not record.destroyed, record.created)).id
-        found = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
+        matches = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
         destroyed = {record.id for record in records if record.destroyed}
-        found = [run_id for run_id in found if run_id not in destroyed] or found
-        if len(found) == 1:
-            return found[0]
-        if found:
-            shown = "".join(f"\n  {run_id}" for run_id in found[:10])
+        matches = [run_id for run_id in matches if run_id not in destroyed] or matches
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            shown = "".join(f"\n  {run_id}" for run_id in matches[:10])
             raise UsageError(
-                f'cannot find run "{prefix}": {len(found)} runs begin so{shown}',
+                f'cannot find run "{prefix}": {len(matches)} runs begin so{shown}',
                 hint="give more of the id",
             )
         raise self._unknown(prefix)

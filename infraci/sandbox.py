@@ -323,8 +323,8 @@ def _give(path: Path, user: int) -> None:
 
 def _bwrap() -> str | None:
     """Where bubblewrap is; never relative to a folder that may be a commit's."""
-    found = shutil.which("bwrap")
-    return found and str(Path(found).absolute())
+    bwrap = shutil.which("bwrap")
+    return bwrap and str(Path(bwrap).absolute())
 
 
 def _let_read(path: Path) -> None:

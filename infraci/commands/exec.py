@@ -42,7 +42,7 @@ class _WithWords(click.Command):
 )
 @click.argument("where", metavar="[[RUN] SERVER] -- COMMAND [ARG]...", nargs=-1)
 def command(where: tuple[str, ...], words: tuple[str, ...]) -> int:
-    """Run a command on a server of a run; its exit status is ours.
+    """Run a command on one of a run's servers, and exit with the command's exit status.
 
     RUN and SERVER are chosen as by `infraci login`.
 

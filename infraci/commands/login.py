@@ -1,4 +1,4 @@
-"""``infraci login``: a shell on a server of a run."""
+"""``infraci login``: opens an SSH session on one of a run's servers."""
 
 from __future__ import annotations
 

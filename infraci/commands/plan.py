@@ -117,8 +117,8 @@ def plans_of(
         return [PipelinePlan(name=_stems(error), problems=error.problems)]
     plans = []
     for pipeline in pipelines:
-        with _cloud_of(pipeline, cloud, online=online) as asked:
-            plans.append(_plan(pipeline, source, asked, parameters, environments, with_template))
+        with _cloud_of(pipeline, cloud, online=online) as planner:
+            plans.append(_plan(pipeline, source, planner, parameters, environments, with_template))
     return plans
 
 

@@ -44,13 +44,13 @@ def open_source(
         raise UsageError("cannot test --commit and --working-tree at once: choose one")
     root = git.repository_root(Path.cwd())
     if working_tree:
-        found = git.working_tree(root, may_be_unborn=may_be_unborn)
+        tested = git.working_tree(root, may_be_unborn=may_be_unborn)
     else:
-        found = git.resolve(root, commit or "HEAD")
+        tested = git.resolve(root, commit or "HEAD")
         if commit is None and not quiet and git.is_dirty(root):
             say("note: uncommitted changes are not tested (--working-tree tests them)", err=True)
-    with exported(root, found) as tree:
-        yield Source(root=root, commit=found, tree=tree)
+    with exported(root, tested) as tree:
+        yield Source(root=root, commit=tested, tree=tree)
 
 
 @contextmanager

@@ -96,13 +96,13 @@ def stopped(
     )
 
 
-def not_as_root(server: Server, what: str, said: str, *, hint: str) -> StepError:
-    """The error of a program that sudo did not let begin; ``said`` is what sudo printed."""
-    refusal = refusal_of(said, server.user)
+def not_as_root(server: Server, what: str, printed: str, *, hint: str) -> StepError:
+    """The error of a program that sudo did not let begin; ``printed`` is by sudo."""
+    refusal = refusal_of(printed, server.user)
     return StepError(
         f"{server.name}: {what} cannot run as root: {refusal.reason}",
         hint=f"{refusal.remedy}; or {hint}",
-        details=said,
+        details=printed,
     )
 
 

@@ -91,13 +91,13 @@ def run_pushed(
     folder = _push(program, hearing.mark, session, server, context)
     try:
         status = _run(program, hearing, sudo, folder, session, server, context)
-        said = tuple(hearing.said)
+        lines = tuple(hearing.said)
 
         def read(name: str) -> str:
             done = session.run(f"{sudo}cat {folder}/{name}", timeout_s=_CHORE_S)
             return done.stdout if done.exit_status == 0 else ""
 
-        yield Ended(exit_status=status, said=said, read=read)
+        yield Ended(exit_status=status, said=lines, read=read)
     finally:
         with suppress(InfraciError):
             # As root, who may have left files there.
@@ -250,6 +250,6 @@ def _run(
             hint=error.message,
         ) from error
     if sudo and not hearing.is_begun:
-        said = "\n".join(hearing.before)
-        raise not_as_root(server, program.what, said, hint=program.without_sudo)
+        printed = "\n".join(hearing.before)
+        raise not_as_root(server, program.what, printed, hint=program.without_sudo)
     return done.exit_status

@@ -46,7 +46,7 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
 
     def look(target: Target) -> Before | None:
         deadline = target.context.deadline
-        begun_s, told = deadline.remaining_s, ""
+        begun_s, last_message = deadline.remaining_s, ""
         longest_s = min(target.context.patience.back_s, begun_s / 2)
         for _ in deadline.poll(target.server.name, first_s=_PACE_S[0], ceiling_s=_PACE_S[1]):
             try:
@@ -57,9 +57,9 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
             except UnreachableError as error:
                 if begun_s - deadline.remaining_s >= longest_s:
                     return None
-                if error.message != told:
-                    told = error.message
-                    target.context.tell(told)
+                if error.message != last_message:
+                    last_message = error.message
+                    target.context.tell(last_message)
         raise AssertionError("poll() ends only by an exception")
 
     return [found if isinstance(found, Before) else None for found in in_parallel(look, targets)]

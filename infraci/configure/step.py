@@ -1,4 +1,4 @@
-"""What a configure driver is, and what it gets to know of its run."""
+"""The interface of configure drivers, and the facts about the run that they are given."""
 
 from __future__ import annotations
 

@@ -315,31 +315,31 @@ def _line(result: Result) -> str:
 def parse(line: str) -> Result:
     """The result in a line. Raises ValueError, with a reason, for what is none."""
     try:
-        said: object = read_json(line)
+        content: object = read_json(line)
     except ValueError as error:
         raise ValueError("it is not JSON") from error
-    said = said if isinstance(said, dict) else {}
-    version = _field(said, "v", int)
+    fields = content if isinstance(content, dict) else {}
+    version = _field(fields, "v", int)
     if version != VERSION:
         raise ValueError(f"it is of version {version}, and this infraci reads {VERSION}")
     try:
-        verdict = Verdict(_field(said, "verdict", str))
+        verdict = Verdict(_field(fields, "verdict", str))
     except ValueError as error:
         raise ValueError("it has no verdict") from error
-    if not 0 <= _field(said, "time", int) < _LATEST:
+    if not 0 <= _field(fields, "time", int) < _LATEST:
         raise ValueError("it has a time that no calendar has")
     return Result(
-        run=_field(said, "run", str, ""),
-        pipeline=_field(said, "pipeline", str),
-        cloud=_field(said, "cloud", str),
-        given=tuple(str(item) for item in _field(said, "given", list, [])),
-        time=_field(said, "time", int),
-        took_s=_field(said, "took", int, 0),
+        run=_field(fields, "run", str, ""),
+        pipeline=_field(fields, "pipeline", str),
+        cloud=_field(fields, "cloud", str),
+        given=tuple(str(item) for item in _field(fields, "given", list, [])),
+        time=_field(fields, "time", int),
+        took_s=_field(fields, "took", int, 0),
         verdict=verdict,
-        trouble=_field(said, "trouble", str, ""),
-        of_search=_field(said, "search", bool, False),
-        cut=_field(said, "cut", bool, False),
-        cases=dict(_cases(_field(said, "cases", dict))),
+        trouble=_field(fields, "trouble", str, ""),
+        of_search=_field(fields, "search", bool, False),
+        cut=_field(fields, "cut", bool, False),
+        cases=dict(_cases(_field(fields, "cases", dict))),
     )
 
 

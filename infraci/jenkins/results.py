@@ -47,7 +47,7 @@ class PipelineResult:
 
     @property
     def reproduce(self) -> str:
-        """The command that shows it again."""
+        """The command that runs the pipeline again on the commit that failed."""
         commit = self.build.commit[:10]
         return invocation("run", "--commit", commit, self.pipeline, cloud=self.cloud)
 
@@ -135,24 +135,24 @@ def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
         raise JenkinsError(
             f"cannot read a report of {build.url}: {displayable(str(error))}"
         ) from error
-    said = {p.get("name", ""): displayable(p.get("value", "")) for p in root.iter("property")}
-    if not _SHA.fullmatch(said.get("infraci.commit", "")):
+    properties = {p.get("name", ""): displayable(p.get("value", "")) for p in root.iter("property")}
+    if not _SHA.fullmatch(properties.get("infraci.commit", "")):
         raise JenkinsError(f"cannot read a report of {build.url}: it names no commit")
     known = {str(verdict): verdict for verdict in Verdict}
     result = PipelineResult(
-        pipeline=said.get("infraci.pipeline", ""),
-        voting=said.get("infraci.voting") != "false",
-        verdict=known.get(said.get("infraci.verdict", "")),
-        cause=said.get("infraci.cause", ""),
-        author=said.get("infraci.author", ""),
-        email=said.get("infraci.email", ""),
-        subject=said.get("infraci.subject", ""),
+        pipeline=properties.get("infraci.pipeline", ""),
+        voting=properties.get("infraci.voting") != "false",
+        verdict=known.get(properties.get("infraci.verdict", "")),
+        cause=properties.get("infraci.cause", ""),
+        author=properties.get("infraci.author", ""),
+        email=properties.get("infraci.email", ""),
+        subject=properties.get("infraci.subject", ""),
         tests=len(list(root.iter("testcase"))),
         failures=tuple(_failures(root)),
         build=build,
-        cloud=said.get("infraci.cloud", ""),
+        cloud=properties.get("infraci.cloud", ""),
     )
-    return said["infraci.commit"], result
+    return properties["infraci.commit"], result
 
 
 def _failures(root: ET.Element) -> Iterable[Failure]:

@@ -60,11 +60,11 @@ def limit_problems(
             user_data = resource.properties.get("user_data")
             # Of another resource the preview has the name only.
             is_made = "get_resource" in (written.get("user_data") or ())
-            found = texts(place.url, written)
+            bodies = texts(place.url, written)
             if isinstance(user_data, str) and not is_made:
-                found = [user_data]
+                bodies = [user_data]
             form = resource.properties.get("user_data_format")
-            for excess in _user_data(found, own_part, str(form)):
+            for excess in _user_data(bodies, own_part, str(form)):
                 yield _problem(refusals, place, excess.field, excess.message)
     for resource, message in _overlaps(preview, lambda r: refusals.written(site(r))):
         yield _problem(refusals, site(resource), "", message)

@@ -135,11 +135,11 @@ def _planned(
 def _servers(
     preview: StackPreview, pipeline: Pipeline, request: StackRequest, root: Path
 ) -> tuple[PlannedServer, ...]:
-    found = servers_of(preview)
-    names = distinct_names([nova_name(server) for server in found], [s.path for s in found])
+    servers = servers_of(preview)
+    names = distinct_names([nova_name(server) for server in servers], [s.path for s in servers])
     return tuple(
         _server(server, name, pipeline, request, root)
-        for server, name in zip(found, names, strict=True)
+        for server, name in zip(servers, names, strict=True)
     )
 
 
@@ -172,7 +172,7 @@ def _ask(
     problems = judge_request(draft, refusals)
     if cloud.name != LOCAL:  # whose Heat refuses these itself, and says why
         problems += judge_types(draft, refusals, cloud.is_retired)
-    collected = collect(draft, refusals, lambda asked: cloud.preview(asked, name=name))
+    collected = collect(draft, refusals, lambda draft: cloud.preview(draft, name=name))
     return replace(collected, problems=in_order((*problems, *collected.problems)))
 
 

@@ -344,8 +344,8 @@ def _parting(transport: _Transport) -> str:
     # The library itself shows no banner of a connection that has ended.
     banner: bytes = getattr(transport.auth_handler, "banner", None) or b""
     lines = (*banner.decode(errors="replace").split("\n"), transport.parting)
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:200] if said else "connection closed"
+    texts = [line.strip() for line in lines if line.strip()]
+    return texts[-1][:200] if texts else "connection closed"
 
 
 def _reason(error: BaseException) -> str:

@@ -126,7 +126,7 @@ def _number(value: Any) -> int | float:
 
 
 def _parsed(value: Any) -> dict[str, Any]:
-    found = read_json(value) if isinstance(value, str) else value
-    if not isinstance(found, dict):
+    parsed = read_json(value) if isinstance(value, str) else value
+    if not isinstance(parsed, dict):
         raise TypeError
-    return found
+    return parsed

@@ -28,19 +28,19 @@ class Given:
 
     def origins(self, names: Sequence[str]) -> dict[str, Origin]:
         """Where the values of these parameters stand that the pipeline or an option gives."""
-        found: dict[str, Origin] = {}
+        origins: dict[str, Origin] = {}
         for url in self.environment_urls:
             for section in ("parameter_defaults", "parameters"):
                 for name in self.tree.keys_of(url, section):
-                    found[name] = (self.tree.shown(url), (section, name))
+                    origins[name] = (self.tree.shown(url), (section, name))
         for name in names:
             if name in self.options:
-                found[name] = (f"-P {name}", ())
+                origins[name] = (f"-P {name}", ())
             elif self.pipeline is not None:
-                found[name] = (str(self.pipeline), self._in_pipeline(name))
+                origins[name] = (str(self.pipeline), self._in_pipeline(name))
             else:
-                found.pop(name, None)
-        return found
+                origins.pop(name, None)
+        return origins
 
     def _in_pipeline(self, name: str) -> tuple[str, ...]:
         places = Places(self.tree.root)

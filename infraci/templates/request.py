@@ -179,7 +179,7 @@ def _read_environments(
     from openstack.orchestration.util import template_utils
 
     declared = declared_parameters(template)
-    merger = Merger({name: str(said.get("type")) for name, said in declared.items()})
+    merger = Merger({name: str(parameter.get("type")) for name, parameter in declared.items()})
     files: dict[str, str] = {}
     for url in urls:
         with _reporting(tree, url):

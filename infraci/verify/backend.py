@@ -125,6 +125,6 @@ class ServerBackend(ParamikoBackend):  # type: ignore[misc]
         link.hear_sudo(b"".join(before), own, has_failed=done.exit_status != 0)
         if len(before) < depth and done.exit_status > 0:
             user = "the user of the outer sudo" if before else link.server.user
-            said = own.replace(_PRINT_MARK, b"").decode(errors="replace")
-            raise SudoRefusedError(link.server.name, refusal_of(said, user))
+            printed = own.replace(_PRINT_MARK, b"").decode(errors="replace")
+            raise SudoRefusedError(link.server.name, refusal_of(printed, user))
         return own

@@ -1,4 +1,4 @@
-"""From pytest's reports of one check to its outcome."""
+"""Turns pytest's reports of one test into the fields of its testcase."""
 
 from __future__ import annotations
 

@@ -97,9 +97,9 @@ module Infraci
 
     def ssh_exec!(command)
       result = super
-      said = result[:stderr].lines.grep_v(BESIDES).join
+      printed = result[:stderr].lines.grep_v(BESIDES).join
       failed = sudo? && !result[:exit_status].to_i.zero? && result[:stdout].empty?
-      raise SudoRefusedError, said if failed && said.match?(REFUSED)
+      raise SudoRefusedError, printed if failed && printed.match?(REFUSED)
 
       result
     end

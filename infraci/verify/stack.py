@@ -62,12 +62,12 @@ class Stack:
     def read(cls, folder: Path) -> Stack:
         """What :meth:`write` wrote; raises UsageError where there is nothing."""
         try:
-            found = read_json((folder / FILE).read_bytes())
+            fields = read_json((folder / FILE).read_bytes())
             return cls(
                 **{
-                    **found,
-                    "resources": {p: StackResource(**r) for p, r in found["resources"].items()},
-                    "servers": tuple(server_from_json(server) for server in found["servers"]),
+                    **fields,
+                    "resources": {p: StackResource(**r) for p, r in fields["resources"].items()},
+                    "servers": tuple(server_from_json(server) for server in fields["servers"]),
                 }
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

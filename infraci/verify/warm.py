@@ -93,9 +93,10 @@ def _warm_up() -> Sequence[importlib.metadata.Distribution]:
 
 
 def load_plugins() -> None:
-    """Have pytest import its installed plugins: as it does, it rewrites their assertions.
+    """Have pytest import its installed plugins, and rewrite their assertions as it does so.
 
-    So this comes first, and nothing above imports Testinfra.
+    pytest cannot rewrite a module that is imported already: so this comes first, and no import at
+    the top of this file imports Testinfra.
     """
     _rehearse("-VV")
 

@@ -360,13 +360,13 @@ def _refuse_excess(wish: Document) -> None:
         raise ApiError(400, "Invalid input for field/attribute metadata. It is no map of texts.")
     if len(metadata) > METADATA_ITEMS:
         raise ApiError(403, f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
-    found = (
+    excesses = (
         *judge_user_data(len(wish.get("user_data") or "")),
         *judge_name(str(wish.get("name") or "")),
         *judge_metadata(metadata),
         *judge_tags(list(map(str, tags))),
     )
-    for excess in found:
+    for excess in excesses:
         message = f"Invalid input for field/attribute {excess.field}. It is too long: "
         raise ApiError(400, message + excess.message)
 

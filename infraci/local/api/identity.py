@@ -169,7 +169,7 @@ class Identity(Api):
 
     @route("GET", "/v3/auth/tokens")
     def show_token(self, request: Request) -> Response:
-        """What a token is good for."""
+        """Validate a token: return its user, project, roles, catalogue and expiry."""
         subject = request.headers.get("X-Subject-Token")
         expires = self._tokens.expiry(subject)
         if subject is None or expires is None:

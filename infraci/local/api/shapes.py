@@ -46,15 +46,15 @@ def misfits(value: object, where: str) -> Iterator[str]:
             yield from misfits(item, f"{where}[{number}]")
     elif isinstance(value, dict):
         for name, inner in value.items():
-            wanted = _wanted(name, inner)
-            if wanted:
-                yield f"{where}.{name} is not {wanted}."
+            kind = _kind_that_lacks(name, inner)
+            if kind:
+                yield f"{where}.{name} is not {kind}."
             elif name != "metadata":  # its names are anybody's
                 yield from misfits(inner, f"{where}.{name}")
 
 
-def _wanted(name: str, value: object) -> str:
-    """What a field should hold; empty if it does."""
+def _kind_that_lacks(name: str, value: object) -> str:
+    """What kind of value a field should hold; empty if it holds such a value."""
     if value is None:
         return ""
     if name in _OBJECTS:

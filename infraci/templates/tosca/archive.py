@@ -46,7 +46,7 @@ def unpack(content: bytes, folder: Path) -> str:
 
 
 def _judge(members: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise ArchiveError for what would not be unpacked as it is named."""
+    """Raise ArchiveError for a member that leads out of the folder, is no file, or comes twice."""
     seen = set()
     for member in members:
         if _leads_out(member.filename):
