@@ -7,12 +7,14 @@ import json
 import click
 
 from infraci.display import displayable_lines
-from infraci.mask import mask, process_masker
+from infraci.mask import Masker, process_masker
 
 
-def shown(text: str) -> str:
-    """Text, of one or more lines, as it may be printed."""
-    return mask(displayable_lines(mask(text)))  # again, as characters may have been among it
+def shown(text: str, masker: Masker | None = None) -> str:
+    """Text, of one or more lines, as it may be printed; without secrets."""
+    masker = masker or process_masker()
+    # Twice: a secret may have had characters in it that are not shown.
+    return masker.mask(displayable_lines(masker.mask(text)))
 
 
 def say(text: object = "", *, err: bool = False, head: str = "") -> None:

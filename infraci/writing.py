@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 from infraci.closing import Closing
-from infraci.display import displayable_lines
 from infraci.mask import Masker, process_masker
+from infraci.terminal import shown
 
 #: So much of a line without an end is held back, so that no secret is written in two parts.
 _LONGEST_LINE = 1 << 20
@@ -59,8 +59,7 @@ class Log(Closing):
     def _append(self, text: str) -> str:
         if not text or self._file.closed:
             return ""
-        # Again, as a secret may have had characters of no width in it.
-        masked = self._masker.mask(displayable_lines(self._masker.mask(text)))
+        masked = shown(text, self._masker)
         self._file.write(masked)
         self._file.flush()
         return masked

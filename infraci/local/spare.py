@@ -25,6 +25,20 @@ _CLEAR = "DROP TABLE IF EXISTS spare"
 _CHECKPOINT = "PRAGMA wal_checkpoint(RESTART)"
 
 
+def open_database(path: Path | None, *, busy_s: float = 5.0) -> sqlite3.Connection:
+    """Open a database that threads may share, in memory without a path."""
+    database = sqlite3.connect(
+        private(path) if path else ":memory:",
+        timeout=busy_s,
+        check_same_thread=False,
+        isolation_level=None,
+    )
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute("PRAGMA cache_size=-256")
+    return database
+
+
 class Spare:
     """So many bytes in a database and in its log; the connection stays open, or the log goes."""
 
@@ -33,11 +47,7 @@ class Spare:
         self._log = path.with_name(f"{path.name}-wal")
         self._size = size
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            private(path), timeout=_BUSY_S, check_same_thread=False, isolation_level=None
-        )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db = open_database(path, busy_s=_BUSY_S)
 
     @property
     def left(self) -> int:

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infraci.local.place import private
 from infraci.local.pulse import Pulse
-from infraci.local.spare import CHECKPOINT_PAGES
+from infraci.local.spare import CHECKPOINT_PAGES, open_database
 
 Document = dict[str, Any]
 
@@ -60,12 +59,7 @@ class Store:
         self._lock = threading.RLock()
         self._pulse = pulse or Pulse()
         self._on_lost = on_lost
-        self._db = sqlite3.connect(
-            private(path) if path else ":memory:", check_same_thread=False, isolation_level=None
-        )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA cache_size=-256")
+        self._db = open_database(path)
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS document"
