@@ -121,9 +121,11 @@ def end_embedded_below(folder: Path) -> None:
             "--quiet",
             f"--filter=label={LABEL_CLOUD}={place.owner}",
         )
-        found = subprocess.run(listing, capture_output=True, text=True, timeout=120).stdout.split()
-        if found:
-            remove = ("podman", "rm", "--force", "--time=0", "--", *found)
+        containers = subprocess.run(
+            listing, capture_output=True, text=True, timeout=120
+        ).stdout.split()
+        if containers:
+            remove = ("podman", "rm", "--force", "--time=0", "--", *containers)
             subprocess.run(remove, capture_output=True, check=True, timeout=300)
         Machine(place, signal_port=1).sweep(known=(), dry_run=False)
 

@@ -46,8 +46,7 @@ def command(where: tuple[str, ...], words: tuple[str, ...]) -> int:
 
     RUN and SERVER are chosen as by `infraci login`.
 
-    The words arrive as they are given, whatever is in them; for a shell's features say
-    `-- sh -c '…'`.
+    infraci passes the words on unchanged; for a shell's features, run `-- sh -c '…'`.
     """
     chosen, private_key = choose(*where)
     with Session.open(chosen, private_key=private_key, timeout_s=_LOGIN_S) as session:

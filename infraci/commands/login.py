@@ -46,7 +46,7 @@ def prepare(run_id: str | None, server: str | None) -> tuple[str, Path, Server]:
 
 
 def choose(run_id: str | None = None, server: str | None = None) -> tuple[Server, Path]:
-    """A server of a run, and the private key that opens it."""
+    """A server of a run, and the private key with which ssh logs in to it."""
     ledger = ledger_here()
     record, name = _choose(ledger, run_id, server)
     return find_server(record, name), ledger.folder(record.id) / "id_ed25519"

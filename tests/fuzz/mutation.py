@@ -43,10 +43,10 @@ def _reader(content: bytes) -> Callable[[bytes], Any] | None:
     """What reads the content as data, if anything does."""
     for read in (json.loads, yaml.safe_load):
         try:
-            found = read(content[:200_000])
+            data = read(content[:200_000])
         except (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError):
             continue
-        if isinstance(found, dict | list):
+        if isinstance(data, dict | list):
             return cast("Callable[[bytes], Any]", read)
     return None
 
