@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmarks.job import Bench
 from infraci.local.fabric import find_all
 from infraci.local.netns import clip
-from infraci.local.place import Place
 from infraci.local.podman import LABEL_CLOUD
+from infraci.local.state_dir import StateDir
 
 #: After so many runs connections are open, caches full and pools grown.
 WARM = 10
@@ -48,7 +48,7 @@ class Sample:
 
 def take(bench: Bench, run: int) -> Sample:
     """Look at the cloud's process, and at the machine."""
-    pid, owner = bench.cloud_pid(), Place(folder=bench.state).owner
+    pid, owner = bench.cloud_pid(), StateDir(folder=bench.state).owner
     kinds = _descriptors(pid)
     filters = (f"--filter=label={LABEL_CLOUD}={owner}", "--format={{.ID}}")
     return Sample(

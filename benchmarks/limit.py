@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infraci.local import capabilities, image
+from infraci.local import capabilities, image_store
 from infraci.local.config_drive import config_drive
 
 _BRIDGE = "infraci-limit"
@@ -75,7 +75,7 @@ class Bare:
 def measure(servers: int, *, folder: Path) -> Limit:
     """Start so many servers, check them and remove them, all at once."""
     folder.mkdir()
-    reference = image.ensure("debian-12").reference
+    reference = image_store.ensure("debian-12").reference
     options = capabilities.probe().run_options
     key = folder / "key"
     _do("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))

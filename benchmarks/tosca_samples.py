@@ -27,8 +27,8 @@ from typing import Any
 
 import yaml
 
-from infraci.commands.parts import open_cloud
-from infraci.deadline import Deadline
+from infraci.app.cloud_opening import open_cloud
+from infraci.base.deadline import Deadline
 from infraci.errors import InfraciError
 from infraci.heat import Cloud
 from infraci.model.pipeline import StackDefinition

@@ -6,9 +6,9 @@ import gc
 import os
 import sys
 
-from infraci import signals
+from infraci.base import early_signals
 
-signals.catch()  # before anything that takes time is imported
+early_signals.catch()  # before anything that takes time is imported
 
 #: What libraries import only to look whether somebody uses it; nobody here does.
 _UNUSED = ("invoke", "osprofiler", "prometheus_client", "statsd")
@@ -29,7 +29,7 @@ def console() -> None:
     from infraci.cli import main
 
     code = main()
-    signals.end()
+    early_signals.end()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # nobody may read any more
             stream.flush()

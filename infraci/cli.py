@@ -14,10 +14,11 @@ from typing import Any
 
 import click
 
-from infraci import __version__, signals
+from infraci import __version__
+from infraci.base import early_signals
+from infraci.base.mask import mask
+from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError, of_machine
-from infraci.mask import mask
-from infraci.terminal import say
 
 #: A bug in infraci itself; not one of the numbers that say something of a commit.
 BUG = 3
@@ -127,8 +128,8 @@ def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
 
     A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
     """
-    signals.begin()
-    from infraci.temporary import choose_place
+    early_signals.begin()
+    from infraci.base.temporary import choose_place
 
     choose_place()
     ctx.obj = verbose - quiet
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except click.exceptions.Abort:
-        say_error(signals.sentence(), None)
+        say_error(early_signals.sentence(), None)
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_error(error.message, error.hint)
         return error.exit_code
     except KeyboardInterrupt:
-        say_error(signals.sentence(), None)
+        say_error(early_signals.sentence(), None)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more; the interpreter would complain when it flushes.

@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from infraci.deadline import Deadline
-from infraci.mask import Masker
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
+from infraci.base.parallel import in_parallel
+from infraci.base.writing import write_text
 from infraci.model.run import Server
-from infraci.parallel import in_parallel
 from infraci.ssh import CommandTimeoutError, Session
-from infraci.writing import write_text
 
 #: Each file, and the command whose output it holds.
 COMMANDS: Mapping[str, str] = {

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from infraci.deadline import duration
-from infraci.display import displayable
+from infraci.base.deadline import duration
+from infraci.base.display import displayable
+from infraci.base.temporary import temporary_folder
+from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, UsageError, raise_of_machine
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit
-from infraci.temporary import temporary_folder
-from infraci.trust import is_untrusted
 
 _FORMAT = "%H%x00%aN%x00%aE%x00%aI%x00%s"
 _SUBMODULE = "160000"

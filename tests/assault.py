@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infraci.local.fabric import find_all
-from infraci.local.place import Place
-from tests.commands.house import STACK, House
+from infraci.local.state_dir import StateDir
+from tests.app.workspace import STACK, House
 
 FILES = {
     "stack.yaml": STACK,
@@ -193,7 +193,7 @@ class Round:
 
     @property
     def _owner(self) -> str:
-        return Place(folder=self.house.state).owner
+        return StateDir(folder=self.house.state).owner
 
     def _on_cloud(self) -> Iterator[str]:
         program = (

@@ -14,9 +14,9 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from infraci.local.machine import Machine
-from infraci.local.place import Place
+from infraci.local.host import Host
 from infraci.local.podman import LABEL_CLOUD
+from infraci.local.state_dir import StateDir
 from tests.live.openstack.health import ailments
 from tests.live.openstack.place import MEMBER
 from tests.live.openstack.place import Place as OpenStack
@@ -111,7 +111,7 @@ def end_embedded_below(folder: Path) -> None:
     Those of workers that were ended before their fixtures: with xdist, Ctrl-C does that.
     """
     for database in folder.rglob("cloud.sqlite"):
-        place = Place(folder=database.parent)
+        place = StateDir(folder=database.parent)
         environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(place.folder)}
         run_infraci("cloud", "down", env=environment, timeout_s=120)
         listing = (
@@ -127,7 +127,7 @@ def end_embedded_below(folder: Path) -> None:
         if containers:
             remove = ("podman", "rm", "--force", "--time=0", "--", *containers)
             subprocess.run(remove, capture_output=True, check=True, timeout=300)
-        Machine(place, signal_port=1).sweep(known=(), dry_run=False)
+        Host(place, signal_port=1).sweep(known=(), dry_run=False)
 
 
 def is_openstack_up() -> bool:

@@ -10,7 +10,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from infraci.mask import Masker
+from infraci.base.mask import Masker
 from tests.processes import end_all
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.fixture(autouse=True)
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each test begin without the secrets that others have made known to the process."""
-    monkeypatch.setattr("infraci.mask._PROCESS", Masker())
+    monkeypatch.setattr("infraci.base.mask._PROCESS", Masker())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.local.capabilities import probe
 from infraci.local.config_drive import config_drive
 from infraci.local.fabric import Fabric, Nic
 from infraci.local.host_bridge import choose_pools
-from infraci.local.image import ensure
+from infraci.local.image_store import ensure
 from infraci.model.run import Server
 from infraci.ssh import Key, Session, log_in
 

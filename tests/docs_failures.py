@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infraci import errors, outside
-from infraci.configure.runner import NotIdempotentError
+from infraci import errors
+from infraci.configure.run_steps import NotIdempotentError
 from infraci.configure.step import StepError, StepOutsideError
+from infraci.diagnosis import outside
+from infraci.diagnosis.sudo import SudoRefusedError
 from infraci.errors import ExitCode, InfraciError
 from infraci.heat.causes import CAUSES, OWN_ID, Cause
 from infraci.model.problem import FileError, TemplateError
 from infraci.model.run import ErrorKind, Outcome, Phase, Testcase
-from infraci.pipeline.guest import GuestError, LockedOutError
+from infraci.pipeline.server_health import GuestError, LockedOutError
 from infraci.pipeline.upgrade import UntestableUpgradeError
 from infraci.pipeline.verdict import of_testcases
 from infraci.plan import LfsPointerError
 from infraci.ssh import HostKeyError, LoginRefusedError
-from infraci.sudo import SudoRefusedError
 
 PAGE = Path(__file__).parents[1] / "docs" / "failures.md"
 #: Between these lines the page is made by this module.

@@ -9,13 +9,13 @@ from typing import Any
 from infraci.model.run import (
     Commit,
     ErrorKind,
+    Failure,
     Outcome,
     Phase,
     PhaseResult,
     RunRecord,
     Server,
     Testcase,
-    Trouble,
     Verdict,
 )
 
@@ -108,7 +108,7 @@ def trouble(phase: Phase) -> PhaseResult:
         phase=phase,
         started=1_700_000_001.0,
         duration_s=600.0,
-        trouble=Trouble(
+        trouble=Failure(
             kind="StackFailedError",
             message="cannot create stack infraci-three-tier-1: no valid host",
             hint="ask the cloud's operator",

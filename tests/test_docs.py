@@ -10,7 +10,7 @@ import pytest
 
 from infraci.errors import CATEGORIES, CommitError
 from infraci.heat import RefusedError
-from infraci.local.honoured import OWN_TYPES, PROPERTIES
+from infraci.local.supported_properties import OWN_TYPES, PROPERTIES
 from tests import docs_failures
 
 ROOT = Path(__file__).parents[1]

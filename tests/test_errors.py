@@ -33,23 +33,27 @@ else:
     ("imports", "before", "statement"),
     [
         (
-            "from infraci.process import is_alive, this_process",
+            "from infraci.base.process import is_alive, this_process",
             "me = this_process()",
             "return is_alive(me)",
         ),
-        ("from infraci.scripts import check_script", "", "return check_script(Path('/bin/ls'))"),
+        (
+            "from infraci.base.scripts import check_script",
+            "",
+            "return check_script(Path('/bin/ls'))",
+        ),
         (
             "from infraci.model.document import read_document",
             "",
             "return read_document(Path('/etc/hostname'), file='x')",
         ),
         (
-            "from infraci.temporary import choose_place, make_folder",
+            "from infraci.base.temporary import choose_place, make_folder",
             "",
             "choose_place(); return make_folder('x')",
         ),
         (
-            "from infraci.local.place import Place",
+            "from infraci.local.state_dir import Place",
             "Path('address.json').write_text('{}')",
             "return Place(folder=Path()).read_address()",
         ),

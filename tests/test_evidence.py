@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
 from infraci.errors import CloudError, UnreachableError
 from infraci.evidence import COMMANDS, collect
-from infraci.mask import Masker
 from infraci.model.run import Server
 from infraci.ssh import Session
 from tests.sshd import Sshd, running_sshd

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from infraci.local.fabric import find_all
-from infraci.local.place import Place
+from infraci.local.state_dir import StateDir
 from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
@@ -41,7 +41,7 @@ class Shop:
 
     def leftovers(self) -> list[str]:
         """Containers and network namespaces of this cloud, and stacks it still knows."""
-        owner = Place(folder=Path(self.environment["INFRACI_STATE_DIR"])).owner
+        owner = StateDir(folder=Path(self.environment["INFRACI_STATE_DIR"])).owner
         podman = ["podman", "ps", "--all", "--format={{.Names}}"]
         containers = subprocess.run(
             [*podman, f"--filter=label=infraci.cloud={owner}"],

@@ -1,8 +1,8 @@
 """All that infraci writes goes through the masker, or has a reason here why it need not.
 
-Text goes to files by ``infraci/writing.py``, to the user by ``infraci/terminal.py``, to the ledger
-by ``infraci/model/record.py``. A call that opens a file for writing, writes one, or prints is
-listed here with what it writes; a new one fails the test until it says why it holds no secret.
+Text goes to files by ``infraci/base/writing.py``, to the user by ``infraci/base/terminal.py``, to
+the ledger by ``infraci/model/record_json.py``. A call that opens a file for writing, writes one,
+or prints is listed here with what it writes; a new one fails the test until it says why it holds no secret.
 """
 
 from __future__ import annotations
@@ -39,61 +39,63 @@ _NULL = "/dev/null"
 
 #: File and function: call: why it needs no masker of its own.
 ALLOWED: Mapping[str, Mapping[str, str]] = {
-    "alerts/watchman.py save": {"write_text": "shas, branches and pipelines of reports"},
-    "blame/runner.py _Processes.run": {"open": "what `infraci run` prints, which it masks itself"},
+    "alerts/alert_state.py save": {"write_text": "shas, branches and pipelines of reports"},
+    "blame/local_runs.py _Processes.run": {
+        "open": "what `infraci run` prints, which it masks itself"
+    },
     "cli.py _say_bug": {"NamedTemporaryFile": _MASKED},
     "cli.py main": {"open": _NULL},
-    "commands/choice.py load": {"write_text": _FIELDS},
+    "app/selection.py load": {"write_text": _FIELDS},
     "commands/jenkins_alert.py _alone": {"open": _LOCK},
-    "commands/past.py remember": {"write_text": _FIELDS},
+    "app/record_history.py remember": {"write_text": _FIELDS},
     "commands/report.py _write": {"copytree": _COPY, "write_text": _FIELDS},
-    "commands/reports.py publish": {"copyfile": _COPY},
-    "commands/source.py _prepare": {"write_text": _OWN},
-    "commands/table.py print_table": {"print": "render_table() makes names fit to be shown"},
-    "commands/whole_way.py _tell_id": {"write_text": "the run's id"},
+    "app/ci_reports.py publish": {"copyfile": _COPY},
+    "app/checkout.py _prepare": {"write_text": _OWN},
+    "app/summary.py print_table": {"print": "render_table() makes names fit to be shown"},
+    "app/run_pipelines.py _tell_id": {"write_text": "the run's id"},
     "configure/ansible_callback/infraci_events.py _send": {
         "write": "to the run's process, which masks it"
     },
     "configure/playbook.py _write": {"write_text": _PRIVATE},
-    "configure/remote.py archive": {"open": "an archive in memory, for the server"},
+    "configure/remote_folder.py archive": {"open": "an archive in memory, for the server"},
     "git.py _given": {"TemporaryFile": "what git is given, without a name"},
     "git.py export_working_tree": {"copy2": _COMMIT},
     "jenkins/hooks.py flush_in_background": {"open": "what `infraci hook` prints, masked there"},
     "jenkins/hooks.py install": {"write_text": _OWN},
     "jenkins/outbox.py Outbox._lock": {"open": _LOCK},
-    "ledger.py Ledger.lock": {"open": _LOCK},
-    "ledger.py _replace": {"fdopen": _FIELDS, "mkstemp": _FIELDS},
-    "ledgers.py _make_id": {"fdopen": "a random id", "mkstemp": "the same"},
+    "ledger/ledger.py Ledger.lock": {"open": _LOCK},
+    "ledger/ledger.py _replace": {"fdopen": _FIELDS, "mkstemp": _FIELDS},
+    "ledger/known_ledgers.py _make_id": {"fdopen": "a random id", "mkstemp": "the same"},
     "local/capabilities.py _enforces": {"write_text": "a limit, to the kernel"},
-    "local/holder.py take_lock": {"open": _LOCK},
+    "local/lock_holder.py take_lock": {"open": _LOCK},
     "local/host_bridge.py _lock": {"open": _LOCK},
-    "local/image.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
-    "local/image.py _lock": {"open": _LOCK},
-    "local/place.py Place._overwrite": {"open": _CLOUD},
-    "local/place.py Place._write": {"write_text": _CLOUD},
+    "local/image_store.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
+    "local/image_store.py _lock": {"open": _LOCK},
+    "local/state_dir.py Place._overwrite": {"open": _CLOUD},
+    "local/state_dir.py Place._write": {"write_text": _CLOUD},
     "local/podman.py Podman.resize": {"write_text": _CLOUD},
     "local/podman.py _write_seed": {"write_bytes": _CLOUD},
-    "local/process.py _start": {"open": _CLOUD},
+    "local/cloud_process.py _start": {"open": _CLOUD},
     "local/recipe.py overlay": {"open": _OWN},
-    "local/room.py Room._take": {"open": _LOCK},
+    "local/disk_space.py Room._take": {"open": _LOCK},
     "local/service.py _tell": {"open": _NULL},
     "progress/live.py LiveProgress._print": {"print": "all that it is given was shown() before"},
-    "relay.py _unshare": {"write_text": "numbers of users, to the kernel"},
+    "sandbox/relay.py _unshare": {"write_text": "numbers of users, to the kernel"},
     "report/junit.py write_junits": {"write_bytes": _FIELDS},
-    "sandbox.py _copied": {"copyfile": _PRIVATE},
-    "sandbox.py _etc": {"write_text": _OWN},
-    "sandbox.py _write_entry": {"write_text": _PRIVATE},
-    "sandbox_entry.py main": {"write_text": "a score, to the kernel"},
+    "sandbox/bubblewrap.py _copied": {"copyfile": _PRIVATE},
+    "sandbox/bubblewrap.py _etc": {"write_text": _OWN},
+    "sandbox/bubblewrap.py _write_entry": {"write_text": _PRIVATE},
+    "sandbox/child.py main": {"write_text": "a score, to the kernel"},
     "ssh/config.py _write": {"fdopen": "names, addresses, host keys", "open": "the same"},
-    "suite/keeper.py Keeper.__init__": {"TemporaryFile": "what a run prints, masked there"},
-    "terminal.py say": {"echo": _MASKED},
-    "terminal.py say_json": {"echo": _MASKED},
+    "suite/stack_process.py Keeper.__init__": {"TemporaryFile": "what a run prints, masked there"},
+    "base/terminal.py say": {"echo": _MASKED},
+    "base/terminal.py say_json": {"echo": _MASKED},
     "verify/collector.py _collect_group": {"open": "a file in the sandbox's memory"},
-    "verify/stack.py Stack.write": {"open": "the provision phase masks the outputs in it"},
-    "verify/warm.py _rehearse": {"open": _NULL},
-    "verify/warm.py _warm_up": {"write_text": _OWN},
-    "writing.py Log.__init__": {"open": _MASKED},
-    "writing.py write_text": {"write_text": _MASKED},
+    "verify/stack_view.py Stack.write": {"open": "the provision phase masks the outputs in it"},
+    "verify/fork_server.py _rehearse": {"open": _NULL},
+    "verify/fork_server.py _warm_up": {"write_text": _OWN},
+    "base/writing.py Log.__init__": {"open": _MASKED},
+    "base/writing.py write_text": {"write_text": _MASKED},
 }
 
 
@@ -128,7 +130,7 @@ def _writing(call: ast.Call) -> str:
 
 
 def _is_ours(name: str, owner: ast.expr | None) -> bool:
-    """Whether it is the function of ``infraci/writing.py``, which is imported by its name."""
+    """Whether it is the function of ``infraci/base/writing.py``, which is imported by its name."""
     return name == "write_text" and owner is None
 
 
@@ -162,7 +164,9 @@ def test_nothing_is_written_past_the_masker() -> None:
         for place, names in writes_of_infraci().items()
         for name in names - set(ALLOWED.get(place, ()))
     }
-    assert unexplained == set(), "write by infraci.writing or infraci.terminal, or say why here"
+    assert unexplained == set(), (
+        "write by infraci.base.writing or infraci.base.terminal, or say why here"
+    )
 
 
 def test_each_reason_is_for_a_call_that_there_is() -> None:

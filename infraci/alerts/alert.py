@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infraci.display import displayable
+from infraci.base.display import displayable
 from infraci.jenkins.results import PipelineResult
 
 #: More testcases than this are counted only.
 _SHOWN = 10
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What has happened."""
 
     FAILURE = "failure"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class Alert:
     """Something that people want to know, once."""
 
-    kind: Kind
+    kind: AlertKind
     branch: str
     sha: str  # the first commit that is known to fail, or to be well again
     result: PipelineResult
@@ -36,7 +36,7 @@ class Alert:
         """One line for all who are told."""
         what = f"{self.result.pipeline} on {displayable(self.branch)}"
         subject = displayable(self.result.subject)
-        if self.kind is Kind.RECOVERY:
+        if self.kind is AlertKind.RECOVERY:
             return f"{what} has recovered: {self.sha[:10]} {subject}"
         return f"{what} {self.result.verdict}: {self.sha[:10]} {subject}"
 
@@ -46,7 +46,7 @@ class Alert:
         result = self.result
         author = displayable(f"{result.author} <{result.email}>")
         facts = [("verdict", str(result.verdict)), ("commit", self.sha), ("author", author)]
-        if self.kind is Kind.RECOVERY:
+        if self.kind is AlertKind.RECOVERY:
             facts.append(("failed since", self.broken_by))
         elif not self.suspects:
             facts.append(("culprit", "not known: it has not been seen well before"))

@@ -10,9 +10,9 @@ from typing import Any
 
 import requests
 
-from infraci.alerts.alert import Alert, Kind
+from infraci.alerts.alert import Alert, AlertKind
+from infraci.base.mask import hidden
 from infraci.errors import InfraciError, UsageError
-from infraci.mask import hidden
 
 _TIMEOUT_S = 20.0
 
@@ -67,7 +67,7 @@ def as_teams(alert: Alert) -> dict[str, Any]:
             "text": _escape_markdown(alert.title),
             "weight": "bolder",
             "wrap": True,
-            "color": "attention" if alert.kind is Kind.FAILURE else "good",
+            "color": "attention" if alert.kind is AlertKind.FAILURE else "good",
         },
         {
             "type": "FactSet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infraci.blame.belief import Belief
-from infraci.blame.choice import choose
 from infraci.blame.flakiness import Flakiness
+from infraci.blame.next_commits import choose
 
 __all__ = ["Belief", "Flakiness", "choose"]

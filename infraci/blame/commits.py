@@ -22,7 +22,7 @@ _PLAIN = ("-c", "log.showRoot=true", "-c", "core.quotePath=false", "--literal-pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ChangedFiles:
     """A file that a commit changed."""
 
     path: str
@@ -37,7 +37,7 @@ class Step:
     sha: str
     tree: str = ""
     parents: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangedFiles, ...] = ()
     is_base: bool = False  # the line begins with it, and what it changed is not in question
 
     @property
@@ -121,16 +121,16 @@ def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
     )
 
 
-def _changes(tokens: Iterator[str]) -> Iterator[Change]:
+def _changes(tokens: Iterator[str]) -> Iterator[ChangedFiles]:
     for token in tokens:
         status = token.strip("\n")
         if not status:
             continue
         if status[0] in "RC":
             before = next(tokens)
-            yield Change(path=next(tokens), before=before if status[0] == "R" else "")
+            yield ChangedFiles(path=next(tokens), before=before if status[0] == "R" else "")
         else:
-            yield Change(path=next(tokens), is_added=status == "A")
+            yield ChangedFiles(path=next(tokens), is_added=status == "A")
 
 
 def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Case | None, ...]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from infraci.blame.choice import bits_of
-from infraci.blame.evidence import Seen
+from infraci.blame.next_commits import bits_of
+from infraci.blame.observations import Seen
 from infraci.blame.question import Sighting, View
 from infraci.history import Case
 from infraci.model.run import Commit
@@ -20,7 +20,7 @@ _MOST_PROOF = 8
 _MOST_SUSPECTS = 4
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """The answers, all of equal rank."""
 
     NEW = "new"  # a suspect broke it, and nobody had seen it fail before
@@ -45,7 +45,7 @@ class Proof:
 class Answer:
     """What a view comes to: commits by sha."""
 
-    kind: Kind
+    kind: FindingKind
     probability: float
     culprit: str | None = None
     since: str | None = None  # where it was seen to fail first, when it is older than that
@@ -74,7 +74,7 @@ class Finding:
 
     pipeline: str
     head: Commit
-    kind: Kind
+    kind: FindingKind
     case: Case | None = None
     probability: float = 1.0
     culprit: Culprit | None = None
@@ -106,7 +106,9 @@ def answer(seen: View, *, target: float) -> Answer:
         return _unknown(seen)
     reverts = [s.failed for s in seen.sightings if s.without == best]
     return Answer(
-        kind=Kind.BEFORE if seen.first_failed < len(seen.question.line) - 1 else Kind.NEW,
+        kind=FindingKind.BEFORE
+        if seen.first_failed < len(seen.question.line) - 1
+        else FindingKind.NEW,
         probability=chance,
         culprit=seen.question.line[best],
         proof=_proof(seen, [best, best - 1]),
@@ -118,16 +120,16 @@ def _nobody(seen: View) -> Answer:
     """It is flaky, or the world has changed, or a mirror did not answer for a while."""
     failed, ran = _measured(seen)
     found = Answer(
-        kind=Kind.FLAKY,
+        kind=FindingKind.FLAKY,
         probability=seen.belief.nobody,
         failed=failed,
         ran=ran,
         proof=_proof(seen, [s.position for s in seen.sightings]),
     )
     if seen.question.is_doubted:
-        return replace(found, kind=Kind.OUTSIDE, why=_why_outside(seen))
+        return replace(found, kind=FindingKind.OUTSIDE, why=_why_outside(seen))
     if seen.change is not None and seen.change.is_reproduced:
-        return replace(found, kind=Kind.WORLD, why=_until(seen, seen.change.last_pass))
+        return replace(found, kind=FindingKind.WORLD, why=_until(seen, seen.change.last_pass))
     return found
 
 
@@ -147,7 +149,7 @@ def _before(seen: View) -> Answer:
     """A commit older than the suspects broke it."""
     earliest = min(s.position for s in seen.sightings if s.failed)
     return Answer(
-        kind=Kind.BEFORE,
+        kind=FindingKind.BEFORE,
         probability=seen.belief.before,
         since=seen.question.line[earliest],
         proof=_proof(seen, [earliest, seen.start]),
@@ -160,7 +162,7 @@ def _unknown(seen: View) -> Answer:
     likely = sorted(chances, key=lambda position: -chances[position])[:_MOST_SUSPECTS]
     failed, ran = _measured(seen)
     return Answer(
-        kind=Kind.UNKNOWN,
+        kind=FindingKind.UNKNOWN,
         probability=belief.certainty,
         suspects={line[p]: chances[p] for p in likely if chances[p] >= 0.01},
         failed=failed,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from infraci import git
 from infraci.blame.commits import diff_of
-from infraci.blame.evidence import FAILURES, Evidence, is_wrong_plan
-from infraci.blame.finding import Answer, Culprit, Finding, Kind, answer
+from infraci.blame.finding import Answer, Culprit, Finding, FindingKind, answer
 from infraci.blame.line import Line, Matters
-from infraci.blame.made import without
+from infraci.blame.observations import FAILURES, Evidence, is_wrong_plan
 from infraci.blame.question import Question, view
 from infraci.blame.search import MOST_TRIES, Budget, Search, StandUp
+from infraci.blame.synthetic_commits import without
 from infraci.errors import CATEGORIES, UsageError
 from infraci.history import Case, Class, Result
 from infraci.history.result import LOST, PLAN
@@ -114,9 +114,11 @@ class Inquiry:
         """What no commit can be blamed for: nothing is known, or the cloud failed."""
         if not known:
             if self._is_tried:
-                yield self._finding(Kind.INFRASTRUCTURE, why="its runs told nothing")
+                yield self._finding(FindingKind.INFRASTRUCTURE, why="its runs told nothing")
             else:
-                yield self._finding(Kind.UNKNOWN, why=self.hint or "it was not run, and may not be")
+                yield self._finding(
+                    FindingKind.UNKNOWN, why=self.hint or "it was not run, and may not be"
+                )
             return
         best: dict[Case, Class] = {}
         for result in known:
@@ -126,10 +128,12 @@ class Inquiry:
                     best[case] = how
         for case, how in sorted(best.items()):
             if case not in asked and how in LOST:
-                yield self._finding(Kind.INFRASTRUCTURE, case, why=f"it was not tested ({how})")
+                yield self._finding(
+                    FindingKind.INFRASTRUCTURE, case, why=f"it was not tested ({how})"
+                )
         last = known[-1]
         if set(best.values()) <= {Class.PASSED, Class.SKIPPED} and last.verdict is Verdict.ERROR:
-            kind = Kind.INFRASTRUCTURE if _is_of_cloud(last) else Kind.UNKNOWN
+            kind = FindingKind.INFRASTRUCTURE if _is_of_cloud(last) else FindingKind.UNKNOWN
             yield self._finding(kind, why=last.trouble or "unknown trouble")
 
     def _check_length(self, questions: Sequence[Question]) -> None:
@@ -220,7 +224,7 @@ class Inquiry:
             why=found.why,
             note=_note(case),
         )
-        if found.kind is Kind.UNKNOWN:
+        if found.kind is FindingKind.UNKNOWN:
             return replace(finding, why=self._why(question, stopped))
         return finding
 
@@ -255,7 +259,7 @@ class Inquiry:
     def _commit(self, sha: str | None) -> Commit | None:
         return self._resolved(sha) if sha else None
 
-    def _finding(self, kind: Kind, case: Case | None = None, **known: object) -> Finding:
+    def _finding(self, kind: FindingKind, case: Case | None = None, **known: object) -> Finding:
         finding = Finding(
             pipeline=self.evidence.pipeline,
             head=self.head,

@@ -16,11 +16,11 @@ from infraci.blame.commits import (
     names_along,
     with_changes,
 )
-from infraci.blame.evidence import Evidence
-from infraci.blame.made import merged, tree_of
 from infraci.blame.neighbours import flaky_share
+from infraci.blame.observations import Evidence
 from infraci.blame.prior import Weight
 from infraci.blame.question import Question
+from infraci.blame.synthetic_commits import merged, tree_of
 from infraci.history import Case
 
 #: Which of some files matter to a testcase.

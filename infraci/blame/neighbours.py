@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from infraci.blame.evidence import FAILURES, Evidence, Seen
 from infraci.blame.flakiness import share_of
+from infraci.blame.observations import FAILURES, Evidence, Seen
 from infraci.blame.question import Sighting, healthy_results
 from infraci.history import Case, Class
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from infraci.blame.belief import CHANGES, Belief
-from infraci.blame.evidence import Evidence, Known, Seen, look
 from infraci.blame.flakiness import DOUBTFUL, UNSEEN, Flakiness
+from infraci.blame.observations import Evidence, Known, Seen, look
 from infraci.blame.prior import (
     AGE_SEARCHED,
     AGE_TESTED,

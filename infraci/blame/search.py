@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from infraci.blame.choice import choose
-from infraci.blame.evidence import Evidence, Seen
+from infraci.blame.next_commits import choose
+from infraci.blame.observations import Evidence, Seen
 from infraci.blame.question import Question, View, view
 from infraci.history import Result
 from infraci.model.run import Phase, Verdict

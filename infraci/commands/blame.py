@@ -11,28 +11,28 @@ from typing import Any
 import click
 
 from infraci import git
-from infraci.blame.evidence import Evidence
-from infraci.blame.finding import Finding, Kind
+from infraci.app.checkout import exported
+from infraci.app.ci_reports import publish
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.jenkins_controller import open_controller
+from infraci.app.options import cloud_option, json_option, stack_options
+from infraci.app.record_history import given_by, matters, renew
+from infraci.base.invocation import invocation
+from infraci.base.terminal import say, say_json, say_line
+from infraci.blame.finding import Finding, FindingKind
+from infraci.blame.finding_output import as_data, as_text, summary
 from infraci.blame.inquiry import Inquiry
 from infraci.blame.line import Matters
-from infraci.blame.runner import Runner
+from infraci.blame.local_runs import Runner
+from infraci.blame.observations import Evidence
 from infraci.blame.search import Budget, StandUp
-from infraci.blame.show import as_data, as_text, summary
-from infraci.commands.controller import open_controller
-from infraci.commands.options import cloud_option, json_option, stack_options
-from infraci.commands.parts import open_cloud
-from infraci.commands.past import given_by, matters, renew
-from infraci.commands.reports import publish
-from infraci.commands.source import exported
 from infraci.errors import ExitCode, UsageError
 from infraci.history import History, Result
-from infraci.invocation import invocation
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
 from infraci.model.problem import FileError
 from infraci.model.run import Commit, Verdict
 from infraci.pipeline import Interrupts
-from infraci.terminal import say, say_json, say_line
 
 #: How many stacks may be stood up, if nobody says.
 _STACKS = 24
@@ -240,7 +240,7 @@ def _inquiry(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> I
 def _stand_up(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> StandUp:
     """What tests commits: builds on Jenkins' agents, or runs on this machine."""
     if asked.controller is not None:
-        from infraci.jenkins.search import Builds
+        from infraci.jenkins.build_search import Builds
 
         return Builds(
             root=asked.root,
@@ -306,14 +306,14 @@ def exit_code(findings: Sequence[Finding]) -> ExitCode:
     return ExitCode.worst(_EXIT_CODES[finding.kind] for finding in findings)
 
 
-_EXIT_CODES: Mapping[Kind, ExitCode] = {
-    Kind.NEW: ExitCode.FAILED,
-    Kind.BEFORE: ExitCode.FAILED,
-    Kind.FLAKY: ExitCode.PASSED,
-    Kind.WORLD: ExitCode.UNTESTABLE,
-    Kind.OUTSIDE: ExitCode.UNTESTABLE,
-    Kind.INFRASTRUCTURE: ExitCode.UNTESTABLE,
-    Kind.UNKNOWN: ExitCode.UNTESTABLE,
+_EXIT_CODES: Mapping[FindingKind, ExitCode] = {
+    FindingKind.NEW: ExitCode.FAILED,
+    FindingKind.BEFORE: ExitCode.FAILED,
+    FindingKind.FLAKY: ExitCode.PASSED,
+    FindingKind.WORLD: ExitCode.UNTESTABLE,
+    FindingKind.OUTSIDE: ExitCode.UNTESTABLE,
+    FindingKind.INFRASTRUCTURE: ExitCode.UNTESTABLE,
+    FindingKind.UNKNOWN: ExitCode.UNTESTABLE,
 }
 
 

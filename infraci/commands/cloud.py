@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from infraci.commands.options import json_option
+from infraci.app.options import json_option
+from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode
-from infraci.terminal import say, say_json
 
 
 @click.group("cloud", short_help="Start, stop and look at the embedded cloud.")
@@ -20,7 +20,7 @@ def command() -> None:
 @command.command("up")
 def up() -> None:
     """Start it, unless it runs; prints its clouds.yaml."""
-    from infraci.local.process import ensure_up
+    from infraci.local.cloud_process import ensure_up
 
     say(ensure_up(on_progress=lambda text: say(f"{text} …", err=True)))
 
@@ -31,9 +31,9 @@ def down() -> None:
 
     Its servers stay, and the next start takes them over.
     """
-    from infraci.local import process
+    from infraci.local import cloud_process
 
-    say("ended" if process.down() else "it was not running")
+    say("ended" if cloud_process.down() else "it was not running")
 
 
 @command.command("status")
@@ -43,9 +43,9 @@ def status(as_json: bool) -> int:
 
     Exit status 1 if it does not run, 125 if its process lives and does not answer.
     """
-    from infraci.local import process
+    from infraci.local import cloud_process
 
-    found = process.status()
+    found = cloud_process.status()
     if as_json:
         say_json(found)
     elif found is None:
@@ -63,7 +63,7 @@ def clouds_yaml() -> None:
 
     export OS_CLIENT_CONFIG_FILE=$(infraci cloud clouds-yaml) OS_CLOUD=local
     """
-    from infraci.local.process import ensure_up
+    from infraci.local.cloud_process import ensure_up
 
     say(ensure_up())
 
@@ -72,7 +72,7 @@ def clouds_yaml() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def gc(dry_run: bool) -> None:
     """Remove containers and networks of it that belong to no server it knows."""
-    from infraci.local import process
+    from infraci.local import cloud_process
 
-    for line in process.gc(dry_run=dry_run) or ["nothing to remove"]:
+    for line in cloud_process.gc(dry_run=dry_run) or ["nothing to remove"]:
         say(line)

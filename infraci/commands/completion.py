@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from infraci.terminal import say
+from infraci.base.terminal import say
 
 
 @click.command("completion", short_help="Print the shell's completion script.")

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.parts import make_progress, open_cloud
-from infraci.commands.standing import ledger_here
-from infraci.deadline import Deadline, waits
+from infraci.app.cloud_opening import make_progress, open_cloud
+from infraci.app.existing_run import ledger_here
+from infraci.base.deadline import Deadline, waits
+from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL
-from infraci.ledger import BusyRunError, DamagedRunError, Ledger, UnknownRunError, is_whole_id
+from infraci.ledger.ledger import (
+    BusyRunError,
+    DamagedRunError,
+    Ledger,
+    UnknownRunError,
+    is_whole_id,
+)
 from infraci.pipeline import Interrupts
-from infraci.pipeline.gc import find_runs, has_remnants, remove_unrecorded
+from infraci.pipeline.garbage import find_runs, has_remnants, remove_unrecorded
 from infraci.pipeline.removal import DESTROY_S, remove_run
 from infraci.progress import Progress
-from infraci.terminal import say
 
 _PURPOSE = "destroy"
 

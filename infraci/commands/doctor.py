@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.options import json_option, source_options, stack_options
+from infraci.app.options import json_option, source_options, stack_options
+from infraci.base.invocation import invocation
+from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
-from infraci.invocation import invocation
-from infraci.terminal import say, say_json
 
 
 @click.command("doctor", short_help="Say what this machine or a cloud lacks, and what mends it.")
@@ -50,9 +50,9 @@ def command(
                 hint=invocation("doctor", *pipelines, cloud="NAME"),
             )
         return _machine(as_json)
-    from infraci.commands.parts import open_cloud
+    from infraci.app.checkout import open_source
+    from infraci.app.cloud_opening import open_cloud
     from infraci.commands.plan import plans_of
-    from infraci.commands.source import open_source
     from infraci.doctor import examine
 
     with open_cloud(cloud) as opened:
@@ -74,7 +74,7 @@ def command(
 def _machine(as_json: bool) -> int:
     """What this machine lacks for the embedded cloud."""
     from infraci.local import capabilities
-    from infraci.sandbox import PACKAGE, sandbox_trouble
+    from infraci.sandbox.bubblewrap import PACKAGE, sandbox_trouble
 
     found = capabilities.probe()
     missing = found.missing()

@@ -11,18 +11,18 @@ from pathlib import Path
 import click
 
 from infraci import git
-from infraci.commands.parts import make_progress, open_cloud
-from infraci.commands.source import remove_dead_trees
+from infraci.app.checkout import remove_dead_trees
+from infraci.app.cloud_opening import make_progress, open_cloud
+from infraci.base.temporary import remove_dead
+from infraci.base.terminal import say, say_line
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
-from infraci.ledger import Ledger
-from infraci.ledgers import forget_old
+from infraci.ledger.known_ledgers import forget_old
+from infraci.ledger.ledger import Ledger
 from infraci.pipeline import Interrupts
-from infraci.pipeline.gc import find_on_cloud, reason_of
+from infraci.pipeline.garbage import find_on_cloud, reason_of
 from infraci.pipeline.removal import remove_run
 from infraci.progress import Progress
-from infraci.temporary import remove_dead
-from infraci.terminal import say, say_line
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")
@@ -96,10 +96,10 @@ class Sweep:
 
     def machine(self) -> None:
         """Containers and networks of the embedded cloud that belong to nobody."""
-        from infraci.local import process
+        from infraci.local import cloud_process
 
         try:
-            lines = process.gc(dry_run=self._dry_run)
+            lines = cloud_process.gc(dry_run=self._dry_run)
         except InfraciError as error:
             self.fail(error)
             return
@@ -138,9 +138,9 @@ class Sweep:
 
 def _end_silent_process() -> None:
     """End the process of the embedded cloud if it does not answer: opening starts another one."""
-    from infraci.local import process
+    from infraci.local import cloud_process
 
-    process.end_silent(on_progress=lambda line: say(line, err=True))
+    cloud_process.end_silent(on_progress=lambda line: say(line, err=True))
 
 
 def _repository() -> Path | None:

@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 
 from infraci import git
+from infraci.app.checkout import exported
+from infraci.app.cloud_opening import find_pipeline, find_run
+from infraci.app.existing_run import ledger_here
+from infraci.app.options import json_option
+from infraci.app.record_history import blame_lines, conclude
+from infraci.base.terminal import say, say_json, say_line
 from infraci.commands.blame import tell_corrupt
-from infraci.commands.options import json_option
-from infraci.commands.parts import find_pipeline, find_run
-from infraci.commands.past import blame_lines, conclude
-from infraci.commands.source import exported
-from infraci.commands.standing import ledger_here
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
 from infraci.plan.columns import columns
-from infraci.terminal import say, say_json, say_line
 
 #: What is older says little of today's cloud and specs.
 _KEPT_DAYS = 365
@@ -41,7 +41,7 @@ def push_command(remote: str | None) -> None:
 
     REMOTE is `origin`, or the only one there is.
     """
-    from infraci.history.remote import default_remote, push
+    from infraci.history.sync import default_remote, push
 
     root = git.repository_root(Path.cwd())
     remote = remote or default_remote(root)
@@ -52,7 +52,7 @@ def push_command(remote: str | None) -> None:
 @click.argument("remote", required=False)
 def pull_command(remote: str | None) -> None:
     """Take over what a remote knows. REMOTE is `origin`, or the only one there is."""
-    from infraci.history.remote import default_remote, pull
+    from infraci.history.sync import default_remote, pull
 
     root = git.repository_root(Path.cwd())
     remote = remote or default_remote(root)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from infraci import git
-from infraci.commands.controller import open_controller
+from infraci.app.jenkins_controller import open_controller
+from infraci.base.terminal import say
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins import hooks
 from infraci.jenkins.outbox import Outbox
@@ -22,7 +23,6 @@ from infraci.jenkins.pushes import (
     references,
 )
 from infraci.jenkins.settings import find_git_dir, git_config
-from infraci.terminal import say
 
 
 @click.group("hook", short_help="Have Jenkins build every commit that is pushed.")

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from infraci.commands.options import json_option
-from infraci.terminal import say, say_json
+from infraci.app.options import json_option
+from infraci.base.terminal import say, say_json
 
 
 @click.group("image", short_help="Build, list and remove images of the embedded cloud.")
@@ -23,9 +23,9 @@ def command() -> None:
 @click.option("--fresh", is_flag=True, help="Even if there is one: with the packages of today.")
 def build(name: str, fresh: bool) -> None:
     """Build an image, unless this machine has it."""
-    from infraci.local import image
+    from infraci.local import image_store
 
-    make = image.build if fresh else image.ensure
+    make = image_store.build if fresh else image_store.ensure
     made = make(name, on_progress=lambda text: say(text, err=True))
     say(f"{made.name}  {made.reference}")
 
@@ -34,15 +34,15 @@ def build(name: str, fresh: bool) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the images that were built, and those that could be."""
-    from infraci.local import image
+    from infraci.local import image_store
 
-    built = image.list_images()
+    built = image_store.list_images()
     if as_json:
         say_json([asdict(ref) for ref in built])
         return
     for ref in built:
         say(f"{ref.name}  {ref.reference}  {ref.size_bytes >> 20} MB")
-    for recipe in image.recipes():
+    for recipe in image_store.recipes():
         if all(ref.name != recipe.name for ref in built):
             say(f"{recipe.name}  not built yet")
 
@@ -51,8 +51,8 @@ def list_(as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True)
 def remove(names: tuple[str, ...]) -> None:
     """Remove images; gone already is a success."""
-    from infraci.local import image
+    from infraci.local import image_store
 
     for name in names:
-        image.remove(name)
+        image_store.remove(name)
         say(f"{name}: removed")

@@ -13,12 +13,12 @@ from typing import Any
 import click
 
 from infraci import git
-from infraci.commands.controller import controller_options, open_controller
+from infraci.app.checkout import open_source
+from infraci.app.jenkins_controller import controller_options, open_controller
+from infraci.base.invocation import invocation
+from infraci.base.terminal import say
 from infraci.commands.jenkins_builds import results, trigger, watch
-from infraci.commands.source import open_source
 from infraci.errors import ExitCode, UsageError
-from infraci.invocation import invocation
-from infraci.terminal import say
 
 
 @click.group("jenkins", short_help="Set a Jenkins controller up, have commits built, see results.")

@@ -11,11 +11,11 @@ from pathlib import Path
 from infraci import git
 from infraci.alerts import mail, webhook
 from infraci.alerts.alert import Alert
-from infraci.alerts.watchman import Memory, go_through, load, save
+from infraci.alerts.alert_state import Memory, go_through, load, save
+from infraci.base.locks import lock_file
+from infraci.base.mask import hidden
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins.results import CommitResult
-from infraci.locks import lock_file
-from infraci.mask import hidden
 
 #: Of a branch that nobody has looked at, so many commits.
 _FIRST_LOOK = 50

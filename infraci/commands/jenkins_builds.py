@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from infraci import git
-from infraci.commands.controller import controller_options, open_controller
-from infraci.commands.options import json_option
+from infraci.app.jenkins_controller import controller_options, open_controller
+from infraci.app.options import json_option
+from infraci.base.terminal import say, say_json, say_line
 from infraci.errors import ExitCode, UsageError
-from infraci.terminal import say, say_json, say_line
 
 #: What a job can be called after.
 _JOBS = ("commit", "hourly", "nightly")
@@ -42,7 +42,7 @@ def trigger(
     watch: bool,
 ) -> int:
     """Have commits built, in the order given."""
-    from infraci.jenkins.watch import patient, watch_queued
+    from infraci.jenkins.build_watch import patient, watch_queued
 
     shas = [_sha(revision) for revision in commits]
     controller = open_controller(url=url, user=user, folder=folder)
@@ -70,8 +70,8 @@ def watch(
 
     Exit status 0 for SUCCESS, 1 for UNSTABLE (the commit failed), 130 for ABORTED, else 125.
     """
-    from infraci.jenkins.watch import patient
-    from infraci.jenkins.watch import watch as follow
+    from infraci.jenkins.build_watch import patient
+    from infraci.jenkins.build_watch import watch as follow
 
     controller = open_controller(url=url, user=user, folder=folder)
     if number is None:
@@ -97,7 +97,7 @@ def results(
     The exit status is that of the worst commit, as for `infraci run`; 125 for one of which
     nothing is known.
     """
-    from infraci.commands.jenkins_results import as_data, lines
+    from infraci.app.jenkins_results import as_data, lines
     from infraci.jenkins.results import results_of_all
 
     shas = [_sha(revision) for revision in commits]

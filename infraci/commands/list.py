@@ -6,13 +6,13 @@ import time
 
 import click
 
-from infraci.commands.options import json_option
-from infraci.commands.standing import ledger_here
-from infraci.deadline import duration
-from infraci.ledger import DamagedRunError, Ledger
+from infraci.app.existing_run import ledger_here
+from infraci.app.options import json_option
+from infraci.base.deadline import duration
+from infraci.base.terminal import say, say_json, say_line
+from infraci.ledger.ledger import DamagedRunError, Ledger
 from infraci.model.run import Phase, RunRecord
 from infraci.plan.columns import columns
-from infraci.terminal import say, say_json, say_line
 
 
 @click.command("list", short_help="List the runs.")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.parts import find_run
-from infraci.commands.standing import ledger_here
+from infraci.app.cloud_opening import find_run
+from infraci.app.existing_run import ledger_here
+from infraci.base.invocation import invocation
 from infraci.errors import UsageError
-from infraci.invocation import invocation
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.problem import near, quoted
 from infraci.model.run import RunRecord, Server
 from infraci.ssh import write_ssh_config

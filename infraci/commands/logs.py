@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
+from infraci.app.cloud_opening import find_run
+from infraci.app.existing_run import ledger_here
+from infraci.app.options import json_option, run_argument
+from infraci.app.record_history import blame_lines
+from infraci.base.deadline import duration
+from infraci.base.json_reader import read_json
+from infraci.base.terminal import say_json, say_line
 from infraci.commands.list import state_of
-from infraci.commands.options import json_option, run_argument
-from infraci.commands.parts import find_run
-from infraci.commands.past import blame_lines
-from infraci.commands.standing import ledger_here
-from infraci.deadline import duration
-from infraci.json_reader import read_json
 from infraci.model.cause import cause_of
 from infraci.model.run import Outcome, RunRecord
-from infraci.terminal import say_json, say_line
 
 
 @click.command("logs", short_help="Show what is known of a run: phases, failures, logs, evidence.")

@@ -11,23 +11,29 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.base import base_opener
-from infraci.commands.early import open_source_early
-from infraci.commands.options import cloud_option, json_option, source_options, stack_options
-from infraci.commands.parts import cloud_of, loader, open_cloud, own_part
-from infraci.commands.reports import report_wrong
-from infraci.commands.source import Source
+from infraci.app.checkout import Checkout
+from infraci.app.ci_reports import report_wrong
+from infraci.app.cloud_opening import cloud_of, loader, open_cloud, own_part
+from infraci.app.options import cloud_option, json_option, source_options, stack_options
+from infraci.app.preload import open_source_early
+from infraci.app.upgrade_base import base_opener
+from infraci.base.terminal import say, say_json
+from infraci.base.trust import is_untrusted
 from infraci.errors import DefinitionError, ExitCode, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
 from infraci.model.run import Verdict
 from infraci.pipeline import UntestableUpgradeError
-from infraci.plan import PipelinePlan, examine, judge_untrusted, plan_pipeline, with_upgrade
+from infraci.plan import (
+    PipelinePlan,
+    examine,
+    judge_untrusted,
+    plan_pipeline,
+    with_upgrade,
+)
 from infraci.plan.offline import Unasked
-from infraci.plan.show import as_data, as_text
-from infraci.terminal import say, say_json
-from infraci.trust import is_untrusted
+from infraci.plan.plan_output import as_data, as_text
 
 
 @click.command("plan", short_help="Show what would be made and run, and everything that is wrong.")
@@ -99,7 +105,7 @@ def command(
 
 
 def plans_of(
-    source: Source,
+    source: Checkout,
     names: Sequence[str],
     cloud: Cloud | Unasked,
     parameters: Mapping[str, str],
@@ -146,7 +152,7 @@ def _cloud_of(
 
 def _plan(
     pipeline: Pipeline,
-    source: Source,
+    source: Checkout,
     cloud: Cloud | Unasked,
     parameters: Mapping[str, str],
     environments: Sequence[Path],

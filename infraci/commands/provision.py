@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.drivers import make_drivers
-from infraci.commands.early import open_source_early
-from infraci.commands.options import cloud_option, source_options, stack_options
-from infraci.commands.parts import make_progress, open_cloud
-from infraci.commands.past import given_by
-from infraci.commands.work import make_work
+from infraci.app.cloud_opening import make_progress, open_cloud
+from infraci.app.options import cloud_option, source_options, stack_options
+from infraci.app.preload import open_source_early
+from infraci.app.record_history import given_by
+from infraci.app.run_assembly import make_work
+from infraci.app.wiring import make_drivers
+from infraci.base.invocation import invocation
+from infraci.base.terminal import say
 from infraci.errors import ExitCode, UsageError
-from infraci.invocation import invocation
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
 from infraci.pipeline import Interrupts, carry_out, new_record
-from infraci.pipeline.run import WHOLE_WAY, way_of
-from infraci.terminal import say
+from infraci.pipeline.execute_run import WHOLE_WAY, way_of
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.parts import find_run
-from infraci.commands.reports import report_path, writing
-from infraci.commands.standing import ledger_here
-from infraci.commands.table import print_table
+from infraci.app.ci_reports import report_path, writing
+from infraci.app.cloud_opening import find_run
+from infraci.app.existing_run import ledger_here
+from infraci.app.summary import print_table
 from infraci.history import RESULT, dump, result_of
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline import Outcomes
 

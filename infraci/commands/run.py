@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from infraci.commands.early import open_source_early
-from infraci.commands.options import (
+from infraci.app.options import (
     cloud_option,
     destroy_option,
     source_options,
     stack_options,
 )
-from infraci.commands.wish import Wish
+from infraci.app.preload import open_source_early
+from infraci.app.run_options import RunOptions
 
 
 @click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
@@ -84,7 +84,7 @@ def command(
     Exit status: 0 passed, 1 the commit failed, 2 its files cannot be read, 125 it could not be
     tested, 130 interrupted. Pipelines that do not vote never change it.
     """
-    wish = Wish(
+    wish = RunOptions(
         pipelines=pipelines,
         cloud=cloud,
         parameters=parameters,
@@ -102,15 +102,15 @@ def command(
     if resume is not None and (commit is not None or working_tree):
         raise click.UsageError("--resume goes on with its run's commit: leave --commit out")
     if resume is not None:
-        from infraci.commands.whole_way import resume_run
+        from infraci.app.run_pipelines import resume_run
 
         return resume_run(resume, wish)
     with open_source_early(
-        "infraci.commands.whole_way",
+        "infraci.app.run_pipelines",
         commit=commit,
         working_tree=working_tree,
         quiet=verbosity < 0,
     ) as source:
-        from infraci.commands.whole_way import run_pipelines
+        from infraci.app.run_pipelines import run_pipelines
 
         return run_pipelines(source, wish)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from infraci.terminal import say_json
+from infraci.base.terminal import say_json
 
 
 @click.command("schema", short_help="Print the JSON Schema of pipeline files.")
 @click.option("--project", is_flag=True, help="That of infraci.yaml instead.")
 def command(project: bool) -> None:
     """Print the JSON Schema of pipeline files, for editors."""
-    from infraci.model.schema import json_schema, project_schema
+    from infraci.model.json_schema import json_schema, project_schema
 
     say_json(project_schema() if project else json_schema())

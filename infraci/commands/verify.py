@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from infraci.commands.options import run_argument
-from infraci.commands.standing import do_again
+from infraci.app.existing_run import do_again
+from infraci.app.options import run_argument
 from infraci.model.run import Phase
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infraci.configure.registry import DRIVERS
-from infraci.configure.runner import (
+from infraci.configure.run_steps import (
     NotIdempotentError,
     ServerFailure,
     StepFailedError,

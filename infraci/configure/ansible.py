@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from infraci.configure.ansible_account import Account
+from infraci.base.program import ProgramTimeoutError, run_program
 from infraci.configure.playbook import Stage, calling
+from infraci.configure.playbook_results import PlaybookResults
 from infraci.configure.step import Applied, Step, StepContext, Target, log_end
-from infraci.model.configure import AnsibleStep
+from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Server
-from infraci.program import ProgramTimeoutError, run_program
 from infraci.ssh import Session
 
 
@@ -50,7 +50,7 @@ class Ansible(Step):
             commit=context.commit,
             mark=mark,
         )
-        account = Account(targets, self._options.playbook, context.root, mark)
+        account = PlaybookResults(targets, self._options.playbook, context.root, mark)
         limit_s = context.deadline.within(self._options.timeout_s)
         try:
             with calling(self._options, context.root, stage) as call:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from infraci.configure.failure import SILENT, Cause, cause_of, failed_part
 from infraci.configure.step import Part
+from infraci.configure.step_failure import SILENT, Cause, cause_of, failed_part
+from infraci.diagnosis.reason import shortened
+from infraci.diagnosis.sudo import find_refusal
 from infraci.model.run import Outcome, Server
-from infraci.reason import shortened
-from infraci.sudo import find_refusal
 
 #: A task that ends twice on a host, such as a handler, ended as the first of these.
 _WORST = ("failed", "unreachable", "begun", "changed", "ok", "ignored", "skipped")

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from infraci.configure.chef_output import Resource, read_resources
-from infraci.configure.failure import cause_of, failed_part, step_error, without_folder
-from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
+from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
     Part,
@@ -18,7 +17,8 @@ from infraci.configure.step import (
     StepError,
     StepOutsideError,
 )
-from infraci.model.configure import ChefStep
+from infraci.configure.step_failure import cause_of, failed_part, step_error, without_folder
+from infraci.model.configure_steps import ChefStep
 from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
 from infraci.ssh import Session

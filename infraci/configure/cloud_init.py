@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from infraci.configure.failure import Cause, cause_of, step_error
+from infraci.base.deadline import duration
+from infraci.base.json_reader import read_json
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
-from infraci.deadline import duration
+from infraci.configure.step_failure import Cause, cause_of, step_error
 from infraci.errors import InfraciError
-from infraci.json_reader import read_json
-from infraci.model.configure import CloudInitStep
+from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
 

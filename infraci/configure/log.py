@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infraci.closing import Closing
-from infraci.mask import Masker
-from infraci.writing import Log
+from infraci.base.closing import Closing
+from infraci.base.mask import Masker
+from infraci.base.writing import Log
 
 
 class ServerLog(Closing):

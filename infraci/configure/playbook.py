@@ -19,16 +19,16 @@ from pathlib import Path
 
 import yaml
 
-from infraci.confine import confined
+from infraci.base.inherited_environment import inherited
+from infraci.base.temporary import temporary_folder
+from infraci.base.trust import is_untrusted
 from infraci.errors import ConfigureError
-from infraci.model.configure import AnsibleStep
+from infraci.model.configure_steps import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
 from infraci.model.secret import MissingSecretError, reveal_all
-from infraci.sandbox import SCRATCH, Sandboxed, run_sandboxed
-from infraci.surroundings import inherited
-from infraci.temporary import temporary_folder
-from infraci.trust import is_untrusted
+from infraci.sandbox.bubblewrap import SCRATCH, Sandboxed, run_sandboxed
+from infraci.sandbox.confine import confined
 
 _SSH = Path(__file__).with_name("ansible-ssh")
 _CALLBACKS = Path(__file__).parent / "ansible_callback"

@@ -7,15 +7,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from infraci.configure.failure import (
-    cause_of,
-    failed_part,
-    first_failed,
-    step_error,
-    without_folder,
-)
 from infraci.configure.puppet_report import Resource, read_report
-from infraci.configure.remote import Ended, Program, archive, run_pushed, run_variables
+from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
     Part,
@@ -24,7 +17,14 @@ from infraci.configure.step import (
     StepError,
     StepOutsideError,
 )
-from infraci.model.configure import PuppetStep
+from infraci.configure.step_failure import (
+    cause_of,
+    failed_part,
+    first_failed,
+    step_error,
+    without_folder,
+)
+from infraci.model.configure_steps import PuppetStep
 from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
 from infraci.ssh import Session

@@ -11,7 +11,7 @@ from infraci.configure.cloud_init import CloudInit
 from infraci.configure.puppet import Puppet
 from infraci.configure.script import Script
 from infraci.configure.step import Step
-from infraci.model.configure import (
+from infraci.model.configure_steps import (
     AnsibleStep,
     ChefStep,
     CloudInitStep,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePosixPath
 
-from infraci.configure.failure import cause_of, needs_sudo, step_error
-from infraci.configure.remote import Ended, Program, run_pushed, run_variables
+from infraci.base.scripts import find_flaw
+from infraci.configure.remote_folder import Ended, Program, run_pushed, run_variables
 from infraci.configure.script_line import line_of, without_place
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
+from infraci.configure.step_failure import cause_of, needs_sudo, step_error
+from infraci.diagnosis.reason import plain_lines
 from infraci.errors import raise_of_machine
-from infraci.model.configure import ScriptStep
+from infraci.model.configure_steps import ScriptStep
 from infraci.model.run import Server
 from infraci.model.secret import reveal_all
-from infraci.reason import plain_lines
-from infraci.scripts import find_flaw
 from infraci.ssh import Session
 
 

@@ -26,8 +26,8 @@ def line_of(name: str, script: str, output: Sequence[str], cause: str) -> int | 
     """The line of a script that printed ``cause``, or made a program print it; None if unsure.
 
     The interpreter may have printed its number. Else it is the only line that has the cause's
-    words, such as a package's name. ``output`` are lines as :func:`infraci.reason.plain_lines`
-    has them, of which ``cause`` is one.
+    words, such as a package's name. ``output`` are lines as
+    :func:`infraci.diagnosis.reason.plain_lines` has them, of which ``cause`` is one.
     """
     return _printed(name, output, cause) or _only_line_with(script, cause)
 

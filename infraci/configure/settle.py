@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from infraci.base.deadline import Deadline, duration
+from infraci.base.parallel import in_parallel
 from infraci.configure.step import Applied, Step, StepError, Target
-from infraci.deadline import Deadline, duration
 from infraci.errors import InfraciError, PhaseTimeoutError, UnreachableError
-from infraci.parallel import in_parallel
 from infraci.ssh import (
     Boot,
     HostKeyError,

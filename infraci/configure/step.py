@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
+from infraci.base.parallel import in_parallel
 from infraci.errors import CommitError, InfraciError, OutsideError
 from infraci.model.run import Outcome, Server
-from infraci.parallel import in_parallel
 from infraci.ssh import Session
 
 #: What a step has changed on a server, in its own words; empty if nothing, or if it cannot tell.

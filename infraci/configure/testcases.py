@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from infraci.base.mask import Masker
 from infraci.configure.step import Applied, Part
-from infraci.errors import InfraciError, OutsideError
-from infraci.mask import Masker
-from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
-from infraci.phase_testcase import (
+from infraci.diagnosis.phase_testcase import (
     SEPARATOR,
     failed_testcase,
     kind_of,
     outcome_of,
     phase_testcase,
 )
+from infraci.errors import InfraciError, OutsideError
+from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 
 _CONFIGURE = Phase.CONFIGURE
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from infraci.doctor.check_result import Finding
 from infraci.doctor.examine import examine
-from infraci.doctor.finding import Finding
 from infraci.doctor.quota import check_quotas
 
 __all__ = ["Finding", "check_quotas", "examine"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infraci.doctor.finding import Finding
+from infraci.doctor.check_result import Finding
 from infraci.doctor.needs import needs_of
 from infraci.doctor.quota import remedy, shortages
 from infraci.errors import CloudError

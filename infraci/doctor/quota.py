@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
+from infraci.base.invocation import invocation
 from infraci.doctor.needs import needs_of
 from infraci.errors import CloudError
 from infraci.heat import Cloud, Request
 from infraci.heat.capacity import Quota
-from infraci.invocation import invocation
 
 
 def remedy(cloud: str) -> str:

@@ -1,21 +1,19 @@
-"""A cloud by openstacksdk: stacks and their story, servers, consoles, key pairs."""
+"""A cloud by openstacksdk: stacks and their events, servers, consoles, key pairs."""
 
 from __future__ import annotations
 
 from infraci.heat.cloud import Cloud
-from infraci.heat.console import fatal_line
-from infraci.heat.failure import ResourceFailedError, StackFailedError, UpdateFailedError
-from infraci.heat.remnants import Mark, Remnant
-from infraci.heat.stacks import Request
-from infraci.heat.story import OnEvent, story
-from infraci.heat.troubles import (
+from infraci.heat.cloud_errors import (
     LOCAL,
     ExistsError,
     GoneError,
     RefusedError,
     TransientCloudError,
 )
-from infraci.heat.values import (
+from infraci.heat.console import fatal_line
+from infraci.heat.events import OnEvent, render_events
+from infraci.heat.leftovers import Mark, Remnant
+from infraci.heat.objects import (
     DEAD,
     Address,
     Event,
@@ -27,6 +25,8 @@ from infraci.heat.values import (
     Stack,
     StackPreview,
 )
+from infraci.heat.stack_errors import ResourceFailedError, StackFailedError, UpdateFailedError
+from infraci.heat.stacks import Request
 
 __all__ = [
     "DEAD",
@@ -53,5 +53,5 @@ __all__ = [
     "TransientCloudError",
     "UpdateFailedError",
     "fatal_line",
-    "story",
+    "render_events",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infraci.heat.connection import Connection
-from infraci.heat.troubles import GoneError
+from infraci.heat.cloud_errors import GoneError
+from infraci.heat.openstack_connection import Connection
 
 _PAGE = 1000
 #: Nova's words for a limit and what is used of it.

@@ -10,20 +10,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from infraci.closing import Closing
-from infraci.deadline import Deadline, waits
+from infraci.base.closing import Closing
+from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
 from infraci.heat.capacity import Capacity
-from infraci.heat.connection import Connection, connect
-from infraci.heat.inquest import removal_failed, stack_failed
-from infraci.heat.offer import read_offer
-from infraci.heat.remnants import Mark, Remnant, find_remnants
-from infraci.heat.stacks import Request, Stacks
-from infraci.heat.story import Follower, OnEvent, read_resources
-from infraci.heat.sweep import sweep
-from infraci.heat.troubles import LOCAL, GoneError
-from infraci.heat.values import (
+from infraci.heat.catalog_query import read_offer
+from infraci.heat.cloud_errors import LOCAL, GoneError
+from infraci.heat.events import Follower, OnEvent, read_resources
+from infraci.heat.failed_stack import removal_failed, stack_failed
+from infraci.heat.leftovers import Mark, Remnant, find_remnants
+from infraci.heat.objects import (
     Event,
     FoundStack,
     Keypair,
@@ -32,9 +29,12 @@ from infraci.heat.values import (
     Stack,
     StackPreview,
 )
-from infraci.heat.watch import Watch
-from infraci.model.offer import Offer
-from infraci.model.run import Possession
+from infraci.heat.openstack_connection import Connection, connect
+from infraci.heat.stack_watch import Watch
+from infraci.heat.stacks import Request, Stacks
+from infraci.heat.sweep import sweep
+from infraci.model.catalog import Catalog
+from infraci.model.run import ResourceReference
 
 #: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
 _DELETE_TRIES = 3
@@ -83,7 +83,7 @@ class Cloud(Closing):
         """How many requests were sent so far, by service and method: "compute GET" → 12."""
         return self._connection.calls
 
-    def offer(self) -> Offer:
+    def offer(self) -> Catalog:
         """The flavors and images that servers can be made of."""
         return read_offer(self._connection)
 
@@ -235,14 +235,14 @@ class Cloud(Closing):
 
     # What is left
 
-    def possessions(self, name_or_id: str) -> tuple[Possession, ...]:
+    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]:
         """What a stack has made, by id; nothing of one that is gone."""
         try:
             found = self.resources(name_or_id)
         except GoneError:
             return ()
         return tuple(
-            Possession(kind=resource.type, id=resource.physical_id)
+            ResourceReference(kind=resource.type, id=resource.physical_id)
             for resource in found
             if resource.physical_id and not resource.is_adopted
         )

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from infraci.heat.connection import Connection
-from infraci.heat.troubles import ExistsError, GoneError
-from infraci.heat.values import Address, Keypair, NovaServer
+from infraci.heat.cloud_errors import ExistsError, GoneError
+from infraci.heat.objects import Address, Keypair, NovaServer
+from infraci.heat.openstack_connection import Connection
 
 #: Heat's type of what is looked for in Neutron.
 FLOATING_IP = "OS::Neutron::FloatingIP"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infraci.heat.values import PreviewResource, StackPreview
+from infraci.heat.objects import PreviewResource, StackPreview
 
 Types = Mapping[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from infraci.heat.values import Event, Resource
+from infraci.heat.objects import Event, Resource
 
 #: What Heat writes of a resource whose action it ended: another one failed, or time was over.
 _ABORTED = re.compile(r"[A-Z]+ aborted\b")

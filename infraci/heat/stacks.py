@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from infraci.errors import CloudError
-from infraci.heat.connection import Connection
+from infraci.heat.cloud_errors import ExistsError, GoneError, TransientCloudError
+from infraci.heat.objects import FoundStack, Stack, StackPreview
+from infraci.heat.openstack_connection import Connection
 from infraci.heat.preview import read_preview
-from infraci.heat.troubles import ExistsError, GoneError, TransientCloudError
-from infraci.heat.values import FoundStack, Stack, StackPreview
 
 _PAGE = 100
 #: What Heat says of a resource type that it has hidden, and of one whose service is not there.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import islice
 
-from infraci.deadline import Deadline, waits
+from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
-from infraci.heat.connection import Connection
-from infraci.heat.remnants import Mark, Remnant, find_remnants
+from infraci.heat.leftovers import Mark, Remnant, find_remnants
+from infraci.heat.openstack_connection import Connection
 
 #: Each round removes what the one before has made free.
 _ROUNDS = 6

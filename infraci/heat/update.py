@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from infraci.heat.connection import Connection
-from infraci.heat.failure import UpdateFailedError
-from infraci.heat.inquest import Inquest
+from infraci.heat.failed_stack import FailedStack
+from infraci.heat.objects import Event, Resource, Stack
+from infraci.heat.openstack_connection import Connection
 from infraci.heat.reasons import failures
-from infraci.heat.values import Event, Resource, Stack
+from infraci.heat.stack_errors import UpdateFailedError
 
 #: How an update ends, well or as if it had never been.
 UPDATED = "UPDATE_COMPLETE"
@@ -48,7 +48,7 @@ def update_failed(
                 physical_id=event.physical_id,
             )
             failed.setdefault(path, resource)
-    inquest = Inquest(
+    inquest = FailedStack(
         connection=connection,
         stack=stack,
         resources=resources,

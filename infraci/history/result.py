@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 
-from infraci.json_reader import read_json
-from infraci.mask import mask
+from infraci.base.json_reader import read_json
+from infraci.base.mask import mask
+from infraci.diagnosis.phase_testcase import SEPARATOR
 from infraci.model.run import (
     ErrorKind,
     Outcome,
@@ -28,7 +29,6 @@ from infraci.model.run import (
     Testcase,
     Verdict,
 )
-from infraci.phase_testcase import SEPARATOR
 
 VERSION = 1
 #: The file of a pipeline's report that holds what its run found.

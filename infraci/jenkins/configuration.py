@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infraci.jenkins.trouble import JenkinsError
+from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.model.pipeline import Schedule
 
 #: By this we know our jobs.

@@ -13,9 +13,9 @@ from jenkinsapi.job import Job
 from jenkinsapi.queue import QueueItem
 
 from infraci.jenkins.builds import Build, Queued, Stage, build_of, stage_of
+from infraci.jenkins.jenkins_error import JenkinsError, NoSuchJobError
 from infraci.jenkins.requester import PATIENCE_S, PatientRequester, judge, literal
 from infraci.jenkins.settings import Settings
-from infraci.jenkins.trouble import JenkinsError, NoSuchJobError
 
 #: For one answer.
 TIMEOUT_S = 20.0

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from infraci import git
+from infraci.base.program import own_program
 from infraci.errors import UsageError
-from infraci.program import own_program
 
 _MARK = "# Written by `infraci hook install`."
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from infraci.base.locks import lock_file
 from infraci.errors import InfraciError
-from infraci.locks import lock_file
 
 #: Another process may be at work on many commits, of which each is waited for a while.
 _LOCK_S = 600.0

@@ -11,8 +11,8 @@ from typing import Any
 import requests
 from jenkinsapi.utils.crumb_requester import CrumbRequester
 
-from infraci.deadline import waits
-from infraci.jenkins.trouble import JenkinsAwayError, JenkinsError, NoSuchJobError
+from infraci.base.deadline import waits
+from infraci.jenkins.jenkins_error import JenkinsAwayError, JenkinsError, NoSuchJobError
 
 #: A controller that restarts is back within a minute or so; a push does not wait for it.
 PATIENCE_S = 20.0

@@ -7,14 +7,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from infraci.display import displayable
-from infraci.invocation import invocation
+from infraci.base.display import displayable
+from infraci.base.invocation import invocation
+from infraci.base.xml_reader import read_xml
 from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
-from infraci.jenkins.trouble import JenkinsError
+from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.model.run import Verdict
 from infraci.pipeline.verdict import worst
-from infraci.xml_reader import read_xml
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 

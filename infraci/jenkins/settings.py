@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infraci import git
+from infraci.base.mask import hidden
 from infraci.errors import UsageError
-from infraci.mask import hidden
 
 #: By what git's config knows a setting: ``git config infraci.jenkinsUrl …``.
 SECTION = "infraci"

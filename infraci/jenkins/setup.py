@@ -21,7 +21,7 @@ from infraci.model.pipeline import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class JobChange:
     """What is to be done to one item of the controller."""
 
     job: str  # empty: the folder
@@ -40,7 +40,7 @@ class Change:
 
 def changes(
     controller: Controller, schedules: Collection[Schedule], origin: Origin
-) -> Iterator[Change]:
+) -> Iterator[JobChange]:
     """What setting up would change: the folder first, then a job for each schedule."""
     folder = _change(controller, "", folder_xml())
     if folder is not None:
@@ -51,15 +51,15 @@ def changes(
             yield change
 
 
-def superfluous(controller: Controller, schedules: Collection[Schedule]) -> Iterator[Change]:
+def superfluous(controller: Controller, schedules: Collection[Schedule]) -> Iterator[JobChange]:
     """The jobs that we have made, and that no pipeline wants any more."""
     for job in controller.jobs():
         xml = controller.configuration(job)
         if xml is not None and job not in {str(s) for s in schedules} and is_ours(xml):
-            yield Change(job=job, verb="delete", before=as_text(parse(xml)), after="")
+            yield JobChange(job=job, verb="delete", before=as_text(parse(xml)), after="")
 
 
-def carry_out(controller: Controller, change: Change) -> None:
+def carry_out(controller: Controller, change: JobChange) -> None:
     """Do it."""
     if change.verb == "create":
         controller.create(change.after, change.job)
@@ -69,13 +69,13 @@ def carry_out(controller: Controller, change: Change) -> None:
         controller.delete(change.job)
 
 
-def _change(controller: Controller, job: str, wanted: ET.Element) -> Change | None:
+def _change(controller: Controller, job: str, wanted: ET.Element) -> JobChange | None:
     text = controller.configuration(job)
     if text is None:
-        return Change(job=job, verb="create", before="", after=as_text(wanted))
+        return JobChange(job=job, verb="create", before="", after=as_text(wanted))
     current = parse(text)
     after = as_text(merged(current, wanted))
     before = as_text(current)
     if after == before:
         return None
-    return Change(job=job, verb="configure", before=before, after=after)
+    return JobChange(job=job, verb="configure", before=before, after=after)

@@ -45,12 +45,12 @@ with warnings.catch_warnings():
 
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
-from infraci.local.bounds import Threads, share_session
-from infraci.local.narrowing import narrow
-from infraci.local.patience import Patient, WsgiApp
-from infraci.local.pulse import Pulse
+from infraci.local.change_signal import ChangeSignal
+from infraci.local.database_reserve import CHECKPOINT_PAGES
+from infraci.local.engine_limits import Threads, share_session
+from infraci.local.long_poll import Patient, WsgiApp
+from infraci.local.restrict import narrow
 from infraci.local.rpc import TRANSPORT_URL
-from infraci.local.spare import CHECKPOINT_PAGES
 from infraci.local.store import Document, is_lost
 
 #: Heat looks at its resources when something has changed, and this often all the same.
@@ -104,7 +104,7 @@ def start(
     signal_url: str,
     service_token: str,
     issue_token: Callable[[], str],
-    pulse: Pulse,
+    pulse: ChangeSignal,
     on_lost: Callable[[BaseException], object],
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
@@ -212,7 +212,7 @@ def _authenticate_as(url: str, token: str) -> None:
     share_session(plugin)
 
 
-def _follow(pulse: Pulse) -> None:
+def _follow(pulse: ChangeSignal) -> None:
     """Have Heat's tasks sleep until something changes, what they write themselves included."""
 
     def sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:

@@ -15,9 +15,9 @@ from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID, USER_ID
 from infraci.local.addresses import default_pools, next_free
 from infraci.local.api.web import ApiError, missing
-from infraci.local.boot import BootPlan, Machine
 from infraci.local.config_drive import config_drive, hostname
 from infraci.local.flavors import FLAVORS
+from infraci.local.host_interface import BootPlan, HostInterface
 from infraci.local.networks import Networks
 from infraci.local.server_ports import ServerPorts
 from infraci.local.store import Document, Store, new_id
@@ -35,7 +35,7 @@ class Servers:
         self,
         store: Store,
         networks: Networks,
-        machine: Machine,
+        machine: HostInterface,
         *,
         access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Document], Mapping[str, str]],

@@ -1,6 +1,6 @@
 """The process of the embedded cloud: all its parts put together, until nobody needs it.
 
-Run as ``python -m infraci.local.service``; :mod:`infraci.local.process` does so.
+Run as ``python -m infraci.local.service``; :mod:`infraci.local.cloud_process` does so.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
-from infraci.local import image as images
+from infraci.local import image_store as images
 from infraci.local.api.admin import Admin
 from infraci.local.api.bodies import Bodies
 from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
 from infraci.local.api.network import Network
-from infraci.local.bounds import purge_deleted
-from infraci.local.holder import LOCKED, READY, start_limit_s, take_lock
-from infraci.local.listen import free_port, listen
-from infraci.local.machine import Machine
+from infraci.local.change_signal import ChangeSignal
+from infraci.local.database_reserve import Spare
+from infraci.local.disk_space import LOW_BYTES, NEEDED_BYTES, Room, Sparing
+from infraci.local.engine_limits import purge_deleted
+from infraci.local.host import Host
+from infraci.local.listeners import free_port, listen
+from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
 from infraci.local.networks import Networks
-from infraci.local.place import Address, Place, build
 from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
-from infraci.local.pulse import Pulse
-from infraci.local.room import LOW_BYTES, NEEDED_BYTES, Room, Sparing
 from infraci.local.routers import Routers
 from infraci.local.servers import Servers
-from infraci.local.signals import GatewayServer, SignalsOnly
-from infraci.local.spare import Spare
+from infraci.local.signal_endpoint import GatewayServer, SignalsOnly
+from infraci.local.state_dir import Address, StateDir, build
 from infraci.local.store import Document, Store
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ WsgiApp = Callable[..., Iterable[bytes]]
 class Cloud:
     """The parts of the embedded cloud, wired together."""
 
-    def __init__(self, place: Place, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, place: StateDir, *, idle_s: float = IDLE_S) -> None:
         place.make()
         self._place = place
         self._idle_s = idle_s
@@ -86,11 +86,11 @@ class Cloud:
         self.url = f"http://127.0.0.1:{self._port}"
         self.password = place.password()
         self._tokens = Tokens()
-        self._pulse = Pulse()
+        self._pulse = ChangeSignal()
         self._store = Store(database, pulse=self._pulse, on_lost=self._lose)
         self._heat_database = heat
         self._spares = (Spare(database, _SPARE_BYTES), Spare(heat, _HEAT_SPARE_BYTES))
-        self._machine = Machine(
+        self._machine = Host(
             place,
             signal_port=self._signal_port,
             host_ports=_ports(os.environ.get("INFRACI_CLOUD_HOST_PORTS", "")),
@@ -250,7 +250,7 @@ def main() -> None:
     status = 1
     faulthandler.dump_traceback_later(start_limit_s(), exit=True)
     try:
-        _run(Place.of_this_user())
+        _run(StateDir.of_this_user())
         status = 0
     except Exception as error:
         LOG.exception("the embedded cloud ends")
@@ -260,7 +260,7 @@ def main() -> None:
         os._exit(status)
 
 
-def _run(place: Place) -> None:
+def _run(place: StateDir) -> None:
     place.make()
     os.chdir("/")  # hold no file system of the user's
     logging.basicConfig(

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infraci.local.pulse import Pulse
-from infraci.local.spare import CHECKPOINT_PAGES, open_database
+from infraci.local.change_signal import ChangeSignal
+from infraci.local.database_reserve import CHECKPOINT_PAGES, open_database
 
 Document = dict[str, Any]
 
@@ -53,11 +53,11 @@ class Store:
         self,
         path: Path | None = None,
         *,
-        pulse: Pulse | None = None,
+        pulse: ChangeSignal | None = None,
         on_lost: Callable[[BaseException], object] = lambda _: None,
     ) -> None:
         self._lock = threading.RLock()
-        self._pulse = pulse or Pulse()
+        self._pulse = pulse or ChangeSignal()
         self._on_lost = on_lost
         self._db = open_database(path)
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from infraci.base.shorten import shortened
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Testcase, Verdict
-from infraci.shorten import shortened
 
 #: No sentence is longer, whatever a spec has for its reason.
 _LONGEST = 500

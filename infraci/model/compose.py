@@ -11,7 +11,7 @@ import yaml
 
 from infraci.model.nodes import Node, Plain
 from infraci.model.problem import Problem
-from infraci.model.yaml_trouble import describe
+from infraci.model.yaml_error import describe
 
 MAX_DEPTH = 32
 MAX_VALUES = 20_000  # with every alias expanded

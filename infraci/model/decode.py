@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 
 from infraci.errors import UsageError
 from infraci.model.document import Document, parse_document, read_document
-from infraci.model.judge import Judged, judge, key_path
 from infraci.model.matrix import cells, choose, judge_matrix, split_name
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.pipeline import MatrixDefinition, Pipeline, PipelineDefinition, Schedule
 from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
 from infraci.model.project import Project
+from infraci.model.validate import Judged, judge, key_path
 
 PIPELINES = PurePosixPath("pipelines")
 PROJECT_FILE = PurePosixPath("infraci.yaml")

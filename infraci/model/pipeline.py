@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from infraci.model.configure import ConfigureStep, EnvironmentVariables
+from infraci.model.configure_steps import ConfigureStep, EnvironmentVariables
 from infraci.model.fields import (
     USER_SCHEMA,
     DeclaredRole,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from infraci.errors import ExitCode
-from infraci.names import aliases
+from infraci.model.server_names import aliases
 
 #: What a server is told to be when nothing of it is waited for.
 READY = "ready"
@@ -124,7 +124,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Failure:
     """Why a phase did not end well."""
 
     kind: str  # the error's class name
@@ -142,7 +142,7 @@ class PhaseResult:
     phase: Phase
     started: float
     duration_s: float
-    trouble: Trouble | None = None
+    trouble: Failure | None = None
     round: Round = Round.HEAD
 
     @property
@@ -207,7 +207,7 @@ class Testcase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Possession:
+class ResourceReference:
     """Something on the cloud that a run's stack made, by which the leak audit knows it."""
 
     kind: str  # Heat's type of it: "OS::Neutron::Port"
@@ -225,7 +225,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ResourceChange:
     """What an update did, or would do, to one resource."""
 
     path: str  # through the nested stacks: "app_servers.0"
@@ -257,7 +257,7 @@ class RunRecord:
     evidence: tuple[str, ...] = ()  # files, relative to the run's folder
     verdict: Verdict | None = None  # None until known
     destroyed: bool = False
-    possessions: tuple[Possession, ...] = ()  # known since the tear-down began
+    possessions: tuple[ResourceReference, ...] = ()  # known since the tear-down began
     host_keys: str = ""  # how servers' became known: "console", "injected", "unverified"
     leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
     api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
@@ -265,7 +265,7 @@ class RunRecord:
     base: Commit | None = None  # what an upgrade began from
     base_testcases: tuple[Testcase, ...] = ()  # of the base's specs, before the update
     rollback_testcases: tuple[Testcase, ...] = ()  # of the base's specs, after a rollback
-    changes: tuple[Change, ...] = ()  # what the update did
+    changes: tuple[ResourceChange, ...] = ()  # what the update did
     untrusted: bool = False  # whether the commit's programs run in a sandbox
     given: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
     blame: Mapping[str, str] = field(default_factory=dict)  # by testcase; "" is the run as a whole

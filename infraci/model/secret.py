@@ -10,10 +10,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from infraci.base.mask import hidden
+from infraci.base.trust import is_untrusted
 from infraci.errors import ConfigureError
-from infraci.mask import hidden
 from infraci.model.fields import read_text, read_variable_name, unexpected
-from infraci.trust import is_untrusted
 
 _FORMS = "{from: VARIABLE} or {file: PATH}"
 

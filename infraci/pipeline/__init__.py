@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.gate import Outcomes, worst
+from infraci.pipeline.execute_run import carry_out, destroy_run, new_record
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
-from infraci.pipeline.run import carry_out, destroy_run, new_record
+from infraci.pipeline.run_outcomes import Outcomes, worst
 from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
 from infraci.pipeline.work import OpenBase, Version, Work
 

@@ -12,7 +12,7 @@ from infraci.heat import Address, NovaServer
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import AccessDefinition, AddressKind, BastionDefinition
 from infraci.model.run import Bastion, Server
-from infraci.names import aliases, distinct_names
+from infraci.model.server_names import aliases, distinct_names
 from infraci.plan.roles import role_of, user_of
 
 #: Which kinds of addresses do, the best first.

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
 from infraci.configure.step import OnStep
-from infraci.deadline import Deadline
-from infraci.heat.remnants import Mark, Remnant
+from infraci.heat.events import OnEvent
+from infraci.heat.leftovers import Mark, Remnant
+from infraci.heat.objects import Event, NovaServer, Resource, Stack
 from infraci.heat.stacks import Request
-from infraci.heat.story import OnEvent
-from infraci.heat.values import Event, NovaServer, Resource, Stack
-from infraci.ledger import Ledger
-from infraci.mask import Masker
-from infraci.model.configure import ConfigureStep
+from infraci.ledger.ledger import Ledger
+from infraci.model.configure_steps import ConfigureStep
 from infraci.model.pipeline import Pipeline
-from infraci.model.run import Possession, RunRecord, Server, Testcase
-from infraci.plan.examine import Examination
+from infraci.model.run import ResourceReference, RunRecord, Server, Testcase
+from infraci.plan.sandboxed_checks import Examination
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
@@ -44,7 +44,7 @@ class Remover(Protocol):
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
 
-    def possessions(self, name_or_id: str) -> tuple[Possession, ...]: ...  # noqa: D102
+    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]: ...  # noqa: D102
 
     def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
 
@@ -195,6 +195,6 @@ class Drivers:
     write_junit: Callable[[Path, RunRecord], object]
     #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.
     prepare: Callable[[StackRequest], None] = lambda _: None
-    #: Judges what only a sandbox can; see :func:`infraci.plan.examine`.
+    #: Judges what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
     examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
     clock: Callable[[], float] = time.time

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from infraci import signals
+from infraci.base import early_signals
 from infraci.errors import InterruptedRunError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,7 +37,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        signals.check()
+        early_signals.check()
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 # Who is started with nohup wants to live on when the terminal goes.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from infraci.errors import UnreachableError
 from infraci.model.run import Server
-from infraci.pipeline.guest import Guest, GuestError, LockedOutError
+from infraci.pipeline.server_health import GuestError, LockedOutError, ServerHealth
 from infraci.ssh import LoginRefusedError, PortClosedError, RebootingError
 
 #: How long a login has to stay impossible after boot and cloud-init have ended: where the server
@@ -47,7 +47,7 @@ def has_finished(console: str) -> bool | None:
 class Lockout:
     """The watch over one server: since when it has been up, and still cannot be logged in to."""
 
-    def __init__(self, server: Server, guest: Guest, *, is_near: bool) -> None:
+    def __init__(self, server: Server, guest: ServerHealth, *, is_near: bool) -> None:
         self._server = server
         self._guest = guest
         self._is_near = is_near

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from infraci.ledger import is_id
-from infraci.process import is_alive, this_host
+from infraci.base.process import is_alive, this_host
+from infraci.ledger.ledger import is_id
 
 TAG = "infraci"
 #: What our stacks and key pairs are called, before the run's id.
@@ -22,7 +22,9 @@ class Ownership:
     host: str
     process: str = ""  # "PID.START"; only where nothing may outlive the process
     user: int | None = None  # on that host; None if an older infraci made the tags
-    ledger: str = ""  # the id of the one that has the run's record; see infraci/ledgers.py
+    ledger: str = (
+        ""  # the id of the one that has the run's record; see infraci/ledger/known_ledgers.py
+    )
 
     def tags(self) -> tuple[str, ...]:
         """As Heat's stack tags (80 characters at most, no commas)."""

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from infraci.deadline import Deadline, duration
+from infraci.base.deadline import Deadline, duration
+from infraci.base.mask import Masker
+from infraci.base.parallel import in_parallel
+from infraci.diagnosis.phase_testcase import failed_testcase, phase_testcase
 from infraci.errors import (
     CloudError,
     InfraciError,
@@ -15,14 +18,11 @@ from infraci.errors import (
     UnreachableError,
 )
 from infraci.heat import LOCAL, ExistsError
-from infraci.mask import Masker
 from infraci.model.project import HostKeySource
 from infraci.model.run import READY, Phase, Server, Testcase
-from infraci.parallel import in_parallel
-from infraci.phase_testcase import failed_testcase, phase_testcase
-from infraci.pipeline.guest import Guest, GuestError, LockedOutError
 from infraci.pipeline.keys import host_key
 from infraci.pipeline.lockout import Lockout
+from infraci.pipeline.server_health import GuestError, LockedOutError, ServerHealth
 from infraci.pipeline.work import Work
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
@@ -111,7 +111,7 @@ class _Wait:
     def __init__(self, work: Work, server: Server, *, among: int) -> None:
         self._work = work
         self._server = server
-        self._guest = Guest(work.drivers.cloud, server)
+        self._guest = ServerHealth(work.drivers.cloud, server)
         self._lockout = Lockout(server, self._guest, is_near=work.drivers.cloud.name == LOCAL)
         self._host_key_source = work.site.host_keys
         first_s, ceiling_s = work.drivers.cloud.pace

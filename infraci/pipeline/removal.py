@@ -8,11 +8,11 @@ from dataclasses import replace
 from shlex import quote
 from typing import Any
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
+from infraci.base.invocation import invocation
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
 from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError
-from infraci.invocation import invocation
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
 from infraci.pipeline.keys import forget_keys

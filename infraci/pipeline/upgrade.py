@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 from infraci.errors import InfraciError, InterruptedRunError
 from infraci.heat import UpdateFailedError
-from infraci.model.run import Change, Commit, Outcome, Phase, Round, Verdict
+from infraci.model.run import Commit, Outcome, Phase, ResourceChange, Round, Verdict
 from infraci.pipeline import verdict as judge
-from infraci.pipeline.changes import Snapshot, judge_changes
-from infraci.pipeline.configure import configure
-from infraci.pipeline.provision import (
+from infraci.pipeline.configure_phase import configure
+from infraci.pipeline.provision_phase import (
     plan,
     provision,
     take_servers,
     testing_stack,
     with_own,
 )
-from infraci.pipeline.verify import verify
+from infraci.pipeline.update_changes import Snapshot, judge_changes
+from infraci.pipeline.verify_phase import verify
 from infraci.pipeline.work import Work
 from infraci.templates import StackRequest
 
@@ -115,7 +115,7 @@ def update(work: Work, request: StackRequest) -> None:
         raise
 
 
-def summary(changes: Sequence[Change]) -> str:
+def summary(changes: Sequence[ResourceChange]) -> str:
     """What an update did, in one line."""
     counts = Counter(change.kind for change in changes)
     parts = []

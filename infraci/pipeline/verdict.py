@@ -5,10 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 
+from infraci.base.mask import Masker
+from infraci.diagnosis.phase_testcase import blames
 from infraci.errors import ExitCode, InfraciError, of_machine
-from infraci.mask import Masker
-from infraci.model.run import ErrorKind, Outcome, Testcase, Trouble, Verdict
-from infraci.phase_testcase import blames
+from infraci.model.run import ErrorKind, Failure, Outcome, Testcase, Verdict
 
 
 def of_error(error: BaseException) -> Verdict:
@@ -36,12 +36,12 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return Verdict.of(ExitCode.worst(verdict.exit_code for verdict in verdicts))
 
 
-def trouble_of(error: BaseException, masker: Masker) -> Trouble:
+def trouble_of(error: BaseException, masker: Masker) -> Failure:
     """An error as the record keeps it, without secrets."""
     error = of_machine(error) or error
     if isinstance(error, InfraciError):
         details = getattr(error, "details", "") or getattr(error, "output", "") or ""
-        return Trouble(
+        return Failure(
             kind=type(error).__name__,
             message=masker.mask(error.message),
             hint=masker.mask(error.hint) if error.hint else None,
@@ -49,7 +49,7 @@ def trouble_of(error: BaseException, masker: Masker) -> Trouble:
             category=error.category,
             blames=blames(error),
         )
-    return Trouble(
+    return Failure(
         kind=type(error).__name__,
         message=masker.mask(f"cannot go on: {type(error).__name__}: {error}"),
         hint="this is a bug in infraci",

@@ -9,23 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
+from infraci.base.invocation import invocation
+from infraci.base.mask import process_masker
 from infraci.errors import InfraciError, UnreachableError
-from infraci.invocation import invocation
-from infraci.mask import process_masker
-from infraci.model.configure import secrets_of
+from infraci.model.configure_steps import secrets_of
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import CloudDefinition
 from infraci.model.run import (
     Commit,
+    Failure,
     Phase,
     PhaseResult,
     Round,
     RunRecord,
     Server,
     Testcase,
-    Trouble,
     label,
 )
 from infraci.model.secret import secrets_among
@@ -192,7 +192,7 @@ class Work:
         started = self.drivers.clock()
         deadline = Deadline(timeout_s, phase=f"the {label(phase, self.round)} phase")
         self.drivers.progress.phase(self.record.id, phase, self.round)
-        trouble: Trouble | None = None
+        trouble: Failure | None = None
         try:
             with self.drivers.cloud.within(deadline):
                 yield deadline

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from infraci.plan.distrust import judge_untrusted
-from infraci.plan.examine import Examination, examine
 from infraci.plan.files import judge_files
 from infraci.plan.lfs import LfsPointerError, lfs_pointers
 from infraci.plan.logins import login_notices
-from infraci.plan.pipeline import Planner, plan_pipeline
+from infraci.plan.pipeline_plan import Planner, plan_pipeline
+from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.refusal import place_refusal
-from infraci.plan.upgrade import with_upgrade
-from infraci.plan.values import PipelinePlan, PlannedServer, PlannedStep
+from infraci.plan.sandboxed_checks import Examination, examine
+from infraci.plan.upgrade_changes import with_upgrade
 
 __all__ = [
     "Examination",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infraci.terminal import shown
+from infraci.base.terminal import shown
 
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "") -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infraci.model.configure import AnsibleStep
+from infraci.model.configure_steps import AnsibleStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 from infraci.model.project import CloudDefinition

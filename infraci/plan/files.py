@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infraci.model.configure import ScriptStep
+from infraci.base.scripts import check_script
+from infraci.model.configure_steps import ScriptStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
-from infraci.scripts import check_script
 
 
 def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from infraci.model.pipeline import Pipeline
+from infraci.plan.preview_servers import SERVER
 from infraci.plan.roles import role_of, user_of
-from infraci.plan.stack import SERVER
 from infraci.templates import StackRequest, nested_templates, registry, resolve, values_given
 
 _CLOUD_CONFIG = "#cloud-config"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infraci.errors import UsageError
-from infraci.model.offer import Offer
+from infraci.model.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Unasked:
             "template, and makes nothing"
         )
 
-    def offer(self) -> Offer:
+    def offer(self) -> Catalog:
         """Raises UsageError: what the cloud has is known to it only."""
         raise UsageError(
             f"cannot choose flavors and images of cloud {self.name}: it was not asked",

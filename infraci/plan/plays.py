@@ -14,11 +14,11 @@ from pathlib import Path
 
 import yaml
 
-from infraci.model.configure import AnsibleStep
+from infraci.model.configure_steps import AnsibleStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem, near
-from infraci.names import aliases
-from infraci.plan.values import PlannedServer
+from infraci.model.server_names import aliases
+from infraci.plan.plan_values import PlannedServer
 from infraci.templates.places import compose
 
 _IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
+from infraci.base.mask import Masker
 from infraci.errors import CloudError
 from infraci.heat import LOCAL
-from infraci.mask import Masker
 from infraci.model.problem import Problem, near
 from infraci.plan.sites import (
     QUOTED,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infraci.heat.troubles import NO_SERVICE
+from infraci.heat.cloud_errors import NO_SERVICE
 from infraci.templates import resolve
 from infraci.templates.places import KeyPath, value_at
-from infraci.templates.values import declared_parameters
+from infraci.templates.stack_request import declared_parameters
 
 Templates = Mapping[str, Mapping[str, Any]]  # by URL; the stack's own under the empty one
 

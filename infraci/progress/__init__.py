@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from infraci.heat.values import Event
+from infraci.heat.objects import Event
 from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Testcase
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infraci.invocation import invocation
+from infraci.base.invocation import invocation
+from infraci.base.shorten import shortened
 from infraci.model.run import Testcase
 from infraci.report.tally import is_bad
-from infraci.shorten import shortened
 
 #: So many failures of a run are shown.
 MOST_SHOWN = 20

@@ -14,8 +14,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from infraci.deadline import duration
-from infraci.heat.values import Event
+from infraci.base.deadline import duration
+from infraci.base.terminal import shown
+from infraci.heat.objects import Event
 from infraci.model.run import (
     Phase,
     PhaseResult,
@@ -27,9 +28,8 @@ from infraci.model.run import (
 )
 from infraci.progress.failures import Failures, fit
 from infraci.progress.now import Now
-from infraci.progress.plain import calls, ending, length, story
+from infraci.progress.plain import calls, ending, failure_lines, length
 from infraci.report.tally import is_bad, tally
-from infraci.terminal import shown
 
 _STYLES = {
     Verdict.PASSED: "bold green",
@@ -94,7 +94,7 @@ class LiveProgress:
         if result.trouble is None:
             self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        head, *lines = story(result.trouble)
+        head, *lines = failure_lines(result.trouble)
         self._print(f"[red]✗[/] {result.label:<10} {took}{_text(head)}")
         for line in lines:
             self._print(f"  [dim]{_text(line)}[/]")

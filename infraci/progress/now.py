@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infraci.heat.values import Event
+from infraci.heat.objects import Event
 from infraci.model.run import READY
 
 #: So many things are named in a line.

@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from infraci.deadline import duration
-from infraci.display import displayable
-from infraci.heat.values import Event
+from infraci.base.deadline import duration
+from infraci.base.display import displayable
+from infraci.base.terminal import shown
+from infraci.heat.objects import Event
 from infraci.model.cause import cause_of
 from infraci.model.run import (
+    Failure,
     Phase,
     PhaseResult,
     Round,
     RunRecord,
     Testcase,
-    Trouble,
     Verdict,
     label,
 )
@@ -24,7 +25,6 @@ from infraci.progress.failures import Failures, fit
 from infraci.progress.now import Now, named
 from infraci.progress.ticker import Ticker
 from infraci.report.tally import reported, tally
-from infraci.terminal import shown
 
 _DETAILS = 15
 #: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
@@ -84,7 +84,7 @@ class PlainProgress:
         if result.trouble is None:
             self._say(f"{result.label} done in {took}")
             return
-        head, *lines = story(result.trouble)
+        head, *lines = failure_lines(result.trouble)
         self._say(f"{result.label} failed after {took}{head}", -1)
         for line in lines:
             self._say(f"  {line}", -1)
@@ -173,7 +173,7 @@ def length(seconds: float) -> str:
     return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
 
 
-def story(trouble: Trouble) -> list[str]:
+def failure_lines(trouble: Failure) -> list[str]:
     """What went wrong, in a few lines; the first one follows the name of what failed."""
     first, *others = classed(trouble).splitlines()
     more = len(others) - _MOST_LINES
@@ -181,13 +181,13 @@ def story(trouble: Trouble) -> list[str]:
     return [first, *others, *aftermath(trouble)]
 
 
-def classed(trouble: Trouble) -> str:
+def classed(trouble: Failure) -> str:
     """What went wrong, after its class where it has one: `` (quota): cannot create …``."""
     category = f" ({trouble.category})" if trouble.category else ""
     return f"{category}: {trouble.message}"
 
 
-def aftermath(trouble: Trouble) -> list[str]:
+def aftermath(trouble: Failure) -> list[str]:
     """What helps with trouble: the hint, and the last lines of the story."""
     hint = [f"hint: {trouble.hint}"] if trouble.hint else []
     lines = trouble.details.strip().removeprefix(trouble.message).strip().splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infraci.invocation import invocation
+from infraci.base.invocation import invocation
 from infraci.model.run import Round, RunRecord, Server
 
 _ABOUT: Mapping[Round, str] = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import junit_xml
 
-from infraci.display import displayable_lines
-from infraci.model.record import masked_record
+from infraci.base.display import displayable_lines
+from infraci.model.record_json import masked_record
 from infraci.model.run import Outcome, RunRecord, Testcase
 from infraci.report.suites import Suite, suites
 

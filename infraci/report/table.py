@@ -9,10 +9,10 @@ from typing import Self
 from rich.markup import escape
 from rich.table import Table
 
-from infraci.deadline import duration
+from infraci.base.deadline import duration
+from infraci.base.terminal import shown
 from infraci.model.run import RunRecord, Verdict
 from infraci.report.tally import reported, tally
-from infraci.terminal import shown
 
 _STYLES = {
     Verdict.PASSED: "green",

@@ -7,7 +7,8 @@ talked to. The SSH library is imported in this room only.
 from __future__ import annotations
 
 from infraci.ssh.attach import attach
-from infraci.ssh.boot import Boot, look_at_boot, rebooting
+from infraci.ssh.boot_id import Boot, look_at_boot, rebooting
+from infraci.ssh.command_output import Completed
 from infraci.ssh.config import (
     Key,
     generate_key,
@@ -24,8 +25,7 @@ from infraci.ssh.connection import (
     fingerprint,
     shown_host_key,
 )
-from infraci.ssh.login import log_in
-from infraci.ssh.output import Completed
+from infraci.ssh.login_attempt import log_in
 from infraci.ssh.session import CommandTimeoutError, Session
 from infraci.ssh.shell import Shell
 

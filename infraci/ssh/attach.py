@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import paramiko
 
-from infraci.ssh.script import Answer, Marks, once
+from infraci.ssh.command_script import Answer, Marks, once
 from infraci.ssh.session import CHUNK, LOOK_S, Session, drain, shown_as
 
 #: For the server to begin with the command.

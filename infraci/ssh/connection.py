@@ -14,7 +14,7 @@ from pathlib import Path
 
 import paramiko
 
-from infraci.deadline import waits
+from infraci.base.deadline import waits
 from infraci.errors import UnreachableError, UsageError, raise_of_machine
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps

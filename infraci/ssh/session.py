@@ -15,13 +15,13 @@ from typing import Self
 
 import paramiko
 
-from infraci.closing import Closing
-from infraci.deadline import duration, waits
+from infraci.base.closing import Closing
+from infraci.base.deadline import duration, waits
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
+from infraci.ssh.command_output import Completed, Output
+from infraci.ssh.command_script import Answer, Marks, once
 from infraci.ssh.connection import BUSY_S, LoginRefusedError, connect, unreachable
-from infraci.ssh.output import Completed, Output
-from infraci.ssh.script import Answer, Marks, once
 
 #: A process in the background may keep a command's output open; it is not waited for longer.
 _LINGER_S = 0.5
@@ -97,7 +97,7 @@ class Session(Closing):
     ) -> Completed:
         """Run ``command`` in bash or ``/bin/sh``; its exit status is for the caller to judge.
 
-        See :mod:`infraci.ssh.script` for what the user's login shell has to do with it.
+        See :mod:`infraci.ssh.command_script` for what the user's login shell has to do with it.
         ``command`` and ``environment`` show in the server's process list: no place for secrets.
         ``on_output`` gets each line of either stream as it comes, without its end. Of each stream
         the last ``keep_bytes`` are returned. Raises :class:`CommandTimeoutError` after killing what

@@ -11,8 +11,8 @@ import time
 
 import paramiko
 
-from infraci.ssh.output import Completed
-from infraci.ssh.script import Answer, Marks, line, loop
+from infraci.ssh.command_output import Completed
+from infraci.ssh.command_script import Answer, Marks, line, loop
 from infraci.ssh.session import LOOK_S, Session, drain, shown_as
 
 

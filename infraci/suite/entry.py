@@ -73,9 +73,9 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist whom to ask for stacks."""
-    from infraci.suite import hub
+    from infraci.suite import xdist_broker
 
-    hub.invite(node)
+    xdist_broker.invite(node)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,6 @@ def _plugin(request: pytest.FixtureRequest) -> Any:
 
 def _begin(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin(_HOSTS):
-        from infraci.suite.session import begin
+        from infraci.suite.suite_stacks import begin
 
         begin(config)

@@ -1,11 +1,11 @@
 """What Heat is sent: a template, its environments and files, and the parameters' values."""
 
+from infraci.templates.cloud_names import with_names
 from infraci.templates.host_keys import with_host_key
-from infraci.templates.names import with_names
 from infraci.templates.nested import nested_templates, registry, resolve
 from infraci.templates.request import MisfitError, load_stack
-from infraci.templates.store import save_request, show_template
-from infraci.templates.values import (
+from infraci.templates.saved_request import save_request, show_template
+from infraci.templates.stack_request import (
     StackRequest,
     is_hidden,
     secrets_of,

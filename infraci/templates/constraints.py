@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infraci.json_reader import read_json
+from infraci.base.json_reader import read_json
 
 _TRUE_OR_FALSE = ("t", "true", "on", "y", "yes", "1", "f", "false", "off", "n", "no", "0")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infraci.templates.nested import nested_templates, registry, resolve
-from infraci.templates.values import StackRequest
+from infraci.templates.stack_request import StackRequest
 
 PARAMETER = "infraci_host_key"
 

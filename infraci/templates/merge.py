@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infraci.json_reader import read_json
+from infraci.base.json_reader import read_json
 
 _STRATEGIES = ("overwrite", "merge", "deep_merge")
 SECTION = "parameter_merge_strategies"

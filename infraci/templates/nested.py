@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infraci.json_reader import read_json
+from infraci.base.json_reader import read_json
 
 
 def nested_templates(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from infraci.model.problem import Problem, near
 from infraci.templates.constraints import unfit
 from infraci.templates.places import Places
+from infraci.templates.stack_request import Origin, StackRequest, template_parameters, values_given
 from infraci.templates.tree import Tree
-from infraci.templates.values import Origin, StackRequest, template_parameters, values_given
 
 #: Where a pipeline file gives values to parameters; the first that names one counts.
 _GIVING = (("stack", "parameters"), ("matrix", "parameters"))

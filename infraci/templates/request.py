@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.mask import hide
-from infraci.model.offer import Offer
+from infraci.base.mask import hide
+from infraci.model.catalog import Catalog
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import Problem, TemplateError
 from infraci.templates.merge import MergeError, Merger
 from infraci.templates.parameters import Given, judge_parameters
 from infraci.templates.places import file_of
+from infraci.templates.stack_request import StackRequest, declared_parameters, is_hidden, secrets_of
 from infraci.templates.tosca import is_tosca, translate
 from infraci.templates.tree import MAX_TEMPLATE_BYTES, Tree, too_large
-from infraci.templates.values import StackRequest, declared_parameters, is_hidden, secrets_of
 from infraci.templates.yaml_values import HIDDEN
 
 
@@ -46,7 +46,7 @@ def load_stack(
     root: Path,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
-    offer: Callable[[], Offer] = lambda: Offer(cloud=""),
+    offer: Callable[[], Catalog] = lambda: Catalog(cloud=""),
     pipeline: PurePosixPath | None = None,
     max_template_bytes: int = MAX_TEMPLATE_BYTES,
 ) -> StackRequest:
@@ -137,7 +137,7 @@ def _translated(
     tree: Tree,
     environment_urls: Sequence[str],
     given: Callable[[], dict[str, object]],
-    offer: Callable[[], Offer],
+    offer: Callable[[], Catalog],
 ) -> StackRequest:
     """A TOSCA template as HOT; the values of its inputs become the parameters' defaults."""
     files, environment = _read_environments(tree, environment_urls, {})

@@ -9,9 +9,9 @@ from enum import StrEnum
 import yaml
 
 from infraci.model.problem import Problem, near, quoted
-from infraci.model.yaml_trouble import describe
+from infraci.model.yaml_error import describe
 from infraci.templates.places import compose
-from infraci.templates.values import is_hidden
+from infraci.templates.stack_request import is_hidden
 from infraci.templates.yaml_values import HIDDEN, repeated_keys, unsendable_values
 
 MAX_VALUES = 200_000  # with every alias expanded
@@ -40,7 +40,7 @@ _NESTED = (".yaml", ".template")
 _FOREIGN = ("HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
 
 
-class Kind(StrEnum):
+class DocumentKind(StrEnum):
     """What a file is read as."""
 
     TEMPLATE = "template"
@@ -53,14 +53,14 @@ class Reference:
     """A file that a template or environment names."""
 
     text: str
-    kind: Kind
+    kind: DocumentKind
     line: int
     column: int
     key_path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class TemplateFile:
     """A file's text, and for a template or environment its nodes."""
 
     text: str
@@ -101,39 +101,41 @@ class Source:
         return place
 
 
-def judge_source(text: str, *, kind: Kind, file: str) -> tuple[Source | None, list[Problem]]:
+def judge_source(
+    text: str, *, kind: DocumentKind, file: str
+) -> tuple[TemplateFile | None, list[Problem]]:
     """The source, or nothing where Heat could make nothing of it; and what is wrong with it."""
-    if kind is Kind.FILE and not _looks_like_template(text):
-        return Source(text=text), []
+    if kind is DocumentKind.FILE and not _looks_like_template(text):
+        return TemplateFile(text=text), []
     try:
         root = compose(text)
     except yaml.YAMLError as error:
         problem = describe(error, text, file)
-        return (Source(text=text), []) if kind is Kind.FILE else (None, [problem])
+        return (TemplateFile(text=text), []) if kind is DocumentKind.FILE else (None, [problem])
     except RecursionError:
         return None, [Problem(file=file, message="nested too deeply")]
-    if root is None and kind is Kind.ENVIRONMENT:
-        return Source(text=text), []
+    if root is None and kind is DocumentKind.ENVIRONMENT:
+        return TemplateFile(text=text), []
     if not isinstance(root, yaml.MappingNode):
-        if kind is Kind.FILE:
-            return Source(text=text), []
+        if kind is DocumentKind.FILE:
+            return TemplateFile(text=text), []
         found = "nothing" if root is None else "a list" if _is_list(root) else "text"
         message = f"expected a mapping, found {found}; this is no {_called(kind)}"
         return None, [Problem(file=file, line=1, column=1, message=message)]
     if trouble := _too_large(root):
         return None, [Problem(file=file, message=trouble)]
     problems = [*_judge_sections(root, kind, file), *unsendable_values(root, file)]
-    if kind is Kind.ENVIRONMENT:
+    if kind is DocumentKind.ENVIRONMENT:
         problems += _judge_base_url(root, file)
-    references = _registry(root) if kind is Kind.ENVIRONMENT else _template_references(root)
+    references = _registry(root) if kind is DocumentKind.ENVIRONMENT else _template_references(root)
     flaws = tuple(repeated_keys(root, file))
-    return Source(text=text, root=root, references=tuple(references), flaws=flaws), problems
+    return TemplateFile(text=text, root=root, references=tuple(references), flaws=flaws), problems
 
 
-def _judge_sections(root: yaml.MappingNode, kind: Kind, file: str) -> Iterator[Problem]:
-    known = _SECTIONS["environment" if kind is Kind.ENVIRONMENT else "template"]
+def _judge_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> Iterator[Problem]:
+    known = _SECTIONS["environment" if kind is DocumentKind.ENVIRONMENT else "template"]
     names = [key.value for key, _ in root.value]
-    if kind is not Kind.ENVIRONMENT and "heat_template_version" not in names:
+    if kind is not DocumentKind.ENVIRONMENT and "heat_template_version" not in names:
         foreign = next((name for name in names if name in _FOREIGN), None)
         message = "heat_template_version is missing; this is no HOT template"
         message = f"{foreign}: only HOT templates are supported" if foreign else message
@@ -183,7 +185,7 @@ def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
         if not isinstance(value, yaml.ScalarNode) or value.tag != "tag:yaml.org,2002:str":
             continue
         if key == "get_file" or (key == "type" and value.value.endswith(_NESTED)):
-            kind = Kind.FILE if key == "get_file" else Kind.TEMPLATE
+            kind = DocumentKind.FILE if key == "get_file" else DocumentKind.TEMPLATE
             yield _reference(value, kind, path)
 
 
@@ -196,9 +198,9 @@ def _registry(root: yaml.MappingNode) -> Iterator[Reference]:
                 for inner, text in said.value if isinstance(said, yaml.MappingNode) else ():
                     if _is_file_name(inner, text):
                         path = f"resource_registry.resources.{name.value}.{inner.value}"
-                        yield _reference(text, Kind.TEMPLATE, path)
+                        yield _reference(text, DocumentKind.TEMPLATE, path)
         elif _is_file_name(key, value):
-            yield _reference(value, Kind.TEMPLATE, f"resource_registry.{key.value}")
+            yield _reference(value, DocumentKind.TEMPLATE, f"resource_registry.{key.value}")
 
 
 def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
@@ -207,7 +209,7 @@ def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
     return is_text and key.value not in no_file and "::" not in value.value
 
 
-def _reference(node: yaml.Node, kind: Kind, key_path: str) -> Reference:
+def _reference(node: yaml.Node, kind: DocumentKind, key_path: str) -> Reference:
     line, column = _place(node)
     return Reference(text=node.value, kind=kind, line=line, column=column, key_path=key_path)
 
@@ -260,8 +262,8 @@ def _looks_like_template(text: str) -> bool:
     return "heat_template_version" in text
 
 
-def _called(kind: Kind) -> str:
-    return "environment" if kind is Kind.ENVIRONMENT else "HOT template"
+def _called(kind: DocumentKind) -> str:
+    return "environment" if kind is DocumentKind.ENVIRONMENT else "HOT template"
 
 
 def _get(root: yaml.Node | None, name: str) -> yaml.Node | None:

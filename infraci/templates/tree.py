@@ -21,7 +21,7 @@ from infraci.errors import raise_of_machine
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch, is_text
-from infraci.templates.sources import Kind, Source, judge_source
+from infraci.templates.sources import DocumentKind, TemplateFile, judge_source
 from infraci.templates.yaml_values import HIDDEN, changed_values
 
 #: Heat's own limit by default: max_template_size.
@@ -43,7 +43,7 @@ def too_large(size: int, most: int, *, is_file: bool = False) -> PathTrouble:
 class _Reference:
     """A file that another one names."""
 
-    kind: Kind
+    kind: DocumentKind
     stands_in: str | None = None  # a path in the tree whose content it stands for
 
 
@@ -59,17 +59,17 @@ class Tree:
     is_unreadable: bool = False  # whether one of them leaves nothing to ask Heat about
     notices: list[Problem] = field(default_factory=list)
     _expected: dict[str, _Reference] = field(default_factory=dict)
-    _sources: dict[str, Source] = field(default_factory=dict)
+    _sources: dict[str, TemplateFile] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
     _edges: dict[str, set[str]] = field(default_factory=dict)
 
     def template(self, path: str) -> str:
         """The URL of a template of the tree."""
-        return self._expect(_TREE + quote(path), Kind.TEMPLATE)
+        return self._expect(_TREE + quote(path), DocumentKind.TEMPLATE)
 
     def environment(self, path: str) -> str:
         """The URL of an environment of the tree."""
-        return self._expect(_TREE + quote(path), Kind.ENVIRONMENT)
+        return self._expect(_TREE + quote(path), DocumentKind.ENVIRONMENT)
 
     def outside_environment(self, path: Path) -> str:
         """The URL of an environment that may lie anywhere."""
@@ -77,7 +77,7 @@ class Tree:
         for root in (self.root, self.root.resolve()):
             if full.is_relative_to(root):
                 return self.environment(full.relative_to(root).as_posix())
-        return self._expect(_OUTSIDE + quote(full.as_posix().lstrip("/")), Kind.ENVIRONMENT)
+        return self._expect(_OUTSIDE + quote(full.as_posix().lstrip("/")), DocumentKind.ENVIRONMENT)
 
     def read(self, method: str, url: str) -> str:
         """The content behind a URL, as openstacksdk's ``object_request``; empty where refused.
@@ -86,7 +86,7 @@ class Tree:
         """
         if url in self._refused or not url.startswith((_TREE, _OUTSIDE, *_REMOTE)):
             return ""
-        reference = self._expected.get(url, _Reference(Kind.FILE))
+        reference = self._expected.get(url, _Reference(DocumentKind.FILE))
         if url not in self._sources:
             source = self._load(url, reference)
             if source is None:
@@ -95,7 +95,7 @@ class Tree:
             self._sources[url] = source
             self._judge_references(url, source)
         source = self._sources[url]
-        if reference.kind is Kind.ENVIRONMENT and source.root is not None:
+        if reference.kind is DocumentKind.ENVIRONMENT and source.root is not None:
             from openstack.orchestration.util.template_format import HeatYamlLoader
 
             return json.dumps(yaml.load(source.text, Loader=HeatYamlLoader))  # noqa: S506
@@ -107,7 +107,7 @@ class Tree:
         hidden = {n: kind for own in declared for n, kind in own.items() if kind == HIDDEN}
         for url, source in self._sources.items():
             if source.root is not None:
-                is_environment = self._expected[url].kind is Kind.ENVIRONMENT
+                is_environment = self._expected[url].kind is DocumentKind.ENVIRONMENT
                 known = {**types, **hidden} if is_environment else source.parameter_types()
                 yield from changed_values(source.root, self.shown(url), known)
 
@@ -145,7 +145,7 @@ class Tree:
             suggestion=suggestion,
         )
 
-    def _expect(self, url: str, kind: Kind) -> str:
+    def _expect(self, url: str, kind: DocumentKind) -> str:
         self._expected[url] = _Reference(kind)
         return url
 
@@ -155,10 +155,10 @@ class Tree:
             return Path("/"), unquote(url.removeprefix(_OUTSIDE))
         return self.root, unquote(url.removeprefix(_TREE))
 
-    def _load(self, url: str, reference: _Reference) -> Source | None:
+    def _load(self, url: str, reference: _Reference) -> TemplateFile | None:
         content = self._content(url, reference)
         if isinstance(content, PathTrouble):
-            self.is_unreadable |= reference.kind is not Kind.FILE
+            self.is_unreadable |= reference.kind is not DocumentKind.FILE
             self.problems.append(
                 Problem(
                     file=self.shown(url), message=content.message, suggestion=content.suggestion
@@ -167,7 +167,7 @@ class Tree:
             return None
         text = as_text(content)
         file = self.shown(url)
-        if reference.kind is Kind.FILE and not is_text(content):
+        if reference.kind is DocumentKind.FILE and not is_text(content):
             message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
             self.notices.append(Problem(file=file, message=message))
         source, problems = judge_source(text, kind=reference.kind, file=file)
@@ -177,7 +177,7 @@ class Tree:
 
     def _content(self, url: str, reference: _Reference) -> bytes | PathTrouble:
         """A file's bytes; it is not read if it is larger than what Heat takes."""
-        is_file = reference.kind is Kind.FILE
+        is_file = reference.kind is DocumentKind.FILE
         most = 2 * self.max_bytes if is_file else self.max_bytes
         if url.startswith(_REMOTE):
             fetched = fetch(url)
@@ -196,7 +196,7 @@ class Tree:
             raise_of_machine(error)
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
-    def _judge_references(self, url: str, source: Source) -> None:
+    def _judge_references(self, url: str, source: TemplateFile) -> None:
         for reference in source.references:
             target = self._judge_reference(url, reference.text, reference.kind)
             if isinstance(target, PathTrouble):
@@ -211,13 +211,13 @@ class Tree:
                     )
                 )
 
-    def _judge_reference(self, url: str, text: str, kind: Kind) -> PathTrouble | None:
+    def _judge_reference(self, url: str, text: str, kind: DocumentKind) -> PathTrouble | None:
         """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
         root, path = self._locate(url)
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(text)))
         target = urljoin(url, text or ".")
-        if kind is Kind.FILE and text in self.extra:
-            self._expected[target] = _Reference(Kind.FILE, stands_in=self.extra[text])
+        if kind is DocumentKind.FILE and text in self.extra:
+            self._expected[target] = _Reference(DocumentKind.FILE, stands_in=self.extra[text])
             return None
         if not text:
             self._refused.add(target)
@@ -241,14 +241,14 @@ class Tree:
             return PathTrouble(message=judged.message, suggestion=meant)
         return self._follow(url, target, joined, kind)
 
-    def _follow(self, url: str, target: str, shown: str, kind: Kind) -> PathTrouble | None:
+    def _follow(self, url: str, target: str, shown: str, kind: DocumentKind) -> PathTrouble | None:
         """Have a file read that another one names, unless they contain each other."""
         self._edges.setdefault(url, set()).add(target)
         if self._reaches(target, url):
             self._refused.add(target)
             return PathTrouble(message=f'"{shown}" contains itself')
         known = self._expected.setdefault(target, _Reference(kind))
-        if kind is Kind.TEMPLATE:
+        if kind is DocumentKind.TEMPLATE:
             known.kind = kind
         return None
 

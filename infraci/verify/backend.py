@@ -16,18 +16,18 @@ import testinfra.backend
 from testinfra.backend.base import CommandResult, HostSpec
 from testinfra.backend.paramiko import ParamikoBackend
 
+from infraci.diagnosis.sudo import SudoRefusedError, refusal_of
 from infraci.model.run import Server
 from infraci.ssh import Completed
-from infraci.sudo import SudoRefusedError, refusal_of
-from infraci.verify.link import Link
-from infraci.verify.stack import PlannedServer
+from infraci.verify.server_connection import ServerConnection
+from infraci.verify.stack_view import PlannedServer
 
 _SCHEME = "infraci"
 testinfra.backend.BACKENDS[_SCHEME] = f"{__name__}.ServerBackend"
 
 
 class Place(Protocol):
-    """Where there is a server to look at; see :class:`infraci.verify.stand.Seat`."""
+    """Where there is a server to look at; see :class:`infraci.verify.lazy_stack.ServerHandle`."""
 
     @property
     def planned(self) -> PlannedServer: ...  # noqa: D102
@@ -36,7 +36,7 @@ class Place(Protocol):
     def server(self) -> Server: ...  # noqa: D102
 
     @property
-    def link(self) -> Link: ...  # noqa: D102
+    def link(self) -> ServerConnection: ...  # noqa: D102
 
 
 #: What a shell that sudo has started prints first on its stderr: what comes before is sudo's.
@@ -105,7 +105,7 @@ class ServerBackend(ParamikoBackend):  # type: ignore[misc]
         return f"sudo -n {user}/bin/sh -c {shlex.quote(_PRINT_MARK.decode() + command)}"
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
-        """Run a command; see :meth:`infraci.verify.link.Link.run`. Raises SudoRefusedError."""
+        """Run a command; raises SudoRefusedError. See :meth:`ServerConnection.run`."""
         __tracebackhide__ = True
         line = self.encode(self.get_command(command, *args))
         done = self.place.link.run(line)

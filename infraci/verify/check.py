@@ -15,10 +15,10 @@ import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
 from infraci.errors import UsageError
-from infraci.verify.link import Link
+from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.plugin import SpecPlugin
-from infraci.verify.stack import Plan, PlannedServer, Stack
-from infraci.verify.stand import Stand
+from infraci.verify.server_connection import ServerConnection
+from infraci.verify.stack_view import Plan, PlannedServer, Stack
 from infraci.verify.task import Task
 
 #: Where pytest looks for its configuration, in its order.
@@ -115,14 +115,14 @@ class OneServer:
             specs={},
             verify_s=task.timeout_s,
         )
-        self._stand = Stand(self._pipeline, plan, lambda: folder, only=task.server)
-        self.link: Link = self._stand.seat(mine).link
+        self._stand = LazyStack(self._pipeline, plan, lambda: folder, only=task.server)
+        self.link: ServerConnection = self._stand.seat(mine).link
 
-    def main(self) -> Stand:
+    def main(self) -> LazyStack:
         """The run's stack."""
         return self._stand
 
-    def own(self, pipeline: str, *, scope: str, module: str) -> Stand | None:
+    def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack | None:
         """A stack of another pipeline is for that pipeline's run."""
         return self._stand if pipeline == self._pipeline else None
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from infraci.model.run import Server
-from infraci.sandbox import SCRATCH
+from infraci.sandbox.bubblewrap import SCRATCH
 from infraci.ssh import write_ssh_config
+from infraci.verify.fork_server import load_plugins
 from infraci.verify.task import Task
-from infraci.verify.warm import load_plugins
 
 DONE = "done"
 _COLLECTED = 77  # what a process ends with that no module of the commit's has ended

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import pytest
 import testinfra.host
 
+from infraci.diagnosis.sudo import SudoRefusedError
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import ErrorKind, Server
-from infraci.sudo import SudoRefusedError
 from infraci.verify.backend import ServerBackend
-from infraci.verify.link import Link
+from infraci.verify.lazy_stack import LazyStack, ServerHandle
 from infraci.verify.marker import NAME, MisuseError, choice_of
 from infraci.verify.outcome import classname_of, error_kind
-from infraci.verify.stack import PlannedServer
-from infraci.verify.stand import Seat, Stand
+from infraci.verify.server_connection import ServerConnection
+from infraci.verify.stack_view import PlannedServer
 
 #: What the plugin is registered as; infraci/suite/entry.py looks for it by this name.
 PLUGIN = "infraci-hosts"
@@ -35,10 +35,10 @@ Node = pytest.Item | pytest.Collector
 class Stands(Protocol):
     """Where stacks come from."""
 
-    def main(self) -> Stand | None:
+    def main(self) -> LazyStack | None:
         """The stack of all tests that have none of their own."""
 
-    def own(self, pipeline: str, *, scope: str, module: str) -> Stand | None:
+    def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack | None:
         """That of a module which asks for one; None where it is somebody else's business.
 
         Raises InfraciError.
@@ -55,12 +55,12 @@ class HostPlugin:
         self._stands = stands
         self._strict = strict
         self._misused = False
-        self._known: set[Stand] = set()
+        self._known: set[LazyStack] = set()
         self.any_left_out = False  # tests that their markers keep for others of the servers
 
     # -- what tests are for ------------------------------------------------------------------
 
-    def stand_of(self, node: Node) -> Stand | None:
+    def stand_of(self, node: Node) -> LazyStack | None:
         """The stack that a test or module is for. Raises MisuseError and InfraciError."""
         choice = choice_of(node)
         if choice.stack:
@@ -72,7 +72,7 @@ class HostPlugin:
             self._known.add(stand)
         return stand
 
-    def chosen(self, node: Node, stand: Stand) -> tuple[PlannedServer, ...]:
+    def chosen(self, node: Node, stand: LazyStack) -> tuple[PlannedServer, ...]:
         """The servers that a test is for. Raises MisuseError."""
         return choice_of(node).of(stand.plan, stand.plan.judged_by(node.path))
 
@@ -135,13 +135,13 @@ class HostPlugin:
 
     # -- running them ------------------------------------------------------------------------
 
-    def seat_of(self, item: pytest.Item) -> Seat | None:
+    def seat_of(self, item: pytest.Item) -> ServerHandle | None:
         """The server that a test looks at; None if it is none of ours."""
         if _HOST not in getattr(item, "fixturenames", ()):
             return None
         return _parameter_of(item) or self.only_seat_of(item)
 
-    def only_seat_of(self, node: Node) -> Seat | None:
+    def only_seat_of(self, node: Node) -> ServerHandle | None:
         """The server of what cannot be parametrised, if there is but one for it."""
         stand = self.stand_of(node)
         if stand is None:
@@ -149,7 +149,7 @@ class HostPlugin:
         servers = stand.mine(self.chosen(node, stand))
         return stand.seat(servers[0]) if len(servers) == 1 else None
 
-    def stand_needed_by(self, item: pytest.Item) -> Stand | None:
+    def stand_needed_by(self, item: pytest.Item) -> LazyStack | None:
         """The stack without which a test cannot run."""
         seat = self.seat_of(item)
         if seat is not None:
@@ -242,12 +242,12 @@ def _testinfra_host(request: pytest.FixtureRequest) -> testinfra.host.Host:
     return testinfra.host.get_host(seat.url)
 
 
-def _parameter_of(item: object) -> Seat | None:
+def _parameter_of(item: object) -> ServerHandle | None:
     """The server that a test has been parametrised with; None if it has none of ours."""
     callspec = getattr(item, "callspec", None)
     backend = getattr(callspec and callspec.params.get(_HOST), "backend", None)
     place = backend.place if isinstance(backend, ServerBackend) else None
-    return place if isinstance(place, Seat) else None
+    return place if isinstance(place, ServerHandle) else None
 
 
 def _judge(report: pytest.TestReport, error: BaseException, when: str) -> None:
@@ -261,7 +261,10 @@ def _judge(report: pytest.TestReport, error: BaseException, when: str) -> None:
 
 
 def _hear_sudo(
-    item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None], link: Link
+    item: pytest.Item,
+    report: pytest.TestReport,
+    call: pytest.CallInfo[None],
+    link: ServerConnection,
 ) -> None:
     """Tell of a sudo that a failed check has run itself, in vain, and of what sudo prints besides.
 
@@ -287,7 +290,7 @@ def _hear_sudo(
         )
 
 
-def _about(item: pytest.Item, stand: Stand, seat: Seat | None) -> dict[str, Any]:
+def _about(item: pytest.Item, stand: LazyStack, seat: ServerHandle | None) -> dict[str, Any]:
     """What is known of a check, in plain values: it travels with its report."""
     file = item.path
     shown = file.relative_to(stand.plan.root) if file.is_relative_to(stand.plan.root) else file

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infraci.model.problem import near, quoted
-from infraci.verify.stack import Plan, PlannedServer
+from infraci.verify.stack_view import Plan, PlannedServer
 
 NAME = "infraci"
 #: How long a stack of a module's own stands.

@@ -12,17 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
-from infraci.confine import confined
-from infraci.deadline import Deadline, duration
+from infraci.base.deadline import Deadline, duration
+from infraci.base.inherited_environment import inherited
+from infraci.base.mask import Masker
+from infraci.base.program import ProgramTimeoutError, run_program
+from infraci.base.temporary import temporary_folder
+from infraci.base.writing import Log
+from infraci.base.xml_reader import read_xml
+from infraci.diagnosis.sudo import SudoRefusedError, refusal_of
 from infraci.errors import InfraciError
-from infraci.mask import Masker
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
-from infraci.program import ProgramTimeoutError, run_program
-from infraci.sudo import SudoRefusedError, refusal_of
-from infraci.surroundings import inherited
-from infraci.temporary import temporary_folder
-from infraci.writing import Log
-from infraci.xml_reader import read_xml
+from infraci.sandbox.confine import confined
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
 _PACKAGES = "ruby-serverspec ruby-rspec-junit-formatter ruby-ed25519 ruby-bcrypt-pbkdf"

@@ -59,7 +59,7 @@ module Infraci
     end
   end
 
-  # The login shell only becomes the /bin/sh that runs the command, as in infraci's own ssh/script.py;
+  # The login shell only becomes the /bin/sh that runs the command, as in infraci's own ssh/command_script.py;
   # what it prints before that is no part of the command's output.
   module LoginShell
     UNSAFE = %r{[^A-Za-z0-9_./:,=@%+ -]}n

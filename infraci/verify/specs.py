@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from infraci.closing import Closing
-from infraci.confine import confined
+from infraci.base.closing import Closing
+from infraci.base.inherited_environment import inherited
+from infraci.base.program import own_program
+from infraci.base.trust import is_untrusted
 from infraci.errors import UsageError
 from infraci.model.run import Server, Testcase
-from infraci.program import own_program
+from infraci.sandbox.confine import confined
 from infraci.ssh import identity_of
-from infraci.surroundings import inherited
-from infraci.trust import is_untrusted
-from infraci.verify.account import Account
-from infraci.verify.output import Output
-from infraci.verify.stack import Stack
+from infraci.verify.pytest_output import Output
+from infraci.verify.result_collector import ResultCollector
+from infraci.verify.stack_view import Stack
 from infraci.verify.task import Task
 
 _START_S = 60.0
@@ -91,7 +91,7 @@ class SpecSession(Closing):
         )
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(Output(log))
-            account = Account(task, on_testcase or (lambda testcase: None))
+            account = ResultCollector(task, on_testcase or (lambda testcase: None))
             try:
                 answers = stack.enter_context(self._ask(task, output))
             except OSError as error:
@@ -187,4 +187,4 @@ def open_specs(root: Path) -> SpecSession | ConfinedSpecs:
 
 
 def _command(theirs: socket.socket) -> tuple[str, ...]:
-    return (*own_program("infraci.verify.warm"), str(theirs.fileno()))
+    return (*own_program("infraci.verify.fork_server"), str(theirs.fileno()))

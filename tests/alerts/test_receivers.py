@@ -18,22 +18,22 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from infraci.alerts import mail, webhook
-from infraci.alerts.alert import Alert, Kind
+from infraci.alerts.alert import Alert, AlertKind
 from infraci.commands.jenkins_alert import Receivers, receivers
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import Verdict
 from tests.alerts.alerts import pipeline, sha_of
 
 
-def alert(kind: Kind = Kind.FAILURE, email: str = "ada@example.org") -> Alert:
-    verdict = Verdict.FAILED if kind is Kind.FAILURE else Verdict.PASSED
+def alert(kind: AlertKind = AlertKind.FAILURE, email: str = "ada@example.org") -> Alert:
+    verdict = Verdict.FAILED if kind is AlertKind.FAILURE else Verdict.PASSED
     return Alert(
         kind=kind,
         branch="main",
         sha=sha_of(7),
         result=pipeline(7, verdict, email=email),
         suspects=(sha_of(7),),
-        broken_by=sha_of(5) if kind is Kind.RECOVERY else "",
+        broken_by=sha_of(5) if kind is AlertKind.RECOVERY else "",
     )
 
 
@@ -92,7 +92,7 @@ def told_by(smtp: str, *, is_author_told: bool = True) -> Receivers:
 
 def test_mail_to_author_and_list(box: tuple[Box, str]) -> None:
     mailbox, smtp = box
-    told_by(smtp).tell([alert(), alert(Kind.RECOVERY)])
+    told_by(smtp).tell([alert(), alert(AlertKind.RECOVERY)])
     (to, failure), (_, recovery) = mailbox.mails
     assert to == ["ada@example.org", "team@example.org"]
     assert failure["Subject"].startswith("[infraci] web on main failed: 0000000000 Change <b>&[x]")

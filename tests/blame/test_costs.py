@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from infraci.blame.finding import Kind
+from infraci.blame.finding import FindingKind
 from tests.blame.truth import ANSWER, World, broken, inquire, known
 from tests.history.repository import Repository
 
@@ -59,7 +59,7 @@ def test_the_head_itself(repository: Repository, tested: Sequence[int], most: in
     world = World(truths={ANSWER: broken(shas[-1], shas)})
     history = known(world, [shas[number] for number in tested])
     (found,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
-    assert (found.kind, found.culprit and found.culprit.commit.sha) == (Kind.NEW, shas[-1])
+    assert (found.kind, found.culprit and found.culprit.commit.sha) == (FindingKind.NEW, shas[-1])
     assert found.probability >= 0.99
     assert len(world.asked) <= most
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.blame.finding import Kind
+from infraci.blame.finding import FindingKind
 from infraci.blame.search import MOST_TRIES
 from infraci.errors import UsageError
 from infraci.history import Class
@@ -29,7 +29,7 @@ def test_the_commit_itself_when_its_parent_passed(repository: Repository) -> Non
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[-1], line)})
     (found,) = inquire(repository.folder, world, known(world, line))
-    assert found.kind is Kind.NEW
+    assert found.kind is FindingKind.NEW
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[-1]
     assert found.culprit.files == ("f11",)
@@ -46,7 +46,7 @@ def test_never_the_head_for_what_its_parent_had(repository: Repository) -> None:
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[30], line)})
     (found,) = inquire(repository.folder, world, known(world, line))
-    assert found.kind is Kind.BEFORE
+    assert found.kind is FindingKind.BEFORE
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[30]
     assert world.asked == line[29:31]  # the history has said all but that it is no chance
@@ -56,7 +56,7 @@ def test_what_history_alone_says_is_not_confirmed(repository: Repository) -> Non
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[30], line)})
     (found,) = inquire(repository.folder, world, known(world, line), runs=0)
-    assert (found.kind, found.culprit, found.runs_left) == (Kind.UNKNOWN, None, 2)
+    assert (found.kind, found.culprit, found.runs_left) == (FindingKind.UNKNOWN, None, 2)
     (suspect,) = found.suspects
     assert suspect.commit.sha == line[30]
     assert suspect.probability > 0.9
@@ -66,7 +66,7 @@ def test_without_any_history_older_commits_are_asked(repository: Repository) -> 
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[3], line)})
     (found,) = inquire(repository.folder, world, {})
-    assert found.kind is Kind.NEW  # but for this search, no run has seen it fail
+    assert found.kind is FindingKind.NEW  # but for this search, no run has seen it fail
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[3]
 
@@ -76,7 +76,7 @@ def test_older_than_a_shallow_clone(repository: Repository, tmp_path: Path) -> N
     world = World(truths={ANSWER: broken(line[0], line)})
     shallow = repository.clone(tmp_path / "shallow", "--depth=3")
     (found,) = inquire(shallow.folder, world, {})
-    assert (found.kind, found.culprit) == (Kind.BEFORE, None)
+    assert (found.kind, found.culprit) == (FindingKind.BEFORE, None)
     assert found.since is not None
     assert found.since.sha == line[-3]
 
@@ -85,7 +85,7 @@ def test_a_search_between_a_good_commit_and_the_head(repository: Repository) -> 
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[17], line)})
     (found,) = inquire(repository.folder, world, {}, since=line[0])
-    assert found.kind is Kind.NEW
+    assert found.kind is FindingKind.NEW
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[17]
     assert len(world.asked) < 20
@@ -112,7 +112,7 @@ def test_a_flaky_testcase_blames_nobody_and_says_how_flaky(repository: Repositor
     while history[line[-1]][0].cases[ANSWER] is not Class.FAILED:
         history = known(world, line)
     (found,) = inquire(repository.folder, world, history)
-    assert found.kind is Kind.FLAKY
+    assert found.kind is FindingKind.FLAKY
     assert found.culprit is None
     assert 0 < found.failed < found.ran
     assert found.probability >= 0.99
@@ -122,9 +122,13 @@ def test_a_cloud_that_fails_blames_nobody(repository: Repository) -> None:
     line = _line(repository, 3)
     world = World(truths={}, cloud_fails=1.0)
     (found,) = inquire(repository.folder, world, known(world, line))
-    assert (found.kind, found.case, found.why) == (Kind.INFRASTRUCTURE, None, "provision: quota")
+    assert (found.kind, found.case, found.why) == (
+        FindingKind.INFRASTRUCTURE,
+        None,
+        "provision: quota",
+    )
     (found,) = inquire(repository.folder, world, {})
-    assert found.kind is Kind.INFRASTRUCTURE
+    assert found.kind is FindingKind.INFRASTRUCTURE
     assert len(world.asked) == MOST_TRIES
 
 
@@ -132,19 +136,19 @@ def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     _line(repository, 3)
     root = repository.folder
     (found,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
-    assert (found.kind, found.why) == (Kind.INFRASTRUCTURE, "its runs told nothing")
+    assert (found.kind, found.why) == (FindingKind.INFRASTRUCTURE, "its runs told nothing")
 
 
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [
-        ("configure: StepError", Kind.UNKNOWN),
-        ("configure: guest", Kind.INFRASTRUCTURE),
-        ("provision: StackFailedError", Kind.INFRASTRUCTURE),
+        ("configure: StepError", FindingKind.UNKNOWN),
+        ("configure: guest", FindingKind.INFRASTRUCTURE),
+        ("provision: StackFailedError", FindingKind.INFRASTRUCTURE),
     ],
 )
 def test_a_step_that_fails_may_be_anybodys_fault(
-    repository: Repository, trouble: str, kind: Kind
+    repository: Repository, trouble: str, kind: FindingKind
 ) -> None:
     line = _line(repository, 2)
     world = World(truths={}, cloud_fails=1.0)
@@ -172,8 +176,8 @@ def test_a_server_that_was_lost_blames_nobody(repository: Repository) -> None:
                                     verdict=Verdict.FAILED, cases=lost)]  # fmt: skip
     found = inquire(repository.folder, world, history)
     assert [(f.kind, f.case) for f in found] == [
-        (Kind.INFRASTRUCTURE, ANSWER),
-        (Kind.INFRASTRUCTURE, PORT),
+        (FindingKind.INFRASTRUCTURE, ANSWER),
+        (FindingKind.INFRASTRUCTURE, PORT),
     ]
 
 
@@ -186,7 +190,7 @@ def test_trouble_with_the_cloud_meanwhile_changes_no_verdict(
     world.luck.seed(seed)
     (found,) = inquire(repository.folder, world, {}, since=line[0], runs=80)
     if found.culprit is None:  # a commit could not be tested so often that it was given up
-        assert found.kind is Kind.UNKNOWN
+        assert found.kind is FindingKind.UNKNOWN
         assert found.skipped
     else:
         assert found.culprit.commit.sha == line[5]
@@ -196,7 +200,7 @@ def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> 
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[6], line)})
     (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
-    assert found.kind is Kind.UNKNOWN
+    assert found.kind is FindingKind.UNKNOWN
     assert found.why == "no stack was to be stood up for it"
     assert 3 <= found.runs_left <= 12
     assert found.time_left_s == found.runs_left * 60
@@ -207,7 +211,7 @@ def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> 
 def test_a_head_that_nobody_has_run(repository: Repository) -> None:
     _line(repository, 3)
     (found,) = inquire(repository.folder, World(truths={}), {}, runs=0)
-    assert (found.kind, found.case) == (Kind.UNKNOWN, None)
+    assert (found.kind, found.case) == (FindingKind.UNKNOWN, None)
     assert "not run" in found.why
 
 
@@ -224,7 +228,7 @@ def test_time_ends_a_search(repository: Repository) -> None:
     limits = {"time_s": 600.0, "clock": lambda: next(ticks)}
     history = known(world, [line[0], line[-1]])
     (found,) = inquire(repository.folder, world, history, limits=limits)
-    assert (found.kind, found.why) == (Kind.UNKNOWN, "the time is over")
+    assert (found.kind, found.why) == (FindingKind.UNKNOWN, "the time is over")
     assert 0 < len(world.asked) < 6
 
 
@@ -288,7 +292,7 @@ class TestMerges:
         bad = {*branch[2:], *main[5:]}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
         (found,) = inquire(repository.folder, world, known(world, [main[0], main[-1]]))
-        assert found.kind is Kind.NEW
+        assert found.kind is FindingKind.NEW
         assert found.culprit is not None
         assert found.culprit.commit.subject == "Topic 2"
         assert found.culprit.files == ("t2",)
@@ -302,7 +306,7 @@ class TestMerges:
         (found,) = inquire(repository.folder, world, known(world, main))
         assert found.culprit is not None
         assert found.culprit.commit.subject == "Merge topic"
-        assert found.kind is Kind.BEFORE
+        assert found.kind is FindingKind.BEFORE
 
     def test_which_of_it_is_not_known_when_the_budget_ends(
         self, repository: Repository, merged: tuple[list[str], list[str]]
@@ -458,7 +462,7 @@ class TestBadInput:
         line = _line(repository)
         world = World(truths={ANSWER: broken(line[6], line)}, invalid=frozenset(line[5:7]))
         (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
         assert {s.commit.sha for s in found.suspects} == set(line[5:8])
         assert set(found.skipped or {}) == set(line[5:7])
         assert found.why == "no commit that can be tested would tell more"
@@ -507,7 +511,7 @@ class TestBadInput:
         shallow = repository.clone(tmp_path / "shallow", "--depth=1")
         world = World(truths={ANSWER: broken(line[3], line)})
         (found,) = inquire(shallow.folder, world, {})
-        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
         assert "git fetch --unshallow" in found.why
         with pytest.raises(UsageError) as caught:
             inquire(shallow.folder, world, {}, since=line[0])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from infraci import git
-from infraci.blame.finding import Kind
-from infraci.blame.show import as_text, headline
+from infraci.blame.finding import FindingKind
+from infraci.blame.finding_output import as_text, headline
 from infraci.history import Case, Class, Result, invalid
 from tests.blame.truth import ANSWER, PORT, World, broken, inquire, known
 from tests.history.repository import Repository
@@ -36,7 +36,7 @@ def test_a_failure_of_any_phase_finds_its_commit(
 ) -> None:
     world = World(truths={case: broken(line[5], line), ANSWER: lambda sha: 0.0}, ways={case: way})
     (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-    assert (found.case, found.kind) == (case, Kind.NEW)
+    assert (found.case, found.kind) == (case, FindingKind.NEW)
     assert found.culprit is not None
     assert found.culprit.commit.sha == line[5]
     assert found.probability >= 0.99
@@ -64,7 +64,7 @@ def test_commits_that_fail_before_their_specs_say_nothing_of_these(
     )
     (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
     assert found.case == ANSWER
-    assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+    assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
     assert {s.commit.sha for s in found.suspects} == {*line[3:6]}
     assert set(found.skipped or {}) == {*line[3:5]}
 
@@ -96,7 +96,7 @@ class TestPlans:
         self, repository: Repository, line: list[str], world: World
     ) -> None:
         (found,) = inquire(repository.folder, world, {})
-        assert (found.case, found.kind) == (PLAN, Kind.NEW)
+        assert (found.case, found.kind) == (PLAN, FindingKind.NEW)
         assert found.culprit is not None
         assert found.culprit.commit.sha == line[5]
 
@@ -141,7 +141,7 @@ class TestTheWorld:
         history = known(changing.world, line[:-1])
         changing.has_changed = True
         (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
         assert found.probability >= 0.99
         assert len(changing.world.asked) <= 4
         assert headline(found) == (
@@ -159,7 +159,7 @@ class TestTheWorld:
         assert again is not None
         history[line[-1]].append(again)
         (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
 
     def test_what_only_the_latest_commits_use_may_vanish_as_well(
         self, repository: Repository, line: list[str]
@@ -172,14 +172,14 @@ class TestTheWorld:
         assert again is not None
         history[line[-1]].append(again)
         (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (Kind.WORLD, None)
+        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
 
     def test_a_commit_that_breaks_it_is_told_from_a_world_that_changed(
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: broken(line[-1], line)})
         (found,) = inquire(repository.folder, world, known(world, line))
-        assert found.kind is Kind.NEW
+        assert found.kind is FindingKind.NEW
 
 
 class TestOutside:
@@ -191,7 +191,7 @@ class TestOutside:
         outage = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
         history = known(outage, line)
         (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (Kind.OUTSIDE, None)
+        assert (found.kind, found.culprit) == (FindingKind.OUTSIDE, None)
         assert headline(found).startswith(
             "outside: it passes when run again; no commit is blamed (9"
         )
@@ -202,7 +202,10 @@ class TestOutside:
     ) -> None:
         world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
         (found,) = inquire(repository.folder, world, known(world, line))
-        assert (found.kind, found.culprit and found.culprit.commit.sha) == (Kind.NEW, line[-1])
+        assert (found.kind, found.culprit and found.culprit.commit.sha) == (
+            FindingKind.NEW,
+            line[-1],
+        )
         assert found.probability >= 0.99
         assert world.asked.count(line[-2]) >= 2
         assert world.asked.count(line[-1]) >= 2
@@ -215,13 +218,13 @@ class TestOutside:
         history = known(changing.world, line[:-1])
         changing.has_changed = True
         (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (Kind.OUTSIDE, None)
+        assert (found.kind, found.culprit) == (FindingKind.OUTSIDE, None)
         assert found.why == "commits fail that passed before"
 
     def test_without_a_run_it_is_not_known(self, repository: Repository, line: list[str]) -> None:
         world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
         (found,) = inquire(repository.folder, world, known(world, line), runs=0)
-        assert (found.kind, found.culprit) == (Kind.UNKNOWN, None)
+        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
 
     def test_a_failure_beside_it_is_doubted_as_well(
         self, repository: Repository, line: list[str]
@@ -233,7 +236,10 @@ class TestOutside:
         history = known(world, line)
         calm = World(truths={STEP: lambda sha: 0.0, TASK: lambda sha: 0.0})
         found = inquire(repository.folder, calm, history)
-        assert [(f.kind, f.case) for f in found] == [(Kind.OUTSIDE, TASK), (Kind.OUTSIDE, STEP)]
+        assert [(f.kind, f.case) for f in found] == [
+            (FindingKind.OUTSIDE, TASK),
+            (FindingKind.OUTSIDE, STEP),
+        ]
 
 
 class TestMended:
@@ -322,7 +328,7 @@ class TestReverts:
 def test_a_commit_that_is_made_is_always_the_same_and_no_ref_leads_to_it(
     repository: Repository, line: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from infraci.blame.made import merged, without
+    from infraci.blame.synthetic_commits import merged, without
 
     before = repository.git("for-each-ref")
     made = [without(repository.folder, line[-1], line[5]) for _ in range(2)]
@@ -352,5 +358,5 @@ def test_an_invalid_run_of_a_wrong_spec_tells_of_other_specs(
     culprit = found[ANSWER].culprit
     assert culprit is not None
     assert culprit.commit.sha == line[4]
-    assert found[other].kind in (Kind.BEFORE, Kind.NEW)
+    assert found[other].kind in (FindingKind.BEFORE, FindingKind.NEW)
     assert PORT not in found

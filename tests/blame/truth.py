@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from infraci import git
-from infraci.blame.evidence import Evidence
 from infraci.blame.finding import Finding
 from infraci.blame.inquiry import Inquiry
+from infraci.blame.observations import Evidence
 from infraci.blame.search import Budget
 from infraci.history import Case, Class, Result
 from infraci.model.run import Phase, Verdict

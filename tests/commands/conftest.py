@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.house import FILES, House, cloud_in
+from tests.app.workspace import FILES, House, cloud_in
 
 
 @pytest.fixture(scope="session")

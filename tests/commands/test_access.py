@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.house import House
+from tests.app.workspace import House
 from tests.commands.test_run import outcomes
 
 pytestmark = pytest.mark.cloud

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from infraci.local.place import Place
-from tests.commands.house import STACK, House
+from infraci.local.state_dir import StateDir
+from tests.app.workspace import STACK, House
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
 
@@ -292,7 +292,7 @@ def test_a_cloud_that_lost_a_server_blames_nobody(house: House) -> None:
     """A run taken phase by phase, as a CI engine does; its server dies meanwhile."""
     house.write({"page": "7"}, "Write seven pages")
     run = house.infraci("provision", "web").stdout.split()[0]
-    owner = Place(folder=house.state).owner
+    owner = StateDir(folder=house.state).owner
     listed = subprocess.run(
         ["podman", "ps", "--quiet", f"--filter=label=infraci.cloud={owner}"],
         capture_output=True, text=True, check=True,

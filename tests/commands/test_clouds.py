@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.commands.house import House
+from tests.app.workspace import House
 from tests.commands.test_run import outcomes
 from tests.processes import run_infraci
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from infraci.errors import ExitCode
-from infraci.local.place import Place
-from tests.commands.house import FILES, STACK, House
+from infraci.local.state_dir import StateDir
+from tests.app.workspace import FILES, STACK, House
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
 
@@ -225,7 +225,7 @@ def test_a_server_that_is_killed_blames_nobody(house: House) -> None:
 
 
 def _kill_servers(house: House) -> None:
-    owner = Place(folder=house.state).owner
+    owner = StateDir(folder=house.state).owner
     listed = subprocess.run(
         ["podman", "ps", "--quiet", f"--filter=label=infraci.cloud={owner}"],
         capture_output=True, text=True, check=True,

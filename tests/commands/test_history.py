@@ -9,7 +9,7 @@ import pytest
 
 from infraci.cli import main
 from infraci.history import Class, History
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import Verdict
 from infraci.report.junit import write_junit
 from tests.history.conftest import _own_git_settings, repository

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from tests.commands.house import House
+from tests.app.workspace import House
 
 pytestmark = pytest.mark.cloud
 

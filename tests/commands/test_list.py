@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import PhaseResult, Verdict
-from tests.commands.house import House
+from tests.app.workspace import House
 from tests.records import record
 
 PHASES = record().phases

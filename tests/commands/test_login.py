@@ -11,9 +11,9 @@ import pytest
 
 from infraci.commands.login import find_server
 from infraci.errors import UsageError
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import Server
-from tests.commands.house import House
+from tests.app.workspace import House
 from tests.records import record
 from tests.sshd import Sshd, running_sshd
 

@@ -13,7 +13,7 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from tests.commands.house import House
+from tests.app.workspace import House
 
 pytestmark = pytest.mark.cloud
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.commands.house import PIPELINE, STACK, House
+from tests.app.workspace import PIPELINE, STACK, House
 
 pytestmark = pytest.mark.cloud
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.commands.house import STACK, House
+from tests.app.workspace import STACK, House
 
 pytestmark = pytest.mark.cloud
 

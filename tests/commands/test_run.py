@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.house import FILES, PIPELINE, STACK, House
+from tests.app.workspace import FILES, PIPELINE, STACK, House
 
 pytestmark = pytest.mark.cloud
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands.house import House
+from tests.app.workspace import House
 
 pytestmark = pytest.mark.cloud
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from infraci.errors import ExitCode
-from tests.commands.house import PIPELINE, House
+from tests.app.workspace import PIPELINE, House
 
 pytestmark = pytest.mark.cloud
 

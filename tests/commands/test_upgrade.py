@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.house import PIPELINE, SPEC, STACK, House
+from tests.app.workspace import PIPELINE, SPEC, STACK, House
 from tests.commands.test_run import outcomes
 
 pytestmark = pytest.mark.cloud

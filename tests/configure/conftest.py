@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
 from infraci.configure import configure_servers
 from infraci.configure.step import Patience
-from infraci.deadline import Deadline
-from infraci.mask import Masker
-from infraci.model.configure import ConfigureStep
+from infraci.model.configure_steps import ConfigureStep
 from infraci.model.run import Server, Testcase
 from infraci.ssh import Session, write_ssh_config
 from tests.sshd import Sshd, running_sshd

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
 from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
 from infraci.configure.playbook import Stage, inventory, judge_playbook
-from infraci.deadline import Deadline
 from infraci.errors import ConfigureError, ExitCode, UnreachableError
-from infraci.mask import Masker
-from infraci.model.configure import AnsibleStep
+from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.model.secret import Secret
 from infraci.ssh import generate_key, write_ssh_config

@@ -12,7 +12,7 @@ from infraci.configure import NotIdempotentError, StepError, StepFailedError
 from infraci.configure.chef_output import read_resources
 from infraci.configure.step import StepOutsideError
 from infraci.errors import InfraciError
-from infraci.model.configure import ChefStep
+from infraci.model.configure_steps import ChefStep
 from infraci.model.run import Outcome
 from tests.configure.conftest import Site
 from tests.configure.test_script import stand_in

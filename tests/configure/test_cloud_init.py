@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from infraci.base.deadline import Deadline
 from infraci.configure import StepContext, StepError, StepFailedError
 from infraci.configure.cloud_init import CloudInit
 from infraci.configure.step import StepOutsideError
-from infraci.deadline import Deadline
-from infraci.model.configure import CloudInitStep
+from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import Session, generate_key
 from tests.configure.conftest import Site

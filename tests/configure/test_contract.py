@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from infraci.base.deadline import Deadline
 from infraci.configure import DRIVERS, Step, StepContext, StepError
 from infraci.configure.step import StepOutsideError
-from infraci.deadline import Deadline
 from infraci.errors import ExitCode, InfraciError, PhaseTimeoutError, UnreachableError
-from infraci.model.configure import (
+from infraci.model.configure_steps import (
     AnsibleStep,
     ChefStep,
     CloudInitStep,

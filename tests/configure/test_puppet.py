@@ -1,4 +1,4 @@
-"""What Puppet reports; that it runs for real is shown in tests/commands/test_drivers.py."""
+"""What Puppet reports; that it runs for real is shown in tests/app/test_wiring.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infraci.configure import StepError, StepFailedError
 from infraci.configure.puppet_report import read_report
 from infraci.configure.step import StepOutsideError
 from infraci.errors import ExitCode, InfraciError
-from infraci.model.configure import PuppetStep
+from infraci.model.configure_steps import PuppetStep
 from infraci.model.run import Outcome
 from tests.configure.conftest import Site
 from tests.configure.test_script import stand_in

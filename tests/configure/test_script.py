@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from infraci.base.deadline import Deadline
 from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
-from infraci.deadline import Deadline
 from infraci.errors import ExitCode, UnreachableError
-from infraci.model.configure import ScriptStep, secrets_of
+from infraci.model.configure_steps import ScriptStep, secrets_of
 from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site

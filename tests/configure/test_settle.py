@@ -10,7 +10,7 @@ import pytest
 from infraci.configure import StepError, StepFailedError
 from infraci.configure.step import Patience
 from infraci.errors import ExitCode, UnreachableError
-from infraci.model.configure import ScriptStep
+from infraci.model.configure_steps import ScriptStep
 from infraci.ssh import HostKeyError, fingerprint, generate_key
 from tests.configure.conftest import Site
 from tests.sshd import Sshd, running_sshd

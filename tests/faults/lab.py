@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 from openstack.connection import Connection as Sdk
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.heat import Cloud, NovaServer
-from infraci.heat.connection import Connection
-from infraci.ledger import Ledger
+from infraci.heat.openstack_connection import Connection
+from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, RunRecord
 from infraci.pipeline import Drivers, Interrupts, carry_out
+from infraci.pipeline.execute_run import WHOLE_WAY
 from infraci.pipeline.removal import mark_of, remove_run
-from infraci.pipeline.run import WHOLE_WAY
 from infraci.progress.plain import Silent
 from infraci.templates import StackRequest
 from tests.faults.proxy import Plan, Proxy

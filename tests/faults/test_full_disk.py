@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from infraci.local.place import Place
-from infraci.local.room import LOW_BYTES, Room
+from infraci.local.disk_space import LOW_BYTES, Room
+from infraci.local.state_dir import StateDir
 from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
 from tests.processes import finish
@@ -131,7 +131,7 @@ def test_what_stands_is_removed_without_a_byte_of_room(
         disk.fill()
         reserve = disk.folder / "cloud" / "reserve"
         if is_killed:
-            address = Place(folder=disk.folder / "cloud").read_address()
+            address = StateDir(folder=disk.folder / "cloud").read_address()
             assert address is not None
             os.kill(address.pid, signal.SIGKILL)
             reserve.unlink()

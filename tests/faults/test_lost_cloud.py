@@ -10,15 +10,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infraci.local.holder import find_holder
-from infraci.local.place import Place
+from infraci.local.lock_holder import find_holder
+from infraci.local.state_dir import StateDir
 from tests.clouds import embedded_cloud
 from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(300)]
 
 
-def kill_cloud(place: Place) -> None:
+def kill_cloud(place: StateDir) -> None:
     """End the cloud's process as the kernel does when memory runs out."""
     holder = find_holder(place)
     assert holder is not None
@@ -31,7 +31,7 @@ def test_a_run_ends_when_its_cloud_is_killed(tmp_path: Path) -> None:
     with embedded_cloud(tmp_path / "cloud") as cloud:
         with cloud.start(folder, "-v", "run", "web") as run:
             before = until_waiting(run)
-            kill_cloud(Place(folder=tmp_path / "cloud"))
+            kill_cloud(StateDir(folder=tmp_path / "cloud"))
             _, after = run.communicate(timeout=200)
         assert run.returncode == 125, before + after
         assert "on cloud local: connection refused" in after

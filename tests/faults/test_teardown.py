@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import CloudError
 from infraci.heat import Cloud, Mark
 from infraci.pipeline.removal import RemainsError, remove

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infraci.model.run import Phase, RunRecord, Trouble, Verdict
+from infraci.model.run import Failure, Phase, RunRecord, Verdict
 from tests.faults.lab import TEMPLATE, Site
 from tests.faults.proxy import Answer, Fault, Plan, error
 
@@ -28,7 +28,7 @@ def refusing(status: int, said: str) -> Fault:
     return lambda ask: Answer(status=status, headers=headers, body=body)
 
 
-def trouble_of(record: RunRecord, phase: Phase) -> Trouble:
+def trouble_of(record: RunRecord, phase: Phase) -> Failure:
     """Why a phase of a run did not end well."""
     (trouble,) = [r.trouble for r in record.phases if r.phase is phase and r.trouble]
     return trouble

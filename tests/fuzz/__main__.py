@@ -27,8 +27,8 @@ from random import Random
 import openstack
 
 from infraci.errors import InfraciError
-from infraci.local.place import Place
-from infraci.local.process import ensure_up
+from infraci.local.cloud_process import ensure_up
+from infraci.local.state_dir import StateDir
 from tests.clouds import end_embedded_below
 from tests.fuzz.mutation import mutate
 from tests.fuzz.targets import FindingError, Target, targets
@@ -110,7 +110,7 @@ def _cloud(folder: Path) -> Iterator[int]:
     os.environ["INFRACI_STATE_DIR"] = str(folder / "state")
     try:
         config = openstack.config.OpenStackConfig(config_files=[str(ensure_up())])
-        address = Place.of_this_user().read_address()
+        address = StateDir.of_this_user().read_address()
         assert address is not None
         os.environ["FUZZ_URL"] = address.url
         os.environ["FUZZ_TOKEN"] = config.get_one("local").get_session().get_token() or ""

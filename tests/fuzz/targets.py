@@ -20,15 +20,15 @@ from pathlib import Path, PurePosixPath
 
 from infraci.cli import main
 from infraci.configure.chef_output import read_resources
-from infraci.configure.failure import cause_of
 from infraci.configure.puppet_report import read_report as read_puppet_report
+from infraci.configure.step_failure import cause_of
 from infraci.history.result import dump, result_of
 from infraci.jenkins.builds import Build
 from infraci.jenkins.results import read_report
-from infraci.ledger import Ledger
-from infraci.model.record import dump_record
+from infraci.ledger.ledger import Ledger
+from infraci.model.record_json import dump_record
 from infraci.report.junit import write_junit
-from infraci.verify.account import Account
+from infraci.verify.result_collector import ResultCollector
 from infraci.verify.serverspec import _read, _Run
 from infraci.verify.task import COLLECTED, FINISHED, TESTCASE, Task, testcase_to_json
 from tests.fuzz import seeds
@@ -173,7 +173,7 @@ def _answers(_: str, content: bytes) -> int:
         ssh_config=Path("ssh_config"),
         timeout_s=2.0,
     )
-    account = Account(task, lambda testcase: None)
+    account = ResultCollector(task, lambda testcase: None)
     with ours, theirs:
         sender = threading.Thread(target=_send, args=(theirs, content))
         sender.start()

@@ -11,8 +11,8 @@ import requests
 from keystoneauth1.exceptions import EndpointNotFound
 
 from infraci.heat import Cloud
-from infraci.heat.connection import Connection
-from infraci.heat.patience import Patience
+from infraci.heat.openstack_connection import Connection
+from infraci.heat.retry import Retry
 
 Answer = tuple[int, Any] | Exception
 Handler = Callable[[str, str, Mapping[str, Any]], Answer]
@@ -86,7 +86,7 @@ def fake_cloud(
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
     sdk, clock = FakeSdk(heat, nova, neutron), FakeClock()
-    patience = Patience(clock=clock, sleep=clock.sleep)
+    patience = Retry(clock=clock, sleep=clock.sleep)
     return Cloud(Connection(name, sdk, patience=patience), clock=clock), sdk, clock
 
 

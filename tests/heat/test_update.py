@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import ExitCode, PhaseTimeoutError
 from infraci.heat import Event, RefusedError, TransientCloudError, UpdateFailedError
 from infraci.templates import StackRequest

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from infraci.base.mask import hide
+from infraci.diagnosis.phase_testcase import phase_testcase
 from infraci.history import Case, Class, dump, invalid, parse, result_of
 from infraci.history.result import LONGEST
-from infraci.mask import hide
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
-from infraci.phase_testcase import phase_testcase
 from tests.history.repository import KNOWN
 from tests.records import COMMIT, WEB, check, record, trouble
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 from jenkinsapi.jenkins import Jenkins
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import ExitCode
+from infraci.jenkins.build_watch import watch, watch_queued
 from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
+from infraci.jenkins.jenkins_error import JenkinsError, NoSuchJobError
 from infraci.jenkins.settings import Settings
-from infraci.jenkins.trouble import JenkinsError, NoSuchJobError
-from infraci.jenkins.watch import watch, watch_queued
 from tests.jenkins.projects import FOLDER, REPORT, project
 from tests.jenkins.standin import TOKEN, USER, StandIn
 

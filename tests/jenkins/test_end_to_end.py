@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from infraci.deadline import Deadline
-from tests.commands.house import FILES, House, cloud_in
+from infraci.base.deadline import Deadline
+from tests.app.workspace import FILES, House, cloud_in
 from tests.jenkins.interpreter import Interpreter
 from tests.jenkins.standin import TOKEN, USER, StandIn
 from tests.processes import run_infraci

@@ -9,12 +9,12 @@ from jenkinsapi.custom_exceptions import JenkinsAPIException
 from jenkinsapi.jenkins import Jenkins
 from jenkinsapi.utils.requester import Requester
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
+from infraci.jenkins.build_watch import watch_queued
 from infraci.jenkins.controller import Controller
+from infraci.jenkins.jenkins_error import JenkinsAwayError, JenkinsError, NoSuchJobError
 from infraci.jenkins.requester import PatientRequester
 from infraci.jenkins.settings import Settings
-from infraci.jenkins.trouble import JenkinsAwayError, JenkinsError, NoSuchJobError
-from infraci.jenkins.watch import watch_queued
 from tests.jenkins.conftest import Connect
 from tests.jenkins.projects import FOLDER, project
 from tests.jenkins.standin import PASSWORD, TOKEN, USER, StandIn

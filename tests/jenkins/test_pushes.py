@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.deadline import Deadline
 from infraci.cli import main
-from infraci.deadline import Deadline
 from infraci.errors import InfraciError, UsageError
 from infraci.jenkins.hooks import hook_script, install
 from infraci.jenkins.outbox import Outbox

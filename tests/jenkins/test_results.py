@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from infraci.commands.jenkins_results import lines
-from infraci.deadline import Deadline
+from infraci.app.jenkins_results import lines
+from infraci.base.deadline import Deadline
 from infraci.errors import ExitCode
+from infraci.jenkins.build_watch import watch_queued
 from infraci.jenkins.builds import Build, build_of
 from infraci.jenkins.controller import Controller
+from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.jenkins.results import CommitResult, read_report, results_of
-from infraci.jenkins.trouble import JenkinsError
-from infraci.jenkins.watch import watch_queued
 from infraci.model.run import Outcome, Verdict
 from infraci.report.junit import write_junit
 from tests.jenkins.conftest import Connect

@@ -10,8 +10,8 @@ import pytest
 
 from infraci.cli import main
 from infraci.jenkins.configuration import PARAMETERS, Origin, job_xml, merged, parse
+from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.jenkins.setup import carry_out, changes, superfluous
-from infraci.jenkins.trouble import JenkinsError
 from infraci.model.pipeline import Schedule
 from tests.jenkins.conftest import Connect
 from tests.jenkins.interpreter import Interpreter

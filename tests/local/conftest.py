@@ -13,7 +13,7 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from infraci.local import process
+from infraci.local import cloud_process
 
 Properties = Mapping[str, object]
 
@@ -25,7 +25,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = os.environ.get("INFRACI_STATE_DIR")
     os.environ["INFRACI_STATE_DIR"] = str(folder)
     yield folder
-    process.down()
+    cloud_process.down()
     if before is None:
         del os.environ["INFRACI_STATE_DIR"]
     else:
@@ -35,7 +35,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def cloud(state: Path) -> Iterator[Connection]:
     """The embedded cloud, up; whatever a test leaves on it is removed."""
-    config = OpenStackConfig(config_files=[str(process.ensure_up())], load_envvars=False)
+    config = OpenStackConfig(config_files=[str(cloud_process.ensure_up())], load_envvars=False)
     connection = Connection(config=config.get_one("local"))
     yield connection
     for stack in connection.orchestration.stacks():

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from infraci.local import process
+from infraci.local import cloud_process
 from infraci.local.fabric import find_all
-from infraci.local.place import Place
+from infraci.local.state_dir import StateDir
 from tests.local.conftest import create, hot, network, resource, server, settled, until
 from tests.processes import run_infraci
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.cloud
 
 def containers() -> list[str]:
     """The names of the containers of this test's cloud."""
-    owner = Place.of_this_user().owner
+    owner = StateDir.of_this_user().owner
     command = ["podman", "ps", "--all", "--filter", f"label=infraci.cloud={owner}"]
     done = subprocess.run([*command, "--format={{.Names}}"], capture_output=True, check=True)
     return done.stdout.decode().split()
@@ -34,7 +34,7 @@ def containers() -> list[str]:
 
 def namespaces() -> list[str]:
     """The network namespaces of this test's cloud."""
-    owner = Place.of_this_user().owner
+    owner = StateDir.of_this_user().owner
     return [found.namespace for found in find_all() if found.labels.get("cloud") == owner]
 
 
@@ -303,7 +303,7 @@ def test_killing_the_process_loses_no_server(cloud: Connection, state: Path) -> 
     kill(state)
     assert containers() == [f"infraci-{before.id}"]
 
-    process.ensure_up()
+    cloud_process.ensure_up()
     (after,) = cloud.compute.servers()
     assert (after.id, after.status, after.access_ipv4) == (before.id, "ACTIVE", before.access_ipv4)
     cloud.orchestration.delete_stack(stack)
@@ -328,15 +328,15 @@ def test_what_nobody_knows_is_swept_away(cloud: Connection, state: Path) -> None
     for database in (*state.glob("cloud.sqlite*"), *state.glob("heat.sqlite*")):
         database.unlink()  # as if the state folder had been lost
 
-    process.ensure_up()
+    cloud_process.ensure_up()
     assert containers() == []
     assert namespaces() == []
-    assert process.gc() == []
+    assert cloud_process.gc() == []
 
 
 def kill(state: Path) -> None:
     """End the cloud's process as the kernel does when memory runs out."""
-    address = Place(folder=state).read_address()
+    address = StateDir(folder=state).read_address()
     assert address is not None
     os.kill(address.pid, signal.SIGKILL)
     os.waitpid(address.pid, 0)
@@ -365,7 +365,7 @@ def test_the_openstack_client_speaks_with_it(cloud: Connection, command: str) ->
         [sys.executable, "-m", "openstackclient.shell", *command.split(), "-f", "json"],
         env={
             **os.environ,
-            "OS_CLIENT_CONFIG_FILE": str(Place.of_this_user().clouds_yaml),
+            "OS_CLIENT_CONFIG_FILE": str(StateDir.of_this_user().clouds_yaml),
             "OS_CLOUD": "local",
         },
         capture_output=True,
@@ -382,7 +382,7 @@ def test_the_openstack_client_shows_a_server_and_its_console(cloud: Connection) 
     booted(cloud, shown.id)
     environment = {
         **os.environ,
-        "OS_CLIENT_CONFIG_FILE": str(Place.of_this_user().clouds_yaml),
+        "OS_CLIENT_CONFIG_FILE": str(StateDir.of_this_user().clouds_yaml),
         "OS_CLOUD": "local",
     }
     shell = [sys.executable, "-m", "openstackclient.shell"]
@@ -407,7 +407,7 @@ def test_only_its_user_may_read_its_files(state: Path, cloud: Connection) -> Non
 
 
 def test_a_wrong_password_is_refused(state: Path, cloud: Connection) -> None:
-    url = f"{Place(folder=state).read_address().url}/identity/v3/auth/tokens"  # type: ignore[union-attr]
+    url = f"{StateDir(folder=state).read_address().url}/identity/v3/auth/tokens"  # type: ignore[union-attr]
     user = {"name": "infraci", "password": "wrong", "domain": {"id": "default"}}
     wish = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
     answer = cloud.session.post(url, json=wish, authenticated=False, raise_exc=False)
@@ -456,9 +456,9 @@ def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) 
     }
     start = "from infraci.local import process; process.ensure_up()"
     subprocess.run([sys.executable, "-c", start], env=environment, check=True)
-    place = Place(folder=tmp_path)
-    until(lambda: process.running(place) is None)
-    assert Place(folder=tmp_path).read_address() is None
+    place = StateDir(folder=tmp_path)
+    until(lambda: cloud_process.running(place) is None)
+    assert StateDir(folder=tmp_path).read_address() is None
 
 
 def test_modules_of_where_it_is_started_are_not_its_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from openstack.connection import Connection
 
 from benchmarks.endurance import Sample, take
 from benchmarks.job import Bench
-from infraci.local import process
+from infraci.local import cloud_process
 from tests.local.conftest import create, hot, network, resource, until
 
 WARM, MANY = 15, 40
@@ -42,7 +42,7 @@ def test_threads_that_have_ended_are_let_go() -> None:
     from infraci.local import engine  # before anything else of Heat's: see there
 
     assert engine
-    from infraci.local.bounds import Threads
+    from infraci.local.engine_limits import Threads
 
     threads = Threads()
     goes_on = threading.Event()
@@ -80,11 +80,11 @@ def test_what_heat_knows_of_a_deleted_stack_is_purged_after_a_day(
         stack = create(cloud, name, hot(GROUP))
         cloud.orchestration.delete_stack(stack)
     until(lambda: not list(cloud.orchestration.stacks()))
-    process.down()
+    cloud_process.down()
     with closing(sqlite3.connect(state / "heat.sqlite")) as database, database:
         database.execute(
             "UPDATE stack SET deleted_at = datetime('now', '-2 days') WHERE name = 'old'"
         )
-    process.ensure_up()
+    cloud_process.ensure_up()
     until(lambda: "old" not in known())
     assert "young" in known()

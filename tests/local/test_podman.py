@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import CloudError
-from infraci.local import image
+from infraci.local import image_store
 from infraci.local.capabilities import Capabilities, Cgroups, probe
 from infraci.local.config_drive import config_drive
 from infraci.local.fabric import server_namespace
@@ -63,7 +63,7 @@ class Lab:
             "id": host.id,
             "name": f"web_{number}",
             "hostname": f"web-{number}",
-            "image": image.ensure("debian-12").reference,
+            "image": image_store.ensure("debian-12").reference,
             "netns": server_namespace(host.id),
             "cpus": 1,
             "memory_mb": 256,

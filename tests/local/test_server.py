@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from infraci.local import image
+from infraci.local import image_store
 from tests.local.conftest import create, hot, network, resource, server, settled, until
 from tests.local.test_cloud import booted, inside, outputs
 
@@ -198,7 +198,7 @@ def came_back(server_id: str) -> bool:
 @pytest.fixture
 def other_image() -> Iterator[str]:
     """An image of the user's own making: any with systemd may be named."""
-    built = image.ensure("debian-12")
+    built = image_store.ensure("debian-12")
     name = "localhost/infraci-test/own:1"
     subprocess.run(["podman", "tag", built.id, name], check=True)
     yield name

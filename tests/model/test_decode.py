@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.errors import ExitCode, UsageError
-from infraci.model.configure import (
+from infraci.model.configure_steps import (
     AnsibleStep,
     ChefStep,
     CloudInitStep,

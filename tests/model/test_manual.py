@@ -12,9 +12,9 @@ import pytest
 
 from infraci.model.decode import load_project, parse_pipeline
 from infraci.model.document import parse_document
+from infraci.model.json_schema import json_schema
 from infraci.model.nodes import plain
 from infraci.model.problem import PipelineFileError
-from infraci.model.schema import json_schema
 from infraci.model.steps import STEP_KINDS
 from tests.model.trees import make_tree, write
 

@@ -24,10 +24,10 @@ from infraci.heat import (
     Resource,
     Stack,
 )
-from infraci.ledger import Ledger
+from infraci.ledger.ledger import Ledger
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Commit, Outcome, Possession, RunRecord, Server, Testcase
+from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
 from infraci.pipeline import Drivers, Interrupts, OpenBase, Work, new_record
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
@@ -93,9 +93,9 @@ class FakeCloud:
     def within(self, deadline: Any) -> Iterator[None]:
         yield
 
-    def possessions(self, name_or_id: str) -> tuple[Possession, ...]:
+    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]:
         self.traps.spring("possessions")
-        return (Possession(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
+        return (ResourceReference(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
 
     def remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
         self.traps.spring("remnants")

@@ -6,12 +6,12 @@ import os
 
 import pytest
 
+from infraci.base.process import this_host, this_process
 from infraci.pipeline.owner import (
     Ownership,
     read_key_comment,
     read_ownership,
 )
-from infraci.process import this_host, this_process
 
 OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34", user=1000)
 KEPT = Ownership(run_id="web-1", expires=2000.0, host="abc", user=0, ledger="0123456789abcdef")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.model.run import Bastion, Server, Verdict
 from infraci.pipeline import Interrupts, Work
-from infraci.pipeline.guest import GuestError, LockedOutError
 from infraci.pipeline.readiness import log_in_to_all
+from infraci.pipeline.server_health import GuestError, LockedOutError
 from infraci.pipeline.verdict import of_error
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
 from tests.pipeline.fakes import Lab

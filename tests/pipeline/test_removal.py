@@ -9,12 +9,12 @@ import pytest
 
 from infraci.errors import ExitCode, PhaseTimeoutError, UsageError
 from infraci.heat import Remnant
-from infraci.heat.remnants import PORT
+from infraci.heat.leftovers import PORT
 from infraci.model.pipeline import DestroyPolicy
-from infraci.model.run import Possession, Verdict
+from infraci.model.run import ResourceReference, Verdict
 from infraci.pipeline import Interrupts, carry_out
+from infraci.pipeline.execute_run import WHOLE_WAY
 from infraci.pipeline.removal import RemainsError, remove_run
-from infraci.pipeline.run import WHOLE_WAY
 from tests.pipeline.fakes import Lab
 
 LEFT = Remnant(kind=PORT, id="p1", name="x", cloud="far")
@@ -66,7 +66,7 @@ def test_what_the_stack_made_is_known_after_it_is_gone(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with Interrupts() as interrupts:
         record = carry_out(lab.work(interrupts), WHOLE_WAY)
-    server = Possession(kind="OS::Nova::Server", id="1")
+    server = ResourceReference(kind="OS::Nova::Server", id="1")
     assert record.possessions == (server,)
     lost = replace(record, possessions=(*record.possessions, replace(server, id="2")))
     remove_run(lost, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from infraci.commands.whole_way import undone
+from infraci.app.run_pipelines import undone
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
 from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack, StackFailedError
-from infraci.heat.connection import Connection
+from infraci.heat.objects import Event
+from infraci.heat.openstack_connection import Connection
 from infraci.heat.update import update_failed
-from infraci.heat.values import Event
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import (
@@ -29,8 +29,8 @@ from infraci.model.run import (
     Verdict,
 )
 from infraci.pipeline import Interrupts, OpenBase, Version, carry_out
-from infraci.pipeline.changes import Snapshot, judge_changes
-from infraci.pipeline.run import UPGRADE_WAY
+from infraci.pipeline.execute_run import UPGRADE_WAY
+from infraci.pipeline.update_changes import Snapshot, judge_changes
 from tests.heat.fakes import FakeSdk
 from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from infraci.commands.parts import cloud_of, policy_of
+from infraci.app.cloud_opening import cloud_of, policy_of
+from infraci.base.trust import VARIABLE, is_untrusted
 from infraci.errors import UsageError
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.project import AccessDefinition, BastionDefinition, CloudDefinition
 from infraci.plan import judge_untrusted
-from infraci.trust import VARIABLE, is_untrusted
 
 MINIMAL = "stack: {template: stack.yaml}\nspecs: {all: [test_a.py]}\n"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from infraci.model.decode import parse_pipeline
+from infraci.plan.plan_values import PlannedServer
 from infraci.plan.plays import play_notices
-from infraci.plan.values import PlannedServer
 
 PIPELINE = "stack: {template: s.yaml}\nconfigure: [{ansible: STEP}]\nspecs: {all: [specs]}\n"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from infraci.heat import Event
-from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
+from infraci.model.run import Failure, Outcome, Phase, PhaseResult, Verdict
 from infraci.progress.live import LiveProgress
 from tests.records import check, record
 
@@ -42,7 +42,7 @@ def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
     assert "provision" in view
     assert "0 of 3 resources; at work on router, apps.0" in view
     assert "web-0: logging in at [::1]" in view
-    trouble = Trouble(kind="X", message="cannot [do] it", hint="try [this]")
+    trouble = Failure(kind="X", message="cannot [do] it", hint="try [this]")
     progress.phase_done(
         run.id, PhaseResult(phase=Phase.PROVISION, started=0, duration_s=2, trouble=trouble)
     )

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from infraci.base.mask import MASK, hide
 from infraci.heat import Event
-from infraci.mask import MASK, hide
-from infraci.model.run import Outcome, Phase, PhaseResult, Trouble, Verdict
+from infraci.model.run import Failure, Outcome, Phase, PhaseResult, Verdict
 from infraci.progress.plain import PlainProgress, digest, length
 from infraci.report.tally import tally
 from tests.records import check, record
@@ -17,7 +17,7 @@ from tests.records import check, record
 EVENT = Event(id="1", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE")
 FAILED = replace(EVENT, status="CREATE_FAILED", reason="no valid host")
 DONE = PhaseResult(phase=Phase.PROVISION, started=0, duration_s=4.214)
-TROUBLE = Trouble(kind="X", message="cannot do it", hint="try this", details="a\nb")
+TROUBLE = Failure(kind="X", message="cannot do it", hint="try this", details="a\nb")
 
 
 class Clock:

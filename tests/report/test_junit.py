@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from infraci.mask import hide
+from infraci.base.mask import hide
+from infraci.diagnosis.phase_testcase import phase_testcase
 from infraci.model.run import Outcome, Phase, RunRecord, Verdict
-from infraci.phase_testcase import phase_testcase
 from infraci.report.junit import clean, write_junit, write_junits
 from tests.records import COMMIT, MIXED, WEB, check, record, trouble
 

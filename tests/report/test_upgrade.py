@@ -8,8 +8,8 @@ from typing import Any
 
 from lxml import etree
 
-from infraci.model.run import Outcome, Phase, PhaseResult, Round, RunRecord, Trouble
-from infraci.phase_testcase import phase_testcase
+from infraci.diagnosis.phase_testcase import phase_testcase
+from infraci.model.run import Failure, Outcome, Phase, PhaseResult, Round, RunRecord
 from infraci.report.junit import write_junit
 from infraci.report.table import Row
 from tests.records import COMMIT, MIXED, check, record
@@ -113,7 +113,7 @@ def test_what_may_not_be_replaced_stands_with_the_update(tmp_path: Path) -> None
 
 def test_a_failed_update_blames_the_commit_or_nobody(tmp_path: Path) -> None:
     for blames, tag in ((True, "failure"), (False, "error")):
-        trouble = Trouble(kind="X", message="cannot update", blames=blames)
+        trouble = Failure(kind="X", message="cannot update", blames=blames)
         phases = (
             phase(Phase.UPDATE, trouble=trouble),
             phase(Phase.PROVISION, Round.ROLLBACK),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infraci.ssh import Completed, LoginRefusedError, Session, Shell
-from infraci.ssh.script import Answer, Marks
+from infraci.ssh.command_script import Answer, Marks
 from tests.sshd import Sshd, running_sshd
 
 #: A login shell is what sshd gives "-c COMMAND"; this one hands it on to another.

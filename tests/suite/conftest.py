@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.house import House, cloud_in
+from tests.app.workspace import House, cloud_in
 from tests.processes import finish, start_python
 
 #: Two servers, of which one is as small as can be said, in one network that leads nowhere.

@@ -29,7 +29,9 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("workers", "more"), [([], []), (["-n1"], ["infraci.suite.hub"])], ids=["alone", "xdist"]
+    ("workers", "more"),
+    [([], []), (["-n1"], ["infraci.suite.xdist_broker"])],
+    ids=["alone", "xdist"],
 )
 def test_without_the_option_nothing_is_imported(
     tmp_path: Path, workers: list[str], more: list[str]

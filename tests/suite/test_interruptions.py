@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from tests.suite.conftest import Suite
 
 pytestmark = pytest.mark.cloud

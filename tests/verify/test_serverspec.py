@@ -10,8 +10,8 @@ from textwrap import dedent
 
 import pytest
 
-from infraci.deadline import Deadline
-from infraci.mask import Masker
+from infraci.base.deadline import Deadline
+from infraci.base.mask import Masker
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.ssh import write_ssh_config
 from infraci.verify.serverspec import MissingServerspecError, _seconds, run_serverspec

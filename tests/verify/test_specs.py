@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.deadline import Deadline
+from infraci.base.deadline import Deadline
 from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.ssh import generate_key
 from infraci.verify import SpecSession

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from infraci.json_reader import read_json
+from infraci.base.json_reader import read_json
 from infraci.local.api.web import reply
 from infraci.local.store import Document
 

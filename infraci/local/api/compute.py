@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.local.api.limits import compute_limits
+from infraci.local.api.quotas import compute_limits
 from infraci.local.api.web import Api, ApiError, body_of, fields_of, reply, route
 from infraci.local.flavors import FLAVORS, Flavor
 from infraci.local.keypairs import fingerprint, new_key
 from infraci.local.servers import DELETING, OWNER, Servers
 from infraci.local.store import Document, Store
-from infraci.model.limits import (
+from infraci.model.nova_limits import (
     METADATA_ITEMS,
     judge_metadata,
     judge_name,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.json_reader import read_json
+from infraci.base.json_reader import read_json
 from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
 from infraci.local.api.web import Api, ApiError, reply, route
 from infraci.local.store import Document

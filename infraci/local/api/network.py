@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.local.api.limits import network_quotas
+from infraci.local.api.quotas import network_quotas
 from infraci.local.api.web import Api, ApiError, body_of, fields_of, missing, reply, route
 from infraci.local.networks import Networks
 from infraci.local.routers import Routers
@@ -17,7 +17,7 @@ from infraci.local.security_groups import SecurityGroups
 from infraci.local.server_ports import NOVA_OWNER
 from infraci.local.servers import Servers
 from infraci.local.store import Document, Store
-from infraci.model.limits import judge_name
+from infraci.model.nova_limits import judge_name
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
 EXTENSIONS = (

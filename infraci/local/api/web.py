@@ -11,8 +11,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
-from infraci.json_reader import read_json
 from infraci.local.api.shapes import misfits
 from infraci.local.store import Document
 

@@ -12,8 +12,8 @@ import yaml
 
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
-from infraci.model.yaml_trouble import describe
-from infraci.templates.sources import Source
+from infraci.model.yaml_error import describe
+from infraci.templates.sources import TemplateFile
 
 _VERSION = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?tosca_definitions_version[\"']?\s*:", re.M)
 _QUOTED = re.compile(r"[\"'\[ ]([A-Za-z][\w.:/-]+)")
@@ -37,7 +37,7 @@ class Definitions:
     shown: str = ""
     allow_remote: bool = False
     problems: list[Problem] = field(default_factory=list)
-    _sources: dict[str, Source] = field(default_factory=dict)
+    _sources: dict[str, TemplateFile] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read them all; what is wrong is in ``problems``."""
@@ -104,7 +104,7 @@ class Definitions:
         if not isinstance(root, yaml.MappingNode):
             self.problems.append(Problem(file=file, message="is no TOSCA definition"))
             return
-        self._sources[path] = Source(text=text, root=root)
+        self._sources[path] = TemplateFile(text=text, root=root)
         for said in _imports(root):
             self._import(path, said, (*on_the_way, path))
 

@@ -15,19 +15,19 @@ from urllib.parse import quote
 
 import yaml
 
+from infraci.base.program import own_program
+from infraci.base.temporary import temporary_folder
 from infraci.errors import UsageError
-from infraci.model.offer import Offer
+from infraci.model.catalog import Catalog
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem, TemplateError, near
-from infraci.program import own_program
 from infraci.templates.content import as_text
-from infraci.templates.tosca import choice
+from infraci.templates.tosca import flavors_and_images
 from infraci.templates.tosca.agentless import NotHonouredError, without_agents
 from infraci.templates.tosca.archive import ArchiveError, is_archive, unpack
+from infraci.templates.tosca.default_network import with_network
 from infraci.templates.tosca.definitions import Definitions
-from infraci.templates.tosca.network import with_network
-from infraci.templates.tosca.worker import Answer, Question
-from infraci.temporary import temporary_folder
+from infraci.templates.tosca.translator_process import Answer, Question
 
 #: The translator's own modules take a second to load; the rest is for large templates.
 _TIMEOUT_S = 120.0
@@ -49,7 +49,7 @@ def translate(
     *,
     root: Path,
     inputs: Mapping[str, object],
-    offer: Offer,
+    offer: Catalog,
     key_parameter: str,
     allow_remote: bool = False,
 ) -> Translation:
@@ -74,7 +74,7 @@ def translate(
 class _Work:
     definitions: Definitions
     inputs: Mapping[str, object]
-    offer: Offer
+    offer: Catalog
     key_parameter: str
     files: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -115,13 +115,13 @@ class _Work:
             "template": str(entry),
             "parameters": dict(self.inputs),
             "key_parameter": self.key_parameter,
-            "flavors": choice.flavors(self.offer),
-            "images": choice.images(self.offer),
+            "flavors": flavors_and_images.flavors(self.offer),
+            "images": flavors_and_images.images(self.offer),
             "allow_remote": self.definitions.allow_remote,
         }
         try:
             done = subprocess.run(
-                own_program("infraci.templates.tosca.worker"),
+                own_program("infraci.templates.tosca.translator_process"),
                 input=json.dumps(question, default=str),
                 capture_output=True,
                 text=True,
@@ -181,8 +181,8 @@ class _Work:
         if not properties.get("image"):
             message = (
                 f"no image of cloud {cloud} is what the os capability says; there are "
-                f"{choice.shown_images(self.offer)}. infraci.yaml can give an image one more "
-                "name, as in fedora-18"
+                f"{flavors_and_images.shown_images(self.offer)}. infraci.yaml can give an image "
+                "one more name, as in fedora-18"
             )
             self.problems.append(self.definitions.problem((*path, "capabilities", "os"), message))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infraci.model.offer import Offer, OfferedFlavor, OfferedImage
+from infraci.model.catalog import Catalog, OfferedFlavor, OfferedImage
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import TemplateError
 from infraci.templates import StackRequest, load_stack
@@ -19,7 +19,7 @@ from tests.model.trees import write
 
 META = "TOSCA-Metadata/TOSCA.meta"
 
-OFFER = Offer(
+OFFER = Catalog(
     cloud="somewhere",
     flavors=(
         OfferedFlavor(name="large", vcpus=4, ram_mb=8192, disk_gb=80),
@@ -83,7 +83,7 @@ def load(
     tree: Path,
     path: str = "stacks/web.yaml",
     *,
-    offer: Offer = OFFER,
+    offer: Catalog = OFFER,
     environments: tuple[str, ...] = (),
     **parameters: object,
 ) -> StackRequest:

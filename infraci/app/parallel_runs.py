@@ -1,0 +1,181 @@
+"""Several runs at once, each a process of its own.
+
+A run is made for one process: signals come to its main thread, and it tears down by itself whatever
+becomes of others. So the runs of a matrix are ``infraci run`` as anybody would start them, out of
+the terminal's reach: one signal to this process is one signal to each of them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+
+from infraci.base.program import own_program
+from infraci.base.temporary import temporary_folder
+from infraci.errors import ExitCode, InfraciError
+from infraci.heat import LOCAL
+from infraci.ledger.ledger import Ledger
+from infraci.model.pipeline import Pipeline
+from infraci.model.run import RunRecord, Verdict
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: A cloud of many machines bears so many of our runs.
+_ELSEWHERE = 4
+
+
+def default_jobs(clouds: Sequence[str]) -> int:
+    """How many runs at once: on the embedded cloud as many as half the CPUs."""
+    return max(1, (os.cpu_count() or 1) // 2) if LOCAL in clouds else _ELSEWHERE
+
+
+@dataclass(slots=True)
+class _Run:
+    pipeline: Pipeline
+    process: subprocess.Popen[str]
+    run_file: Path
+
+
+@dataclass(slots=True)
+class ParallelRuns:
+    """Runs of several pipelines, ``jobs`` of them at once.
+
+    ``command`` makes the command line of one, which has to write its run's id to the file given;
+    ``tell`` takes the lines of all, each with its pipeline's name before it.
+    """
+
+    command: Callable[[Pipeline, Path], Sequence[str]]
+    ledger: Ledger
+    tell: Callable[[str], object]
+    jobs: int
+    fail_fast: bool = False
+    interrupted: bool = False
+    _stopping: bool = False
+    _alive: list[_Run] = field(default_factory=list)
+    _ended: SimpleQueue[_Run] = field(default_factory=SimpleQueue)
+
+    def run(self, pipelines: Sequence[Pipeline]) -> tuple[list[RunRecord], ExitCode]:
+        """The records of those that began one; and the worst exit code of the others.
+
+        What was not begun, by an interruption or as another one failed, is told.
+        """
+        waiting = deque(pipelines)
+        records, lost = [], [ExitCode.PASSED]
+        with temporary_folder("runs") as folder, self._forwarding():
+            while self._alive or (waiting and not self._stopping):
+                while waiting and len(self._alive) < self.jobs and not self._stopping:
+                    self._start(waiting.popleft(), folder)
+                run = self._ended.get()  # a signal's handler may run meanwhile
+                self._alive.remove(run)
+                record = self._record(run)
+                if record is not None:
+                    records.append(record)
+                elif run.pipeline.voting:
+                    lost.append(_code(run.process.returncode))
+                passed = record is not None and record.verdict is Verdict.PASSED
+                if self.fail_fast and run.pipeline.voting and not passed and not self._stopping:
+                    self.tell(f"{run.pipeline.name} did not pass: the others are ended")
+                    self._stop(signal.SIGINT)
+        for pipeline in waiting:
+            self.tell(f"{pipeline.name} | not run")
+        return records, ExitCode.worst(lost)
+
+    def _start(self, pipeline: Pipeline, folder: Path) -> None:
+        run_file = folder / str(len(list(folder.iterdir())))
+        run_file.touch()
+        process = subprocess.Popen(
+            self.command(pipeline, run_file),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        run = _Run(pipeline, process, run_file)
+        self._alive.append(run)
+        threading.Thread(target=self._follow, args=(run,), daemon=True).start()
+        if self._stopping:  # the signal came while the process was being made
+            _signal(run, signal.SIGINT)
+
+    def _follow(self, run: _Run) -> None:
+        try:
+            with run.process:
+                for line in run.process.stdout or ():
+                    self.tell(f"{run.pipeline.name} | {line.rstrip()}")
+        finally:
+            self._ended.put(run)
+
+    def _record(self, run: _Run) -> RunRecord | None:
+        run_id = run.run_file.read_text().strip()
+        if not run_id:
+            return None
+        with suppress(InfraciError):
+            record = self.ledger.load(run_id)
+            if record.verdict is None and run.process.returncode:  # it was killed
+                return replace(record, verdict=Verdict.ERROR)
+            return record
+        return None
+
+    def _stop(self, number: int) -> None:
+        self._stopping = True
+        for run in list(self._alive):
+            _signal(run, number)
+
+    @contextmanager
+    def _forwarding(self) -> Iterator[None]:
+        """In here a signal to this process is one to each run."""
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            self._stop(number)
+
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        try:
+            for number, handler in before.items():
+                if handler is not signal.SIG_IGN:
+                    signal.signal(number, forward)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_command(
+    *, verbosity: int, arguments: Sequence[str], cloud: str
+) -> Callable[[Pipeline, Path], Sequence[str]]:
+    """What makes the command line of each pipeline's run."""
+    flags = ["-v"] * verbosity if verbosity > 0 else ["-q"] * -verbosity
+
+    def command(pipeline: Pipeline, run_file: Path) -> Sequence[str]:
+        where = ["--cloud", pipeline.cloud or cloud, "--run-file", str(run_file)]
+        return [
+            *own_program(),
+            *flags,
+            "run",
+            *where,
+            *arguments,
+            "--",
+            pipeline.name,
+        ]
+
+    return command
+
+
+def _signal(run: _Run, number: int) -> None:
+    with suppress(ProcessLookupError):
+        run.process.send_signal(number)
+
+
+def _code(returncode: int) -> ExitCode:
+    known = [code for code in ExitCode if code == returncode]
+    return known[0] if known else ExitCode.UNTESTABLE

@@ -1,0 +1,58 @@
+"""Imports that go on while git is at work."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Thread
+
+from infraci.app.checkout import Checkout, open_source
+
+
+@contextmanager
+def open_source_early(
+    *modules: str,
+    commit: str | None = None,
+    working_tree: bool = False,
+    quiet: bool = False,
+    may_be_unborn: bool = False,
+) -> Iterator[Checkout]:
+    """The commit's files as of :func:`open_source`; these modules are imported in the meantime."""
+    with ExitStack() as files:
+        with importing_early(*modules):
+            source = files.enter_context(
+                open_source(
+                    commit=commit,
+                    working_tree=working_tree,
+                    quiet=quiet,
+                    may_be_unborn=may_be_unborn,
+                )
+            )
+        yield source
+
+
+@contextmanager
+def importing_early(*modules: str) -> Iterator[None]:
+    """Import openstacksdk and then these modules, while git does what the block asks of it.
+
+    Nothing that these might import may be imported in the block as well: two threads must not meet
+    in the same package. GitPython, which is another one, comes first: git is to begin soon.
+    """
+    with suppress(ImportError):  # whoever asks git says it
+        importlib.import_module("git")
+    thread = Thread(target=_import, args=(modules,), name="import", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    with suppress(Exception):  # raised again by whoever imports it for use
+        from infraci.heat.sdk import import_sdk
+
+        import_sdk()
+        for name in modules:
+            importlib.import_module(name)

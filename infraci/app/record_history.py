@@ -1,0 +1,149 @@
+"""What a run adds to the history, and what the history says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from infraci.base.invocation import invocation
+from infraci.diagnosis.phase_testcase import SEPARATOR
+from infraci.errors import InfraciError
+from infraci.history import Case, History, dump, result_of
+from infraci.ledger.ledger import Ledger
+from infraci.model.pipeline import Pipeline
+from infraci.model.run import Phase, RunRecord, Verdict
+
+#: The verdicts of runs whose failures the history may know more of.
+_EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
+
+
+def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
+    """What the command line changes of a commit's stack, without any value."""
+    return tuple(
+        sorted([*(f"-P {n}" for n in parameters), *(f"-e {e.name}" for e in environments)])
+    )
+
+
+def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
+    """Tells which of some files a testcase of the pipeline depends on: those of its phase.
+
+    A configure step depends on those before it, and a spec on all of them.
+    """
+    from infraci.plan.uses import touches, uses
+
+    @cache
+    def used(phase: Phase, spec: str, steps: int | None) -> frozenset[PurePosixPath]:
+        file = PurePosixPath(spec) if spec else None
+        return uses(pipeline, root=tree, spec=file, phase=phase, steps=steps)
+
+    return lambda case, paths: touches(
+        paths, used(case.phase, case.file, _steps_until(case, pipeline))
+    )
+
+
+def _steps_until(case: Case, pipeline: Pipeline) -> int | None:
+    """How many configure steps there are up to the one that a testcase is of; None for any."""
+    name = case.test.removeprefix(f"{Phase.CONFIGURE}{SEPARATOR}")
+    if case.phase is not Phase.CONFIGURE or name == case.test:
+        return None
+    begins = [n for n, step in enumerate(pipeline.configure, 1) if name.startswith(step.title)]
+    return max(begins, default=None)
+
+
+def conclude(
+    record: RunRecord,
+    *,
+    root: Path,
+    pipeline: Pipeline,
+    tree: Path,
+    write: bool = True,
+    search: Path | None = None,
+    partial: bool = False,
+    tell: Callable[[str], None],
+) -> RunRecord:
+    """What a run found goes into the history, and what that knows of its failures into its report.
+
+    Neither changes what the run has found, so trouble with them is only told. The caller has
+    the run's lock.
+    """
+    try:
+        if write:
+            remember(record, root=root, search=search, partial=partial)
+        if search is None and record.verdict in _EXPLAINED:
+            explained = explain(record, root=root, pipeline=pipeline, tree=tree)
+            if explained.blame != record.blame:
+                renew(explained, root=root)
+            return explained
+    except InfraciError as error:
+        tell(f"{error.message}" + (f" ({error.hint})" if error.hint else ""))
+    return record
+
+
+def renew(record: RunRecord, *, root: Path) -> None:
+    """Write a run's record and its report again."""
+    from infraci.report.junit import write_junit
+
+    ledger = Ledger(root)
+    ledger.update(record)
+    write_junit(ledger.folder(record.id) / "junit.xml", record)
+
+
+def remember(
+    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
+) -> None:
+    """Write what a run found into the notes of its commit, and for a search into its file.
+
+    In a ``partial`` one, a testcase that is missing may exist all the same.
+    """
+    result = result_of(record, of_search=search is not None)
+    if result is None:
+        return
+    if partial:
+        result = replace(result, cut=True)
+    if search is not None:
+        search.write_text(dump(result))
+    History(root).add(record.commit.sha, [result])
+
+
+def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:
+    """The record with what is known of its failures, without standing anything up."""
+    from infraci.blame.finding_output import summary
+    from infraci.blame.inquiry import Inquiry
+    from infraci.blame.observations import Evidence
+    from infraci.blame.search import Budget
+
+    result = result_of(record)
+    if result is None or record.commit.dirty:
+        return record
+    evidence = Evidence(
+        History(root).results, pipeline=record.pipeline, cloud=record.cloud, given=record.given
+    )
+    evidence.add(record.commit.sha, result)
+    which = (record.commit.sha[:10], "--pipeline", record.pipeline)
+    again = invocation("blame", *which, cloud=record.cloud)
+    inquiry = Inquiry(
+        root=root,
+        head=record.commit,
+        pipeline_file=str(pipeline.path),
+        evidence=evidence,
+        stand_up=lambda shas: [None for _ in shas],
+        budget=Budget(runs=0),
+        matters=matters(pipeline, tree),
+        again=again,
+        hint=f"`{again}` finds out",
+    )
+    findings = inquiry.findings()
+    return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
+
+
+def blame_lines(record: RunRecord) -> Iterator[str]:
+    """What is known of a run's failures: a line for each answer."""
+    by_answer: dict[str, list[str]] = {}
+    for case, said in record.blame.items():
+        headline = said.partition("\n")[0].removeprefix("blame").strip()
+        by_answer.setdefault(headline, []).append(case)
+    for headline, (first, *others) in by_answer.items():
+        also = f" and {len(others)} more" if others else ""
+        yield f"{first}{also}: {headline}" if first else headline

@@ -1,0 +1,1 @@
+"""What every other room builds on: time limits, programs, locks, secrets, files and text."""

@@ -1,0 +1,303 @@
+"""What is on a cloud that carries a run's mark: its name, its tag, or an id its stack had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+from infraci.base.invocation import invocation
+from infraci.base.parallel import in_parallel
+from infraci.heat.cloud_errors import LOCAL, NoServiceError
+from infraci.heat.openstack_connection import Connection
+from infraci.model.run import ResourceReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """By what a run's things are known."""
+
+    name: str  # the stack's: Heat begins the names of what it makes with it
+    tags: tuple[str, ...] = ()  # all of which a stack of the run has
+    possessions: tuple[ResourceReference, ...] = ()
+
+    def ids(self, types: tuple[str, ...]) -> frozenset[str]:
+        """The ids that the run's stack had of some types."""
+        return frozenset(p.id for p in self.possessions if p.kind in types)
+
+    def names(self, name: str) -> bool:
+        """Whether something is called after the run."""
+        return name == self.name or name.startswith(f"{self.name}-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftoverKind:
+    """A kind of thing: where its service lists it, and who removes it."""
+
+    name: str
+    service: str
+    collection: str  # the path of its list, and the key in the answer
+    command: str  # openstackclient's, which removes it by its id
+    types: tuple[str, ...] = ()  # Heat's
+    fields: tuple[str, ...] = ()  # Neutron's: what is asked for
+    key: str = ""  # in the answer, where it is not the path
+
+
+STACK = LeftoverKind(
+    name="stack", service="orchestration", collection="stacks", command="stack delete --yes --wait"
+)
+PORT = LeftoverKind(
+    name="port",
+    service="network",
+    collection="ports",
+    command="port delete",
+    types=("OS::Neutron::Port",),
+    fields=(
+        "id",
+        "name",
+        "device_id",
+        "device_owner",
+        "network_id",
+        "fixed_ips",
+        "security_groups",
+    ),
+)
+FLOATING_IP = LeftoverKind(
+    name="floating IP",
+    service="network",
+    collection="floatingips",
+    command="floating ip delete",
+    types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
+    fields=("id", "floating_ip_address", "router_id"),
+)
+_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
+_ROUTERS = ("OS::Neutron::Router",)
+_GROUPS = ("OS::Neutron::SecurityGroup",)
+
+#: In the order in which they are removed: what is used goes after its users.
+KINDS = (
+    STACK,
+    FLOATING_IP,
+    LeftoverKind(
+        name="server",
+        service="compute",
+        collection="servers",
+        command="server delete --wait",
+        types=("OS::Nova::Server",),
+    ),
+    LeftoverKind(
+        name="volume",
+        service="block_storage",
+        collection="volumes",
+        command="volume delete --purge",
+        types=("OS::Cinder::Volume",),
+    ),
+    PORT,
+    LeftoverKind(
+        name="router",
+        service="network",
+        collection="routers",
+        command="router delete",
+        types=_ROUTERS,
+        fields=("id", "name"),
+    ),
+    LeftoverKind(
+        name="network",
+        service="network",
+        collection="networks",
+        command="network delete",
+        types=_NETWORKS,
+        fields=("id", "name"),
+    ),
+    LeftoverKind(
+        name="security group",
+        service="network",
+        collection="security-groups",
+        key="security_groups",
+        command="security group delete",
+        types=_GROUPS,
+        fields=("id", "name"),
+    ),
+    LeftoverKind(
+        name="key pair",
+        service="compute",
+        collection="os-keypairs",
+        key="keypairs",
+        command="keypair delete",
+        types=("OS::Nova::KeyPair",),
+    ),
+)
+
+_FOREIGN = ", which the run did not make"
+_INTERFACE = "network:router_interface"
+#: With what a port may be made that goes away with it.
+_HOLDERS = ("OS::Nova::Server", *_ROUTERS)
+#: With what a stack borrows a floating IP: it gives it back, whosever that is.
+_ASSOCIATIONS = ("OS::Neutron::FloatingIPAssociation", "OS::Nova::FloatingIPAssociation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remnant:
+    """Something of a run's that is on the cloud."""
+
+    kind: LeftoverKind
+    id: str
+    name: str
+    cloud: str
+    router: str = ""  # of a port that is its leg in a network
+    user: str = ""  # of a port: the server or router it belongs to, where that is not the run's
+    group: str = ""  # of a port: the run's security group, if it is in the way by that alone
+    foreign: bool = False  # the run did not make it, but it keeps what the run made from going
+
+    def __str__(self) -> str:
+        name = f"{self.name} " * bool(self.name and self.name != self.id)
+        holder = "router" if self.router else "server"
+        user = f" of {holder} {self.user}" if self.user else ""
+        return f"{self.kind.name} {name}({self.id}){user}{_FOREIGN * self.foreign}"
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether it is a stack: only Heat removes one."""
+        return self.kind is STACK
+
+    @property
+    def command(self) -> str:
+        """The command that removes it; what is another's it only takes out of the way if it can."""
+        words = self.kind.command
+        if self.router:
+            words = f"router remove port {self.router}"
+        elif self.group:
+            words = f"port unset --security-group {self.group}"
+        elif self.foreign and self.kind is FLOATING_IP:
+            words = "floating ip unset --port"
+        where = ""
+        if self.cloud == LOCAL:
+            where = f'OS_CLIENT_CONFIG_FILE="$({invocation("cloud", "clouds-yaml")})" '
+        return f"{where}openstack --os-cloud {quote(self.cloud)} {words} {quote(self.id)}"
+
+
+def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
+    """All there is of a run, in the order in which it can be removed; a request a kind, at once.
+
+    Legs of routers come after other ports, whose floating IPs they carry.
+
+    A service that the cloud does not have holds nothing.
+    """
+
+    def look(kind: LeftoverKind) -> list[Remnant]:
+        remnants = (
+            _remnant(kind, entry, mark, connection.cloud)
+            for entry in _entries(connection, kind, mark)
+            if _is_ours(kind, entry, mark)
+        )
+        return sorted(remnants, key=lambda remnant: bool(remnant.router))
+
+    found: list[Remnant] = []
+    kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
+    for answer in in_parallel(look, kinds):
+        if isinstance(answer, NoServiceError):
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        found += answer
+    return tuple(found)
+
+
+def _is_ours(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    if kind is STACK:  # asked for by their tags; Heat lists those that are gone for a moment
+        return str(entry["stack_status"]) != "DELETE_COMPLETE"
+    return _is_marked(kind, entry, mark) or _is_in_the_way(kind, entry, mark)
+
+
+def _is_marked(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    return _id_of(entry) in mark.ids(kind.types) or mark.names(str(entry.get("name") or ""))
+
+
+def _remnant(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
+    router = user = group = ""
+    is_own = _is_own_port(entry, mark) if kind is PORT else _is_marked(kind, entry, mark)
+    foreign = kind is not STACK and not is_own  # stacks were asked for by the run's tags
+    if kind is PORT:
+        device = str(entry.get("device_id") or "")
+        router = device * str(entry.get("device_owner")).startswith(_INTERFACE)
+        user = device if foreign else ""
+        if foreign and not _is_attached(entry, mark):
+            group = next(iter(_own_groups(entry, mark)), "")
+    names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
+    name = next((str(name) for name in names if name), "")
+    return Remnant(
+        kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user,
+        group=group, foreign=foreign,
+    )  # fmt: skip
+
+
+def _id_of(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("id") or entry["name"])  # a key pair has no other
+
+
+def _is_in_the_way(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether something that may be another's keeps what the run made from going."""
+    if kind is FLOATING_IP:  # a router keeps the legs that floating IPs need
+        is_lent = _id_of(entry) in mark.ids(_ASSOCIATIONS)
+        return entry.get("router_id") in mark.ids(_ROUTERS) and not is_lent
+    return kind is PORT and (_is_attached(entry, mark) or bool(_own_groups(entry, mark)))
+
+
+def _is_attached(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port belongs to the run's router, server or network."""
+    return not _comes_with_others(entry) and (
+        entry.get("device_id") in mark.ids(_HOLDERS)
+        or entry.get("network_id") in mark.ids(_NETWORKS)
+    )
+
+
+def _own_groups(entry: Mapping[str, Any], mark: Mark) -> frozenset[str]:
+    """The run's security groups that a port is in."""
+    if _comes_with_others(entry):
+        return frozenset()
+    return mark.ids(_GROUPS).intersection(entry.get("security_groups") or ())
+
+
+def _comes_with_others(entry: Mapping[str, Any]) -> bool:
+    """Whether a port is a network's or a floating IP's own, which goes with it."""
+    owner = str(entry.get("device_owner") or "")
+    return owner.startswith("network:") and not owner.startswith(_INTERFACE)
+
+
+def _is_own_port(entry: Mapping[str, Any], mark: Mark) -> bool:
+    """Whether a port that is in the way came with what the run made; no other may be removed.
+
+    A server's ports come with it. A router's leg is the run's if the stack has made that very leg,
+    or both the router and the network.
+    """
+    if _is_marked(PORT, entry, mark):
+        return True
+    ours = entry.get("device_id") in mark.ids(_HOLDERS)
+    if not str(entry.get("device_owner")).startswith(_INTERFACE):
+        return ours
+    legs = mark.ids(("OS::Neutron::RouterInterface",))
+    ends = [f"subnet_id={ip.get('subnet_id')}" for ip in entry.get("fixed_ips") or ()]
+    ends.append(f"port_id={entry.get('id')}")
+    made = any(f"{entry.get('device_id')}:{end}" in legs for end in ends)
+    return made or (ours and entry.get("network_id") in mark.ids(_NETWORKS))
+
+
+def _entries(connection: Connection, kind: LeftoverKind, mark: Mark) -> Iterator[Mapping[str, Any]]:
+    """All entries of a list, page by page."""
+    key = kind.key or kind.collection
+    params: dict[str, object] = {}
+    if kind.fields:
+        params["fields"] = list(kind.fields)
+    if kind is STACK:
+        params["tags"] = ",".join(mark.tags)
+    while True:
+        answer = connection.ask(
+            f"list the {kind.name}s", kind.service, "GET", f"/{kind.collection}", params=params
+        )
+        entries = [entry.get("keypair", entry) for entry in answer[key]]
+        yield from entries
+        links = answer.get(f"{key}_links") or ()
+        if not entries or not any(link.get("rel") == "next" for link in links):
+            return
+        params["marker"] = entries[-1]["id"]

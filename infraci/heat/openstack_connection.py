@@ -1,0 +1,182 @@
+"""Connections to clouds by openstacksdk: one request at a time, asked patiently.
+
+openstacksdk is imported here only, and only when a cloud is asked for: it takes a third of a
+second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infraci.base.json_reader import read_json
+from infraci.base.mask import hide
+from infraci.errors import UsageError
+from infraci.heat import cloud_errors
+from infraci.heat.cloud_errors import LOCAL
+from infraci.heat.retry import Retry
+from infraci.heat.sdk import import_sdk
+from infraci.model.problem import near, quoted
+
+#: No answer takes longer, or it is lost.
+_TIMEOUT_S = 60.0
+#: Where a cloud is described.
+_SAID = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
+#: What of that is secret, in the words of clouds.yaml.
+_SECRETS = (
+    "password", "token", "passcode", "application_credential_secret", "client_secret",
+    "access_token",
+)  # fmt: skip
+#: Asked twice, these do nothing twice.
+_REPEATABLE = ("GET", "PUT", "DELETE")
+
+
+class Connection:
+    """Requests to a cloud's services, authenticated, with the cloud's errors translated."""
+
+    def __init__(
+        self, name: str, services: Any, *, where: str = "", patience: Retry | None = None
+    ) -> None:
+        self.cloud = name
+        #: By what this cloud is told from another of that name: its address, or its own folder.
+        self.where = where or str(services.auth_url)
+        self._services = services
+        self._has_answered = False
+        self.patience = patience or Retry(first_s=0.2 if name == LOCAL else 0.5)
+
+    @classmethod
+    def open(cls, name: str, *, clouds_yaml: Path | None = None) -> Connection:
+        """Read the cloud's entry by openstacksdk's own rules; nothing is asked of it yet.
+
+        Raises UsageError for a cloud that nothing is said of, with near names.
+        """
+        # What it has to say is said again, better, by our errors.
+        logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
+        import_sdk()
+        from keystoneauth1.exceptions import ClientException
+        from openstack.config import OpenStackConfig
+        from openstack.exceptions import ConfigException
+
+        from infraci.heat.services import Services
+
+        files = [str(clouds_yaml)] if clouds_yaml is not None else None
+        try:
+            config = OpenStackConfig(
+                config_files=files, load_envvars=clouds_yaml is None, app_name="infraci"
+            )
+            known = list(config.get_cloud_names())
+            if name not in known and name != "envvars":
+                raise _unknown(name, known)
+            region = config.get_one(name)
+            auth = region.config.get("auth") or {}
+            hide(*(str(auth[key]) for key in _SECRETS if auth.get(key)))
+            services = Services(region)
+        except (ConfigException, ClientException) as error:  # the latter of its way to log in
+            raise UsageError(
+                f'cannot use cloud "{name}": {error}',
+                hint=_SAID,
+            ) from error
+        return cls(name, services, where="" if clouds_yaml is None else str(clouds_yaml.parent))
+
+    def ask(
+        self,
+        verb: str,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, object] | None = None,
+        params: Mapping[str, object] | None = None,
+        wait_s: int = 0,
+        again: bool | None = None,
+    ) -> Any:
+        """One question; the answer's JSON, or None. ``verb`` says in messages what it was for.
+
+        While the cloud has passing trouble it is asked ``again``: unless told otherwise,
+        if that can do nothing twice. Raises :class:`GoneError`, :class:`ExistsError`,
+        :class:`RefusedError`, :class:`TransientCloudError` or CloudError.
+        """
+
+        def once() -> Any:
+            return self._once(verb, service, method, path, json=json, params=params, wait_s=wait_s)
+
+        if method in _REPEATABLE if again is None else again:
+            return self.patience.ask(once)
+        return once()
+
+    def _once(self, verb: str, service: str, method: str, path: str, **said: Any) -> Any:
+        start = f"cannot {verb} on cloud {self.cloud}"
+        timeout_s = max(1.0, self.patience.deadline.within(_TIMEOUT_S))
+        with self._translating(start):
+            response = self._services.request(service, method, path, timeout_s=timeout_s, **said)
+        self._has_answered = True
+        if response.status_code >= 400:
+            raise cloud_errors.of_answer(start, response)
+        if not response.content:
+            return None
+        try:
+            return read_json(response.content)
+        except ValueError as error:
+            raise cloud_errors.of_nonsense(start) from error
+
+    def access(self) -> Any:
+        """Who we are there, as keystoneauth's AccessInfo. Raises CloudError."""
+
+        def once() -> Any:
+            with self._translating(f"cannot log in to cloud {self.cloud}"):
+                return self._services.access()
+
+        return self.patience.ask(once)
+
+    @contextmanager
+    def _translating(self, start: str) -> Iterator[None]:
+        """Say the library's errors in our words."""
+        from keystoneauth1.exceptions import ClientException
+
+        try:
+            yield
+        except ClientException as error:
+            raise cloud_errors.of_library(
+                start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
+            ) from error
+        except Exception as error:
+            if type(error) is Exception:  # what it raises if there is no password
+                raise UsageError(f"{start}: {error}", hint=_SAID) from error
+            raise
+
+    @property
+    def endpoint(self) -> str:
+        """Where the cloud's Identity service is."""
+        return str(self._services.auth_url)
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether we log in by an application credential."""
+        return bool(self._services.is_delegated)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many requests were sent so far: "compute GET" → 12."""
+        return Counter(self._services.calls)
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        self._services.close()
+
+
+def connect(name: str, *, local: Callable[[], Path] | None = None) -> Connection:
+    """Open the named cloud; ``local`` brings the embedded one up, and returns its clouds.yaml."""
+    if name == LOCAL and local is not None:
+        return Connection.open(name, clouds_yaml=local())
+    return Connection.open(name)
+
+
+def _unknown(name: str, known: list[str]) -> UsageError:
+    names = sorted({*known, LOCAL})
+    meant = near(name, names)
+    hint = f'did you mean "{meant}"?' if meant else f"there are {quoted(names, 'and')}"
+    return UsageError(f'cannot use cloud "{name}": no clouds.yaml says anything of it', hint=hint)

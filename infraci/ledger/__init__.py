@@ -1,0 +1,1 @@
+"""The records and folders of runs on this machine."""

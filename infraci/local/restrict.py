@@ -1,0 +1,117 @@
+"""Heat's own resource classes and constraints, narrowed to what the embedded cloud honours.
+
+So Heat itself refuses, when it judges a template, whatever would otherwise be accepted and then
+not be so.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from heat.engine import constraints, properties, support
+from heat.engine.environment import Environment
+from heat.engine.resource import Resource
+
+from infraci.local.supported_properties import OWN_TYPES, PROPERTIES, VALUES
+
+#: Modules of Heat's that ask a service, and the services that are here.
+_CLIENTS = "heat.engine.clients.os."
+_SERVICES = ("glance", "neutron", "nova")
+
+
+def narrow(environment: Environment) -> None:
+    """Replace what Heat has of its own by what refuses all that we can't honour."""
+    registry = environment.registry
+    for name, resource_class in _classes(registry._registry):
+        registry.register_class(name, _narrowed(name, resource_class))
+    for name, constraint in list(environment.constraints.items()):
+        service = _service_of(constraint)
+        if service not in ("", *_SERVICES):
+            environment.register_constraint(name, _refusing(service))
+
+
+def _service_of(constraint: type) -> str:
+    """The service that a constraint asks; empty if none."""
+    module = str(constraint.__module__)
+    return module.removeprefix(_CLIENTS).partition(".")[0] if module.startswith(_CLIENTS) else ""
+
+
+def _refusing(service: str) -> type[constraints.BaseCustomConstraint]:
+    """A constraint that no value fulfils, since there is no such service to ask."""
+
+    class Refusing(constraints.BaseCustomConstraint):  # type: ignore[misc]
+        def validate(self, value: object, context: object) -> bool:
+            self._error_message = f"the embedded cloud has no {service} that could know it"
+            return False
+
+    return Refusing
+
+
+def _classes(registry: Mapping[str, Any]) -> list[tuple[str, type[Resource]]]:
+    found: list[tuple[str, type[Resource]]] = []
+    for name, entry in registry.items():
+        if isinstance(entry, dict):
+            found += _classes(entry)
+        elif isinstance(entry.value, type) and issubclass(entry.value, Resource):
+            found.append((name, entry.value))
+    return found
+
+
+def _narrowed(name: str, resource_class: type[Resource]) -> type[Resource]:
+    if name in PROPERTIES or name in OWN_TYPES:
+        schema = _narrowed_schema(name, resource_class.properties_schema)
+        return type(resource_class.__name__, (resource_class,), {"properties_schema": schema})
+    reason = _retired(resource_class) or "the embedded cloud has nothing that could honour it"
+
+    def is_service_available(cls: type[Resource], context: object) -> tuple[bool, str]:
+        return False, reason
+
+    def validate(self: Resource) -> None:
+        self._validate_service_availability(self.stack.context, self.t.resource_type)
+
+    changes = {"is_service_available": classmethod(is_service_available), "validate": validate}
+    return type(resource_class.__name__, (resource_class,), changes)
+
+
+def _retired(resource_class: type[Resource]) -> str:
+    """Why Heat keeps a type only for stacks that have it already; empty if it is not so."""
+    status = resource_class.support_status
+    if status.status != support.HIDDEN:
+        return ""
+    advice, earlier = "", status
+    while earlier is not None and not advice:
+        advice, earlier = str(earlier.message or ""), earlier.previous_status
+    if "LBaaS V2" in advice:  # which Heat has retired as well
+        advice = "Use octavia instead."
+    return f"it is retired. {advice}".strip()
+
+
+def _narrowed_schema(
+    name: str, schema: Mapping[str, properties.Schema], path: str = ""
+) -> dict[str, properties.Schema]:
+    honoured = PROPERTIES.get(name)
+    narrowed = {}
+    for key, original in schema.items():
+        entry = narrowed[key] = copy.copy(original)
+        here = f"{path}{key}"
+        if honoured is not None and here not in honoured:
+            entry.implemented = False
+            entry.required = False
+        elif original.schema:
+            entry.schema = _narrowed_item(name, original, f"{here}.")
+        values = VALUES.get((name, here))
+        if values is not None:
+            entry.constraints = [constraints.AllowedValues(list(values))]
+    return narrowed
+
+
+def _narrowed_item(name: str, schema: properties.Schema, path: str) -> Any:
+    if schema.type == properties.Schema.LIST:
+        item = schema.schema["*"]
+        if item.schema:
+            item = copy.copy(item)
+            item.schema = _narrowed_schema(name, item.schema, path)
+        return constraints.AnyIndexDict(item)
+    return _narrowed_schema(name, schema.schema, path)

@@ -1,0 +1,62 @@
+"""What a cloud offers servers: flavors and images, as far as a template may ask for sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+Names = Mapping[str, str]
+_NONE: Names = MappingProxyType({})
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedFlavor:
+    """A size of server."""
+
+    name: str
+    vcpus: int
+    ram_mb: int
+    disk_gb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedImage:
+    """An image, as its metadata describes it; what is not known is empty."""
+
+    name: str
+    distribution: str = ""  # "debian"
+    version: str = ""  # "12"
+    type: str = ""  # "linux"
+    architecture: str = ""  # "x86_64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """What there is on one cloud, both by name."""
+
+    cloud: str
+    flavors: tuple[OfferedFlavor, ...] = ()
+    images: tuple[OfferedImage, ...] = ()
+    #: What servers get of which nothing is said; empty where nothing is known.
+    default_flavor: str = ""
+    default_image: str = ""
+    default_network: str = ""
+
+    def by_names(
+        self, *, images: Names = _NONE, flavors: Names = _NONE, networks: Names = _NONE
+    ) -> Catalog:
+        """The offer with a project file's names for what the cloud has.
+
+        ``default`` is for servers of which nothing is said.
+        """
+        known = {image.name for image in self.images}
+        more = tuple(OfferedImage(name=n) for n in images if n not in known and n != _DEFAULT)
+        return replace(
+            self,
+            images=(*self.images, *more),
+            default_flavor=flavors.get(_DEFAULT, ""),
+            default_image=images.get(_DEFAULT, ""),
+            default_network=networks.get(_DEFAULT, ""),
+        )

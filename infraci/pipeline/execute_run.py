@@ -1,0 +1,218 @@
+"""One run from beginning to end: whatever happens, it is recorded, reported and cleaned up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from infraci.base.process import this_host, this_process
+from infraci.base.trust import is_untrusted
+from infraci.errors import InfraciError, InterruptedRunError, of_machine
+from infraci.ledger.known_ledgers import register
+from infraci.ledger.ledger import Ledger
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
+from infraci.pipeline import verdict as judge
+from infraci.pipeline.configure_phase import configure
+from infraci.pipeline.destroy_phase import destroy, save_evidence
+from infraci.pipeline.owner import PREFIX, Ownership
+from infraci.pipeline.provision_phase import plan, provision
+from infraci.pipeline.upgrade import plan_base, stand_up_base, update
+from infraci.pipeline.verify_phase import tell_not_run, verify
+from infraci.pipeline.work import Work
+from infraci.templates import secrets_of
+
+#: What `infraci run` does, in order.
+WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
+#: The same for an upgrade, which provisions its base, and takes it all its way before the update.
+UPGRADE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.UPDATE, Phase.CONFIGURE, Phase.VERIFY)
+
+
+def way_of(pipeline: Pipeline) -> tuple[Phase, ...]:
+    """What `infraci run` does with a pipeline, in order."""
+    return UPGRADE_WAY if pipeline.upgrade else WHOLE_WAY
+
+
+#: Once the commit is judged, these no longer change what is known of it.
+_STOPS = (InterruptedRunError, KeyboardInterrupt)
+#: Loading files takes no longer than this, or the disk is broken.
+_PLAN_S = 120.0
+
+
+def new_record(
+    pipeline: Pipeline,
+    commit: Commit,
+    *,
+    cloud: str,
+    ledger: Ledger,
+    destroy_policy: DestroyPolicy,
+    now: float,
+    given: Sequence[str] = (),
+) -> RunRecord:
+    """The record of a run that is about to begin; ``given`` is what the command line changes."""
+    run_id = ledger.new_run_id(pipeline.name, commit)
+    expires = now + pipeline.expires_s
+    dies_with_us = destroy_policy is DestroyPolicy.ALWAYS
+    owner = Ownership(
+        run_id=run_id,
+        expires=expires,
+        host=this_host(),
+        user=os.geteuid(),
+        process=this_process() if dies_with_us else "",
+        ledger=register(ledger),
+    )
+    return RunRecord(
+        id=run_id,
+        pipeline=pipeline.name,
+        voting=pipeline.voting,
+        commit=commit,
+        cloud=cloud,
+        stack_name=f"{PREFIX}{run_id}",
+        tags=owner.tags(),
+        created=now,
+        expires=expires,
+        destroy=str(destroy_policy),
+        pid=os.getpid(),
+        given=tuple(given),
+        untrusted=is_untrusted(),
+    )
+
+
+def carry_out(
+    work: Work, phases: Sequence[Phase], *, verify: Callable[[Work], None] = verify
+) -> RunRecord:
+    """Take a run through the phases, then report and tear down as its policy says.
+
+    ``verify`` is the phase of that name; another one may have somebody else run the specs.
+    Known trouble is in the record that is returned, and not raised. A bug is raised, but only
+    after the tear-down.
+    """
+    work.record = _begun_again(work.record, phases[0])
+    guard = work.interrupts.until_interrupted
+
+    def begin_and_go() -> None:
+        work.drivers.progress.begin(work.record, cleanup=work.cleanup)
+        _go(work, phases, verify)
+
+    errors = [guard(begin_and_go)]
+    # A phase by itself tells how it went, whatever became of those before.
+    testcases = [case for case in work.record.testcases if case.phase in phases]
+    verdict = judge.worst([*_verdicts(errors), judge.of_testcases(testcases)])
+    if Phase.VERIFY in phases and verdict is not Verdict.INTERRUPTED:
+        with suppress(InfraciError):  # a full disk does not keep us from tearing down
+            tell_not_run(work)
+    for ending in (_save, _report, _tear_down, _report):
+        _decide(work, phases, verdict)
+        error = guard(partial(ending, work, phases))
+        errors.append(error)
+        if error is not None and (verdict is Verdict.PASSED or not isinstance(error, _STOPS)):
+            verdict = judge.worst([verdict, judge.of_error(error)])
+        if isinstance(error, InfraciError) and ending is not _tear_down:
+            work.drivers.progress.note(error.message)
+    _decide(work, phases, verdict)
+    work.close()
+    work.drivers.progress.end(work.record)
+    bugs = [e for e in errors if e and not isinstance(e, InfraciError) and not of_machine(e)]
+    if bugs:
+        raise bugs[0]
+    return work.record
+
+
+def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
+    """The record without what an earlier time said of the phases that come now."""
+    before = UPGRADE_WAY[: UPGRADE_WAY.index(first)]
+    stays = {Round.HEAD: before, Round.BASE: WHOLE_WAY if Phase.UPDATE in before else ()}
+    kept = tuple(r for r in record.phases if r.phase in stays.get(r.round, ()))
+    record = replace(record, phases=kept, rollback_testcases=(), evidence=(), verdict=None)
+    testcases = tuple(case for case in record.testcases if case.phase in before)
+    if Phase.UPDATE in before:
+        return replace(record, testcases=testcases)
+    return replace(record, testcases=testcases, base_testcases=(), changes=())
+
+
+def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:
+    """Write the verdict down; there is none yet when all went well but nothing was verified."""
+    known = Phase.VERIFY in phases or verdict is not Verdict.PASSED
+    with suppress(InfraciError):  # as above
+        work.update(verdict=verdict if known else None)
+
+
+def _verdicts(errors: Sequence[BaseException | None]) -> list[Verdict]:
+    return [judge.of_error(error) for error in errors if error is not None]
+
+
+def destroy_run(work: Work) -> RunRecord:
+    """Tear a run down whatever its policy; trouble is raised."""
+    try:
+        destroy(work)
+    finally:
+        work.close()
+    return work.record
+
+
+def _go(work: Work, phases: Sequence[Phase], verify: Callable[[Work], None]) -> None:
+    if Phase.PLAN in phases or Phase.PROVISION in phases:
+        with work.phase(Phase.PLAN, _PLAN_S):
+            request = plan(work)
+            if work.is_upgrade:
+                plan_base(work)
+    else:
+        with suppress(InfraciError):  # only to know what has to be hidden
+            work.hide(secrets_of(work.load()))
+            work.hide_secrets_of_pipeline()
+    if Phase.PROVISION in phases:
+        work.interrupts.check()
+        if work.is_upgrade:
+            stand_up_base(work)
+        else:
+            provision(work, request)
+    if Phase.UPDATE in phases:
+        work.interrupts.check()
+        update(work, request)
+    if Phase.CONFIGURE in phases:
+        work.interrupts.check()
+        configure(work)
+    if Phase.VERIFY in phases:
+        work.interrupts.check()
+        verify(work)
+
+
+def _save(work: Work, phases: Sequence[Phase]) -> None:
+    """Evidence is for failures; who interrupts a run does not want to wait for it."""
+    if work.record.verdict not in (None, Verdict.PASSED, Verdict.INTERRUPTED):
+        save_evidence(work)
+
+
+def _report(work: Work, phases: Sequence[Phase]) -> None:
+    try:
+        work.drivers.write_junit(work.junit, work.record)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the report {work.junit}: {error.strerror or error}"
+        ) from error
+
+
+def _tear_down(work: Work, phases: Sequence[Phase]) -> None:
+    if not any(result.phase is Phase.PROVISION for result in work.record.phases):
+        work.update(destroyed=True)  # nothing was asked for
+    elif wants_destroy(work.record, phases):
+        destroy(work)
+    elif not work.record.destroyed:
+        work.drivers.progress.note(f"the stack is kept; remove it by: {work.cleanup}")
+
+
+def wants_destroy(record: RunRecord, phases: Sequence[Phase]) -> bool:
+    """Whether the run's policy has the stack destroyed now."""
+    if record.destroyed or record.destroy == DestroyPolicy.NEVER:
+        return False
+    if record.destroy == DestroyPolicy.ALWAYS:
+        return True
+    # What was interrupted before anything failed is not worth looking at.
+    passed = record.verdict is Verdict.PASSED and Phase.VERIFY in phases
+    return passed or (
+        record.verdict is Verdict.INTERRUPTED
+        and judge.of_testcases(record.testcases) is Verdict.PASSED
+    )

@@ -1,0 +1,323 @@
+"""The provision phase: from a request for Heat to servers that can be logged in to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from infraci.base.deadline import Deadline
+from infraci.base.mask import SHORTEST
+from infraci.base.trust import is_untrusted
+from infraci.configure.step import output_text
+from infraci.diagnosis.phase_testcase import failed_testcase, phase_testcase
+from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
+from infraci.heat import RefusedError, StackFailedError
+from infraci.model.pipeline import Pipeline
+from infraci.model.problem import FileError, RefusedTemplateError, quoted
+from infraci.model.project import HostKeySource
+from infraci.model.run import Phase, Round, Server
+from infraci.pipeline.access import assign
+from infraci.pipeline.keys import host_key, login_key
+from infraci.pipeline.readiness import log_in_to_all
+from infraci.pipeline.work import Work
+from infraci.plan import (
+    LfsPointerError,
+    judge_files,
+    judge_untrusted,
+    lfs_pointers,
+    login_notices,
+)
+from infraci.plan.refusal import place_refusal, refused_resource
+from infraci.ssh import write_ssh_config
+from infraci.templates import (
+    StackRequest,
+    save_request,
+    secrets_of,
+    with_host_key,
+    with_key_pair,
+)
+from infraci.verify.stack_view import Stack, StackResource
+
+#: The testcase of the stack as a whole.
+_STACK = "stack"
+
+
+def provision(work: Work, request: StackRequest) -> None:
+    """Stand the stack up, and wait until each server can be logged in to."""
+    with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
+        work.update(cloud_at=work.drivers.cloud.where)
+        _make_key(work)
+        # While Heat works, the interpreter for the specs gets ready.
+        work.warm_specs()
+        request = with_own(work, request)
+        with testing_stack(work, Phase.PROVISION, request):
+            work.drivers.prepare(request)
+            stack_id = _create(work, request, deadline)
+            work.drivers.cloud.wait(
+                stack_id, deadline=deadline, on_event=work.drivers.progress.event
+            )
+        take_servers(work, stack_id, deadline)
+
+
+def plan(work: Work) -> StackRequest:
+    """Read what Heat will be sent; raises FileError with all that is wrong in the tree.
+
+    Raises LfsPointerError where the clone lacks the content of a file.
+    """
+    if pointers := lfs_pointers(work.pipeline, work.tree):
+        raise LfsPointerError(pointers)
+    examination = work.drivers.examine(work.pipeline, work.tree)
+    problems = examination.besides(judge_files(work.pipeline, work.tree))
+    if is_untrusted():
+        problems += tuple(judge_untrusted(work.pipeline, work.site))
+    if problems:
+        raise FileError(problems)
+    work.hide_secrets_of_pipeline()
+    for notice in examination.notices:
+        work.drivers.progress.note(work.masker.mask(notice))
+    request = work.load()
+    work.hide(secrets_of(request))
+    if short := work.masker.too_short:
+        secrets = "secret is" if short == 1 else "secrets are"
+        work.drivers.progress.note(
+            f"{short} {secrets} shorter than {SHORTEST} characters: logs and reports show them"
+        )
+    for notice in (*map(str, request.notices), *login_notices(request, work.pipeline)):
+        work.drivers.progress.note(work.masker.mask(notice))
+    _store(work, request)
+    return request
+
+
+def _store(work: Work, request: StackRequest) -> None:
+    """Keep what Heat is sent with the run; of an upgrade's base by itself."""
+    folder = work.folder if work.round is Round.HEAD else work.folder / work.round
+    try:
+        save_request(request, folder, mask=work.masker.mask)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the template of run {work.record.id}: {error.strerror or error}"
+        ) from error
+
+
+def with_own(work: Work, request: StackRequest) -> StackRequest:
+    """The request with what is the run's own in it: its key pair, and host keys if need be."""
+    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
+    if work.site.host_keys is not HostKeySource.INJECTED:
+        return request
+    key = host_key(work)
+    private = key.private_path.read_text()
+    work.hide([private])
+    request, left_out = with_host_key(request, private=private, public=key.public)
+    for resource, reason in left_out.items():
+        work.drivers.progress.note(
+            f"no host key can be injected into {resource}: {reason}; its console has to show one"
+        )
+    return request
+
+
+def take_servers(
+    work: Work, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
+) -> None:
+    """Read the stack's outputs and servers, and wait until each of these can be logged in to.
+
+    Servers that were logged in to before keep their host keys, and their sessions but for those
+    of ``renewed`` (by Nova's ids), which may have been rebuilt.
+    """
+    outputs = work.drivers.cloud.outputs(stack_id)
+    _keep_outputs(work, outputs)
+    known = {server.id: server for server in work.record.servers}
+    found = work.drivers.cloud.servers(stack_id)
+    servers = tuple(
+        replace(server, host_keys=known[server.id].host_keys) if server.id in known else server
+        for server in assign(found, work.pipeline, work.site.access)
+    )
+    for before in work.record.servers:
+        if before.id in renewed or not any(_is_alike(server, before) for server in servers):
+            work.forget(before)
+    work.update(servers=servers)
+    judge_roles(servers, work.pipeline)
+    work.update(servers=log_in_to_all(work, servers, deadline))
+    write_ssh_config(work.folder, work.record.servers, work.private_key)
+    _tell_specs(work, stack_id, outputs)
+
+
+def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> None:
+    """Write down what specs are told of the stack, so that they need no cloud."""
+    record = work.record
+    resources = {
+        found.path: StackResource(
+            type=found.type, status=found.status, physical_id=found.physical_id
+        )
+        for found in work.drivers.cloud.resources(stack_id)
+    }
+    stack = Stack(
+        run=record.id,
+        pipeline=record.pipeline,
+        cloud=record.cloud,
+        name=record.stack_name,
+        id=stack_id,
+        outputs={n: work.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()},
+        resources=resources,
+        servers=record.servers,
+    )
+    try:
+        stack.write(work.folder)
+    except OSError as error:
+        raise InfraciError(
+            f"cannot write the stack of run {record.id}: {error.strerror or error}"
+        ) from error
+
+
+def _is_alike(server: Server, before: Server) -> bool:
+    """Whether a session from before is still one with this server, as the same user."""
+    return (server.id, server.name, server.user, server.address, server.port) == (
+        before.id, before.name, before.user, before.address, before.port
+    )  # fmt: skip
+
+
+def read_outputs(work: Work) -> Mapping[str, object]:
+    """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
+    if work.outputs is None:
+        outputs = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
+        return _keep_outputs(work, outputs)
+    return work.outputs
+
+
+def _keep_outputs(work: Work, outputs: Mapping[str, object]) -> Mapping[str, object]:
+    work.outputs = dict(outputs)
+    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in outputs.items()})
+    return work.outputs
+
+
+def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
+    """Raise DefinitionError for roles that no server has: nothing would be judged."""
+    if not servers:
+        raise DefinitionError(
+            f"cannot verify pipeline {pipeline.name}: its stack has no servers",
+            hint="a stack without an OS::Nova::Server has nothing that specs could look at",
+        )
+    present = {server.role for server in servers}
+    wanted = {role: "specs" for role in pipeline.specs if role != "all"}
+    wanted |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
+    for step in pipeline.configure:
+        wanted |= dict.fromkeys(step.roles, "configure")
+    if pipeline.servers.bastion:
+        wanted.setdefault(pipeline.servers.bastion, "servers.bastion")
+    absent = sorted(set(wanted) - present)
+    if absent:
+        have = quoted(sorted(filter(None, present)), "and") or "none"
+        raise DefinitionError(
+            f"cannot verify pipeline {pipeline.name}: no server has the role "
+            f"{quoted(absent)} of its {wanted[absent[0]]}; the servers' roles are {have}",
+            hint=f'a role comes from the Nova metadata "{pipeline.servers.role_metadata}" of a '
+            "server, or from servers: roles: in the pipeline",
+        )
+
+
+def _make_key(work: Work) -> None:
+    """The run's own key pair, on disk and, under the stack's name, in the cloud."""
+    public = login_key(work).public
+    with work.interrupts.deferred():
+        work.drivers.cloud.create_keypair(work.record.stack_name, public)
+
+
+def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
+    if (standing := _standing(work, deadline)) is not None:
+        return standing
+    # A stack that is asked for but not written down would have to be searched for.
+    with work.interrupts.deferred():
+        stack_id = work.drivers.cloud.create_stack(
+            request,
+            name=work.record.stack_name,
+            tags=work.record.tags,
+            timeout_s=deadline.remaining_s,
+        )
+        work.update(stack_id=stack_id)
+    return stack_id
+
+
+@contextmanager
+def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[None]:
+    """Have testcases tell what became of the stack: each resource that failed, or all of it.
+
+    What Heat refuses is a :class:`RefusedTemplateError`, which says where it stands.
+    """
+    began = work.drivers.clock()
+
+    def add(name: str, error: InfraciError, message: str = "") -> None:
+        took_s = work.drivers.clock() - began
+        testcase = failed_testcase(phase, name, error, work.masker, duration_s=took_s)
+        if message:
+            testcase = replace(testcase, message=work.masker.mask(message))
+        work.add_testcases([testcase])
+
+    try:
+        with _placing_refusals(work, request):
+            yield
+    except RefusedTemplateError as error:
+        name = f"resource {error.resource}" if error.resource else _STACK
+        add(name, error, _sentence(error, request))
+        raise
+    except StackFailedError as error:
+        for failure in error.failures:
+            add(f"resource {failure.name}", failure)
+        if not error.failures:
+            add(_STACK, error)
+        raise
+    except InterruptedRunError:
+        raise
+    except InfraciError as error:
+        add(_STACK, error)
+        raise
+    took_s = work.drivers.clock() - began
+    work.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
+
+
+def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
+    """A refusal with the resource as its subject."""
+    problem = error.problem
+    if not error.resource:
+        return str(problem)
+    entry = request.template.get("resources", {}).get(error.resource)
+    kind = f" ({entry['type']})" if entry else ""
+    meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
+    return f"{error.resource}{kind}: {problem.message}{meant}"
+
+
+@contextmanager
+def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
+    """Say where in the template stands what Heat refuses."""
+    try:
+        yield
+    except RefusedError as error:
+        problem = place_refusal(
+            error.reason,
+            template=work.pipeline.stack.template,
+            root=work.tree,
+            property_names=work.drivers.cloud.updatable,
+            names=work.drivers.cloud.names,
+            cloud=work.drivers.cloud.name,
+            request=request,
+        )
+        if problem.file.startswith("-P "):
+            meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
+            raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
+        resource = refused_resource(error.reason, problem)
+        raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
+
+
+def _standing(work: Work, deadline: Deadline) -> str | None:
+    """The stack of a run that is resumed; one that failed is removed first."""
+    if work.record.stack_id is None:
+        return None
+    stack = work.drivers.cloud.find_stack(work.record.stack_id)
+    if stack is None:
+        return None
+    if stack.status in ("CREATE_COMPLETE", "CREATE_IN_PROGRESS"):
+        return stack.id
+    work.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
+    work.drivers.cloud.delete_stack(
+        stack.id, deadline=deadline, on_event=work.drivers.progress.event
+    )
+    return None

@@ -1,0 +1,70 @@
+"""Servers and networks of a stack that is not there yet, read from Heat's preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infraci.heat.objects import PreviewResource, StackPreview
+
+SERVER = "OS::Nova::Server"
+
+
+def servers_of(preview: StackPreview) -> tuple[PreviewResource, ...]:
+    """The servers among the resources."""
+    return tuple(resource for resource in preview.walk() if resource.type == SERVER)
+
+
+def nova_name(server: PreviewResource) -> str:
+    """The name that Nova will know a server by; Heat makes one up where none is given."""
+    given = server.properties.get("name")
+    return str(given) if given else f"{server.stack_name}-{server.name}-…"
+
+
+def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[str, ...]:
+    """The networks a server is in, as the template calls them.
+
+    Heat's preview knows only networks that exist; those of the stack itself are found by the
+    template's references, through ports, as far as these are plain.
+    """
+    resources = template.get("resources") or {}
+    said = declared(server, resources).get("networks")
+    if not isinstance(said, list):
+        said = server.properties.get("networks")
+    entries = said if isinstance(said, list) else []
+    names = [_network(entry, resources) for entry in entries if isinstance(entry, dict)]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def declared(resource: PreviewResource, resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A resource's properties as they are written; those of a group's definition too."""
+    top, _, _ = resource.path.partition(".")
+    said = resources.get(top) or {}
+    properties = said.get("properties") or {}
+    if resource.path != top:
+        inner = properties.get("resource_def") or properties.get("resource") or {}
+        properties = (inner.get("properties") or {}) if inner.get("type") == resource.type else {}
+    return properties if isinstance(properties, dict) else {}
+
+
+def _network(entry: Mapping[str, Any], resources: Mapping[str, Any]) -> str:
+    for key in ("network", "network_id", "uuid"):
+        if entry.get(key):
+            return _name(entry[key])
+    if entry.get("subnet"):
+        subnet = resources.get(_name(entry["subnet"])) or {}
+        return _network(subnet.get("properties") or {}, resources) or _name(entry["subnet"])
+    if entry.get("port"):
+        port = resources.get(_name(entry["port"])) or {}
+        return _network(port.get("properties") or {}, resources) or _name(entry["port"])
+    return str(entry.get("allocate_network") or "")
+
+
+def _name(value: object) -> str:
+    """What a value refers to: a resource, a parameter, or itself."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((function, argument),) = value.items()
+        if function in ("get_resource", "get_param", "get_attr"):
+            return str(argument[0] if isinstance(argument, list) else argument)
+        return f"({function})"
+    return str(value)

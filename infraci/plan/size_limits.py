@@ -1,0 +1,167 @@
+"""What Nova and Neutron would refuse of a stack that Heat takes: sizes, and subnets that overlap.
+
+Heat does not know these limits; they would be told only while the stack is made.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from itertools import combinations
+from typing import Any
+
+from infraci.heat import PreviewResource, StackPreview
+from infraci.model.nova_limits import (
+    Excess,
+    base64_bytes,
+    judge_metadata,
+    judge_name,
+    judge_tags,
+    judge_user_data,
+)
+from infraci.model.problem import Problem
+from infraci.plan.preview_servers import SERVER
+from infraci.plan.refusal import Refusals
+from infraci.plan.sites import Site, site_of_resource
+from infraci.templates import registry
+
+#: How base64 of what gzip makes begins.
+_GZIPPED = "H4sI"
+_LEG = "OS::Neutron::RouterInterface"
+_SUBNET = "OS::Neutron::Subnet"
+#: What Heat's own clients add to user data that is not RAW is at least this long.
+_CFNTOOLS_BYTES = 2048
+
+#: The texts that a server's user data is made of, by its properties as they are written.
+Texts = Callable[[str, Mapping[str, Any]], list[str]]
+
+
+def limit_problems(
+    preview: StackPreview, refusals: Refusals, *, texts: Texts, own_part: str = ""
+) -> Iterator[Problem]:
+    """All that is larger than Nova and Neutron take, and all subnets that get in each other's way.
+
+    ``own_part`` is what infraci adds to the user data of each server.
+    """
+    known = registry(refusals.request.environment)
+
+    def site(resource: PreviewResource) -> Site:
+        return site_of_resource(resource.path, refusals.templates, known)
+
+    for resource in preview.walk():
+        place = site(resource)
+        for excess in _excesses(resource):
+            yield _problem(refusals, place, excess.field, excess.message)
+        if resource.type == SERVER:
+            written = refusals.written(place)
+            user_data = resource.properties.get("user_data")
+            # Of another resource the preview has the name only.
+            is_made = "get_resource" in (written.get("user_data") or ())
+            bodies = texts(place.url, written)
+            if isinstance(user_data, str) and not is_made:
+                bodies = [user_data]
+            form = resource.properties.get("user_data_format")
+            for excess in _user_data(bodies, own_part, str(form)):
+                yield _problem(refusals, place, excess.field, excess.message)
+    for resource, message in _overlaps(preview, lambda r: refusals.written(site(r))):
+        yield _problem(refusals, site(resource), "", message)
+
+
+def _problem(refusals: Refusals, place: Site, field: str, message: str) -> Problem:
+    path = (*place.path, "properties", field) if field else place.path
+    return refusals.at(place.url, path, message)
+
+
+def _excesses(resource: PreviewResource) -> Iterator[Excess]:
+    name = resource.properties.get("name")
+    if isinstance(name, str) and resource.type.startswith(("OS::Nova::", "OS::Neutron::")):
+        yield from judge_name(name)
+    if resource.type == SERVER:
+        metadata, tags = resource.properties.get("metadata"), resource.properties.get("tags")
+        if isinstance(metadata, dict):
+            yield from judge_metadata(
+                {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+            )
+        if isinstance(tags, list):
+            yield from judge_tags([str(tag) for tag in tags])
+
+
+def _user_data(texts: list[str], own_part: str, form: str) -> Iterator[Excess]:
+    for text in texts:
+        if text.startswith(_GZIPPED):
+            message = (
+                "it is gzip, which Heat's clients make base64 text of: cloud-init ignores that; "
+                "give it as it is before gzip"
+            )
+            yield Excess(field="user_data", message=message)
+    parts = [text for text in (*texts, own_part) if text]
+    if not parts:
+        return
+    whole = parts[0] if len(parts) == 1 else _message(parts)
+    size = len(whole.encode()) + (_CFNTOOLS_BYTES if form == "HEAT_CFNTOOLS" else 0)
+    for excess in judge_user_data(base64_bytes(size)):
+        given = sum(len(text.encode()) for text in texts)
+        added = "" if size == given else f", {size - given} of them added by Heat and infraci"
+        message = f"{excess.message}; before it is {size} bytes{added}"
+        yield Excess(field=excess.field, message=message)
+
+
+def _message(parts: list[str]) -> str:
+    """A multipart message as Heat makes it."""
+    charsets = ["us-ascii" if part.isascii() else "utf-8" for part in parts]
+    texts = [MIMEText(part, _charset=c) for part, c in zip(parts, charsets, strict=True)]
+    return MIMEMultipart(_subparts=texts).as_string()
+
+
+def _overlaps(
+    preview: StackPreview, written: Callable[[PreviewResource], Mapping[str, Any]]
+) -> Iterator[tuple[PreviewResource, str]]:
+    """Subnets that overlap on one router, or in one network."""
+    resources = list(preview.walk())
+    subnets = {(r.stack_name, r.name): r for r in resources if r.type == _SUBNET}
+    holders: dict[tuple[str, str, str], list[tuple[PreviewResource, PreviewResource]]] = {}
+    for resource in resources:
+        stack = resource.stack_name
+        if resource.type == _LEG:
+            name = _referred(resource, written(resource), "subnet")
+            router = _referred(resource, written(resource), "router")
+            if router and (subnet := subnets.get((stack, name))) is not None:
+                holders.setdefault((stack, "router", router), []).append((resource, subnet))
+        elif resource.type == _SUBNET and (
+            network := _referred(resource, written(resource), "network")
+        ):
+            holders.setdefault((stack, "network", network), []).append((resource, resource))
+    for (_, kind, name), members in holders.items():
+        for (_, first), (resource, second) in combinations(members, 2):
+            ranges = _cidr(first), _cidr(second)
+            if ranges[0] and ranges[1] and ranges[0].overlaps(ranges[1]):
+                yield (
+                    resource,
+                    (
+                        f"subnet {second.name} ({ranges[1]}) overlaps subnet {first.name} "
+                        f"({ranges[0]}) on {kind} {name}: Neutron refuses it"
+                    ),
+                )
+
+
+def _referred(resource: PreviewResource, written: Mapping[str, Any], key: str) -> str:
+    """What a property names; Heat's preview does not tell resources that are yet to be made."""
+    for name in (key, f"{key}_id"):
+        match resource.properties.get(name) or written.get(name):
+            case {"get_resource": str(other)}:
+                return other
+            case {"get_param": str(parameter)}:
+                return f"of parameter {parameter}"
+            case str(other) if other:
+                return other
+    return ""
+
+
+def _cidr(subnet: PreviewResource) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(str(subnet.properties.get("cidr")), strict=False)
+    except ValueError:
+        return None

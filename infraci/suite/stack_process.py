@@ -1,0 +1,199 @@
+"""The near side of a stack's keeper: the process in which its run goes on while pytest tests it.
+
+It is a session of its own, so that Ctrl-C does not reach it; and it tears down as soon as the
+line to it is closed, however this process came to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from infraci.base.invocation import invocation
+from infraci.base.program import own_program
+from infraci.errors import InfraciError
+from infraci.suite import protocol
+from infraci.verify.stack_view import Plan
+
+_TAIL = 2000
+#: A keeper that has said its last word, or that was to make nothing, needs no longer to end.
+_END_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """What is asked of a keeper."""
+
+    pipeline: str  # empty: that of the run
+    run: str = ""  # one whose stack stands, and is to stand on
+    cloud: str = ""  # empty: as ever
+    keep: bool = False
+    verbosity: int = 0
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> StackOptions:
+        """What :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended."""
+
+    properties: Mapping[str, str]  # of JUnit's suites
+    trouble: str = ""  # what went wrong after the tests; empty if nothing did
+    cleanup: str = ""  # the command that removes what is left; empty if nothing is
+
+
+class StackProcess:
+    """A keeper; started at once, to plan, it makes nothing until :meth:`stand_up`."""
+
+    def __init__(self, wish: StackOptions, *, folder: Path, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._gc = invocation("gc", cloud=wish.cloud)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *own_program("infraci.suite.stack_server"),
+                    *(str(theirs.fileno()), wish.to_json()),
+                ],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._line = protocol.Line(ours)
+        self._lock = threading.Lock()  # of who hears
+        self._folder: Path | None = None
+        self._ending: Ending | None = None
+        self._begun = False
+        self._has_planned = False
+        self.over: InfraciError | None = None  # why tests can no longer use it
+
+    def plan(self) -> Plan:
+        """What would be stood up; blocks. Raises what the keeper says is wrong."""
+        with self._lock:
+            plan = Plan.from_json(self._until(protocol.PLANNED))
+            self._has_planned = True
+            return plan
+
+    def stand_up(self) -> Path:
+        """The folder of the run whose stack stands; blocks until it does. Raises InfraciError."""
+        with self._lock:
+            if self._folder is None:
+                if not self._has_planned:
+                    self._until(protocol.PLANNED)
+                self._begun = True
+                self._line.send(protocol.GO, None)
+                self._folder = Path(self._until(protocol.READY))
+            return self._folder
+
+    @property
+    def stands(self) -> bool:
+        """Whether the tests have a stack."""
+        return self._folder is not None
+
+    def tell(self, check: Mapping[str, Any]) -> None:
+        """Have a check written down."""
+        self._line.send(protocol.CHECKED, check)
+
+    def hear_news(self) -> None:
+        """Show what the keeper has said meanwhile, without waiting for more."""
+        with self._lock:
+            while self._ending is None and (self._line.has_more or self._is_readable()):
+                if self._take() is None:
+                    return
+
+    def finish(self, status: int | None) -> None:
+        """Let it end its run, with pytest's exit status, or as interrupted; does not wait."""
+        if status is not None and self._begun:
+            self._line.send(protocol.DONE, status)
+        self._line.hang_up()
+
+    def ending(self) -> Ending | None:
+        """How the run ended; blocks until it has. None if there was none to end."""
+        with self._lock:
+            while self._ending is None and self._take() is not None:
+                pass
+        self._reap()
+        if self._ending is None and self._begun:
+            error = self.over or self._lost()
+            self._ending = Ending(properties={}, trouble=error.message, cleanup=self._gc)
+        return self._ending
+
+    def close(self) -> None:
+        """Have it end, whatever it is at, without waiting for a tear-down."""
+        self._line.hang_up()
+        if self._ending is not None or not self._begun:
+            self._reap()
+        self._line.end.close()
+        self._log.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def _reap(self) -> None:
+        """Wait for the end of a process that has nothing left to do; kill one that does not end."""
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may hold it up
+                self._process.wait(_END_S)
+
+    def _until(self, wanted: str) -> Any:
+        """What the keeper says under that key; raises its refusal instead."""
+        while (heard := self._take()) is not None:
+            key, value = heard
+            if key == wanted:
+                return value
+            if key in (protocol.REFUSED, protocol.ENDED):
+                raise self.over or InfraciError("cannot test: the run has ended")
+        raise self.over or self._lost()
+
+    def _take(self) -> tuple[str, Any] | None:
+        heard = self._line.hear()
+        if heard is None:
+            return None
+        key, value = heard
+        if key == protocol.SAID:
+            self._say(value)
+        elif key == protocol.REFUSED or key == protocol.OVER:
+            self.over = protocol.error_of(value)
+        elif key == protocol.ENDED:
+            self._ending = Ending(**value)
+        return heard
+
+    def _is_readable(self) -> bool:
+        return bool(select.select([self._line.end], [], [], 0)[0])
+
+    def _lost(self) -> InfraciError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()[-_TAIL:]
+        status = self._process.returncode
+        return InfraciError(
+            f"cannot test: the keeper of the stack (process {self.pid}) has died, status {status}"
+            + (f"\n{said}" if said else ""),
+            hint=f"`{self._gc}` removes what it has left",
+        )

@@ -1,0 +1,263 @@
+"""The keeper of a stack: a run whose specs somebody else's pytest runs; see infraci/suite.
+
+Started as ``python -m infraci.suite.stack_server FD WISH`` with one end of a socket pair. It plans,
+waits for the word to go on, and is an ordinary run from then on, whose verify phase lasts until
+pytest says that it has ended. When the line is closed without that word, pytest was interrupted
+or has died, and the run is interrupted as by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from infraci import git
+from infraci.app.checkout import Checkout
+from infraci.app.cloud_opening import (
+    find_pipeline,
+    find_run,
+    loader,
+    open_cloud,
+    own_part,
+)
+from infraci.app.preload import open_source_early
+from infraci.app.record_history import blame_lines, conclude
+from infraci.app.run_assembly import make_work
+from infraci.app.wiring import make_drivers
+from infraci.base.invocation import invocation
+from infraci.base.trust import is_untrusted
+from infraci.errors import InfraciError, UsageError
+from infraci.heat import LOCAL, Cloud
+from infraci.ledger.ledger import Ledger
+from infraci.model.fields import EVERY_SERVER
+from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.problem import FileError
+from infraci.model.run import Phase, RunRecord
+from infraci.model.server_names import distinct_names
+from infraci.pipeline import Interrupts, carry_out, new_record
+from infraci.pipeline.execute_run import WHOLE_WAY
+from infraci.plan import examine, plan_pipeline
+from infraci.report.suites import properties
+from infraci.suite import protocol
+from infraci.suite.external_verify import ExternalVerify, NoSpecs, Progress
+from infraci.suite.stack_process import Ending, StackOptions
+from infraci.verify.stack_view import Plan, PlannedServer, Stack
+
+
+def main() -> None:
+    """Keep a stack."""
+    # Whoever started pytest in the background had SIGINT ignored; here it is how a run ends.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    end = socket.socket(fileno=int(sys.argv[1]))
+    end.set_inheritable(False)
+    line = protocol.Line(end)
+    wish = StackOptions.from_json(sys.argv[2])
+    try:
+        ending = _lend(wish, line) if wish.run else _keep(wish, line)
+        if ending is not None:
+            line.send(protocol.ENDED, asdict(ending))
+    except InfraciError as error:
+        line.send(protocol.REFUSED, protocol.told(error))
+    except KeyboardInterrupt:
+        pass  # before there was anything
+    finally:
+        line.close()
+
+
+def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
+    """A run of its own; None if it was not wanted after all."""
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        source = stack.enter_context(open_source_early(working_tree=True, quiet=True))
+        pipeline, name = _choose(source, wish)
+        with open_cloud(name) as cloud:
+            plan = _plan(pipeline, source, cloud)
+            line.send(protocol.PLANNED, plan.to_json())
+            if not _is_wanted(line):
+                return None
+            progress = Progress(
+                lambda said: line.send(protocol.SAID, said), verbosity=wish.verbosity
+            )
+            drivers = replace(
+                make_drivers(cloud, Ledger(source.root), progress),
+                specs=lambda tree: nullcontext(NoSpecs()),
+            )
+            record = new_record(
+                pipeline,
+                source.commit,
+                cloud=name,
+                ledger=drivers.ledger,
+                destroy_policy=DestroyPolicy.NEVER if wish.keep else pipeline.destroy,
+                now=time.time(),
+            )
+            with drivers.ledger.create(record):
+                work = make_work(
+                    record,
+                    pipeline=pipeline,
+                    source=source,
+                    cloud=cloud,
+                    drivers=drivers,
+                    interrupts=interrupts,
+                    parameters=None,
+                    environments=(),
+                    with_base=False,
+                )
+                visit = ExternalVerify(line, plan)
+                visit.listen()
+                record = carry_out(work, WHOLE_WAY, verify=visit.verify)
+                record = conclude(
+                    record,
+                    root=source.root,
+                    pipeline=pipeline,
+                    tree=source.tree,
+                    write=os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no"),
+                    partial=True,
+                    tell=progress.note,
+                )
+                for said in blame_lines(record):
+                    progress.note(said)
+            return _ending(record, line, work.folder)
+
+
+def _is_wanted(line: protocol.Line) -> bool:
+    """Wait for pytest's word: whether any test needs the stack."""
+    heard = line.hear()
+    return heard is not None and heard[0] == protocol.GO
+
+
+def _choose(source: Checkout, wish: StackOptions) -> tuple[Pipeline, str]:
+    """The pipeline, and the name of its cloud. Raises UsageError for several of either."""
+    from infraci.model.decode import load_pipelines
+
+    if is_untrusted():
+        raise UsageError(
+            "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
+            hint=invocation("run", "--untrusted", wish.pipeline),
+        )
+    if wish.pipeline.startswith("@"):
+        raise UsageError(
+            f"cannot test {wish.pipeline}: that is a schedule, of several pipelines",
+            hint="name one pipeline: pytest --infraci PIPELINE",
+        )
+    pipeline, *more = load_pipelines(source.tree, [wish.pipeline])
+    if more:
+        raise UsageError(
+            f"cannot test {wish.pipeline}: its matrix has {1 + len(more)} cells, and tests are of "
+            "one stack",
+            hint=f"name one: pytest --infraci '{pipeline.name}'",
+        )
+    if wish.cloud and pipeline.cloud not in ("", wish.cloud):
+        raise UsageError(
+            f"cannot test {pipeline.name} on cloud {wish.cloud}: it is for {pipeline.cloud}",
+            hint=f"say --infraci-cloud {pipeline.cloud}, or nothing",
+        )
+    # Serverspec's specs are not pytest's to run, so that nothing has to be there for them.
+    pipeline = replace(pipeline, serverspec={})
+    return pipeline, wish.cloud or pipeline.cloud or os.environ.get("INFRACI_CLOUD") or LOCAL
+
+
+def _plan(pipeline: Pipeline, source: Checkout, cloud: Cloud) -> Plan:
+    """The servers that the stack will have. Raises FileError with all that is wrong."""
+    name = f"infraci-plan-{secrets.token_hex(4)}"
+    found = plan_pipeline(
+        pipeline,
+        root=source.tree,
+        cloud=cloud,
+        load=loader(pipeline, tree=source.tree, cloud=cloud),
+        name=name,
+        own_part=own_part(source.tree, cloud.name),
+        # This pytest's own session collects the specs.
+        examine=partial(examine, collect=False),
+    )
+    if found.problems:
+        raise FileError(found.problems)
+    # Names that hold the stack's are other ones in each run; tests' should be the same.
+    shown = [server.name.replace(name, pipeline.name) for server in found.servers]
+    paths = [server.path for server in found.servers]
+    names = distinct_names(
+        [path if name.endswith("…") else name for name, path in zip(shown, paths, strict=True)],
+        paths,
+    )
+    servers = [
+        PlannedServer(name=name, path=server.path, role=server.role)
+        for name, server in zip(names, found.servers, strict=True)
+    ]
+    title = f"pipeline {pipeline.name} on {cloud.name}"
+    return _described(pipeline, title, root=source.root, servers=servers)
+
+
+def _described(
+    pipeline: Pipeline, title: str, *, root: Path, servers: Sequence[PlannedServer]
+) -> Plan:
+    specs = pipeline.specs.items()
+    return Plan(
+        pipeline=pipeline.name,
+        title=title,
+        root=root,
+        servers=tuple(servers),
+        roles=tuple(dict.fromkeys((*pipeline.servers.roles, *pipeline.specs))),
+        specs={
+            "" if role == EVERY_SERVER else role: tuple(map(str, paths)) for role, paths in specs
+        },
+        verify_s=pipeline.timeouts.verify_s,
+    )
+
+
+def _ending(record: RunRecord, line: protocol.Line, folder: Path) -> Ending:
+    """How the run ended, for whoever has run its checks."""
+    trouble = next((r.trouble for r in record.phases if r.trouble is not None), None)
+    if trouble is not None:
+        error = InfraciError(trouble.message, hint=trouble.hint)
+        line.send(protocol.OVER, protocol.told(error))
+    of_destroy = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
+    return Ending(
+        properties=dict(properties(record, folder)),
+        trouble=of_destroy[0].message if of_destroy else "",
+        cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
+    )
+
+
+def _lend(wish: StackOptions, line: protocol.Line) -> Ending | None:
+    """A run whose stack stands, and stands on; None if it was not wanted after all."""
+    root = git.repository_root(Path.cwd())
+    ledger = Ledger(root)
+    record = find_run(ledger, wish.run)
+    if record.destroyed:
+        raise UsageError(
+            f"cannot test run {record.id}: its stack is destroyed",
+            hint=f"stand up a new one: pytest --infraci {record.pipeline}",
+        )
+    if wish.pipeline not in ("", record.pipeline):
+        raise UsageError(
+            f"cannot test run {record.id} as pipeline {wish.pipeline}: it is of {record.pipeline}",
+            hint="leave --infraci out",
+        )
+    if ledger.is_alive(record.id):
+        raise UsageError(
+            f"cannot test run {record.id}: somebody is at work on it",
+            hint="wait until that has ended",
+        )
+    folder = ledger.folder(record.id)
+    servers = Stack.read(folder).as_planned()
+    title = f"run {record.id} on {record.cloud}"
+    pipeline = find_pipeline(root, record.pipeline)
+    line.send(protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json())
+    if not _is_wanted(line):
+        return None
+    line.send(protocol.READY, str(folder))
+    while line.hear() is not None:
+        pass
+    return Ending(properties=dict(properties(record, folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Which stacks the tests of a process have, wherever these come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from infraci.suite import xdist_broker
+from infraci.suite.pytest_controller import MAIN, controller_of
+from infraci.suite.xdist_worker import Asking
+from infraci.verify.hosts import register
+from infraci.verify.lazy_stack import LazyStack
+from infraci.verify.stack_view import Plan
+
+
+class StackSource(Protocol):
+    """Where plans and stacks come from: keepers, or, in a worker, the controller."""
+
+    @property
+    def main(self) -> Plan | None: ...  # noqa: D102
+
+    def plan(self, pipeline: str) -> Plan: ...  # noqa: D102
+
+    def stand_up(self, key: str, pipeline: str) -> Path: ...  # noqa: D102
+
+
+class SessionStands:
+    """The stacks of this process's tests; see ``infraci.verify.hosts.Stands``."""
+
+    def __init__(self, source: StackSource) -> None:
+        self._source = source
+        self._stands: dict[str, LazyStack] = {}
+
+    def main(self) -> LazyStack | None:
+        """The stack of the command line."""
+        plan = self._source.main
+        return None if plan is None else self._stand(MAIN, plan)
+
+    def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack:
+        """That of a module: for it alone, or for all that ask for that pipeline's."""
+        main = self._source.main
+        if scope == "session" and main is not None and main.pipeline == pipeline:
+            return self._stand(MAIN, main)
+        key = pipeline if scope == "session" else f"{pipeline} {module}"
+        if key in self._stands:
+            return self._stands[key]
+        return self._stand(key, self._source.plan(pipeline))
+
+    @property
+    def known(self) -> Mapping[str, LazyStack]:
+        """Those that tests are for, by key."""
+        return self._stands
+
+    def _stand(self, key: str, plan: Plan) -> LazyStack:
+        if key not in self._stands:
+            stand_up = partial(self._source.stand_up, key, plan.pipeline)
+            self._stands[key] = LazyStack(key, plan, stand_up)
+        return self._stands[key]
+
+
+def begin(config: pytest.Config) -> None:
+    """Have the tests of this process get stacks."""
+    if xdist_broker.is_worker(config):
+        register(config, SessionStands(Asking(config)), strict=True)
+        return
+    controller = controller_of(config)
+    stands = SessionStands(controller.keepers)
+    register(config, stands, strict=True)
+    controller.stands = stands.known

@@ -1,0 +1,111 @@
+"""How the workers of pytest-xdist share stacks: they ask the controller, which alone has any.
+
+A question is a line of JSON over a Unix socket, and so is the answer. The socket's name is in the
+namespace that has no files (unix(7), "abstract"): a pytest that is killed leaves nothing behind.
+Imports little: it is there in every session with workers, whether any of them asks or not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+#: What a worker's input has.
+WHERE, PLAN = "infraci_hub", "infraci_plan"
+#: What the plugins of the controller are registered as.
+CONTROLLER, _PLUGIN = "infraci-controller", "infraci-hub"
+#: A thread that was told to end needs no longer.
+_END_S = 5.0
+_PEER = struct.Struct("3i")  # process, user, group, as SO_PEERCRED tells
+
+
+def invite(node: Any) -> None:
+    """Tell a worker where the hub is, and what is planned; the first has the hub made."""
+    config = node.config
+    hub = config.pluginmanager.get_plugin(_PLUGIN)
+    if hub is None:
+        hub = Hub(config)
+        config.pluginmanager.register(hub, _PLUGIN)
+    node.workerinput[WHERE] = hub.name
+    node.workerinput[PLAN] = hub.plan()
+
+
+class Hub:
+    """The controller's end."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self.name = f"infraci-hub-{secrets.token_hex(8)}"
+        self._lock = threading.Lock()
+        self._server = _Server(f"\0{self.name}", _Talk)
+        self._server.answer = self._answer
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.daemon = True
+        self._thread.start()
+
+    def plan(self) -> str:
+        """What is planned for all tests, as JSON; empty if nothing is."""
+        controller = self._config.pluginmanager.get_plugin(CONTROLLER)
+        main = None if controller is None else controller.keepers.main
+        return "" if main is None else json.dumps(main.to_json())
+
+    def pytest_unconfigure(self) -> None:
+        """Hear no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(_END_S)
+
+    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        from infraci.suite.pytest_controller import controller_of
+
+        with self._lock:
+            controller = controller_of(self._config)
+        return controller.keepers.answer(question)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    answer: Answer
+
+    def verify_request(self, request: Any, client_address: object) -> bool:
+        """Hear only the user's own processes: names without files have no modes."""
+        told = request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _, user, _ = _PEER.unpack(told)
+        return bool(user == os.getuid())
+
+
+class _Talk(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            answer = self.server.answer(json.loads(line))
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+def is_worker(config: Any) -> bool:
+    """Whether this process is a worker, and has a controller."""
+    return hasattr(config, "workerinput")
+
+
+def ask(name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The controller's answer; blocks until there is one. Raises OSError if there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hub:
+        hub.connect(f"\0{name}")
+        hub.sendall(json.dumps(question).encode() + b"\n")
+        with hub.makefile("rb") as answers:
+            line = answers.readline()
+    if not line:
+        raise ConnectionError("it has ended")
+    answer: Mapping[str, Any] = json.loads(line)
+    return answer

@@ -1,0 +1,45 @@
+"""A worker of pytest-xdist: it has no stacks of its own, but the controller's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infraci.errors import InfraciError
+from infraci.suite import xdist_broker
+from infraci.suite.protocol import error_of
+from infraci.verify.stack_view import Plan
+
+
+class Asking:
+    """Asks the controller; see ``infraci.suite.suite_stacks.StackSource``."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        given = config.workerinput  # type: ignore[attr-defined]
+        self._hub: str = given[xdist_broker.WHERE]
+        self.main = (
+            Plan.from_json(json.loads(given[xdist_broker.PLAN]))
+            if given[xdist_broker.PLAN]
+            else None
+        )
+
+    def plan(self, pipeline: str) -> Plan:
+        """A pipeline's plan. Raises InfraciError."""
+        return Plan.from_json(self._ask({"pipeline": pipeline}))
+
+    def stand_up(self, key: str, pipeline: str) -> Path:
+        """The folder of the stack's run; blocks until it stands. Raises InfraciError."""
+        return Path(self._ask({"stand_up": key, "pipeline": pipeline}))
+
+    def _ask(self, question: Mapping[str, Any]) -> Any:
+        try:
+            answer = xdist_broker.ask(self._hub, question)
+        except OSError as error:
+            raise InfraciError(f"cannot ask pytest's controller for a stack: {error}") from error
+        if "error" in answer:
+            raise error_of(answer["error"])
+        return answer["answer"]

@@ -1,0 +1,70 @@
+"""What Heat is sent, as files to look at: as it was generated and merged, without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import yaml
+
+from infraci.base.mask import MASK
+from infraci.base.writing import write_text
+from infraci.templates.nested import nested_templates
+from infraci.templates.stack_request import StackRequest, is_hidden, template_parameters
+
+
+def show_template(request: StackRequest) -> str:
+    """The template as YAML, with the defaults of hidden parameters masked."""
+    return _yaml(_masked(request.template))
+
+
+def save_request(request: StackRequest, folder: Path, *, mask: Callable[[str], str]) -> None:
+    """Write ``template.yaml``, ``environment.yaml`` and ``files/`` into a run's folder."""
+    hidden = {n for n, said in template_parameters(request).items() if is_hidden(said)}
+    environment = dict(request.environment)
+    for section in ("parameters", "parameter_defaults"):
+        if isinstance(environment.get(section), dict):
+            environment[section] = _without(environment[section], hidden)
+    said = {**environment.get("parameters", {}), **_without(request.parameters, hidden)}
+    if said:
+        environment["parameters"] = said
+    _write(folder / "template.yaml", mask(show_template(request)))
+    _write(folder / "environment.yaml", mask(_yaml(environment)))
+    nested = nested_templates(request.files)
+    for url, text in request.files.items():
+        shown = _yaml(_masked(nested[url])) if url in nested else text
+        _write(folder / "files" / _path(url), mask(shown))
+
+
+def _masked(template: Mapping[str, Any]) -> dict[str, Any]:
+    declared = template.get("parameters") or {}
+    parameters = {
+        name: {**said, "default": MASK}
+        if isinstance(said, dict) and is_hidden(said) and "default" in said
+        else said
+        for name, said in declared.items()
+    }
+    return {**template, "parameters": parameters} if declared else dict(template)
+
+
+def _without(values: Mapping[str, object], hidden: set[str]) -> dict[str, object]:
+    return {name: MASK if name in hidden else value for name, value in values.items()}
+
+
+def _path(url: str) -> PurePosixPath:
+    """A path below the folder, whatever the URL says."""
+    name = unquote(re.sub(r"\Afile:/*", "", url)).replace("://", "/")
+    return PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
+
+
+def _write(path: Path, text: str) -> None:
+    write_text(path, text)
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(value, default=str))  # no anchors, no types of ours
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)

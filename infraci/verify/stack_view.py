@@ -1,0 +1,151 @@
+"""The stack that specs look at: what they are told of it, before it is there and after.
+
+Before, a :class:`Plan`; after, ``stack.json`` in the run's folder, which needs no cloud to be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infraci.base.json_reader import read_json
+from infraci.errors import UsageError, raise_of_machine
+from infraci.model.run import Server
+from infraci.verify.task import server_from_json
+
+FILE = "stack.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackResource:
+    """A resource of the stack, or of one nested in it."""
+
+    type: str  # "OS::Neutron::Net"
+    status: str  # "CREATE_COMPLETE"
+    physical_id: str  # the cloud's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack that stands: the fixture ``infraci_stack``."""
+
+    run: str
+    pipeline: str
+    cloud: str
+    name: str
+    id: str
+    outputs: Mapping[str, Any]  # as Heat has them; hidden ones are masked
+    resources: Mapping[str, StackResource]  # by path: "app_servers.0"
+    servers: tuple[Server, ...]
+
+    def as_planned(self) -> tuple[PlannedServer, ...]:
+        """The servers as a plan would have had them."""
+        paths = {resource.physical_id: path for path, resource in self.resources.items()}
+        return tuple(
+            PlannedServer(name=server.name, path=paths.get(server.id, ""), role=server.role)
+            for server in self.servers
+        )
+
+    def write(self, folder: Path) -> None:
+        """Keep it with the run, for its owner's eyes."""
+        draft = folder / f".{FILE}.{os.getpid()}"
+        with open(draft, "w", opener=_private) as stream:
+            json.dump(dataclasses.asdict(self), stream)
+        draft.replace(folder / FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> Stack:
+        """What :meth:`write` wrote; raises UsageError where there is nothing."""
+        try:
+            fields = read_json((folder / FILE).read_bytes())
+            return cls(
+                **{
+                    **fields,
+                    "resources": {p: StackResource(**r) for p, r in fields["resources"].items()},
+                    "servers": tuple(server_from_json(server) for server in fields["servers"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise_of_machine(error)
+            reason = getattr(error, "strerror", None) or f"it is no stack ({error})"
+            raise UsageError(
+                f"cannot read the stack of run {folder.name}: {folder / FILE}: {reason}",
+                hint="a run has it when its servers can be logged in to",
+            ) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedServer:
+    """A server that the stack will have."""
+
+    name: str  # in the names of its tests
+    path: str  # its resource's
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is known of a stack before it is there; travels as JSON."""
+
+    pipeline: str
+    title: str  # "pipeline web on local"
+    root: Path  # the repository's top
+    servers: tuple[PlannedServer, ...]
+    roles: tuple[str, ...]  # that the pipeline speaks of, with or without servers
+    specs: Mapping[str, tuple[str, ...]]  # by role, relative to the root; "" is every server's
+    verify_s: float  # how long the verify phase may take
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**dataclasses.asdict(self), "root": str(self.root)}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Plan:
+        """What :meth:`to_json` made."""
+        return cls(
+            **{
+                **found,
+                "root": Path(found["root"]),
+                "servers": tuple(PlannedServer(**server) for server in found["servers"]),
+                "roles": tuple(found["roles"]),
+                "specs": {role: tuple(paths) for role, paths in found["specs"].items()},
+            }
+        )
+
+    def judged_by(self, file: Path) -> tuple[PlannedServer, ...]:
+        """The servers of the roles that the pipeline has the spec for; else all."""
+        roles = {role for role, paths in self.specs.items() if _is_in(file, self.root, paths)}
+        if not roles or "" in roles:
+            return self.servers
+        return tuple(server for server in self.servers if server.role in roles)
+
+
+def _is_in(file: Path, root: Path, paths: Sequence[str]) -> bool:
+    return any(file.is_relative_to(root / path) for path in paths)
+
+
+def find_server(stack: Stack, planned: PlannedServer) -> Server:
+    """The server that was planned; raises UsageError if the stack has none such."""
+    resource = stack.resources.get(planned.path)
+    for server in stack.servers:
+        if resource is not None and server.id == resource.physical_id:
+            return server
+    for server in stack.servers:
+        if server.name == planned.name:
+            return server
+    have = ", ".join(server.name for server in stack.servers) or "none"
+    raise UsageError(
+        f"cannot find server {planned.name} ({planned.path}) in the stack of run {stack.run}, "
+        f"which was planned with it: its servers are {have}",
+        hint="groups that name their members by chance (OS::Heat::AutoScalingGroup) cannot be "
+        "known beforehand: `infraci provision`, then pytest --infraci-run RUN",
+    )

@@ -1,0 +1,60 @@
+"""What `infraci run` imports, and when: little itself, and no package in two threads at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infraci.app.preload import importing_early
+from tests.app.workspace import FILES, House
+
+HEAVY = ("git", "openstack", "paramiko", "pydantic", "rich", "yaml", "infraci.heat", "infraci.ssh")
+
+
+def said_by(code: str, folder: Path) -> list[str]:
+    """The words that a fresh interpreter prints."""
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return said.stdout.split()
+
+
+def test_the_command_itself_is_light(tmp_path: Path) -> None:
+    modules = said_by("import sys, infraci.commands.run; print(*sys.modules)", tmp_path)
+    assert not set(modules) & set(HEAVY)
+
+
+SPY = """\
+import sys, threading
+from infraci.commands import early
+
+class Spy:
+    def find_spec(self, name, path, target=None):
+        if threading.current_thread() is threading.main_thread():
+            found.append(name)
+
+found = []
+sys.meta_path.insert(0, Spy())
+with early.importing_early("infraci.app.run_pipelines"):
+    del found[:]
+    with early.open_source(commit="HEAD", quiet=True):
+        pass
+    meanwhile = list(found)
+assert "infraci.app.run_pipelines" in sys.modules
+print(*(name for name in meanwhile if name.partition(".")[0] not in sys.stdlib_module_names))
+"""
+
+
+def test_git_is_asked_without_any_import(tmp_path: Path) -> None:
+    repository = House(folder=tmp_path / "repository", state=tmp_path)
+    repository.found(FILES)
+    assert said_by(SPY, repository.folder) == []
+
+
+def test_what_cannot_be_imported_is_not_told_yet(capfd: pytest.CaptureFixture[str]) -> None:
+    with importing_early("infraci.no_such_module"):
+        pass
+    assert capfd.readouterr() == ("", "")

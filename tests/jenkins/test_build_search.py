@@ -1,0 +1,119 @@
+"""Commits that a search has built on a controller's agents."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infraci.base.deadline import Deadline
+from infraci.errors import InterruptedRunError
+from infraci.history import History, dump
+from infraci.jenkins.build_search import Builds
+from infraci.jenkins.controller import Controller
+from infraci.model.run import Verdict
+from infraci.pipeline import Interrupts
+from tests.history.repository import KNOWN, Repository
+from tests.jenkins.conftest import Connect
+from tests.jenkins.projects import FOLDER, project
+from tests.jenkins.standin import StandIn
+
+PARAMETERS = ("COMMIT", "PIPELINES", "CLOUD", "DESTROY")
+INVALID = """\
+<testsuites><testsuite name="web plan" tests="1"><properties>
+<property name="infraci.commit" value="$COMMIT"/>
+<property name="infraci.verdict" value="invalid"/>
+</properties></testsuite></testsuites>
+"""
+
+
+@pytest.fixture
+def controller(connect: Connect) -> Controller:
+    made = connect()
+    made.create(FOLDER)
+    return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(folder=tmp_path / "shop")
+    made.folder.mkdir()
+    made.git("init", "--quiet")
+    return made
+
+
+def builds(controller: Controller, repository: Repository, told: list[str]) -> Builds:
+    return Builds(
+        root=repository.folder,
+        controller=controller,
+        pipeline="web",
+        cloud="moon",
+        tell=told.append,
+    )
+
+
+def test_what_builds_found_comes_back_in_order(
+    controller: Controller, repository: Repository, tmp_path: Path
+) -> None:
+    good, bad, silent = (repository.commit() for _ in range(3))
+    for sha, verdict in ((good, Verdict.PASSED), (bad, Verdict.FAILED)):
+        (tmp_path / sha).write_text(dump(replace(KNOWN, run=sha[:8], verdict=verdict)))
+    controller.create(
+        project(
+            f'echo "$PIPELINES $CLOUD $DESTROY" >> {tmp_path}/asked\n'
+            f"rm -rf out; mkdir -p out/web; cp {tmp_path}/$COMMIT out/web/result.json",
+            parameters=PARAMETERS,
+        ),
+        "commit",
+    )
+    told: list[str] = []
+    found = builds(controller, repository, told)([bad, good, silent])
+    assert [result and (result.run, result.verdict, result.of_search) for result in found] == [
+        (bad[:8], Verdict.FAILED, True),
+        (good[:8], Verdict.PASSED, True),
+        None,
+    ]
+    assert (tmp_path / "asked").read_text().splitlines() == ["web moon always"] * 3
+    known = History(repository.folder).results([good, bad, silent])
+    assert {sha: [r.run for r in results] for sha, results in known.items()} == {
+        good: [good[:8]],
+        bad: [bad[:8]],
+    }
+    assert any(line.startswith(f"{silent[:10]}: told nothing (http") for line in told)
+
+
+def test_a_commit_whose_files_are_wrong_is_invalid(
+    controller: Controller, repository: Repository
+) -> None:
+    wrong = project(f"cat > web.xml <<END\n{INVALID}END\nexit 2", parameters=PARAMETERS)
+    controller.create(wrong.replace("out/**", "*.xml"), "commit")
+    (found,) = builds(controller, repository, [])([repository.commit()])
+    assert found is not None
+    assert (found.verdict, found.pipeline, found.cloud) == (Verdict.INVALID, "web", "moon")
+
+
+def test_an_interruption_aborts_the_builds(
+    controller: Controller, repository: Repository, standin: StandIn, tmp_path: Path
+) -> None:
+    controller.create(project("sleep 600", parameters=PARAMETERS), "commit")
+    shas = [repository.commit(), repository.commit()]
+    (job,) = standin.state.jobs()
+
+    def interrupt() -> None:
+        for _ in Deadline(60, phase="the test").poll("one to be built, one to be queued"):
+            if job.builds and len(standin.state.queue) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    with Interrupts():
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(InterruptedRunError):
+            builds(controller, repository, [])(shas)
+        thread.join()
+    assert job.builds[0].is_stopped.is_set()
+    assert [entry.cancelled for entry in standin.state.queue.values() if not entry.number] == [True]

@@ -1,0 +1,199 @@
+"""What the embedded cloud can't honour is refused by name, before anything is created."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+from openstack.exceptions import BadRequestException
+
+from infraci.local.supported_properties import OWN_TYPES, PROPERTIES, VALUES
+from tests.local.conftest import create, hot, network, refusal, resource, server
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties"),
+    [
+        ("OS::Cinder::Volume", {"size": 1}),
+        ("OS::Octavia::LoadBalancer", {"vip_subnet": "x"}),
+        ("OS::Neutron::QoSPolicy", {"name": "x"}),
+        ("OS::Neutron::ProviderNet", {"network_type": "flat"}),
+        ("OS::Nova::Quota", {"project": "x"}),
+        ("OS::Keystone::Project", {"name": "x"}),
+        ("OS::Heat::SoftwareDeployment", {"server": "x"}),
+        ("OS::Heat::Stack", {"template": "x"}),
+        ("AWS::EC2::Instance", {"ImageId": "x", "InstanceType": "x"}),
+        ("OS::Foo::Bar", {}),
+    ],
+)
+def test_types(cloud: Connection, type_: str, properties: dict[str, object]) -> None:
+    assert type_ in refusal(cloud, hot({"it": resource(type_, **properties)}))
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"admin_pass": "x"}, "admin_pass"),
+        ({"availability_zone": "x"}, "availability_zone"),
+        ({"scheduler_hints": {"a": "b"}}, "scheduler_hints"),
+        ({"block_device_mapping_v2": [{"volume_id": "x"}]}, "block_device_mapping_v2"),
+        ({"networks": [{"network": "public", "tag": "x"}]}, "tag"),
+        ({"user_data_format": "SOFTWARE_CONFIG"}, "SOFTWARE_CONFIG"),
+        ({"flavour": "m1.small"}, "flavour"),
+        ({"key_name": "nobody's"}, "nobody's"),
+    ],
+)
+def test_properties_of_a_server(
+    cloud: Connection, properties: dict[str, object], named: str
+) -> None:
+    reason = refusal(cloud, hot({"web": server(**properties)}))
+    assert "resources.web" in reason
+    assert named in reason
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "named"),
+    [
+        ("OS::Neutron::Net", {"admin_state_up": False}, "admin_state_up"),
+        ("OS::Neutron::Net", {"value_specs": {"a": "b"}}, "value_specs"),
+        ("OS::Neutron::Subnet", {"network": "public", "ip_version": 6}, "ip_version"),
+        ("OS::Neutron::Port", {"network": "public", "qos_policy": "x"}, "qos_policy"),
+        ("OS::Neutron::Router", {"ha": True}, "ha"),
+        ("OS::Nova::KeyPair", {"name": "x", "type": "x509"}, "type"),
+    ],
+)
+def test_properties_of_others(
+    cloud: Connection, type_: str, properties: dict[str, object], named: str
+) -> None:
+    assert named in refusal(cloud, hot({"it": resource(type_, **properties)}))
+
+
+def test_also_within_a_group(cloud: Connection) -> None:
+    group = resource("OS::Heat::ResourceGroup", count=2, resource_def=server(admin_pass="x"))
+    assert "admin_pass" in refusal(cloud, hot({"group": group}))
+
+
+def test_an_image_or_flavor_that_is_not_there(cloud: Connection) -> None:
+    assert "debian-99" in refusal(
+        cloud, hot({"web": resource("OS::Nova::Server", image="debian-99", flavor="m1.tiny")})
+    )
+    assert "huge" in refusal(
+        cloud, hot({"web": resource("OS::Nova::Server", image="debian-12", flavor="huge")})
+    )
+
+
+def test_an_oci_reference_is_an_image(cloud: Connection) -> None:
+    image = "registry.example/systemd:1"
+    template = hot({"web": resource("OS::Nova::Server", image=image, flavor="m1.tiny")})
+    assert refusal(cloud, template) == ""
+
+
+def test_what_is_honoured_is_accepted(cloud: Connection) -> None:
+    router = resource("OS::Neutron::Router", external_gateway_info={"network": "public"})
+    template = hot(
+        {
+            **network(dns_nameservers=["192.0.2.53"], enable_dhcp=False),
+            "router": router,
+            "web": server(
+                name="web",
+                metadata={"role": "web"},
+                config_drive=True,
+                networks=[{"network": {"get_resource": "net"}, "fixed_ip": "10.0.0.9"}],
+                user_data_format="RAW",
+                user_data="#cloud-config\n",
+            ),
+            "key": resource("OS::Nova::KeyPair", name="key", save_private_key=True),
+            "group": resource("OS::Neutron::SecurityGroup", rules=[{"protocol": "icmp"}]),
+            "word": resource("OS::Heat::RandomString", length=8),
+        }
+    )
+    assert refusal(cloud, template) == ""
+
+
+def test_the_tables_name_types_and_properties_that_heat_has(cloud: Connection) -> None:
+    known = {
+        entry["resource_type"] if isinstance(entry, dict) else entry
+        for entry in cloud.orchestration.get("/resource_types").json()["resource_types"]
+    }
+    assert known >= OWN_TYPES | PROPERTIES.keys()
+    for type_, properties in PROPERTIES.items():
+        schema = cloud.orchestration.get(f"/resource_types/{type_}").json()["properties"]
+        hidden = {"network_id", "router_id", "subnet_id", "port_id", "floating_network_id"}
+        names = {name for name in properties if "." not in name} - hidden
+        assert names - schema.keys() - {"replacement_policy"} == set()
+        for honoured_type, path in VALUES:
+            if honoured_type == type_:
+                assert path in schema
+
+
+def test_heat_offers_only_what_is_honoured(cloud: Connection) -> None:
+    offered = {
+        entry["resource_type"] if isinstance(entry, dict) else entry
+        for entry in cloud.orchestration.get("/resource_types").json()["resource_types"]
+    }
+    assert offered <= OWN_TYPES | PROPERTIES.keys()
+
+
+@pytest.mark.parametrize(
+    ("type_", "advice"),
+    [
+        ("OS::Neutron::Pool", "octavia"),
+        ("OS::Neutron::LBaaS::LoadBalancer", "octavia"),
+        ("OS::Designate::Domain", "OS::Designate::Zone"),
+        ("OS::Sahara::ClusterTemplate", "Sahara project was marked inactive"),
+        ("OS::Nova::FloatingIP", "OS::Neutron::FloatingIP"),
+    ],
+)
+def test_a_retired_type_is_no_placeholder(cloud: Connection, type_: str, advice: str) -> None:
+    reason = refusal(cloud, hot({"it": resource(type_, anything="x")}))
+    assert f"{type_}, reason: it is retired. " in reason
+    assert advice in reason
+
+
+@pytest.mark.parametrize("constraint", ["cinder.volume", "keystone.project", "octavia.pool"])
+def test_a_constraint_that_asks_a_service_which_is_not_here(
+    cloud: Connection, constraint: str
+) -> None:
+    rules = {"type": "string", "default": "x", "constraints": [{"custom_constraint": constraint}]}
+    template = hot({"net": resource("OS::Neutron::Net")}, parameters={"it": rules})
+    reason = refusal(cloud, template)
+    assert f"the embedded cloud has no {constraint.partition('.')[0]} that could know it" in reason
+
+
+def test_resources_that_do_nothing_may_be_asked_for(cloud: Connection) -> None:
+    stack = create(cloud, "none", hot({"it": resource("OS::Heat::None", anything="x")}))
+    assert stack.status == "CREATE_COMPLETE"
+
+
+LARGE = "x" * 256
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"user_data": "x" * 65536}, "user_data"),
+        ({"name": LARGE}, "name"),
+        ({"metadata": {"a": LARGE}}, "metadata"),
+        ({"metadata": {LARGE: "a"}}, "metadata"),
+        ({"metadata": dict.fromkeys(map(str, range(129)), "")}, "metadata items exceeds 128"),
+        ({"tags": ["x" * 61]}, "tags"),
+    ],
+)
+def test_nova_refuses_what_is_too_large(
+    cloud: Connection, properties: dict[str, Any], named: str
+) -> None:
+    (flavor, *_) = cloud.compute.flavors()
+    (image, *_) = cloud.image.images()
+    wish = {"name": "web", "flavorRef": flavor.id, "imageRef": image.id, **properties}
+    answer = cloud.compute.post(
+        "/servers", json={"server": wish}, microversion="2.60", raise_exc=False
+    )
+    assert answer.status_code in (400, 403)
+    assert named in answer.text
+    assert not list(cloud.compute.servers())
+
+
+def test_neutron_refuses_a_name_that_is_too_long(cloud: Connection) -> None:
+    with pytest.raises(BadRequestException, match="Invalid input for name"):
+        cloud.network.create_network(name=LARGE)

@@ -1,0 +1,552 @@
+"""A run: whatever fails, it is recorded, reported, and cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infraci.errors import (
+    CloudError,
+    CommitError,
+    ConfigureError,
+    DefinitionError,
+    ExitCode,
+    InfraciError,
+    InterruptedRunError,
+    PhaseTimeoutError,
+)
+from infraci.heat import RefusedError
+from infraci.model.decode import parse_pipeline
+from infraci.model.pipeline import DestroyPolicy
+from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
+from infraci.pipeline import Interrupts, carry_out
+from infraci.pipeline.execute_run import WHOLE_WAY
+from infraci.ssh import HostKeyError
+from tests.pipeline.fakes import Lab, Trap, interrupt
+
+Make = Callable[..., Lab]
+
+
+@pytest.fixture(name="lab")
+def make_lab(tmp_path: Path) -> Make:
+    return lambda **traps: Lab(tmp_path / "repository", **traps)
+
+
+def run(lab: Lab, policy: DestroyPolicy = DestroyPolicy.ALWAYS) -> RunRecord:
+    with Interrupts() as interrupts:
+        return carry_out(lab.work(interrupts, policy=policy), WHOLE_WAY)
+
+
+def of_phase(record: RunRecord, phase: Phase) -> list[Testcase]:
+    return [case for case in record.testcases if case.phase is phase]
+
+
+def troubled(record: RunRecord) -> list[Phase]:
+    return [result.phase for result in record.phases if result.trouble is not None]
+
+
+def test_a_commit_goes_all_the_way(lab: Make) -> None:
+    here = lab()
+    record = run(here)
+    assert record.verdict is Verdict.PASSED
+    assert record.verdict.exit_code is ExitCode.PASSED
+    assert [r.phase for r in record.phases] == [*WHOLE_WAY, Phase.DESTROY]
+    assert not troubled(record)
+    assert record.destroyed
+    assert not here.cloud.stacks
+    assert not here.cloud.keys
+    assert here.ledger.load(record.id) == record
+    assert here.progress.ended == record
+
+
+def test_the_order_of_things(lab: Make) -> None:
+    here = lab()
+    run(here)
+    assert here.calls == [
+        "load",
+        "create_keypair",
+        "open_specs",
+        "prepare",
+        "create_stack",
+        "wait",
+        "outputs",
+        "servers",
+        "console",
+        "log_in",
+        "resources",
+        "configure",
+        "specs",
+        "write_junit",
+        "close_specs",
+        "possessions",
+        "delete_stack",
+        "delete_keypair",
+        "remnants",
+        "write_junit",
+    ]
+
+
+def test_the_record_is_written_before_anything_is_asked_for(lab: Make) -> None:
+    seen: list[RunRecord] = []
+    here = lab()
+    here.traps.by_name["create_keypair"] = lambda: seen.extend(here.ledger.list())
+    run(here)
+    (record,) = seen
+    assert record.stack_name == f"infraci-{record.id}"
+    assert record.stack_id is None
+    assert f"infraci-run={record.id}" in record.tags
+    assert here.progress.cleanup == f"infraci destroy {record.id}"
+
+
+def test_the_stack_carries_its_owner(lab: Make) -> None:
+    seen: list[tuple[str, ...]] = []
+    here = lab()
+    here.traps.by_name["wait"] = lambda: seen.extend(here.cloud.stacks.values())
+    record = run(here)
+    assert seen == [record.tags]
+    names = [tag.partition("=")[0] for tag in record.tags]
+    assert names == [
+        "infraci",
+        "infraci-run",
+        "infraci-expires",
+        "infraci-host",
+        "infraci-user",
+        "infraci-pid",
+    ]
+    assert f"infraci-expires={record.expires:.0f}" in record.tags
+
+
+def test_a_stack_that_may_be_kept_does_not_name_its_process(lab: Make) -> None:
+    record = run(lab(), DestroyPolicy.PASSING)
+    assert not any(tag.startswith("infraci-pid=") for tag in record.tags)
+
+
+def test_the_stack_gets_the_runs_own_key(lab: Make) -> None:
+    here = lab()
+    record = run(here)
+    (request,) = here.cloud.requests
+    assert request.parameters["key_name"] == record.stack_name
+
+
+def test_a_server_gets_the_specs_of_all_and_of_its_role(lab: Make) -> None:
+    here = lab()
+    run(here)
+    assert here.specs.asked == {"web-0": ("specs", "specs/test_web.py")}
+
+
+def test_outputs_reach_the_steps_as_they_are_and_the_record_without_secrets(lab: Make) -> None:
+    here = lab()
+    record = run(here)
+    assert here.configured["outputs"]["secret"] == "it is top-secret"
+    assert record.outputs["secret"] == "it is ******"
+    assert record.outputs["ports"] == "[80, 443]"
+
+
+STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
+    ("load", DefinitionError("cannot load"), Phase.PLAN, Verdict.INVALID),
+    ("create_keypair", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
+    ("open_specs", CloudError("cannot start"), Phase.PROVISION, Verdict.ERROR),
+    ("prepare", CloudError("cannot build"), Phase.PROVISION, Verdict.ERROR),
+    ("prepare", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.FAILED),
+    ("create_stack", CloudError("cannot create"), Phase.PROVISION, Verdict.ERROR),
+    ("create_stack", RefusedError("no", reason="no"), Phase.PROVISION, Verdict.FAILED),
+    ("wait", CloudError("CREATE_FAILED"), Phase.PROVISION, Verdict.ERROR),
+    ("wait", PhaseTimeoutError("too long"), Phase.PROVISION, Verdict.ERROR),
+    ("outputs", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
+    ("servers", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
+    ("console", CloudError("cannot read"), Phase.PROVISION, Verdict.ERROR),
+    ("log_in", HostKeyError("cannot trust web-0"), Phase.PROVISION, Verdict.ERROR),
+    ("configure", CommitError("exit status 1"), Phase.CONFIGURE, Verdict.FAILED),
+    ("configure", ConfigureError("no Ansible"), Phase.CONFIGURE, Verdict.ERROR),
+    ("specs", PhaseTimeoutError("too long"), Phase.VERIFY, Verdict.ERROR),
+]
+
+
+@pytest.mark.parametrize(("name", "error", "phase", "verdict"), STEPS)
+def test_trouble_anywhere_is_recorded_and_cleaned_up(
+    lab: Make, name: str, error: Exception, phase: Phase, verdict: Verdict
+) -> None:
+    here = lab(**{name: error})
+    record = run(here)
+    assert record.verdict is verdict
+    assert troubled(record) == [phase]
+    assert record.destroyed
+    assert not here.cloud.stacks
+    assert not here.cloud.keys
+    assert not any(session.is_alive for session in here.sessions)
+    assert [report.destroyed for report in here.reports] == [False, True]
+    assert here.ledger.load(record.id) == record
+
+
+@pytest.mark.parametrize(("name", "error", "phase", "verdict"), STEPS[1:])
+def test_trouble_in_the_tear_down_masks_nothing(
+    lab: Make, name: str, error: Exception, phase: Phase, verdict: Verdict
+) -> None:
+    here = lab(**{name: error}, delete_stack=CloudError("DELETE_FAILED"))
+    record = run(here)
+    assert record.verdict is verdict
+    assert troubled(record) == [phase, Phase.DESTROY]
+    assert not record.destroyed
+    assert here.reports[-1].phases == record.phases
+
+
+def test_a_pass_with_a_failed_tear_down_is_no_pass(lab: Make) -> None:
+    record = run(lab(delete_stack=CloudError("DELETE_FAILED")))
+    assert record.verdict is Verdict.ERROR
+    assert not record.destroyed
+
+
+def test_a_key_pair_that_stays_is_trouble(lab: Make) -> None:
+    record = run(lab(delete_keypair=CloudError("no")))
+    assert record.verdict is Verdict.ERROR
+    assert not record.destroyed
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "kind", "verdict"),
+    [
+        ((Outcome.PASSED, Outcome.FAILURE), None, Verdict.FAILED),
+        ((Outcome.FAILURE, Outcome.ERROR), ErrorKind.INFRASTRUCTURE, Verdict.FAILED),
+        ((Outcome.PASSED, Outcome.ERROR), ErrorKind.INFRASTRUCTURE, Verdict.ERROR),
+        ((Outcome.PASSED, Outcome.FAILURE), ErrorKind.SPEC, Verdict.INVALID),
+        ((Outcome.PASSED, Outcome.FAILURE), ErrorKind.SETUP, Verdict.FAILED),
+        ((Outcome.SKIPPED, Outcome.SKIPPED), None, Verdict.PASSED),
+        ((), None, Verdict.INVALID),
+    ],
+)
+def test_what_specs_say_decides(
+    lab: Make, outcomes: tuple[Outcome, ...], kind: ErrorKind | None, verdict: Verdict
+) -> None:
+    here = lab()
+    here.specs.outcomes, here.specs.kind = outcomes, kind
+    record = run(here)
+    assert record.verdict is verdict
+    assert [case.outcome for case in of_phase(record, Phase.VERIFY)] == list(outcomes)
+    assert record.destroyed
+
+
+def test_a_failure_blames_the_commit_even_if_the_tear_down_fails(lab: Make) -> None:
+    here = lab(delete_stack=CloudError("DELETE_FAILED"))
+    here.specs.outcomes = (Outcome.FAILURE,)
+    assert run(here).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_evidence_is_saved_before_the_tear_down_of_failures(lab: Make, failing: bool) -> None:
+    here = lab()
+    here.specs.outcomes = (Outcome.FAILURE if failing else Outcome.PASSED,)
+    record = run(here)
+    assert ("collect" in here.calls) is failing
+    if failing:
+        assert here.calls.index("collect") < here.calls.index("delete_stack")
+        assert record.evidence == ("evidence/stack-events.txt",)
+        assert here.reports[0].evidence  # so that the report names it
+
+
+def test_no_evidence_of_a_stack_that_never_was(lab: Make) -> None:
+    here = lab(create_stack=CloudError("no"))
+    run(here)
+    assert "collect" not in here.calls
+
+
+def test_a_full_disk_does_not_keep_the_stack_standing(lab: Make) -> None:
+    here = lab(write_junit=OSError(28, "No space left on device"))
+    record = run(here)
+    assert record.verdict is Verdict.ERROR
+    assert record.destroyed
+    assert any("No space left" in note for note in here.progress.notes)
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "destroyed"),
+    [
+        (DestroyPolicy.ALWAYS, Outcome.PASSED, True),
+        (DestroyPolicy.ALWAYS, Outcome.FAILURE, True),
+        (DestroyPolicy.PASSING, Outcome.PASSED, True),
+        (DestroyPolicy.PASSING, Outcome.FAILURE, False),
+        (DestroyPolicy.NEVER, Outcome.PASSED, False),
+        (DestroyPolicy.NEVER, Outcome.FAILURE, False),
+    ],
+)
+def test_the_destroy_policy(
+    lab: Make, policy: DestroyPolicy, outcome: Outcome, destroyed: bool
+) -> None:
+    here = lab()
+    here.specs.outcomes = (outcome,)
+    record = run(here, policy)
+    assert record.destroyed is destroyed
+    assert bool(here.cloud.stacks) is not destroyed
+    kept = [note for note in here.progress.notes if "is kept" in note]
+    assert bool(kept) is not destroyed
+
+
+def test_a_bug_is_raised_after_the_tear_down(lab: Make) -> None:
+    here = lab(configure=ZeroDivisionError("division by zero"))
+    with pytest.raises(ZeroDivisionError):
+        run(here)
+    (record,) = here.ledger.list()
+    assert record.verdict is Verdict.ERROR
+    assert record.destroyed
+    assert "ZeroDivisionError" in str(record.phases[2].trouble)
+
+
+def test_a_problem_of_the_tree_is_found_before_anything_is_made(lab: Make) -> None:
+    here = lab()
+    (here.root / "specs" / "test_web.py").write_text("def test_0(host) pass\n")
+    record = run(here)
+    assert record.verdict is Verdict.INVALID
+    assert "test_web.py:1" in str(record.phases[0].trouble)
+    assert set(here.calls) == {"write_junit"}
+    assert record.destroyed
+
+
+def test_the_stack_and_each_boot_are_testcases(lab: Make) -> None:
+    here = lab()
+    (one,) = here.cloud.found
+    here.cloud.found = (one, replace(one, id="2", name="web-1"))
+    cases = of_phase(run(here), Phase.PROVISION)
+    assert [(case.nodeid, case.server, case.outcome) for case in cases] == [
+        ("provision: stack", "", Outcome.PASSED),
+        ("provision: boot", "web-0", Outcome.PASSED),
+        ("provision: boot", "web-1", Outcome.PASSED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "verdict"),
+    [
+        (CommitError("web: its image cannot be found"), Outcome.FAILURE, Verdict.FAILED),
+        (CloudError("web: no valid host"), Outcome.ERROR, Verdict.ERROR),
+    ],
+)
+def test_a_stack_that_does_not_stand_is_a_testcase_too(
+    lab: Make, error: InfraciError, outcome: Outcome, verdict: Verdict
+) -> None:
+    record = run(lab(wait=error))
+    (case,) = record.testcases
+    assert (case.nodeid, case.outcome, case.message) == ("provision: stack", outcome, error.message)
+    assert record.verdict is verdict
+
+
+def test_a_server_that_cannot_be_logged_in_to_is_a_testcase_too(lab: Make) -> None:
+    here = lab(log_in=HostKeyError("cannot trust web-0"))
+    cases = of_phase(run(here), Phase.PROVISION)
+    assert [(case.nodeid, case.outcome, case.kind) for case in cases] == [
+        ("provision: stack", Outcome.PASSED, None),
+        ("provision: boot", Outcome.ERROR, ErrorKind.INFRASTRUCTURE),
+    ]
+
+
+def test_progress_that_is_interrupted_as_it_begins_ends_all_the_same(
+    lab: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = lab()
+    monkeypatch.setattr(here.progress, "begin", lambda record, cleanup: interrupt())
+    record = run(here)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert here.progress.ended == record
+
+
+def test_an_interrupted_phase_has_no_testcase_of_it(lab: Make) -> None:
+    assert run(lab(wait=interrupt)).testcases == ()
+
+
+def test_a_role_that_no_server_has(lab: Make) -> None:
+    here = lab()
+    text = "stack: {template: stack.yaml}\nspecs: {wbe: [specs]}\n"
+    here.pipeline = parse_pipeline(text, name="web", root=here.root)
+    record = run(here)
+    assert record.verdict is Verdict.INVALID
+    assert 'no server has the role "wbe"' in str(record.phases[1].trouble)
+    assert not here.cloud.stacks
+
+
+def test_a_stack_without_servers(lab: Make) -> None:
+    here = lab()
+    here.cloud.found = ()
+    record = run(here)
+    assert record.verdict is Verdict.INVALID
+    assert "no servers" in str(record.phases[1].trouble)
+
+
+def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
+    here = lab()
+    (one,) = here.cloud.found
+    here.cloud.found = (replace(one, path="a"), replace(one, id="2", path="group.0"))
+    record = run(here)
+    assert [server.name for server in record.servers] == ["web-0-a", "web-0-group.0"]
+
+
+def test_content_that_this_clone_has_not_got_blames_no_commit(lab: Make) -> None:
+    here = lab()
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (here.root / here.pipeline.stack.template).write_text(pointer)
+    record = run(here)
+    trouble = record.phases[0].trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.blames) == ("LfsPointerError", False)
+    assert record.verdict is Verdict.ERROR
+    assert "create_stack" not in here.calls
+
+
+def test_a_silent_console(lab: Make) -> None:
+    here = lab()
+    here.pipeline = replace(
+        here.pipeline, timeouts=replace(here.pipeline.timeouts, provision_s=3.0)
+    )
+    here.cloud.console_text = "boot\nand no more\n"
+    record = run(here)
+    trouble = record.phases[1].trouble
+    assert trouble is not None
+    assert trouble.kind == "GuestError"
+    assert "and no more" in trouble.details
+    assert record.verdict is Verdict.ERROR
+
+
+INTERRUPTIBLE = ["load", "open_specs", "prepare", "wait", "outputs", "servers", "console", "log_in"]
+INTERRUPTIBLE += ["configure", "specs"]
+
+
+@pytest.mark.parametrize("name", INTERRUPTIBLE)
+def test_ctrl_c_tears_down(lab: Make, name: str) -> None:
+    here = lab(**{name: interrupt})
+    record = run(here)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.verdict.exit_code is ExitCode.INTERRUPTED
+    assert record.destroyed
+    assert not here.cloud.stacks
+    assert not here.cloud.keys
+    assert "collect" not in here.calls
+
+
+@pytest.mark.parametrize("name", ["create_keypair", "create_stack"])
+def test_ctrl_c_never_comes_between_asking_and_writing_down(lab: Make, name: str) -> None:
+    here = lab(**{name: interrupt})
+    record = run(here)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert (record.stack_id is not None) is (name == "create_stack")
+    assert not here.cloud.stacks
+    assert not here.cloud.keys
+
+
+@pytest.mark.parametrize("name", ["collect", "write_junit"])
+def test_ctrl_c_at_the_end_still_tears_down(lab: Make, name: str) -> None:
+    here = lab(**{name: interrupt})
+    here.specs.outcomes = (Outcome.FAILURE,)
+    record = run(here)
+    assert record.verdict is Verdict.FAILED  # that much was known
+    assert record.destroyed
+
+
+def test_ctrl_c_during_the_tear_down_is_answered_but_not_obeyed(lab: Make) -> None:
+    here = lab(delete_stack=interrupt)
+    record = run(here)
+    assert record.verdict is Verdict.PASSED
+    assert record.destroyed
+    assert any("once more ends the waiting" in note for note in here.progress.notes)
+
+
+@pytest.mark.parametrize("name", ["wait", "configure", "specs"])
+def test_a_second_ctrl_c_ends_the_waiting_and_keeps_the_record(lab: Make, name: str) -> None:
+    here = lab(**{name: interrupt}, delete_stack=interrupt)
+    record = run(here)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert not record.destroyed
+    trouble = record.phases[-1].trouble
+    assert trouble is not None
+    assert trouble.kind == "AbandonedError"
+    assert trouble.hint == f"clean up by: infraci destroy {record.id}"
+    assert here.ledger.load(record.id) == record
+
+
+def test_twice_in_the_tear_down_ends_the_waiting(lab: Make) -> None:
+    def twice() -> None:
+        interrupt()
+        interrupt()
+
+    record = run(lab(delete_stack=twice))
+    assert record.verdict is Verdict.INTERRUPTED
+    assert not record.destroyed
+
+
+def test_many_before_the_tear_down_count_as_one(lab: Make) -> None:
+    def thrice() -> None:
+        try:
+            interrupt()
+        finally:
+            interrupt()
+            interrupt()
+
+    record = run(lab(configure=thrice))
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.destroyed
+
+
+@pytest.mark.parametrize("policy", [DestroyPolicy.PASSING, DestroyPolicy.NEVER])
+def test_what_is_interrupted_is_kept_only_if_always_kept(lab: Make, policy: DestroyPolicy) -> None:
+    record = run(lab(configure=interrupt), policy)
+    assert record.destroyed is (policy is DestroyPolicy.PASSING)
+
+
+def test_only_some_phases_give_no_verdict(lab: Make) -> None:
+    here = lab()
+    with Interrupts() as interrupts:
+        work = here.work(interrupts, policy=DestroyPolicy.NEVER)
+        record = carry_out(work, (Phase.PLAN, Phase.PROVISION))
+    assert record.verdict is None
+    assert not record.destroyed
+    with Interrupts() as interrupts:
+        record = carry_out(here.work(interrupts, record=record), (Phase.VERIFY,))
+    assert record.verdict is Verdict.PASSED
+    assert [r.phase for r in record.phases] == [Phase.PLAN, Phase.PROVISION, Phase.VERIFY]
+
+
+def test_a_run_is_taken_up_where_its_stack_stands(lab: Make) -> None:
+    trap: Trap = CloudError("it was lost")
+    here = lab(log_in=trap)
+    record = run(here, DestroyPolicy.NEVER)
+    del here.traps.by_name["log_in"]
+    key = (here.ledger.folder(record.id) / "id_ed25519").read_bytes()
+    with Interrupts() as interrupts:
+        record = carry_out(here.work(interrupts, record=record), WHOLE_WAY[1:])
+    assert record.verdict is Verdict.PASSED
+    assert here.calls.count("create_stack") == 1
+    assert (here.ledger.folder(record.id) / "id_ed25519").read_bytes() == key
+
+
+def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:
+    here = lab()
+    here.specs.outcomes = (Outcome.FAILURE,)
+    record = run(here, DestroyPolicy.NEVER)
+    assert record.evidence
+    with Interrupts() as interrupts:
+        again = here.work(interrupts, policy=DestroyPolicy.NEVER, record=record)
+        record = carry_out(again, (Phase.CONFIGURE,))
+    assert record.verdict is None
+    assert {case.phase for case in record.testcases} == {Phase.PROVISION}
+    assert record.evidence == ()
+    assert [r.phase for r in record.phases] == [*WHOLE_WAY[:3]]
+
+
+def test_an_interruption_in_between_is_not_lost() -> None:
+    with Interrupts() as interrupts:
+        interrupts.until_interrupted(lambda: None)
+        interrupt()
+        with pytest.raises(InterruptedRunError):
+            interrupts.check()
+
+
+def test_specs_that_an_earlier_phase_kept_from_running_are_skipped(lab: Make) -> None:
+    record = run(lab(configure=CommitError("exit status 1")))
+    (case,) = of_phase(record, Phase.VERIFY)
+    assert (case.server, case.outcome) == ("web-0", Outcome.SKIPPED)
+    assert case.message == "not run: configure failed"
+
+
+def test_specs_that_an_interruption_kept_from_running_are_no_testcases(lab: Make) -> None:
+    record = run(lab(configure=interrupt))
+    assert record.verdict is Verdict.INTERRUPTED
+    assert of_phase(record, Phase.VERIFY) == []

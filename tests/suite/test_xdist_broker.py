@@ -1,0 +1,56 @@
+"""What workers ask the controller, and who may."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from infraci.suite.xdist_broker import Hub, ask
+
+NOBODY = 65534
+
+
+class Echo(Hub):
+    """Answers with the question."""
+
+    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"heard": question}
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    echo = Echo(config=None)
+    yield echo
+    echo.pytest_unconfigure()
+
+
+def test_a_question_is_answered(hub: Hub) -> None:
+    assert ask(hub.name, {"stand_up": "shop"}) == {"heard": {"stand_up": "shop"}}
+
+
+def test_nobody_else_is_heard(hub: Hub) -> None:
+    # Only root can be somebody else, and as root all tests run.
+    asking = f"""
+import os
+from infraci.suite.xdist_broker import ask
+
+os.setuid({NOBODY})
+try:
+    print(ask({hub.name!r}, {{}}))
+except OSError:
+    print("refused")
+"""
+    asked = subprocess.run(
+        [sys.executable, "-c", asking], capture_output=True, text=True, check=True
+    )
+    assert asked.stdout == "refused\n"
+
+
+def test_who_has_ended_is_not_there(hub: Hub) -> None:
+    hub.pytest_unconfigure()
+    with pytest.raises(OSError, match="refused"):
+        ask(hub.name, {})
