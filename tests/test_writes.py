@@ -2,7 +2,8 @@
 
 Text goes to files by ``infraci/base/writing.py``, to the user by ``infraci/base/terminal.py``, to
 the ledger by ``infraci/model/record_json.py``. A call that opens a file for writing, writes one,
-or prints is listed here with what it writes; a new one fails the test until it says why it holds no secret.
+or prints is listed here with what it writes; a new one fails the test until it says why it holds
+no secret.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ def _etc(folder: Path, user: int) -> Iterator[str]:
 
 def _programs(command: Sequence[str]) -> list[Path]:
     """Where Python, infraci and the program are, other than in /usr."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     places = {Path(sys.prefix), Path(sys.base_prefix), package}
     # Never the folder around our package, which may be its repository, nor a current folder.
     places |= {p for p in map(Path, sys.path) if p.name in ("site-packages", "dist-packages")}

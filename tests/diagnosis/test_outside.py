@@ -20,7 +20,7 @@ import yaml
 from infraci.configure.ansible_tasks import cause_of_task
 from infraci.diagnosis.outside import SIGNATURES, outside_cause
 
-DATA = Path(__file__).parent / "data" / "outside"
+DATA = Path(__file__).parents[1] / "data" / "outside"
 TROUBLE = ("no-resolver", "refused", "blackhole", "silent", "reset", "http-503", "http-429")
 NO_TROUBLE = ("no-such-name", "http-404", "no-route")
 #: The script in which these programs were called.

@@ -52,7 +52,7 @@ def test_this_machine_has_one() -> None:
 
 
 def test_setup_installs_it() -> None:
-    setup = (Path(__file__).parents[1] / "bin" / "setup").read_text()
+    setup = (Path(__file__).parents[2] / "bin" / "setup").read_text()
     assert f"bwrap {PACKAGE}" in setup.splitlines()
 
 
