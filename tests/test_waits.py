@@ -61,9 +61,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "app/preload.py importing_early": {"join": "imports end, or nothing of infraci works"},
     "commands/hook.py receive": {"read": "git closes it when it has named what was pushed"},
     "app/image_preparation.py image_maker.make": {"result": "podman has a limit there"},
-    "app/parallel_runs.py Several.run": {"get": _RUN},
-    "app/parallel_runs.py Several._start": {"Popen": _STARTED},
-    "app/parallel_runs.py Several._follow": {"for": _RUN},
+    "app/parallel_runs.py ParallelRuns.run": {"get": _RUN},
+    "app/parallel_runs.py ParallelRuns._start": {"Popen": _STARTED},
+    "app/parallel_runs.py ParallelRuns._follow": {"for": _RUN},
     "heat/cloud.py Cloud.events": {"read": _ASKED},
     "heat/events.py Follower.read_now_and_then": {"read": _ASKED},
     "heat/events.py Follower.skip": {"read": _ASKED},
@@ -73,7 +73,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "ledger/ledger.py Ledger.is_alive": {"flock": _AT_ONCE},
     "local/lock_holder.py find_holder": {"read": _FILE},
     "local/host_bridge.py _lock": {"flock": _AT_ONCE},
-    "local/host.py Machine.remove": {
+    "local/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",
     },
@@ -114,16 +114,16 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "suite/xdist_broker.py _Talk.handle": {"for": _PEER},
     "suite/xdist_broker.py ask": {"sendall": _PEER, "readline": _PEER},
-    "suite/stack_process.py Keeper.__init__": {"Popen": _STARTED},
-    "suite/stack_process.py Keeper._lost": {"read": _FILE},
+    "suite/stack_process.py StackProcess.__init__": {"Popen": _STARTED},
+    "suite/stack_process.py StackProcess._lost": {"read": _FILE},
     "suite/protocol.py Line.send": {"sendall": _PEER},
     "suite/protocol.py Line.hear": {"recv": _PEER},
     "templates/tosca/translate.py _Work.translation": {"read": "of definitions, not of a file"},
     "templates/tosca/translator_process.py _plain": {
         "result": "a function of TOSCA's, not a future"
     },
-    "verify/result_collector.py Account.listen": {"recv": _SOCKET, "sendall": _KILLED},
-    "verify/server_connection.py Link.session": {
+    "verify/result_collector.py ResultCollector.listen": {"recv": _SOCKET, "sendall": _KILLED},
+    "verify/server_connection.py ServerConnection.session": {
         "result": "the login that it waits for has a limit"
     },
     "verify/server_connection.py _close_opened": {"result": "it is called when there is one"},

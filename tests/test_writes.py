@@ -72,8 +72,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/host_bridge.py _lock": {"open": _LOCK},
     "local/image_store.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
     "local/image_store.py _lock": {"open": _LOCK},
-    "local/state_dir.py Place._overwrite": {"open": _CLOUD},
-    "local/state_dir.py Place._write": {"write_text": _CLOUD},
+    "local/state_dir.py StateDir._overwrite": {"open": _CLOUD},
+    "local/state_dir.py StateDir._write": {"write_text": _CLOUD},
     "local/podman.py Podman.resize": {"write_text": _CLOUD},
     "local/podman.py _write_seed": {"write_bytes": _CLOUD},
     "local/cloud_process.py _start": {"open": _CLOUD},
@@ -88,7 +88,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "sandbox/bubblewrap.py _write_entry": {"write_text": _PRIVATE},
     "sandbox/child.py main": {"write_text": "a score, to the kernel"},
     "ssh/config.py _write": {"fdopen": "names, addresses, host keys", "open": "the same"},
-    "suite/stack_process.py Keeper.__init__": {"TemporaryFile": "what a run prints, masked there"},
+    "suite/stack_process.py StackProcess.__init__": {
+        "TemporaryFile": "what a run prints, masked there"
+    },
     "base/terminal.py say": {"echo": _MASKED},
     "base/terminal.py say_json": {"echo": _MASKED},
     "verify/collector.py _collect_group": {"open": "a file in the sandbox's memory"},

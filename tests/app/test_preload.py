@@ -29,7 +29,7 @@ def test_the_command_itself_is_light(tmp_path: Path) -> None:
 
 SPY = """\
 import sys, threading
-from infraci.commands import early
+from infraci.app import preload
 
 class Spy:
     def find_spec(self, name, path, target=None):
@@ -38,9 +38,9 @@ class Spy:
 
 found = []
 sys.meta_path.insert(0, Spy())
-with early.importing_early("infraci.app.run_pipelines"):
+with preload.importing_early("infraci.app.run_pipelines"):
     del found[:]
-    with early.open_source(commit="HEAD", quiet=True):
+    with preload.open_source(commit="HEAD", quiet=True):
         pass
     meanwhile = list(found)
 assert "infraci.app.run_pipelines" in sys.modules

@@ -88,9 +88,9 @@ def test_what_is_ignored_stays_ignored(house: House) -> None:
 def test_an_interruption_that_a_library_swallows_is_not_lost(tmp_path: Path) -> None:
     program = """
 import os, signal
-from infraci import signals
-signals.catch()
-signals.begin()
+from infraci.base import early_signals
+early_signals.catch()
+early_signals.begin()
 from infraci.pipeline import Interrupts
 try:
     os.kill(os.getpid(), signal.SIGTERM)
@@ -100,7 +100,7 @@ try:
     with Interrupts():
         print("went on")
 except KeyboardInterrupt:
-    print(signals.sentence())
+    print(early_signals.sentence())
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
