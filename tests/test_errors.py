@@ -53,9 +53,9 @@ else:
             "choose_place(); return make_folder('x')",
         ),
         (
-            "from infraci.local.state_dir import Place",
+            "from infraci.local.state_dir import StateDir",
             "Path('address.json').write_text('{}')",
-            "return Place(folder=Path()).read_address()",
+            "return StateDir(folder=Path()).read_address()",
         ),
         ("from infraci import git; import git as _", "", "return git.ask(Path(), 'status')"),
     ],

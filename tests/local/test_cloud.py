@@ -16,7 +16,7 @@ import pytest
 from openstack.connection import Connection
 
 from infraci.local import cloud_process
-from infraci.local.fabric import find_all
+from infraci.local.host.fabric import find_all
 from infraci.local.state_dir import StateDir
 from tests.local.conftest import create, hot, network, resource, server, settled, until
 from tests.processes import run_infraci
@@ -426,9 +426,10 @@ def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
     script = (
         "from openstack.config import OpenStackConfig\n"
         "from openstack.connection import Connection\n"
-        "from infraci.local import process\n"
+        "from infraci.local import cloud_process\n"
         "from tests.local.conftest import create, hot, network, resource, until\n"
-        "config = OpenStackConfig(config_files=[str(process.ensure_up())], load_envvars=False)\n"
+        "clouds_yaml = str(cloud_process.ensure_up())\n"
+        "config = OpenStackConfig(config_files=[clouds_yaml], load_envvars=False)\n"
         "cloud = Connection(config=config.get_one('local'))\n"
         "router = resource('OS::Neutron::Router', external_gateway_info={'network': 'public'})\n"
         "stack = create(cloud, 'there', hot({**network(), 'router': router}))\n"
@@ -436,7 +437,7 @@ def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
         "print(*[subnet.cidr for subnet in cloud.network.subnets(name='public')])\n"
         "cloud.orchestration.delete_stack(stack)\n"
         "until(lambda: not list(cloud.orchestration.stacks()))\n"
-        "process.down()\n"
+        "cloud_process.down()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, check=False
@@ -454,7 +455,7 @@ def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) 
         "INFRACI_STATE_DIR": str(tmp_path),
         "INFRACI_CLOUD_IDLE_S": "1",
     }
-    start = "from infraci.local import process; process.ensure_up()"
+    start = "from infraci.local import cloud_process; cloud_process.ensure_up()"
     subprocess.run([sys.executable, "-c", start], env=environment, check=True)
     place = StateDir(folder=tmp_path)
     until(lambda: cloud_process.running(place) is None)
