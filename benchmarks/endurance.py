@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.job import Bench
-from infraci.local.fabric import find_all
-from infraci.local.netns import clip
-from infraci.local.podman import LABEL_CLOUD
+from infraci.local.host.fabric import find_all
+from infraci.local.host.netns import clip
+from infraci.local.host.podman import LABEL_CLOUD
 from infraci.local.state_dir import StateDir
 
 #: After so many runs connections are open, caches full and pools grown.

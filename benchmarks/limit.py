@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infraci.local import capabilities, image_store
-from infraci.local.config_drive import config_drive
+from infraci.local.domain.config_drive import config_drive
+from infraci.local.host import capabilities, image_store
 
 _BRIDGE = "infraci-limit"
 _NETWORK = "198.18.77"

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infraci.local.fabric import find_all
+from infraci.local.host.fabric import find_all
 from infraci.local.state_dir import StateDir
 from tests.app.workspace import STACK, House
 

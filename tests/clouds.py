@@ -14,8 +14,8 @@ import pytest
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from infraci.local.host import Host
-from infraci.local.podman import LABEL_CLOUD
+from infraci.local.host.host import Host
+from infraci.local.host.podman import LABEL_CLOUD
 from infraci.local.state_dir import StateDir
 from tests.live.openstack.health import ailments
 from tests.live.openstack.place import MEMBER

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.errors import UnreachableError
-from infraci.local.capabilities import probe
-from infraci.local.config_drive import config_drive
-from infraci.local.fabric import Fabric, Nic
-from infraci.local.host_bridge import choose_pools
-from infraci.local.image_store import ensure
+from infraci.local.domain.config_drive import config_drive
+from infraci.local.host.capabilities import probe
+from infraci.local.host.fabric import Fabric, Nic
+from infraci.local.host.host_bridge import choose_pools
+from infraci.local.host.image_store import ensure
 from infraci.model.run import Server
 from infraci.ssh import Key, Session, log_in
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from infraci.local.fabric import find_all
+from infraci.local.host.fabric import find_all
 from infraci.local.state_dir import StateDir
 from tests.processes import run_infraci
 

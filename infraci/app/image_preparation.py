@@ -24,7 +24,7 @@ def look_for_images() -> Future[frozenset[str]]:
     found: Future[frozenset[str]] = Future()
 
     def look() -> None:
-        from infraci.local import image_store
+        from infraci.local.host import image_store
 
         try:
             found.set_result(image_store.built())
@@ -39,7 +39,7 @@ def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], No
     """Builds or pulls the images of a stack's servers that this machine has not got."""
 
     def make(request: StackRequest) -> None:
-        from infraci.local import image_store
+        from infraci.local.host import image_store
 
         _check_machine()
         names = _plain_images(request)
@@ -89,7 +89,7 @@ def _check_machine() -> None:
     """Raise CloudError where it is plain that no server can run here; cheap, so not thorough."""
     if os.geteuid() == 0 and all(map(shutil.which, ("podman", "ip", "nft"))):
         return
-    from infraci.local import capabilities
+    from infraci.local.host import capabilities
 
     lacks = [missing.what for missing in capabilities.probe().missing()]
     if lacks:

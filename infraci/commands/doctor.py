@@ -73,7 +73,7 @@ def command(
 
 def _machine(as_json: bool) -> int:
     """What this machine lacks for the embedded cloud."""
-    from infraci.local import capabilities
+    from infraci.local.host import capabilities
     from infraci.sandbox.bubblewrap import PACKAGE, sandbox_trouble
 
     found = capabilities.probe()

@@ -23,7 +23,7 @@ def command() -> None:
 @click.option("--fresh", is_flag=True, help="Even if there is one: with the packages of today.")
 def build(name: str, fresh: bool) -> None:
     """Build an image, unless this machine has it."""
-    from infraci.local import image_store
+    from infraci.local.host import image_store
 
     make = image_store.build if fresh else image_store.ensure
     made = make(name, on_progress=lambda text: say(text, err=True))
@@ -34,7 +34,7 @@ def build(name: str, fresh: bool) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the images that were built, and those that could be."""
-    from infraci.local import image_store
+    from infraci.local.host import image_store
 
     built = image_store.list_images()
     if as_json:
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True)
 def remove(names: tuple[str, ...]) -> None:
     """Remove images; gone already is a success."""
-    from infraci.local import image_store
+    from infraci.local.host import image_store
 
     for name in names:
         image_store.remove(name)

@@ -45,13 +45,13 @@ with warnings.catch_warnings():
 
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
-from infraci.local.change_signal import ChangeSignal
-from infraci.local.database_reserve import CHECKPOINT_PAGES
+from infraci.local.api.long_poll import Patient, WsgiApp
+from infraci.local.domain.change_signal import ChangeSignal
+from infraci.local.domain.database_reserve import CHECKPOINT_PAGES
+from infraci.local.domain.store import Document, is_lost
 from infraci.local.engine_limits import Threads, share_session
-from infraci.local.long_poll import Patient, WsgiApp
 from infraci.local.restrict import narrow
 from infraci.local.rpc import TRANSPORT_URL
-from infraci.local.store import Document, is_lost
 
 #: Heat looks at its resources when something has changed, and this often all the same.
 _LOOK_S = 0.2

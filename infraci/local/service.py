@@ -24,27 +24,28 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
-from infraci.local import image_store as images
 from infraci.local.api.admin import Admin
 from infraci.local.api.bodies import Bodies
 from infraci.local.api.compute import Compute
 from infraci.local.api.identity import Identity, Tokens
 from infraci.local.api.image import Image
+from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import Network
-from infraci.local.change_signal import ChangeSignal
-from infraci.local.database_reserve import Spare
-from infraci.local.disk_space import LOW_BYTES, NEEDED_BYTES, Room, Sparing
+from infraci.local.api.signal_endpoint import GatewayServer, SignalsOnly
+from infraci.local.api.storage_filter import StorageFilter
+from infraci.local.domain.change_signal import ChangeSignal
+from infraci.local.domain.database_reserve import Spare
+from infraci.local.domain.networks import Networks
+from infraci.local.domain.routers import Routers
+from infraci.local.domain.servers import Servers
+from infraci.local.domain.store import Document, Store
 from infraci.local.engine_limits import purge_deleted
-from infraci.local.host import Host
-from infraci.local.listeners import free_port, listen
+from infraci.local.host import image_store as images
+from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, Room
+from infraci.local.host.host import Host
+from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
-from infraci.local.networks import Networks
-from infraci.local.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
-from infraci.local.routers import Routers
-from infraci.local.servers import Servers
-from infraci.local.signal_endpoint import GatewayServer, SignalsOnly
 from infraci.local.state_dir import Address, StateDir, build
-from infraci.local.store import Document, Store
 
 LOG = logging.getLogger(__name__)
 
@@ -201,7 +202,7 @@ class Cloud:
             ),
             "/infraci": Admin(self._store, self._servers, good, end=self.end),
         }
-        dispatch = Bodies(Sparing(DispatcherMiddleware(NotFound(), routes), self._room))
+        dispatch = Bodies(StorageFilter(DispatcherMiddleware(NotFound(), routes), self._room))
 
         def application(environ: Document, start_response: Any) -> Iterable[bytes]:
             self._last_request = time.monotonic()

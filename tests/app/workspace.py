@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.heat import Cloud
-from infraci.local.fabric import find_all
+from infraci.local.host.fabric import find_all
 from infraci.local.state_dir import StateDir
 from tests.processes import finish, start_infraci
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.local.disk_space import LOW_BYTES, Room
+from infraci.local.host.disk_space import LOW_BYTES, Room
 from infraci.local.state_dir import StateDir
 from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from infraci.local import image_store
+from infraci.local.host import image_store
 from tests.local.conftest import create, hot, network, resource, server, settled, until
 from tests.local.test_cloud import booted, inside, outputs
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from infraci.local.fabric import Fabric, Nic
-from infraci.local.host_bridge import Pools
+from infraci.local.host.fabric import Fabric, Nic
+from infraci.local.host.host_bridge import Pools
 
 _LISTEN = """
 import socket, sys

@@ -10,8 +10,8 @@ from werkzeug.wrappers import Request
 
 from infraci import __version__
 from infraci.local.api.web import Api, route
-from infraci.local.servers import Servers
-from infraci.local.store import Document, Store
+from infraci.local.domain.servers import Servers
+from infraci.local.domain.store import Document, Store
 
 
 class Admin(Api):

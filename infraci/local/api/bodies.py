@@ -8,7 +8,7 @@ from typing import Any
 
 from infraci.base.json_reader import read_json
 from infraci.local.api.web import reply
-from infraci.local.store import Document
+from infraci.local.domain.store import Document
 
 #: Heat's own limit is far lower; a template with its files is the largest that anyone sends.
 MOST_BYTES = 16 << 20

@@ -1,4 +1,4 @@
-"""Compute v2.1: what Nova's clients say, led to :mod:`infraci.local.servers`.
+"""Compute v2.1: what Nova's clients say, led to :mod:`infraci.local.domain.servers`.
 
 Source: https://docs.openstack.org/api-ref/compute/
 """
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.quotas import compute_limits
-from infraci.local.api.web import Api, ApiError, body_of, fields_of, reply, route
-from infraci.local.flavors import FLAVORS, Flavor
-from infraci.local.keypairs import fingerprint, new_key
-from infraci.local.servers import DELETING, OWNER, Servers
-from infraci.local.store import Document, Store
+from infraci.local.api.web import Api, body_of, fields_of, reply, route
+from infraci.local.domain.flavors import FLAVORS, Flavor
+from infraci.local.domain.keypairs import fingerprint, new_key
+from infraci.local.domain.servers import DELETING, OWNER, Servers
+from infraci.local.domain.store import Document, Store
+from infraci.local.errors import ApiError
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
     judge_metadata,

@@ -17,8 +17,9 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
 from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
-from infraci.local.api.web import Api, ApiError, reply, route
-from infraci.local.store import Document
+from infraci.local.api.web import Api, reply, route
+from infraci.local.domain.store import Document
+from infraci.local.errors import ApiError
 
 TOKEN_LIFE_S = 12 * 3600.0
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.local.api.web import Api, ApiError, reply, route
-from infraci.local.store import Document, Store
+from infraci.local.api.web import Api, reply, route
+from infraci.local.domain.store import Document, Store
+from infraci.local.errors import ApiError
 
 
 class Image(Api):

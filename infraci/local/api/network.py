@@ -10,13 +10,14 @@ from collections.abc import Callable
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.quotas import network_quotas
-from infraci.local.api.web import Api, ApiError, body_of, fields_of, missing, reply, route
-from infraci.local.networks import Networks
-from infraci.local.routers import Routers
-from infraci.local.security_groups import SecurityGroups
-from infraci.local.server_ports import NOVA_OWNER
-from infraci.local.servers import Servers
-from infraci.local.store import Document, Store
+from infraci.local.api.web import Api, body_of, fields_of, reply, route
+from infraci.local.domain.networks import Networks
+from infraci.local.domain.routers import Routers
+from infraci.local.domain.security_groups import SecurityGroups
+from infraci.local.domain.server_ports import NOVA_OWNER
+from infraci.local.domain.servers import Servers
+from infraci.local.domain.store import Document, Store
+from infraci.local.errors import ApiError, missing
 from infraci.model.nova_limits import judge_name
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from infraci.local.flavors import FLAVORS
-from infraci.local.networks import PUBLIC_ID
-from infraci.local.store import Document, Store
+from infraci.local.domain.flavors import FLAVORS
+from infraci.local.domain.networks import PUBLIC_ID
+from infraci.local.domain.store import Document, Store
 
 _NO_LIMIT = -1
 

@@ -14,26 +14,12 @@ from werkzeug.wrappers import Request, Response
 from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
 from infraci.local.api.shapes import misfits
-from infraci.local.store import Document
+from infraci.local.domain.store import Document
+from infraci.local.errors import ApiError
 
 LOG = logging.getLogger(__name__)
 
 Handler = TypeVar("Handler", bound=Callable[..., "Document | Response | None"])
-
-
-class ApiError(Exception):
-    """A refusal that the client is told of, with its HTTP status."""
-
-    def __init__(self, status: int, message: str, *, kind: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.kind = kind  # Neutron's exception name: its client raises by it
-
-
-def missing(what: str, id_: str) -> ApiError:
-    """The 404 of an API."""
-    return ApiError(404, f"{what} {id_} could not be found.", kind=f"{what}NotFound")
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:

@@ -19,7 +19,7 @@ from tests.live.openstack.place import HERE, PATH, BrokenError, Place, say
 
 _FILES = HERE / "guest_files"
 #: The embedded cloud's servers have it too.
-_STAGES = HERE.parents[2] / "infraci/local/debian/root"
+_STAGES = HERE.parents[2] / "infraci/local/host/debian/root"
 _COMMAND_LINE = (
     "console=ttyS0 quiet mitigations=off nokaslr audit=0 apparmor=0 selinux=0 random.trust_cpu=on "
     "no_timer_check net.ifnames=0"

@@ -1,0 +1,1 @@
+"""What the embedded cloud makes on this machine: containers, networks, images."""

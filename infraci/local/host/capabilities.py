@@ -1,0 +1,305 @@
+"""What this machine can do for the embedded cloud, found by looking, and what is missing.
+
+Only facts are gathered here; nothing is installed or changed. The container runtime is chosen
+from what is known to stop a systemd container from starting: the cgroup layout, and limits that
+a process without CAP_SYS_RESOURCE may not raise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from infraci.local.host.recipe import KEYRING
+
+_CAP_SYS_RESOURCE = 24
+#: Devices that a server has beside the usual ones, if this machine has them: for VPNs.
+_DEVICES = (Path("/dev/net/tun"),)
+#: What podman itself asks for when it is told nothing.
+_DEFAULT_LIMIT = 1048576
+#: What a server may do beyond podman's default container, with the kernel's numbers: configure its
+#: own network and packet filter, ping, audit, see all its processes, lock memory, reboot (which
+#: ends no more than its own init). Not CAP_SYS_ADMIN: its root is this machine's root, held by
+#: what it may not do. Not CAP_MKNOD: a device that it makes is opened from outside, through
+#: /proc/PID/root, by any user of this machine whose number a process of the server has.
+_SERVER_CAPABILITIES = {
+    "NET_ADMIN": 12,
+    "NET_RAW": 13,
+    "IPC_LOCK": 14,
+    "SYS_PTRACE": 19,
+    "SYS_BOOT": 22,
+    "SYS_NICE": 23,
+    "AUDIT_WRITE": 29,
+}
+_KERNEL_PROBE = """\
+echo namespaces
+ip link add name b type bridge && echo bridge
+ip link add v0 type veth peer name v1 && echo veth
+nft -f - <<'END' && echo nf_tables
+table ip t {
+    chain c {
+        type nat hook postrouting priority 100
+        masquerade
+    }
+}
+END
+"""
+
+
+class Cgroups(StrEnum):
+    """How the machine lays out control groups."""
+
+    V1 = "v1"
+    V2 = "v2"
+    #: Version 1 controllers with an empty version 2 tree beside them.
+    HYBRID = "hybrid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uplink:
+    """The device of the default route."""
+
+    device: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something the embedded cloud needs and this machine lacks."""
+
+    what: str
+    #: The command, or when there is none the advice, that mends it.
+    remedy: str
+    #: The Debian package that has it, if that is all there is to it.
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What this machine can do for the embedded cloud."""
+
+    is_root: bool
+    #: podman's version, or None when it is not installed.
+    podman: str | None
+    cgroups: Cgroups
+    #: The OCI runtime that starts a systemd container here: ``crun`` or ``runc``.
+    runtime: str | None
+    #: The option for ``podman run`` that a systemd container needs here.
+    run_options: tuple[str, ...]
+    memory_limits: bool
+    cpu_limits: bool
+    ip: bool
+    nft: bool
+    mmdebstrap: bool
+    debian_keyring: bool
+    #: Of namespaces, bridge, veth and nf_tables, what the kernel really made.
+    kernel: frozenset[str]
+    ip_forward: bool
+    uplink: Uplink | None
+
+    @property
+    def rootless(self) -> bool:
+        """Whether containers would run without root (which their networks cannot)."""
+        return not self.is_root
+
+    def missing(self) -> tuple[Missing, ...]:
+        """Return what must be mended before a server can start, each with its remedy."""
+        found: list[Missing] = []
+        if not self.is_root:
+            found.append(
+                Missing(what="root (networks are made of network namespaces)", remedy="sudo -i")
+            )
+        if self.podman is None:
+            found.append(_package("podman", "podman"))
+        if self.runtime is None:
+            need = "runc" if self.cgroups is Cgroups.HYBRID else "crun"
+            found.append(_package(f"{need} (for {self.cgroups} control groups)", need))
+        if not self.ip:
+            found.append(_package("ip", "iproute2"))
+        if not self.nft:
+            found.append(_package("nft", "nftables"))
+        if not self.mmdebstrap:
+            found.append(_package("mmdebstrap", "mmdebstrap"))
+        if not self.debian_keyring:
+            found.append(_package("Debian's archive keys", "debian-archive-keyring"))
+        if self.is_root and self.ip and self.nft:
+            found.extend(self._missing_in_kernel())
+        return tuple(found)
+
+    def _missing_in_kernel(self) -> tuple[Missing, ...]:
+        if "namespaces" not in self.kernel:
+            return (
+                Missing(
+                    what="permission to make network namespaces",
+                    remedy="run as root outside of a container, or in a privileged one",
+                ),
+            )
+        return tuple(
+            Missing(what=f"{name} in the kernel", remedy=f"modprobe {name}")
+            for name in ("bridge", "veth", "nf_tables")
+            if name not in self.kernel
+        )
+
+
+def install_command(missing: Sequence[Missing]) -> str | None:
+    """Return one command that installs all packages that are missing, or None if none is."""
+    packages = sorted({m.package for m in missing if m.package is not None})
+    if not packages:
+        return None
+    return f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+
+
+def probe() -> Capabilities:
+    """Look at this machine. Takes about 50 ms; as root it makes devices in a namespace of its own.
+
+    Never raises because something is absent.
+    """
+    is_root = os.geteuid() == 0
+    cgroups = _cgroups(Path("/sys/fs/cgroup"))
+    effective = _effective_capabilities(Path("/proc/self/status"))
+    runtime = _runtime(cgroups)
+    ip, nft = shutil.which("ip") is not None, shutil.which("nft") is not None
+    return Capabilities(
+        is_root=is_root,
+        podman=_podman_version(),
+        cgroups=cgroups,
+        runtime=runtime,
+        run_options=run_options(
+            runtime=runtime,
+            effective=effective,
+            open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+            processes=resource.getrlimit(resource.RLIMIT_NPROC)[1],
+            pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
+        ),
+        memory_limits=is_root and _enforces(cgroups, "memory"),
+        cpu_limits=is_root and _enforces(cgroups, "cpu"),
+        ip=ip,
+        nft=nft,
+        mmdebstrap=shutil.which("mmdebstrap") is not None,
+        debian_keyring=KEYRING.exists(),
+        kernel=_kernel() if is_root and ip and nft else frozenset(),
+        ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
+        uplink=_uplink() if ip else None,
+    )
+
+
+def run_options(
+    *, runtime: str | None, effective: int, open_files: int, processes: int, pid_max: int
+) -> tuple[str, ...]:
+    """Return the options with which ``podman run`` starts a systemd container.
+
+    Without CAP_SYS_RESOURCE a limit may only be lowered: podman's own default of 1048576 open
+    files would be refused, and so would more processes than it has given itself (``pid_max``).
+    """
+    options = ["--systemd=always"]
+    if runtime is not None:
+        options.append(f"--runtime={runtime}")
+    if not effective & (1 << _CAP_SYS_RESOURCE):
+        files = _lowest(open_files, _DEFAULT_LIMIT)
+        tasks = _lowest(processes, pid_max)
+        options += [f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={tasks}:{tasks}"]
+    held = [name for name, bit in _SERVER_CAPABILITIES.items() if effective & (1 << bit)]
+    if held:
+        options.append(f"--cap-add={','.join(held)}")
+    options += [f"--device={device}" for device in _DEVICES if device.is_char_device()]
+    return tuple(options)
+
+
+def _lowest(limit: int, other: int) -> int:
+    return other if limit == resource.RLIM_INFINITY else min(limit, other)
+
+
+def _package(what: str, package: str) -> Missing:
+    return Missing(
+        what=what,
+        remedy=f"apt-get install --yes --no-install-recommends {package}",
+        package=package,
+    )
+
+
+def _cgroups(root: Path) -> Cgroups:
+    if (root / "cgroup.controllers").exists():
+        return Cgroups.V2
+    if (root / "unified" / "cgroup.procs").exists():
+        return Cgroups.HYBRID
+    return Cgroups.V1
+
+
+def _runtime(cgroups: Cgroups) -> str | None:
+    # crun refuses the hybrid layout; elsewhere it is the lighter of the two.
+    wanted = ("runc",) if cgroups is Cgroups.HYBRID else ("crun", "runc")
+    return next((name for name in wanted if shutil.which(name) is not None), None)
+
+
+def _effective_capabilities(status: Path) -> int:
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+    return int(match[1], 16) if match else 0
+
+
+def _enforces(cgroups: Cgroups, controller: str) -> bool:
+    """Say whether a limit can be set, by making a control group that nobody enters."""
+    root = Path("/sys/fs/cgroup")
+    if cgroups is Cgroups.V2:
+        group, file, value = root, "memory.max" if controller == "memory" else "cpu.max", "max"
+        if controller not in (root / "cgroup.controllers").read_text().split():
+            return False
+    else:
+        group = root / controller
+        file = "memory.limit_in_bytes" if controller == "memory" else "cpu.cfs_quota_us"
+        value = "-1"
+    trial = group / f"infraci-probe-{os.getpid()}"
+    try:
+        trial.mkdir()
+    except OSError:
+        return False
+    try:
+        (trial / file).write_text(value)
+    except OSError:
+        # Offered, but not yet handed down by the root group: podman does that when it needs it.
+        return cgroups is Cgroups.V2 and os.access(root / "cgroup.subtree_control", os.W_OK)
+    else:
+        return True
+    finally:
+        trial.rmdir()
+
+
+def _podman_version() -> str | None:
+    if shutil.which("podman") is None:
+        return None
+    match = re.search(r"(\d+(?:\.\d+)+)", _output(["podman", "--version"]))
+    return match[1] if match else None
+
+
+def _kernel() -> frozenset[str]:
+    return frozenset(_output(["unshare", "--net", "sh", "-c", _KERNEL_PROBE]).split())
+
+
+def _uplink() -> Uplink | None:
+    routes = json.loads(_output(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+    devices = [route["dev"] for route in routes if "dev" in route]
+    if not devices:
+        return None
+    mtu = Path("/sys/class/net") / devices[0] / "mtu"
+    return Uplink(device=devices[0], mtu=int(mtu.read_text()))
+
+
+def _output(command: Sequence[str]) -> str:
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=10,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

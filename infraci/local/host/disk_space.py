@@ -1,0 +1,65 @@
+"""Room on the disk of the state folder: what is made takes some, and so does removing it again.
+
+A reserve is held there, a file that is given up when the disk is nearly full: what stands can then
+still be removed. Requests for more are refused before that. Others' files may take what is given
+up; the databases have room within, see :mod:`infraci.local.domain.database_reserve`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+#: With less than this left, databases and consoles may no longer be written.
+LOW_BYTES = 1 << 20
+#: With less than this left, nothing is made: databases, consoles and config drives grow.
+NEEDED_BYTES = 32 << 20
+_RESERVE_BYTES = 4 << 20
+
+
+class Room:
+    """The room that is left; threads share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._reserve = folder / "reserve"
+        self._lock = threading.Lock()
+
+    def look(self) -> int:
+        """The bytes that are left; takes the reserve, or gives it up, as there is room."""
+        with self._lock:
+            left = self._left()
+            if left < LOW_BYTES:
+                self._reserve.unlink(missing_ok=True)
+                left = self._left()
+            elif left > NEEDED_BYTES + _RESERVE_BYTES and not self._reserve.exists():
+                self._take()
+        return left
+
+    def _left(self) -> int:
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize
+
+    def _take(self) -> None:
+        try:
+            file = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, _RESERVE_BYTES)
+            finally:
+                os.close(file)
+        except OSError:  # the next look may have more luck
+            with suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
+
+    def shortage(self, needed: int) -> str | None:
+        """Why something that needs so many bytes cannot be; None if it can."""
+        left = self.look()
+        if left >= needed:
+            return None
+        return f"the disk of {self._folder} has {_mb(left)} left, and {_mb(needed)} are needed"
+
+
+def _mb(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MB"

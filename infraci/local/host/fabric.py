@@ -1,0 +1,271 @@
+"""The fabric: networks, servers' cards and routers, made of network namespaces.
+
+A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it
+(:mod:`infraci.local.host.segment`), a server ``infraci-s-…`` with ``eth0``, ``eth1``…, a router
+``infraci-r-…`` (:mod:`infraci.local.host.router`). So networks of the same addresses never meet.
+
+Nothing is remembered here. What there is, and whose, is asked of the kernel: each namespace's
+loopback device bears its labels.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infraci.local.host import router, segment
+from infraci.local.host.host_bridge import HostBridge, Pools
+from infraci.local.host.netns import HOST, Namespace, clip, namespaces, short
+from infraci.local.host.router import Router
+from infraci.local.host.segment import CLOUD_ADDRESS, Segment
+
+_SERVER = "infraci-s-"
+_KINDS = {segment.PREFIX: "network", _SERVER: "server", router.PREFIX: "router"}
+#: A server forwards nothing until it is told to, and has ::1 but no other IPv6 address.
+_SERVER_SYSCTLS = {
+    "ipv4/ip_forward": 0,
+    "ipv4/conf/all/rp_filter": 0,
+    "ipv4/conf/default/rp_filter": 0,
+    "ipv4/conf/default/arp_notify": 1,
+    "ipv6/conf/default/disable_ipv6": 1,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network card of a server."""
+
+    #: ``eth0``, ``eth1``…
+    device: str
+    network_id: str
+    mac: str
+    #: With prefix length, as in ``10.0.0.5/24``.
+    addresses: tuple[str, ...]
+    #: The subnet's gateway, if it has one.
+    gateway: str | None = None
+    #: The subnet's host routes: destination and next hop.
+    routes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A namespace of ours on this machine."""
+
+    #: ``network``, ``server`` or ``router``.
+    kind: str
+    namespace: str
+    #: ``cloud``, ``id`` and whatever else it was labelled with; empty if it bears no labels.
+    labels: Mapping[str, str]
+
+
+def find_all() -> tuple[Found, ...]:
+    """Return every namespace of ours on this machine, of whichever cloud."""
+    return tuple(
+        Found(kind=kind, namespace=namespace.name, labels=namespace.labels() or {})
+        for prefix, kind in _KINDS.items()
+        for namespace in namespaces(prefix)
+    )
+
+
+def server_namespace(server_id: str) -> Path:
+    """Return the file of a server's namespace, for its container."""
+    return _server(server_id).path
+
+
+class Fabric:
+    """The networks of one cloud. Safe to use from several threads; all calls are idempotent."""
+
+    def __init__(self, cloud_id: str, pools: Pools, *, mtu: int = 1500) -> None:
+        """Build on ``pools`` (see ``choose_pools``), with the MTU of the machine's uplink."""
+        self._cloud_id = cloud_id
+        self._host = HostBridge(cloud_id, pools, mtu=mtu)
+        # What several threads may ask for at once; a server's own wires are one thread's.
+        self._lock = threading.RLock()
+
+    def ensure_host(self) -> None:
+        """Make the host's bridge and its packet filter; also mends them."""
+        with self._lock:
+            self._host.ensure()
+
+    def keep_forwarding(self) -> None:
+        """See to it that the host still forwards, while there are networks."""
+        self._host.keep_forwarding()
+
+    def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
+        """Let servers reach these TCP ports of the host, and no others.
+
+        They reach ``signal`` at 169.254.169.254: who listens there does so at the pools'
+        ``access_host``, and sees each server by its access address. Behind a router they reach
+        those of ``host`` as well, and the host's name server.
+        """
+        self._host.open_ports(signal=signal, host=host)
+
+    def teardown(self) -> None:
+        """Remove everything of this cloud and leave the host as it was found."""
+        with self._lock:
+            for found in self.list_ours():
+                self._remove(found)
+            self._host.remove()
+
+    def list_ours(self) -> tuple[Found, ...]:
+        """Return what there is of this cloud."""
+        return tuple(f for f in find_all() if f.labels.get("cloud") == clip(self._cloud_id))
+
+    def remove_found(self, found: Found) -> None:
+        """Remove a namespace that :meth:`list_ours` or :func:`find_all` found."""
+        with self._lock:
+            self._remove(found)
+
+    def label(self, kind: str, object_id: str, labels: Mapping[str, str]) -> None:
+        """Add labels to a network, a server or a router: its run, its expiry."""
+        prefix = next(p for p, k in _KINDS.items() if k == kind)
+        namespace = Namespace(f"{prefix}{short(object_id)}")
+        namespace.label({**(namespace.labels() or {}), **labels})
+
+    # Networks
+
+    def create_network(self, network_id: str, labels: Mapping[str, str] | None = None) -> None:
+        """Make a network: a bridge that nothing is plugged into."""
+        network = Segment(network_id, self._host)
+        with self._lock:
+            if not network.namespace.is_whole():
+                network.create(self._labels(network_id, labels))
+
+    def delete_network(self, network_id: str) -> None:
+        """Remove a network; cards still plugged into it are gone with it."""
+        with self._lock:
+            segment.delete(segment.namespace_of(network_id))
+
+    # Servers
+
+    def create_server_namespace(
+        self, server_id: str, labels: Mapping[str, str] | None = None
+    ) -> Path:
+        """Make the namespace a server is to live in, without any card; return its file."""
+        namespace = _server(server_id)
+        if not namespace.is_whole():
+            namespace.create(self._labels(server_id, labels), _SERVER_SYSCTLS)
+            namespace.finish()
+        return namespace.path
+
+    def delete_server_namespace(self, server_id: str) -> None:
+        """Remove a server's namespace and its cards."""
+        _server(server_id).delete()
+
+    def plug(self, server_id: str, nic: Nic) -> None:
+        """Give a server a card, up and addressed, whether it runs already or not."""
+        server, network = _server(server_id), segment.namespace_of(nic.network_id)
+        peer = f"s{short(server_id)}{nic.device.removeprefix('eth')}"
+        mtu = self._host.mtu
+        HOST.ip(
+            [
+                f"link add {nic.device} netns {server.name} address {nic.mac} mtu {mtu}"
+                f" type veth peer name {peer} netns {network.name} mtu {mtu}"
+            ]
+        )
+        network.ip([f"link set {peer} master br0 up"])
+        server.ip(_nic_lines(nic))
+
+    def unplug(self, server_id: str, device: str) -> None:
+        """Take a card out of a server."""
+        _server(server_id).ip_undo([f"link del {device}"])
+
+    def lead_to_cloud(self, server_id: str, device: str) -> None:
+        """Let a server reach the cloud, as for signals, by this card."""
+        _server(server_id).ip([f"route replace {CLOUD_ADDRESS}/32 dev {device}"])
+
+    def add_access(self, network_id: str, access: str, fixed: str) -> None:
+        """Let the host log in to a server of a network at an access address.
+
+        It is also what the host sees when that server sends a signal.
+        """
+        Segment(network_id, self._host).add_access(access, fixed)
+
+    def remove_access(self, network_id: str, access: str) -> None:
+        """Take an access address away."""
+        Segment(network_id, self._host).remove_access(access)
+
+    # Routers
+
+    def create_router(self, router_id: str, labels: Mapping[str, str] | None = None) -> None:
+        """Make a router without any leg."""
+        with self._lock:
+            if not self._router(router_id).namespace.is_whole():
+                self._router(router_id).create(self._labels(router_id, labels))
+
+    def delete_router(self, router_id: str) -> None:
+        """Remove a router and its legs."""
+        with self._lock:
+            router.delete(self._router(router_id).namespace)
+
+    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
+        """Join a network to a router, which has this address (``10.0.0.1/24``) there."""
+        with self._lock:
+            self._router(router_id).add_leg(
+                network_id, segment.namespace_of(network_id), mac, address
+            )
+
+    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
+        """Take a router out of a network."""
+        with self._lock:
+            self._router(router_id).remove_leg(network_id, address)
+
+    def set_router_gateway(self, router_id: str, address: str, *, snat: bool = True) -> None:
+        """Give a router an external address of the public pool, and with it a way out."""
+        with self._lock:
+            self._router(router_id).set_gateway(address, snat=snat)
+
+    def clear_router_gateway(self, router_id: str) -> None:
+        """Take a router's external address away, and with it all its floating IPs."""
+        with self._lock:
+            self._router(router_id).clear_gateway()
+
+    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
+        """Let a public address stand for a server's fixed one, inward and outward."""
+        with self._lock:
+            self._router(router_id).add_floating(floating, fixed)
+
+    def remove_floating(self, router_id: str, floating: str) -> None:
+        """Let a floating IP go."""
+        with self._lock:
+            self._router(router_id).remove_floating(floating)
+
+    def _router(self, router_id: str) -> Router:
+        return Router(router_id, self._host)
+
+    def _labels(self, object_id: str, labels: Mapping[str, str] | None) -> dict[str, str]:
+        return {**(labels or {}), "cloud": self._cloud_id, "id": object_id}
+
+    @staticmethod
+    def _remove(found: Found) -> None:
+        namespace = Namespace(found.namespace)
+        remove = {"network": segment.delete, "router": router.delete, "server": Namespace.delete}
+        remove[found.kind](namespace)
+
+
+def _server(server_id: str) -> Namespace:
+    return Namespace(f"{_SERVER}{short(server_id)}")
+
+
+def _nic_lines(nic: Nic) -> list[str]:
+    """Return what ``ip`` is told in the server's namespace once the card is there."""
+    number = int(nic.device.removeprefix("eth"))
+    lines = [f"addr replace {address} dev {nic.device}" for address in nic.addresses]
+    lines.append(f"link set {nic.device} up")
+    if number == 0:
+        lines.append(f"route replace {CLOUD_ADDRESS}/32 dev {nic.device}")
+    for destination, hop in nic.routes:
+        lines.append(f"route replace {destination} via {hop} dev {nic.device}")
+    if nic.gateway is not None:
+        # The first card's default route wins; the others' are there should it go.
+        metric = f" metric {100 + number}" if number else ""
+        near = any(
+            ipaddress.ip_address(nic.gateway) in ipaddress.ip_interface(address).network
+            for address in nic.addresses
+        )
+        onlink = "" if near else " onlink"
+        lines.append(f"route replace default via {nic.gateway} dev {nic.device}{onlink}{metric}")
+    return lines

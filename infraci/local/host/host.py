@@ -1,0 +1,310 @@
+"""The machine: servers and networks as containers and namespaces, made when first needed.
+
+The cloud's process can judge templates on a machine without podman and without root. Only when a
+network or a server is really to be made, the machine is looked at, and what it lacks is an error
+that says how to mend it. When the last of them goes, the host is left as it was found.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+from infraci.errors import CloudError
+from infraci.local.host import image_store as images
+from infraci.local.host.capabilities import install_command, probe
+from infraci.local.host.fabric import Fabric, Nic, server_namespace
+from infraci.local.host.host_bridge import Pools, choose_pools
+from infraci.local.host.host_interface import BootPlan
+from infraci.local.host.podman import (
+    LABEL_CLOUD,
+    LABEL_SERVER,
+    ContainerSpec,
+    ContainerState,
+    Podman,
+)
+from infraci.local.state_dir import StateDir
+
+LOG = logging.getLogger(__name__)
+
+#: What a cloud that only plans may assume, on a machine that can't be asked.
+_ASSUMED = Pools(
+    bridge="infraci0",
+    public=ipaddress.IPv4Network("172.24.104.0/24"),
+    access=ipaddress.IPv4Network("172.24.105.0/24"),
+)
+
+
+class Host:
+    """Podman and the fabric, behind the nouns of Nova and Neutron."""
+
+    def __init__(
+        self, place: StateDir, *, signal_port: int, host_ports: Collection[int] = ()
+    ) -> None:
+        """Let servers behind a router reach the TCP ports ``host_ports`` of this machine."""
+        self._place = place
+        self._signal_port = signal_port
+        self._host_ports = host_ports
+        # Guards the host's own part: it is made for the first that stands, removed after the last.
+        self._lock = threading.RLock()
+        self._standing: set[str] = set()
+        self._no_pools: CloudError | None = None  # why this cloud can only plan
+        self._references: dict[str, str] = {}  # of the images that were there when last needed
+        self._inits: dict[str, int] = {}  # the process id of each running server's init
+        self._labels: dict[str, Mapping[str, str]] = {}  # what each network is labelled with
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The bridge and the addresses of this cloud on the host, nobody else's while it runs."""
+        try:
+            return choose_pools(self._place.owner)
+        except CloudError as error:
+            LOG.warning("assuming the usual addresses: %s", error)
+            self._no_pools = error
+            return _ASSUMED
+
+    @cached_property
+    def _tools(self) -> tuple[Podman, Fabric]:
+        found = probe()
+        missing = found.missing()
+        if missing:
+            raise CloudError(
+                "cannot stand up servers on this machine: "
+                + "; ".join(lack.what for lack in missing),
+                hint=install_command(missing) or "; ".join(lack.remedy for lack in missing),
+            )
+        pools = self.pools
+        if self._no_pools is not None:
+            raise self._no_pools
+        mtu = found.uplink.mtu if found.uplink else 1500
+        fabric = Fabric(self._place.owner, pools, mtu=mtu)
+        self._standing |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
+        if self._standing:
+            self._open(fabric)
+        return Podman(found, self._place.folder / "servers"), fabric
+
+    @property
+    def _podman(self) -> Podman:
+        with self._lock:
+            return self._tools[0]
+
+    @property
+    def _fabric(self) -> Fabric:
+        with self._lock:
+            return self._tools[1]
+
+    def _open(self, fabric: Fabric) -> None:
+        fabric.ensure_host()
+        fabric.open_ports(signal=self._signal_port, host=self._host_ports)
+
+    def _stand(self, id_: str, make: Callable[[], object]) -> None:
+        with self._lock:
+            fabric = self._fabric
+            if not self._standing:
+                self._open(fabric)
+            self._standing.add(id_)
+        make()
+
+    def _fell(self, id_: str) -> None:
+        with self._lock:
+            self._standing.discard(id_)
+            if not self._standing:
+                self._fabric.teardown()
+
+    # Networks and routers
+
+    def create_network(self, network_id: str) -> None:
+        """Make a network."""
+        self._stand(network_id, lambda: self._fabric.create_network(network_id))
+
+    def delete_network(self, network_id: str) -> None:
+        """Remove a network; nothing is to be done if nobody used it."""
+        if network_id in self._standing:
+            self._fabric.delete_network(network_id)
+            self._labels.pop(network_id, None)
+            self._fell(network_id)
+
+    def create_router(self, router_id: str) -> None:
+        """Make a router."""
+        self._stand(router_id, lambda: self._fabric.create_router(router_id))
+
+    def delete_router(self, router_id: str) -> None:
+        """Remove a router."""
+        self._fabric.delete_router(router_id)
+        self._fell(router_id)
+
+    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
+        """Connect a router to a network."""
+        self._fabric.add_router_leg(router_id, network_id, mac, address)
+
+    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
+        """Disconnect a router from a network."""
+        self._fabric.remove_router_leg(router_id, network_id, address)
+
+    def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
+        """Connect a router to the external network."""
+        self._fabric.set_router_gateway(router_id, address, snat=snat)
+
+    def clear_router_gateway(self, router_id: str) -> None:
+        """Disconnect a router from the external network."""
+        self._fabric.clear_router_gateway(router_id)
+
+    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
+        """Lead a floating IP to a fixed address."""
+        self._fabric.add_floating(router_id, floating, fixed)
+
+    def remove_floating(self, router_id: str, floating: str) -> None:
+        """Stop leading a floating IP."""
+        self._fabric.remove_floating(router_id, floating)
+
+    # Servers
+
+    def boot(self, plan: BootPlan) -> None:
+        """Wire and start a new server."""
+        self._wire(plan)
+        known = self._references.get(plan.image)
+        try:
+            init = self._create(plan, known or self._have(plan.image))
+        except CloudError:
+            if known is None or images.is_there(plan.image):
+                raise
+            init = self._create(plan, self._have(plan.image))
+        self._inits[plan.id] = init
+
+    def _have(self, image: str) -> str:
+        """Make sure of an image; returns what podman calls it."""
+        found = images.ensure(image, on_progress=LOG.warning)
+        self._references[image] = found.reference
+        return found.reference
+
+    def _create(self, plan: BootPlan, image: str) -> int:
+        return self._podman.create_server(
+            ContainerSpec(
+                id=plan.id,
+                name=plan.name,
+                hostname=plan.hostname,
+                image=image,
+                netns=server_namespace(plan.id),
+                cpus=plan.vcpus,
+                memory_mb=plan.ram_mb,
+                labels={**plan.labels, LABEL_CLOUD: self._place.owner, LABEL_SERVER: plan.id},
+                seed=plan.config_drive,
+                dns=plan.dns,
+            )
+        )
+
+    def _wire(self, plan: BootPlan) -> None:
+        labels = {key.removeprefix("infraci."): value for key, value in plan.labels.items()}
+        fabric = self._fabric
+        for network_id in dict.fromkeys(nic.network_id for nic in plan.nics):
+            self.create_network(network_id)
+            if self._labels.get(network_id) != labels:
+                fabric.label("network", network_id, labels)
+                self._labels[network_id] = labels
+        self._stand(plan.id, lambda: fabric.create_server_namespace(plan.id, labels))
+        for nic in plan.nics:
+            fabric.plug(plan.id, nic)
+        if plan.access and plan.nics and plan.nics[0].addresses:
+            fixed = plan.nics[0].addresses[0].partition("/")[0]
+            fabric.add_access(plan.nics[0].network_id, plan.access, fixed)
+
+    def start(self, plan: BootPlan) -> None:
+        """Wire and start a server that was stopped."""
+        self._wire(plan)
+        self._podman.start(plan.id)
+        self._look_at(plan.id)
+
+    def stop(self, server_id: str) -> None:
+        """Shut a server down."""
+        self._inits.pop(server_id, None)
+        self._podman.stop(server_id)
+
+    def reboot(self, server_id: str, *, hard: bool) -> None:
+        """Shut a server down and start it."""
+        self._podman.reboot(server_id, hard=hard)
+        self._look_at(server_id)
+
+    def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
+        """Change a server's limits."""
+        self._podman.resize(server_id, cpus=vcpus, memory_mb=ram_mb)
+
+    def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
+        """Remove a server and its wires; one that is gone already is fine."""
+        self._inits.pop(server_id, None)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            removed = beside.submit(self._podman.remove, server_id)
+            if access and network_id:
+                self._fabric.remove_access(network_id, access)
+        removed.result()
+        self._fabric.delete_server_namespace(server_id)
+        self._fell(server_id)
+
+    def plug(self, server_id: str, nic: Nic) -> None:
+        """Give a running server a network card."""
+        self.create_network(nic.network_id)
+        self._fabric.plug(server_id, nic)
+
+    def unplug(self, server_id: str, device: str) -> None:
+        """Take a network card out of a running server."""
+        self._fabric.unplug(server_id, device)
+
+    def move_access(
+        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+    ) -> None:
+        """Lead an access address to another card, or to none: each is one card at most."""
+        for nic in before:
+            self._fabric.remove_access(nic.network_id, access)
+        for nic in after:
+            if nic.addresses:
+                fixed = nic.addresses[0].partition("/")[0]
+                self._fabric.add_access(nic.network_id, access, fixed)
+            self._fabric.lead_to_cloud(server_id, nic.device)
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its console."""
+        return self._podman.logs(server_id)
+
+    def states(self) -> Mapping[str, bool]:
+        """The servers there are, and whether each runs; none on a machine that can't have any."""
+        try:
+            found = self._podman.list_servers({LABEL_CLOUD: self._place.owner})
+        except CloudError:
+            return {}
+        self._inits = {state.id: state.pid for state in found if state.running}
+        return {state.id: state.running for state in found}
+
+    def ended(self) -> Mapping[str, bool]:
+        """The servers that ended by themselves since last asked → whether for a reboot."""
+        ended = {}
+        if self._inits:
+            self._fabric.keep_forwarding()
+        for server_id, init in list(self._inits.items()):
+            if not Path(f"/proc/{init}").exists():
+                state = self._look_at(server_id)
+                if state is not None and not state.running:
+                    ended[server_id] = state.wants_reboot
+        return ended
+
+    def _look_at(self, server_id: str) -> ContainerState | None:
+        state = self._podman.inspect(server_id)
+        self._inits.pop(server_id, None)
+        if state is not None and state.running:
+            self._inits[server_id] = state.pid
+        return state
+
+    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
+        """Remove the namespaces of ours that belong to nothing known; returns what, a line each."""
+        try:
+            strangers = [f for f in self._fabric.list_ours() if f.labels.get("id") not in known]
+        except CloudError:
+            return []
+        if not dry_run:
+            for found in strangers:
+                self._fabric.remove_found(found)
+                self._fell(found.labels.get("id", found.namespace))
+        return [f"{found.kind} {found.labels.get('id', found.namespace)}" for found in strangers]

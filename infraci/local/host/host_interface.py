@@ -1,0 +1,71 @@
+"""What servers ask of the machine, and what it has to know to stand one up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from infraci.local.host.fabric import Nic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootPlan:
+    """All the machine needs to stand up a server."""
+
+    id: str
+    name: str
+    hostname: str
+    image: str
+    vcpus: int
+    ram_mb: int
+    nics: tuple[Nic, ...]
+    access: str | None  # the address on the host's bridge at which the host logs in
+    dns: tuple[str, ...]
+    labels: Mapping[str, str]
+    config_drive: Mapping[str, bytes]
+
+
+class HostInterface(Protocol):
+    """What servers ask of the machine; every call may block for seconds."""
+
+    def boot(self, plan: BootPlan) -> None:
+        """Wire and start a new server."""
+
+    def start(self, plan: BootPlan) -> None:
+        """Wire and start a server that was stopped."""
+
+    def stop(self, server_id: str) -> None:
+        """Shut a server down."""
+
+    def reboot(self, server_id: str, *, hard: bool) -> None:
+        """Shut a server down and start it."""
+
+    def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
+        """Change a server's limits."""
+
+    def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
+        """Remove a server and its wires; one that is gone already is fine."""
+
+    def plug(self, server_id: str, nic: Nic) -> None:
+        """Give a running server a network card."""
+
+    def unplug(self, server_id: str, device: str) -> None:
+        """Take a network card out of a running server."""
+
+    def move_access(
+        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+    ) -> None:
+        """Lead an access address to another card, or to none: each is one card at most."""
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its console."""
+
+    def states(self) -> Mapping[str, bool]:
+        """The servers there are, and whether each runs."""
+
+    def ended(self) -> Mapping[str, bool]:
+        """The servers that ended by themselves since last asked → whether for a reboot."""
+
+    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
+        """Remove whatever of ours belongs to nothing known; returns what, a line each."""

@@ -1,0 +1,45 @@
+"""Sleeping until something changes."""
+
+from __future__ import annotations
+
+import threading
+
+from infraci.local.domain.change_signal import ChangeSignal
+from infraci.local.domain.store import Store
+
+_LONG_S = 60.0
+
+
+def test_what_changed_before_is_not_slept_through() -> None:
+    pulse = ChangeSignal()
+    pulse.beat()
+    assert pulse.wait(0, _LONG_S) == 1
+
+
+def test_without_a_change_the_wait_ends_by_itself() -> None:
+    assert ChangeSignal().wait(0, 0.01) == 0
+
+
+def test_a_change_wakes_all_who_wait() -> None:
+    pulse = ChangeSignal()
+    seen: list[int] = []
+    sleepers = [
+        threading.Thread(target=lambda: seen.append(pulse.wait(0, _LONG_S))) for _ in range(3)
+    ]
+    for sleeper in sleepers:
+        sleeper.start()
+    pulse.beat()
+    for sleeper in sleepers:
+        sleeper.join(_LONG_S)
+    assert seen == [1, 1, 1]
+
+
+def test_each_change_of_the_store_is_one() -> None:
+    pulse = ChangeSignal()
+    store = Store(pulse=pulse)
+    store.put("server", {"id": "1"})
+    assert pulse.wait(0, _LONG_S) == 1
+    store.change("server", "1", {"status": "ACTIVE"})
+    assert pulse.wait(1, _LONG_S) == 2
+    store.drop("server", "1")
+    assert pulse.wait(2, _LONG_S) == 3
