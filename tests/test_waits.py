@@ -72,13 +72,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "ledger/ledger.py Ledger.lock": {"flock": _AT_ONCE, "read": _FILE},
     "ledger/ledger.py Ledger.is_alive": {"flock": _AT_ONCE},
     "local/lock_holder.py find_holder": {"read": _FILE},
-<<<<<<< HEAD
-    "local/host_bridge.py _lock": {"flock": _AT_ONCE},
-    "local/host.py Host.remove": {
-=======
     "local/host/host_bridge.py _lock": {"flock": _AT_ONCE},
     "local/host/host.py Host.remove": {
->>>>>>> d8d735c17773712ecfcdeccd9f8292b2b25a25f2
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",
     },

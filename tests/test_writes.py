@@ -88,7 +88,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "sandbox/bubblewrap.py _write_entry": {"write_text": _PRIVATE},
     "sandbox/child.py main": {"write_text": "a score, to the kernel"},
     "ssh/config.py _write": {"fdopen": "names, addresses, host keys", "open": "the same"},
-    "suite/stack_process.py StackProcess.__init__": {"TemporaryFile": "what a run prints, masked there"},
+    "suite/stack_process.py StackProcess.__init__": {
+        "TemporaryFile": "what a run prints, masked there"
+    },
     "base/terminal.py say": {"echo": _MASKED},
     "base/terminal.py say_json": {"echo": _MASKED},
     "verify/collector.py _collect_group": {"open": "a file in the sandbox's memory"},

@@ -428,13 +428,8 @@ def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
         "from openstack.connection import Connection\n"
         "from infraci.local import cloud_process\n"
         "from tests.local.conftest import create, hot, network, resource, until\n"
-<<<<<<< HEAD
         "place = str(cloud_process.ensure_up())\n"
         "config = OpenStackConfig(config_files=[place], load_envvars=False)\n"
-=======
-        "clouds_yaml = str(cloud_process.ensure_up())\n"
-        "config = OpenStackConfig(config_files=[clouds_yaml], load_envvars=False)\n"
->>>>>>> d8d735c17773712ecfcdeccd9f8292b2b25a25f2
         "cloud = Connection(config=config.get_one('local'))\n"
         "router = resource('OS::Neutron::Router', external_gateway_info={'network': 'public'})\n"
         "stack = create(cloud, 'there', hot({**network(), 'router': router}))\n"
