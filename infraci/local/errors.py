@@ -1,18 +1,35 @@
-"""The errors with which the embedded cloud refuses requests."""
+"""The errors with which the embedded cloud refuses a request; its APIs choose the HTTP status."""
 
 from __future__ import annotations
 
+from infraci.errors import CloudError
 
-class ApiError(Exception):
-    """A refusal that the client is told of, with its HTTP status."""
 
-    def __init__(self, status: int, message: str, *, kind: str = "") -> None:
+class RequestError(CloudError):
+    """The embedded cloud refuses a request."""
+
+    def __init__(self, message: str, *, neutron_type: str = "") -> None:
         super().__init__(message)
-        self.status = status
-        self.message = message
-        self.kind = kind  # Neutron's exception name: its client raises by it
+        #: The name of Neutron's exception: Neutron's client raises an error of this name.
+        self.neutron_type = neutron_type
 
 
-def missing(what: str, id_: str) -> ApiError:
-    """The 404 of an API."""
-    return ApiError(404, f"{what} {id_} could not be found.", kind=f"{what}NotFound")
+class InvalidRequestError(RequestError):
+    """The request asks for something that cannot be."""
+
+
+class ForbiddenError(RequestError):
+    """The cloud does this for no client."""
+
+
+class NotFoundError(RequestError):
+    """There is no such thing."""
+
+    @classmethod
+    def of(cls, noun: str, id_: str) -> NotFoundError:
+        """The error for a noun of Neutron's that is not there."""
+        return cls(f"{noun} {id_} could not be found.", neutron_type=f"{noun}NotFound")
+
+
+class ConflictError(RequestError):
+    """Something that is there now stands in the way."""

@@ -15,7 +15,7 @@ from infraci.local.domain.flavors import FLAVORS, Flavor
 from infraci.local.domain.keypairs import fingerprint, new_key
 from infraci.local.domain.servers import DELETING, OWNER, Servers
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError
+from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
     judge_metadata,
@@ -100,7 +100,7 @@ class Compute(Api):
         wish = body_of(request, "server")
         unknown = sorted(wish.keys() - SERVER_FIELDS)
         if unknown:
-            raise ApiError(400, f"The embedded cloud can't honour {', '.join(unknown)}.")
+            raise InvalidRequestError(f"The embedded cloud can't honour {', '.join(unknown)}.")
         _refuse_excess(wish)
         hints = fields_of(request).get("os:scheduler_hints") or {}
         server = self._servers.create(wish, hints)
@@ -130,7 +130,7 @@ class Compute(Api):
         """One of Nova's actions."""
         wish = fields_of(request)
         if len(wish) != 1:
-            raise ApiError(400, "There must be one action in the request's body.")
+            raise InvalidRequestError("There must be one action in the request's body.")
         ((action, arguments),) = wish.items()
         answer = self._servers.act(id_, action, arguments or {})
         if answer and "server" in answer:
@@ -288,7 +288,7 @@ class Compute(Api):
     def show_flavor(self, request: Request, id_: str) -> Document:
         """One flavor."""
         if id_ not in FLAVORS:
-            raise ApiError(404, f"Flavor {id_} could not be found.")
+            raise NotFoundError(f"Flavor {id_} could not be found.")
         return {"flavor": _flavor(FLAVORS[id_])}
 
     @route("GET", "/v2.1/flavors/<id_>/os-extra_specs")
@@ -314,7 +314,7 @@ class Compute(Api):
             private, public = new_key(name)
         with self._store.locked():
             if self._store.get("keypair", name):
-                raise ApiError(409, f"Key pair '{name}' already exists.")
+                raise ConflictError(f"Key pair '{name}' already exists.")
             pair = {
                 "id": name,
                 "name": name,
@@ -332,7 +332,7 @@ class Compute(Api):
         """One key pair."""
         pair = self._store.get("keypair", name)
         if pair is None:
-            raise ApiError(404, f"Keypair {name} not found for user {OWNER['user_id']}")
+            raise NotFoundError(f"Keypair {name} not found for user {OWNER['user_id']}")
         return {"keypair": pair}
 
     @route("DELETE", "/v2.1/os-keypairs/<name>")
@@ -358,9 +358,11 @@ def _refuse_excess(wish: Document) -> None:
     """Raise the API's error when a server is to have what Nova does not take."""
     metadata, tags = wish.get("metadata") or {}, wish.get("tags") or []
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ApiError(400, "Invalid input for field/attribute metadata. It is no map of texts.")
+        raise InvalidRequestError(
+            "Invalid input for field/attribute metadata. It is no map of texts."
+        )
     if len(metadata) > METADATA_ITEMS:
-        raise ApiError(403, f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
+        raise ForbiddenError(f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
     excesses = (
         *judge_user_data(len(wish.get("user_data") or "")),
         *judge_name(str(wish.get("name") or "")),
@@ -369,7 +371,7 @@ def _refuse_excess(wish: Document) -> None:
     )
     for excess in excesses:
         message = f"Invalid input for field/attribute {excess.field}. It is too long: "
-        raise ApiError(400, message + excess.message)
+        raise InvalidRequestError(message + excess.message)
 
 
 _VM_STATES = {"ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error"}

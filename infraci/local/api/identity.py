@@ -17,9 +17,9 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
 from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
-from infraci.local.api.web import Api, reply, route
+from infraci.local.api.web import Api, UnauthenticatedError, reply, route
 from infraci.local.domain.store import Document
-from infraci.local.errors import ApiError
+from infraci.local.errors import InvalidRequestError, NotFoundError
 
 TOKEN_LIFE_S = 12 * 3600.0
 
@@ -151,9 +151,9 @@ class Identity(Api):
             identity = read_json(request.get_data())["auth"]["identity"]
             good = any(self._is_proved(identity, method) for method in identity["methods"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ApiError(400, "The request's body is no authentication request.") from None
+            raise InvalidRequestError("The request's body is no authentication request.") from None
         if not good:
-            raise ApiError(401, "The request you have made requires authentication.")
+            raise UnauthenticatedError
         token, expires = self._tokens.issue()
         answer = reply(token_document(self._url, expires), 201)
         answer.headers["X-Subject-Token"] = token
@@ -174,7 +174,7 @@ class Identity(Api):
         subject = request.headers.get("X-Subject-Token")
         expires = self._tokens.expiry(subject)
         if subject is None or expires is None:
-            raise ApiError(404, "The token could not be found.")
+            raise NotFoundError("The token could not be found.")
         answer = reply(token_document(self._url, expires))
         answer.headers["X-Subject-Token"] = subject
         return answer
@@ -203,7 +203,7 @@ class Identity(Api):
     def show_project(self, request: Request, id_: str) -> Document:
         """The one project."""
         if id_ != PROJECT_ID:
-            raise ApiError(404, f"Could not find project: {id_}.")
+            raise NotFoundError(f"Could not find project: {id_}.")
         return {"project": self._project()}
 
     def _project(self) -> Document:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.web import Api, reply, route
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError
+from infraci.local.errors import NotFoundError
 
 
 class Image(Api):
@@ -58,7 +58,7 @@ class Image(Api):
         """One image."""
         image = self._store.get("image", id_)
         if image is None:
-            raise ApiError(404, f"No image found with ID {id_}")
+            raise NotFoundError(f"No image found with ID {id_}")
         return image
 
     @route("GET", "/v2/schemas/<name>")

@@ -17,7 +17,7 @@ from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError, missing
+from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.model.nova_limits import judge_name
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
@@ -199,7 +199,7 @@ class Network(Api):
         self._networks.require(kind, id_)
         tags = fields_of(request).get("tags")
         if not isinstance(tags, list):
-            raise ApiError(400, "Invalid input for tags: not a list.")
+            raise InvalidRequestError("Invalid input for tags: not a list.")
         self._store.change(kind, id_, {"tags": tags})
         return {"tags": tags}
 
@@ -218,7 +218,7 @@ class Network(Api):
         if not port["device_id"] or not _is_renumbered(port, changes):
             return self._networks.update_port(id_, changes)
         if port["device_owner"] != NOVA_OWNER:
-            raise ApiError(409, f"Port {id_} is in use; the embedded cloud can't renumber it.")
+            raise ConflictError(f"Port {id_} is in use; the embedded cloud can't renumber it.")
         return self._servers.renumber(id_, lambda: self._networks.update_port(id_, changes))
 
     def _update_floating(self, id_: str, changes: Document) -> Document:
@@ -239,9 +239,9 @@ class Network(Api):
     def _checked(kind: str, wish: Document) -> Document:
         unknown = sorted(wish.keys() - SETTABLE[kind])
         if unknown:
-            raise ApiError(400, f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+            raise InvalidRequestError(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
         for excess in judge_name(str(wish.get("name") or "")):
-            raise ApiError(400, f"Invalid input for name. Reason: {excess.message}.")
+            raise InvalidRequestError(f"Invalid input for name. Reason: {excess.message}.")
         return wish
 
 
@@ -249,7 +249,7 @@ def _kind(collection: str) -> str:
     try:
         return _KINDS[collection]
     except KeyError:
-        raise missing("Collection", collection) from None
+        raise NotFoundError.of("Collection", collection) from None
 
 
 def _is_renumbered(port: Document, changes: Document) -> bool:

@@ -15,9 +15,32 @@ from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
 from infraci.local.api.shapes import misfits
 from infraci.local.domain.store import Document
-from infraci.local.errors import ApiError
+from infraci.local.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    RequestError,
+)
 
 LOG = logging.getLogger(__name__)
+
+
+class UnauthenticatedError(RequestError):
+    """The request shows no valid token."""
+
+    def __init__(self) -> None:
+        super().__init__("The request you have made requires authentication.")
+
+
+#: The HTTP status of each error.
+_STATUSES = {
+    InvalidRequestError: 400,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+}
 
 Handler = TypeVar("Handler", bound=Callable[..., "Document | Response | None"])
 
@@ -37,11 +60,11 @@ def body_of(request: Request, key: str) -> Document:
     try:
         value = read_json(request.get_data())[key]
     except (ValueError, KeyError, TypeError):
-        raise ApiError(400, f"The request's body lacks a JSON object {key!r}.") from None
+        raise InvalidRequestError(f"The request's body lacks a JSON object {key!r}.") from None
     if not isinstance(value, dict):
-        raise ApiError(400, f"{key!r} in the request's body is not an object.")
+        raise InvalidRequestError(f"{key!r} in the request's body is not an object.")
     for misfit in misfits(value, key):
-        raise ApiError(400, misfit)
+        raise InvalidRequestError(misfit)
     return value
 
 
@@ -49,7 +72,7 @@ def fields_of(request: Request) -> Document:
     """The object that is the request's JSON body; empty without a body."""
     value = request.get_json(silent=True)
     if value is not None and not isinstance(value, dict):
-        raise ApiError(400, "The request's body is not a JSON object.")
+        raise InvalidRequestError("The request's body is not a JSON object.")
     return value or {}
 
 
@@ -84,33 +107,28 @@ class Api:
     def _answer(self, request: Request) -> Response:
         try:
             if not self.may_ask(request):
-                raise ApiError(401, "The request you have made requires authentication.")
+                raise UnauthenticatedError
             name, parts = self._routes.bind_to_environ(request.environ).match()
             answer = getattr(self, name)(request, **parts)
-        except ApiError as error:
-            return self._refusal(error)
+        except RequestError as error:
+            return self._refusal(_STATUSES[type(error)], error.message, error.neutron_type)
         except InfraciError as error:
-            return self._refusal(ApiError(409, error.message))
+            return self._refusal(409, error.message)
         except HTTPException as error:
-            return self._refusal(ApiError(error.code or 500, f"{error.name}: {request.path}"))
+            return self._refusal(error.code or 500, f"{error.name}: {request.path}")
         except Exception:
             LOG.exception("cannot answer %s %s", request.method, request.path)
-            return self._refusal(ApiError(500, "The embedded cloud has a bug; see its log."))
+            return self._refusal(500, "The embedded cloud has a bug; see its log.")
         if isinstance(answer, Response):
             return answer
         return Response(status=204) if answer is None else reply(answer)
 
-    def _refusal(self, error: ApiError) -> Response:
-        key = self.error_key
-        if key is None:
-            name = error.kind or "HTTPError"
-            return reply(
-                {"NeutronError": {"type": name, "message": error.message, "detail": ""}},
-                error.status,
-            )
-        if key == "error" or error.status == 401:
-            key = "error"
-        return reply({key: {"code": error.status, "message": error.message}}, error.status)
+    def _refusal(self, status: int, message: str, neutron_type: str = "") -> Response:
+        if self.error_key is None:
+            error = {"type": neutron_type or "HTTPError", "message": message, "detail": ""}
+            return reply({"NeutronError": error}, status)
+        key = "error" if status == 401 else self.error_key
+        return reply({key: {"code": status, "message": message}}, status)
 
 
 def reply(document: Document, status: int = 200) -> Response:

@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 
-from infraci.local.errors import ApiError
+from infraci.local.errors import InvalidRequestError
 
 Pool = Mapping[str, str]  # Neutron's form: {"start": address, "end": address}
 
@@ -40,13 +40,13 @@ def new_mac() -> str:
 
 
 def ipv4_network(cidr: object) -> ipaddress.IPv4Network:
-    """A CIDR as a client gave it; ApiError 400 when it is none, or IPv6."""
+    """A CIDR as a client gave it; raises InvalidRequestError when it is none, or IPv6."""
     try:
         network = ipaddress.ip_network(str(cidr), strict=False)
     except ValueError:
-        raise ApiError(400, f"Invalid input for cidr. Reason: {cidr!r} is no CIDR.") from None
+        raise InvalidRequestError(f"Invalid input for cidr. Reason: {cidr!r} is no CIDR.") from None
     if not isinstance(network, ipaddress.IPv4Network):
-        raise ApiError(400, f"The embedded cloud has IPv4 networks only; {cidr} is IPv6.")
+        raise InvalidRequestError(f"The embedded cloud has IPv4 networks only; {cidr} is IPv6.")
     return network
 
 

@@ -8,7 +8,7 @@ import hashlib
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from infraci.local.errors import ApiError
+from infraci.local.errors import InvalidRequestError
 
 
 def new_key(comment: str) -> tuple[str, str]:
@@ -26,10 +26,10 @@ def new_key(comment: str) -> tuple[str, str]:
 
 
 def fingerprint(public: str) -> str:
-    """What Nova shows of a public key; ApiError 400 when it is none."""
+    """What Nova shows of a public key; raises InvalidRequestError when it is none."""
     try:
         blob = base64.b64decode(public.split()[1], validate=True)
     except (IndexError, ValueError):
-        raise ApiError(400, "Keypair data is invalid: no OpenSSH public key.") from None
+        raise InvalidRequestError("Keypair data is invalid: no OpenSSH public key.") from None
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, 32, 2))

@@ -14,7 +14,7 @@ from infraci.local.domain.addresses import default_pools, ipv4_network, new_mac,
 from infraci.local.domain.neutron import Neutron, network_defaults, port_defaults, subnet_defaults
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Document, Store, new_id
-from infraci.local.errors import ApiError
+from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError
 
 PUBLIC = "public"
 PUBLIC_ID = "1f7ac100-0000-4000-8000-0000000000c1"
@@ -98,14 +98,14 @@ class Networks(Neutron):
     def create_network(self, wish: Document) -> Document:
         """A new network; nothing happens on the machine yet."""
         if wish.get("router:external"):
-            raise ApiError(403, "The embedded cloud has one external network, 'public'.")
+            raise ForbiddenError("The embedded cloud has one external network, 'public'.")
         return self.store.put("network", {**network_defaults(new_id()), **wish})
 
     def delete_network(self, id_: str) -> None:
         """Remove a network that nobody uses any more."""
         self.require("network", id_)
         if id_ == PUBLIC_ID:
-            raise ApiError(409, "The external network 'public' belongs to the cloud.")
+            raise ConflictError("The external network 'public' belongs to the cloud.")
         self.refuse_in_use("Network", id_, self.store.find("port", network_id=id_))
         for subnet in self.store.find("subnet", network_id=id_):
             self.store.drop("subnet", subnet["id"])
@@ -117,15 +117,14 @@ class Networks(Neutron):
         with self.store.locked():
             network = self.require("network", str(wish.get("network_id")))
             if wish.get("ip_version", 4) != 4:
-                raise ApiError(400, "The embedded cloud has IPv4 networks only.")
+                raise InvalidRequestError("The embedded cloud has IPv4 networks only.")
             cidr = ipv4_network(wish.get("cidr"))
             for other in self.store.find("subnet", network_id=network["id"]):
                 if cidr.overlaps(ipv4_network(other["cidr"])):
-                    raise ApiError(
-                        400,
+                    raise InvalidRequestError(
                         f"Requested subnet with cidr: {cidr} for network: {network['id']}"
                         f" overlaps with another subnet, {other['cidr']}.",
-                        kind="InvalidInput",
+                        neutron_type="InvalidInput",
                     )
             gateway = wish.get("gateway_ip", str(cidr.network_address + 1)) or None
             document = {
@@ -183,7 +182,9 @@ class Networks(Neutron):
         """Remove a port; a floating IP on it is let go."""
         port = self.require("port", id_)
         if port["device_owner"] in (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP):
-            raise ApiError(409, f"Port {id_} belongs to {port['device_owner']}.", kind="PortInUse")
+            raise ConflictError(
+                f"Port {id_} belongs to {port['device_owner']}.", neutron_type="PortInUse"
+            )
         self.release(port)
 
     def release(self, port: Document) -> None:
@@ -223,16 +224,14 @@ class Networks(Neutron):
         if address is None:
             address = next_free(subnet["allocation_pools"], taken)
             if address is None:
-                raise ApiError(
-                    409,
+                raise ConflictError(
                     f"No more IP addresses available on network {network['id']}.",
-                    kind="IpAddressGenerationFailure",
+                    neutron_type="IpAddressGenerationFailure",
                 )
         elif address in taken:
-            raise ApiError(
-                409,
+            raise ConflictError(
                 f"IP address {address} already allocated in subnet {subnet['id']}.",
-                kind="IpAddressAlreadyAllocated",
+                neutron_type="IpAddressAlreadyAllocated",
             )
         return {"subnet_id": subnet["id"], "ip_address": address}
 
@@ -244,13 +243,12 @@ class Networks(Neutron):
             address = ipaddress.ip_address(wish["ip_address"])
             subnets = [s for s in subnets if address in ipv4_network(s["cidr"])]
         if not subnets:
-            raise ApiError(
-                400,
+            raise InvalidRequestError(
                 f"IP address {wish.get('ip_address')} is not a valid IP for any of the subnets"
                 f" on network {network['name']}."
                 if wish.get("ip_address")
                 else f"Network {network['name']} has no such subnet to take an address of.",
-                kind="InvalidIpForNetwork",
+                neutron_type="InvalidIpForNetwork",
             )
         return subnets[0]
 

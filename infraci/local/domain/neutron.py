@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError, missing
+from infraci.local.errors import ConflictError, NotFoundError
 
 
 class Neutron:
@@ -17,17 +17,16 @@ class Neutron:
         """A document, or the API's 404."""
         document = self.store.get(kind, id_)
         if document is None:
-            raise missing(_NOUNS[kind], id_)
+            raise NotFoundError.of(_NOUNS[kind], id_)
         return document
 
     def refuse_in_use(self, noun: str, id_: str, users: list[Document]) -> None:
         """Raise the API's 409 when ports still use what is to be removed."""
         if users:
-            raise ApiError(
-                409,
+            raise ConflictError(
                 f"Unable to complete operation on {noun.lower()} {id_}:"
                 f" {len(users)} port(s) still use it.",
-                kind=f"{noun}InUse",
+                neutron_type=f"{noun}InUse",
             )
 
 

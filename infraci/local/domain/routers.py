@@ -18,7 +18,7 @@ from infraci.local.domain.networks import (
 )
 from infraci.local.domain.neutron import Neutron, floating_defaults, port_defaults, router_defaults
 from infraci.local.domain.store import Document, Store, new_id
-from infraci.local.errors import ApiError, missing
+from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 
 
 class Routers(Neutron):
@@ -61,7 +61,7 @@ class Routers(Neutron):
         if wish and wish.get("network_id"):
             network = self.require("network", wish["network_id"])
             if not network["router:external"]:
-                raise ApiError(400, f"Network {network['id']} is not an external network.")
+                raise InvalidRequestError(f"Network {network['id']} is not an external network.")
             port = self._networks.create_port(
                 {
                     "network_id": network["id"],
@@ -95,7 +95,7 @@ class Routers(Neutron):
         if wish.get("port_id"):
             before = port = self.require("port", wish["port_id"])
             if port["device_id"]:
-                raise ApiError(409, f"Port {port['id']} is in use.", kind="PortInUse")
+                raise ConflictError(f"Port {port['id']} is in use.", neutron_type="PortInUse")
             self._refuse_overlap(router_id, [fixed["subnet_id"] for fixed in port["fixed_ips"]])
         else:
             subnet = self.require("subnet", str(wish.get("subnet_id")))
@@ -114,11 +114,10 @@ class Routers(Neutron):
         for new, old in product(subnet_ids, sorted(present)):
             theirs, ours = self.require("subnet", old)["cidr"], self.require("subnet", new)["cidr"]
             if new != old and ipv4_network(ours).overlaps(ipv4_network(theirs)):
-                raise ApiError(
-                    400,
+                raise InvalidRequestError(
                     f"Bad router request: Cidr {ours} of subnet {new} overlaps with cidr {theirs} "
                     f"of subnet {old}.",
-                    kind="BadRequest",
+                    neutron_type="BadRequest",
                 )
 
     def _drop(self, port: Document) -> None:
@@ -127,11 +126,14 @@ class Routers(Neutron):
     def _gateway_port(self, router_id: str, subnet: Document) -> Document:
         address = subnet["gateway_ip"]
         if address is None:
-            raise ApiError(400, f"Subnet for router interface must have a gateway IP: {subnet}.")
+            raise InvalidRequestError(
+                f"Subnet for router interface must have a gateway IP: {subnet}."
+            )
         users = self.store.find("port", network_id=subnet["network_id"])
         if any(f["ip_address"] == address for port in users for f in port["fixed_ips"]):
-            raise ApiError(
-                400, f"Subnet {subnet['id']} has its gateway {address} already.", kind="BadRequest"
+            raise InvalidRequestError(
+                f"Subnet {subnet['id']} has its gateway {address} already.",
+                neutron_type="BadRequest",
             )
         document = {
             **port_defaults(new_id(), subnet["network_id"]),
@@ -154,17 +156,16 @@ class Routers(Neutron):
                 )
                 self._networks.release(port)
                 return self._interface(router_id, port)
-        raise missing("RouterInterface", str(wish.get("subnet_id") or wish.get("port_id")))
+        raise NotFoundError.of("RouterInterface", str(wish.get("subnet_id") or wish.get("port_id")))
 
     def _refuse_floating(self, router_id: str, leg: Document) -> None:
         for floating in self.store.find("floatingip", router_id=router_id):
             port = self.store.get("port", floating["port_id"] or "")
             if port and port["network_id"] == leg["network_id"]:
-                raise ApiError(
-                    409,
+                raise ConflictError(
                     f"Router interface for subnet cannot be deleted, as it is required by"
                     f" floating IP {floating['floating_ip_address']}.",
-                    kind="RouterInterfaceInUseByFloatingIP",
+                    neutron_type="RouterInterfaceInUseByFloatingIP",
                 )
 
     def _interface(self, router_id: str, port: Document) -> Document:
@@ -183,7 +184,7 @@ class Routers(Neutron):
         """A floating IP from the external network, on a port if one is given."""
         network = self.require("network", str(wish.get("floating_network_id")))
         if not network["router:external"]:
-            raise ApiError(400, f"Network {network['id']} is not an external network.")
+            raise InvalidRequestError(f"Network {network['id']} is not an external network.")
         id_ = new_id()
         fixed_ips = None
         if wish.get("floating_ip_address"):
@@ -265,12 +266,11 @@ class Routers(Neutron):
             router = self.store.get("router", leg["device_id"])
             if router and router["external_gateway_info"]:
                 return str(router["id"])
-        raise ApiError(
-            404,
+        raise NotFoundError(
             f"External network {PUBLIC_ID} is not reachable from subnet"
             f" {port['fixed_ips'][0]['subnet_id']}. Therefore, cannot associate Port"
             f" {port['id']} with a Floating IP.",
-            kind="ExternalGatewayForFloatingIPNotFound",
+            neutron_type="ExternalGatewayForFloatingIPNotFound",
         )
 
     def _with_prefix(self, fixed: Document) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infraci.local.domain.neutron import Neutron, owned
 from infraci.local.domain.store import Document, new_id
-from infraci.local.errors import ApiError
+from infraci.local.errors import ConflictError
 
 
 class SecurityGroups(Neutron):
@@ -40,10 +40,9 @@ class SecurityGroups(Neutron):
         rule = {"id": new_id(), **owned(), **_RULE_DEFAULTS, **wish}
         for other in self.store.find("security_group_rule"):
             if all(other.get(k) == rule.get(k) for k in ("security_group_id", *_RULE_IDENTITY)):
-                raise ApiError(
-                    409,
+                raise ConflictError(
                     f"Security group rule already exists. Rule id is {other['id']}.",
-                    kind="SecurityGroupRuleExists",
+                    neutron_type="SecurityGroupRuleExists",
                 )
         return self.store.put("security_group_rule", rule)
 

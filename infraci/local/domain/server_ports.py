@@ -8,7 +8,7 @@ from infraci.local.domain.addresses import ipv4_network
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError
+from infraci.local.errors import ConflictError, InvalidRequestError
 from infraci.local.host.fabric import Nic
 
 NOVA_OWNER = "compute:local"
@@ -46,13 +46,12 @@ class ServerPorts:
             return None
         port = self._networks.require("port", wish["port"])
         if port["device_id"]:
-            raise ApiError(409, f"Port {port['id']} is still in use.")
+            raise ConflictError(f"Port {port['id']} is still in use.")
         return port
 
     def _new_port(self, wish: Document, groups: list[str]) -> Document:
         if wish.get("uuid") == PUBLIC_ID:
-            raise ApiError(
-                400,
+            raise InvalidRequestError(
                 "The embedded cloud can't put a server on the external network itself;"
                 " give it a floating IP.",
             )
@@ -73,8 +72,8 @@ class ServerPorts:
             return wished
         ours = [n for n in self._store.find("network") if not n["router:external"] and n["subnets"]]
         if len(ours) > 1:
-            raise ApiError(
-                409, "Multiple possible networks found, use a Network ID to be more specific."
+            raise ConflictError(
+                "Multiple possible networks found, use a Network ID to be more specific."
             )
         return [{"uuid": network["id"]} for network in ours]
 
@@ -87,7 +86,9 @@ class ServerPorts:
                 self._groups.default()
             found = [g for g in self._store.find("security_group") if name in (g["id"], g["name"])]
             if len(found) != 1:
-                raise ApiError(400, f"Security group {name} found {len(found)} times, not once.")
+                raise InvalidRequestError(
+                    f"Security group {name} found {len(found)} times, not once."
+                )
             ids.append(found[0]["id"])
         return ids
 

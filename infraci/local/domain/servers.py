@@ -19,7 +19,7 @@ from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.server_ports import ServerPorts
 from infraci.local.domain.store import Document, Store, new_id
-from infraci.local.errors import ApiError, missing
+from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
 LOG = logging.getLogger(__name__)
@@ -53,10 +53,10 @@ class Servers:
         """Accept a new server; it boots in the background, as Nova's do."""
         flavor = FLAVORS.get(str(wish.get("flavorRef")))
         if flavor is None:
-            raise ApiError(400, f"Flavor {wish.get('flavorRef')} could not be found.")
+            raise InvalidRequestError(f"Flavor {wish.get('flavorRef')} could not be found.")
         key_name = wish.get("key_name")
         if key_name and self._store.get("keypair", key_name) is None:
-            raise ApiError(400, "Invalid key_name provided.")
+            raise InvalidRequestError("Invalid key_name provided.")
         now = _now()
         server: Document = {
             "id": new_id(),
@@ -91,7 +91,7 @@ class Servers:
         try:
             server = self._with_access(self.require(id_))
             self._machine.boot(self._boot_plan(server))
-        except (InfraciError, ApiError) as error:
+        except InfraciError as error:
             self._fail(id_, error.message)
         except Exception as error:
             LOG.exception("cannot boot server %s", id_)
@@ -117,7 +117,7 @@ class Servers:
             pools = default_pools(self.access_cidr, str(self.access_cidr[1]))
             address = next_free(pools, taken)
             if address is None:
-                raise ApiError(409, f"No access address is left in {self.access_cidr}.")
+                raise ConflictError(f"No access address is left in {self.access_cidr}.")
             return self._store.change("server", server["id"], {"access": address}) or server
 
     def _boot_plan(self, server: Document) -> BootPlan:
@@ -191,7 +191,7 @@ class Servers:
             case "addSecurityGroup" | "removeSecurityGroup":
                 self._regroup(id_, action, arguments)
             case _:
-                raise ApiError(400, f"The embedded cloud has no server action {action!r}.")
+                raise InvalidRequestError(f"The embedded cloud has no server action {action!r}.")
         return None
 
     def _power(self, server: Document, action: str, arguments: Document) -> None:
@@ -218,7 +218,7 @@ class Servers:
     def _resize(self, server: Document, wish: Document) -> None:
         flavor = FLAVORS.get(str(wish.get("flavorRef")))
         if flavor is None:
-            raise ApiError(400, f"Flavor {wish.get('flavorRef')} could not be found.")
+            raise InvalidRequestError(f"Flavor {wish.get('flavorRef')} could not be found.")
         self._machine.resize(server["id"], vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
         self._store.change("server", server["id"], {"flavor": flavor.name})
         self._settle(server["id"], "VERIFY_RESIZE")
@@ -247,7 +247,7 @@ class Servers:
         self.require(id_)
         port = self._networks.require("port", port_id)
         if port["device_id"] != id_:
-            raise missing("Port", port_id)
+            raise NotFoundError.of("Port", port_id)
         with self._keeping_access(id_):
             self._machine.unplug(id_, self.ports.nic(port).device)
             self.ports.let_go(port)
@@ -314,7 +314,7 @@ class Servers:
         """A server, or the API's 404."""
         server = self._store.get("server", id_)
         if server is None:
-            raise ApiError(404, f"Instance {id_} could not be found.")
+            raise NotFoundError(f"Instance {id_} could not be found.")
         return server
 
     def _in_background(self, work: Callable[[str], None], id_: str) -> None:

@@ -12,7 +12,7 @@ from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ApiError
+from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError, RequestError
 
 
 class Wires:
@@ -83,8 +83,8 @@ def subnet_of(networks: Networks, cidr: str = "10.0.0.0/24", **more: object) -> 
     return networks.create_subnet({"network_id": network["id"], "cidr": cidr, **more})
 
 
-def refusal(error: pytest.ExceptionInfo[ApiError]) -> tuple[int, str]:
-    return error.value.status, error.value.kind
+def refusal(error: pytest.ExceptionInfo[RequestError]) -> tuple[type[RequestError], str]:
+    return error.type, error.value.neutron_type
 
 
 def test_addresses_are_given_in_order_and_leave_the_gateway_out(networks: Networks) -> None:
@@ -92,27 +92,27 @@ def test_addresses_are_given_in_order_and_leave_the_gateway_out(networks: Networ
     ports = [networks.create_port({"network_id": subnet["network_id"]}) for _ in range(5)]
     addresses = [port["fixed_ips"][0]["ip_address"] for port in ports]
     assert addresses == ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         networks.create_port({"network_id": subnet["network_id"]})
-    assert refusal(error) == (409, "IpAddressGenerationFailure")
+    assert refusal(error) == (ConflictError, "IpAddressGenerationFailure")
 
 
 def test_an_address_is_given_once(networks: Networks) -> None:
     subnet = subnet_of(networks)
     wish = {"network_id": subnet["network_id"], "fixed_ips": [{"ip_address": "10.0.0.9"}]}
     networks.create_port(wish)
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         networks.create_port(wish)
-    assert refusal(error) == (409, "IpAddressAlreadyAllocated")
+    assert refusal(error) == (ConflictError, "IpAddressAlreadyAllocated")
 
 
 def test_an_address_outside_of_the_network_is_refused(networks: Networks) -> None:
     subnet = subnet_of(networks)
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         networks.create_port(
             {"network_id": subnet["network_id"], "fixed_ips": [{"ip_address": "10.9.0.9"}]}
         )
-    assert refusal(error) == (400, "InvalidIpForNetwork")
+    assert refusal(error) == (InvalidRequestError, "InvalidIpForNetwork")
 
 
 def test_allocation_pools_are_kept_to(networks: Networks) -> None:
@@ -124,9 +124,9 @@ def test_allocation_pools_are_kept_to(networks: Networks) -> None:
 
 def test_subnets_of_one_network_may_not_overlap_but_those_of_two_may(networks: Networks) -> None:
     subnet = subnet_of(networks, "10.0.0.0/16")
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         networks.create_subnet({"network_id": subnet["network_id"], "cidr": "10.0.1.0/24"})
-    assert refusal(error) == (400, "InvalidInput")
+    assert refusal(error) == (InvalidRequestError, "InvalidInput")
     assert subnet_of(networks, "10.0.0.0/16")["cidr"] == "10.0.0.0/16"
 
 
@@ -136,18 +136,18 @@ def test_subnets_of_one_router_may_not_overlap(networks: Networks, routers: Rout
     routers.add_interface(router["id"], {"subnet_id": first["id"]})
     port = networks.create_port({"network_id": second["network_id"]})
     for wish in ({"subnet_id": second["id"]}, {"port_id": port["id"]}):
-        with pytest.raises(ApiError) as error:
+        with pytest.raises(RequestError) as error:
             routers.add_interface(router["id"], wish)
-        assert refusal(error) == (400, "BadRequest")
+        assert refusal(error) == (InvalidRequestError, "BadRequest")
         assert error.value.message.startswith("Bad router request: Cidr 10.0.1.0/24 of subnet ")
     assert routers.add_interface(other["id"], {"subnet_id": second["id"]})["port_id"]
 
 
 @pytest.mark.parametrize("cidr", ["fd00::/64", "ten", None])
 def test_what_is_no_ipv4_cidr_is_refused(networks: Networks, cidr: str | None) -> None:
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         subnet_of(networks, cidr)  # type: ignore[arg-type]
-    assert error.value.status == 400
+    assert error.type is InvalidRequestError
 
 
 def test_a_floating_ip_needs_a_router_to_the_outside(
@@ -156,9 +156,9 @@ def test_a_floating_ip_needs_a_router_to_the_outside(
     subnet = subnet_of(networks)
     port = networks.create_port({"network_id": subnet["network_id"]})
     floating = routers.create_floating({"floating_network_id": PUBLIC_ID})
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         routers.associate(floating["id"], port["id"], None)
-    assert refusal(error) == (404, "ExternalGatewayForFloatingIPNotFound")
+    assert refusal(error) == (NotFoundError, "ExternalGatewayForFloatingIPNotFound")
 
     router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
     routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
@@ -175,9 +175,9 @@ def test_a_router_interface_stays_while_a_floating_ip_needs_it(
     router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
     routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
     floating = routers.create_floating({"floating_network_id": PUBLIC_ID, "port_id": port["id"]})
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
-    assert refusal(error) == (409, "RouterInterfaceInUseByFloatingIP")
+    assert refusal(error) == (ConflictError, "RouterInterfaceInUseByFloatingIP")
     routers.delete_floating(floating["id"])
     routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
 
@@ -196,9 +196,9 @@ def test_nothing_is_removed_that_is_in_use(
         (groups.delete, port["security_groups"][0]),
         (networks.delete_network, PUBLIC_ID),
     ):
-        with pytest.raises(ApiError) as error:
+        with pytest.raises(RequestError) as error:
             remove(id_)
-        assert error.value.status == 409
+        assert error.type is ConflictError
 
 
 def test_everything_goes_in_the_reverse_order(
@@ -231,9 +231,9 @@ def test_what_is_gone_is_not_found(
         routers.delete_floating,
         groups.delete,
     ):
-        with pytest.raises(ApiError) as error:
+        with pytest.raises(RequestError) as error:
             remove("1f7ac100-0000-4000-8000-00000000dead")
-        assert error.value.status == 404
+        assert error.type is NotFoundError
 
 
 def test_a_security_group_shows_its_rules_and_refuses_a_second_of_a_kind(
@@ -244,9 +244,9 @@ def test_a_security_group_shows_its_rules_and_refuses_a_second_of_a_kind(
     groups.create_rule(rule)
     shown = groups.show(group)["security_group_rules"]
     assert sorted(r["direction"] for r in shown) == ["egress", "egress", "ingress"]
-    with pytest.raises(ApiError) as error:
+    with pytest.raises(RequestError) as error:
         groups.create_rule(rule)
-    assert refusal(error) == (409, "SecurityGroupRuleExists")
+    assert refusal(error) == (ConflictError, "SecurityGroupRuleExists")
 
 
 def test_documents_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
@@ -274,6 +274,6 @@ def test_what_fails_half_way_leaves_nothing(
         with pytest.raises(CloudError):
             attempt()
     wish = {"floating_network_id": PUBLIC_ID, "port_id": own["id"]}
-    with pytest.raises(ApiError):
+    with pytest.raises(RequestError):
         routers.create_floating(wish)
     assert {kind: networks.store.find(kind) for kind in kinds} == before
