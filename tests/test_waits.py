@@ -69,10 +69,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "heat/events.py Follower.skip": {"read": _ASKED},
     "heat/stack_watch.py Watch.events": {"read": _ASKED},
     "jenkins/hooks.py flush_in_background": {"Popen": "it is not waited for at all"},
-    "ledger/ledger.py Ledger.lock": {"flock": _AT_ONCE, "read": _FILE},
-    "ledger/ledger.py Ledger.is_alive": {"flock": _AT_ONCE},
+    "ledger/ledger.py Ledger.lock": {"read": _FILE},
     "local/lock_holder.py find_holder": {"read": _FILE},
-    "local/host/host_bridge.py _lock": {"flock": _AT_ONCE},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci import git
+from infraci.base.atomic import SHARED, replace_file
 from infraci.base.display import displayable
 from infraci.base.temporary import locked_folder, remove_dead, remove_unlocked
 from infraci.base.terminal import say
@@ -86,9 +87,7 @@ def _prepare(trees: Path) -> None:
     trees.mkdir(parents=True, exist_ok=True)
     ignore = trees.parent / ".gitignore"
     if not ignore.exists():
-        partial = ignore.with_suffix(".partial")
-        partial.write_text("*\n")
-        partial.replace(ignore)
+        replace_file(ignore, "*\n", mode=SHARED)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pathlib import Path
 import platformdirs
 
 from infraci.base.deadline import Deadline, duration
-from infraci.base.locks import lock_file
+from infraci.base.locks import acquire
 from infraci.base.program import ProgramTimeoutError, run_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import CloudError
@@ -283,12 +283,17 @@ def _phase(line: str) -> str | None:
 @contextmanager
 def _lock(name: str, on_progress: Progress) -> Iterator[None]:
     folder = platformdirs.user_cache_path("infraci", ensure_exists=True)
-    with (folder / f"image-{name}.lock").open("w") as file:
-        if not lock_file(file.fileno(), timeout_s=0.0):
-            on_progress(f"{name}: another process is building it")
-            if not lock_file(file.fileno(), timeout_s=2 * _BUILD_S):
-                raise CloudError(f"cannot build image {name}: another process keeps it locked")
+    path = folder / f"image-{name}.lock"
+    descriptor = acquire(path, timeout_s=0.0)
+    if descriptor is None:
+        on_progress(f"{name}: another process is building it")
+        descriptor = acquire(path, timeout_s=2 * _BUILD_S)
+    if descriptor is None:
+        raise CloudError(f"cannot build image {name}: another process keeps it locked")
+    try:
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
