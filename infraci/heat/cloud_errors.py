@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from infraci.base.json_reader import read_json
+from infraci.base.lines import first_line
 from infraci.errors import CloudError, CommitError, InfraciError
 from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
 
@@ -228,7 +229,7 @@ def _first(error: BaseException | None, kind: type[Exception]) -> Exception | No
 
 def _short(error: Exception) -> str:
     """The first sentence of a library's message; the rest is its inner life."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = first_line(str(error), type(error).__name__)
     for inner in ("Connection refused", "Name or service not known", "Connection reset by peer",
                   "No route to host", "timed out", "Connection aborted"):  # fmt: skip
         if inner in text:

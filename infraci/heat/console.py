@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from infraci.base.lines import first_line
+
 #: Of kernel, initramfs, systemd, GRUB, firmware.
 _ENDS = re.compile(
     r"Kernel panic - not syncing"
@@ -22,7 +24,7 @@ def fatal_line(text: str) -> str | None:
         return None
     begin = text.rfind("\n", 0, ended.start()) + 1
     line = text[begin:].partition("\n")[0]
-    return line.strip() or text[ended.start() :].strip().partition("\n")[0]
+    return line.strip() or first_line(text[ended.start() :])
 
 
 #: What begins a line of a service's, also where its output broke off in the midst of one.

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from infraci.base.lines import last_lines
 from infraci.diagnosis.outside import outside_cause
 from infraci.errors import CloudError
 from infraci.heat import nova
@@ -59,9 +60,10 @@ class FailureEvidence:
         """Its state, and its last words."""
         if self.status == _GONE:
             return self.state
-        last = self.console.strip().splitlines()[-_LINES:]
-        told = ["the end of its console:", *last] if last else ["its console is empty"]
-        return "\n".join([self.state, *told])
+        end = last_lines(self.console, _LINES)
+        return f"{self.state}\n" + (
+            f"the end of its console:\n{end}" if end else "its console is empty"
+        )
 
 
 def call_witnesses(

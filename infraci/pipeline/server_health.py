@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infraci.base.lines import last_lines
 from infraci.errors import CloudError, ExitCode, UnreachableError
 from infraci.heat import DEAD, GoneError, TransientCloudError, fatal_line
 from infraci.model.run import Server
@@ -51,7 +52,7 @@ class ServerHealth:
 
     def last_lines(self) -> str:
         """The end of its console as it was last seen, for the details of an error."""
-        last = "\n".join(self._text.strip().splitlines()[-_LAST_LINES:])
+        last = last_lines(self._text, _LAST_LINES)
         return f"the end of its console:\n{last}" if last else "its console is empty"
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ import paramiko
 
 from infraci.base.closing import Closing
 from infraci.base.deadline import duration, waits
+from infraci.base.lines import last_line
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
 from infraci.ssh.command_output import Completed, Output
@@ -146,7 +147,7 @@ class Session(Closing):
         )
         completed = self.run(command, timeout_s=timeout_s, stdin=content)
         if completed.exit_status != 0:
-            reason = (completed.stderr.strip().splitlines() or ["not all of it arrived"])[-1]
+            reason = last_line(completed.stderr, "not all of it arrived")
             raise ConfigureError(f"cannot write {path} on {self.server.name}: {reason}")
 
     @contextlib.contextmanager

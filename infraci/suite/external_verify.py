@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from infraci.base.json_lines import JsonLines
 from infraci.errors import InfraciError
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.pipeline import Work
@@ -46,7 +47,7 @@ class Progress(PlainProgress):
 class ExternalVerify:
     """Somebody else's pytest at the run's servers."""
 
-    def __init__(self, line: protocol.Line, plan: Plan) -> None:
+    def __init__(self, line: JsonLines, plan: Plan) -> None:
         self._line = line
         self._plan = plan
         self._checks: list[Mapping[str, Any]] = []
@@ -57,7 +58,7 @@ class ExternalVerify:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        while (heard := self._line.hear()) is not None:
+        while (heard := self._line.receive()) is not None:
             key, value = heard
             if key == protocol.CHECKED:
                 self._checks.append(value)

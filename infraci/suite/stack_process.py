@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.base.invocation import invocation
+from infraci.base.json_lines import JsonLines
 from infraci.base.program import own_program
 from infraci.errors import InfraciError
 from infraci.suite import protocol
@@ -79,7 +79,7 @@ class StackProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._line = protocol.Line(ours)
+        self._line = JsonLines(ours)
         self._lock = threading.Lock()  # of who hears
         self._folder: Path | None = None
         self._ending: Ending | None = None
@@ -117,7 +117,7 @@ class StackProcess:
     def hear_news(self) -> None:
         """Show what the keeper has said meanwhile, without waiting for more."""
         with self._lock:
-            while self._ending is None and (self._line.has_more or self._is_readable()):
+            while self._ending is None and self._line.has_news:
                 if self._take() is None:
                     return
 
@@ -125,7 +125,7 @@ class StackProcess:
         """Let it end its run, with pytest's exit status, or as interrupted; does not wait."""
         if status is not None and self._begun:
             self._line.send(protocol.DONE, status)
-        self._line.hang_up()
+        self._line.shut_down()
 
     def ending(self) -> Ending | None:
         """How the run ended; blocks until it has. None if there was none to end."""
@@ -140,10 +140,10 @@ class StackProcess:
 
     def close(self) -> None:
         """Have it end, whatever it is at, without waiting for a tear-down."""
-        self._line.hang_up()
+        self._line.shut_down()
         if self._ending is not None or not self._begun:
             self._reap()
-        self._line.end.close()
+        self._line.close()
         self._log.close()
 
     @property
@@ -171,7 +171,7 @@ class StackProcess:
         raise self.over or self._lost()
 
     def _take(self) -> tuple[str, Any] | None:
-        heard = self._line.hear()
+        heard = self._line.receive()
         if heard is None:
             return None
         key, value = heard
@@ -182,9 +182,6 @@ class StackProcess:
         elif key == protocol.ENDED:
             self._ending = Ending(**value)
         return heard
-
-    def _is_readable(self) -> bool:
-        return bool(select.select([self._line.end], [], [], 0)[0])
 
     def _lost(self) -> InfraciError:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -34,6 +34,7 @@ from infraci.app.record_history import blame_lines, conclude
 from infraci.app.run_assembly import make_work
 from infraci.app.wiring import make_drivers
 from infraci.base.invocation import invocation
+from infraci.base.json_lines import JsonLines
 from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
@@ -59,7 +60,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
-    line = protocol.Line(end)
+    line = JsonLines(end)
     wish = StackOptions.from_json(sys.argv[2])
     try:
         ending = _lend(wish, line) if wish.run else _keep(wish, line)
@@ -73,7 +74,7 @@ def main() -> None:
         line.close()
 
 
-def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
+def _keep(wish: StackOptions, line: JsonLines) -> Ending | None:
     """A run of its own; None if it was not wanted after all."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -128,9 +129,9 @@ def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
             return _ending(record, line, work.folder)
 
 
-def _is_wanted(line: protocol.Line) -> bool:
+def _is_wanted(line: JsonLines) -> bool:
     """Wait for pytest's word: whether any test needs the stack."""
-    heard = line.hear()
+    heard = line.receive()
     return heard is not None and heard[0] == protocol.GO
 
 
@@ -212,7 +213,7 @@ def _described(
     )
 
 
-def _ending(record: RunRecord, line: protocol.Line, folder: Path) -> Ending:
+def _ending(record: RunRecord, line: JsonLines, folder: Path) -> Ending:
     """How the run ended, for whoever has run its checks."""
     trouble = next((r.trouble for r in record.phases if r.trouble is not None), None)
     if trouble is not None:
@@ -226,7 +227,7 @@ def _ending(record: RunRecord, line: protocol.Line, folder: Path) -> Ending:
     )
 
 
-def _lend(wish: StackOptions, line: protocol.Line) -> Ending | None:
+def _lend(wish: StackOptions, line: JsonLines) -> Ending | None:
     """A run whose stack stands, and stands on; None if it was not wanted after all."""
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
@@ -254,7 +255,7 @@ def _lend(wish: StackOptions, line: protocol.Line) -> Ending | None:
     if not _is_wanted(line):
         return None
     line.send(protocol.READY, str(folder))
-    while line.hear() is not None:
+    while line.receive() is not None:
         pass
     return Ending(properties=dict(properties(record, folder)))
 

@@ -1,6 +1,6 @@
 """How the workers of pytest-xdist share stacks: they ask the controller, which alone has any.
 
-A question is a line of JSON over a Unix socket, and so is the answer. The socket's name is in the
+A question is a message over a Unix socket, and so is the answer. The socket's name is in the
 namespace that has no files (unix(7), "abstract"): a pytest that is killed leaves nothing behind.
 Imports little: it is there in every session with workers, whether any of them asks or not.
 """
@@ -14,10 +14,17 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+from infraci.base.json_lines import JsonLines, Message
+
+Answer = Callable[[str, Any], Message]
+
+#: Questions: a pipeline's plan; the folder of the run of a stack, once it stands.
+ASK_PLAN, ASK_STACK = "plan", "stack"
+#: Answers.
+ANSWER, ERROR = "answer", "error"
 
 #: What a worker's input has.
 WHERE, PLAN = "infraci_hub", "infraci_plan"
@@ -64,12 +71,12 @@ class Hub:
         self._server.server_close()
         self._thread.join(_END_S)
 
-    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _answer(self, key: str, value: Any) -> Message:
         from infraci.suite.pytest_controller import controller_of
 
         with self._lock:
             controller = controller_of(self._config)
-        return controller.keepers.answer(question)
+        return controller.keepers.answer(key, value)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
@@ -84,13 +91,13 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         return bool(user == os.getuid())
 
 
-class _Talk(socketserver.StreamRequestHandler):
+class _Talk(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        for line in self.rfile:
-            answer = self.server.answer(json.loads(line))
-            self.wfile.write(json.dumps(answer).encode() + b"\n")
+        worker = JsonLines(self.request)
+        while (question := worker.receive()) is not None:
+            worker.send(*self.server.answer(*question))
 
 
 def is_worker(config: Any) -> bool:
@@ -98,14 +105,13 @@ def is_worker(config: Any) -> bool:
     return hasattr(config, "workerinput")
 
 
-def ask(name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+def ask(name: str, key: str, value: object) -> Message:
     """The controller's answer; blocks until there is one. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hub:
         hub.connect(f"\0{name}")
-        hub.sendall(json.dumps(question).encode() + b"\n")
-        with hub.makefile("rb") as answers:
-            line = answers.readline()
-    if not line:
+        controller = JsonLines(hub)
+        controller.send(key, value)
+        answer = controller.receive()
+    if answer is None:
         raise ConnectionError("it has ended")
-    answer: Mapping[str, Any] = json.loads(line)
     return answer

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from infraci.base.json_lines import Message
 from infraci.suite.xdist_broker import Hub, ask
 
 NOBODY = 65534
@@ -17,8 +18,8 @@ NOBODY = 65534
 class Echo(Hub):
     """Answers with the question."""
 
-    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"heard": question}
+    def _answer(self, key: str, value: Any) -> Message:
+        return f"answer to {key}", value
 
 
 @pytest.fixture
@@ -29,18 +30,19 @@ def hub() -> Iterator[Hub]:
 
 
 def test_a_question_is_answered(hub: Hub) -> None:
-    assert ask(hub.name, {"stand_up": "shop"}) == {"heard": {"stand_up": "shop"}}
+    assert ask(hub.name, "plan", "shop") == ("answer to plan", "shop")
 
 
 def test_nobody_else_is_heard(hub: Hub) -> None:
     # Only root can be somebody else, and as root all tests run.
     asking = f"""
 import os
+from infraci.base.json_lines import Message
 from infraci.suite.xdist_broker import ask
 
 os.setuid({NOBODY})
 try:
-    print(ask({hub.name!r}, {{}}))
+    print(ask({hub.name!r}, "plan", None))
 except OSError:
     print("refused")
 """
@@ -53,4 +55,4 @@ except OSError:
 def test_who_has_ended_is_not_there(hub: Hub) -> None:
     hub.pytest_unconfigure()
     with pytest.raises(OSError, match="refused"):
-        ask(hub.name, {})
+        ask(hub.name, "plan", None)
