@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -97,8 +96,3 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or folder
         raise InfraciError(f"cannot write {where}: {error.strerror or error}") from error
-
-
-def is_terminal() -> bool:
-    """Whether somebody looks at a terminal."""
-    return sys.stderr.isatty()

@@ -15,11 +15,11 @@ from infraci.app.cloud_opening import find_pipeline, find_run
 from infraci.app.existing_run import ledger_here
 from infraci.app.options import json_option
 from infraci.app.record_history import blame_lines, conclude
+from infraci.base.columns import columns
 from infraci.base.terminal import say, say_json, say_line
 from infraci.commands.blame import tell_corrupt
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
-from infraci.plan.columns import columns
 
 #: What is older says little of today's cloud and specs.
 _KEPT_DAYS = 365

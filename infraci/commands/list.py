@@ -8,11 +8,11 @@ import click
 
 from infraci.app.existing_run import ledger_here
 from infraci.app.options import json_option
+from infraci.base.columns import columns
 from infraci.base.deadline import duration
 from infraci.base.terminal import say, say_json, say_line
 from infraci.ledger.ledger import DamagedRunError, Ledger
 from infraci.model.run import Phase, RunRecord
-from infraci.plan.columns import columns
 
 
 @click.command("list", short_help="List the runs.")

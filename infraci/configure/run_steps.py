@@ -9,13 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.configure.log import ServerLog
-from infraci.configure.registry import DRIVERS
+from infraci.configure.registry import driver_of
 from infraci.configure.settle import look_before, settle
 from infraci.configure.step import (
     Applied,
@@ -106,7 +105,7 @@ def configure_servers(
     masker: Masker | None = None,
     on_step: OnStep | None = None,
     on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
-    drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
+    driver: Callable[[ConfigureStep], Step] = driver_of,
     patience: Patience = _PATIENCE,
 ) -> None:
     """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
@@ -141,7 +140,7 @@ def configure_servers(
             )
             for server in servers
         ]
-        turns = list(_turns([drivers[type(options)](options) for options in steps], targets))
+        turns = list(_turns([driver(options) for options in steps], targets))
         changed: list[tuple[str, Server, Changes]] = []
         for number, turn in enumerate([*turns, *map(_again, turns if idempotence else ())]):
             later = turns[number + 1 :] if number < len(turns) else ()

@@ -254,7 +254,6 @@ class _Authenticated:
 
     def __init__(self, app: WsgiApp, url: str) -> None:
         self._app = app
-        self._catalog = token_document(url, _FAR_FUTURE)["token"]["catalog"]
         self._url = url
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:

@@ -29,6 +29,7 @@ from infraci.plan import (
     login_notices,
 )
 from infraci.plan.refusal import place_refusal, refused_resource
+from infraci.plan.roles import required_roles
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
     StackRequest,
@@ -136,7 +137,7 @@ def take_servers(
         if before.id in renewed or not any(_is_alike(server, before) for server in servers):
             work.forget(before)
     work.update(servers=servers)
-    judge_roles(servers, work.pipeline)
+    check_roles(servers, work.pipeline)
     work.update(servers=log_in_to_all(work, servers, deadline))
     write_ssh_config(work.folder, work.record.servers, work.private_key)
     _tell_specs(work, stack_id, outputs)
@@ -190,7 +191,7 @@ def _keep_outputs(work: Work, outputs: Mapping[str, object]) -> Mapping[str, obj
     return work.outputs
 
 
-def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
+def check_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
     """Raise DefinitionError for roles that no server has: nothing would be judged."""
     if not servers:
         raise DefinitionError(
@@ -198,18 +199,13 @@ def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
             hint="a stack without an OS::Nova::Server has nothing that specs could look at",
         )
     present = {server.role for server in servers}
-    wanted = {role: "specs" for role in pipeline.specs if role != "all"}
-    wanted |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
-    for step in pipeline.configure:
-        wanted |= dict.fromkeys(step.roles, "configure")
-    if pipeline.servers.bastion:
-        wanted.setdefault(pipeline.servers.bastion, "servers.bastion")
-    absent = sorted(set(wanted) - present)
+    required = required_roles(pipeline)
+    absent = sorted(set(required) - present)
     if absent:
         have = quoted(sorted(filter(None, present)), "and") or "none"
         raise DefinitionError(
             f"cannot verify pipeline {pipeline.name}: no server has the role "
-            f"{quoted(absent)} of its {wanted[absent[0]]}; the servers' roles are {have}",
+            f"{quoted(absent)} of its {required[absent[0]]}; the servers' roles are {have}",
             hint=f'a role comes from the Nova metadata "{pipeline.servers.role_metadata}" of a '
             "server, or from servers: roles: in the pipeline",
         )

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from infraci.base.columns import columns
 from infraci.heat.objects import PreviewResource
 from infraci.model.run import Commit
-from infraci.plan.columns import columns
 from infraci.plan.plan_values import PipelinePlan, PlannedServer
 
 

@@ -75,7 +75,7 @@ def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist whom to ask for stacks."""
     from infraci.suite import xdist_broker
 
-    xdist_broker.invite(node)
+    xdist_broker.invite(node, _controller_of)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,12 @@ def _plugin(request: pytest.FixtureRequest) -> Any:
             pytrace=False,
         )
     return plugin
+
+
+def _controller_of(config: pytest.Config) -> Any:
+    from infraci.suite.pytest_controller import controller_of
+
+    return controller_of(config)
 
 
 def _begin(config: pytest.Config) -> None:

@@ -35,12 +35,15 @@ _END_S = 5.0
 _PEER = struct.Struct("3i")  # process, user, group, as SO_PEERCRED tells
 
 
-def invite(node: Any) -> None:
-    """Tell a worker where the hub is, and what is planned; the first has the hub made."""
+def invite(node: Any, controller_of: Callable[[Any], Any]) -> None:
+    """Tell a worker where the hub is, and what is planned; the first has the hub made.
+
+    ``controller_of`` makes pytest's controller of its configuration, once a worker needs it.
+    """
     config = node.config
     hub = config.pluginmanager.get_plugin(_PLUGIN)
     if hub is None:
-        hub = Hub(config)
+        hub = Hub(config, controller_of)
         config.pluginmanager.register(hub, _PLUGIN)
     node.workerinput[WHERE] = hub.name
     node.workerinput[PLAN] = hub.plan()
@@ -49,8 +52,9 @@ def invite(node: Any) -> None:
 class Hub:
     """The controller's end."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, controller_of: Callable[[Any], Any]) -> None:
         self._config = config
+        self._controller_of = controller_of
         self.name = f"infraci-hub-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
         self._server = _Server(f"\0{self.name}", _Talk)
@@ -72,11 +76,10 @@ class Hub:
         self._thread.join(_END_S)
 
     def _answer(self, key: str, value: Any) -> Message:
-        from infraci.suite.pytest_controller import controller_of
-
         with self._lock:
-            controller = controller_of(self._config)
-        return controller.keepers.answer(key, value)
+            controller = self._controller_of(self._config)
+        message: Message = controller.keepers.answer(key, value)
+        return message
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):

@@ -11,7 +11,7 @@ import pytest
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
-from infraci.configure.registry import DRIVERS
+from infraci.configure.registry import driver_of
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.diagnosis.outside import outside_cause
 from infraci.diagnosis.reason import find_reason, plain_lines
@@ -125,7 +125,7 @@ class Ruled:
             log=self.lines.append,
             ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
         )
-        driver = DRIVERS[type(step)](step)
+        driver = driver_of(step)
         return driver.apply(self.session, self.server, context)
 
     def script(self, text: str, *, sudo: bool = True, changed_when: str = "") -> Applied:

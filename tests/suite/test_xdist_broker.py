@@ -24,7 +24,7 @@ class Echo(Hub):
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    echo = Echo(config=None)
+    echo = Echo(config=None, controller_of=lambda config: None)
     yield echo
     echo.pytest_unconfigure()
 
