@@ -2,9 +2,10 @@
 
 Each round starts ``infraci run`` of a tiny pipeline on an embedded cloud of its own, kills it or
 the cloud, runs ``infraci gc`` in a fresh clone, which has no record of the run, and looks for what
-is left. The first run is timed and not killed, so that the kills hit runs at work, on any machine;
-a run that has ended before its kill counts as late, and another round takes its place. The seed of
-round N is that of the first and N - 1. The exit status is 1 if anything was left.
+is left. Now and then a run is timed and not killed, so that the kills hit runs at work, on any
+machine and whatever its load; a run that ended before its kill is late, and another takes its
+place. The seed of round N is that of the first and N - 1. The exit status is 1 if anything was
+left.
 
 Needs root and what the embedded cloud needs.
 """
@@ -49,6 +50,8 @@ BLOWS: Mapping[str, Sequence[signal.Signals]] = {
 _WITH_SIGINT = ("env", "--default-signal=INT")
 #: A run that was hit ends within this time; so does any other command.
 _LIMIT_S = 240.0
+#: After so many rounds a run is timed again: the machine's load changes.
+_ROUNDS_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +155,6 @@ class Round:
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -284,10 +286,15 @@ class Round:
 def play(blow: Blow) -> Result:
     """A round in a new folder, with a cloud of its own."""
     made = Round(Path(tempfile.mkdtemp(prefix="assault-")), blow)
+    is_clean = False
     try:
-        return made.play()
+        result = made.play()
+        is_clean = not result.left
     finally:
-        made.clean()
+        if not is_clean:
+            made.clean()
+        shutil.rmtree(made.folder, ignore_errors=True)
+    return result
 
 
 def time_run() -> float:
@@ -304,7 +311,8 @@ def _play_all(*, kills: int, seed: int, at_once: int, longest_s: float | None) -
     with ThreadPoolExecutor(at_once) as pool:
         while hits < kills:
             run_s = longest_s or time_run()
-            blows = [Blow.of(each, run_s) for each in itertools.islice(seeds, kills - hits)]
+            count = min(kills - hits, _ROUNDS_A_TIME)
+            blows = [Blow.of(each, run_s) for each in itertools.islice(seeds, count)]
             before = hits
             for result in pool.map(play, blows):
                 hits += not result.is_late
