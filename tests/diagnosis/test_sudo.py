@@ -133,13 +133,20 @@ class Ruled:
         path = PurePosixPath("app.sh")
         return self.apply(ScriptStep(path=path, sudo=sudo, changed_when=changed_when))
 
-    def playbook(self, *, sudo: bool = True, method: str = "sudo") -> Applied:
+    def playbook(
+        self,
+        *,
+        sudo: bool = True,
+        method: str = "sudo",
+        variables: Mapping[str, object] | None = None,
+    ) -> Applied:
         (self.tree / "site.yml").write_text(
             "- hosts: all\n  gather_facts: false\n"
             f"  vars: {{ansible_become_method: {method}}}\n"
             "  tasks: [{name: look, command: id -un}]\n"
         )
-        return self.apply(AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=sudo))
+        path = PurePosixPath("site.yml")
+        return self.apply(AnsibleStep(playbook=path, sudo=sudo, variables=variables or {}))
 
 
 @pytest.fixture(scope="module")
@@ -308,9 +315,29 @@ def test_a_playbook_without_sudo(ruled: Ruled) -> None:
 
 @pytest.mark.cloud
 def test_a_playbook_whose_su_waits_for_a_password(ruled: Ruled) -> None:
-    (ruled.tree / "ansible.cfg").write_text("[defaults]\ntimeout = 1\n")
-    with pytest.raises(StepError, match=r" failed: sudo or su does not answer debian in time"):
+    with pytest.raises(StepError) as caught:
         ruled.playbook(method="su")
+    assert (
+        caught.value.message
+        == "web-0: site.yml: all: look failed: su asks for a password (site.yml:4)"
+    )
+    assert "use sudo in place of su" in (caught.value.hint or "")
+
+
+@pytest.mark.cloud
+def test_a_playbook_that_has_the_password_of_su(ruled: Ruled) -> None:
+    ruled.inside("echo root:sesame | chpasswd")
+    assert ruled.playbook(method="su", variables={"ansible_become_password": "sesame"}).changes
+    with pytest.raises(StepError, match=r" failed: sudo or su refuses the password that Ansible"):
+        ruled.playbook(method="su", variables={"ansible_become_password": "wrong"})
+
+
+@pytest.mark.cloud
+def test_a_script_whose_su_asks_for_a_password(ruled: Ruled) -> None:
+    with pytest.raises(StepError) as caught:
+        ruled.script("set -e\nsu -c true\necho never", sudo=False)
+    assert caught.value.message.endswith("failed: Password: su: Authentication failure")
+    assert "use sudo in place of su" in (caught.value.hint or "")
 
 
 @pytest.mark.cloud

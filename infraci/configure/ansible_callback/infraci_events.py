@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import become_loader
 
 DOCUMENTATION = """
     name: infraci_events
@@ -28,6 +29,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "infraci_events"
     _play = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _fail_where_su_asks()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -93,6 +98,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "part": f"{self._play}: {raw}",
             "at": task.get_path() or "",
         }
+
+
+def _fail_where_su_asks() -> None:
+    """Have a task fail with "Missing su password" at su's prompt, if Ansible knows no password.
+
+    su has no option like sudo's -n: Ansible would wait until its timeout, three times, and call
+    the host unreachable. The processes that run tasks inherit the changed class.
+    """
+    su = become_loader.get("su", class_only=True)
+    su.awaited = ""
+    su.prompt = property(_awaited, lambda plugin, prompt: setattr(plugin, "awaited", prompt))
+    su.check_missing_password = su.check_password_prompt
+
+
+def _awaited(su: Any) -> Any:
+    """The prompt that a plugin of su's awaits: where it awaits any, no password is missing."""
+    return su.awaited if su.get_option("become_pass") else ""
 
 
 def _written(thing: Any) -> dict[str, Any]:
