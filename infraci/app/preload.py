@@ -51,8 +51,5 @@ def importing_early(*modules: str) -> Iterator[None]:
 
 def _import(modules: tuple[str, ...]) -> None:
     with suppress(Exception):  # raised again by whoever imports it for use
-        from infraci.heat.sdk import import_sdk
-
-        import_sdk()
-        for name in modules:
+        for name in ("openstack.config", *modules):
             importlib.import_module(name)
