@@ -66,6 +66,9 @@ UNBORN = "0" * 40
 class GitError(InfraciError):
     """git could not do what was asked, for a reason that lies in no commit."""
 
+    def __init__(self, what: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{what}: {reason}", reason=reason, hint=hint)
+
 
 def repository_root(start: Path) -> Path:
     """The top of the repository's work tree around a folder.
@@ -228,7 +231,7 @@ def export_tree(root: Path, sha: str, destination: Path) -> tuple[str, ...]:
             _check_out(destination, environment)
         except GitError as error:
             raise GitError(
-                f"cannot export commit {sha[:10]}: {reason_of(error)}", hint=error.hint
+                f"cannot export commit {sha[:10]}", reason=error.reason, hint=error.hint
             ) from error
     links = _gitlinks(root, sha)
     declared = _submodules(root, sha) if links else frozenset()
@@ -271,7 +274,7 @@ def export_working_tree(root: Path, destination: Path) -> None:
         except FileNotFoundError:  # deleted, before or while it was copied
             continue
         except OSError as error:
-            raise GitError(f"cannot copy {name}: {error.strerror or error}") from error
+            raise GitError(f"cannot copy {name}", reason=error.strerror or str(error)) from error
 
 
 def _commit(root: Path, sha: str) -> Commit:
@@ -293,9 +296,9 @@ def _prepare(destination: Path) -> None:
     try:
         destination.mkdir(parents=True, exist_ok=True)
         if any(destination.iterdir()):
-            raise GitError(f"cannot export to {destination}: it is not empty")
+            raise GitError(f"cannot export to {destination}", reason="it is not empty")
     except OSError as error:
-        raise GitError(f"cannot export to {destination}: {error.strerror}") from error
+        raise GitError(f"cannot export to {destination}", reason=str(error.strerror)) from error
 
 
 def _submodules(root: Path, sha: str) -> frozenset[str]:
@@ -373,7 +376,9 @@ def ask_bytes(
         from git.exc import GitCommandNotFound
     except (ImportError, OSError) as error:
         raise_of_machine(error)
-        raise GitError("cannot run git: it is not installed", hint="install git") from error
+        raise GitError(
+            "cannot run git", reason="it is not installed", hint="install git"
+        ) from error
     git = Git(str(folder))
     git.update_environment(
         GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", **(environment or {})
@@ -385,15 +390,17 @@ def ask_bytes(
             running = git.execute(command, istream=given, as_process=True)
             status, answer, stderr = _finish(running.proc)
     except GitCommandNotFound as error:
-        raise GitError("cannot run git: it is not installed", hint="install git") from error
+        raise GitError(
+            "cannot run git", reason="it is not installed", hint="install git"
+        ) from error
     except OSError as error:
         raise_of_machine(error)
-        raise GitError(f"cannot run git: {error.strerror or error}") from error
+        raise GitError("cannot run git", reason=error.strerror or str(error)) from error
     except subprocess.TimeoutExpired as error:
-        limit = duration(_LIMIT_S)
-        raise GitError(f"cannot run git {arguments[0]}: it did not end within {limit}") from error
+        reason = f"it did not end within {duration(_LIMIT_S)}"
+        raise GitError(f"cannot run git {arguments[0]}", reason=reason) from error
     if status != 0:
-        raise GitError(f"cannot run git {arguments[0]}: {_said(stderr)}")
+        raise GitError(f"cannot run git {arguments[0]}", reason=_said(stderr))
     return answer
 
 
@@ -424,11 +431,6 @@ def _said(stderr: str) -> str:
     text = stderr.strip()
     text = re.sub(r"(?<=://)[^/@\s]+@", "", text)  # who logs in to a remote, and by what
     return displayable(text.replace("fatal: ", "").replace("error: ", "")) or "it gave no reason"
-
-
-def reason_of(error: GitError) -> str:
-    """Git's own words, without ours."""
-    return error.message.partition(": ")[2]
 
 
 def _explain_no_repository(folder: Path, error: GitError) -> NoReturn:

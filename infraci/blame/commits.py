@@ -71,7 +71,7 @@ def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
         listed = git.ask(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
     except git.GitError as error:
         raise UsageError(
-            f"cannot walk the history of {head[:10]}: {error.message.partition(': ')[2]}",
+            f"cannot walk the history of {head[:10]}: {error.reason}",
             hint="a commit is missing: `git fsck` says which, `git fetch --refetch` fetches all",
         ) from error
     steps = [

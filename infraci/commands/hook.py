@@ -97,8 +97,7 @@ def mirror() -> None:
         refspec = "+refs/heads/*:refs/heads/*"
         git.ask_git_dir(git_dir, "fetch", "--quiet", "--prune", "origin", refspec)
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise InfraciError(f"cannot fetch the mirror {git_dir}: {reason}") from error
+        raise InfraciError(f"cannot fetch the mirror {git_dir}: {error.reason}") from error
     _queue(git_dir, difference(before, references(git_dir)))
 
 
@@ -167,8 +166,7 @@ def _set(git_dir: Path, name: str, value: str) -> None:
     try:
         git.ask_git_dir(git_dir, "config", "--end-of-options", f"infraci.{name}", value)
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise UsageError(f"cannot write git's config of {git_dir}: {reason}") from error
+        raise UsageError(f"cannot write git's config of {git_dir}: {error.reason}") from error
 
 
 _HOSTED = """\

@@ -46,8 +46,7 @@ class ServerFailure:
     @property
     def story(self) -> str:
         """Everything that is known of it."""
-        details = getattr(self.error, "details", "")
-        return f"{self.error.message}\n\n{details}" if details else self.error.message
+        return "\n\n".join(filter(None, (self.error.message, self.error.details)))
 
 
 class StepFailedError(InfraciError):
@@ -66,8 +65,12 @@ class StepFailedError(InfraciError):
             message += f" (and on {names})"
         categories = {failure.error.category for failure in self.failures}
         category = first.error.category if len(categories) == 1 else ""
-        super().__init__(message, hint=first.error.hint, category=category)
-        self.details = "\n\n".join(failure.story for failure in self.failures)
+        super().__init__(
+            message,
+            hint=first.error.hint,
+            category=category,
+            details="\n\n".join(failure.story for failure in self.failures),
+        )
 
 
 class NotIdempotentError(CommitError):
@@ -81,9 +84,9 @@ class NotIdempotentError(CommitError):
             "cannot accept the configuration: applied a second time, it still changes something:"
             f" {', '.join(steps)} (on {server.name}: {what[0]}{more})",
             hint="let these change nothing where nothing is to do, or leave idempotence out",
-        )
-        self.details = "\n".join(
-            f"{step} on {server.name}: {one}" for step, server, what in changed for one in what
+            details="\n".join(
+                f"{step} on {server.name}: {one}" for step, server, what in changed for one in what
+            ),
         )
 
 

@@ -59,8 +59,9 @@ class RefusedError(CommitError):
     """Heat refuses a template that it can read; the message is Heat's."""
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint, category=category_of(reason, "template"))
-        self.reason = reason
+        super().__init__(
+            message, hint=hint, category=category_of(reason, "template"), reason=reason
+        )
 
 
 class GoneError(CloudError):

@@ -30,7 +30,6 @@ class ResourceFailedError(InfraciError):
         self.exit_code = exit_code
         self.resource = resource
         self.name = name
-        self.details = ""
 
 
 class StackFailedError(InfraciError):
@@ -50,10 +49,9 @@ class StackFailedError(InfraciError):
         hint: str | None = None,
         details: str = "",
     ) -> None:
-        super().__init__(message, hint=hint, category=category)
+        super().__init__(message, hint=hint, category=category, details=details)
         self.exit_code = exit_code
         self.failures = tuple(failures)
-        self.details = details
 
 
 class UpdateFailedError(StackFailedError):

@@ -194,9 +194,7 @@ class History:
             except git.GitError as error:
                 faster = self.tip != before.tip or "lock" in error.message
                 if not faster or number == _TRIES - 1:
-                    raise git.GitError(
-                        f"cannot write {REF}: {error.message.partition(': ')[2]}"
-                    ) from error
+                    raise git.GitError(f"cannot write {REF}", reason=error.reason) from error
                 time.sleep(random.uniform(0, 0.02))  # noqa: S311
             else:
                 return

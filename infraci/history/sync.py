@@ -84,6 +84,7 @@ def _check(root: Path, remote: str) -> None:
 
 
 def _failed(verb: str, way: str, remote: str, error: git.GitError) -> git.GitError:
-    reason = error.message.partition(": ")[2]
     name = "the remote" if "@" in remote else remote  # an address may hold a password
-    return git.GitError(f"cannot {verb} the history {way} {name}: {reason}", hint=error.hint)
+    return git.GitError(
+        f"cannot {verb} the history {way} {name}", reason=error.reason, hint=error.hint
+    )

@@ -109,5 +109,4 @@ def _git(git_dir: Path, *arguments: str, stdin: str = "") -> str:
     try:
         return git.ask_git_dir(git_dir, *arguments, stdin=stdin.encode())
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise InfraciError(f"cannot read the repository {git_dir}: {reason}") from error
+        raise InfraciError(f"cannot read the repository {git_dir}: {error.reason}") from error

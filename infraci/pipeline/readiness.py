@@ -229,7 +229,7 @@ class _Wait:
 def _together(errors: Sequence[Exception]) -> Exception:
     """The first error, or the first that blames the commit; others are noted in its details."""
     first, *others = sorted(errors, key=lambda error: not isinstance(error, LockedOutError))
-    if others:
+    if others and isinstance(first, InfraciError):
         more = "\n".join(str(error) for error in others)
-        first.details = f"{getattr(first, 'details', '')}\n\nand:\n{more}".strip()  # type: ignore[attr-defined]
+        first.details = f"{first.details}\n\nand:\n{more}".strip()
     return first

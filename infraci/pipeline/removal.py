@@ -38,9 +38,8 @@ class RemainsError(CloudError):
         details: str = "",
     ) -> None:
         left = tuple(left)
-        super().__init__(message, hint=_hint(left, destroy), category=category)
+        super().__init__(message, hint=_hint(left, destroy), category=category, details=details)
         self.left = tuple(str(remnant) for remnant in left)
-        self.details = details
 
 
 def _hint(left: tuple[Remnant, ...], destroy: str) -> str | None:
@@ -95,7 +94,7 @@ def remove(
             left=left,
             destroy=destroy,
             category="delete",
-            details=getattr(error, "details", ""),
+            details=error.details,
         ) from error
     if left:
         raise RemainsError(

@@ -13,10 +13,6 @@ _LAST_LINES = 15
 class GuestError(UnreachableError):
     """A server that does not come up; ``details`` are its console's last lines."""
 
-    def __init__(self, message: str, *, hint: str, details: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.details = details
-
 
 class LockedOutError(GuestError):
     """A server that has booted, but lets nobody in: what the commit says of it is to blame."""

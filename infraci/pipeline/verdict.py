@@ -40,12 +40,11 @@ def trouble_of(error: BaseException, masker: Masker) -> Failure:
     """An error as the record keeps it, without secrets."""
     error = of_machine(error) or error
     if isinstance(error, InfraciError):
-        details = getattr(error, "details", "") or getattr(error, "output", "") or ""
         return Failure(
             kind=type(error).__name__,
             message=masker.mask(error.message),
             hint=masker.mask(error.hint) if error.hint else None,
-            details=masker.mask(str(details)),
+            details=masker.mask(error.details),
             category=error.category,
             blames=blames(error),
         )

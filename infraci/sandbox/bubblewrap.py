@@ -56,8 +56,8 @@ class NoSandboxError(InfraciError):
         super().__init__(
             f"cannot run a commit's program in a sandbox: {reason}",
             hint=f"apt-get install {PACKAGE}",
+            reason=reason,
         )
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,11 +39,7 @@ _CHANNEL_REQUEST = b"\x62"
 
 
 class CommandTimeoutError(PhaseTimeoutError):
-    """A command took too long and was killed; ``output`` is what it had said."""
-
-    def __init__(self, message: str, *, hint: str | None = None, output: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.output = output
+    """A command took too long and was killed; ``details`` is what it printed until then."""
 
 
 class Session(Closing):
@@ -173,7 +169,7 @@ class Session(Closing):
             raise CommandTimeoutError(
                 f"cannot finish a command on {self.server.name}:"
                 f" it was killed after {duration(timeout_s)}: {shown}",
-                output=said(),
+                details=said(),
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
             if channel.get_transport().is_active() and isinstance(error, TimeoutError):
