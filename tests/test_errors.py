@@ -58,7 +58,7 @@ else:
             "Path('address.json').write_text('{}')",
             "return StateDir(folder=Path()).read_address()",
         ),
-        ("from infraci import git; import git as _", "", "return git.ask(Path(), 'status')"),
+        ("from infraci import git; import git as _", "", "return git.run(Path(), 'status')"),
     ],
     ids=["process", "script", "document", "folder", "address", "git"],
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from infraci import git
 from infraci.errors import UsageError
-from infraci.jenkins.settings import find_git_dir, load_settings
+from infraci.jenkins.settings import load_settings
 
 
 def open_controller(
@@ -19,7 +20,7 @@ def open_controller(
 
     It is not imported before it is needed: agents have no jenkinsapi, and hooks no time.
     """
-    settings = load_settings(find_git_dir(Path.cwd()), url=url, user=user, folder=folder)
+    settings = load_settings(git.find_git_dir(Path.cwd()), url=url, user=user, folder=folder)
     try:
         from infraci.jenkins.controller import Controller
     except ModuleNotFoundError as error:

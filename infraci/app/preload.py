@@ -37,10 +37,10 @@ def importing_early(*modules: str) -> Iterator[None]:
     """Import openstacksdk and then these modules, while git does what the block asks of it.
 
     Nothing that these might import may be imported in the block as well: two threads must not meet
-    in the same package. GitPython, which is another one, comes first: git is to begin soon.
+    in the same package. GitPython comes first, since the block needs it at once.
     """
-    with suppress(ImportError):  # whoever asks git says it
-        importlib.import_module("git")
+    with suppress(ImportError):  # the first program of git's raises it again
+        importlib.import_module("infraci.git.bounded")
     thread = Thread(target=_import, args=(modules,), name="import", daemon=True)
     thread.start()
     try:
@@ -51,8 +51,5 @@ def importing_early(*modules: str) -> Iterator[None]:
 
 def _import(modules: tuple[str, ...]) -> None:
     with suppress(Exception):  # raised again by whoever imports it for use
-        from infraci.heat.sdk import import_sdk
-
-        import_sdk()
-        for name in modules:
+        for name in ("openstack.config", *modules):
             importlib.import_module(name)

@@ -61,7 +61,6 @@ def setup(
     """
     from infraci.jenkins import setup as room
     from infraci.jenkins.configuration import JENKINSFILE, Origin
-    from infraci.jenkins.settings import find_git_dir
 
     controller = open_controller(url=url, user=user, folder=folder)
     with open_source(quiet=True) as source:
@@ -76,7 +75,7 @@ def setup(
     if wrong is not None:
         raise UsageError(f"cannot set up: Jenkins finds the {JENKINSFILE} wrong:\n{wrong}")
     origin = Origin(
-        url=repository or _origin(find_git_dir(Path.cwd())),
+        url=repository or _origin(git.find_git_dir(Path.cwd())),
         branch=branch,
         credentials=git_credentials,
     )
@@ -148,7 +147,6 @@ def alert(
     """
     from infraci.commands import jenkins_alert as room
     from infraci.jenkins.results import results_of_all
-    from infraci.jenkins.settings import find_git_dir
 
     told = room.receivers(
         smtp=smtp,
@@ -166,7 +164,7 @@ def alert(
         for one in alerts:
             say(one.text)
 
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     if dry_run:
         room.preview(git_dir, branches, known, show)
     else:
@@ -206,7 +204,7 @@ def _schedules(tree: Path) -> set[Any]:
 
 def _origin(git_dir: Path) -> str:
     try:
-        return git.ask_git_dir(git_dir, "remote", "get-url", "origin").strip()
+        return git.run_in_git_dir(git_dir, "remote", "get-url", "origin").strip()
     except git.GitError as error:
         raise UsageError(
             "cannot set up: it is not known where agents can clone the repository from",

@@ -113,7 +113,7 @@ def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
     wanted = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
     most = [] if handled else [f"--max-count={_FIRST_LOOK}"]
     try:
-        listed = git.ask_git_dir(git_dir, "rev-list", "--first-parent", *most, *wanted, "--")
+        listed = git.run_in_git_dir(git_dir, "rev-list", "--first-parent", *most, *wanted, "--")
     except git.GitError as error:
         if handled:  # it is gone, after a force push
             return _commits(git_dir, branch, "")

@@ -19,7 +19,6 @@ from infraci.errors import UsageError
 from infraci.heat import cloud_errors
 from infraci.heat.cloud_errors import LOCAL
 from infraci.heat.retry import Retry
-from infraci.heat.sdk import import_sdk
 from infraci.model.problem import near, quoted
 
 #: No answer takes longer, or it is lost.
@@ -56,7 +55,6 @@ class Connection:
         """
         # What it has to say is said again, better, by our errors.
         logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
-        import_sdk()
         from keystoneauth1.exceptions import ClientException
         from openstack.config import OpenStackConfig
         from openstack.exceptions import ConfigException

@@ -39,7 +39,7 @@ def install(git_dir: Path) -> Path:
 
 def hooks_folder(git_dir: Path) -> Path:
     """Where the repository has its hooks."""
-    said = git.ask_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
+    said = git.run_in_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
     return Path(said.removesuffix("\n"))
 
 
