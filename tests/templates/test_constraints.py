@@ -53,7 +53,7 @@ def test_what_fits(value: object, said: Mapping[str, Any]) -> None:
         ("0", declared("number", RANGE), '"0" is less than 1'),
         (11, declared("number", RANGE), '"11" is more than 10'),
         ("a", declared("string", LENGTH),
-         '"a" is too small: its length is 1, and at least 2 is wanted'),
+         '"a" is too short: its length is 1, the minimum is 2'),
         ("b", declared("string", ALLOWED), '"b" is none of the allowed values: a, 1'),
         ("a,b", declared("comma_delimited_list", ALLOWED),
          '"a,b" is none of the allowed values: a, 1'),
