@@ -15,7 +15,7 @@ _TRUE_OR_FALSE = ("t", "true", "on", "y", "yes", "1", "f", "false", "off", "n", 
 
 
 def unfit(value: object, declared: Mapping[str, Any]) -> str | None:
-    """Why a value does not fit a parameter; None if it does, as far as no cloud is needed to say."""
+    """Why a value does not fit a parameter; None if it fits, or if only a cloud could tell."""
     kind = str(declared.get("type", "string"))
     try:
         typed = _typed(value, kind)
