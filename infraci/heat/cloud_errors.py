@@ -36,7 +36,7 @@ NO_SERVICE = re.compile(r"No (\w+) service available|endpoint for (\S+) service 
 class TransientCloudError(CloudError):
     """The cloud did not answer, or was not able to; asking again may help.
 
-    ``patience_s`` is for how long that is likely, ``retry_after_s`` how long the cloud wants to
+    ``retry_for_s`` is for how long that is likely, ``retry_after_s`` how long the cloud wants to
     be left alone.
     """
 
@@ -47,11 +47,11 @@ class TransientCloudError(CloudError):
         message: str,
         *,
         hint: str | None = None,
-        patience_s: float = math.inf,
+        retry_for_s: float = math.inf,
         retry_after_s: float = 0.0,
     ) -> None:
         super().__init__(message, hint=hint)
-        self.patience_s = patience_s
+        self.retry_for_s = retry_for_s
         self.retry_after_s = retry_after_s
 
 
@@ -102,11 +102,11 @@ def of_answer(start: str, response: Any) -> InfraciError:
     if status in _BUSY or (status == 413 and retry_after_s):
         return TransientCloudError(message, retry_after_s=retry_after_s)
     if status in (409, 500):
-        return TransientCloudError(message, patience_s=_SOON_S)
+        return TransientCloudError(message, retry_for_s=_SOON_S)
     if status == 401:
         # keystoneauth has renewed the token and asked again; but where several threads met its
         # expiry at once, it has done so for the first of them only.
-        return TransientCloudError(message, patience_s=_RENEWED_S)
+        return TransientCloudError(message, retry_for_s=_RENEWED_S)
     hint = "the user lacks a role" if status == 403 else None
     return CloudError(message, hint=hint, category="api")
 
@@ -119,7 +119,7 @@ def _is_of_template(said: str, response: Any) -> bool:
 def _of_refusal(start: str, said: str) -> InfraciError:
     """What Heat says of a template; it may also be that it could not judge it."""
     if cause_of(said) is BROKEN:
-        return TransientCloudError(f"{start}: {said}", patience_s=_SOON_S)
+        return TransientCloudError(f"{start}: {said}", retry_for_s=_SOON_S)
     readable = readable_reason(said)
     return RefusedError(f"{start.partition(' on cloud ')[0]}: {readable}", reason=readable)
 
@@ -131,11 +131,10 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
     """
     from keystoneauth1 import exceptions as auth
 
-    place = f"its Identity service is {where}"
-    hint = "is auth_url in clouds.yaml right?"
+    identity = f"(its Identity service is {where})"
     if isinstance(error, auth.Unauthorized):
         hint = "are user and password (or the application credential) in clouds.yaml right?"
-        message = f"{start}: the login was refused ({place})"
+        message = f"{start}: the login was refused {identity}"
         return CloudError(message, hint=hint, category="api")
     if isinstance(error, auth.EndpointNotFound):
         hint = "`openstack catalog list` shows what the cloud has"
@@ -143,35 +142,46 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
         return NoServiceError(message, hint=hint)
     if isinstance(error, auth.SSLError):
         hint = "is the authority of its certificate known (cacert in clouds.yaml)?"
-        return CloudError(f"{start}: {_short(error)} ({place})", hint=hint, category="api")
+        return CloudError(f"{start}: {_short(error)} {identity}", hint=hint, category="api")
     if _first(error, auth.ConnectionError):
-        if cloud == LOCAL:
-            hint = "`infraci cloud status` shows whether the embedded cloud is up"
-        else:
-            hint = "is the network up, and auth_url in clouds.yaml right?"
-        return TransientCloudError(
-            f"{start}: {_short(error)} ({place})",
-            hint=hint,
-            patience_s=math.inf if known and cloud != LOCAL else _ABSENT_S,
-        )
-    answered = _first(error, auth.HttpError)
-    status = getattr(answered, "http_status", 0)
-    response = getattr(answered, "response", None)
-    retry_after_s = _retry_after_s(response) if response is not None else 0.0
-    if status in (*_BUSY, 500) or (status == 413 and retry_after_s):
-        return TransientCloudError(
-            f"{start}: {_short(answered or error)}",
-            patience_s=_SOON_S if status == 500 else math.inf,
-            retry_after_s=retry_after_s,
-        )
+        return _of_lost_connection(f"{start}: {_short(error)} {identity}", cloud, known)
+    http_error = _first(error, auth.HttpError)
+    if http_error is not None and (passing := _of_http_error(start, http_error)):
+        return passing
     if _first(error, auth.DiscoveryFailure) or _first(error, auth.InvalidResponse):
-        return TransientCloudError(f"{start}: {_short(error)}", hint=hint, patience_s=_ABSENT_S)
+        return TransientCloudError(
+            f"{start}: {_short(error)}",
+            hint="is auth_url in clouds.yaml right?",
+            retry_for_s=_ABSENT_S,
+        )
     return CloudError(f"{start}: {_short(error)}", category="api")
+
+
+def _of_lost_connection(message: str, cloud: str, known: bool) -> TransientCloudError:
+    if cloud == LOCAL:
+        hint = "`infraci cloud status` shows whether the embedded cloud is up"
+        return TransientCloudError(message, hint=hint, retry_for_s=_ABSENT_S)
+    hint = "is the network up, and auth_url in clouds.yaml right?"
+    retry_for_s = math.inf if known else _ABSENT_S
+    return TransientCloudError(message, hint=hint, retry_for_s=retry_for_s)
+
+
+def _of_http_error(start: str, error: Any) -> TransientCloudError | None:
+    """The error for an answer that a retry may change; None for any other."""
+    status, response = error.http_status, error.response
+    retry_after_s = _retry_after_s(response) if response is not None else 0.0
+    if status not in (*_BUSY, 500) and not (status == 413 and retry_after_s):
+        return None
+    return TransientCloudError(
+        f"{start}: {_short(error)}",
+        retry_for_s=_SOON_S if status == 500 else math.inf,
+        retry_after_s=retry_after_s,
+    )
 
 
 def of_nonsense(start: str) -> TransientCloudError:
     """The error for an answer that is no JSON: a part of one, most likely."""
-    return TransientCloudError(f"{start}: its answer was cut short", patience_s=_SOON_S)
+    return TransientCloudError(f"{start}: its answer was cut short", retry_for_s=_SOON_S)
 
 
 def reason_of(response: Any) -> str:

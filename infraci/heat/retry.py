@@ -64,7 +64,7 @@ class Retry:
                 wait_s = max(wait_s, error.retry_after_s)
                 if wait_s >= deadline.remaining_s:
                     raise
-                if self._clock() + wait_s - began > error.patience_s:
+                if self._clock() + wait_s - began > error.retry_for_s:
                     raise
             deadline.pause(wait_s)
             if (answer := found()) is not None:

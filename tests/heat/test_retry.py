@@ -75,7 +75,7 @@ def test_no_longer_than_the_trouble_is_likely_to_pass() -> None:
     clock = FakeClock()
     patience = patient(clock)
     with pytest.raises(TransientCloudError), patience.within(limit(clock, 1000)):
-        patience.ask(failing(1000, TransientCloudError("no", patience_s=10)))
+        patience.ask(failing(1000, TransientCloudError("no", retry_for_s=10)))
     assert clock.now <= 10
 
 
