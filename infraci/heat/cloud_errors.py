@@ -1,4 +1,4 @@
-"""A cloud's errors in our words: which of them pass, and what class they are of."""
+"""Translates a cloud's errors into infraci's, with their class and whether to retry."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
 #: The name of the embedded cloud.
 LOCAL = "local"
 
-#: What a cloud says when it is overloaded or being restarted.
+#: The statuses of a cloud that is overloaded or being restarted.
 _BUSY = (429, 502, 503, 504)
-#: A service that broke on a request will most likely break on it again, and so for conflicts.
+#: A service that fails on a request, or refuses it as a conflict, will most likely do so again.
 _SOON_S = 30.0
-#: So long a new token may be refused before it is plain that each will be.
+#: How long to retry where Keystone refuses a new token.
 _RENEWED_S = 3.0
-#: Whoever never answered may not be there at all; nor does anybody restart the embedded cloud.
+#: Give up sooner on a cloud that has never answered, and on the embedded one: it never restarts.
 _ABSENT_S = 10.0
 
 
@@ -34,10 +34,10 @@ NO_SERVICE = re.compile(r"No (\w+) service available|endpoint for (\S+) service 
 
 
 class TransientCloudError(CloudError):
-    """The cloud did not answer, or was not able to; asking again may help.
+    """The cloud did not answer, or failed in a way that a retry may pass.
 
-    ``retry_for_s`` is for how long that is likely, ``retry_after_s`` how long the cloud wants to
-    be left alone.
+    ``retry_for_s`` is how long retries make sense, ``retry_after_s`` how long the cloud asks to
+    wait before the first.
     """
 
     category = "api"
@@ -56,7 +56,7 @@ class TransientCloudError(CloudError):
 
 
 class RefusedError(CommitError):
-    """Heat refuses a template that it can read; the message is Heat's."""
+    """Heat refuses a template; ``reason`` is Heat's message."""
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint, category=category_of(reason, "template"))
@@ -64,7 +64,7 @@ class RefusedError(CommitError):
 
 
 class GoneError(CloudError):
-    """There is no such thing on the cloud (any more)."""
+    """The cloud has no such resource, or no longer."""
 
     category = "not found"
 
@@ -76,25 +76,25 @@ class NoServiceError(CloudError):
 
 
 class ExistsError(CloudError):
-    """There is such a thing already."""
+    """The cloud has a resource of that name already."""
 
     category = "api"
 
 
 def of_answer(start: str, response: Any) -> InfraciError:
-    """The error that an answer of 400 and above tells of; ``start``: "cannot … on cloud …"."""
-    said = reason_of(response)
+    """The error for an answer of status 400 and above; ``start``: "cannot … on cloud …"."""
+    reason = reason_of(response)
     status, method = response.status_code, response.request.method if response.request else ""
-    category = category_of(said, "api")
-    message = f"{start}: {said}"
+    category = category_of(reason, "api")
+    message = f"{start}: {reason}"
     is_of_stack = method in ("POST", "PUT") and "/stacks" in response.url
-    if cause_of(said) is QUOTA and (status in (403, 409, 413) or is_of_stack):
+    if cause_of(reason) is QUOTA and (status in (403, 409, 413) or is_of_stack):
         return CloudError(message, hint="ask for more, or use less of it", category=category)
     retry_after_s = _retry_after_s(response)
     if is_of_stack and (
-        (status in (400, 404) and _is_of_template(said, response)) or NO_SERVICE.search(said)
+        (status in (400, 404) and _is_of_template(reason, response)) or NO_SERVICE.search(reason)
     ):
-        return _of_refusal(start, said)
+        return _of_refusal(start, reason)
     if status == 404:
         return GoneError(message)
     if status == 409 and method == "POST":
@@ -111,23 +111,24 @@ def of_answer(start: str, response: Any) -> InfraciError:
     return CloudError(message, hint=hint, category="api")
 
 
-def _is_of_template(said: str, response: Any) -> bool:
-    """Whether Heat itself has answered, and of the template: not of a stack that is gone."""
-    return said != _status_line(response) and not _NO_STACK.search(said)
+def _is_of_template(reason: str, response: Any) -> bool:
+    """Whether Heat's answer is about the template, and not about a stack that is gone."""
+    return reason != _status_line(response) and not _NO_STACK.search(reason)
 
 
-def _of_refusal(start: str, said: str) -> InfraciError:
-    """What Heat says of a template; it may also be that it could not judge it."""
-    if cause_of(said) is BROKEN:
-        return TransientCloudError(f"{start}: {said}", retry_for_s=_SOON_S)
-    readable = readable_reason(said)
+def _of_refusal(start: str, reason: str) -> InfraciError:
+    """The error for a template that Heat refuses, or could not validate."""
+    if cause_of(reason) is BROKEN:
+        return TransientCloudError(f"{start}: {reason}", retry_for_s=_SOON_S)
+    readable = readable_reason(reason)
     return RefusedError(f"{start.partition(' on cloud ')[0]}: {readable}", reason=readable)
 
 
 def of_library(start: str, error: Exception, *, where: str, cloud: str, known: bool) -> CloudError:
-    """The error that keystoneauth's tells of: no connection, no login, no such service.
+    """The error for one of keystoneauth's: no connection, no login, no such service.
 
-    ``where`` is the address of the Identity service; ``known`` whether the cloud ever answered.
+    ``where`` is the address of the Identity service; ``known``, whether the cloud has answered
+    before.
     """
     from keystoneauth1 import exceptions as auth
 
@@ -180,12 +181,12 @@ def _of_http_error(start: str, error: Any) -> TransientCloudError | None:
 
 
 def of_nonsense(start: str) -> TransientCloudError:
-    """The error for an answer that is no JSON: a part of one, most likely."""
+    """The error for an answer that is not JSON, most likely cut short."""
     return TransientCloudError(f"{start}: its answer was cut short", retry_for_s=_SOON_S)
 
 
 def reason_of(response: Any) -> str:
-    """What the answer of a service says went wrong, without its wrapping."""
+    """The reason in a service's answer, without its JSON around it."""
     try:
         body = read_json(response.content)
     except ValueError:
@@ -205,7 +206,7 @@ def _status_line(response: Any) -> str:
 
 
 def readable_reason(text: str) -> str:
-    """Heat's validation message without its stuttering colons and inner quotation."""
+    """Heat's validation message without repeated colons and prefixes."""
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r":(?:\s+:)+", ":", text)
     return re.sub(r"^(?:ERROR: )+", "", text)
@@ -215,9 +216,9 @@ def _retry_after_s(response: Any) -> float:
     return _seconds(response.headers.get("Retry-After", ""))
 
 
-def _seconds(said: object) -> float:
+def _seconds(value: object) -> float:
     """A Retry-After in seconds: it is a number of them, or a date (RFC 9110, 10.2.3)."""
-    text = str(said).strip()
+    text = str(value).strip()
     if text.isdecimal():
         return float(text)
     try:
@@ -227,7 +228,10 @@ def _seconds(said: object) -> float:
 
 
 def _first(error: BaseException | None, kind: type[Exception]) -> Exception | None:
-    """The error of that kind that is behind one: a failed look for API versions hides it."""
+    """The first error of that kind among an error and its causes.
+
+    keystoneauth hides it behind a failed discovery of API versions.
+    """
     while error is not None:
         if isinstance(error, kind):
             return error
@@ -236,7 +240,7 @@ def _first(error: BaseException | None, kind: type[Exception]) -> Exception | No
 
 
 def _short(error: Exception) -> str:
-    """The first sentence of a library's message; the rest is its inner life."""
+    """The first line of a library's message, or only its cause."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     for inner in ("Connection refused", "Name or service not known", "Connection reset by peer",
                   "No route to host", "timed out", "Connection aborted"):  # fmt: skip

@@ -20,11 +20,11 @@ class Mark:
 
     name: str  # the stack's: Heat begins the names of what it makes with it
     tags: tuple[str, ...] = ()  # all of which a stack of the run has
-    possessions: tuple[ResourceReference, ...] = ()
+    resources: tuple[ResourceReference, ...] = ()
 
     def ids(self, types: tuple[str, ...]) -> frozenset[str]:
         """The ids that the run's stack had of some types."""
-        return frozenset(p.id for p in self.possessions if p.kind in types)
+        return frozenset(p.id for p in self.resources if p.kind in types)
 
     def names(self, name: str) -> bool:
         """Whether something is called after the run."""
@@ -138,7 +138,7 @@ _ASSOCIATIONS = ("OS::Neutron::FloatingIPAssociation", "OS::Nova::FloatingIPAsso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remnant:
+class Leftover:
     """Something of a run's that is on the cloud."""
 
     kind: LeftoverKind
@@ -177,7 +177,7 @@ class Remnant:
         return f"{where}openstack --os-cloud {quote(self.cloud)} {words} {quote(self.id)}"
 
 
-def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
+def find_leftovers(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
     """All there is of a run, in the order in which it can be removed; a request a kind, at once.
 
     Legs of routers come after other ports, whose floating IPs they carry.
@@ -185,23 +185,23 @@ def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
     A service that the cloud does not have holds nothing.
     """
 
-    def look(kind: LeftoverKind) -> list[Remnant]:
-        remnants = (
-            _remnant(kind, entry, mark, connection.cloud)
+    def list_leftovers(kind: LeftoverKind) -> list[Leftover]:
+        entries = (
+            _leftover(kind, entry, mark, connection.cloud)
             for entry in _entries(connection, kind, mark)
             if _is_ours(kind, entry, mark)
         )
-        return sorted(remnants, key=lambda remnant: bool(remnant.router))
+        return sorted(entries, key=lambda leftover: bool(leftover.router))
 
-    found: list[Remnant] = []
+    leftovers: list[Leftover] = []
     kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
-    for answer in in_parallel(look, kinds):
+    for answer in in_parallel(list_leftovers, kinds):
         if isinstance(answer, NoServiceError):
             continue
         if isinstance(answer, Exception):
             raise answer
-        found += answer
-    return tuple(found)
+        leftovers += answer
+    return tuple(leftovers)
 
 
 def _is_ours(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
@@ -214,7 +214,7 @@ def _is_marked(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool
     return _id_of(entry) in mark.ids(kind.types) or mark.names(str(entry.get("name") or ""))
 
 
-def _remnant(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
+def _leftover(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Leftover:
     router = user = group = ""
     is_own = _is_own_port(entry, mark) if kind is PORT else _is_marked(kind, entry, mark)
     foreign = kind is not STACK and not is_own  # stacks were asked for by the run's tags
@@ -226,7 +226,7 @@ def _remnant(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: st
             group = next(iter(_own_groups(entry, mark)), "")
     names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
     name = next((str(name) for name in names if name), "")
-    return Remnant(
+    return Leftover(
         kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user,
         group=group, foreign=foreign,
     )  # fmt: skip

@@ -21,12 +21,12 @@ def read_servers(connection: Connection, paths: Mapping[str, str]) -> tuple[Nova
 
     They are sorted by name, and by path where names are equal.
     """
-    found = [
+    servers = [
         replace(_server(entry), path=paths[entry["id"]])
         for entry in _all_servers(connection)
         if entry["id"] in paths
     ]
-    return tuple(sorted(found, key=lambda server: (server.name, server.path)))
+    return tuple(sorted(servers, key=lambda server: (server.name, server.path)))
 
 
 def with_floating(
@@ -104,22 +104,22 @@ def read_keypairs(connection: Connection) -> tuple[Keypair, ...]:
 
 def addresses_of(entry: Mapping[str, Any]) -> tuple[Address, ...]:
     """All addresses of a server, IPv4 first; which of them can be reached Nova does not know."""
-    found = [
+    listed = [
         Address(address=str(entry[field]), kind="access", version=version)
         for field, version in (("accessIPv4", 4), ("accessIPv6", 6))
         if entry.get(field)
     ]
     for network, addresses in (entry.get("addresses") or {}).items():
-        found += [
+        listed += [
             Address(
-                address=str(said["addr"]),
-                kind="floating" if said.get("OS-EXT-IPS:type") == "floating" else "fixed",
-                version=int(said.get("version") or 4),
+                address=str(address["addr"]),
+                kind="floating" if address.get("OS-EXT-IPS:type") == "floating" else "fixed",
+                version=int(address.get("version") or 4),
                 network=str(network),
             )
-            for said in addresses
+            for address in addresses
         ]
-    return tuple(sorted(found, key=lambda address: address.version))
+    return tuple(sorted(listed, key=lambda address: address.version))
 
 
 def _all_servers(connection: Connection) -> Iterator[Mapping[str, Any]]:

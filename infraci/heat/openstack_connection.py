@@ -25,7 +25,7 @@ from infraci.model.problem import near, quoted
 #: No answer takes longer, or it is lost.
 _TIMEOUT_S = 60.0
 #: Where a cloud is described.
-_SAID = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
+_LOGIN_HINT = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
 #: What of that is secret, in the words of clouds.yaml.
 _SECRETS = (
     "password", "token", "passcode", "application_credential_secret", "client_secret",
@@ -39,14 +39,14 @@ class Connection:
     """Requests to a cloud's services, authenticated, with the cloud's errors translated."""
 
     def __init__(
-        self, name: str, services: Any, *, where: str = "", patience: Retry | None = None
+        self, name: str, services: Any, *, where: str = "", retry: Retry | None = None
     ) -> None:
         self.cloud = name
         #: By what this cloud is told from another of that name: its address, or its own folder.
         self.where = where or str(services.auth_url)
         self._services = services
         self._has_answered = False
-        self.patience = patience or Retry(first_s=0.2 if name == LOCAL else 0.5)
+        self.retry = retry or Retry(first_s=0.2 if name == LOCAL else 0.5)
 
     @classmethod
     def open(cls, name: str, *, clouds_yaml: Path | None = None) -> Connection:
@@ -78,7 +78,7 @@ class Connection:
         except (ConfigException, ClientException) as error:  # the latter of its way to log in
             raise UsageError(
                 f'cannot use cloud "{name}": {error}',
-                hint=_SAID,
+                hint=_LOGIN_HINT,
             ) from error
         return cls(name, services, where="" if clouds_yaml is None else str(clouds_yaml.parent))
 
@@ -105,14 +105,14 @@ class Connection:
             return self._once(verb, service, method, path, json=json, params=params, wait_s=wait_s)
 
         if method in _REPEATABLE if again is None else again:
-            return self.patience.ask(once)
+            return self.retry.call(once)
         return once()
 
-    def _once(self, verb: str, service: str, method: str, path: str, **said: Any) -> Any:
+    def _once(self, verb: str, service: str, method: str, path: str, **options: Any) -> Any:
         start = f"cannot {verb} on cloud {self.cloud}"
-        timeout_s = max(1.0, self.patience.deadline.within(_TIMEOUT_S))
+        timeout_s = max(1.0, self.retry.deadline.within(_TIMEOUT_S))
         with self._translating(start):
-            response = self._services.request(service, method, path, timeout_s=timeout_s, **said)
+            response = self._services.request(service, method, path, timeout_s=timeout_s, **options)
         self._has_answered = True
         if response.status_code >= 400:
             raise cloud_errors.of_answer(start, response)
@@ -130,7 +130,7 @@ class Connection:
             with self._translating(f"cannot log in to cloud {self.cloud}"):
                 return self._services.access()
 
-        return self.patience.ask(once)
+        return self.retry.call(once)
 
     @contextmanager
     def _translating(self, start: str) -> Iterator[None]:
@@ -145,7 +145,7 @@ class Connection:
             ) from error
         except Exception as error:
             if type(error) is Exception:  # what it raises if there is no password
-                raise UsageError(f"{start}: {error}", hint=_SAID) from error
+                raise UsageError(f"{start}: {error}", hint=_LOGIN_HINT) from error
             raise
 
     @property

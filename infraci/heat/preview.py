@@ -17,7 +17,7 @@ def read_preview(stack: Mapping[str, Any], template: Mapping[str, Any]) -> Stack
     the name of their stack, which ends with the holder's; the template knows the holder's type.
     """
     declared = template.get("resources") or {}
-    types = {name: str(said.get("type", "")) for name, said in declared.items()}
+    types = {name: str(resource.get("type", "")) for name, resource in declared.items()}
     description = str(stack.get("description") or "")
     name = str(stack["stack_name"])
     return StackPreview(

@@ -48,7 +48,7 @@ def update_failed(
                 physical_id=event.physical_id,
             )
             failed.setdefault(path, resource)
-    inquest = FailedStack(
+    failed_stack = FailedStack(
         connection=connection,
         stack=stack,
         resources=resources,
@@ -59,7 +59,7 @@ def update_failed(
         ROLLED_BACK: "it was rolled back",
         FAILED: "it was not rolled back",
     }.get(stack.status, f"to roll it back failed as well: {stack.reason}")
-    error = inquest.error(
+    error = failed_stack.error(
         UpdateFailedError, lambda why: f"cannot update stack {stack.name}: {why} ({left})"
     )
     error.rolled_back = stack.status == ROLLED_BACK

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def told(script: str) -> str:
+def output_of(script: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", f"from infraci.heat.sdk import import_sdk\n{script}"],
         capture_output=True,
@@ -17,27 +17,27 @@ def told(script: str) -> str:
 
 
 def test_its_configuration_is_there_and_its_proxies_are_not() -> None:
-    said = told(
+    output = output_of(
         "import_sdk()\n"
         "import sys\n"
         "from openstack.config import OpenStackConfig\n"
         "print(OpenStackConfig.__name__)\n"
         "print([name for name in sys.modules if name.endswith('_proxy')])\n"
     )
-    assert said.splitlines() == ["OpenStackConfig", "[]"]
+    assert output.splitlines() == ["OpenStackConfig", "[]"]
 
 
 def test_whoever_wants_the_proxies_has_them() -> None:
-    said = told(
+    output = output_of(
         "import_sdk()\n"
         "import openstack.connection\n"
         "print(openstack.connection.Connection.__mro__[-1].__name__)\n"
     )
-    assert said == "object\n"
+    assert output == "object\n"
 
 
 def test_a_release_that_needs_them_gets_them() -> None:
-    said = told(
+    output = output_of(
         "import infraci.heat.sdk as sdk\n"
         "sdk._Nothing.exec_module = lambda self, module: None\n"  # nothing for the annotation
         "import_sdk()\n"
@@ -45,4 +45,4 @@ def test_a_release_that_needs_them_gets_them() -> None:
         "import openstack.connection\n"
         "print(openstack.connection.Connection is not None, OpenStackConfig.__name__)\n"
     )
-    assert said == "True OpenStackConfig\n"
+    assert output == "True OpenStackConfig\n"
