@@ -1,4 +1,4 @@
-"""Servers, consoles and key pairs, as Nova knows them."""
+"""Reads servers and consoles from Nova, and creates and deletes key pairs there."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from infraci.heat.cloud_errors import ExistsError, GoneError
 from infraci.heat.objects import Address, Keypair, NovaServer
 from infraci.heat.openstack_connection import Connection
 
-#: Heat's type of what is looked for in Neutron.
+#: Heat's type of a floating IP, which Neutron has.
 FLOATING_IP = "OS::Neutron::FloatingIP"
 
 _CONSOLE_LINES = 2000
 
 
 def read_servers(connection: Connection, paths: Mapping[str, str]) -> tuple[NovaServer, ...]:
-    """Those of the resources, known by id with their paths, that are servers; one request.
-
-    They are sorted by name, and by path where names are equal.
-    """
+    """The servers among resources, whose ``paths`` are by id; sorted by name, then by path."""
     servers = [
         replace(_server(entry), path=paths[entry["id"]])
         for entry in _all_servers(connection)
@@ -32,10 +29,9 @@ def read_servers(connection: Connection, paths: Mapping[str, str]) -> tuple[Nova
 def with_floating(
     connection: Connection, servers: tuple[NovaServer, ...], ids: Collection[str]
 ) -> tuple[NovaServer, ...]:
-    """The servers with those floating IPs, by Neutron's ids, that Nova has not heard of yet.
+    """The servers, with those floating IPs (Neutron's ids) that Nova does not show yet.
 
-    It learns of them some seconds after Neutron has given them. Neutron is asked only if any
-    seems to be missing.
+    Nova shows a floating IP some seconds after Neutron. Asks Neutron only if one is missing.
     """
     known = {address.address for server in servers for address in server.addresses}
     shown = [a for server in servers for a in server.addresses if a.kind == "floating"]
@@ -61,7 +57,7 @@ def read_server(connection: Connection, server_id: str) -> NovaServer:
 
 
 def read_console(connection: Connection, server_id: str) -> str:
-    """The end of what a server wrote to its console."""
+    """The last lines of a server's console."""
     answer = connection.ask(
         f"read the console of server {server_id}",
         "compute",
@@ -74,10 +70,10 @@ def read_console(connection: Connection, server_id: str) -> str:
 
 
 def create_keypair(connection: Connection, name: str, public_key: str) -> None:
-    """Import a public key; that very key under that name already is a success."""
+    """Import a public key; succeeds if the cloud has that very key under that name."""
     body = {"keypair": {"name": name, "public_key": public_key}}
     try:
-        # The name is there once at most, and is looked at should it be taken already.
+        # A retry is safe: Nova allows a name once, and ExistsError compares the key.
         connection.ask(
             f"create key pair {name}", "compute", "POST", "/os-keypairs", json=body, again=True
         )
@@ -88,7 +84,7 @@ def create_keypair(connection: Connection, name: str, public_key: str) -> None:
 
 
 def delete_keypair(connection: Connection, name: str) -> None:
-    """Delete a key pair; gone already is a success."""
+    """Delete a key pair; succeeds if there is none."""
     try:
         connection.ask(f"delete key pair {name}", "compute", "DELETE", f"/os-keypairs/{name}")
     except GoneError:
@@ -103,7 +99,7 @@ def read_keypairs(connection: Connection) -> tuple[Keypair, ...]:
 
 
 def addresses_of(entry: Mapping[str, Any]) -> tuple[Address, ...]:
-    """All addresses of a server, IPv4 first; which of them can be reached Nova does not know."""
+    """All addresses of a server, IPv4 first; Nova does not know which of them can be reached."""
     listed = [
         Address(address=str(entry[field]), kind="access", version=version)
         for field, version in (("accessIPv4", 4), ("accessIPv6", 6))
