@@ -22,7 +22,7 @@ from infraci.ledger.ledger import (
     is_whole_id,
 )
 from infraci.pipeline import Interrupts
-from infraci.pipeline.garbage import find_runs, has_remnants, remove_unrecorded
+from infraci.pipeline.garbage import find_runs, has_leftovers, remove_unrecorded
 from infraci.pipeline.removal import DESTROY_S, remove_run
 from infraci.progress import Progress
 
@@ -139,7 +139,7 @@ def _destroy_unrecorded(ledger: Ledger, name: str, clouds: tuple[str, ...]) -> s
                     f'cannot find run "{name}": {len(found)} runs on cloud {cloud_name} begin so',
                     hint="give more of the id",
                 )
-            if not found and not (is_whole_id(name) and has_remnants(cloud, name)):
+            if not found and not (is_whole_id(name) and has_leftovers(cloud, name)):
                 continue
             run_id = name if name in found or not found else next(iter(found))
             remove_unrecorded(cloud, run_id, found.get(run_id))

@@ -1,7 +1,7 @@
-"""What a cloud's words mean: the class of a failure, and whose it is, in one table.
+"""The table that classifies a cloud's messages: the class of a failure, and who is to blame for it.
 
-The words are Heat's reasons, Nova's faults, the refusals of Neutron, Cinder, Glance and Keystone,
-and the names of the exceptions that Heat puts before them, as their sources have them (Zed to
+The messages are Heat's reasons, Nova's faults, the refusals of Neutron, Cinder, Glance and
+Keystone, and the names of the exceptions that Heat puts before them, as in their sources (Zed to
 2026). docs/failures.md is generated from this table.
 """
 
@@ -27,7 +27,7 @@ class Cause:
     of_own: bool = False
 
     def advice_on(self, cloud: str) -> str:
-        """What to do about it on a cloud, whose name the commands have."""
+        """What to do about it, with commands that name this cloud."""
         return re.sub(r"(?<=cloud )NAME\b", lambda _: quote(cloud), self.advice)
 
 
@@ -354,7 +354,7 @@ CAUSES: tuple[Cause, ...] = (
 
 
 def cause_of(words: str, *, own: Collection[str] = ()) -> Cause | None:
-    """What kind of failure the words tell of; None if they tell nothing.
+    """The first cause whose words match; None if none does.
 
     ``own`` are the ids of what the cloud made for this run: a name or a value is the template's,
     an id is the cloud's.
@@ -367,6 +367,6 @@ def cause_of(words: str, *, own: Collection[str] = ()) -> Cause | None:
 
 
 def category_of(words: str, default: str = "") -> str:
-    """The class of a failure, by what was said of it; the default if that says nothing."""
+    """The class of a failure by its message; the default where no cause matches."""
     cause = cause_of(words)
     return cause.category if cause else default

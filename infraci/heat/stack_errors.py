@@ -35,7 +35,7 @@ class ResourceFailedError(InfraciError):
 class StackFailedError(InfraciError):
     """A stack, or its removal, failed.
 
-    The commit failed if one of its resources is a failure of the commit's; the message tells the
+    The commit failed if one of its resources is a failure of the commit's; the message names the
     first that decides.
     """
 
@@ -55,6 +55,6 @@ class StackFailedError(InfraciError):
 
 
 class UpdateFailedError(StackFailedError):
-    """An update failed; the stack may be again as it was before."""
+    """An update failed; ``rolled_back`` says whether the stack is again as it was before."""
 
     rolled_back = False

@@ -77,7 +77,7 @@ def destroy(work: Work) -> None:
                 cloud=work.drivers.cloud,
                 deadline=deadline,
                 on_event=work.drivers.progress.event,
-                remember=lambda mark: work.update(possessions=mark.possessions),
+                remember=lambda mark: work.update(possessions=mark.resources),
             )
         except AbandonedError as error:
             raise AbandonedError(error.message, hint=f"clean up by: {work.cleanup}") from error

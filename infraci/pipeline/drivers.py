@@ -14,7 +14,7 @@ from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure.step import OnStep
 from infraci.heat.events import OnEvent
-from infraci.heat.leftovers import Mark, Remnant
+from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import Event, NovaServer, Resource, Stack
 from infraci.heat.stacks import Request
 from infraci.ledger.ledger import Ledger
@@ -44,20 +44,20 @@ class Remover(Protocol):
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
 
-    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]: ...  # noqa: D102
+    def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]: ...  # noqa: D102
 
-    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
+    def leftovers(self, mark: Mark, *, deadline: Deadline) -> tuple[Leftover, ...]: ...  # noqa: D102
 
-    def remove_remnants(  # noqa: D102
+    def remove_leftovers(  # noqa: D102
         self, mark: Mark, *, deadline: Deadline
-    ) -> tuple[Remnant, ...]: ...
+    ) -> tuple[Leftover, ...]: ...
 
 
 class CloudDriver(Remover, Protocol):
     """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
 
     @property
-    def pace(self) -> tuple[float, float]: ...  # noqa: D102
+    def poll_interval_s(self) -> tuple[float, float]: ...  # noqa: D102
 
     @property
     def api_calls(self) -> Counter[str]: ...  # noqa: D102

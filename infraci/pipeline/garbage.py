@@ -110,10 +110,10 @@ def find_runs(cloud: Sweeper, prefix: str) -> Mapping[str, Ownership]:
     return {o.run_id: o for o in reversed(owners) if o and o.run_id.startswith(prefix)}
 
 
-def has_remnants(cloud: Sweeper, run_id: str) -> bool:
+def has_leftovers(cloud: Sweeper, run_id: str) -> bool:
     """Whether something on a cloud is called after a run that has neither stack nor key pair."""
     deadline = Deadline(_LOOK_S, phase=f"looking for run {run_id}")
-    return bool(cloud.remnants(_mark(run_id), deadline=deadline))
+    return bool(cloud.leftovers(_mark(run_id), deadline=deadline))
 
 
 def remove_unrecorded(cloud: Sweeper, run_id: str, owner: Ownership | None) -> None:

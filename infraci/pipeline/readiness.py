@@ -114,7 +114,7 @@ class _Wait:
         self._guest = ServerHealth(work.drivers.cloud, server)
         self._lockout = Lockout(server, self._guest, is_near=work.drivers.cloud.name == LOCAL)
         self._host_key_source = work.site.host_keys
-        first_s, ceiling_s = work.drivers.cloud.pace
+        first_s, ceiling_s = work.drivers.cloud.poll_interval_s
         self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
         self._is_final = False  # whether another key than these would be nobody's we wait for
         self._is_tried = False  # whether the last try has come as far as the server

@@ -11,7 +11,7 @@ from typing import Any
 from infraci.base.deadline import Deadline
 from infraci.base.invocation import invocation
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
-from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError
+from infraci.heat import LOCAL, Leftover, Mark, OnEvent, StackFailedError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
@@ -32,19 +32,19 @@ class RemainsError(CloudError):
         self,
         message: str,
         *,
-        left: Iterable[Remnant],
+        left: Iterable[Leftover],
         destroy: str,
         category: str,
         details: str = "",
     ) -> None:
         left = tuple(left)
         super().__init__(message, hint=_hint(left, destroy), category=category, details=details)
-        self.left = tuple(str(remnant) for remnant in left)
+        self.left = tuple(str(leftover) for leftover in left)
 
 
-def _hint(left: tuple[Remnant, ...], destroy: str) -> str | None:
+def _hint(left: tuple[Leftover, ...], destroy: str) -> str | None:
     """The commands that remove what is left; where others' things keep it, only theirs."""
-    foreign = [remnant for remnant in left if remnant.foreign]
+    foreign = [leftover for leftover in left if leftover.foreign]
     hint = "remove what is left by:"
     if foreign:
         named = "; ".join(map(str, foreign))
@@ -70,25 +70,25 @@ def remove(
     """
     run_id = mark.name.removeprefix(PREFIX)
     destroy = invocation("destroy", run_id, cloud=cloud.name)
-    known = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
-    mark = replace(mark, possessions=tuple(known))
+    known = dict.fromkeys((*mark.resources, *cloud.resource_references(stack)))
+    mark = replace(mark, resources=tuple(known))
     with suppress(InfraciError):  # a full disk does not keep us from tearing down
         remember(mark)
     try:
         cloud.delete_stack(stack, deadline=deadline, on_event=on_event)
         cloud.delete_keypair(mark.name)
-        left = cloud.remnants(mark, deadline=deadline)
+        left = cloud.leftovers(mark, deadline=deadline)
         # A stack whose creation was asked for twice, or after its run's end.
-        if stacks := [remnant.id for remnant in left if remnant.is_stack]:
+        if stacks := [leftover.id for leftover in left if leftover.is_stack]:
             for stack_id in stacks:
                 cloud.delete_stack(stack_id, deadline=deadline, on_event=on_event)
-            left = cloud.remnants(mark, deadline=deadline)
+            left = cloud.leftovers(mark, deadline=deadline)
         if left and thorough:
-            left = cloud.remove_remnants(mark, deadline=deadline)
+            left = cloud.remove_leftovers(mark, deadline=deadline)
     except (StackFailedError, PhaseTimeoutError) as error:
         left = ()
         with suppress(InfraciError):
-            left = cloud.remnants(mark, deadline=Deadline(_LOOK_S))
+            left = cloud.leftovers(mark, deadline=Deadline(_LOOK_S))
         raise RemainsError(
             error.message,
             left=left,
@@ -120,7 +120,7 @@ def _see_same_cloud(record: RunRecord, cloud: Remover) -> None:
 
 def mark_of(record: RunRecord) -> Mark:
     """By what the things of a run are known."""
-    return Mark(name=record.stack_name, tags=tags_of_run(record.id), possessions=record.possessions)
+    return Mark(name=record.stack_name, tags=tags_of_run(record.id), resources=record.possessions)
 
 
 def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: Progress) -> None:
@@ -142,7 +142,7 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
             cloud=cloud,
             deadline=Deadline(DESTROY_S, phase=f"destroying {record.id}"),
             on_event=progress.event,
-            remember=lambda mark: update(possessions=mark.possessions),
+            remember=lambda mark: update(possessions=mark.resources),
             thorough=True,
         )
     except RemainsError as error:

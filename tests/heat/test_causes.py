@@ -83,8 +83,8 @@ def test_an_id_of_anything_else_is_judged_by_the_words_alone(cause: Cause) -> No
 )  # fmt: skip
 def test_whose_failure_words_tell_of(words: str, category: str, blames: bool) -> None:
     cause = cause_of(words)
-    found = (cause.category, cause.blames) if cause else ("", CLOUD)
-    assert found == (category, blames)
+    outcome = (cause.category, cause.blames) if cause else ("", CLOUD)
+    assert outcome == (category, blames)
 
 
 @pytest.mark.parametrize("words", ["", "it broke", "KeyError: resources.x: 'a'", "resource 1"])

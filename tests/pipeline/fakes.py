@@ -18,9 +18,9 @@ from infraci.heat import (
     Event,
     FoundStack,
     Keypair,
+    Leftover,
     Mark,
     NovaServer,
-    Remnant,
     Resource,
     Stack,
 )
@@ -82,8 +82,8 @@ class FakeCloud:
 
     name = "local"
     where = "/state"
-    pace = (0.01, 0.01)
-    left: tuple[Remnant, ...] = ()  # what a tear-down leaves
+    poll_interval_s = (0.01, 0.01)
+    left: tuple[Leftover, ...] = ()  # what a tear-down leaves
 
     @property
     def api_calls(self) -> Counter[str]:
@@ -93,16 +93,16 @@ class FakeCloud:
     def within(self, deadline: Any) -> Iterator[None]:
         yield
 
-    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]:
-        self.traps.spring("possessions")
+    def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]:
+        self.traps.spring("resource_references")
         return (ResourceReference(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
 
-    def remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
-        self.traps.spring("remnants")
+    def leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
+        self.traps.spring("leftovers")
         return self.left
 
-    def remove_remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
-        self.traps.spring("remove_remnants")
+    def remove_leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
+        self.traps.spring("remove_leftovers")
         return ()
 
     def __init__(self, traps: Traps) -> None:

@@ -81,10 +81,10 @@ def test_the_order_of_things(lab: Make) -> None:
         "specs",
         "write_junit",
         "close_specs",
-        "possessions",
+        "resource_references",
         "delete_stack",
         "delete_keypair",
-        "remnants",
+        "leftovers",
         "write_junit",
     ]
 
