@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -73,16 +73,21 @@ class TemplateError(FileError):
 class RefusedTemplateError(FileError):
     """A template that can be read, and that Heat refuses: a failure of the commit.
 
-    ``resource`` is the one that Heat finds wrong; empty if it is none.
+    ``resources`` are those that the problems are of; a problem of no resource has none there.
     """
 
     exit_code = ExitCode.FAILED
     _verb = "use"
 
-    def __init__(self, problem: Problem, *, resource: str, category: str) -> None:
-        super().__init__([problem], category=category)
-        self.problem = problem
-        self.resource = resource
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        *,
+        resources: Mapping[Problem, str],
+        category: str | None = None,
+    ) -> None:
+        super().__init__(problems, category=category)
+        self.resources = resources
 
 
 def near(word: str, words: Iterable[str]) -> str | None:
