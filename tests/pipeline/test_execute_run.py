@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.configure.step import StepError
 from infraci.errors import (
     CloudError,
     CommitError,
@@ -173,6 +174,23 @@ def test_trouble_in_the_telling_hides_no_refusal(lab: Make) -> None:
     record = run(here)
     assert record.verdict is Verdict.FAILED
     assert "resource web" in {case.name for case in record.testcases}
+
+
+def test_failures_name_files_as_the_repository_does(lab: Make) -> None:
+    here = lab()
+    path = here.root / "roles"
+    error = StepError(f"no role in {path}", hint=f"see {path}/web", details=f"at {path}:1")
+    here.traps.by_name["configure"] = error
+    (trouble,) = [phase.trouble for phase in run(here).phases if phase.trouble]
+    assert (trouble.message, trouble.hint) == ("no role in roles", "see roles/web")
+    assert trouble.details == "at roles:1"
+
+
+def test_so_do_testcases_of_any_phase(lab: Make) -> None:
+    here = lab()
+    here.traps.by_name["prepare"] = CommitError(f"cannot read {here.root}/image.yaml")
+    (case,) = of_phase(run(here), Phase.PROVISION)
+    assert (case.message, case.text) == ("cannot read image.yaml", "cannot read image.yaml")
 
 
 STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
