@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from infraci.base.invocation import invocation
@@ -14,6 +15,7 @@ from infraci.history import Case, History, dump, result_of
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import Phase, RunRecord, Verdict
+from infraci.progress.failures import MOST_SHOWN
 
 #: The verdicts of runs whose failures the history may know more of.
 _EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
@@ -138,12 +140,16 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
 
 
-def blame_lines(record: RunRecord) -> Iterator[str]:
-    """What is known of a run's failures: a line for each answer."""
+def blame_lines(record: RunRecord, *, most: int | None = MOST_SHOWN) -> Iterator[str]:
+    """What is known of a run's failures: a line for each answer, of many the first ones."""
     by_answer: dict[str, list[str]] = {}
     for case, said in record.blame.items():
         headline = said.partition("\n")[0].removeprefix("blame").strip()
         by_answer.setdefault(headline, []).append(case)
-    for headline, (first, *others) in by_answer.items():
+    for headline, (first, *others) in islice(by_answer.items(), most):
         also = f" and {len(others)} more" if others else ""
         yield f"{first}{also}: {headline}" if first else headline
+    if most is not None and len(by_answer) > most:
+        all_of_it = invocation("logs", record.id)
+        more = len(by_answer) - most
+        yield f"{more} of {len(by_answer)} answers are not shown: {all_of_it}"

@@ -12,6 +12,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from shlex import quote
 
+from infraci.base.shorten import shortened
+
+#: So much of what was said is judged: its beginning and its end.
+_LONGEST = 4_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
@@ -71,7 +76,7 @@ SIGNAL = Cause(
     ),
     words=_words(
         r"\b(WaitCondition|SwiftSignal)(Timeout|Failure)\b",
-        r"\d+ of \d+ received",
+        r"\d of \d+ received",
         r"Deployment to server failed",
     ),
     advice="the end of the servers' consoles is in the report; `/var/log/cloud-init-output.log` "
@@ -84,7 +89,7 @@ LATE = Cause(
     blames=False,
     what="the phase's time, or Heat's own limit, ended while the cloud was still at work",
     says=("Stack CREATE timed out", "CREATE aborted (Task create from Server timed out)"),
-    words=_words(r"timed?[ -]?out\b(?!:)", r"\w+Timeout\w*: "),
+    words=_words(r"timed?[ -]?out\b(?!:)", r"\wTimeout\w{0,60}: "),
     advice="the message says what was still awaited; more time by `timeouts:` in the pipeline",
 )
 
@@ -140,7 +145,7 @@ BROKEN = Cause(
         r"Bad ?Gateway|Gateway ?Time-?out|currently unavailable|APITimeout",
         r"Unable to establish connection|ConnectFailure|ConnectTimeout|ConnectionFailed",
         r"Remote end closed connection|Connection (refused|reset|aborted)|Read timed out",
-        r"Connection to \w+( \w+)*( \S+)? failed|UnknownConnectionError|SSLError",
+        r"Connection to \w+( \w+){0,5}( \S+)? failed|UnknownConnectionError|SSLError",
         r"DiscoveryFailure|storage volume backend API|Timeout while requesting",
         r"HTTP 429|TooManyRequests|HTTP 401|\bUnauthorized\b|AuthorizationFailure",
     ),
@@ -360,6 +365,7 @@ def cause_of(words: str, *, own: Collection[str] = ()) -> Cause | None:
     an id is the cloud's.
     """
     is_of_own = any(id_ in words for id_ in own)
+    words = shortened(words, _LONGEST)
     for cause in CAUSES:
         if (is_of_own or not cause.of_own) and cause.words.search(words):
             return cause

@@ -10,11 +10,15 @@ from typing import Any
 
 from infraci.base.json_reader import read_json
 from infraci.base.lines import first_line
+from infraci.base.shorten import shortened
 from infraci.errors import CloudError, CommitError, InfraciError
 from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
 
 #: The name of the embedded cloud.
 LOCAL = "local"
+
+#: So many characters of a reason are kept.
+_LONGEST = 4_000
 
 #: The statuses of a cloud that is overloaded or being restarted.
 _BUSY = (429, 502, 503, 504)
@@ -188,7 +192,14 @@ def of_nonsense(start: str) -> TransientCloudError:
 
 
 def reason_of(response: Any) -> str:
-    """The reason in a service's answer, without its JSON around it."""
+    """What the answer of a service says went wrong, without its wrapping.
+
+    Services repeat names and values of any length: a long reason is its beginning and its end.
+    """
+    return shortened(_whole_reason(response), _LONGEST)
+
+
+def _whole_reason(response: Any) -> str:
     try:
         body = read_json(response.content)
     except ValueError:

@@ -21,10 +21,13 @@ from infraci.ledger.ledger import Ledger
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import ResourceReference, RunRecord, Server, Testcase
+from infraci.plan.plan_values import PipelinePlan
 from infraci.plan.sandboxed_checks import Examination
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
+
+Load = Callable[[], StackRequest]
 
 
 class Remover(Protocol):
@@ -197,4 +200,8 @@ class Drivers:
     prepare: Callable[[StackRequest], None] = lambda _: None
     #: Judges what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
     examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
+    #: Tells all that is wrong with a pipeline, which takes long: it is asked once something is.
+    plan: Callable[[Pipeline, Path, Load], PipelinePlan] = lambda pipeline, root, load: (
+        PipelinePlan(name=pipeline.name)
+    )
     clock: Callable[[], float] = time.time

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import MappingProxyType
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import SHORTEST
@@ -14,7 +15,7 @@ from infraci.diagnosis.phase_testcase import failed_testcase, phase_testcase
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import FileError, RefusedTemplateError, quoted
+from infraci.model.problem import FileError, Problem, RefusedTemplateError, in_order, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Round, Server
 from infraci.pipeline.access import assign
@@ -23,6 +24,7 @@ from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.work import Work
 from infraci.plan import (
     LfsPointerError,
+    PipelinePlan,
     judge_files,
     judge_untrusted,
     lfs_pointers,
@@ -68,6 +70,27 @@ def plan(work: Work) -> StackRequest:
     """
     if pointers := lfs_pointers(work.pipeline, work.tree):
         raise LfsPointerError(pointers)
+    try:
+        return _read(work)
+    except FileError as error:
+        planned = _plan_again(work)
+        problems = in_order((*error.problems, *planned.problems))
+        if problems == error.problems:
+            raise
+        if planned.is_refused:
+            raise _refused(problems, work) from error
+        raise FileError(problems, hint=error.hint, category=error.category) from error
+
+
+def _plan_again(work: Work) -> PipelinePlan:
+    """All that is wrong with the commit, Heat's refusals too; nothing if that cannot be told."""
+    with suppress(InfraciError):  # of which the trouble that is known already must not be hidden
+        return work.drivers.plan(work.pipeline, work.tree, work.load)
+    return PipelinePlan(name=work.pipeline.name)
+
+
+def _read(work: Work) -> StackRequest:
+    """The request for Heat; raises FileError."""
     examination = work.drivers.examine(work.pipeline, work.tree)
     problems = examination.besides(judge_files(work.pipeline, work.tree))
     if is_untrusted():
@@ -252,8 +275,8 @@ def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[N
         with _placing_refusals(work, request):
             yield
     except RefusedTemplateError as error:
-        name = f"resource {error.resource}" if error.resource else _STACK
-        add(name, error, _sentence(error, request))
+        for name, sentences in _sentences(error, request).items():
+            add(name, error, "; ".join(sentences))
         raise
     except StackFailedError as error:
         for failure in error.failures:
@@ -270,20 +293,22 @@ def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[N
     work.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
 
 
-def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
-    """A refusal with the resource as its subject."""
-    problem = error.problem
-    if not error.resource:
-        return str(problem)
-    entry = request.template.get("resources", {}).get(error.resource)
-    kind = f" ({entry['type']})" if entry else ""
-    meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
-    return f"{error.resource}{kind}: {problem.message}{meant}"
+def _sentences(error: RefusedTemplateError, request: StackRequest) -> Mapping[str, list[str]]:
+    """What is refused, by testcase; a resource is the subject of its sentences."""
+    sentences: dict[str, list[str]] = {}
+    for problem in error.problems:
+        resource = error.resources.get(problem, "")
+        entry = request.template.get("resources", {}).get(resource)
+        kind = f" ({entry['type']})" if entry else ""
+        meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
+        subject = f"{resource}{kind}: {problem.message}{meant}" if resource else str(problem)
+        sentences.setdefault(f"resource {resource}" if resource else _STACK, []).append(subject)
+    return sentences
 
 
 @contextmanager
 def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
-    """Say where in the template stands what Heat refuses."""
+    """Say where in the files stands what Heat refuses, and what else it would refuse then."""
     try:
         yield
     except RefusedError as error:
@@ -299,8 +324,29 @@ def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
         if problem.file.startswith("-P "):
             meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
             raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
-        resource = refused_resource(error.reason, problem)
-        raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
+        others = _plan_again(work).problems
+        # The plan's request has neither the run's key pair nor its host keys: it may say it so.
+        known = any(_place(other) == _place(problem) for other in others)
+        first = {} if known else {problem: refused_resource(error.reason, problem)}
+        raise _refused((*first, *others), work, first, category=error.category) from error
+
+
+def _place(problem: Problem) -> tuple[str, int | None, str]:
+    return problem.file, problem.line, problem.key_path
+
+
+def _refused(
+    problems: Iterable[Problem],
+    work: Work,
+    resources: Mapping[Problem, str] = MappingProxyType({}),
+    *,
+    category: str = "template",
+) -> RefusedTemplateError:
+    """The error of these problems, with the resources that they are of."""
+    problems = in_order(problems)
+    template = str(work.pipeline.stack.template)
+    named = {p: refused_resource("", p) for p in problems if p.file == template}
+    return RefusedTemplateError(problems, resources={**named, **resources}, category=category)
 
 
 def _standing(work: Work, deadline: Deadline) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.base.deadline import Deadline
+from infraci.base.display import with_relative_paths
 from infraci.base.invocation import invocation
 from infraci.base.mask import process_masker
 from infraci.errors import InfraciError, UnreachableError
@@ -184,7 +185,15 @@ class Work:
     def add_testcases(self, testcases: Sequence[Testcase]) -> None:
         """Write down what has been checked, each round's by itself."""
         name = _TESTCASES[self.round]
-        self.update(**{name: (*self.record.checked(self.round), *testcases)})
+        added = [
+            replace(
+                case,
+                message=with_relative_paths(case.message, self.tree),
+                text=with_relative_paths(case.text, self.tree),
+            )
+            for case in testcases
+        ]
+        self.update(**{name: (*self.record.checked(self.round), *added)})
 
     @contextmanager
     def phase(self, phase: Phase, timeout_s: float) -> Iterator[Deadline]:
@@ -198,7 +207,7 @@ class Work:
                 yield deadline
         except BaseException as error:
             deadline.cancel()  # whatever other threads still wait for
-            trouble = trouble_of(error, self.masker)
+            trouble = trouble_of(error, self.masker, root=self.tree)
             if self.round is not Round.HEAD:  # only the commit under test can be blamed
                 trouble = replace(trouble, blames=False)
             raise

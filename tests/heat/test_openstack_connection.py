@@ -65,6 +65,13 @@ def test_errors(answer: Any, kind: type[CloudError], message: str) -> None:
     assert caught.value.message.startswith("cannot list stacks")
 
 
+def test_of_a_long_reason_the_beginning_and_the_end_are_kept() -> None:
+    with pytest.raises(RefusedError) as caught:
+        ask((400, heat_error(f"resources.web: Invalid key '{'x' * 70_000}'")), method="POST")
+    assert caught.value.reason.startswith("resources.web: Invalid key 'xxx")
+    assert len(caught.value.reason) < 4_100
+
+
 def test_a_connection_error_names_cloud_and_endpoint() -> None:
     with pytest.raises(TransientCloudError, match=r"cloud far.*http://cloud/identity") as caught:
         ask(auth.ConnectFailure("Connection refused"))

@@ -27,8 +27,10 @@ from infraci.heat import (
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.problem import Problem
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
 from infraci.pipeline import Drivers, Interrupts, OpenBase, Work, new_record
+from infraci.plan import PipelinePlan
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
 from infraci.templates import StackRequest
@@ -288,6 +290,7 @@ class Lab:
         self.sessions: list[FakeSession] = []
         self.configured: dict[str, Any] = {}
         self.now = 1_000_000.0
+        self.problems: tuple[Problem, ...] = ()  # what a plan finds
         self.pipeline = write_tree(root)
 
     @property
@@ -307,8 +310,13 @@ class Lab:
             collect=self._collect,
             write_junit=self._write_junit,
             prepare=lambda _: self.traps.spring("prepare"),
+            plan=self._plan,
             clock=self._clock,
         )
+
+    def _plan(self, pipeline: Pipeline, root: Path, load: Any) -> PipelinePlan:
+        self.traps.spring("plan")
+        return PipelinePlan(name=pipeline.name, problems=self.problems, is_refused=True)
 
     def work(
         self,
