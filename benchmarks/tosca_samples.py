@@ -87,11 +87,11 @@ def _samples(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _try(root: Path, path: PurePosixPath, cloud: Cloud, *, up: bool) -> tuple[str, str]:
-    offer = cloud.catalog().by_names(images=SITE.images, flavors=SITE.flavors)
+    catalog = cloud.catalog().by_names(images=SITE.images, flavors=SITE.flavors)
     stack = StackDefinition(template=path, parameters=_values(root / path))
     name = f"infraci-sample-{secrets.token_hex(4)}"
     try:
-        request = with_names(load_stack(stack, root=root, offer=lambda: offer), SITE)
+        request = with_names(load_stack(stack, root=root, catalog=lambda: catalog), SITE)
     except FileError as error:
         return "refused", str(error.problems[0])[:300]
     except InfraciError as error:

@@ -114,7 +114,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "suite/stack_process.py StackProcess.__init__": {"Popen": _STARTED},
     "suite/stack_process.py StackProcess._lost": {"read": _FILE},
-    "templates/tosca/translate.py _Work.translation": {"read": "of definitions, not of a file"},
+    "templates/tosca/translate.py _Translator.translation": {
+        "read": "of definitions, not of a file"
+    },
     "templates/tosca/translator_process.py _plain": {
         "result": "a function of TOSCA's, not a future"
     },

@@ -95,7 +95,7 @@ def loader(
                 root=tree,
                 parameters=parameters or {},
                 environments=environments,
-                offer=lambda: cloud.catalog().by_names(
+                catalog=lambda: cloud.catalog().by_names(
                     images=site.images, flavors=site.flavors, networks=site.networks
                 ),
                 pipeline=pipeline.path,

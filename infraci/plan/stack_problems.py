@@ -16,7 +16,7 @@ from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
 from infraci.plan.sites import sites_alike, sites_of, sites_of_type, types_in
 from infraci.templates import StackRequest, registry, resolve
-from infraci.templates.references import judge_template
+from infraci.templates.references import check_template
 
 #: Heat is asked so often at most, and for so long.
 _MOST = 300
@@ -36,7 +36,7 @@ def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
     """What the templates themselves show to be wrong; it is mended in the draft."""
     problems = []
     for url, template in refusals.templates.items():
-        for flaw in judge_template(template):
+        for flaw in check_template(template):
             problems.append(refusals.at(url, flaw.path, flaw.message, suggestion=flaw.suggestion))
             draft.mend(url, flaw.path, remove=flaw.remove, meant=flaw.suggestion)
     return problems

@@ -1,4 +1,4 @@
-"""What Heat is sent: a template, its environments and files, and the parameters' values."""
+"""Builds the request for a stack: its template, environments, files and parameters' values."""
 
 from infraci.templates.cloud_names import with_names
 from infraci.templates.host_keys import with_host_key

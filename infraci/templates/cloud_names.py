@@ -1,9 +1,9 @@
-"""Images, flavors and networks under the names that a cloud has for them.
+"""Renames images, flavors and networks in a request to the names that a cloud has for them.
 
-A template says ``debian-12``; one cloud calls that image ``Debian 12 (2025-06)``. What is renamed:
-the values, defaults and allowed values of parameters that Heat checks to be an image, flavor or
-network (``custom_constraint``) or that a property of a known type gets, and literals in such
-properties, through nested templates too. Everything else stays as it is.
+A template says ``debian-12``; one cloud calls that image ``Debian 12 (2025-06)``. Renamed are the
+values, defaults and allowed values of parameters that Heat checks to be an image, flavor or network
+(``custom_constraint``) or that a property of a known type gets, and literals in such properties,
+through nested templates too. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -100,15 +100,15 @@ class _Renaming:
 
     def template(self, template: Mapping[str, Any]) -> _Renamed:
         declared = template.get("parameters") or {}
-        kinds = {name: kind for name in declared if (kind := _constrained(declared[name]))}
+        kinds = {name: kind for name in declared if (kind := _constrained_kind(declared[name]))}
         renamed = dict(template)
         for section in ("resources", "outputs"):
             if section in template:
                 renamed[section] = self._walk(template[section], kinds)
         if declared:
             renamed["parameters"] = {
-                name: self._parameter(said, kinds[name]) if name in kinds else said
-                for name, said in declared.items()
+                name: self._parameter(parameter, kinds[name]) if name in kinds else parameter
+                for name, parameter in declared.items()
             }
         if "conditions" in template:
             renamed["conditions"] = self._condition(template["conditions"], kinds)
@@ -129,21 +129,21 @@ class _Renaming:
             return ",".join(table.get(item.strip(), item) for item in value.split(","))
         return table.get(value, value) if isinstance(value, str) else value
 
-    def _parameter(self, said: dict[str, Any], kind: str) -> dict[str, Any]:
-        renamed = dict(said)
-        if "default" in said:
-            renamed["default"] = self._rename(said["default"], kind)
-        if isinstance(said.get("constraints"), list):
+    def _parameter(self, parameter: dict[str, Any], kind: str) -> dict[str, Any]:
+        renamed = dict(parameter)
+        if "default" in parameter:
+            renamed["default"] = self._rename(parameter["default"], kind)
+        if isinstance(parameter.get("constraints"), list):
             renamed["constraints"] = [
                 {**rule, "allowed_values": self._rename(rule["allowed_values"], kind)}
                 if isinstance(rule, dict) and "allowed_values" in rule
                 else rule
-                for rule in said["constraints"]
+                for rule in parameter["constraints"]
             ]
         return renamed
 
     def _walk(self, node: Any, kinds: dict[str, str]) -> Any:
-        """Any part of a template: look for what is shaped like a resource."""
+        """Rename in any part of a template, where it has the shape of a resource."""
         if isinstance(node, list):
             return [self._walk(item, kinds) for item in node]
         if not isinstance(node, dict):
@@ -187,7 +187,7 @@ class _Renaming:
         return renamed
 
     def _value(self, value: Any, kind: str, kinds: dict[str, str]) -> Any:
-        """A property that is of a kind: a literal, a parameter, a choice between such."""
+        """A property of a kind: a literal, a parameter, or an ``if`` between such."""
         if isinstance(value, list):
             return [self._value(item, kind, kinds) for item in value]
         if not isinstance(value, dict):
@@ -196,13 +196,14 @@ class _Renaming:
             case {"get_param": str(name)} | {"get_param": [str(name)]}:
                 kinds.setdefault(name, kind)
             case {"if": [condition, *branches]}:
-                return {"if": [condition, *(self._value(one, kind, kinds) for one in branches)]}
+                renamed = [self._value(branch, kind, kinds) for branch in branches]
+                return {"if": [condition, *renamed]}
             case _:
                 pass
         return value
 
     def _condition(self, node: Any, kinds: Mapping[str, str]) -> Any:
-        """Literals that a condition compares with a renamed parameter are renamed as well."""
+        """Rename the literals that a condition compares with a renamed parameter."""
         if isinstance(node, list):
             return [self._condition(item, kinds) for item in node]
         match node:
@@ -216,8 +217,8 @@ class _Renaming:
                 return node
 
 
-def _constrained(said: Any) -> str | None:
-    rules = said.get("constraints") if isinstance(said, dict) else None
+def _constrained_kind(parameter: Any) -> str | None:
+    rules = parameter.get("constraints") if isinstance(parameter, dict) else None
     for rule in rules if isinstance(rules, list) else ():
         if isinstance(rule, dict) and rule.get("custom_constraint") in _CONSTRAINTS:
             return _CONSTRAINTS[rule["custom_constraint"]]

@@ -1,4 +1,4 @@
-"""A file's content as Heat takes it, from the tree or from the web."""
+"""Reads files from the web, and encodes files' content as Heat takes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_BYTES = 16 << 20
 
 
 def is_text(content: bytes) -> bool:
-    """Whether Heat's clients send it as it is."""
+    """Whether the content is UTF-8, which Heat's clients send as it is."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
@@ -20,7 +20,7 @@ def is_text(content: bytes) -> bool:
 
 
 def as_text(content: bytes) -> str:
-    """The text; what is no text in base64, as Heat's own clients do."""
+    """The content as text; bytes that are no text in base64, as Heat's own clients do."""
     return content.decode("utf-8") if is_text(content) else as_base64(content)
 
 
@@ -30,7 +30,7 @@ def as_base64(content: bytes) -> str:
 
 
 def fetch(url: str) -> bytes | PathTrouble:
-    """What a URL leads to; or why that cannot be had."""
+    """The content behind a URL, or why it cannot be fetched."""
     import requests
 
     try:

@@ -1,8 +1,8 @@
-"""A host key of ours for every server of a stack, given to cloud-init as user data.
+"""Gives every server of a stack infraci's host key, through cloud-init's user data.
 
-Beside each server comes an ``OS::Heat::MultipartMime``, in which Heat itself joins the user data
-that the template says with a part that says ``ssh_keys``. The private key travels in a hidden
-parameter that only these resources ask for.
+For each server infraci adds an ``OS::Heat::MultipartMime``, in which Heat joins the template's own
+user data with a part that has ``ssh_keys``. The private key is the value of a hidden parameter that
+only these resources use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SERVER = "OS::Nova::Server"
 _MIME = "OS::Heat::MultipartMime"
 #: Functions whose value only Heat knows.
 _OPAQUE = frozenset({"get_param", "get_attr", "if", "yaql"})
-_OURS = {"config": {"get_param": PARAMETER}, "type": "text"}
+_OWN_PART = {"config": {"get_param": PARAMETER}, "type": "text"}
 _DECLARED = {
     "type": "string",
     "hidden": True,
@@ -32,18 +32,18 @@ _DECLARED = {
 def with_host_key(
     request: StackRequest, *, private: str, public: str
 ) -> tuple[StackRequest, Mapping[str, str]]:
-    """The request with this key pair for its servers; and the resources left out, with why.
+    """The request with this key pair for its servers; and why some resources do not get it.
 
     ``private`` is in OpenSSH's format.
     """
     nested = nested_templates(request.files)
-    rewriting = _Rewriting(
+    rewriter = _Rewriter(
         known=registry(request.environment),
         files=request.files,
         has_mime=any(_has_mime(template) for template in (request.template, *nested.values())),
     )
-    template = rewriting.template(request.template)
-    files = {url: json.dumps(rewriting.template(said)) for url, said in nested.items()}
+    template = rewriter.template(request.template)
+    files = {url: json.dumps(rewriter.template(inner)) for url, inner in nested.items()}
     part = host_key_part(private, public)
     defaults = {**(request.environment.get("parameter_defaults") or {}), PARAMETER: part}
     rewritten = replace(
@@ -52,22 +52,22 @@ def with_host_key(
         files={**request.files, **files},
         environment={**request.environment, "parameter_defaults": defaults},
     )
-    return rewritten, rewriting.left_out
+    return rewritten, rewriter.left_out
 
 
 def host_key_part(private: str, public: str) -> str:
-    """What is added to a server's user data."""
+    """The part that is added to a server's user data."""
     keys = {"ed25519_private": private, "ed25519_public": public}
     return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys})
 
 
 def _has_mime(template: Mapping[str, Any]) -> bool:
-    resources = template.get("resources") or {}
-    return any(isinstance(said, dict) and said.get("type") == _MIME for said in resources.values())
+    resources = (template.get("resources") or {}).values()
+    return any(isinstance(item, dict) and item.get("type") == _MIME for item in resources)
 
 
 @dataclass(slots=True)
-class _Rewriting:
+class _Rewriter:
     known: Mapping[str, str]  # what types stand for
     files: Mapping[str, str]
     has_mime: bool  # whether a parameter or attribute may hold a multipart message
@@ -77,8 +77,8 @@ class _Rewriting:
         resources = template.get("resources") or {}
         messages: dict[str, Any] = {}
         rewritten = {
-            name: self._walk(said, _Place(name=name, top=said, resources=resources), messages)
-            for name, said in resources.items()
+            name: self._walk(node, _Resource(name=name, top=node, resources=resources), messages)
+            for name, node in resources.items()
         }
         if not messages:
             return dict(template)
@@ -88,34 +88,35 @@ class _Rewriting:
             "resources": {**rewritten, **messages},
         }
 
-    def _walk(self, node: Any, place: _Place, messages: dict[str, Any]) -> Any:
-        """Any part of a resource: it, or what a group of it repeats, may be a server."""
+    def _walk(self, node: Any, resource: _Resource, messages: dict[str, Any]) -> Any:
+        """Add the key to servers in any part of a resource, such as one that a group repeats."""
         if isinstance(node, list):
-            return [self._walk(item, place, messages) for item in node]
+            return [self._walk(item, resource, messages) for item in node]
         if not isinstance(node, dict):
             return node
         if not (isinstance(node.get("type"), str) and resolve(node["type"], self.known) == _SERVER):
-            return {key: self._walk(value, place, messages) for key, value in node.items()}
+            return {key: self._walk(value, resource, messages) for key, value in node.items()}
         properties = node.get("properties") or {}
-        reason = self._why_not(properties, place, is_repeated=node is not place.top)
+        reason = self._why_not(properties, resource, is_repeated=node is not resource.top)
         if reason:
-            self.left_out[place.name] = reason
+            self.left_out[resource.name] = reason
             return node
         user_data = properties.get("user_data")
-        if mime := place.mime(user_data):  # one more part for the message that there is
-            said = place.resources[mime]
-            parts = [*said["properties"]["parts"], _OURS]
-            messages[mime] = {**said, "properties": {**said["properties"], "parts": parts}}
+        if mime := resource.mime(user_data):  # add a part to the template's own message
+            message = resource.resources[mime]
+            parts = [*message["properties"]["parts"], _OWN_PART]
+            messages[mime] = {**message, "properties": {**message["properties"], "parts": parts}}
             return node
-        message = f"{place.name}_infraci_user_data"
-        theirs = [{"config": user_data, "type": "text"}] if user_data else []
-        condition = {"condition": place.top["condition"]} if "condition" in place.top else {}
-        messages[message] = {"type": _MIME, "properties": {"parts": [*theirs, _OURS]}, **condition}
-        ours = {"user_data_format": "RAW", "user_data": {"get_resource": message}}
-        return {**node, "properties": {**properties, **ours}}
+        name = f"{resource.name}_infraci_user_data"
+        parts = [{"config": user_data, "type": "text"}] if user_data else []
+        condition = {"condition": resource.top["condition"]} if "condition" in resource.top else {}
+        message = {"type": _MIME, "properties": {"parts": [*parts, _OWN_PART]}, **condition}
+        messages[name] = message
+        own = {"user_data_format": "RAW", "user_data": {"get_resource": name}}
+        return {**node, "properties": {**properties, **own}}
 
-    def _why_not(self, properties: Any, place: _Place, *, is_repeated: bool) -> str | None:
-        """Why nothing can be joined to a server's user data; None if it can."""
+    def _why_not(self, properties: Any, resource: _Resource, *, is_repeated: bool) -> str | None:
+        """Why infraci cannot add a part to a server's user data; None if it can."""
         if not isinstance(properties, dict):
             return "its properties are not written in the template"
         user_data, form = properties.get("user_data"), properties.get("user_data_format")
@@ -123,8 +124,8 @@ class _Rewriting:
             return None if form in (None, "RAW", "HEAT_CFNTOOLS") else f"its format is {form}"
         if form != "RAW":
             return f"its user_data_format is {form or 'HEAT_CFNTOOLS'}, not RAW"
-        if mime := place.mime(user_data):
-            parts = (place.resources[mime].get("properties") or {}).get("parts")
+        if mime := resource.mime(user_data):
+            parts = (resource.resources[mime].get("properties") or {}).get("parts")
             return None if isinstance(parts, list) else f"the parts of {mime} are not a list"
         if is_repeated and "%" in json.dumps(user_data):
             return "its user_data may differ from server to server of its group"
@@ -134,7 +135,7 @@ class _Rewriting:
         return None
 
     def _is_message(self, user_data: Any) -> bool:
-        """Whether text that is written in the template, or in a file of it, is one."""
+        """Whether text of the template, or of one of its files, is a multipart message."""
         match user_data:
             case {"get_file": str(url)}:
                 return "multipart/" in self.files.get(url, "")
@@ -147,15 +148,15 @@ class _Rewriting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """The resource that is walked through."""
+class _Resource:
+    """A top-level resource of a template."""
 
     name: str
     top: Mapping[str, Any]
     resources: Mapping[str, Any]  # of its template
 
     def mime(self, user_data: Any) -> str:
-        """The MultipartMime of this template that user data is; empty if it is none."""
+        """The template's MultipartMime that the user data refers to; empty if none."""
         match user_data:
             case {"get_resource": str(name)} if (
                 isinstance(self.resources.get(name), dict)

@@ -1,9 +1,9 @@
-"""Environments in one, by Heat's own rules: later ones win, unless they say that values add up.
+"""Merges environments by Heat's own rules: later values win, unless a strategy adds them up.
 
 ``parameter_merge_strategies`` of an environment says, by parameter or as ``default``, whether its
 value replaces the earlier one (``overwrite``), is added to it (``merge``: lists and texts are
 joined, numbers summed, maps updated), or is added at every depth (``deep_merge``).
-Source: heat/common/environment_util.py, which Heat's clients leave it to.
+Heat's clients leave the merge to Heat; source: heat/common/environment_util.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SECTION = "parameter_merge_strategies"
 
 
 class MergeError(Exception):
-    """A value that cannot be merged; with the key path of what says that it shall be."""
+    """A value cannot be merged; ``path`` is the key path of the value or of its strategy."""
 
     def __init__(self, path: tuple[str, ...], reason: str) -> None:
         super().__init__(reason)
@@ -39,19 +39,19 @@ class Merger:
         strategies = environment.get(SECTION) or {}
         for name, strategy in strategies.items():
             if strategy not in _STRATEGIES:
-                wanted = ", ".join(_STRATEGIES)
-                raise MergeError((SECTION, name), f'expected one of {wanted}, found "{strategy}"')
-        for section, said in environment.items():
-            if section == SECTION or not said:
+                names = ", ".join(_STRATEGIES)
+                raise MergeError((SECTION, name), f'expected one of {names}, found "{strategy}"')
+        for section, content in environment.items():
+            if section == SECTION or not content:
                 continue
             if section in ("parameters", "parameter_defaults"):
                 values = self.merged.setdefault(section, {})
-                for name, value in said.items():
+                for name, value in content.items():
                     self._merge(values, section, name, value, strategies)
-            elif isinstance(said, dict):
-                self.merged[section] = {**self.merged.get(section, {}), **said}
+            elif isinstance(content, dict):
+                self.merged[section] = {**self.merged.get(section, {}), **content}
             else:
-                self.merged[section] = said
+                self.merged[section] = content
 
     def _merge(
         self,
@@ -61,9 +61,9 @@ class Merger:
         value: Any,
         strategies: Mapping[str, str],
     ) -> None:
-        """One parameter; how it is merged must be said alike wherever it is said."""
-        said = strategies.get(name)
-        strategy = said or self._chosen.get(name) or strategies.get("default", "overwrite")
+        """Merge one parameter; all environments must state the same strategy for it."""
+        stated = strategies.get(name)
+        strategy = stated or self._chosen.get(name) or strategies.get("default", "overwrite")
         if self._chosen.setdefault(name, strategy) != strategy:
             reason = f'"{strategy}", but an earlier environment says "{self._chosen[name]}"'
             raise MergeError((SECTION, name), reason)

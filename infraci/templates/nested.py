@@ -1,4 +1,4 @@
-"""Nested templates among Heat's files, and the names under which resources use them."""
+"""Finds the nested templates among Heat's files, and the resource types that stand for them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def nested_templates(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def registry(environment: Mapping[str, Any]) -> dict[str, str]:
-    """What an environment says that types of resources stand for."""
-    said = environment.get("resource_registry") or {}
-    return {name: meant for name, meant in said.items() if isinstance(meant, str)}
+    """The resource types that an environment maps to others, by name."""
+    types = environment.get("resource_registry") or {}
+    return {name: target for name, target in types.items() if isinstance(target, str)}
 
 
 def resolve(resource_type: str, known: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The values that a stack's parameters are given, judged before any cloud is asked."""
+"""Checks the values of a stack's parameters, without a cloud."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from infraci.templates.places import Places
 from infraci.templates.stack_request import Origin, StackRequest, template_parameters, values_given
 from infraci.templates.tree import Tree
 
-#: Where a pipeline file gives values to parameters; the first that names one counts.
-_GIVING = (("stack", "parameters"), ("matrix", "parameters"))
+#: The sections of a pipeline file with parameters' values; the first that has a name counts.
+_SECTIONS = (("stack", "parameters"), ("matrix", "parameters"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """From where a stack's parameters may have their values."""
+class ValueSources:
+    """The files and options that give a stack's parameters their values."""
 
     tree: Tree
     template_url: str
@@ -27,7 +27,7 @@ class Given:
     options: Mapping[str, str]  # of the command line
 
     def origins(self, names: Sequence[str]) -> dict[str, Origin]:
-        """Where the values of these parameters stand that the pipeline or an option gives."""
+        """The file and key path of each parameter's value; ``names`` are the pipeline's."""
         origins: dict[str, Origin] = {}
         for url in self.environment_urls:
             for section in ("parameter_defaults", "parameters"):
@@ -44,64 +44,64 @@ class Given:
 
     def _in_pipeline(self, name: str) -> tuple[str, ...]:
         places = Places(self.tree.root)
-        paths: list[tuple[str, ...]] = [(*path, name) for path in _GIVING]
+        paths: list[tuple[str, ...]] = [(*path, name) for path in _SECTIONS]
         if name == "image":
             paths.append(("matrix", "images"))
-        given = (path for path in paths if places.has(str(self.pipeline), path))
-        return next(given, ("stack",))
+        existing = (path for path in paths if places.has(str(self.pipeline), path))
+        return next(existing, ("stack",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What is wrong with values, and the parameters whose values do not fit."""
+class ParameterProblems:
+    """The problems of parameters' values, and the parameters whose values do not fit."""
 
     problems: tuple[Problem, ...]
     unfit: frozenset[str]
 
 
-def judge_parameters(request: StackRequest, given: Given) -> Judged:
-    """Values for parameters that are not declared, or that do not fit them.
+def check_parameters(request: StackRequest, sources: ValueSources) -> ParameterProblems:
+    """The values of parameters that are not declared, and values that do not fit.
 
-    The place is where the value stands: an environment, the pipeline file, an option, the
-    template's default.
+    Each problem names the file of the value: an environment, the pipeline file, an option, or the
+    template with its default.
     """
-    unfitting = dict(_unfit(request, given))
-    return Judged(
-        problems=(*_undeclared(request, given), *unfitting.values()), unfit=frozenset(unfitting)
+    unfitting = dict(_unfit(request, sources))
+    return ParameterProblems(
+        problems=(*_undeclared(request, sources), *unfitting.values()), unfit=frozenset(unfitting)
     )
 
 
-def _undeclared(request: StackRequest, given: Given) -> Iterator[Problem]:
+def _undeclared(request: StackRequest, sources: ValueSources) -> Iterator[Problem]:
     declared = list(template_parameters(request))
-    places = Places(given.tree.root)
+    places = Places(sources.tree.root)
     for name in request.parameters:
         if name not in declared:
             origin = request.origins.get(name)
-            file, path = origin or (given.tree.shown(given.template_url), ("parameters",))
+            file, path = origin or (sources.tree.shown(sources.template_url), ("parameters",))
             yield places.problem(
                 file,
                 path,
-                f'a value is given for "{name}", but {given.tree.shown(given.template_url)} '
+                f'a value is given for "{name}", but {sources.tree.shown(sources.template_url)} '
                 "declares no such parameter",
                 suggestion=near(name, declared),
             )
-    for url in given.environment_urls:
-        for name in given.tree.parameters_in([url]):
+    for url in sources.environment_urls:
+        for name in sources.tree.parameters_in([url]):
             if name not in declared:
-                yield given.tree.problem(
+                yield sources.tree.problem(
                     url,
                     ("parameters", name),
-                    f"{given.tree.shown(given.template_url)} declares no such parameter",
+                    f"{sources.tree.shown(sources.template_url)} declares no such parameter",
                     suggestion=near(name, declared),
                 )
 
 
-def _unfit(request: StackRequest, given: Given) -> Iterator[tuple[str, Problem]]:
+def _unfit(request: StackRequest, sources: ValueSources) -> Iterator[tuple[str, Problem]]:
     values = values_given(request)
     for name, declared in template_parameters(request).items():
         value = values.get(name, declared.get("default"))
         if value is None or (reason := unfit(value, declared)) is None:
             continue
-        template = given.tree.shown(given.template_url)
+        template = sources.tree.shown(sources.template_url)
         file, path = request.origins.get(name, (template, ("parameters", name)))
-        yield name, Places(given.tree.root).problem(file, path, reason)
+        yield name, Places(sources.tree.root).problem(file, path, reason)

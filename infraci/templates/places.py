@@ -1,4 +1,4 @@
-"""Where in the files of a tree stands what a stack is made of."""
+"""Finds the line and column of a key path in the files that a stack is made of."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _TREE = "file:///"
 
 @dataclass(slots=True)
 class Places:
-    """Finds lines of the files under a root; each file is read once."""
+    """Finds lines in the files under a root; reads each file once."""
 
     root: Path
     _roots: dict[str, yaml.Node | None] = field(default_factory=dict)
 
     def node(self, file: str) -> yaml.Node | None:
-        """The file's nodes; None if it cannot be read."""
+        """The file's YAML nodes; None if it cannot be read."""
         if file not in self._roots:
             try:
-                # An environment of the command line has a full path, which the root has no part in.
+                # An environment of the command line has a full path, to which "/" adds no root.
                 self._roots[file] = compose((self.root / file).read_text("utf-8"))
             except (OSError, ValueError, RecursionError, yaml.YAMLError):
                 self._roots[file] = None
@@ -55,7 +55,7 @@ class Places:
         )
 
     def _marks(self, file: str, path: Sequence[str | int]) -> list[yaml.Mark]:
-        """Where each key of the path stands in the file, as far as the file has them."""
+        """The positions of the path's keys, as far as the file has them."""
         marks = []
         node = self.node(file)
         for key in path:
@@ -67,7 +67,7 @@ class Places:
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The text's nodes; by libyaml where it can, by PyYAML for its better messages where not."""
+    """The text's nodes, read by libyaml, or by PyYAML for its better messages."""
     try:
         return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
@@ -75,7 +75,7 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def children(root: yaml.Node) -> Iterator[tuple[KeyPath, yaml.Node]]:
-    """Every node with its path; what aliases share only once."""
+    """Every node with its path; a node that aliases share comes once."""
     seen: set[int] = set()
     todo: list[tuple[KeyPath, yaml.Node]] = [((), root)]
     while todo:
@@ -91,7 +91,7 @@ def children(root: yaml.Node) -> Iterator[tuple[KeyPath, yaml.Node]]:
 
 
 def file_of(url: str, template: str) -> str:
-    """The file behind a URL of a stack's files; the empty one is the template's own."""
+    """The file behind a URL of a stack's files; an empty URL stands for the template."""
     return unquote(url.removeprefix(_TREE)) if url else template
 
 
@@ -115,7 +115,7 @@ def value_at(data: Any, path: Sequence[str | int]) -> Any:
 
 
 def _child(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
-    """Where a key stands, and what it leads to; merged mappings are searched last."""
+    """A key's position and its value; searches merged mappings last."""
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
         return node.value[key].start_mark, node.value[key]
     if not isinstance(node, yaml.MappingNode):
@@ -126,4 +126,4 @@ def _child(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node
             return name.start_mark, value
         if name.value == "<<":
             merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
-    return next((found for inner in merged if (found := _child(inner, key))), None)
+    return next((child for inner in merged if (child := _child(inner, key))), None)

@@ -1,7 +1,7 @@
-"""What of a HOT template points at nothing: sections, keys, types and references.
+"""Finds unknown keys, types and references in a HOT template.
 
-Heat finds these too, but one at a time, and does not always say where; in outputs it finds them
-only once the stack stands.
+Heat finds these too, but one at a time, and does not always say where; those in outputs only after
+it has made the stack.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Flaw:
     remove: bool = False  # whether nothing may be there
 
 
-def judge_template(template: Mapping[str, Any]) -> tuple[Flaw, ...]:
-    """All references to what the template does not have, and all keys that HOT does not know."""
-    return tuple(_Judge(template).flaws())
+def check_template(template: Mapping[str, Any]) -> tuple[Flaw, ...]:
+    """All references to missing parts of the template, and all keys that HOT does not have."""
+    return tuple(_Checker(template).flaws())
 
 
 def functions(
@@ -46,7 +46,7 @@ def functions(
 ) -> Iterator[tuple[KeyPath, str, Any]]:
     """Each function in a value, with its path, name and argument.
 
-    ``skip`` are words that ``repeat`` replaces: a function that holds one is not there yet.
+    Leaves out functions with a word of ``skip``: ``repeat`` has yet to replace it.
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
@@ -63,7 +63,7 @@ def functions(
             yield from functions(value, (*path, str(key)), skip)
 
 
-class _Judge:
+class _Checker:
     def __init__(self, template: Mapping[str, Any]) -> None:
         self._sections = {
             name: value if isinstance(value := template.get(name), dict) else {}

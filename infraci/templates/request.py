@@ -1,7 +1,7 @@
-"""Template, environments, files and parameters, as openstacksdk reads them for Heat.
+"""Loads a stack's template, environments, files and parameters from a tree, for Heat.
 
 openstacksdk follows ``get_file``, nested templates and the environments' resource registry; it
-reads through a :class:`~infraci.templates.tree.Tree`, which judges all they say on the way.
+reads through a :class:`~infraci.templates.tree.Tree`, which checks each file as it is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from infraci.model.catalog import Catalog
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import Problem, TemplateError
 from infraci.templates.merge import MergeError, Merger
-from infraci.templates.parameters import Given, judge_parameters
+from infraci.templates.parameters import ValueSources, check_parameters
 from infraci.templates.places import file_of
 from infraci.templates.stack_request import StackRequest, declared_parameters, is_hidden, secrets_of
 from infraci.templates.tosca import is_tosca, translate
@@ -27,9 +27,9 @@ from infraci.templates.yaml_values import HIDDEN
 
 
 class MisfitError(TemplateError):
-    """Files and values that are wrong, of a stack that Heat could be asked about all the same.
+    """The stack has problems, but Heat can validate it all the same.
 
-    ``request`` is what it could be asked; ``unfit`` are parameters whose values it would refuse.
+    ``request`` is what Heat can be sent; it refuses the values of the ``unfit`` parameters.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ def load_stack(
     root: Path,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
-    offer: Callable[[], Catalog] = lambda: Catalog(cloud=""),
+    catalog: Callable[[], Catalog] = lambda: Catalog(cloud=""),
     pipeline: PurePosixPath | None = None,
     max_template_bytes: int = MAX_TEMPLATE_BYTES,
 ) -> StackRequest:
     """The stack that a pipeline defines in the tree at the root.
 
-    ``parameters`` and ``environments`` come from the command line and win over all the pipeline
-    says; these environments may lie outside the tree. What the cloud offers is asked for only by
-    TOSCA templates; ``pipeline`` is the file to name where its values are wrong. Raises
-    TemplateError with every problem of the template, the environments, and what they refer to:
-    MisfitError if Heat could be asked all the same.
+    ``parameters`` and ``environments`` come from the command line and win over the pipeline's;
+    these environments may lie outside the tree. ``catalog`` is called for TOSCA templates only.
+    ``pipeline`` is the file that problems of its values name. Raises TemplateError with every
+    problem of the template, the environments, and the files they refer to: MisfitError if Heat can
+    validate the stack all the same.
     """
     tree = Tree(
         root,
@@ -64,31 +64,32 @@ def load_stack(
         extra={name: str(path) for name, path in definition.files.items()},
         allow_remote=definition.allow_remote,
     )
-    ours = [tree.environment(str(path)) for path in definition.environments]
-    theirs = [tree.outside_environment(path) for path in environments]
+    command_line_urls = [tree.outside_environment(path) for path in environments]
+    own_urls = [tree.environment(str(path)) for path in definition.environments]
+    environment_urls = own_urls + command_line_urls
 
-    def given() -> dict[str, object]:
-        """The values that do not come by environments, which are read by now."""
+    def parameter_values() -> dict[str, object]:
+        """The values of the pipeline and the command line, once the environments are read."""
         values: dict[str, object] = dict(definition.parameters)
-        for name in tree.parameters_in(theirs):  # the command line's win over the file
+        for name in tree.parameters_in(command_line_urls):  # these win over the pipeline file
             values.pop(name, None)
         return {**values, **(parameters or {})}
 
-    _judge_size(root / definition.template, str(definition.template), max_template_bytes)
+    _check_size(root / definition.template, str(definition.template), max_template_bytes)
     if is_tosca((root / definition.template).read_bytes()):
-        return _translated(definition, tree, ours + theirs, given, offer)
+        return _translated(definition, tree, environment_urls, parameter_values, catalog)
     template_url = tree.template(str(definition.template))
     files, template = _read_template(tree, template_url)
-    more, environment = _read_environments(tree, ours + theirs, template)
+    more, environment = _read_environments(tree, environment_urls, template)
     files |= more | tree.extra_files()
     types = {
         name: HIDDEN if is_hidden(declared) else str(declared.get("type"))
         for name, declared in declared_parameters(template).items()
     }
-    sources = Given(
+    sources = ValueSources(
         tree=tree,
         template_url=template_url,
-        environment_urls=ours + theirs,
+        environment_urls=environment_urls,
         pipeline=pipeline,
         options=parameters or {},
     )
@@ -96,29 +97,29 @@ def load_stack(
         template=template,
         environment=environment,
         files=files,
-        parameters=given(),
-        origins=sources.origins(list(given())),
+        parameters=parameter_values(),
+        origins=sources.origins(list(parameter_values())),
         notices=(*tree.notices, *tree.changed_values(types)),
     )
     hide(*secrets_of(request))
-    judged = judge_parameters(request, sources)
-    too_much = [*_judge_body(request, definition, 2 * max_template_bytes)]
-    if judged.problems or tree.problems or too_much:
-        problems = [*tree.problems, *judged.problems, *too_much]
-        if tree.is_unreadable or too_much:
+    parameter_problems = check_parameters(request, sources)
+    body_problems = [*_check_body(request, definition, 2 * max_template_bytes)]
+    if parameter_problems.problems or tree.problems or body_problems:
+        problems = [*tree.problems, *parameter_problems.problems, *body_problems]
+        if tree.is_unreadable or body_problems:
             raise TemplateError(problems)
-        raise MisfitError(problems, request=request, unfit=judged.unfit)
+        raise MisfitError(problems, request=request, unfit=parameter_problems.unfit)
     return request
 
 
-def _judge_size(path: Path, file: str, most: int) -> None:
-    """Refuse a template that Heat would refuse for its size, before it is read."""
-    if (size := path.stat().st_size) > most and not zipfile.is_zipfile(path):  # but an archive
+def _check_size(path: Path, file: str, most: int) -> None:
+    """Refuse a template larger than Heat takes before reading it. An archive may be larger."""
+    if (size := path.stat().st_size) > most and not zipfile.is_zipfile(path):
         raise TemplateError([Problem(file=file, message=too_large(size, most).message)])
 
 
-def _judge_body(request: StackRequest, definition: StackDefinition, most: int) -> Iterator[Problem]:
-    """The limit on all that Heat is sent at once; by default it is twice a template's."""
+def _check_body(request: StackRequest, definition: StackDefinition, most: int) -> Iterator[Problem]:
+    """A problem if the whole request is larger than Heat takes: by default twice a template."""
     sizes = {file_of(url, ""): len(json.dumps(text)) for url, text in request.files.items()}
     sizes[str(definition.template)] = len(json.dumps(request.template))
     size = sum(sizes.values()) + len(json.dumps(request.environment))
@@ -127,7 +128,7 @@ def _judge_body(request: StackRequest, definition: StackDefinition, most: int) -
         shown = ", ".join(f"{file} ({sizes[file]} bytes)" for file in largest)
         yield Problem(
             file=str(definition.template),
-            message=f"Heat would be sent {size} bytes with all files, and takes {most} "
+            message=f"with all files the request has {size} bytes, and Heat takes {most} "
             f"(max_json_body_size); the largest: {shown}",
         )
 
@@ -136,30 +137,30 @@ def _translated(
     definition: StackDefinition,
     tree: Tree,
     environment_urls: Sequence[str],
-    given: Callable[[], dict[str, object]],
-    offer: Callable[[], Catalog],
+    parameter_values: Callable[[], dict[str, object]],
+    catalog: Callable[[], Catalog],
 ) -> StackRequest:
     """A TOSCA template as HOT; the values of its inputs become the parameters' defaults."""
     files, environment = _read_environments(tree, environment_urls, {})
-    inputs = {**environment.pop("parameters", {}), **given()}
-    done = translate(
+    inputs = {**environment.pop("parameters", {}), **parameter_values()}
+    translation = translate(
         definition.template,
         root=tree.root,
         inputs=inputs,
-        offer=offer(),
+        catalog=catalog(),
         key_parameter=definition.key_parameter,
         allow_remote=definition.allow_remote,
     )
-    files |= done.files | tree.extra_files()
+    files |= translation.files | tree.extra_files()
     if tree.problems:
         raise TemplateError(tree.problems)
-    request = StackRequest(template=done.template, environment=environment, files=files)
+    request = StackRequest(template=translation.template, environment=environment, files=files)
     hide(*secrets_of(request))
     return request
 
 
 def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """Files and template, as far as they can be read; the tree has the problems."""
+    """Read the template and its files; what cannot be read becomes the tree's problem."""
     from openstack.orchestration.util import template_utils
 
     files: dict[str, str] = {}
@@ -168,14 +169,14 @@ def _read_template(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, Any]
         _, read = template_utils.get_template_contents(
             template_object=url, object_request=tree.read, files=files
         )
-        template = json.loads(json.dumps(read or {}))  # as Heat gets it: all keys are text
+        template = json.loads(json.dumps(read or {}))  # as Heat receives it: all keys are text
     return files, template
 
 
 def _read_environments(
     tree: Tree, urls: Sequence[str], template: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Files and the environments merged. Raises TemplateError for all that is wrong so far."""
+    """The environments merged, and their files. Raises TemplateError if any cannot be read."""
     from openstack.orchestration.util import template_utils
 
     declared = declared_parameters(template)
@@ -198,7 +199,7 @@ def _read_environments(
 
 @contextmanager
 def _reporting(tree: Tree, *urls: str) -> Iterator[None]:
-    """Turn openstacksdk's complaints into a problem, where the tree has not found it already."""
+    """Turn openstacksdk's exception into a problem, unless the tree has one already."""
     from openstack.exceptions import SDKException
 
     before = len(tree.problems)

@@ -1,4 +1,4 @@
-"""What Heat is sent, as files to look at: as it was generated and merged, without secrets."""
+"""Writes the request that Heat is sent into a run's folder, without its secrets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def show_template(request: StackRequest) -> str:
 
 def save_request(request: StackRequest, folder: Path, *, mask: Callable[[str], str]) -> None:
     """Write ``template.yaml``, ``environment.yaml`` and ``files/`` into a run's folder."""
-    hidden = {n for n, said in template_parameters(request).items() if is_hidden(said)}
+    declared = template_parameters(request)
+    hidden = {name for name, parameter in declared.items() if is_hidden(parameter)}
     environment = dict(request.environment)
     for section in ("parameters", "parameter_defaults"):
         if isinstance(environment.get(section), dict):
             environment[section] = _without(environment[section], hidden)
-    said = {**environment.get("parameters", {}), **_without(request.parameters, hidden)}
-    if said:
-        environment["parameters"] = said
+    parameters = {**environment.get("parameters", {}), **_without(request.parameters, hidden)}
+    if parameters:
+        environment["parameters"] = parameters
     _write(folder / "template.yaml", mask(show_template(request)))
     _write(folder / "environment.yaml", mask(_yaml(environment)))
     nested = nested_templates(request.files)
@@ -43,10 +44,10 @@ def save_request(request: StackRequest, folder: Path, *, mask: Callable[[str], s
 def _masked(template: Mapping[str, Any]) -> dict[str, Any]:
     declared = template.get("parameters") or {}
     parameters = {
-        name: {**said, "default": MASK}
-        if isinstance(said, dict) and is_hidden(said) and "default" in said
-        else said
-        for name, said in declared.items()
+        name: {**parameter, "default": MASK}
+        if isinstance(parameter, dict) and is_hidden(parameter) and "default" in parameter
+        else parameter
+        for name, parameter in declared.items()
     }
     return {**template, "parameters": parameters} if declared else dict(template)
 
@@ -56,7 +57,7 @@ def _without(values: Mapping[str, object], hidden: set[str]) -> dict[str, object
 
 
 def _path(url: str) -> PurePosixPath:
-    """A path below the folder, whatever the URL says."""
+    """A path below the folder for any URL."""
     name = unquote(re.sub(r"\Afile:/*", "", url)).replace("://", "/")
     return PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
 
@@ -66,5 +67,5 @@ def _write(path: Path, text: str) -> None:
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps(value, default=str))  # no anchors, no types of ours
+    plain = json.loads(json.dumps(value, default=str))  # no anchors, no Python types
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)

@@ -1,4 +1,4 @@
-"""One template or environment: whether it is one, what it refers to, and where that stands."""
+"""Parses one template or environment: its sections, its references, and their positions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FOREIGN = ("HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
 
 
 class DocumentKind(StrEnum):
-    """What a file is read as."""
+    """The kind of document that a file is read as."""
 
     TEMPLATE = "template"
     ENVIRONMENT = "environment"
@@ -69,7 +69,7 @@ class TemplateFile:
     flaws: tuple[Problem, ...] = field(default=())  # that leave something to send
 
     def keys(self, *path: str) -> list[str]:
-        """The keys of a section, or of what is deeper in it."""
+        """The keys of a section, or of a mapping within it."""
         node: yaml.Node | None = self.root
         for step in path:
             node = _get(node, step)
@@ -77,7 +77,7 @@ class TemplateFile:
         return [str(key.value) for key, _ in pairs]
 
     def parameter_types(self) -> dict[str, str]:
-        """The types that a template declares for its parameters, or that they are hidden."""
+        """The type of each parameter that a template declares; HIDDEN for hidden ones."""
         types = {}
         for name in self.keys("parameters"):
             declared = _get(_get(self.root, "parameters"), name)
@@ -87,24 +87,24 @@ class TemplateFile:
                 types[name] = HIDDEN
         return types
 
-    def place(self, path: Sequence[str]) -> tuple[int, int]:
+    def position(self, path: Sequence[str]) -> tuple[int, int]:
         """Line and column of the key at that path, or of the nearest one around it."""
         node: yaml.Node | None = self.root
-        place = (1, 1)
+        position = (1, 1)
         for step in path:
             for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
                 if key.value == step:
-                    place, node = _place(key), value
+                    position, node = _position(key), value
                     break
             else:
                 break
-        return place
+        return position
 
 
-def judge_source(
+def parse_source(
     text: str, *, kind: DocumentKind, file: str
 ) -> tuple[TemplateFile | None, list[Problem]]:
-    """The source, or nothing where Heat could make nothing of it; and what is wrong with it."""
+    """The parsed file, None where Heat could not use it; and its problems."""
     is_file, is_environment = kind is DocumentKind.FILE, kind is DocumentKind.ENVIRONMENT
     if is_file and "heat_template_version" not in text:
         return TemplateFile(text=text), []
@@ -115,23 +115,23 @@ def judge_source(
     except RecursionError:
         return None, [Problem(file=file, message="nested too deeply")]
     if isinstance(root, yaml.MappingNode):
-        return _judge_mapping(root, text, kind, file)
+        return _parse_mapping(root, text, kind, file)
     if is_file or (is_environment and root is None):
         return TemplateFile(text=text), []
-    found = "nothing" if root is None else "a list" if _is_list(root) else "text"
+    content = "nothing" if root is None else "a list" if _is_list(root) else "text"
     noun = "environment" if is_environment else "HOT template"
-    message = f"expected a mapping, found {found}; this is no {noun}"
+    message = f"expected a mapping, found {content}; this is no {noun}"
     return None, [Problem(file=file, line=1, column=1, message=message)]
 
 
-def _judge_mapping(
+def _parse_mapping(
     root: yaml.MappingNode, text: str, kind: DocumentKind, file: str
 ) -> tuple[TemplateFile | None, list[Problem]]:
     if reason := _too_large(root):
         return None, [Problem(file=file, message=reason)]
-    problems = [*_judge_sections(root, kind, file), *unsendable_values(root, file)]
+    problems = [*_check_sections(root, kind, file), *unsendable_values(root, file)]
     if kind is DocumentKind.ENVIRONMENT:
-        problems += _judge_base_url(root, file)
+        problems += _check_base_url(root, file)
         references = tuple(_registry_references(root))
     else:
         references = tuple(_template_references(root))
@@ -139,7 +139,7 @@ def _judge_mapping(
     return TemplateFile(text=text, root=root, references=references, flaws=flaws), problems
 
 
-def _judge_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> Iterator[Problem]:
+def _check_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> Iterator[Problem]:
     known = _SECTIONS["environment" if kind is DocumentKind.ENVIRONMENT else "template"]
     names = [key.value for key, _ in root.value]
     if kind is not DocumentKind.ENVIRONMENT and "heat_template_version" not in names:
@@ -149,7 +149,7 @@ def _judge_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> It
         yield Problem(file=file, line=1, column=1, message=message)
         return
     for key, value in root.value:
-        line, column = _place(key)
+        line, column = _position(key)
         if key.value not in known:
             meant = near(str(key.value), known)
             message = "unknown section" if meant else f"unknown section; expected {quoted(known)}"
@@ -162,21 +162,21 @@ def _judge_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> It
                 suggestion=meant,
             )
         elif key.value in _MAPPINGS and not _is_mapping(value) and not _is_null(value):
-            found = "a list" if _is_list(value) else f'"{value.value}"'
+            content = "a list" if _is_list(value) else f'"{value.value}"'
             yield Problem(
                 file=file,
                 line=line,
                 column=column,
                 key_path=str(key.value),
-                message=f"expected a mapping, found {found}",
+                message=f"expected a mapping, found {content}",
             )
 
 
-def _judge_base_url(root: yaml.MappingNode, file: str) -> Iterator[Problem]:
+def _check_base_url(root: yaml.MappingNode, file: str) -> Iterator[Problem]:
     registry = _get(root, "resource_registry")
     for path, key, value in _pairs(registry) if registry else ():
         if key == "base_url":
-            line, column = _place(value)
+            line, column = _position(value)
             yield Problem(
                 file=file,
                 line=line,
@@ -187,7 +187,7 @@ def _judge_base_url(root: yaml.MappingNode, file: str) -> Iterator[Problem]:
 
 
 def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
-    """What ``get_file`` and nested templates' types name, by openstacksdk's own rule."""
+    """The files of ``get_file`` and of nested templates' types, by openstacksdk's own rule."""
     for path, key, value in _pairs(root):
         if not isinstance(value, yaml.ScalarNode) or value.tag != "tag:yaml.org,2002:str":
             continue
@@ -197,7 +197,7 @@ def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
 
 
 def _registry_references(root: yaml.MappingNode) -> Iterator[Reference]:
-    """What an environment's resource registry names, by openstacksdk's own rule."""
+    """The files of an environment's resource registry, by openstacksdk's own rule."""
     path = "resource_registry"
     for key, value in _entries(_get(root, path)):
         if key.value == "resources" and _is_mapping(value):
@@ -220,12 +220,12 @@ def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
 
 
 def _reference(node: yaml.Node, kind: DocumentKind, key_path: str) -> Reference:
-    line, column = _place(node)
+    line, column = _position(node)
     return Reference(text=node.value, kind=kind, line=line, column=column, key_path=key_path)
 
 
 def _pairs(root: yaml.Node) -> Iterator[tuple[str, str, yaml.Node]]:
-    """Every key, with its path and value; what aliases share only once."""
+    """Every key with its path and value; a node that aliases share comes once."""
     seen: set[int] = set()
     todo: list[tuple[str, yaml.Node]] = [("", root)]
     while todo:
@@ -242,7 +242,7 @@ def _pairs(root: yaml.Node) -> Iterator[tuple[str, str, yaml.Node]]:
 
 
 def _too_large(root: yaml.Node) -> str | None:
-    """Why the value is too large to hand on once its aliases are expanded."""
+    """Why the value is too large once its aliases are expanded; None if it is not."""
     sizes: dict[int, int | None] = {}  # None while a node is being counted
     todo: list[tuple[yaml.Node, bool]] = [(root, False)]
     while todo:
@@ -251,7 +251,7 @@ def _too_large(root: yaml.Node) -> str | None:
         if counted:
             sizes[id(node)] = 1 + sum(sizes[id(child)] or 0 for child in children)
             if (sizes[id(node)] or 0) > MAX_VALUES:
-                line, _ = _place(node)
+                line, _ = _position(node)
                 return f"more than {MAX_VALUES} values, with aliases expanded, in line {line}"
         elif id(node) not in sizes:
             sizes[id(node)] = None
@@ -289,5 +289,5 @@ def _is_null(node: yaml.Node) -> bool:
     return node.tag == "tag:yaml.org,2002:null"
 
 
-def _place(node: yaml.Node) -> tuple[int, int]:
+def _position(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1

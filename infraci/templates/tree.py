@@ -1,8 +1,8 @@
-"""The files a stack is made of, read from the commit's tree and nowhere else.
+"""Reads the files that a stack is made of from the commit's tree, and from nowhere else.
 
-Their URLs are those of the tree, ``file:///stacks/web.yaml``, wherever it lies on disk, so that
-what Heat is sent is the same on every machine. Environments from the command line may lie outside;
-theirs begin with ``file://command-line/``.
+Their URLs begin at the tree's root, ``file:///stacks/web.yaml``, wherever it is on disk, so that
+Heat receives the same on every machine. Environments from the command line may be outside the
+tree; their URLs begin with ``file://command-line/``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from infraci.errors import raise_of_machine
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch, is_text
-from infraci.templates.sources import DocumentKind, TemplateFile, judge_source
+from infraci.templates.sources import DocumentKind, TemplateFile, parse_source
 from infraci.templates.yaml_values import HIDDEN, changed_values
 
 #: Heat's own limit by default: max_template_size.
@@ -34,7 +34,7 @@ _REMOTE = ("http://", "https://")
 
 
 def too_large(size: int, most: int, *, is_file: bool = False) -> PathTrouble:
-    """What is wrong with a template or an environment of that many bytes, or with another file."""
+    """The problem of a file with that many bytes; ``is_file``: neither template nor environment."""
     option = "max_json_body_size" if is_file else "max_template_size"
     return PathTrouble(message=f"is {size} bytes, more than the {most} that Heat takes ({option})")
 
@@ -44,12 +44,12 @@ class _Reference:
     """A file that another one names."""
 
     kind: DocumentKind
-    stands_in: str | None = None  # a path in the tree whose content it stands for
+    stands_in: str | None = None  # the path of the file in the tree that it stands for
 
 
 @dataclass(slots=True)
 class Tree:
-    """Reads files by URL, and remembers all that is wrong with them."""
+    """Reads files by URL, and collects their problems."""
 
     root: Path
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Tree:
     def read(self, method: str, url: str) -> str:
         """The content behind a URL, as openstacksdk's ``object_request``; empty where refused.
 
-        An environment comes as JSON: openstacksdk would make dates of what Heat takes for text.
+        Returns an environment as JSON: openstacksdk would read as dates what Heat takes for text.
         """
         if url in self._refused or not url.startswith((_TREE, _OUTSIDE, *_REMOTE)):
             return ""
@@ -93,7 +93,7 @@ class Tree:
                 self._refused.add(url)
                 return ""
             self._sources[url] = source
-            self._judge_references(url, source)
+            self._check_references(url, source)
         source = self._sources[url]
         if reference.kind is DocumentKind.ENVIRONMENT and source.root is not None:
             from openstack.orchestration.util.template_format import HeatYamlLoader
@@ -102,7 +102,7 @@ class Tree:
         return source.text
 
     def changed_values(self, types: Mapping[str, str]) -> Iterator[Problem]:
-        """Values that YAML makes others of, as warnings; ``types`` are the stack's parameters'."""
+        """Values that YAML reads as others, as warnings; ``types`` are the stack's parameters'."""
         declared = [source.parameter_types() for source in self._sources.values()]
         hidden = {n: kind for own in declared for n, kind in own.items() if kind == HIDDEN}
         for url, source in self._sources.items():
@@ -124,7 +124,7 @@ class Tree:
         return self._sources[url].keys(section) if url in self._sources else []
 
     def shown(self, url: str) -> str:
-        """The file behind a URL, as messages call it."""
+        """The file behind a URL, as messages name it."""
         if url.startswith(_REMOTE):
             return url
         _, path = self._locate(url)
@@ -133,9 +133,9 @@ class Tree:
     def problem(
         self, url: str, path: Sequence[str], message: str, *, suggestion: str | None = None
     ) -> Problem:
-        """A problem at a key of a file that has been read, or nearest to it."""
+        """A problem at a key of a file that has been read, or at the nearest key around it."""
         source = self._sources.get(url)
-        line, column = source.place(path) if source else (None, None)
+        line, column = source.position(path) if source else (None, None)
         return Problem(
             file=self.shown(url),
             line=line,
@@ -170,13 +170,13 @@ class Tree:
         if reference.kind is DocumentKind.FILE and not is_text(content):
             message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
             self.notices.append(Problem(file=file, message=message))
-        source, problems = judge_source(text, kind=reference.kind, file=file)
+        source, problems = parse_source(text, kind=reference.kind, file=file)
         self.problems += [*problems, *(source.flaws if source else ())]
         self.is_unreadable |= bool(problems)
         return source
 
     def _content(self, url: str, reference: _Reference) -> bytes | PathTrouble:
-        """A file's bytes; it is not read if it is larger than what Heat takes."""
+        """A file's bytes; a file larger than Heat takes is not read."""
         is_file = reference.kind is DocumentKind.FILE
         most = 2 * self.max_bytes if is_file else self.max_bytes
         if url.startswith(_REMOTE):
@@ -185,20 +185,20 @@ class Tree:
                 return fetched
             return too_large(len(fetched), most, is_file=is_file)
         root, path = self._locate(url)
-        judged = judge_path(reference.stands_in or path, root=root)
-        if isinstance(judged, PathTrouble):
-            return judged
+        tree_path = judge_path(reference.stands_in or path, root=root)
+        if isinstance(tree_path, PathTrouble):
+            return tree_path
         try:
-            if (size := (root / judged).stat().st_size) > most:
+            if (size := (root / tree_path).stat().st_size) > most:
                 return too_large(size, most, is_file=is_file)
-            return (root / judged).read_bytes()
+            return (root / tree_path).read_bytes()
         except OSError as error:
             raise_of_machine(error)
             return PathTrouble(message=f"cannot be read: {error.strerror or error}")
 
-    def _judge_references(self, url: str, source: TemplateFile) -> None:
+    def _check_references(self, url: str, source: TemplateFile) -> None:
         for reference in source.references:
-            target = self._judge_reference(url, reference.text, reference.kind)
+            target = self._check_reference(url, reference.text, reference.kind)
             if isinstance(target, PathTrouble):
                 self.problems.append(
                     Problem(
@@ -211,8 +211,8 @@ class Tree:
                     )
                 )
 
-    def _judge_reference(self, url: str, text: str, kind: DocumentKind) -> PathTrouble | None:
-        """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
+    def _check_reference(self, url: str, text: str, kind: DocumentKind) -> PathTrouble | None:
+        """Check a file that another one names, and expect openstacksdk to read its URL."""
         root, path = self._locate(url)
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(text)))
         target = urljoin(url, text or ".")
@@ -233,16 +233,16 @@ class Tree:
         if text.startswith("/"):
             self._refused.add(target)
             return PathTrouble(message=f'"{text}" is not relative to this file')
-        judged = judge_path(joined, root=root)
-        if isinstance(judged, PathTrouble):
+        tree_path = judge_path(joined, root=root)
+        if isinstance(tree_path, PathTrouble):
             self._refused.add(target)
             folder = posixpath.dirname(path) or "."
-            meant = judged.suggestion and posixpath.relpath(judged.suggestion, folder)
-            return PathTrouble(message=judged.message, suggestion=meant)
+            meant = tree_path.suggestion and posixpath.relpath(tree_path.suggestion, folder)
+            return PathTrouble(message=tree_path.message, suggestion=meant)
         return self._follow(url, target, joined, kind)
 
     def _follow(self, url: str, target: str, shown: str, kind: DocumentKind) -> PathTrouble | None:
-        """Have a file read that another one names, unless they contain each other."""
+        """Let a file be read that another one names, unless the two contain each other."""
         self._edges.setdefault(url, set()).add(target)
         if self._reaches(target, url):
             self._refused.add(target)

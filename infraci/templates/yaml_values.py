@@ -1,7 +1,7 @@
-"""Values of YAML 1.1 that are lost, cannot be sent, or are not what was written.
+"""Finds YAML 1.1 values that are lost, cannot be sent, or are read as others.
 
-Templates and environments are read by Heat's clients as YAML 1.1: of two keys of one name the last
-wins, ``0644`` is the number 420, and ``22:22`` is 1342.
+Heat's clients read templates and environments as YAML 1.1: of two equal keys the last wins,
+``0644`` is the number 420, and ``22:22`` is 1342.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _SENDABLE = frozenset(
 )
 _NUMBERS = (_TAGS + "int", _TAGS + "float")
 _LITERALS = ("true", "false")
-#: Stands for the type of a parameter whose value is not to be shown.
+#: Stands for the type of a parameter whose value is secret.
 HIDDEN = "hidden"
-#: Keys below which Nova, Neutron and Heat's own functions take text only.
+#: Keys whose values Nova, Neutron and Heat's own functions take as text only.
 _TEXTS = frozenset({"metadata", "tags", "params", "name", "user_data", "description"})
 
 
 def unsendable_values(root: yaml.Node, file: str) -> Iterator[Problem]:
-    """Values that are none of JSON's, in which Heat is sent them."""
+    """Values that JSON does not have, in which infraci sends them to Heat."""
     for path, node in children(root):
         if node.tag not in _SENDABLE:
             yield _problem(file, node, path, f'the tag "{_short(node.tag)}" is not known to Heat')
@@ -41,7 +41,7 @@ def unsendable_values(root: yaml.Node, file: str) -> Iterator[Problem]:
 
 
 def repeated_keys(root: yaml.Node, file: str) -> Iterator[Problem]:
-    """Keys that a mapping has twice, of which the last would win."""
+    """Keys that a mapping has twice; Heat's clients would take the last."""
     for path, node in children(root):
         lines: dict[str, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -55,7 +55,7 @@ def repeated_keys(root: yaml.Node, file: str) -> Iterator[Problem]:
 
 
 def changed_values(root: yaml.Node, file: str, types: Mapping[str, str]) -> Iterator[Problem]:
-    """Keys and values that YAML 1.1 makes others of, as warnings.
+    """Keys and values that YAML 1.1 reads as others, as warnings.
 
     ``types`` are those of the parameters that the file declares or gives values to.
     """
@@ -73,7 +73,7 @@ def changed_values(root: yaml.Node, file: str, types: Mapping[str, str]) -> Iter
 
 
 def _changed(node: yaml.Node, kind: str) -> str | None:
-    """What YAML makes of a scalar, if that is not what is written."""
+    """The value that YAML reads a scalar as, if that is not what is written; else None."""
     if not isinstance(node, yaml.ScalarNode) or node.style:
         return None
     if node.tag not in (*_NUMBERS, _TAGS + "bool"):
@@ -92,7 +92,7 @@ def _changed(node: yaml.Node, kind: str) -> str | None:
 
 
 def _kind(path: KeyPath, types: Mapping[str, str]) -> str:
-    """What is wanted at a path, as types of parameters are called; empty if that is not known."""
+    """The parameter type that is expected at a path; empty if that is not known."""
     match path:
         case ("parameters" | "parameter_defaults", str(name), *_) if types.get(name) == HIDDEN:
             return HIDDEN
@@ -105,7 +105,7 @@ def _kind(path: KeyPath, types: Mapping[str, str]) -> str:
 
 
 def _read(node: yaml.Node) -> Any:
-    """The value of a number or a boolean; None if it is none after all."""
+    """The value of a number or a boolean; None if it is neither after all."""
     try:
         return yaml.load(node.value, Loader=yaml.SafeLoader)
     except (ValueError, yaml.YAMLError):

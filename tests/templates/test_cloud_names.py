@@ -146,7 +146,7 @@ def test_literals_and_parameters_in_properties_of_known_types() -> None:
     assert resources["port"]["properties"] == {"network": {"get_resource": "net"}}
     assert resources["other"]["properties"] == {"value": "debian-12", "image": "debian-12"}
     declared = done.template["parameters"]
-    assert {name: said["default"] for name, said in declared.items()} == {
+    assert {name: parameter["default"] for name, parameter in declared.items()} == {
         "size": "m1.small",
         "net": "ext-net",
         "motd": "small",

@@ -53,9 +53,9 @@ def test_a_server_without_user_data() -> None:
 
 def test_the_key_is_in_the_hidden_parameter_only() -> None:
     done, _ = rewritten(server("{}"), parameter_defaults={"other": 1})
-    said = done.environment["parameter_defaults"]
-    assert said["other"] == 1
-    header, _, part = said[PARAMETER].partition("\n")
+    defaults = done.environment["parameter_defaults"]
+    assert defaults["other"] == 1
+    header, _, part = defaults[PARAMETER].partition("\n")
     assert header == "#cloud-config"
     assert yaml.safe_load(part) == {
         "ssh_deletekeys": True,

@@ -41,7 +41,7 @@ def test_registries_are_one_registry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "name", "old", "new", "wanted"),
+    ("strategy", "name", "old", "new", "result"),
     [
         ("merge", "text", "a", "b", "ab"),
         ("merge", "count", 2, "3", 5),
@@ -54,11 +54,11 @@ def test_registries_are_one_registry() -> None:
         ("overwrite", "settings", {"a": 1}, {"b": 2}, {"b": 2}),
     ],
 )  # fmt: skip
-def test_strategies(strategy: str, name: str, old: object, new: object, wanted: object) -> None:
+def test_strategies(strategy: str, name: str, old: object, new: object, result: object) -> None:
     strategies = {"parameter_merge_strategies": {name: strategy}}
-    for said in (strategies, {"parameter_merge_strategies": {"default": strategy}}):
-        first, second = {"parameters": {name: old}, **said}, {"parameters": {name: new}, **said}
-        assert merged(first, second) == {"parameters": {name: wanted}}
+    for stated in (strategies, {"parameter_merge_strategies": {"default": strategy}}):
+        first, second = {"parameters": {name: old}, **stated}, {"parameters": {name: new}, **stated}
+        assert merged(first, second) == {"parameters": {name: result}}
 
 
 @pytest.mark.parametrize(

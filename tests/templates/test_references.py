@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from infraci.templates.places import show_path
-from infraci.templates.references import judge_template
+from infraci.templates.references import check_template
 
 TEMPLATE = """\
 parameters: {name: {type: string}}
@@ -23,8 +23,8 @@ outputs: {net: {value: {if: [is_big, {get_resource: net}, {get_param: "OS::stack
 
 
 def flaws(text: str) -> list[str]:
-    found = judge_template(yaml.safe_load(text))
-    return [f"{show_path(flaw.path)}: {flaw.message} [{flaw.suggestion}]" for flaw in found]
+    flaws = check_template(yaml.safe_load(text))
+    return [f"{show_path(flaw.path)}: {flaw.message} [{flaw.suggestion}]" for flaw in flaws]
 
 
 def test_a_template_without_flaws() -> None:

@@ -26,10 +26,10 @@ class Web(BaseHTTPRequestHandler):
     """Answers with the pages."""
 
     def do_GET(self) -> None:
-        found = PAGES.get(self.path)
-        self.send_response(404 if found is None else 200)
+        page = PAGES.get(self.path)
+        self.send_response(404 if page is None else 200)
         self.end_headers()
-        self.wfile.write((found or "").encode())
+        self.wfile.write((page or "").encode())
 
     def log_message(self, *arguments: object) -> None:
         """Nobody reads it."""

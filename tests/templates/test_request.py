@@ -113,8 +113,8 @@ def test_later_environments_win(tree: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Given:
-    """Who gives the flavor, and which value Heat then sees."""
+class Precedence:
+    """Where the flavor is set, and the value that Heat then has."""
 
     seen: str
     file: Mapping[str, object] = field(default_factory=dict)
@@ -124,30 +124,30 @@ class Given:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "case",
     [
-        Given("small", environments=(SMALL,)),
-        Given("file", file={"flavor": "file"}, environments=(SMALL,)),
-        Given("line-env", file={"flavor": "file"}, line_environment="line-env"),
-        Given("line", file={"flavor": "file"}, line={"flavor": "line"}),
-        Given("line", line={"flavor": "line"}, line_environment="line-env"),
+        Precedence("small", environments=(SMALL,)),
+        Precedence("file", file={"flavor": "file"}, environments=(SMALL,)),
+        Precedence("line-env", file={"flavor": "file"}, line_environment="line-env"),
+        Precedence("line", file={"flavor": "file"}, line={"flavor": "line"}),
+        Precedence("line", line={"flavor": "line"}, line_environment="line-env"),
     ],
 )
 def test_the_command_line_beats_the_file_and_values_beat_environments(
-    tree: Path, tmp_path: Path, given: Given
+    tree: Path, tmp_path: Path, case: Precedence
 ) -> None:
     outside = []
-    if given.line_environment:
-        content = f"parameters: {{flavor: {given.line_environment}}}\n"
+    if case.line_environment:
+        content = f"parameters: {{flavor: {case.line_environment}}}\n"
         outside.append(write(tmp_path, "outside.yaml", content))
     request = load_stack(
-        definition(*given.environments, parameters=given.file),
+        definition(*case.environments, parameters=case.file),
         root=tree,
-        parameters=given.line,
+        parameters=case.line,
         environments=outside,
     )
     seen = {**request.environment.get("parameters", {}), **request.parameters}  # as Heat merges
-    assert seen["flavor"] == given.seen
+    assert seen["flavor"] == case.seen
 
 
 def test_an_environment_outside_the_tree_brings_its_own_files(tree: Path, tmp_path: Path) -> None:
@@ -213,8 +213,8 @@ def test_the_runs_key_pair_goes_where_nobody_gave_a_value(tree: Path) -> None:
     request = load_stack(definition(), root=tree)
     assert with_key_pair(request, "key_name", "k").parameters == {"key_name": "k"}
     assert with_key_pair(request, "other", "k") is request
-    given = load_stack(definition(parameters={"key_name": "mine"}), root=tree)
-    assert with_key_pair(given, "key_name", "k") is given
+    request = load_stack(definition(parameters={"key_name": "mine"}), root=tree)
+    assert with_key_pair(request, "key_name", "k") is request
     write(tree, "key.yaml", "parameters: {key_name: theirs}\n")
     theirs = load_stack(definition("key.yaml"), root=tree)
     assert with_key_pair(theirs, "key_name", "k") is theirs

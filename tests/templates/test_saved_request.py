@@ -45,10 +45,10 @@ def test_hidden_defaults_are_not_shown() -> None:
 
 def test_everything_is_there_but_secrets(tmp_path: Path) -> None:
     save_request(REQUEST, tmp_path, mask=Masker(secrets_of(REQUEST)).mask)
-    found = {
+    files = {
         str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()
     }
-    assert sorted(found) == [
+    assert sorted(files) == [
         "environment.yaml",
         "files/command-line/etc/motd",
         "files/escape",
@@ -57,12 +57,12 @@ def test_everything_is_there_but_secrets(tmp_path: Path) -> None:
         "files/stacks/node.yaml",
         "template.yaml",
     ]
-    assert yaml.safe_load(found["environment.yaml"]) == {
+    assert yaml.safe_load(files["environment.yaml"]) == {
         "parameters": {"password": "******", "size": "large"},
         "parameter_defaults": {"password": "******"},
     }
-    assert found["files/scripts/boot.sh"] == "echo ******\n"
-    assert not any(secret in text for secret in ("hunter22", "-secret") for text in found.values())
+    assert files["files/scripts/boot.sh"] == "echo ******\n"
+    assert not any(secret in text for secret in ("hunter22", "-secret") for text in files.values())
 
 
 def test_each_text_in_a_hidden_value_is_a_secret() -> None:

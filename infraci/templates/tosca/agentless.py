@@ -1,10 +1,10 @@
-"""Software deployments that need no agent in the servers.
+"""Turns software deployments into user data, so that servers need no agent.
 
 The translator writes ``OS::Heat::SoftwareDeployment``, which waits until an agent in the guest asks
-Heat for it; hardly an image has one. Here the same scripts, with the same inputs in their
-environment and in the same order, are given to cloud-init, which every image has. A wait condition
-for each server makes the stack wait for them, and fail if one of them does. A server whose scripts
-wait for those of another one is made when these are done.
+Heat for it; hardly an image has one. This module gives the same scripts, with the same inputs in
+their environment and in the same order, to cloud-init, which every image has. A wait condition for
+each server makes the stack wait for the scripts, and fail if one fails. Heat makes a server whose
+scripts wait for another server's after these have ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DEPLOYMENTS = ("OS::Heat::SoftwareDeployment", "OS::Heat::SoftwareDeploymentGro
 _CONFIG = "OS::Heat::SoftwareConfig"
 _SERVER = "OS::Nova::Server"
 _FOLDER = "/var/lib/infraci/deployments"
-#: How long Heat waits at most; the pipeline's own timeout comes first.
+#: The longest that Heat waits; the pipeline's own timeout ends sooner.
 _WAIT_S = 7200
 
 _RUN = f"""\
@@ -50,8 +50,8 @@ urllib.request.urlopen(request, timeout=60)
 """
 
 
-class NotHonouredError(Exception):
-    """Something that cannot be done without an agent: the resource, and why not."""
+class NeedsAgentError(Exception):
+    """A resource needs an agent in its server; ``reason`` continues "RESOURCE …"."""
 
     def __init__(self, resource: str, reason: str) -> None:
         super().__init__(reason)
@@ -75,87 +75,86 @@ class _Server:
 
 
 def without_agents(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with its deployments in the servers' user data.
-
-    Raises NotHonouredError for what only an agent could do.
-    """
-    resources: dict[str, Any] = {name: dict(said) for name, said in template["resources"].items()}
+    """The template with its deployments in the servers' user data. Raises NeedsAgentError."""
+    originals: Mapping[str, Mapping[str, Any]] = template["resources"]
+    resources: dict[str, Any] = {name: dict(resource) for name, resource in originals.items()}
     deployments = {
-        name: _read(name, said, resources)
-        for name, said in resources.items()
-        if said["type"] in _DEPLOYMENTS
+        name: _read(name, resource, resources)
+        for name, resource in resources.items()
+        if resource["type"] in _DEPLOYMENTS
     }
-    servers = {name: _Server(name) for name, said in resources.items() if said["type"] == _SERVER}
+    names = [name for name, resource in resources.items() if resource["type"] == _SERVER]
+    servers = {name: _Server(name) for name in names}
     for deployment in _in_order(deployments):
-        for server in deployment.servers:
-            servers[server].deployments.append(deployment)
-    for name in [n for n, said in resources.items() if said["type"] in (*_DEPLOYMENTS, _CONFIG)]:
-        del resources[name]
-    for each in servers.values():
-        if each.deployments:
-            resources[each.name] = {
-                **resources[each.name],
-                "properties": dict(resources[each.name]["properties"]),
+        for name in deployment.servers:
+            servers[name].deployments.append(deployment)
+    replaced = (*_DEPLOYMENTS, _CONFIG)
+    resources = {n: item for n, item in resources.items() if item["type"] not in replaced}
+    for server in servers.values():
+        if server.deployments:
+            resources[server.name] = {
+                **resources[server.name],
+                "properties": dict(resources[server.name]["properties"]),
             }
-            _deploy(each, deployments, resources)
-    for name, said in resources.items():
-        resources[name] = _redirect(said, deployments)
+            _deploy(server, deployments, resources)
+    for name, resource in resources.items():
+        resources[name] = _redirect(resource, deployments)
     return {**template, "resources": resources}
 
 
-def _read(name: str, said: Mapping[str, Any], resources: Mapping[str, Any]) -> _Deployment:
-    properties = said.get("properties") or {}
+def _read(name: str, resource: Mapping[str, Any], resources: Mapping[str, Any]) -> _Deployment:
+    properties = resource.get("properties") or {}
     config = resources[properties["config"]["get_resource"]]["properties"]
     if config.get("group") != "script":
-        raise NotHonouredError(
+        raise NeedsAgentError(
             name,
             f"is to be run by {config.get('group')} in the server, which takes an agent there; "
             "infraci runs scripts (or use a configure step of the pipeline)",
         )
     if config.get("outputs"):
-        raise NotHonouredError(
-            name, "its outputs are asked for (get_operation_output), which takes an agent"
+        raise NeedsAgentError(
+            name, "has outputs that the template reads (get_operation_output), which takes an agent"
         )
     if not isinstance(config.get("config"), dict):
-        raise NotHonouredError(name, "installs Ansible roles in the server, which takes an agent")
+        raise NeedsAgentError(name, "installs Ansible roles in the server, which takes an agent")
     where = properties.get("servers") or [properties.get("server") or {}]
     targets = where.values() if isinstance(where, dict) else where
     servers = tuple(target.get("get_resource", "") for target in targets)
     if not all(resources.get(server, {}).get("type") == _SERVER for server in servers):
-        raise NotHonouredError(name, "is on no server")
+        raise NeedsAgentError(name, "is on no server")
     return _Deployment(
         name=name,
         servers=servers,
         script=config["config"],
         inputs=properties.get("input_values") or {},
-        after=tuple(said.get("depends_on") or ()),
+        after=tuple(resource.get("depends_on") or ()),
     )
 
 
 def _in_order(deployments: Mapping[str, _Deployment]) -> list[_Deployment]:
-    """Each after what it depends on; otherwise as they were written."""
+    """The deployments, each after those that it depends on, else in the template's order."""
     done: dict[str, _Deployment] = {}
 
-    def visit(name: str, on_the_way: tuple[str, ...]) -> None:
-        if name in on_the_way:
-            raise NotHonouredError(name, f"waits for itself: {' → '.join((*on_the_way, name))}")
+    def sort(name: str, waiting: tuple[str, ...]) -> None:
+        if name in waiting:
+            raise NeedsAgentError(name, f"waits for itself: {' → '.join((*waiting, name))}")
         if name in deployments and name not in done:
             for before in deployments[name].after:
-                visit(before, (*on_the_way, name))
+                sort(before, (*waiting, name))
             done[name] = deployments[name]
 
     for name in deployments:
-        visit(name, ())
+        sort(name, ())
     return list(done.values())
 
 
 def _deploy(
     server: _Server, deployments: Mapping[str, _Deployment], resources: dict[str, Any]
 ) -> None:
-    """Give a server its scripts, and the stack something to wait for."""
+    """Put a server's scripts into its user data, and add a wait condition for them."""
     handle, config, wait = (f"{server.name}_{part}" for part in ("handle", "software", "deployed"))
     if "user_data" in resources[server.name]["properties"]:
-        raise NotHonouredError(server.name, "has user data of its own, and software as well")
+        raise NeedsAgentError(server.name, "has user data of its own, and software as well")
     files = [
         _file("run", _RUN, mode="0700"),
         _file("signal", _SIGNAL),
@@ -201,7 +200,7 @@ def _file(name: str, content: object, *, mode: str = "0600") -> dict[str, Any]:
 
 
 def _text(value: object) -> object:
-    """A value as text, also where Heat only knows later what it is."""
+    """A value as text; Heat makes text of a value that is not known yet."""
     if isinstance(value, str):
         return value
     return {"str_replace": {"template": "$value", "params": {"$value": value}}}
@@ -211,13 +210,15 @@ def _waits(servers: Iterable[str]) -> list[str]:
     return [f"{server}_deployed" for server in sorted(servers)]
 
 
-def _redirect(said: Mapping[str, Any], deployments: Mapping[str, _Deployment]) -> dict[str, Any]:
-    """Whoever waited for a deployment waits for the servers that it is on."""
-    after = said.get("depends_on")
+def _redirect(
+    resource: Mapping[str, Any], deployments: Mapping[str, _Deployment]
+) -> dict[str, Any]:
+    """The resource, which depends on the servers of each deployment that it depended on."""
+    after = resource.get("depends_on")
     if not after:
-        return dict(said)
+        return dict(resource)
     names: dict[str, None] = {}
     for name in after:
-        found = _waits(deployments[name].servers) if name in deployments else [name]
-        names |= dict.fromkeys(found)
-    return {**said, "depends_on": list(names)}
+        new_names = _waits(deployments[name].servers) if name in deployments else [name]
+        names |= dict.fromkeys(new_names)
+    return {**resource, "depends_on": list(names)}

@@ -1,4 +1,4 @@
-"""CSAR archives: a zip with a TOSCA template, what it imports, and scripts."""
+"""Unpacks CSAR archives: zips with a TOSCA template, its imports, and scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_META_BYTES = 64 << 10
 
 
 class ArchiveError(Exception):
-    """An archive that cannot be used; the message says why."""
+    """The archive cannot be used; the message says why."""
 
 
 def is_archive(content: bytes) -> bool:
@@ -35,7 +35,7 @@ def unpack(content: bytes, folder: Path) -> str:
                 raise ArchiveError(
                     f"holds more than {MAX_FILES} files or {MAX_BYTES >> 20} MiB, unpacked"
                 )
-            _judge(members)
+            _check_members(members)
             for member in members:
                 archive.extract(member, folder)
     except ArchiveError:
@@ -45,7 +45,7 @@ def unpack(content: bytes, folder: Path) -> str:
     return _entry(folder)
 
 
-def _judge(members: Sequence[zipfile.ZipInfo]) -> None:
+def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
     """Raise ArchiveError for a member that leads out of the folder, is no file, or comes twice."""
     seen = set()
     for member in members:
@@ -65,7 +65,7 @@ def _leads_out(name: str) -> bool:
 
 
 def _entry(folder: Path) -> str:
-    """What TOSCA.meta names; without that file, the one definition at the archive's top."""
+    """The definition that TOSCA.meta names; without that file, the only one at the top."""
     meta = folder / _META
     if not meta.is_file():
         files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])

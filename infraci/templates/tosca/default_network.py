@@ -1,4 +1,4 @@
-"""A network for servers that a TOSCA template puts in none, which Heat would not make."""
+"""Adds a network for servers that a TOSCA template puts in none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 _SERVER = "OS::Nova::Server"
-_NET, _SUBNET, _ROUTER, _WAY_OUT = (
+_NET, _SUBNET, _ROUTER, _INTERFACE = (
     "default_network",
     "default_network_subnet",
     "default_network_router",
     "default_network_way_out",
 )
-#: What templates of infraci's call the way to the world; infraci.yaml says what a cloud calls it.
+#: The external network's name in the template; infraci.yaml maps it to a cloud's own name.
 _PUBLIC = "public"
 
 _RESOURCES: Mapping[str, Mapping[str, Any]] = {
@@ -25,7 +25,7 @@ _RESOURCES: Mapping[str, Mapping[str, Any]] = {
         "type": "OS::Neutron::Router",
         "properties": {"external_gateway_info": {"network": _PUBLIC}},
     },
-    _WAY_OUT: {
+    _INTERFACE: {
         "type": "OS::Neutron::RouterInterface",
         "properties": {
             "router": {"get_resource": _ROUTER},
@@ -36,27 +36,28 @@ _RESOURCES: Mapping[str, Mapping[str, Any]] = {
 
 
 def with_network(template: Mapping[str, Any], existing: str = "") -> dict[str, Any]:
-    """The template with each such server in one network: the existing one, or one of the stack.
+    """The template with each such server in one network: the existing one, or the stack's own.
 
-    Each gets a port, so that its address is known before it is made: its own software may ask.
+    Each server gets a port, so that its address is known before it is made: its own software may
+    need it.
     """
     resources: dict[str, Any] = dict(template["resources"])
-    homeless = [
+    unconnected = [
         name
         for name, said in resources.items()
         if said["type"] == _SERVER and "networks" not in said.get("properties", {})
     ]
-    for name in homeless:
+    for name in unconnected:
         said, port = dict(resources[name]), f"{name}_default_port"
         resources[port] = {
             "type": "OS::Neutron::Port",
             "properties": {"network": existing or {"get_resource": _NET}},
         }
         said["properties"] = {**said["properties"], "networks": [{"port": {"get_resource": port}}]}
-        if not existing:  # what it installs comes that way
-            said["depends_on"] = [*said.get("depends_on", ()), _WAY_OUT]
+        if not existing:  # it downloads software through the router
+            said["depends_on"] = [*said.get("depends_on", ()), _INTERFACE]
         resources[name] = said
-    if homeless and not existing:
+    if unconnected and not existing:
         resources |= _RESOURCES
     done: dict[str, Any] = _addressed({**template, "resources": resources}, _ports(resources))
     return done
@@ -65,16 +66,16 @@ def with_network(template: Mapping[str, Any], existing: str = "") -> dict[str, A
 def _ports(resources: Mapping[str, Any]) -> dict[str, str]:
     """The first port of each server that has one."""
     ports = {}
-    for name, said in resources.items():
-        if said["type"] == _SERVER:
-            match said["properties"]["networks"]:
+    for name, resource in resources.items():
+        if resource["type"] == _SERVER:
+            match resource["properties"]["networks"]:
                 case [{"port": {"get_resource": str(port)}}, *_]:
                     ports[name] = port
     return ports
 
 
 def _addressed(node: Any, ports: Mapping[str, str]) -> Any:
-    """Servers' addresses as those of their ports, which are there first."""
+    """The template's parts with the addresses of servers replaced by those of their ports."""
     match node:
         case {"get_attr": [str(server), "first_address"]} if server in ports:
             return {"get_attr": [ports[server], "fixed_ips", 0, "ip_address"]}

@@ -1,4 +1,4 @@
-"""TOSCA definitions on disk: what they import, and where in them something stands."""
+"""Reads TOSCA definitions and their imports, and finds the line of a key or a word in them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def is_definition(content: bytes) -> bool:
 
 @dataclass(slots=True)
 class Definitions:
-    """The entry definition and all that it imports, below a folder.
+    """The entry definition and all its imports, below a folder.
 
-    ``shown`` is what messages put before a path: nothing, or the archive.
+    ``shown`` stands before a path in messages: empty, or the archive's path.
     """
 
     folder: Path
@@ -41,18 +41,18 @@ class Definitions:
     _sources: dict[str, TemplateFile] = field(default_factory=dict)
 
     def read(self) -> None:
-        """Read them all; what is wrong is in ``problems``."""
+        """Read all definitions; ``problems`` has what is wrong with them."""
         self._read(self.entry, ())
 
     @property
     def folders(self) -> tuple[str, ...]:
         """The folders that a script's path may be relative to, the likeliest first."""
-        found = [posixpath.dirname(path) for path in self._sources]
-        return tuple(dict.fromkeys([*found, ""]))
+        folders = [posixpath.dirname(path) for path in self._sources]
+        return tuple(dict.fromkeys([*folders, ""]))
 
     def problem(self, path: tuple[str, ...], message: str) -> Problem:
         """A problem at a key of the entry definition."""
-        line, column = self._sources[self.entry].place(path)
+        line, column = self._sources[self.entry].position(path)
         return Problem(
             file=self.shown + self.entry,
             line=line,
@@ -62,7 +62,7 @@ class Definitions:
         )
 
     def problem_about(self, reason: str) -> Problem:
-        """A problem at the rarest of the words that the reason quotes; the first such place."""
+        """A problem at the first occurrence of the rarest word that the reason quotes."""
         best: tuple[int, str, int, int] | None = None
         for word in dict.fromkeys(_QUOTED.findall(reason)):
             places = [
@@ -84,11 +84,11 @@ class Definitions:
     def node_of(self, resource: str) -> tuple[str, ...]:
         """The key path of the node template that a resource was made of."""
         nodes = self.keys("topology_template", "node_templates")
-        found = [name for name in nodes if resource == name or resource.startswith(f"{name}_")]
+        matching = [name for name in nodes if resource == name or resource.startswith(f"{name}_")]
         path = ("topology_template", "node_templates")
-        return (*path, max(found, key=len)) if found else path
+        return (*path, max(matching, key=len)) if matching else path
 
-    def _read(self, path: str, on_the_way: tuple[str, ...]) -> None:
+    def _read(self, path: str, importers: tuple[str, ...]) -> None:
         if path in self._sources:
             return
         file = self.shown + path
@@ -106,44 +106,43 @@ class Definitions:
             self.problems.append(Problem(file=file, message="is no TOSCA definition"))
             return
         self._sources[path] = TemplateFile(text=text, root=root)
-        for said in _imports(root):
-            self._import(path, said, (*on_the_way, path))
+        for entry in _imports(root):
+            self._import(path, entry, (*importers, path))
 
-    def _import(self, path: str, said: yaml.ScalarNode, on_the_way: tuple[str, ...]) -> None:
-        trouble = None
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), said.value))
-        if _REMOTE.match(said.value):
-            if not self.allow_remote:
-                trouble = (
-                    f'"{said.value}" is not a file of the repository '
-                    "(stack: allow_remote: true allows it)"
-                )
-        elif target in on_the_way:
-            trouble = f'"{said.value}" imports itself: {" → ".join((*on_the_way, target))}'
-        else:
-            judged = judge_path(target, root=self.folder)
-            if isinstance(judged, PathTrouble):
-                trouble = judged.message
-            else:
-                self._read(str(judged), on_the_way)
-        if trouble is not None:
+    def _import(self, path: str, entry: yaml.ScalarNode, importers: tuple[str, ...]) -> None:
+        if (reason := self._import_file(path, entry.value, importers)) is not None:
             self.problems.append(
                 Problem(
                     file=self.shown + path,
-                    line=said.start_mark.line + 1,
-                    column=said.start_mark.column + 1,
+                    line=entry.start_mark.line + 1,
+                    column=entry.start_mark.column + 1,
                     key_path="imports",
-                    message=trouble,
+                    message=reason,
                 )
             )
 
+    def _import_file(self, path: str, name: str, importers: tuple[str, ...]) -> str | None:
+        """Read a file that a definition imports; returns why infraci cannot, if so."""
+        if _REMOTE.match(name):
+            if self.allow_remote:
+                return None  # the translator fetches it
+            return f'"{name}" is not a file of the repository (stack: allow_remote: true allows it)'
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+        if target in importers:
+            return f'"{name}" imports itself: {" → ".join((*importers, target))}'
+        tree_path = judge_path(target, root=self.folder)
+        if isinstance(tree_path, PathTrouble):
+            return tree_path.message
+        self._read(str(tree_path), importers)
+        return None
+
 
 def _imports(root: yaml.MappingNode) -> Iterator[yaml.ScalarNode]:
-    """The files that a definition imports; those of repositories are for the parser."""
-    said = next((value for key, value in root.value if key.value == "imports"), None)
-    if not isinstance(said, yaml.SequenceNode):
+    """The files that a definition imports; the translator's parser reads those of repositories."""
+    imports = next((value for key, value in root.value if key.value == "imports"), None)
+    if not isinstance(imports, yaml.SequenceNode):
         return
-    for entry in said.value:
+    for entry in imports.value:
         if isinstance(entry, yaml.ScalarNode):
             yield entry
         elif isinstance(entry, yaml.MappingNode):

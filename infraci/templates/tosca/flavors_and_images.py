@@ -1,9 +1,9 @@
-"""A cloud's flavors and images, described so that the translator chooses as TOSCA means it.
+"""Describes a cloud's flavors and images to the translator, so that it chooses as TOSCA means it.
 
-Left alone, the translator takes images that lack a description for images of any kind, and
-without a cloud it makes names up. So each image is described in full here: by its metadata in
-Glance (``os_distro``, ``os_version``, ``os_type``, ``architecture``), else by its name, as in
-``debian-12`` or ``Ubuntu 22.04 LTS``. An image that neither describes is never chosen.
+By itself the translator takes images without a description for images of any kind, and without a
+cloud it invents names. This module describes each image in full: by its metadata in Glance
+(``os_distro``, ``os_version``, ``os_type``, ``architecture``), else by its name, as in
+``debian-12`` or ``Ubuntu 22.04 LTS``. The translator never chooses an image that neither describes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from infraci.model.catalog import Catalog, OfferedImage
 _NAMED = re.compile(r"([A-Za-z]+)[ _-]+v?(\d+(?:\.\d+)*)")
 
 
-def flavors(offer: Catalog) -> dict[str, dict[str, int]]:
+def flavors(catalog: Catalog) -> dict[str, dict[str, int]]:
     """Sizes by name: CPUs, memory in MB, disk in GB."""
     return {
         flavor.name: {
@@ -23,28 +23,28 @@ def flavors(offer: Catalog) -> dict[str, dict[str, int]]:
             "mem_size": flavor.ram_mb,
             "disk_size": flavor.disk_gb,
         }
-        for flavor in sorted(offer.flavors, key=lambda f: (f.ram_mb, f.vcpus, f.disk_gb, f.name))
+        for flavor in sorted(catalog.flavors, key=lambda f: (f.ram_mb, f.vcpus, f.disk_gb, f.name))
     }
 
 
-def images(offer: Catalog) -> dict[str, dict[str, str]]:
+def images(catalog: Catalog) -> dict[str, dict[str, str]]:
     """Descriptions by name; both spellings of each key, so that none counts as unknown."""
-    return {image.name: _described(image) for image in sorted(offer.images, key=lambda i: i.name)}
+    return {image.name: _described(image) for image in sorted(catalog.images, key=lambda i: i.name)}
 
 
-def shown_images(offer: Catalog) -> str:
+def shown_images(catalog: Catalog) -> str:
     """The images for a message: ``debian-12 (debian 12)``."""
     parts = []
-    for name, said in images(offer).items():
-        known = f"{said['os_distro']} {said['os_version']}".strip()
+    for name, description in images(catalog).items():
+        known = f"{description['os_distro']} {description['os_version']}".strip()
         parts.append(f"{name} ({known or 'not described'})")
     return ", ".join(parts) or "none"
 
 
 def _described(image: OfferedImage) -> dict[str, str]:
     distribution, version = image.distribution, image.version
-    if not distribution and (found := _NAMED.match(image.name)):
-        distribution, version = found[1].lower(), found[2]
+    if not distribution and (match := _NAMED.match(image.name)):
+        distribution, version = match[1].lower(), match[2]
     kind = image.type or ("linux" if distribution else "")
     return {
         "architecture": image.architecture or ("x86_64" if distribution else ""),

@@ -1,4 +1,4 @@
-"""From TOSCA to HOT: the translator's work, judged, and made fit for any cloud."""
+"""Translates TOSCA to HOT: runs the translator, checks its result, and adapts it to any cloud."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem, TemplateError, near
 from infraci.templates.content import as_text
 from infraci.templates.tosca import flavors_and_images
-from infraci.templates.tosca.agentless import NotHonouredError, without_agents
+from infraci.templates.tosca.agentless import NeedsAgentError, without_agents
 from infraci.templates.tosca.archive import ArchiveError, is_archive, unpack
 from infraci.templates.tosca.default_network import with_network
 from infraci.templates.tosca.definitions import Definitions
 from infraci.templates.tosca.translator_process import Answer, Question
 
-#: The translator's own modules take a second to load; the rest is for large templates.
+#: Enough for large templates; the translator's modules alone take a second to load.
 _TIMEOUT_S = 120.0
 _SERVER = "OS::Nova::Server"
-#: TOSCA knows no hidden inputs, so it goes by their names.
+#: The names of inputs that are secret: TOSCA has no other mark for them.
 _SECRET = re.compile(r"pass(word|wd|phrase)?$|secret|token|private_key|(^|_)pwd$", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Translation:
-    """What Heat is sent of a TOSCA template."""
+    """The HOT template, and its files, that a TOSCA template became."""
 
     template: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)  # by URL; scripts and nested templates
@@ -50,7 +50,7 @@ def translate(
     *,
     root: Path,
     inputs: Mapping[str, object],
-    offer: Catalog,
+    catalog: Catalog,
     key_parameter: str,
     allow_remote: bool = False,
 ) -> Translation:
@@ -61,21 +61,21 @@ def translate(
     content = (root / path).read_bytes()
     if not is_archive(content):
         definitions = Definitions(root, str(path), allow_remote=allow_remote)
-        return _Work(definitions, inputs, offer, key_parameter).translation()
+        return _Translator(definitions, inputs, catalog, key_parameter).translation()
     with temporary_folder("csar") as folder:
         try:
             entry = unpack(content, folder)
         except ArchiveError as error:
             raise TemplateError([Problem(file=str(path), message=str(error))]) from error
         definitions = Definitions(folder, entry, f"{path}/", allow_remote)
-        return _Work(definitions, inputs, offer, key_parameter).translation()
+        return _Translator(definitions, inputs, catalog, key_parameter).translation()
 
 
 @dataclass(slots=True)
-class _Work:
+class _Translator:
     definitions: Definitions
     inputs: Mapping[str, object]
-    offer: Catalog
+    catalog: Catalog
     key_parameter: str
     files: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -85,15 +85,15 @@ class _Work:
         self._raise(self.definitions.problems)
         answer = self._ask()
         self._raise([self.definitions.problem_about(reason) for reason in answer["problems"]])
-        self._judge(answer)
+        self._check_answer(answer)
         self._raise(self.problems)
         nested = {name: yaml.safe_load(text) for name, text in answer["files"].items()}
         template = self._finished(answer["template"], nested)
         for name, inner in nested.items():
             self.files[self._url(name)] = json.dumps(self._finished(inner, nested), default=str)
         try:
-            template = without_agents(with_network(template, self.offer.default_network))
-        except NotHonouredError as error:
+            template = without_agents(with_network(template, self.catalog.default_network))
+        except NeedsAgentError as error:
             path = self.definitions.node_of(error.resource)
             message = f"{error.resource} {error.reason}"
             raise TemplateError([self.definitions.problem(path, message)]) from error
@@ -116,12 +116,12 @@ class _Work:
             "template": str(entry),
             "parameters": dict(self.inputs),
             "key_parameter": self.key_parameter,
-            "flavors": flavors_and_images.flavors(self.offer),
-            "images": flavors_and_images.images(self.offer),
+            "flavors": flavors_and_images.flavors(self.catalog),
+            "images": flavors_and_images.images(self.catalog),
             "allow_remote": self.definitions.allow_remote,
         }
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 own_program("infraci.templates.tosca.translator_process"),
                 input=json.dumps(question, default=str),
                 capture_output=True,
@@ -130,7 +130,7 @@ class _Work:
                 timeout=_TIMEOUT_S,
                 check=True,
             )
-            answer: Answer = json.loads(done.stdout)
+            answer: Answer = json.loads(process.stdout)
         except subprocess.TimeoutExpired as error:
             raise self._failed(f"it did not end within {_TIMEOUT_S:.0f} s") from error
         except (subprocess.CalledProcessError, ValueError) as error:
@@ -142,8 +142,8 @@ class _Work:
         file = self.definitions.shown + self.definitions.entry
         return TemplateError([Problem(file=file, message=f"cannot be translated: {reason}")])
 
-    def _judge(self, answer: Answer) -> None:
-        """What the translator left out without a word."""
+    def _check_answer(self, answer: Answer) -> None:
+        """Add problems for values without an input, and for what the translator has left out."""
         declared = answer["template"]["parameters"]
         for name in self.inputs:
             if name not in declared:
@@ -152,27 +152,28 @@ class _Work:
                 meant = near(name, declared)
                 message += f'; did you mean "{meant}"?' if meant else ""
                 self.problems.append(self.definitions.problem(path, message))
-        for lost in answer["lost"]:
-            self.problems.append(self.definitions.problem(tuple(lost["path"]), lost["reason"]))
-        for name, said in answer["template"]["resources"].items():
-            if said["type"] == _SERVER:
-                self._judge_server(name, said.setdefault("properties", {}))
+        for omission in answer["omissions"]:
+            problem = self.definitions.problem(tuple(omission["path"]), omission["reason"])
+            self.problems.append(problem)
+        for name, resource in answer["template"]["resources"].items():
+            if resource["type"] == _SERVER:
+                self._check_server(name, resource.setdefault("properties", {}))
 
-    def _judge_server(self, name: str, properties: dict[str, Any]) -> None:
-        """Whether a flavor and an image are chosen; where nothing is said, the default ones are."""
+    def _check_server(self, name: str, properties: dict[str, Any]) -> None:
+        """Set the default flavor and image where a server asks for none; add problems."""
         path = self.definitions.node_of(name)
-        cloud = self.offer.cloud
+        cloud = self.catalog.cloud
         for capability, choice_of, default in (
-            ("host", "flavor", self.offer.default_flavor),
-            ("os", "image", self.offer.default_image),
+            ("host", "flavor", self.catalog.default_flavor),
+            ("os", "image", self.catalog.default_image),
         ):
-            said = self.definitions.keys(*path, "capabilities", capability, "properties")
-            if default and not said and not properties.get(choice_of):
+            written = self.definitions.keys(*path, "capabilities", capability, "properties")
+            if default and not written and not properties.get(choice_of):
                 properties[choice_of] = default
         if not properties.get("flavor"):
             sizes = ", ".join(
                 f"{f.name} ({f.vcpus} CPU, {f.ram_mb} MB, {f.disk_gb} GB)"
-                for f in self.offer.flavors
+                for f in self.catalog.flavors
             )
             message = (
                 f"no flavor of cloud {cloud} is chosen: the host capability says no sizes, or "
@@ -182,26 +183,26 @@ class _Work:
         if not properties.get("image"):
             message = (
                 f"no image of cloud {cloud} is what the os capability says; there are "
-                f"{flavors_and_images.shown_images(self.offer)}. infraci.yaml can give an image "
+                f"{flavors_and_images.shown_images(self.catalog)}. infraci.yaml can give an image "
                 "one more name, as in fedora-18"
             )
             self.problems.append(self.definitions.problem((*path, "capabilities", "os"), message))
 
     def _finished(self, template: dict[str, Any], nested: Mapping[str, Any]) -> dict[str, Any]:
-        """References as URLs, addresses as every cloud has them, a key pair in each server."""
-        done: dict[str, Any] = self._walk(template, nested)
-        parameters = done.setdefault("parameters", {})
+        """The template with files' URLs, any cloud's addresses, and a key pair in each server."""
+        finished: dict[str, Any] = self._walk(template, nested)
+        parameters = finished.setdefault("parameters", {})
         for name, said in parameters.items():
             if _SECRET.search(name):
                 said["hidden"] = True
-        for said in done["resources"].values():
+        for said in finished["resources"].values():
             if said["type"] == _SERVER:
                 properties = said.setdefault("properties", {})
                 properties["user_data_format"] = "RAW"
                 properties.setdefault("key_name", {"get_param": self.key_parameter})
-        if json.dumps({"get_param": self.key_parameter}) in json.dumps(done["resources"]):
+        if json.dumps({"get_param": self.key_parameter}) in json.dumps(finished["resources"]):
             parameters.setdefault(self.key_parameter, {"type": "string"})
-        return done
+        return finished
 
     def _walk(self, node: Any, nested: Mapping[str, Any]) -> Any:
         match node:

@@ -1,11 +1,11 @@
-"""The process in which heat-translator works, started as a module with ``python -m``.
+"""The process that runs heat-translator, started as a module with ``python -m``.
 
-heat-translator and tosca-parser keep what they know in modules' variables, change the working
-directory and fetch what they are told to; here nobody is harmed by it. A question comes in on
-stdin and the answer goes out on stdout, both JSON; see :class:`Question` and :class:`Answer`.
+heat-translator and tosca-parser keep state in modules' variables, change the working directory and
+fetch URLs, so they run in a process of their own. It reads a :class:`Question` from stdin and
+writes an :class:`Answer` to stdout, both as JSON.
 
-The translator's own text is not used: it drops every quotation mark, so that ``'1.10'`` becomes a
-number. Its resources are taken before they are made text.
+It does not use the translator's own text, which drops every quotation mark, so that ``'1.10'``
+becomes a number; it reads the resources before the translator makes text of them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, TypedDict
 
 import yaml
 
-#: The translator writes references as text, and counts on its own text losing the quotes.
+#: A reference that the translator has written as text: its own output would drop the quotes.
 _FLOW = re.compile(r"\{\s*'?get_(?:resource|param|attr|file)'?\s*:.*\}\Z", re.S)
 
 
 class Question(TypedDict):
-    """What is asked."""
+    """What to translate, and for which cloud."""
 
     template: str  # the path of the entry definition
     parameters: dict[str, object]
@@ -34,18 +34,18 @@ class Question(TypedDict):
     allow_remote: bool
 
 
-class Lost(TypedDict):
-    """Something that came to nothing."""
+class Omission(TypedDict):
+    """A part of the template that the translator has left out."""
 
     path: list[str]  # the key path in the entry definition
     reason: str
 
 
 class Answer(TypedDict):
-    """What comes back: problems, or a template."""
+    """Problems, or a template."""
 
     problems: list[str]
-    lost: list[Lost]
+    omissions: list[Omission]
     template: dict[str, Any]
     files: dict[str, str]  # nested templates, by name
 
@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def answer(question: Question) -> Answer:
-    """Translate; whatever goes wrong becomes a problem."""
+    """Translate; any exception becomes a problem."""
     try:
         return _translate(question)
     except Exception as error:
-        problems = _collected() or [_said(error)]
-        return {"problems": problems, "lost": [], "template": {}, "files": {}}
+        problems = _collected() or [_message(error)]
+        return {"problems": problems, "omissions": [], "template": {}, "files": {}}
 
 
 def _translate(question: Question) -> Answer:
@@ -80,16 +80,16 @@ def _translate(question: Question) -> Answer:
     path, key = question["template"], question["key_parameter"]
     inputs = _inputs(Path(path))
     defaults = {n: s["default"] for n, s in inputs.items() if s.get("default") is not None}
-    given = {n: _typed(value, inputs.get(n)) for n, value in question["parameters"].items()}
-    values = {**({key: key} if key in inputs else {}), **defaults, **given}
+    typed_inputs = {n: _typed(value, inputs.get(n)) for n, value in question["parameters"].items()}
+    values = {**({key: key} if key in inputs else {}), **defaults, **typed_inputs}
     tosca = ToscaTemplate(path, values, True)
     if not hasattr(tosca, "nodetemplates"):
         raise ValueError("there is no topology_template, so that there is nothing to stand up")
-    missing = [name for name, said in inputs.items() if _is_missing(name, said, values)]
+    missing = [name for name, declared in inputs.items() if _is_missing(name, declared, values)]
     if missing:
         reason = "no value is given, and there is no default"
-        lost = [_lost("inputs", name, reason) for name in missing]
-        return {"problems": [], "lost": lost, "template": _EMPTY, "files": {}}
+        omissions = [_omission("inputs", name, reason) for name in missing]
+        return {"problems": [], "omissions": omissions, "template": _EMPTY, "files": {}}
     translator = TOSCATranslator(tosca, values)
     files = translator.translate_to_yaml_files_dict("template.yaml")
     del files["template.yaml"]
@@ -100,64 +100,64 @@ def _translate(question: Question) -> Answer:
         "resources": _resources(translator),
         "outputs": _merged(o.get_dict_output() for o in translator.hot_template.outputs),
     }
-    if key in inputs and key not in given:
+    if key in inputs and key not in typed_inputs:
         template["parameters"][key].pop("default", None)
-    lost = [*_lost_parts(tosca, translator, files), *_lost_outputs(tosca, template)]
-    done = _plain(template, translator)
-    return {"problems": [], "lost": lost, "template": done, "files": files}
+    omissions = [*_omitted_parts(tosca, translator, files), *_omitted_outputs(tosca, template)]
+    plain = _plain(template, translator)
+    return {"problems": [], "omissions": omissions, "template": plain, "files": files}
 
 
 _EMPTY: dict[str, Any] = {"parameters": {}, "resources": {}, "outputs": {}}
 
 
-def _is_missing(name: str, said: Mapping[str, Any], values: Mapping[str, object]) -> bool:
-    return name not in values and said.get("required", True) is not False
+def _is_missing(name: str, declared: Mapping[str, Any], values: Mapping[str, object]) -> bool:
+    return name not in values and declared.get("required", True) is not False
 
 
-def _lost(section: str, name: str, reason: str) -> Lost:
+def _omission(section: str, name: str, reason: str) -> Omission:
     return {"path": ["topology_template", section, name], "reason": reason}
 
 
-def _lost_outputs(tosca: Any, template: Mapping[str, Any]) -> Iterator[Lost]:
+def _omitted_outputs(tosca: Any, template: Mapping[str, Any]) -> Iterator[Omission]:
     for output in tosca.outputs:
         if output.name not in template["outputs"]:
-            reason = "the translator knows no way to compute this output"
-            yield _lost("outputs", output.name, reason)
+            reason = "the translator cannot compute this output"
+            yield _omission("outputs", output.name, reason)
 
 
-def _lost_parts(tosca: Any, translator: Any, files: Mapping[str, str]) -> Iterator[Lost]:
-    """Nodes, policies and scripts that the translator leaves out without a word."""
+def _omitted_parts(tosca: Any, translator: Any, files: Mapping[str, str]) -> Iterator[Omission]:
+    """Nodes, policies and scripts that the translator leaves out without an error."""
     made = {getattr(r.nodetemplate, "name", "") for r in translator.hot_template.resources}
     for text in files.values():
         made |= set(yaml.safe_load(text)["resources"])
     for node in tosca.nodetemplates:
         if node.name not in made and not _asks_for_nothing(node):
             reason = f"the translator makes nothing of this node (type {node.type})"
-            yield _lost("node_templates", node.name, reason)
-        yield from _lost_of_node(node, bool(tosca.policies))
+            yield _omission("node_templates", node.name, reason)
+        yield from _omissions_of_node(node, bool(tosca.policies))
     for policy in tosca.policies:
         if "affinity" in policy.type.lower() and policy.name not in made:
             reason = f"the translator makes nothing of this policy (type {policy.type})"
-            yield _lost("policies", policy.name, reason)
-    for name, said in (_topology(tosca).get("relationship_templates") or {}).items():
-        if _scripts(said.get("interfaces")):
+            yield _omission("policies", policy.name, reason)
+    for name, relationship in (_topology(tosca).get("relationship_templates") or {}).items():
+        if any(_scripts(relationship.get("interfaces"))):
             reason = "scripts of relationship templates are not translated"
-            yield _lost("relationship_templates", name, reason)
+            yield _omission("relationship_templates", name, reason)
 
 
-def _lost_of_node(node: Any, has_policies: bool) -> Iterator[Lost]:
+def _omissions_of_node(node: Any, has_policies: bool) -> Iterator[Omission]:
     scalable = node.get_capability("scalable")
     instances = scalable.get_property_value("default_instances") if scalable else None
     if isinstance(instances, int) and instances > 1 and not has_policies:
         reason = f"{instances} instances are wanted, but the translator makes one"
-        yield _lost("node_templates", node.name, reason)
+        yield _omission("node_templates", node.name, reason)
     for requirement in node.requirements or ():
         for assignment in requirement.values():
             relationship = _mapping(_mapping(assignment).get("relationship"))
             for operation in _scripts(relationship.get("interfaces")):
                 if operation not in ("pre_configure_source", "pre_configure_target"):
                     reason = f"the relationship's operation {operation} is not translated"
-                    yield _lost("node_templates", node.name, reason)
+                    yield _omission("node_templates", node.name, reason)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -174,7 +174,7 @@ def _scripts(interfaces: object) -> Iterator[str]:
 
 
 def _asks_for_nothing(node: Any) -> bool:
-    """Whether it only stands for something: software that no script installs, a whole VNF."""
+    """Whether a node needs no resource: software that no script installs, or a whole VNF."""
     from translator.hot.syntax.hot_resource import HotResource
 
     kinds = ("SoftwareComponent", "WebServer", "WebApplication", "DBMS", "Database", "nfv.VNF")
@@ -195,20 +195,20 @@ def _resources(translator: Any) -> dict[str, Any]:
     for resource in translator.hot_template.resources:
         if resource.hide_resource:
             continue
-        ((name, said),) = resource.get_dict_output().items()
+        ((name, content),) = resource.get_dict_output().items()
         metadata = getattr(resource.nodetemplate, "entity_tpl", {}).get("metadata")
-        if said["type"] == "OS::Nova::Server" and metadata:
-            said.setdefault("properties", {}).setdefault("metadata", metadata)
-        resources[name] = said
+        if content["type"] == "OS::Nova::Server" and metadata:
+            content.setdefault("properties", {}).setdefault("metadata", metadata)
+        resources[name] = content
     return resources
 
 
 def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: said for part in parts for name, said in part.items()}
+    return {name: content for part in parts for name, content in part.items()}
 
 
 def _plain(value: Any, translator: Any) -> Any:
-    """JSON of what the translator holds; functions that it has left are written as Heat's."""
+    """The translator's values as JSON; functions that it has left become Heat's."""
     from toscaparser.functions import Function, GetInput, GetProperty
 
     if isinstance(value, GetInput):
@@ -234,13 +234,13 @@ def _plain(value: Any, translator: Any) -> Any:
 def _inputs(path: Path) -> dict[str, dict[str, Any]]:
     text = yaml.safe_load(path.read_text("utf-8"))
     topology = text.get("topology_template") or {}
-    return {name: said or {} for name, said in (topology.get("inputs") or {}).items()}
+    return {name: declared or {} for name, declared in (topology.get("inputs") or {}).items()}
 
 
-def _typed(value: object, said: Mapping[str, Any] | None) -> object:
-    """A value as its input's type wants it; text stays text."""
-    wanted = (said or {}).get("type")
-    if isinstance(value, str) and wanted in ("integer", "float", "boolean", "list", "map"):
+def _typed(value: object, declared: Mapping[str, Any] | None) -> object:
+    """A value, read as YAML where its input's type is not text."""
+    kind = (declared or {}).get("type")
+    if isinstance(value, str) and kind in ("integer", "float", "boolean", "list", "map"):
         try:
             return yaml.safe_load(value)
         except yaml.YAMLError:
@@ -256,10 +256,10 @@ def _refuse_connections(event: str, arguments: Sequence[object]) -> None:
 def _collected() -> list[str]:
     from toscaparser.common.exception import ExceptionCollector
 
-    return [_said(error) for error in ExceptionCollector.getExceptions()]
+    return [_message(error) for error in ExceptionCollector.getExceptions()]
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, KeyError | AttributeError | TypeError | IndexError) and '"' not in text:
         text = f"the translator fails by {type(error).__name__}: {text}"

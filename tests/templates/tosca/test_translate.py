@@ -19,7 +19,7 @@ from tests.model.trees import write
 
 META = "TOSCA-Metadata/TOSCA.meta"
 
-OFFER = Catalog(
+CATALOG = Catalog(
     cloud="somewhere",
     flavors=(
         OfferedFlavor(name="large", vcpus=4, ram_mb=8192, disk_gb=80),
@@ -83,7 +83,7 @@ def load(
     tree: Path,
     path: str = "stacks/web.yaml",
     *,
-    offer: Catalog = OFFER,
+    catalog: Catalog = CATALOG,
     environments: tuple[str, ...] = (),
     **parameters: object,
 ) -> StackRequest:
@@ -92,7 +92,7 @@ def load(
         parameters=parameters,
         environments=tuple(map(PurePosixPath, environments)),
     )
-    return load_stack(stack, root=tree, offer=lambda: offer)
+    return load_stack(stack, root=tree, catalog=lambda: catalog)
 
 
 def problems(tree: Path, path: str = "t.yaml", **parameters: Any) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_server_with_software_needs_no_agent(tree: Path) -> None:
     )
     assert server["user_data_format"] == "RAW"
     assert server["key_name"] == {"get_param": "key_name"}
-    assert not [said for said in resources.values() if "Deployment" in said["type"]]
+    assert not [item for item in resources.values() if "Deployment" in item["type"]]
     written = resources["server_software"]["properties"]["cloud_config"]["write_files"]
     names = [each["path"].removeprefix("/var/lib/infraci/deployments/") for each in written]
     assert [name for name in names if name[0].isdigit()] == [
@@ -135,8 +135,8 @@ def test_a_server_knows_its_own_address_before_it_is_made(tree: Path) -> None:
 
 
 def test_a_network_of_the_clouds_own(tree: Path) -> None:
-    offer = OFFER.by_names(networks={"default": "office"})
-    resources = load(tree, offer=offer).template["resources"]
+    catalog = CATALOG.by_names(networks={"default": "office"})
+    resources = load(tree, catalog=catalog).template["resources"]
     assert resources["server_default_port"]["properties"] == {"network": "office"}
     assert "default_network" not in resources
 
@@ -205,8 +205,8 @@ def test_bad_archives(tmp_path: Path, members: Mapping[str, str], message: str) 
     with zipfile.ZipFile(tmp_path / "a.csar", "w") as archive:
         for name, text in members.items():
             archive.writestr(name, text)
-    (found,) = problems(tmp_path, "a.csar")
-    assert found.startswith(message)
+    (reason,) = problems(tmp_path, "a.csar")
+    assert reason.startswith(message)
 
 
 def test_an_archive_with_a_link(tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_an_archive_of_much(tmp_path: Path, number: int, size: int) -> None:
     with zipfile.ZipFile(tmp_path / "a.csar", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in range(number):
             archive.writestr(f"{name}.yaml", b"\0" * size)
-    (found,) = problems(tmp_path, "a.csar")
-    assert found == "a.csar: holds more than 5000 files or 64 MiB, unpacked"
+    (reason,) = problems(tmp_path, "a.csar")
+    assert reason == "a.csar: holds more than 5000 files or 64 MiB, unpacked"
 
 
 def test_an_archive_whose_sizes_or_names_lie(tmp_path: Path) -> None:
@@ -235,8 +235,8 @@ def test_an_archive_whose_sizes_or_names_lie(tmp_path: Path) -> None:
         content.replace("é".encode(), b"\xff\xff"),
     ):
         (tmp_path / "a.csar").write_bytes(lie)
-        (found,) = problems(tmp_path, "a.csar")
-        assert found.startswith("a.csar: cannot be unpacked: ")
+        (reason,) = problems(tmp_path, "a.csar")
+        assert reason.startswith("a.csar: cannot be unpacked: ")
 
 
 def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:
@@ -336,10 +336,10 @@ def test_an_archive_that_is_cut_off(tmp_path: Path) -> None:
 def test_bad_templates(tmp_path: Path, text: str, messages: list[str]) -> None:
     write(tmp_path, "t.yaml", text)
     write(tmp_path, "site.yaml", "[]\n")
-    found = problems(tmp_path)
-    assert len(found) == len(messages), found
-    for said, wanted in zip(found, messages, strict=True):
-        assert said.startswith(wanted), found
+    reasons = problems(tmp_path)
+    assert len(reasons) == len(messages), reasons
+    for reason, message in zip(reasons, messages, strict=True):
+        assert reason.startswith(message), reasons
 
 
 def test_a_value_for_no_input(tmp_path: Path) -> None:
@@ -353,18 +353,45 @@ def test_a_value_for_no_input(tmp_path: Path) -> None:
 def test_what_is_not_said_is_the_clouds_default(tmp_path: Path) -> None:
     write(tmp_path, "t.yaml", SERVER.partition("      capabilities")[0])
     assert len(problems(tmp_path)) == 2
-    offer = OFFER.by_names(images={"default": "golden"}, flavors={"default": "large"})
-    server = load(tmp_path, "t.yaml", offer=offer).template["resources"]["server"]["properties"]
+    catalog = CATALOG.by_names(images={"default": "golden"}, flavors={"default": "large"})
+    server = load(tmp_path, "t.yaml", catalog=catalog).template["resources"]["server"]["properties"]
     assert (server["image"], server["flavor"]) == ("golden", "large")
 
 
 def test_a_size_that_there_is_not_has_no_default(tmp_path: Path) -> None:
     write(tmp_path, "t.yaml", SERVER.replace("num_cpus: 1", "num_cpus: 16"))
-    offer = OFFER.by_names(flavors={"default": "large"})
+    catalog = CATALOG.by_names(flavors={"default": "large"})
     with pytest.raises(TemplateError, match="no flavor of cloud somewhere is chosen"):
-        load(tmp_path, "t.yaml", offer=offer)
+        load(tmp_path, "t.yaml", catalog=catalog)
 
 
 def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(SERVER, "utf-8-sig")
     assert "server" in load(tmp_path, "t.yaml").template["resources"]
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "expected"),
+    [
+        ("{}", []),
+        (
+            "{Configure: {pre_configure_source: configure.sh}}",
+            ["scripts of relationship templates are not translated"],
+        ),
+    ],
+)
+def test_only_scripts_of_relationship_templates_are_refused(
+    tmp_path: Path, interfaces: str, expected: list[str]
+) -> None:
+    relationships = (
+        "  relationship_templates:\n"
+        f"    connection: {{type: tosca.relationships.ConnectsTo, interfaces: {interfaces}}}\n"
+    )
+    write(tmp_path, "t.yaml", SERVER + relationships)
+    write(tmp_path, "configure.sh", "#!/bin/sh\n")
+    try:
+        load(tmp_path, "t.yaml")
+        reasons = []
+    except TemplateError as error:
+        reasons = [problem.message for problem in error.problems]
+    assert reasons == expected
