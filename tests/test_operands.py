@@ -1,6 +1,6 @@
 """No text of a commit, a server or a user is taken for an option by a program that we start.
 
-The calls are found in the source, so that one that is added later is judged as well.
+Finds the calls in the source, so that it checks those that are added later as well.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAYBE_STARTING = {"_run": 0, "_output": 0}
 MAKING = {"_command", "_run_command", "command"}
 #: Calls that pass arguments of theirs on to a program, by the first that they do.
 PASSING = {
-    "ask": 1, "git.ask": 1, "ask_bytes": 1, "git.ask_bytes": 1, "ask_git_dir": 1,
-    "git.ask_git_dir": 1, "_git": 1, "_succeeds": 1, "_iptables": 0, "_podman": 0,
+    "git.run": 1, "git.run_bytes": 1, "git.run_in_git_dir": 1, "git.succeeds": 1, "run": 1,
+    "run_bytes": 1, "run_in_git_dir": 1, "succeeds": 1, "_iptables": 0, "_podman": 0,
     "run_podman": 0,
 }  # fmt: skip
 #: After these everything is an operand.
@@ -48,9 +48,9 @@ SAFE_OTHERWISE = {
     "app/parallel_runs.py:_start": "the command is run_command's",
     "app/parallel_runs.py:command": "the options are those of the command line, rebuilt",
     "configure/ansible.py:_run": "the command is calling's",
-    "git.py:ask": "hands on what it is given",
-    "git.py:ask_git_dir": "hands on what it is given",
-    "git.py:_succeeds": "hands on what it is given",
+    "git/program.py:run": "hands on what it is given",
+    "git/program.py:run_in_git_dir": "hands on what it is given",
+    "git/program.py:succeeds": "hands on what it is given",
     "jenkins/pushes.py:_git": "hands on what it is given",
     "local/host/capabilities.py:_output": "hands on what it is given",
     "local/host/host_bridge.py:_close_other_firewalls": "rules and bridges' names are our own",
@@ -72,7 +72,7 @@ SAFE_OTHERWISE = {
     "sandbox/bubblewrap.py:in_sandbox": "paths are absolute or values; the command follows --",
     "sandbox/bubblewrap.py:run_sandboxed": "the command is in_sandbox's",
     "sandbox/bubblewrap.py:sandbox_trouble": "the command is in_sandbox's",
-    "verify/serverspec.py:judge": "the command is _command's",
+    "verify/serverspec.py:run": "the command is _command's",
     "verify/specs.py:run": "the command is confined()'s",
     "verify/specs.py:start": "the command is own_program's",
 }
@@ -86,7 +86,7 @@ def unsafe(source: str) -> list[tuple[str, str]]:
     """The functions that start programs, each with what could be taken for an option."""
     module = ast.parse(source)
     constants = _assigned(node for node in module.body if isinstance(node, ast.Assign))
-    found = []
+    commands = []
     for function in ast.walk(module):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -94,26 +94,26 @@ def unsafe(source: str) -> list[tuple[str, str]]:
         for node in ast.walk(function):
             command = _command_of(node, function.name, assigned)
             if _is_unsafe([text for part in command for text in _texts(part, assigned)]):
-                found.append((function.name, ast.unparse(node)))
-    return found
+                commands.append((function.name, ast.unparse(node)))
+    return commands
 
 
 def _assigned(nodes: Iterable[ast.AST]) -> Assigned:
     """What names stand for."""
-    found: Assigned = {}
+    values: Assigned = {}
     for node in nodes:
         for target in node.targets if isinstance(node, ast.Assign) else ():
             if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
-                found.setdefault(target.id, []).append(node.value)
+                values.setdefault(target.id, []).append(node.value)
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            found.setdefault(node.target.id, []).append(node.value)
-    return found
+            values.setdefault(node.target.id, []).append(node.value)
+    return values
 
 
 def _command_of(node: ast.AST, function: str, assigned: Assigned) -> list[ast.expr]:
     """The parts of a program's command line without the program; empty if there is none."""
     if isinstance(node, ast.Call):
-        name = ast.unparse(node.func).removeprefix("self.")
+        name = ast.unparse(node.func).replace("self._", "_", 1)
         if name in PASSING:
             return node.args[PASSING[name] :]
         if name in STARTING:
@@ -160,8 +160,8 @@ def _texts(node: ast.expr, assigned: Assigned) -> Iterator[str]:
             yield from (*_texts(one, assigned), *_texts(other, assigned))
         case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner):
             yield from _texts(inner, assigned)
-        case ast.Call(func=ast.Name(id="own_program"), args=given):
-            yield "--" if given else "infraci"  # modules that are no command line have no options
+        case ast.Call(func=ast.Name(id="own_program"), args=arguments):
+            yield "--" if arguments else "infraci"  # only the command line has options
         case ast.Name(id=name) if name in assigned:
             rest = {other: value for other, value in assigned.items() if other != name}
             yield from (text for value in assigned[name] for text in _texts(value, rest))
@@ -180,13 +180,13 @@ def _is_unsafe(texts: Sequence[str]) -> bool:
 
 
 def test_operands_follow_two_dashes() -> None:
-    found = [
+    commands = [
         (f"{path.relative_to(PACKAGE)}:{function}", call)
         for path in sorted(PACKAGE.rglob("*.py"))
         for function, call in unsafe(path.read_text())
     ]
-    assert [(name, call) for name, call in found if name not in SAFE_OTHERWISE] == []
-    assert SAFE_OTHERWISE.keys() == {name for name, _ in found}  # none is listed without need
+    assert [(name, call) for name, call in commands if name not in SAFE_OTHERWISE] == []
+    assert SAFE_OTHERWISE.keys() == {name for name, _ in commands}  # none is listed without need
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_operands_follow_two_dashes() -> None:
         ('subprocess.run(["ssh", "-F", config, name])', False),
         ('subprocess.run(["ssh", "-F", config, "--", name])', True),
         ('os.execv(ssh, [ssh, "-F", config, "--", name])', True),
-        ('git.ask(root, "rev-parse", name)', False),
-        ('git.ask(root, "rev-parse", f"{name}^1")', False),
-        ('git.ask(root, "rev-parse", f"refs/{name}")', True),
-        ('git.ask(root, "rev-parse", "--end-of-options", name)', True),
-        ('words = ["fetch", name]; git.ask(root, *words)', False),
-        ('words = ["fetch", "--", name]; git.ask(root, *words)', True),
+        ('git.run(root, "rev-parse", name)', False),
+        ('git.run(root, "rev-parse", f"{name}^1")', False),
+        ('git.run(root, "rev-parse", f"refs/{name}")', True),
+        ('git.run(root, "rev-parse", "--end-of-options", name)', True),
+        ('words = ["fetch", name]; git.run(root, *words)', False),
+        ('words = ["fetch", "--", name]; git.run(root, *words)', True),
         ('subprocess.run([*own_program(), "run", name])', False),
         ('subprocess.run([*own_program("infraci.local.service"), name])', True),
         ("subprocess.run(name)", False),

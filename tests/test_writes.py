@@ -95,7 +95,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "replace_file": "its outputs are masked by the provision phase"
     },
     "verify/fork_server.py _rehearse": {"open": _NULL},
-    "verify/fork_server.py _warm_up": {"write_text": _OWN},
+    "verify/fork_server.py _preload": {"write_text": _OWN},
     "base/writing.py Log.__init__": {"open": _MASKED},
     "base/writing.py write_text": {"write_text": _MASKED},
 }

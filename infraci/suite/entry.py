@@ -85,7 +85,7 @@ def infraci_stack(request: pytest.FixtureRequest) -> Any:
     Outputs are as Heat has them, hidden ones masked. Resources are found by path
     ("app_servers.0") and have a ``type``, a ``status`` and a ``physical_id``.
     """
-    return _plugin(request).stand_of(request.node).stack()
+    return _plugin(request).stack_of(request.node).stack()
 
 
 @pytest.fixture
@@ -98,13 +98,13 @@ def infraci_servers(request: pytest.FixtureRequest) -> Any:
 def infraci_server(request: pytest.FixtureRequest, _testinfra_host: Any) -> Any:
     """The server that ``host`` looks at; see ``infraci_servers`` for what it has."""
     _plugin(request)
-    return _testinfra_host.backend.place.server
+    return _testinfra_host.backend.handle.server
 
 
 def _plugin(request: pytest.FixtureRequest) -> Any:
     """What knows the stacks; fails the test if there is none for it."""
     plugin = request.config.pluginmanager.get_plugin(_HOSTS)
-    if plugin is None or plugin.stand_of(request.node) is None:
+    if plugin is None or plugin.stack_of(request.node) is None:
         pytest.fail(
             f"{request.fixturename} needs a stack: pytest --infraci PIPELINE, or for the module "
             'alone pytestmark = pytest.mark.infraci(stack="PIPELINE")',

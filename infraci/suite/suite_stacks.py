@@ -29,7 +29,7 @@ class StackSource(Protocol):
 
 
 class SessionStands:
-    """The stacks of this process's tests; see ``infraci.verify.hosts.Stands``."""
+    """The stacks of this process's tests; see ``infraci.verify.hosts.StackSource``."""
 
     def __init__(self, source: StackSource) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""One server's specs: what a fork of the warm interpreter does in its short life."""
+"""Runs pytest on one server's specs, in a fork of the fork server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
     return run_pytest(
         task,
         plugins,
-        lambda stands, arguments: SpecPlugin(task, stands, send, arguments=arguments),
+        lambda source, arguments: SpecPlugin(task, source, send, arguments=arguments),
         connect=True,
     )
 
@@ -58,8 +58,8 @@ def run_pytest(
 ) -> int:
     """Run pytest in this process with ``more`` options; returns its exit status.
 
-    ``plugin`` makes ours, of the stack and of pytest's arguments. With ``connect`` the connection
-    to the server is begun at once.
+    ``plugin`` creates infraci's plugin from the stack and pytest's arguments. With ``connect`` it
+    begins to connect to the server at once.
     """
     os.environ.update(
         task.environment,
@@ -67,17 +67,17 @@ def run_pytest(
         INFRACI_ROLE=task.server.role,
         INFRACI_SSH_CONFIG=str(task.ssh_config),
     )
-    stands = OneServer(task)
+    source = OneServer(task)
     if connect:
-        stands.link.open()
+        source.connection.open()
     # "./" keeps a path that begins with "-" from being an option; pytest has no other way.
     paths = [f"./{path}" if path.startswith("-") else path for path in task.paths]
     arguments = [*_options(task), *more, *paths]
     try:
         with _only(plugins):
-            return int(pytest.main(arguments, plugins=[plugin(stands, arguments)]))
+            return int(pytest.main(arguments, plugins=[plugin(source, arguments)]))
     finally:
-        stands.link.close()
+        source.connection.close()
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -92,12 +92,12 @@ def pytest_plugins() -> list[importlib.metadata.Distribution]:
 
 
 class OneServer:
-    """The stack of the run, which stands, and of it the one server; see ``hosts.Stands``."""
+    """The run's stack, with the one server that this process tests; a ``hosts.StackSource``."""
 
     def __init__(self, task: Task) -> None:
         folder = task.ssh_config.parent
-        mine = PlannedServer(name=task.server.name, path="", role=task.server.role)
-        servers: tuple[PlannedServer, ...] = (mine,)
+        planned = PlannedServer(name=task.server.name, path="", role=task.server.role)
+        servers: tuple[PlannedServer, ...] = (planned,)
         self._pipeline = ""
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
             stack = Stack.read(folder)
@@ -111,16 +111,16 @@ class OneServer:
             specs={},
             verify_s=task.timeout_s,
         )
-        self._stand = LazyStack(self._pipeline, plan, lambda: folder, only=task.server)
-        self.link: ServerConnection = self._stand.seat(mine).link
+        self._lazy_stack = LazyStack(self._pipeline, plan, lambda: folder, only=task.server)
+        self.connection: ServerConnection = self._lazy_stack.handle(planned).connection
 
     def main(self) -> LazyStack:
         """The run's stack."""
-        return self._stand
+        return self._lazy_stack
 
     def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack | None:
         """A stack of another pipeline is for that pipeline's run."""
-        return self._stand if pipeline == self._pipeline else None
+        return self._lazy_stack if pipeline == self._pipeline else None
 
 
 def _options(task: Task) -> list[str]:
@@ -137,7 +137,7 @@ def _options(task: Task) -> list[str]:
         "strict_config=false",
         "-W",
         "ignore::pytest.PytestConfigWarning",
-        # As our own plugin has been imported before pytest began.
+        # infraci's own plugin was imported before pytest began.
         "-W",
         "ignore:Module already imported so cannot be rewritten; infraci"
         ":pytest.PytestAssertRewriteWarning",
@@ -148,7 +148,7 @@ def _options(task: Task) -> list[str]:
 
 
 def _configuration(root: Path, paths: Iterable[str]) -> Path | None:
-    """Find pytest's configuration as pytest would, but never above the commit's tree."""
+    """Find pytest's configuration as pytest does, but never above the commit's tree."""
     common = Path(os.path.commonpath([root, *(root / path for path in paths)]))
     if len(list(paths)) == 1:
         common = root / next(iter(paths))
@@ -164,7 +164,7 @@ def _configuration(root: Path, paths: Iterable[str]) -> Path | None:
 
 @contextlib.contextmanager
 def _only(plugins: Iterable[importlib.metadata.Distribution]) -> Iterator[None]:
-    """Spare pytest reading the metadata of every package that is installed, twice."""
+    """Spare pytest from reading every installed package's metadata twice."""
     known = list(plugins)
     original = importlib.metadata.distributions
 

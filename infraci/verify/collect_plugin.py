@@ -1,6 +1,6 @@
-"""The pytest plugin of a collection: tells what is wrong with specs, with file and line.
+"""The pytest plugin that collects specs for a plan: reports what is wrong, with file and line.
 
-It is the plugin of a run as well, so that options, plugins and modules are those of a run.
+It extends the plugin of a run, so that options, plugins and modules are the same as in a run.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from _pytest.pathlib import ImportPathMismatchError
 from infraci.base.lines import full_lines, last_line
 from infraci.errors import InfraciError
 from infraci.model.problem import near
-from infraci.verify.hosts import Misuse, Stands
+from infraci.verify.hosts import Misuse, StackSource
 from infraci.verify.plugin import SpecPlugin
 from infraci.verify.task import Task
 
-#: What a module may meet only in a sandbox, where there is no network and few files.
+#: Errors that a module may raise only in a sandbox, where there is no network and few files.
 _OF_THE_SANDBOX = (OSError, MemoryError, InfraciError, subprocess.SubprocessError)
 #: Where ``os.environ`` raises from; Python has "os" frozen into itself.
 _OS = ("<frozen os>", os.__file__)
@@ -38,27 +38,29 @@ class Finding:
     file: str  # relative to the tree; empty where it is not known
     line: int | None = None
     message: str = ""
-    is_certain: bool = True  # False for what may be well where the servers stand
-    missing_module: str = ""  # that it cannot import
+    is_certain: bool = True  # False for an error that a run may not have
+    missing_module: str = ""  # the module that the file cannot import
     suggestion: str | None = None
 
 
-Tell = Callable[[Finding], None]
+OnFinding = Callable[[Finding], None]
 
 
 class CollectPlugin(SpecPlugin):
-    """Tells what is wrong, in the place of what becomes of each check."""
+    """Reports findings, where the plugin of a run reports checks."""
 
-    def __init__(self, task: Task, stands: Stands, tell: Tell, arguments: Sequence[str]) -> None:
-        super().__init__(task, stands, lambda key, value: None, arguments=arguments)
+    def __init__(
+        self, task: Task, source: StackSource, on_finding: OnFinding, arguments: Sequence[str]
+    ) -> None:
+        super().__init__(task, source, lambda key, value: None, arguments=arguments)
         self._root = task.root
-        self._tell = tell
+        self._on_finding = on_finding
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(
         self, early_config: pytest.Config, parser: pytest.Parser, args: list[str]
     ) -> None:
-        """Hear of a conftest.py that cannot be imported; pytest itself only prints it."""
+        """Report a conftest.py that cannot be imported; pytest itself only prints the error."""
         super().pytest_load_initial_conftests(early_config, parser, args)
         original = early_config.pluginmanager._importconftest
 
@@ -67,7 +69,7 @@ class CollectPlugin(SpecPlugin):
             try:
                 return original(conftestpath, *args, **options)
             except BaseException as error:
-                self._tell(self._finding(conftestpath, error))
+                self._on_finding(self._finding(conftestpath, error))
                 raise
 
         early_config.pluginmanager._importconftest = import_conftest  # type: ignore[method-assign]
@@ -76,22 +78,22 @@ class CollectPlugin(SpecPlugin):
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Tell of a file that cannot be collected, by its exception."""
+        """Report a file that cannot be collected, by its exception."""
         report = yield
         excinfo = getattr(getattr(report, "call", None), "excinfo", None)
-        # The stack's servers are not known here, so that markers cannot be judged.
+        # The stack's servers are not known here, so infraci cannot check markers.
         if report.failed and excinfo is not None and not isinstance(excinfo.value, Misuse):
-            self._tell(self._finding(collector.path, excinfo.value))
+            self._on_finding(self._finding(collector.path, excinfo.value))
         return report
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Nothing: it has been told."""
+        """Report nothing more: pytest_make_collect_report has."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell of fixtures that no plugin and no conftest.py has, and of tests that are lost."""
+        """Report fixtures that no plugin and no conftest.py has, and tests defined twice."""
         for path in {item.path for item in session.items}:
             for name, second, first in _defined_twice(path):
-                self._tell(
+                self._on_finding(
                     Finding(
                         file=self._shown(path),
                         line=second,
@@ -107,7 +109,7 @@ class CollectPlugin(SpecPlugin):
             for name in item.fixturenames:
                 if name in known or name == "request":
                     continue
-                self._tell(
+                self._on_finding(
                     Finding(
                         file=self._shown(self._root / file),
                         line=None if line is None else line + 1,
@@ -117,10 +119,10 @@ class CollectPlugin(SpecPlugin):
                 )
 
     def pytest_warning_recorded(self, warning_message: Any) -> None:
-        """Tell of markers that nobody declares, and of classes that pytest passes over."""
+        """Report unknown markers, and classes that pytest does not collect."""
         kinds = (pytest.PytestUnknownMarkWarning, pytest.PytestCollectionWarning)
         if issubclass(warning_message.category, kinds):
-            self._tell(
+            self._on_finding(
                 Finding(
                     file=self._shown(Path(warning_message.filename)),
                     line=warning_message.lineno,
@@ -130,15 +132,16 @@ class CollectPlugin(SpecPlugin):
             )
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Tell of pytest's own trouble."""
-        self._tell(Finding(file="", message=last_line(str(excrepr)), is_certain=False))
+        """Report an internal error of pytest's."""
+        self._on_finding(Finding(file="", message=last_line(str(excrepr)), is_certain=False))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell of specs that end pytest."""
-        self._tell(Finding(file="", message=f"pytest was ended: {excinfo.value}", is_certain=False))
+        """Report specs that end pytest."""
+        message = f"pytest was ended: {excinfo.value}"
+        self._on_finding(Finding(file="", message=message, is_certain=False))
 
     def _finding(self, path: Path, error: BaseException) -> Finding:
-        """What an exception tells, with the last line of the tree's that led to it."""
+        """A finding for an exception, with the last line of the tree in its traceback."""
         cause = _cause(error)
         file, line = path, None
         if isinstance(cause, SyntaxError) and cause.filename:
@@ -154,7 +157,7 @@ class CollectPlugin(SpecPlugin):
         return Finding(
             file=self._shown(file),
             line=line,
-            message=f"cannot be collected: {_told(cause)}".replace(f"{self._root}/", ""),
+            message=f"cannot be collected: {_reason_of(cause)}".replace(f"{self._root}/", ""),
             is_certain=_is_certain(cause),
             missing_module=missing.partition(".")[0],
         )
@@ -164,7 +167,7 @@ class CollectPlugin(SpecPlugin):
 
 
 def _defined_twice(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Tests that a later one of the same name replaces: name, line, and line of the lost one."""
+    """Tests that a later one of the same name replaces: the name, and the lines of both."""
     try:
         todo: list[ast.Module | ast.ClassDef] = [ast.parse(path.read_bytes())]
     except (OSError, SyntaxError, ValueError):  # as of a text file that a plugin collects
@@ -181,14 +184,14 @@ def _defined_twice(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _fixtures(session: pytest.Session) -> list[str]:
-    """The names of all fixtures; pytest's releases keep them by different names."""
+    """The names of all fixtures; the attribute's name differs between pytest's releases."""
     manager = session._fixturemanager
     maps = (value for name, value in vars(manager).items() if name.startswith("_arg2"))
-    return sorted({fixture for each in maps for fixture in each})
+    return sorted({fixture for fixtures in maps for fixture in fixtures})
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What pytest has wrapped; its own words where that is a class of its own."""
+    """The exception that pytest has wrapped, or pytest's own where it says more."""
     inner = getattr(error, "cause", None) or error.__cause__
     is_wrapper = isinstance(error, pytest.Collector.CollectError) or hasattr(error, "cause")
     if not is_wrapper or not isinstance(inner, BaseException):
@@ -196,7 +199,7 @@ def _cause(error: BaseException) -> BaseException:
     return error if isinstance(inner, ImportPathMismatchError) else _cause(inner)
 
 
-def _told(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     lines = full_lines(str(error))
     if isinstance(error, KeyError) and _is_of_environ(error):
         return f"the environment variable {lines[-1]} is not set (`environment:` hands it on)"
@@ -213,7 +216,7 @@ def _is_of_environ(error: BaseException) -> bool:
 
 
 def _is_certain(error: BaseException) -> bool:
-    """Whether it is as wrong wherever the specs run; a library's own errors may tell of any."""
+    """Whether the error occurs wherever the specs run; a library's own error may not."""
     if isinstance(error, _OF_THE_SANDBOX):
         return False
     ours = (pytest.Collector.CollectError, pytest.UsageError, pytest.fail.Exception)

@@ -1,6 +1,6 @@
-"""The near side of the collection: has the sandbox collect specs, and reads what is wrong.
+"""Collects specs in the sandbox, and reads the findings.
 
-What comes from there is the commit's word: text, and nothing else.
+The findings come from the commit's own code, so they are hostile text.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _DONE = "done"
 
 
 class CollectError(InfraciError):
-    """Specs could not be collected, for a reason that may be the sandbox's."""
+    """The specs could not be collected; the reason may be the sandbox."""
 
 
 def collect_specs(
     groups: Mapping[str, Sequence[PurePosixPath]], root: Path, environment: Mapping[str, str]
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """Collect the specs of each role as a run would; nothing is run.
+    """Collect the specs of each role as a run would, without running any.
 
-    Returns what is wrong, and what may be well where the servers stand. Raises CollectError,
+    Returns the certain problems, and those that a run may not have. Raises CollectError,
     NoSandboxError, and ProgramTimeoutError after too much time or output.
     """
     mark = secrets.token_hex(8)
@@ -46,7 +46,7 @@ def collect_specs(
     lines: list[str] = []
     last = ""
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         nonlocal last
         if line.startswith(f"{mark} "):
             lines.append(line.removeprefix(f"{mark} "))
@@ -60,7 +60,7 @@ def collect_specs(
         read=[root],
         environment={},
         timeout_s=_LIMIT_S,
-        on_line=hear,
+        on_line=on_line,
     )
     findings = [finding for line in lines if line != _DONE for finding in _read(line)]
     if not findings and _DONE not in lines:
@@ -72,7 +72,7 @@ def collect_specs(
 
 
 def _read(line: str) -> list[tuple[Problem, bool]]:
-    """A finding, and whether it is certain; nothing if the line is none."""
+    """A finding, and whether it is certain; nothing if the line holds none."""
     try:
         finding: dict[str, Any] = read_json(line)
         problem = Problem(

@@ -1,4 +1,4 @@
-"""What runs in the sandbox: pytest collects specs as a run would, and no test is run.
+"""Runs in the sandbox: pytest collects specs as a run would, and runs no test.
 
 Started as ``python -m infraci.verify.collector MARK REQUEST``. Each group of specs that a run would
 give to one pytest gets a process of its own here, too. What is wrong goes to the output, a
@@ -24,7 +24,7 @@ from infraci.verify.fork_server import load_plugins
 from infraci.verify.task import Task
 
 DONE = "done"
-_COLLECTED = 77  # what a process ends with that no module of the commit's has ended
+_COLLECTED = 77  # the exit status of a process that no module of the commit has ended
 _USAGE_ERROR = 4  # pytest's exit status
 
 
@@ -43,8 +43,8 @@ def main() -> None:
         if pid == 0:
             status = 1
             try:
-                say = partial(_say, output, mark)
-                _collect_group(number, group, request, plugins, say)
+                write = partial(_write, output, mark)
+                _collect_group(number, group, request, plugins, write)
                 status = _COLLECTED
             except BaseException:  # the parent must never see this stack unwind
                 os.dup2(output, 2)
@@ -53,10 +53,10 @@ def main() -> None:
                 os._exit(status)
         children.append(pid)
     if {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children} == {_COLLECTED}:
-        _say(output, mark, DONE)
+        _write(output, mark, DONE)
 
 
-def _say(output: int, mark: str, line: str) -> None:
+def _write(output: int, mark: str, line: str) -> None:
     os.write(output, f"{mark} {line}\n".encode("utf-8", "backslashreplace"))
 
 
@@ -65,7 +65,7 @@ def _collect_group(
     group: dict[str, Any],
     request: dict[str, Any],
     plugins: Sequence[importlib.metadata.Distribution],
-    say: Callable[[str], None],
+    write: Callable[[str], None],
 ) -> None:
     folder = SCRATCH / f"collect-{number}"
     folder.mkdir()
@@ -94,7 +94,7 @@ def _collect_group(
     def tell(finding: Finding) -> None:
         if finding not in findings:
             findings.add(finding)
-            say(json.dumps(dataclasses.asdict(finding)))
+            write(json.dumps(dataclasses.asdict(finding)))
 
     status = run_pytest(
         task,

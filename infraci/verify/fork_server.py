@@ -1,10 +1,10 @@
-"""The warm interpreter: imports everything once, then forks a process for each server.
+"""The fork server: imports everything once, then forks a process for each server's specs.
 
 Started as ``python -m infraci.verify.fork_server FD`` with one end of a socket pair. A request is a
-line (see :class:`~infraci.verify.task.Task`) that brings two files along: where the answers
-go, and where the output goes. The first is a socket: when its other end closes, or says
-anything, the fork and all that it started are killed. When the socket pair closes, everything
-ends. It never has a second thread, as forks of threads are fragile.
+line (see :class:`~infraci.verify.task.Task`) with two file descriptors: a socket for the answers,
+and a pipe for the output. When the other end of the socket closes, or sends anything, the fork
+server kills the fork and all that it started. When the socket pair closes, everything ends. It
+never has a second thread, as forks of threads are fragile.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from infraci.base.json_lines import JsonLines
 from infraci.base.temporary import temporary_folder
 from infraci.verify.task import EXITED, Task
 
-#: From asking a hanging process for its traceback to killing it.
+#: From the signal that makes a hanging process print its traceback to the one that kills it.
 _GRACE_S = 0.5
 _MODULES = (
     "testinfra.backend.local",
@@ -48,7 +48,7 @@ def test_it(n, tmp_path):
     print("said")
     assert n == 2
 """
-#: Of Testinfra: what most specs look at.
+#: The modules of Testinfra that most specs use.
 _NOUNS = (
     "addr blockdevice command environment file group interface iptables mountpoint package pip"
     " process service socket sudo sysctl systeminfo user"
@@ -63,18 +63,18 @@ class _Fork:
 
 
 def main() -> None:
-    """Warm up, then serve until the other end closes."""
+    """Preload, then serve until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
     control = socket.socket(fileno=int(sys.argv[1]))
-    plugins = _warm_up()
-    # From now on it is the commit's modules that are imported, and its tree stays as it is.
+    plugins = _preload()
+    # From now on the imported modules are the commit's, and its tree must not change.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _Server(control, plugins).serve()
 
 
-def _warm_up() -> Sequence[importlib.metadata.Distribution]:
-    """Import what a run of specs will need; returns the distributions with pytest plugins."""
+def _preload() -> Sequence[importlib.metadata.Distribution]:
+    """Import what specs need; returns the distributions with pytest plugins."""
     load_plugins()
     for module in (*_MODULES, *(f"testinfra.modules.{noun}" for noun in _NOUNS.split())):
         importlib.import_module(module)
@@ -93,18 +93,18 @@ def _warm_up() -> Sequence[importlib.metadata.Distribution]:
 
 
 def load_plugins() -> None:
-    """Have pytest import its installed plugins, and rewrite their assertions as it does so.
+    """Let pytest import its installed plugins, and rewrite their assertions.
 
-    pytest cannot rewrite a module that is imported already: so this comes first, and no import at
+    pytest cannot rewrite a module that is imported already, so this comes first, and no import at
     the top of this file imports Testinfra.
     """
     _rehearse("-VV")
 
 
 def _rehearse(*arguments: str) -> None:
-    """Run pytest in this process: much of it is imported and compiled at first use.
+    """Run pytest in this process, as it imports and compiles much at first use.
 
-    Other people's plugins are only loaded: they must not take a rehearsal for a session.
+    Third parties' plugins are only loaded: they must not take a rehearsal for a session.
     """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "" if arguments == ("-VV",) else "1"
     options = ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull]
@@ -138,7 +138,7 @@ class _Server:
         self._libc = ctypes.CDLL(None)
 
     def serve(self) -> None:
-        """Until the control socket closes."""
+        """Serve until the control socket closes."""
         while self._open:
             due = [fork.kill_at for fork in self._forks.values() if fork.kill_at is not None]
             wait_s = max(0.0, min(due) - time.monotonic()) if due else None
@@ -171,7 +171,7 @@ class _Server:
         self._selector.register(fork.answers, selectors.EVENT_READ, lambda: self._kill(fork))
 
     def _become(self, task: Task, answers: int, log: int) -> None:
-        """Be the fork: never returns."""
+        """Run the task in the fork; never returns."""
         status = 70
         try:
             os.setsid()
@@ -196,14 +196,14 @@ class _Server:
             os._exit(status)
 
     def _die_with_parent(self) -> None:
-        """Have the kernel kill this fork when the warm interpreter is killed."""
+        """Let the kernel kill this fork when the fork server is killed."""
         if sys.platform == "linux":
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != self._pid:
-                os._exit(1)  # too late to be told
+                os._exit(1)  # the fork server has ended already
 
     def _kill(self, fork: _Fork) -> None:
-        """The other end wants no more of it: a traceback into the log, then the end."""
+        """End a fork: first a traceback into the log, then a kill."""
         self._selector.unregister(fork.answers)
         with contextlib.suppress(ProcessLookupError):
             os.kill(fork.pid, signal.SIGABRT)

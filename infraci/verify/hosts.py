@@ -1,6 +1,6 @@
-"""The pytest plugin by which tests get servers and stacks, whoever has stood these up.
+"""The pytest plugin that gives tests their stacks and servers.
 
-Testinfra goes on to parametrise ``host``; it is only told which servers, test by test.
+Testinfra itself parametrises ``host``; this plugin sets the servers for each test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from infraci.verify.outcome import classname_of, error_kind
 from infraci.verify.server_connection import ServerConnection
 from infraci.verify.stack_view import PlannedServer
 
-#: What the plugin is registered as; infraci/suite/entry.py looks for it by this name.
+#: The plugin's registered name, by which infraci/suite/entry.py finds it.
 PLUGIN = "infraci-hosts"
 _HOST = "_testinfra_host"
 _FIXTURES = frozenset({"infraci_stack", "infraci_servers", "infraci_server"})
@@ -33,63 +33,63 @@ _FIXTURES = frozenset({"infraci_stack", "infraci_servers", "infraci_server"})
 Node = pytest.Item | pytest.Collector
 
 
-class Stands(Protocol):
-    """Where stacks come from."""
+class StackSource(Protocol):
+    """Provides the stacks of this process's tests."""
 
     def main(self) -> LazyStack | None:
-        """The stack of all tests that have none of their own."""
+        """The stack of all tests whose module has none of its own; None without such a stack."""
 
     def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack | None:
-        """That of a module which asks for one; None where it is somebody else's business.
+        """A module's own stack; None where this process does not run such modules.
 
         Raises InfraciError.
         """
 
 
 class HostPlugin:
-    """Gives tests their servers; see :class:`Stands`.
+    """Gives tests the servers of a :class:`StackSource`.
 
-    With ``strict``, a misuse anywhere keeps all tests from running, also where pytest would go on.
+    With ``strict``, one misused marker keeps all tests from running, also where pytest goes on.
     """
 
-    def __init__(self, stands: Stands, *, strict: bool) -> None:
-        self._stands = stands
+    def __init__(self, source: StackSource, *, strict: bool) -> None:
+        self._source = source
         self._strict = strict
         self._misused = False
         self._known: set[LazyStack] = set()
-        self.any_left_out = False  # tests that their markers keep for others of the servers
+        self.any_left_out = False  # whether any test is for other servers only
 
     # -- what tests are for ------------------------------------------------------------------
 
-    def stand_of(self, node: Node) -> LazyStack | None:
+    def stack_of(self, node: Node) -> LazyStack | None:
         """The stack that a test or module is for. Raises MisuseError and InfraciError."""
         choice = choice_of(node)
         if choice.stack:
             module = node.nodeid.partition("::")[0]
-            stand = self._stands.own(choice.stack, scope=choice.scope, module=module)
+            lazy_stack = self._source.own(choice.stack, scope=choice.scope, module=module)
         else:
-            stand = self._stands.main()
-        if stand is not None:
-            self._known.add(stand)
-        return stand
+            lazy_stack = self._source.main()
+        if lazy_stack is not None:
+            self._known.add(lazy_stack)
+        return lazy_stack
 
-    def chosen(self, node: Node, stand: LazyStack) -> tuple[PlannedServer, ...]:
+    def chosen(self, node: Node, lazy_stack: LazyStack) -> tuple[PlannedServer, ...]:
         """The servers that a test is for. Raises MisuseError."""
-        return choice_of(node).of(stand.plan, stand.plan.judged_by(node.path))
+        return choice_of(node).of(lazy_stack.plan, lazy_stack.plan.servers_for(node.path))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None]:
-        """Tell Testinfra the test's servers, whatever its module or the command line say."""
+        """Set Testinfra's hosts to the test's servers, whatever the module or options set."""
         node = metafunc.definition
         try:
-            stand = self.stand_of(node)
-            chosen = () if stand is None else self.chosen(node, stand)
+            lazy_stack = self.stack_of(node)
+            chosen = () if lazy_stack is None else self.chosen(node, lazy_stack)
         except (MisuseError, InfraciError) as error:
-            raise Misuse(_placed(node, error)) from error
-        if stand is None or _HOST not in metafunc.fixturenames:
+            raise Misuse(_with_position(node, error)) from error
+        if lazy_stack is None or _HOST not in metafunc.fixturenames:
             return (yield)
-        here = stand.mine(chosen) or stand.mine(stand.plan.servers)
-        urls = [stand.seat(server).url for server in here]
+        here = lazy_stack.testable(chosen) or lazy_stack.testable(lazy_stack.plan.servers)
+        urls = [lazy_stack.handle(server).url for server in here]
         option = metafunc.config.option
         before, option.hosts = option.hosts, ",".join(urls)
         try:
@@ -99,7 +99,7 @@ class HostPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[Any]:
-        """Mark the report of a misuse: it makes pytest's exit status."""
+        """Mark the report of a misused marker, which decides pytest's exit status."""
         report = yield
         error = getattr(getattr(report, "call", None), "excinfo", None)
         if error is not None and isinstance(error.value, Misuse):
@@ -110,7 +110,7 @@ class HostPlugin:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Leave out what is for other servers than this process has."""
+        """Deselect tests for servers that this process does not test."""
         stop = self._misused and self._strict
         kept = [item for item in items if not stop and self._is_here(item)]
         if len(kept) < len(items):
@@ -120,106 +120,106 @@ class HostPlugin:
             items[:] = kept
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Let each stack know which of its servers will be looked at."""
-        seats = [seat for item in session.items if (seat := _parameter_of(item)) is not None]
-        for stand in {seat.stand for seat in seats}:
-            stand.await_tests(seat for seat in seats if seat.stand is stand)
+        """Tell each stack the servers of its tests, so that it connects to them early."""
+        handles = [handle for item in session.items if (handle := _parameter_of(item)) is not None]
+        for lazy_stack in {handle.lazy_stack for handle in handles}:
+            lazy_stack.await_tests(handle for handle in handles if handle.lazy_stack is lazy_stack)
 
     def _is_here(self, item: pytest.Item) -> bool:
-        seat = _parameter_of(item)
-        if seat is None:
+        handle = _parameter_of(item)
+        if handle is None:
             return True
         try:
-            return seat.planned in self.chosen(item, seat.stand)
-        except MisuseError as error:  # of a parameter's own marker
-            raise pytest.UsageError(_placed(item, error)) from error
+            return handle.planned in self.chosen(item, handle.lazy_stack)
+        except MisuseError as error:  # in a parameter's own marker
+            raise pytest.UsageError(_with_position(item, error)) from error
 
     # -- running them ------------------------------------------------------------------------
 
-    def seat_of(self, item: pytest.Item) -> ServerHandle | None:
-        """The server that a test looks at; None if it is none of ours."""
+    def handle_of(self, item: pytest.Item) -> ServerHandle | None:
+        """The server that a test looks at; None if it uses no host of a stack."""
         if _HOST not in getattr(item, "fixturenames", ()):
             return None
-        return _parameter_of(item) or self.only_seat_of(item)
+        return _parameter_of(item) or self.only_handle_of(item)
 
-    def only_seat_of(self, node: Node) -> ServerHandle | None:
-        """The server of what cannot be parametrised, if there is but one for it."""
-        stand = self.stand_of(node)
-        if stand is None:
+    def only_handle_of(self, node: Node) -> ServerHandle | None:
+        """The only server of a test that cannot be parametrised; None if there are several."""
+        lazy_stack = self.stack_of(node)
+        if lazy_stack is None:
             return None
-        servers = stand.mine(self.chosen(node, stand))
-        return stand.seat(servers[0]) if len(servers) == 1 else None
+        servers = lazy_stack.testable(self.chosen(node, lazy_stack))
+        return lazy_stack.handle(servers[0]) if len(servers) == 1 else None
 
-    def stand_needed_by(self, item: pytest.Item) -> LazyStack | None:
+    def stack_needed_by(self, item: pytest.Item) -> LazyStack | None:
         """The stack without which a test cannot run."""
-        seat = self.seat_of(item)
-        if seat is not None:
-            return seat.stand
+        handle = self.handle_of(item)
+        if handle is not None:
+            return handle.lazy_stack
         names = getattr(item, "fixturenames", ())
-        return None if _FIXTURES.isdisjoint(names) else self.stand_of(item)
+        return None if _FIXTURES.isdisjoint(names) else self.stack_of(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Stand a stack up before the test begins: that is no part of what the test takes."""
-        stand = self.stand_needed_by(item)
-        if stand is not None:
-            stand.prepare()
+        """Stand the stack up before the test begins, so that this is no part of its duration."""
+        lazy_stack = self.stack_needed_by(item)
+        if lazy_stack is not None:
+            lazy_stack.prepare()
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Have stack and server there before the check's own set-up, or fail with one error."""
+        """Stand the stack up and connect to the server before the check's set-up, or fail."""
         stack = choice_of(item).stack
-        if stack and self.stand_of(item) is None:
+        if stack and self.stack_of(item) is None:
             pytest.skip(f"for a stack of its own, of pipeline {stack}")
-        stand = self.stand_needed_by(item)
-        if stand is not None:
-            stand.folder()
-            os.environ["INFRACI_SSH_CONFIG"] = str(stand.ssh_config)
-        seat = self.seat_of(item)
-        if seat is not None:
-            server = seat.server
+        lazy_stack = self.stack_needed_by(item)
+        if lazy_stack is not None:
+            lazy_stack.folder()
+            os.environ["INFRACI_SSH_CONFIG"] = str(lazy_stack.ssh_config)
+        handle = self.handle_of(item)
+        if handle is not None:
+            server = handle.server
             os.environ.update(INFRACI_SERVER=server.name, INFRACI_ROLE=server.role)
-            seat.link.begin_check()
+            handle.connection.begin_check()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell trouble with the server from a check that failed, and whose check it is."""
+        """Record in the report what kind of failure it is, and of which stack and server."""
         report = yield
         if report.failed and call.excinfo is not None:
-            _judge(report, call.excinfo.value, call.when)
-        stand = self.stand_needed_by(item)
-        if stand is not None:
-            seat = self.seat_of(item)
-            report.__dict__["infraci"] = _about(item, stand, seat)
-            if seat is not None and seat.made_link is not None:
-                _hear_sudo(item, report, call, seat.made_link)
+            _classify(report, call.excinfo.value, call.when)
+        lazy_stack = self.stack_needed_by(item)
+        if lazy_stack is not None:
+            handle = self.handle_of(item)
+            report.__dict__["infraci"] = _about(item, lazy_stack, handle)
+            if handle is not None and handle.existing_connection is not None:
+                _report_sudo(item, report, call, handle.existing_connection)
         return report
 
     def pytest_sessionfinish(self) -> None:
         """End the connections."""
-        for stand in self._known:
-            stand.close()
+        for lazy_stack in self._known:
+            lazy_stack.close()
 
     # -- fixtures ------------------------------------------------------------------------------
 
     def servers_of(self, node: Node) -> tuple[Server, ...]:
-        """The servers that a test is for, standing."""
-        stand = self.stand_of(node)
-        if stand is None:
+        """The servers that a test is for; stands the stack up if need be."""
+        lazy_stack = self.stack_of(node)
+        if lazy_stack is None:
             return ()
-        return tuple(stand.seat(server).server for server in self.chosen(node, stand))
+        return tuple(lazy_stack.handle(server).server for server in self.chosen(node, lazy_stack))
 
 
 class Misuse(pytest.Collector.CollectError):
-    """What is wrong with a marker, told without a traceback."""
+    """A misused marker, which pytest reports without a traceback."""
 
 
-def register(config: pytest.Config, stands: Stands, *, strict: bool = False) -> HostPlugin:
-    """Have pytest use a plugin for these stacks."""
-    plugin = HostPlugin(stands, strict=strict)
+def register(config: pytest.Config, source: StackSource, *, strict: bool = False) -> HostPlugin:
+    """Register the plugin for a source's stacks."""
+    plugin = HostPlugin(source, strict=strict)
     config.pluginmanager.register(plugin, PLUGIN)
     config.pluginmanager.register(sys.modules[__name__], f"{PLUGIN}-fixture")
     return plugin
@@ -227,56 +227,56 @@ def register(config: pytest.Config, stands: Stands, *, strict: bool = False) -> 
 
 @pytest.fixture(scope="module")
 def _testinfra_host(request: pytest.FixtureRequest) -> testinfra.host.Host:
-    """Take Testinfra's parameter, or, for unittest's classes, what it would have been."""
+    """Testinfra's parameter; for unittest's classes, the only server's host."""
     if hasattr(request, "param"):
         return request.param
     plugin = request.config.pluginmanager.get_plugin(PLUGIN)
-    if not isinstance(plugin, HostPlugin) or plugin.stand_of(request.node) is None:
+    if not isinstance(plugin, HostPlugin) or plugin.stack_of(request.node) is None:
         return testinfra.host.get_host("local://")
-    seat = plugin.only_seat_of(request.node)
-    if seat is None:
+    handle = plugin.only_handle_of(request.node)
+    if handle is None:
         raise UsageError(
             f"cannot choose a host for {request.node.nodeid}: the stack has several servers "
             "for it, and unittest's classes cannot be parametrised",
             hint='choose one for the module: pytestmark = pytest.mark.infraci(server="NAME")',
         )
-    return testinfra.host.get_host(seat.url)
+    return testinfra.host.get_host(handle.url)
 
 
 def _parameter_of(item: object) -> ServerHandle | None:
-    """The server that a test has been parametrised with; None if it has none of ours."""
+    """The server that a test has been parametrised with; None for another or no host."""
     callspec = getattr(item, "callspec", None)
     backend = getattr(callspec and callspec.params.get(_HOST), "backend", None)
-    place = backend.place if isinstance(backend, ServerBackend) else None
-    return place if isinstance(place, ServerHandle) else None
+    handle = backend.handle if isinstance(backend, ServerBackend) else None
+    return handle if isinstance(handle, ServerHandle) else None
 
 
-def _judge(report: pytest.TestReport, error: BaseException, when: str) -> None:
+def _classify(report: pytest.TestReport, error: BaseException, when: str) -> None:
     kind = error_kind(error, when)
     report.__dict__["infraci_kind"] = None if kind is None else str(kind)
     is_clear = kind is ErrorKind.INFRASTRUCTURE or isinstance(error, SudoRefusedError)
     if isinstance(error, InfraciError) and (is_clear or when == "setup"):
         report.__dict__["infraci_message"] = error.message
-        if when == "setup":  # nobody needs our own traceback
+        if when == "setup":  # infraci's own traceback helps no user
             report.longrepr = error.message + (f"\n{error.hint}" if error.hint else "")
 
 
-def _hear_sudo(
+def _report_sudo(
     item: pytest.Item,
     report: pytest.TestReport,
     call: pytest.CallInfo[None],
-    link: ServerConnection,
+    connection: ServerConnection,
 ) -> None:
-    """Tell of a sudo that a failed check has run itself, in vain, and of what sudo prints besides.
+    """Report a sudo of a failed check that was refused, and warn of what else sudo prints.
 
-    As warnings go, but for their filters, which could make errors of them.
+    Sends the warnings past pytest's filters, which could make errors of them.
     """
     failed = call.excinfo if report.failed else None
-    if failed and not isinstance(failed.value, InfraciError) and (refusal := link.refusal):
-        why = f"{refusal.reason} on {link.server.name}"
+    if failed and not isinstance(failed.value, InfraciError) and (refusal := connection.refusal):
+        why = f"{refusal.reason} on {connection.server.name}"
         report.__dict__["infraci_message"] = f"{why}: {first_line(failed.exconly())}"
         report.sections.append(("sudo", f"{why}\nhint: {refusal.remedy}"))
-    for remark in link.take_remarks():
+    for remark in connection.take_remarks():
         message = warnings.WarningMessage(
             pytest.PytestWarning(remark), pytest.PytestWarning, str(item.path), 0
         )
@@ -290,17 +290,17 @@ def _hear_sudo(
         )
 
 
-def _about(item: pytest.Item, stand: LazyStack, seat: ServerHandle | None) -> dict[str, Any]:
-    """What is known of a check, in plain values: it travels with its report."""
-    file = item.path
-    shown = file.relative_to(stand.plan.root) if file.is_relative_to(stand.plan.root) else file
-    _, separator, inner = item.nodeid.partition("::")
-    nodeid = f"{shown.as_posix()}{separator}{inner}"
+def _about(item: pytest.Item, lazy_stack: LazyStack, handle: ServerHandle | None) -> dict[str, Any]:
+    """A check's stack, server and names as plain values, which travel with its report."""
+    file, root = item.path, lazy_stack.plan.root
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    _, separator, name = item.nodeid.partition("::")
+    nodeid = f"{shown.as_posix()}{separator}{name}"
     line = item.location[1]
     return {
-        "stack": stand.key,
-        "server": "" if seat is None else seat.planned.name,
-        "role": "" if seat is None else seat.planned.role,
+        "stack": lazy_stack.key,
+        "server": "" if handle is None else handle.planned.name,
+        "role": "" if handle is None else handle.planned.role,
         "classname": classname_of(nodeid),
         "name": item.name,
         "nodeid": nodeid,
@@ -309,10 +309,10 @@ def _about(item: pytest.Item, stand: LazyStack, seat: ServerHandle | None) -> di
     }
 
 
-def _placed(node: Node, error: Exception) -> str:
+def _with_position(node: Node, error: Exception) -> str:
     file, line, _ = getattr(node, "location", (node.nodeid, None, ""))
-    place = file if line is None else f"{file}:{line + 1}"
+    position = file if line is None else f"{file}:{line + 1}"
     if isinstance(error, InfraciError):
         hint = f"\n{error.hint}" if error.hint else ""
-        return f"{place}: {error.message}{hint}"
-    return f"{place}: @pytest.mark.{NAME}: {error}"
+        return f"{position}: {error.message}{hint}"
+    return f"{position}: @pytest.mark.{NAME}: {error}"

@@ -1,4 +1,4 @@
-"""A stack as a process with specs has it: planned, standing when first needed, connected to."""
+"""A stack that is stood up when a test first needs it, and its servers' connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infraci.verify import backend
 from infraci.verify.server_connection import ServerConnection
 from infraci.verify.stack_view import Plan, PlannedServer, Stack, find_server
 
-#: So many servers are connected to beforehand; more are when their tests come.
+#: The most servers to connect to in advance; others are connected to by their first test.
 _AT_ONCE = 16
 #: Stands a stack up, or finds it standing; returns the folder of its run. Blocks; raises
 #: InfraciError.
@@ -21,9 +21,9 @@ StandUp = Callable[[], Path]
 
 
 class LazyStack:
-    """One stack, for all tests of this process that are for it.
+    """One stack, which all its tests in this process share.
 
-    ``only`` is the one server that this process judges, if it is not to judge them all.
+    ``only`` is the one server that this process tests; None where it tests all.
     """
 
     def __init__(
@@ -36,43 +36,43 @@ class LazyStack:
         self._folder: Path | None = None
         self._stack: Stack | None = None
         self._failed: InfraciError | None = None
-        self._has_told = False  # why it has failed
+        self._is_reported = False  # why it has failed
         self._awaited: list[ServerHandle] = []
-        self._seats = {server.name: ServerHandle(self, server) for server in plan.servers}
+        self._handles = {server.name: ServerHandle(self, server) for server in plan.servers}
 
     def folder(self) -> Path:
-        """The run's folder; stands the stack up first if it does not stand yet.
+        """The run's folder; stands the stack up first if need be.
 
-        What has failed once fails at once. Raises InfraciError.
+        Raises InfraciError; after a failure, at once.
         """
         self.prepare()
         if self._failed is not None:
-            if self._has_told:
+            if self._is_reported:
                 raise InfraciError(f"not checked: {self._failed.message}")
-            self._has_told = True
+            self._is_reported = True
             raise self._failed
         if self._folder is None:
             raise AssertionError("it stands or has failed")
         return self._folder
 
     def prepare(self) -> None:
-        """Stand the stack up if it does not stand yet; whoever needs it hears of failure."""
+        """Stand the stack up if need be; ``folder`` raises what went wrong."""
         if self._folder is None and self._failed is None:
             try:
                 self._folder = self._stand_up()
             except InfraciError as error:
                 self._failed = error
                 return
-            for seat in self._awaited[:_AT_ONCE]:
-                with suppress(InfraciError):  # of a server that is not there: its tests tell
-                    seat.link.open()
+            for handle in self._awaited[:_AT_ONCE]:
+                with suppress(InfraciError):  # the tests of a missing server report it
+                    handle.connection.open()
 
-    def await_tests(self, seats: Iterable[ServerHandle]) -> None:
-        """Have these servers connected to as soon as the stack stands, all at once."""
-        self._awaited = list(dict.fromkeys(seats))
+    def await_tests(self, handles: Iterable[ServerHandle]) -> None:
+        """Connect to these servers in parallel as soon as the stack stands."""
+        self._awaited = list(dict.fromkeys(handles))
 
     def stack(self) -> Stack:
-        """The stack, stood up if it does not stand yet."""
+        """The stack; stands it up first if need be."""
         folder = self.folder()
         if self._stack is None:
             self._stack = Stack.read(folder)
@@ -80,62 +80,62 @@ class LazyStack:
 
     @property
     def ssh_config(self) -> Path:
-        """That of the run."""
+        """The run's ``ssh_config``."""
         return self.folder() / "ssh_config"
 
     def lost(self, error: InfraciError) -> None:
-        """Have all that needs it fail from now on."""
+        """Make all tests of the stack fail from now on."""
         self._failed = error
 
-    def seat(self, server: PlannedServer) -> ServerHandle:
-        """One of its servers."""
-        return self._seats[server.name]
+    def handle(self, server: PlannedServer) -> ServerHandle:
+        """The handle of one of its servers."""
+        return self._handles[server.name]
 
-    def mine(self, servers: Sequence[PlannedServer]) -> tuple[PlannedServer, ...]:
-        """Those of the servers that this process judges."""
+    def testable(self, servers: Sequence[PlannedServer]) -> tuple[PlannedServer, ...]:
+        """The servers that this process tests."""
         return tuple(s for s in servers if self.only is None or s.name == self.only.name)
 
     def close(self) -> None:
         """End the connections."""
-        for seat in self._seats.values():
-            seat.close()
+        for handle in self._handles.values():
+            handle.close()
 
 
 class ServerHandle:
-    """One server of a stack, connected to when it is first looked at."""
+    """One server of a stack; connects when a test first looks at it."""
 
-    def __init__(self, stand: LazyStack, planned: PlannedServer) -> None:
-        self.stand = stand
+    def __init__(self, lazy_stack: LazyStack, planned: PlannedServer) -> None:
+        self.lazy_stack = lazy_stack
         self.planned = planned
         self.url = backend.announce(self)
-        self._link: ServerConnection | None = None
+        self._connection: ServerConnection | None = None
 
     @property
     def server(self) -> Server:
-        """The server itself; stands its stack up if need be."""
-        only = self.stand.only
+        """The server; stands its stack up first if need be."""
+        only = self.lazy_stack.only
         if only is not None and only.name == self.planned.name:
             return only
-        return find_server(self.stand.stack(), self.planned)
+        return find_server(self.lazy_stack.stack(), self.planned)
 
     @property
-    def made_link(self) -> ServerConnection | None:
-        """The connection if it has been made, even where the stack is lost meanwhile."""
-        return self._link
+    def existing_connection(self) -> ServerConnection | None:
+        """The connection if there is one, also after the stack was lost."""
+        return self._connection
 
     @property
-    def link(self) -> ServerConnection:
-        """The connection; whoever asks first may have it made."""
-        self.stand.folder()
-        if self._link is None:
-            self._link = ServerConnection(
+    def connection(self) -> ServerConnection:
+        """The connection; the first call creates it."""
+        self.lazy_stack.folder()
+        if self._connection is None:
+            self._connection = ServerConnection(
                 self.server,
-                identity_of(self.stand.ssh_config),
-                timeout_s=self.stand.plan.verify_s,
+                identity_of(self.lazy_stack.ssh_config),
+                timeout_s=self.lazy_stack.plan.verify_s,
             )
-        return self._link
+        return self._connection
 
     def close(self) -> None:
         """End the connection."""
-        if self._link is not None:
-            self._link.close()
+        if self._connection is not None:
+            self._connection.close()

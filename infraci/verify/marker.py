@@ -1,4 +1,4 @@
-"""``@pytest.mark.infraci(…)``: which servers a test is for, and of which stack."""
+"""Reads ``@pytest.mark.infraci(…)``: which servers a test is for, and of which stack."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EXAMPLE = 'such as role="web", server="web-*" or stack="PIPELINE"'
 
 
 class MisuseError(Exception):
-    """A marker that makes no sense; the message tells where it is."""
+    """A misused marker; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What a test's markers say together."""
+    """The servers and the stack that a test's markers choose together."""
 
     roles: tuple[tuple[str, ...], ...] = ()  # one of each
     servers: tuple[tuple[str, ...], ...] = ()  # patterns; one of each
@@ -32,10 +32,10 @@ class Choice:
     scope: str = "module"
 
     def of(self, plan: Plan, servers: Sequence[PlannedServer]) -> tuple[PlannedServer, ...]:
-        """Those of the servers that are chosen; raises MisuseError if the plan has none such."""
+        """The chosen ones among servers; raises MisuseError if the plan has none of them."""
         chosen = tuple(server for server in servers if self._takes(server))
         if not chosen:
-            self._judge(plan)
+            self._explain(plan)
         return chosen
 
     def _takes(self, server: PlannedServer) -> bool:
@@ -44,8 +44,8 @@ class Choice:
             for patterns in self.servers
         )
 
-    def _judge(self, plan: Plan) -> None:
-        """Say what is wrong with a choice that nothing meets."""
+    def _explain(self, plan: Plan) -> None:
+        """Raise MisuseError with the reason why no server is chosen."""
         present = sorted({server.role for server in plan.servers} - {""})
         have = f"its servers have {quoted(present, 'and')}" if present else "its servers have none"
         for role in (role for roles in self.roles for role in roles):
@@ -69,20 +69,20 @@ def choice_of(node: pytest.Item | pytest.Collector) -> Choice:
     roles, servers = [], []
     stack, scope = "", "module"
     for holder, marker in node.iter_markers_with_node(NAME):
-        said = _read(marker)
-        if "role" in said:
-            roles.append(_texts(said["role"], "role"))
-        if "server" in said:
-            servers.append(_texts(said["server"], "server"))
-        if "stack" in said:
+        arguments = _read(marker)
+        if "role" in arguments:
+            roles.append(_texts(arguments["role"], "role"))
+        if "server" in arguments:
+            servers.append(_texts(arguments["server"], "server"))
+        if "stack" in arguments:
             if not isinstance(holder, pytest.Module | pytest.Package | pytest.Session):
                 raise MisuseError(
                     "stack= is for a whole module: pytestmark = "
-                    f'pytest.mark.infraci(stack="{said["stack"]}")'
+                    f'pytest.mark.infraci(stack="{arguments["stack"]}")'
                 )
             if not stack:
-                (stack,) = _texts(said["stack"], "stack", several=False)
-                (scope,) = _texts(said.get("scope", scope), "scope", several=False)
+                (stack,) = _texts(arguments["stack"], "stack", several=False)
+                (scope,) = _texts(arguments.get("scope", scope), "scope", several=False)
     if scope not in SCOPES:
         raise MisuseError(f'scope="{scope}" is none: there are {quoted(SCOPES, "and")}')
     return Choice(roles=tuple(roles), servers=tuple(servers), stack=stack, scope=scope)
@@ -106,9 +106,9 @@ def _read(marker: pytest.Mark) -> Mapping[str, Any]:
 
 
 def _texts(value: object, name: str, *, several: bool = True) -> tuple[str, ...]:
-    found = tuple(value) if several and isinstance(value, list | tuple) else (value,)
-    texts = tuple(text for text in found if isinstance(text, str) and text)
-    if not texts or len(texts) < len(found):
+    values = tuple(value) if several and isinstance(value, list | tuple) else (value,)
+    texts = tuple(text for text in values if isinstance(text, str) and text)
+    if not texts or len(texts) < len(values):
         kind = "a text, or a list of them" if several else "a text"
         raise MisuseError(f"{name}= takes {kind}, not {value!r}")
     return texts

@@ -1,10 +1,10 @@
-"""Files of equal names in several folders of specs: each folder has modules of its own.
+"""Gives each folder of specs its own modules, where several folders have files of equal names.
 
-pytest puts the folder of every spec and conftest.py at the front of ``sys.path``, and imports it by
-its bare name. So a second ``helper.py`` or ``test_service.py`` would never be imported: the first
-is in ``sys.modules`` already. Here both are in order for the folder that is about to be imported or
-run: its own files go first, then those of the folders above it. What no folder has twice is shared,
-as ever.
+pytest puts the folder of every spec and conftest.py at the front of ``sys.path``, and imports the
+file by its bare name. So it would never import a second ``helper.py`` or ``test_service.py``: the
+first is in ``sys.modules`` already. This module arranges both for the folder that is about to be
+imported or run: its own files come first, then those of the folders above it. Folders share modules
+whose names occur once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _PLUGIN = "infraci-modules"
 
 
 def keep_apart(config: pytest.Config) -> None:
-    """Have a pytest that has not loaded any conftest.py yet keep the folders' modules apart.
+    """Keep the folders' modules apart in a pytest that has not loaded any conftest.py yet.
 
-    Its other ways to import (``--import-mode``) are left as they are.
+    Does nothing in pytest's other import modes (``--import-mode``).
     """
     if config.known_args_namespace.importmode != "prepend":
         return
@@ -42,7 +42,7 @@ def keep_apart(config: pytest.Config) -> None:
 
 
 class _FolderPlugin:
-    """Says which folder's turn it is."""
+    """Enters a file's folder before pytest imports or runs it."""
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
@@ -51,14 +51,14 @@ class _FolderPlugin:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """A file is about to be imported."""
+        """Enter the folder of a file that pytest is about to import."""
         if collector.path.is_file():
             self._folders.enter(collector.path)
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A test is about to run, and may import what it needs only now."""
+        """Enter the folder of a test that is about to run, and may import modules."""
         self._folders.enter(item.path)
         return (yield)
 
@@ -68,19 +68,19 @@ class Folders:
 
     def __init__(self) -> None:
         self._known: set[Path] = set()
-        #: Of modules that are not in ``sys.modules`` now, by where they come from: by full name.
+        #: The modules that are not in ``sys.modules`` now, by their origin, then by full name.
         self._put_by: dict[Path, dict[str, ModuleType]] = {}
 
     def enter(self, file: Path) -> None:
-        """Have imports find what is nearest to a file."""
+        """Let imports find the modules nearest to a file."""
         folder = _import_folder(file)
         self._known.add(folder)
-        way = [place for place in (folder, *folder.parents) if place in self._known]
+        folders = [folder for folder in (folder, *folder.parents) if folder in self._known]
         loaded = dict(self._loaded())  # the places of packages without code follow sys.path
-        present = [str(place) for place in way if str(place) in sys.path]
+        present = [str(folder) for folder in folders if str(folder) in sys.path]
         sys.path[:] = [*present, *(entry for entry in sys.path if entry not in present)]
         for name in {*loaded, *(origin.stem for origin in self._put_by)}:
-            nearest, before = _find(name, way), loaded.get(name)
+            nearest, before = _find(name, folders), loaded.get(name)
             if nearest is None or nearest == before or _is_preferred(before, nearest):
                 continue
             if before is not None:
@@ -88,7 +88,7 @@ class Folders:
             sys.modules.update(self._put_by.pop(nearest, {}))
 
     def _loaded(self) -> Iterator[tuple[str, Path]]:
-        """The top modules that come from these folders, and from where each does."""
+        """The top-level modules from these folders, with their origins."""
         for name, module in list(sys.modules.items()):
             if "." in name:
                 continue
@@ -106,7 +106,7 @@ def _import_folder(file: Path) -> Path:
 
 
 def _origin(module: ModuleType) -> Path | None:
-    """The file of a module, the folder of a package; nothing for one that has neither."""
+    """The file of a module, or the folder of a package; None for a module with neither."""
     file = getattr(module, "__file__", None)
     if isinstance(file, str):
         path = Path(file)
@@ -116,18 +116,18 @@ def _origin(module: ModuleType) -> Path | None:
     return Path(places[0]) if places and isinstance(places[0], str) else None
 
 
-def _find(name: str, way: list[Path]) -> Path | None:
-    """Where a top module comes from if these folders are looked through, the first one first."""
-    for place in way:
-        if (place / name / "__init__.py").is_file():
-            return place / name
-        if (place / f"{name}.py").is_file():
-            return place / f"{name}.py"
-    return next((place / name for place in way if (place / name).is_dir()), None)
+def _find(name: str, folders: list[Path]) -> Path | None:
+    """The origin of a top-level module, searched in these folders in order."""
+    for folder in folders:
+        if (folder / name / "__init__.py").is_file():
+            return folder / name
+        if (folder / f"{name}.py").is_file():
+            return folder / f"{name}.py"
+    return next((folder / name for folder in folders if (folder / name).is_dir()), None)
 
 
 def _is_preferred(before: Path | None, nearest: Path) -> bool:
-    """Whether Python would take the former though the latter is nearer: a folder without code."""
+    """Whether Python prefers the former, as the nearer is a folder without code."""
     return before is not None and _has_code(before) and not _has_code(nearest)
 
 
@@ -136,6 +136,6 @@ def _has_code(origin: Path) -> bool:
 
 
 def _taken_out(name: str) -> dict[str, ModuleType]:
-    """Take a module and all that is in it out of ``sys.modules``."""
+    """Remove a module and its submodules from ``sys.modules``; returns them."""
     inside = [full for full in sys.modules if full == name or full.startswith(f"{name}.")]
     return {full: sys.modules.pop(full) for full in inside}

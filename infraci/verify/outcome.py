@@ -16,7 +16,7 @@ from infraci.model.run import ErrorKind, Outcome
 #: How much of a check's own output is kept, when it passed and when it did not.
 _KEEP_PASSED = 10_000
 _KEEP_FAILED = 200_000
-#: What pytest says of an assertion that compares nothing.
+#: pytest's message for an assertion that compares nothing.
 _BARE = re.compile(
     r"(?:AssertionError: )?(?P<assertion>assert (?P<value>(?:not )?[\w.'\"()\[\]{}-]+))$",
     re.MULTILINE,
@@ -37,19 +37,19 @@ class CheckReports:
             self._reports.append(report)
 
     def verdict(self) -> Mapping[str, Any]:
-        """The fields of a testcase that say how it went."""
+        """The fields of a testcase with the check's outcome."""
         failed = [report for report in self._reports if report.failed]
         skipped = [report for report in self._reports if report.skipped]
         if failed:
-            found = _failed(failed)
+            fields = _failed(failed)
         elif skipped:
             reason = _skip_reason(skipped[0])
-            found = {"outcome": Outcome.SKIPPED, "message": first_line(reason), "text": reason}
+            fields = {"outcome": Outcome.SKIPPED, "message": first_line(reason), "text": reason}
         else:
-            found = {"outcome": Outcome.PASSED}
+            fields = {"outcome": Outcome.PASSED}
         keep = _KEEP_FAILED if failed else _KEEP_PASSED
         return {
-            **found,
+            **fields,
             "duration_s": sum(report.duration for report in self._reports),
             **self._output(keep),
         }
@@ -63,7 +63,7 @@ class CheckReports:
 
 
 def error_kind(error: BaseException, when: str) -> ErrorKind | None:
-    """Say what sort of error this is; None for a check that simply failed."""
+    """The kind of an error; None for a check that simply failed."""
     if _is_unreachable(error):
         return ErrorKind.INFRASTRUCTURE
     if when == "call":
@@ -80,20 +80,20 @@ def classname_of(nodeid: str) -> str:
 
 def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
     first = failed[0]
-    said: str | None = first.__dict__.get("infraci_kind")
-    kind = None if said is None else ErrorKind(said)
+    name: str | None = first.__dict__.get("infraci_kind")
+    kind = None if name is None else ErrorKind(name)
     if kind is None and first.when != "call":
         kind = ErrorKind.SETUP
     message = first.__dict__.get("infraci_message") or _crash_message(first)
     return {
         "outcome": Outcome.FAILURE if kind is None else kind.outcome,
         "message": first_line(message),
-        "text": "\n\n".join(_story(report) for report in failed),
+        "text": "\n\n".join(_report_text(report) for report in failed),
         "kind": kind,
     }
 
 
-def _story(report: pytest.TestReport) -> str:
+def _report_text(report: pytest.TestReport) -> str:
     clear = report.when == "call" or isinstance(report.longrepr, str)
     heading = "" if clear else f"in {report.when}:\n"
     sudo = [text for name, text in report.sections if name == "sudo"]
@@ -108,9 +108,9 @@ def _crash_message(report: pytest.TestReport) -> str:
 
 
 def _with_source(message: str, report: pytest.TestReport) -> str:
-    """The message; of one that only says what was asserted to be true, the asserted line too.
+    """The message; with the asserted line where the message only has its value.
 
-    ``assert False`` tells nothing where the spec has ``assert host.file("/x").exists``.
+    ``assert False`` says nothing where the spec has ``assert host.file("/x").exists``.
     """
     bare = _BARE.match(message)
     source = _asserted(report) if bare else ""
@@ -135,7 +135,7 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    """Whether the connection to a server is what failed, ours or another of Testinfra's."""
+    """Whether the connection to a server failed: infraci's, or one of Testinfra's backends."""
     if isinstance(error, UnreachableError | paramiko.SSHException):
         return True
     frame = error.__traceback__

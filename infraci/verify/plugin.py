@@ -1,6 +1,6 @@
-"""The pytest plugin of one server's run: streams what becomes of each check.
+"""The pytest plugin of one server's run: sends the result of each check as it ends.
 
-Its server it gets from :mod:`infraci.verify.hosts`, as everybody's pytest does.
+:mod:`infraci.verify.hosts` gives it its server, as in any other pytest.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 
 from infraci.base.lines import last_line
 from infraci.model.run import ErrorKind, Outcome, Testcase
-from infraci.verify import task as words
+from infraci.verify import task as protocol
 from infraci.verify.addopts import without_clashes
-from infraci.verify.hosts import Stands, register
+from infraci.verify.hosts import StackSource, register
 from infraci.verify.modules import keep_apart
 from infraci.verify.outcome import CheckReports, classname_of
 from infraci.verify.task import Task, testcase_to_json
@@ -27,11 +27,13 @@ Send = Callable[[str, object], object]
 class SpecPlugin:
     """One server's run; ``send`` takes each answer (see :mod:`infraci.verify.task`)."""
 
-    def __init__(self, task: Task, stands: Stands, send: Send, *, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, task: Task, source: StackSource, send: Send, *, arguments: Sequence[str]
+    ) -> None:
         self._task = task
-        self._stands = stands
+        self._source = source
         self._send = send
-        self._arguments = list(arguments)  # ours, at the end of all
+        self._arguments = list(arguments)  # infraci's own, which end pytest's
         self._checks: dict[str, CheckReports] = {}
         self._items: dict[str, Mapping[str, Any]] = {}
         self._left_out: list[str] = []
@@ -43,7 +45,7 @@ class SpecPlugin:
         self, early_config: pytest.Config, parser: pytest.Parser, args: list[str]
     ) -> None:
         """Leave out the repository's options that would break the run; keep modules apart."""
-        theirs = args[: len(args) - len(self._arguments)]
+        repository_arguments = args[: len(args) - len(self._arguments)]
 
         def parse(options: list[str]) -> tuple[Sequence[str], Sequence[str]]:
             known, unknown = parser.parse_known_and_unknown_args(
@@ -51,7 +53,7 @@ class SpecPlugin:
             )
             return known.file_or_dir, unknown
 
-        kept, left_out = without_clashes(theirs, parse)
+        kept, left_out = without_clashes(repository_arguments, parse)
         self._left_out = left_out
         args[:] = [*kept, *self._arguments]
         confcutdir = early_config.known_args_namespace.confcutdir
@@ -62,13 +64,13 @@ class SpecPlugin:
         keep_apart(early_config)
 
     def pytest_report_header(self) -> list[str]:
-        """Say in the log what was left out."""
+        """Name the options that were left out in the log."""
         return [f"infraci: left out of addopts: {' '.join(self._left_out)}"][: len(self._left_out)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Have tests look at the one server."""
-        self._hosts = register(config, self._stands)
+        """Register the plugin that gives tests the one server."""
+        self._hosts = register(config, self._source)
 
     # -- collection ------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class SpecPlugin:
         )
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Say which checks will come, so that none can get lost."""
+        """Send the checks to come, so that none can get lost."""
         for item in session.items:
             _, line, _ = item.location
             self._items[item.nodeid] = {
@@ -107,21 +109,21 @@ class SpecPlugin:
             testcase_to_json(self._testcase(**known, outcome=Outcome.ERROR))
             for known in self._items.values()
         ]
-        self._send(words.COLLECTED, checks)
+        self._send(protocol.COLLECTED, checks)
 
     # -- the checks ------------------------------------------------------------------------
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A check begins."""
         self._checks[nodeid] = CheckReports()
-        self._send(words.STARTED, nodeid)
+        self._send(protocol.STARTED, nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a phase of the check reports."""
         self._checks.setdefault(report.nodeid, CheckReports()).add(report)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Send what became of the check."""
+        """Send the check's result."""
         reports = self._checks.pop(nodeid, None)
         if reports is not None and nodeid in self._items:
             self._send_testcase(self._testcase(**self._items[nodeid], **reports.verdict()))
@@ -129,24 +131,24 @@ class SpecPlugin:
     # -- the end ---------------------------------------------------------------------------
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Send pytest's own trouble."""
-        self._send(words.BROKEN, str(excrepr))
+        """Send an internal error of pytest's."""
+        self._send(protocol.BROKEN, str(excrepr))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Send why the specs stopped themselves."""
-        self._send(words.BROKEN, f"the specs stopped themselves: {excinfo.value}")
+        self._send(protocol.BROKEN, f"the specs stopped themselves: {excinfo.value}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Say that pytest came to its end; tests for other servers only are no trouble."""
+        """Send that pytest has ended; a run whose tests are all for other servers has passed."""
         nothing = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._hosts.any_left_out
-        self._send(words.FINISHED, int(pytest.ExitCode.OK if nothing else exitstatus))
+        self._send(protocol.FINISHED, int(pytest.ExitCode.OK if nothing else exitstatus))
 
     def _testcase(self, **known: Any) -> Testcase:
         return Testcase(server=self._task.server.name, role=self._task.server.role, **known)
 
     def _send_testcase(self, testcase: Testcase) -> None:
-        self._send(words.TESTCASE, testcase_to_json(testcase))
+        self._send(protocol.TESTCASE, testcase_to_json(testcase))
 
 
 def _skip_reason(longrepr: object) -> str:

@@ -1,4 +1,4 @@
-"""What pytest prints in a fork of the warm interpreter, on its way to the log."""
+"""Copies what pytest prints in a fork to the log, masked."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from infraci.base.closing import Closing
 from infraci.base.mask import mask
 from infraci.base.writing import Log
 
-#: Of what was printed, so many characters at the end are kept for a testcase that needs them.
+#: How many characters at the output's end are kept for a testcase.
 _TAIL = 20_000
 _LOOK_MS = 100
-#: For so long what is left in the pipe is read, once the fork has ended.
+#: How long to read what is left in the pipe after the fork's end.
 _END_S = 5.0
 
 
 class Output(Closing):
-    """A pipe to print into, and a thread that appends what comes out of it to a log, masked.
+    """A pipe for a fork's output, and a thread that appends it to a log, masked.
 
-    The fork gets no file to write to, as the specs know the environment's secrets, and what they
-    print must not be kept as it is.
+    The fork gets no file to write to: the specs know the environment's secrets, so their output
+    must be masked.
     """
 
     def __init__(self, log: Path | None) -> None:
@@ -37,13 +37,13 @@ class Output(Closing):
         self._thread.start()
 
     def fileno(self) -> int:
-        """The end to print into."""
+        """The pipe's end to print into."""
         return self._writer
 
     def finish(self) -> str:
-        """Read what is left after the fork's end; returns the end of all that was printed.
+        """Read what is left after the fork's end; returns the last part of the output.
 
-        What the fork has left in the background may keep the pipe open, and is not waited for.
+        Does not wait for background processes of the fork, which may keep the pipe open.
         """
         if self._ended_at is None:
             self._ended_at = time.monotonic()

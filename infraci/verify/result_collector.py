@@ -1,4 +1,4 @@
-"""What is heard of one server's specs, and the account given of those never heard of."""
+"""Collects the results of one server's specs, and adds an error for each check without one."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from infraci.base.deadline import duration
 from infraci.base.json_lines import JsonLines
 from infraci.base.lines import full_lines, last_line
 from infraci.model.run import ErrorKind, Outcome, Testcase
-from infraci.verify import task as words
+from infraci.verify import task as protocol
 from infraci.verify.task import Task, testcase_from_json
 
-#: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
-_BURIAL_S = 5.0
+#: How long to wait for the process's end after the order to kill it.
+_KILL_TIMEOUT_S = 5.0
 #: pytest's exit statuses.
 _WELL, _STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 0, 2, 3, 4, 5
 
 
-#: What the answers hold.
+#: The types of the answers' values.
 _KINDS: Mapping[str, Any] = {
-    words.COLLECTED: list,
-    words.STARTED: str,
-    words.TESTCASE: dict,
-    words.FINISHED: int,
-    words.BROKEN: str,
-    words.EXITED: int,
+    protocol.COLLECTED: list,
+    protocol.STARTED: str,
+    protocol.TESTCASE: dict,
+    protocol.FINISHED: int,
+    protocol.BROKEN: str,
+    protocol.EXITED: int,
 }
 
 
 class ResultCollector:
-    """Hears one run out; every check that pytest announced is in it, whatever happens."""
+    """Receives one run's results; each check that pytest announced gets one, whatever happens."""
 
     def __init__(self, task: Task, on_testcase: Callable[[Testcase], None]) -> None:
         self._task = task
@@ -62,10 +62,10 @@ class ResultCollector:
                 self._take(*answer)
             except TimeoutError:
                 if self._timed_out:
-                    return  # told to die, it did not even answer that
+                    return  # the fork server does not answer the order to kill either
                 self._timed_out = True
-                connection.send(words.KILL, None)
-                ends = time.monotonic() + _BURIAL_S
+                connection.send(protocol.KILL, None)
+                ends = time.monotonic() + _KILL_TIMEOUT_S
             except (ValueError, TypeError, KeyError):
                 self.broken = "the specs have written into infraci's own connection"
                 return
@@ -73,23 +73,23 @@ class ResultCollector:
     def _take(self, key: str, value: Any) -> None:
         if not isinstance(value, _KINDS[key]):
             raise TypeError(key)
-        if key == words.COLLECTED:
+        if key == protocol.COLLECTED:
             self._collected = True
             self._expected = {c.nodeid: c for c in map(self._own, value)}
-        elif key == words.STARTED:
+        elif key == protocol.STARTED:
             self._current = value
-        elif key == words.TESTCASE:
+        elif key == protocol.TESTCASE:
             self._add(self._own(value))
             self._current = None
-        elif key == words.BROKEN:
+        elif key == protocol.BROKEN:
             self.broken = value
-        elif key == words.FINISHED:
+        elif key == protocol.FINISHED:
             self._finished = value
-        elif key == words.EXITED:
+        elif key == protocol.EXITED:
             self._exited = os.waitstatus_to_exitcode(value)
 
     def _own(self, value: dict[str, Any]) -> Testcase:
-        """A testcase, which is of this server whatever the specs have made of it."""
+        """A testcase of this server, whatever server the specs have written into it."""
         case, server = testcase_from_json(value), self._task.server
         texts = (case.nodeid, case.name, case.classname, case.message, case.text)
         if not all(isinstance(text, str) for text in (*texts, case.stdout, case.stderr)):
@@ -109,10 +109,10 @@ class ResultCollector:
         self._on_testcase(testcase)
 
     def conclude(self, log: str) -> tuple[Testcase, ...]:
-        """Account for what was never heard of."""
+        """All testcases; checks without a result become errors, with the reason."""
         if self._finished == _WELL and self._collected and not (self._expected or self._done):
             return ()  # its specs are for other servers
-        kind, reason, text = self._trouble(log)
+        kind, reason, text = self._failure(log)
         if self._current is not None and self._current in self._expected:
             self._add_error(self._expected[self._current], kind, reason, text)
             reason = f"not checked: {reason}"
@@ -135,8 +135,8 @@ class ResultCollector:
         text = f"{message}\n\n{text}" if text else message
         self._add(replace(testcase, outcome=kind.outcome, message=message, text=text, kind=kind))
 
-    def _trouble(self, log: str) -> tuple[ErrorKind, str, str]:
-        """Say why checks are missing: kind, one line, and the whole story."""
+    def _failure(self, log: str) -> tuple[ErrorKind, str, str]:
+        """Why checks have no result: the kind, one line, and the whole text."""
         paths, server = " ".join(self._task.paths), self._task.server.name
         if self._timed_out:
             limit = duration(self._task.timeout_s)
@@ -165,8 +165,8 @@ def _death(exited: int | None) -> str:
 
 
 def _reason(log: str) -> str:
-    """Find the line that says it in what pytest prints of a conftest.py or an option."""
+    """The line of pytest's output that tells what is wrong with a conftest.py or an option."""
     lines = full_lines(log)
-    said = [line[2:].strip() for line in lines if line.startswith("E ")]
+    marked = [line[2:].strip() for line in lines if line.startswith("E ")]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (said or errors or lines or ["pytest did not say why"])[-1]
+    return (marked or errors or lines or ["pytest did not say why"])[-1]

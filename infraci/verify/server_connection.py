@@ -1,4 +1,4 @@
-"""The one connection through which a server's specs look at it."""
+"""The SSH connection through which all specs of a process look at one server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from infraci.ssh import Completed, Session, Shell
 
 _FIRST_TRY_S = 30.0  # a busy guest takes long for the handshake
 _NEXT_TRY_S = 10.0
-#: How much of what a command has printed is searched for sudo's words.
+#: How much of a command's output is searched for sudo's messages.
 _SEARCHED = 1 << 16
 
 
 class ServerConnection:
-    """Connects once, and once more after each loss; when that fails it stays broken."""
+    """Connects once, and again after each loss; stays broken when that fails."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class ServerConnection:
         self._shell: Shell | None = None  # of that session
         self._lost: UnreachableError | None = None
         self._broken: UnreachableError | None = None
-        #: Why sudo has refused a command that this check itself began with it.
+        #: Why sudo has refused a command of this check's own.
         self.refusal: Refusal | None = None
-        self._remarks: dict[str, bool] = {}  # of sudo on this server, and whether they are taken
+        self._remarks: dict[str, bool] = {}  # sudo's on this server, and whether they are taken
 
     def open(self) -> None:
-        """Begin to connect, while others do something else; once."""
+        """Begin to connect in a thread, unless that was done before."""
         if self._opening is not None or self._session is not None:
             return
         opening: Future[Session] = Future()
@@ -53,16 +53,16 @@ class ServerConnection:
         def connect() -> None:
             try:
                 opening.set_result(self._connected(_FIRST_TRY_S))
-            except BaseException as error:  # whoever needs the connection gets it
+            except BaseException as error:  # ``session`` raises it
                 opening.set_exception(error)
 
         self._opening = opening
         Thread(target=connect, daemon=True).start()
 
     def begin_check(self) -> None:
-        """Have a connection for a new check, or raise at once what broke the last one.
+        """Connect for a new check if need be, or raise at once if the server is lost.
 
-        So a server that is gone costs one wait, not one a check.
+        So a lost server costs one timeout, not one for each check.
         """
         self.refusal = None
         if self._broken is not None:
@@ -78,7 +78,7 @@ class ServerConnection:
             raise
 
     def session(self, timeout_s: float = _FIRST_TRY_S) -> Session:
-        """The connection, made if need be; what was lost in this check stays lost."""
+        """The session, opened if need be; one that this check has lost stays lost."""
         if self._lost is not None:
             raise self._lost
         if self._session is None:
@@ -101,8 +101,8 @@ class ServerConnection:
             session.close()
             raise
 
-    def hear_sudo(self, besides: bytes, printed: bytes, *, has_failed: bool) -> None:
-        """Note what sudo has printed besides a command, and among what the command printed."""
+    def note_sudo(self, besides: bytes, printed: bytes, *, has_failed: bool) -> None:
+        """Note what sudo has printed before a command's output, and within it."""
         own = printed[:_SEARCHED].decode(errors="replace")
         asides = [line for line in own.splitlines() if is_aside(line)]
         text = "\n".join([besides[:_SEARCHED].decode(errors="replace"), *asides])
@@ -112,14 +112,14 @@ class ServerConnection:
             self.refusal = find_refusal(own, self.server.user)
 
     def take_remarks(self) -> list[str]:
-        """What sudo on this server has printed besides, each remark once."""
+        """The new remarks of sudo on this server, each only once."""
         new = [remark for remark, is_taken in self._remarks.items() if not is_taken]
         self._remarks.update(dict.fromkeys(new, True))
         return new
 
     def close(self) -> None:
         """End the connection."""
-        if self._opening is not None:  # nobody has needed it
+        if self._opening is not None:  # no check has used it
             self._opening.add_done_callback(_close_opened)
         if self._session is not None:
             with contextlib.suppress(Exception):

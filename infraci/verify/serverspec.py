@@ -1,7 +1,7 @@
-"""Serverspec: an existing tree of Ruby specs, unmodified, in one RSpec per server.
+"""Runs an existing tree of Serverspec specs, unmodified, in one RSpec per server.
 
-RSpec runs where infraci does; Serverspec looks at the server by the run's ``ssh_config``, with its
-pinned host keys and bastions. ``serverspec.rb`` beside this file sees to that.
+RSpec runs on infraci's machine; Serverspec connects to the server by the run's ``ssh_config``, with
+its pinned host keys and bastions. ``serverspec.rb`` beside this file makes it do so.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from infraci.sandbox.confine import confined
 
 _PRELUDE = Path(__file__).with_suffix(".rb")
 _PACKAGES = "ruby-serverspec ruby-rspec-junit-formatter ruby-ed25519 ruby-bcrypt-pbkdf"
-#: What RSpec's tree begins with; the first of them that is found upwards wins.
+#: The files that mark the top of RSpec's tree; the nearest folder with one of them counts.
 _TOPS = (".rspec", "Rakefile", "Gemfile", "spec")
 _MISSING = re.compile(
     r"cannot load such file -- (net/ssh|specinfra|serverspec|rspec_junit_formatter|ed25519)"
     r"|unsupported key type `(ssh-ed25519)'"
 )
-#: Exceptions that tell of the connection, not of the server's state.
+#: Exceptions of the connection, which say nothing about the server's state.
 _LOST = re.compile(
     r"^(Net::SSH::|SocketError$|IOError$|EOFError$"
     r"|Errno::(ECONN|EHOST|ENET|ETIMEDOUT|EPIPE))"
@@ -43,7 +43,7 @@ _LOADING = re.compile(r"^An error occurred while loading (?:\./)?(.+?)\.?$", re.
 
 
 class MissingServerspecError(InfraciError):
-    """This machine lacks a part of Serverspec; no commit is to blame."""
+    """This machine lacks a part of Serverspec; the commit is not to blame."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ class MissingServerspecError(InfraciError):
 
 
 def check_serverspec() -> None:
-    """Raise MissingServerspecError where it is plain that no Serverspec can run."""
+    """Raise MissingServerspecError if RSpec is missing."""
     if shutil.which("rspec") is None:
         raise MissingServerspecError("rspec")
 
@@ -69,34 +69,33 @@ def run_serverspec(
     masker: Masker | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Testcase, ...]:
-    """Judge a server by specs of the tree at ``root``; what RSpec says is appended to ``log``.
+    """Run specs of the tree at ``root`` on a server; appends RSpec's output to ``log``.
 
-    ``environment`` is what the pipeline gives the specs besides what they inherit.
-    Trouble with specs or server is in the testcases. Raises MissingServerspecError, and what
-    ``deadline`` raises when it is cancelled.
+    ``environment`` adds to the variables that specs inherit. Errors of specs or server are in the
+    testcases. Raises MissingServerspecError, and what ``deadline`` raises when it is cancelled.
     """
     check_serverspec()
     by_top: dict[PurePosixPath, list[PurePosixPath]] = {}
     for path in paths:
         by_top.setdefault(_top(path, root), []).append(path)
-    found: list[Testcase] = []
+    testcases: list[Testcase] = []
     for top, below in by_top.items():
         run = _Run(server, top, below)
         variables = _environment(server, ssh_config, environment or {})
-        found += run.judge(variables, root, deadline, log, masker)
-    return tuple(found)
+        testcases += run.run(variables, root, deadline, log, masker)
+    return tuple(testcases)
 
 
 class _Run:
-    """One RSpec, in the folder where the tree's own would be started."""
+    """One run of RSpec, in the top folder of the specs' tree."""
 
     def __init__(self, server: Server, top: PurePosixPath, paths: Sequence[PurePosixPath]) -> None:
         self._server = server
         self._top = top
         self._paths = paths
-        self._said: list[str] = []
+        self._lines: list[str] = []
 
-    def judge(
+    def run(
         self,
         environment: Mapping[str, str],
         root: Path,
@@ -110,8 +109,8 @@ class _Run:
         ):
             junit = folder / "junit.xml"
 
-            def hear(line: str) -> None:
-                self._said.append(line)
+            def on_line(line: str) -> None:
+                self._lines.append(line)
                 file.write(f"{line}\n")
 
             limit_s = deadline.remaining_s
@@ -131,14 +130,14 @@ class _Run:
                         environment=call.environment,
                         timeout_s=limit_s,
                         deadline=deadline,
-                        on_line=hear,
+                        on_line=on_line,
                         pass_fds=call.pass_fds,
                     )
             except ProgramTimeoutError:
                 limit = duration(limit_s)
                 reason = f"the specs of {self._server.name} did not end in {limit}"
                 return [self._whole(ErrorKind.TIMEOUT, reason)]
-            return self._account(status, _read(junit))
+            return self._results(status, _read(junit))
 
     def _command(self, junit: Path) -> list[str]:
         return [
@@ -149,26 +148,26 @@ class _Run:
             *(str(path.relative_to(self._top)) for path in self._paths),
         ]
 
-    def _account(self, status: int, junit: ElementTree.Element | None) -> list[Testcase]:
+    def _results(self, status: int, junit: ElementTree.Element | None) -> list[Testcase]:
         """The examples that RSpec reports, or why there are none."""
-        said = "\n".join(self._said)
-        found = [] if junit is None else [self._testcase(case) for case in junit.iter("testcase")]
-        if status == 0 and found:
-            return found
-        if missing := _MISSING.search(said):
+        output = "\n".join(self._lines)
+        cases = [] if junit is None else [self._testcase(case) for case in junit.iter("testcase")]
+        if status == 0 and cases:
+            return cases
+        if missing := _MISSING.search(output):
             raise MissingServerspecError(missing[1] or "ruby-ed25519")
-        bad = [case for case in found if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
-        if loading := list(_LOADING.finditer(said)):
-            found += [self._unloaded(match, said) for match in loading]
+        bad = [case for case in cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
+        if loading := list(_LOADING.finditer(output)):
+            cases += [self._unloaded(match, output) for match in loading]
         elif junit is None:
             how = f"ended with exit status {status}" if status >= 0 else "was killed"
-            reason = last_line(said, "it did not say why")
-            found.append(self._whole(ErrorKind.CRASH, f"rspec {how}: {reason}"))
-        elif not found:
-            found.append(self._whole(ErrorKind.SPEC, f"no examples in {self._shown}"))
+            reason = last_line(output, "it did not say why")
+            cases.append(self._whole(ErrorKind.CRASH, f"rspec {how}: {reason}"))
+        elif not cases:
+            cases.append(self._whole(ErrorKind.SPEC, f"no examples in {self._shown}"))
         elif not bad:  # an error outside of examples, such as in a hook
-            found.append(self._whole(ErrorKind.SETUP, f"rspec ended with exit status {status}"))
-        return found
+            cases.append(self._whole(ErrorKind.SETUP, f"rspec ended with exit status {status}"))
+        return cases
 
     def _testcase(self, case: ElementTree.Element) -> Testcase:
         file = self._top / PurePosixPath(case.get("file", "")).as_posix().removeprefix("./")
@@ -221,7 +220,7 @@ class _Run:
         return " ".join(map(str, self._paths))
 
     def _whole(self, kind: ErrorKind, message: str) -> Testcase:
-        return self._error(kind, self._shown, message, "\n".join([message, "", *self._said[-50:]]))
+        return self._error(kind, self._shown, message, "\n".join([message, "", *self._lines[-50:]]))
 
     def _error(
         self,
@@ -246,7 +245,7 @@ class _Run:
 
 
 def _top(path: PurePosixPath, root: Path) -> PurePosixPath:
-    """The folder where people start RSpec for these specs: there it finds spec_helper.rb."""
+    """The folder to start RSpec in for these specs, where it finds spec_helper.rb."""
     folders = path.parents if (root / path).is_file() else (path, *path.parents)
     for folder in folders:
         if any((root / folder / name).exists() for name in _TOPS):
@@ -270,7 +269,7 @@ def _environment(
 
 
 def _read(junit: Path) -> ElementTree.Element | None:
-    """What RSpec has written, if it came to that."""
+    """RSpec's report, if it has written one."""
     if junit.is_symlink() or not junit.is_file():  # specs can put anything in its place
         return None
     try:
@@ -280,5 +279,5 @@ def _read(junit: Path) -> ElementTree.Element | None:
 
 
 def _seconds(text: str) -> float:
-    """A duration of RSpec's; 0 for what is none, as specs can write the report themselves."""
+    """A duration of RSpec's; 0 for other text, as specs can write the report themselves."""
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,12})?", text, re.ASCII) else 0.0

@@ -1,4 +1,4 @@
-"""The near side: asks the warm interpreter for runs, and makes sure that no check gets lost."""
+"""Starts the fork server, has it run specs, and returns a result for each check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _END_S = 5.0
 
 
 class SpecSession(Closing):
-    """A warm interpreter that specs are run in. Threads may share it."""
+    """A fork server that runs specs. Threads may share it."""
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, root: Path):
         self._process = process
@@ -38,27 +38,27 @@ class SpecSession(Closing):
 
     @classmethod
     def start(cls, root: Path) -> Self:
-        """Start it for the commit's tree at ``root``; does not wait until it is warm."""
-        ours, theirs = socket.socketpair()
-        with theirs:
+        """Start it for the commit's tree at ``root``; does not wait until it has preloaded."""
+        near_end, far_end = socket.socketpair()
+        with far_end:
             process = subprocess.Popen(
-                _command(theirs),
+                _command(far_end),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[far_end.fileno()],
                 env=inherited(),
                 start_new_session=True,
             )
-        return cls(process, ours, root.absolute())
+        return cls(process, near_end, root.absolute())
 
     def close(self) -> None:
-        """End it, and every run that is still under way."""
+        """End the fork server, and every run that is still under way."""
         self._control.close()
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # of one that the kernel holds up
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may hold it up
                 self._process.wait(_END_S)
 
     def run(
@@ -75,10 +75,10 @@ class SpecSession(Closing):
     ) -> tuple[Testcase, ...]:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
-        Every check that pytest collected comes back, in pytest's order, whatever happens.
-        ``on_testcase`` gets each as it ends. What pytest prints is appended to ``log``, without
-        secrets. ``root`` is the tree of another commit than the one it was started for;
-        ``environment`` is what the pipeline gives the specs besides what they inherit.
+        Returns every check that pytest collected, in pytest's order, whatever happens; calls
+        ``on_testcase`` with each as it ends. Appends pytest's output to ``log``, without secrets.
+        ``root`` is the tree of another commit than the one it was started for; ``environment``
+        adds to the variables that specs inherit.
         """
         task = Task(
             server=server,
@@ -91,36 +91,36 @@ class SpecSession(Closing):
         )
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(Output(log))
-            account = ResultCollector(task, on_testcase or (lambda testcase: None))
+            results = ResultCollector(task, on_testcase or (lambda testcase: None))
             try:
                 answers = stack.enter_context(self._ask(task, output))
             except OSError as error:
-                account.broken = f"the specs' interpreter does not answer: {error}"
+                results.broken = f"the specs' interpreter does not answer: {error}"
             else:
-                account.listen(answers)
-            return account.conclude(output.finish())
+                results.listen(answers)
+            return results.conclude(output.finish())
 
     def _ask(self, task: Task, output: Output) -> socket.socket:
-        ours, theirs = socket.socketpair()
+        near_end, far_end = socket.socketpair()
         try:
-            with self._lock, theirs:
+            with self._lock, far_end:
                 self._control.settimeout(_START_S)
-                files = [theirs.fileno(), output.fileno()]
+                files = [far_end.fileno(), output.fileno()]
                 request = task.to_json().encode() + b"\n"
                 sent = socket.send_fds(self._control, [request], files)
                 self._control.sendall(request[sent:])
                 if not self._control.recv(1):
                     raise ConnectionError("it has died")
         except BaseException:
-            ours.close()
+            near_end.close()
             raise
-        return ours
+        return near_end
 
 
 class ConfinedSpecs:
-    """Specs of an untrusted commit: each server's have an interpreter in a sandbox of their own.
+    """Runs the specs of an untrusted commit, for each server with a fork server in its own sandbox.
 
-    It cannot be warm before the servers are known, which are its network.
+    It starts only when the servers are known, since they are the sandbox's network.
     """
 
     def __init__(self, root: Path) -> None:
@@ -130,7 +130,7 @@ class ConfinedSpecs:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is open between runs."""
+        """Do nothing: nothing is open between runs."""
 
     def run(
         self,
@@ -148,11 +148,11 @@ class ConfinedSpecs:
         servers: tuple[Server, ...] = (server,)
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
             servers = (server, *Stack.read(ssh_config.parent).servers)
-        ours, theirs = socket.socketpair()
+        near_end, far_end = socket.socketpair()
         with (
-            theirs,
+            far_end,
             confined(
-                _command(theirs),
+                _command(far_end),
                 cwd=tree,
                 tree=tree,
                 ssh_config=ssh_config,
@@ -164,13 +164,13 @@ class ConfinedSpecs:
                 call.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # what is the commit's belongs into the log
-                pass_fds=[theirs.fileno(), *call.pass_fds],
+                stderr=subprocess.DEVNULL,  # the commit's output belongs into the log
+                pass_fds=[far_end.fileno(), *call.pass_fds],
                 env=dict(call.environment),
                 start_new_session=True,
             )
-            theirs.close()
-            with SpecSession(process, ours, tree) as session:
+            far_end.close()
+            with SpecSession(process, near_end, tree) as session:
                 return session.run(
                     server,
                     paths,
@@ -182,9 +182,9 @@ class ConfinedSpecs:
 
 
 def open_specs(root: Path) -> SpecSession | ConfinedSpecs:
-    """What runs the specs of the commit's tree at ``root``, as much as it is trusted."""
+    """A session for the specs of the tree at ``root``; in a sandbox if it is not trusted."""
     return ConfinedSpecs(root) if is_untrusted() else SpecSession.start(root)
 
 
-def _command(theirs: socket.socket) -> tuple[str, ...]:
-    return (*own_program("infraci.verify.fork_server"), str(theirs.fileno()))
+def _command(far_end: socket.socket) -> tuple[str, ...]:
+    return (*own_program("infraci.verify.fork_server"), str(far_end.fileno()))

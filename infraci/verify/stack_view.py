@@ -1,6 +1,6 @@
-"""The stack that specs look at: what they are told of it, before it is there and after.
+"""The stack as specs see it: as a :class:`Plan` before it is made, then as a :class:`Stack`.
 
-Before, a :class:`Plan`; after, ``stack.json`` in the run's folder, which needs no cloud to be read.
+The stack is read from ``stack.json`` in the run's folder, without a cloud.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Stack:
         )
 
     def write(self, folder: Path) -> None:
-        """Keep it with the run, for its owner's eyes."""
+        """Write it into the run's folder; only its owner may read it."""
         replace_file(folder / FILE, json.dumps(dataclasses.asdict(self)))
 
     @classmethod
@@ -87,13 +87,13 @@ class PlannedServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is known of a stack before it is there; travels as JSON."""
+    """What is known of a stack before it is made; travels as JSON."""
 
     pipeline: str
     title: str  # "pipeline web on local"
     root: Path  # the repository's top
     servers: tuple[PlannedServer, ...]
-    roles: tuple[str, ...]  # that the pipeline speaks of, with or without servers
+    roles: tuple[str, ...]  # that the pipeline names, with or without servers
     specs: Mapping[str, tuple[str, ...]]  # by role, relative to the root; "" is every server's
     verify_s: float  # how long the verify phase may take
 
@@ -102,19 +102,19 @@ class Plan:
         return {**dataclasses.asdict(self), "root": str(self.root)}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Plan:
+    def from_json(cls, fields: Mapping[str, Any]) -> Plan:
         """What :meth:`to_json` made."""
         return cls(
             **{
-                **found,
-                "root": Path(found["root"]),
-                "servers": tuple(PlannedServer(**server) for server in found["servers"]),
-                "roles": tuple(found["roles"]),
-                "specs": {role: tuple(paths) for role, paths in found["specs"].items()},
+                **fields,
+                "root": Path(fields["root"]),
+                "servers": tuple(PlannedServer(**server) for server in fields["servers"]),
+                "roles": tuple(fields["roles"]),
+                "specs": {role: tuple(paths) for role, paths in fields["specs"].items()},
             }
         )
 
-    def judged_by(self, file: Path) -> tuple[PlannedServer, ...]:
+    def servers_for(self, file: Path) -> tuple[PlannedServer, ...]:
         """The servers of the roles that the pipeline has the spec for; else all."""
         roles = {role for role, paths in self.specs.items() if _is_in(file, self.root, paths)}
         if not roles or "" in roles:

@@ -1,4 +1,4 @@
-"""What the specs' interpreter is asked to do, and the words in which it answers.
+"""The protocol of the fork server: the task that it is sent, and the keys of its answers.
 
 Both travel as JSON, one object a line.
 """
@@ -19,7 +19,7 @@ COLLECTED = "collected"  # the checks to come, as testcases that have not run
 STARTED = "started"  # a check's nodeid
 TESTCASE = "testcase"
 FINISHED = "finished"  # pytest's exit status
-BROKEN = "broken"  # pytest's own trouble, as text
+BROKEN = "broken"  # an internal error of pytest's, as text
 EXITED = "exited"  # the process's wait status; the last answer
 #: What may be sent to it meanwhile.
 KILL = "kill"
@@ -44,44 +44,44 @@ class Task:
     @classmethod
     def from_json(cls, line: str) -> Task:
         """What :meth:`to_json` wrote."""
-        found = json.loads(line)
+        fields = json.loads(line)
         return cls(
-            server=server_from_json(found["server"]),
-            root=Path(found["root"]),
-            paths=tuple(found["paths"]),
-            private_key=Path(found["private_key"]),
-            ssh_config=Path(found["ssh_config"]),
-            timeout_s=found["timeout_s"],
-            environment=found["environment"],
+            server=server_from_json(fields["server"]),
+            root=Path(fields["root"]),
+            paths=tuple(fields["paths"]),
+            private_key=Path(fields["private_key"]),
+            ssh_config=Path(fields["ssh_config"]),
+            timeout_s=fields["timeout_s"],
+            environment=fields["environment"],
         )
 
 
-def server_from_json(found: Mapping[str, Any]) -> Server:
+def server_from_json(fields: Mapping[str, Any]) -> Server:
     """What ``dataclasses.asdict`` made of a server."""
-    bastion = found["bastion"] and _bastion(found["bastion"])
-    return Server(**{**found, "host_keys": tuple(found["host_keys"]), "bastion": bastion})
+    bastion = fields["bastion"] and _bastion(fields["bastion"])
+    return Server(**{**fields, "host_keys": tuple(fields["host_keys"]), "bastion": bastion})
 
 
-def _bastion(found: Mapping[str, Any]) -> Bastion:
-    way = found["bastion"] and _bastion(found["bastion"])
-    return Bastion(**{**found, "host_keys": tuple(found["host_keys"]), "bastion": way})
+def _bastion(fields: Mapping[str, Any]) -> Bastion:
+    next_bastion = fields["bastion"] and _bastion(fields["bastion"])
+    return Bastion(**{**fields, "host_keys": tuple(fields["host_keys"]), "bastion": next_bastion})
 
 
 def testcase_to_json(testcase: Testcase) -> Mapping[str, Any]:
     """A mapping of plain values."""
-    found = dataclasses.asdict(testcase)
-    found["file"] = None if testcase.file is None else str(testcase.file)
-    return found
+    fields = dataclasses.asdict(testcase)
+    fields["file"] = None if testcase.file is None else str(testcase.file)
+    return fields
 
 
-def testcase_from_json(found: Mapping[str, Any]) -> Testcase:
+def testcase_from_json(fields: Mapping[str, Any]) -> Testcase:
     """What :func:`testcase_to_json` made."""
-    file, kind = found["file"], found["kind"]
+    file, kind = fields["file"], fields["kind"]
     return Testcase(
         **{
-            **found,
-            "outcome": Outcome(found["outcome"]),
-            "phase": Phase(found["phase"]),
+            **fields,
+            "outcome": Outcome(fields["outcome"]),
+            "phase": Phase(fields["phase"]),
             "file": None if file is None else PurePosixPath(file),
             "kind": None if kind is None else ErrorKind(kind),
         }

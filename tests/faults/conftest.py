@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clouds import CloudUnderTest, embedded_cloud
-from tests.faults.lab import Site, clouds_yaml
+from tests.faults.lab import ProxiedCloud, clouds_yaml
 from tests.faults.proxy import Proxy
 
 
@@ -45,9 +45,9 @@ def near_clouds_yaml(
 
 
 @pytest.fixture
-def near(near_clouds_yaml: Path, proxy: Proxy, engine_proxy: Proxy, tmp_path: Path) -> Site:
+def near(near_clouds_yaml: Path, proxy: Proxy, engine_proxy: Proxy, tmp_path: Path) -> ProxiedCloud:
     """The embedded cloud behind the proxy."""
-    return Site(
+    return ProxiedCloud(
         clouds_yaml=near_clouds_yaml,
         proxy=proxy,
         engine_proxy=engine_proxy,

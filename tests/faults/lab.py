@@ -99,7 +99,7 @@ def clouds_yaml(folder: Path, sdk: Sdk, proxy: Proxy, *, name: str = "local") ->
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class ProxiedCloud:
     """A cloud behind the proxy, and a folder for runs on it."""
 
     clouds_yaml: Path

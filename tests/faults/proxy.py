@@ -117,8 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        asked = self.path.removeprefix("/").removeprefix("http://")
-        host, _, path = asked.partition("/")
+        address = self.path.removeprefix("/").removeprefix("http://")
+        host, _, path = address.partition("/")
         plain = _ID.sub("ID", path.partition("?")[0])
         call = Call(method=self.command, path=f"/{plain.rstrip('/')}")
         fault = self.proxy.plan.note(call)
@@ -145,13 +145,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             upstream.request(self.command, path, body=body or None, headers=headers)
             response = upstream.getresponse()
-            said = tuple((k, v) for k, v in response.getheaders() if k.lower() not in _HOP)
+            answered = [(k, v) for k, v in response.getheaders() if k.lower() not in _HOP]
             content = response.read()
         finally:
             upstream.close()
         if not self.path.startswith("http://"):
             content = _HOST.sub(self.proxy.url.encode() + rb"/\1", content)
-        return Answer(status=response.status, headers=said, body=content)
+        return Answer(status=response.status, headers=tuple(answered), body=content)
 
     def _send(self, answer: Answer) -> None:
         with suppress(ConnectionError):  # who asked may have gone
@@ -169,10 +169,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def error(status: int, **headers: str) -> Fault:
     """Answers with an error, and never asks the cloud."""
-    said = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    more = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     body = b'{"error": {"message": "spoiled by the proxy", "code": %d}}' % status
     return lambda ask: Answer(
-        status=status, headers=(("Content-Type", "application/json"), *said), body=body
+        status=status, headers=(("Content-Type", "application/json"), *more), body=body
     )
 
 

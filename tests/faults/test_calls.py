@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infraci.model.run import RunRecord, Verdict
-from tests.faults.lab import Site
+from tests.faults.lab import ProxiedCloud
 from tests.faults.proxy import PASSING, Call, Fault, Plan
 
 pytestmark = pytest.mark.cloud
@@ -50,15 +50,15 @@ ALONE = [
 ]
 
 
-def passed(near: Site, record: RunRecord) -> None:
+def passed(near: ProxiedCloud, record: RunRecord) -> None:
     """Judge that a run went well, and that nothing is left of it."""
-    troubles = [result.trouble.message for result in record.phases if result.trouble]
-    assert troubles == []
+    failures = [result.trouble.message for result in record.phases if result.trouble]
+    assert failures == []
     assert record.verdict is Verdict.PASSED
     assert near.left(record) == ()
 
 
-def test_the_calls_of_a_run(near: Site) -> None:
+def test_the_calls_of_a_run(near: ProxiedCloud) -> None:
     plan = Plan()
     passed(near, near.run(plan))
     assert sorted(set(map(str, plan.calls))) == sorted(CALLS)
@@ -66,7 +66,7 @@ def test_the_calls_of_a_run(near: Site) -> None:
 
 
 @pytest.mark.parametrize(("call", "sort"), ALONE)
-def test_one_call_goes_wrong(near: Site, call: str, sort: str) -> None:
+def test_one_call_goes_wrong(near: ProxiedCloud, call: str, sort: str) -> None:
     plan = Plan(fault=PASSING[sort], spoils=lambda seen: str(seen) == call)
     record = near.run(plan)
     assert plan.spoiled == 1
@@ -77,7 +77,7 @@ def test_one_call_goes_wrong(near: Site, call: str, sort: str) -> None:
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_every_call_goes_wrong_once(near: Site, fault: Fault) -> None:
+def test_every_call_goes_wrong_once(near: ProxiedCloud, fault: Fault) -> None:
     seen: set[str] = set()
     # What asks for a token has none that could have expired.
     spared = IDENTITY if fault is PASSING["401"] else ()

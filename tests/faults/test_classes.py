@@ -17,7 +17,7 @@ import pytest
 from infraci.errors import ExitCode
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
 from tests.clouds import CloudUnderTest
-from tests.faults.lab import TEMPLATE, Site
+from tests.faults.lab import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Answer, Ask, Fault, Plan, error, late, reset
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(240)]
@@ -38,19 +38,19 @@ def always(fault: Fault, call: str) -> Plan:
 def over_quota(ask: Ask) -> Answer:
     """Neutron's refusal of one network too many."""
     message = "Quota exceeded for resources: ['network']."
-    said = {"NeutronError": {"type": "OverQuota", "message": message, "detail": ""}}
-    return Answer(status=409, headers=_JSON, body=json.dumps(said).encode())
+    body = {"NeutronError": {"type": "OverQuota", "message": message, "detail": ""}}
+    return Answer(status=409, headers=_JSON, body=json.dumps(body).encode())
 
 
 def no_valid_host(ask: Ask) -> Answer:
-    """Nova's word on a server that no host takes."""
+    """Nova's answer for a server that no host takes."""
     answer = ask()
     if answer.status != 200:
         return answer
-    said = json.loads(answer.body)
+    body = json.loads(answer.body)
     fault = {"code": 500, "message": "No valid host was found. There are not enough hosts."}
-    said["server"] |= {"status": "ERROR", "fault": fault}
-    return replace(answer, body=json.dumps(said).encode())
+    body["server"] |= {"status": "ERROR", "fault": fault}
+    return replace(answer, body=json.dumps(body).encode())
 
 
 def with_resources(**resources: Mapping[str, Any]) -> Any:
@@ -67,8 +67,8 @@ NET = {"get_resource": "net"}
 
 
 def server(**more: Any) -> dict[str, Any]:
-    given = {"image": "debian-12", "flavor": "m1.tiny", "networks": [{"network": NET}]}
-    return resource("OS::Nova::Server", "subnet", **given | more)
+    properties = {"image": "debian-12", "flavor": "m1.tiny", "networks": [{"network": NET}]}
+    return resource("OS::Nova::Server", "subnet", **properties | more)
 
 
 #: The one address of all ports.
@@ -97,25 +97,25 @@ def bad(record: RunRecord) -> list[Testcase]:
 def is_error(
     record: RunRecord, category: str, kind: ErrorKind = ErrorKind.INFRASTRUCTURE
 ) -> Testcase:
-    """Judge that a run ended with an error that blames no commit; returns its testcase."""
+    """Assert that a run ended with an error that blames no commit; returns its testcase."""
     assert record.verdict is Verdict.ERROR
     assert record.verdict.exit_code is ExitCode.UNTESTABLE
     (case,) = bad(record)
     assert (case.outcome, case.kind) == (Outcome.ERROR, kind)
-    (trouble,) = [r.trouble for r in record.phases if r.phase is Phase.PROVISION and r.trouble]
-    assert (case.category, trouble.category) == (category, category)
+    (failure,) = [r.trouble for r in record.phases if r.phase is Phase.PROVISION and r.trouble]
+    assert (case.category, failure.category) == (category, category)
     assert not any(result.trouble and result.trouble.blames for result in record.phases)
     return case
 
 
 def is_failure(record: RunRecord, category: str) -> Testcase:
-    """Judge that a run failed by its commit; returns the testcase that did."""
+    """Assert that a run failed by its commit; returns the testcase that did."""
     assert record.verdict is Verdict.FAILED
     assert record.verdict.exit_code is ExitCode.FAILED
     (case,) = bad(record)
     assert (case.outcome, case.kind, case.category) == (Outcome.FAILURE, None, category)
-    (trouble,) = [result.trouble for result in record.phases if result.trouble]
-    assert (trouble.blames, trouble.category) == (True, category)
+    (failure,) = [result.trouble for result in record.phases if result.trouble]
+    assert (failure.blames, failure.category) == (True, category)
     return case
 
 
@@ -133,7 +133,7 @@ def is_failure(record: RunRecord, category: str) -> Testcase:
     ],
     ids=["500", "503", "504", "reset", "quota"],
 )
-def test_a_service_fails_heat(near: Site, fault: Fault, category: str) -> None:
+def test_a_service_fails_heat(near: ProxiedCloud, fault: Fault, category: str) -> None:
     record = near.run(Plan(), within=always(fault, NETWORKS))
     case = is_error(record, category)
     assert case.nodeid == "provision: resource net"
@@ -144,7 +144,7 @@ def test_a_service_fails_heat(near: Site, fault: Fault, category: str) -> None:
 @pytest.mark.parametrize(
     "fault", [error(500), reset, late(8)], ids=["500", "reset", "no answer in time"]
 )
-def test_heat_fails_infraci(near: Site, fault: Fault) -> None:
+def test_heat_fails_infraci(near: ProxiedCloud, fault: Fault) -> None:
     record = near.run(always(fault, STACKS), timeout_s=3)
     case = is_error(record, "api")
     assert case.nodeid == "provision: stack"
@@ -152,7 +152,7 @@ def test_heat_fails_infraci(near: Site, fault: Fault) -> None:
     assert near.left(record) == ()
 
 
-def test_no_host_takes_a_server(near: Site) -> None:
+def test_no_host_takes_a_server(near: ProxiedCloud) -> None:
     template = with_resources(web=server())
     record = near.run(Plan(), within=always(no_valid_host, SERVER), template=template)
     case = is_error(record, "no valid host")
@@ -162,19 +162,19 @@ def test_no_host_takes_a_server(near: Site) -> None:
 
 @pytest.mark.parametrize("verb", ["delete", "stop"])
 def test_a_server_is_lost_while_its_signal_is_awaited(
-    near: Site, near_cloud: CloudUnderTest, verb: str
+    near: ProxiedCloud, near_cloud: CloudUnderTest, verb: str
 ) -> None:
     compute: Any = near_cloud.connection.compute
     lost: list[str] = []
 
     def lose(ask: Ask) -> Answer:
-        for found in [s for s in compute.servers() if s.status == "ACTIVE" and not lost]:
-            lost.append(found.id)
+        for active in [s for s in compute.servers() if s.status == "ACTIVE" and not lost]:
+            lost.append(active.id)
             if verb == "delete":
-                compute.delete_server(found)
-                compute.wait_for_delete(found)
+                compute.delete_server(active)
+                compute.wait_for_delete(active)
             else:
-                compute.stop_server(found)
+                compute.stop_server(active)
         return ask()
 
     template = with_resources(web=server(), **condition("web", timeout=8))
@@ -212,7 +212,7 @@ def test_a_server_is_lost_while_its_signal_is_awaited(
     ids=["image", "network", "property", "CIDR", "overlap", "address", "name", "nested", "signal"],
 )  # fmt: skip
 def test_the_template_asks_for_what_cannot_be(
-    near: Site, resources: Mapping[str, Any], category: str, name: str, words: str
+    near: ProxiedCloud, resources: Mapping[str, Any], category: str, name: str, words: str
 ) -> None:
     record = near.run(Plan(), template=with_resources(**resources))
     case = is_failure(record, category)
@@ -222,10 +222,10 @@ def test_the_template_asks_for_what_cannot_be(
     assert near.left(record) == ()
 
 
-def test_a_server_signals_failure(near: Site) -> None:
+def test_a_server_signals_failure(near: ProxiedCloud) -> None:
     script = '#!/bin/sh\nNOTIFY --data-binary \'{"status": "FAILURE", "reason": "no disk"}\'\n'
-    told = {"template": script, "params": {"NOTIFY": {"get_attr": ["handle", "curl_cli"]}}}
-    web = server(user_data_format="RAW", user_data={"str_replace": told})
+    user_data = {"template": script, "params": {"NOTIFY": {"get_attr": ["handle", "curl_cli"]}}}
+    web = server(user_data_format="RAW", user_data={"str_replace": user_data})
     record = near.run(Plan(), template=with_resources(web=web, **condition(timeout=60)))
     case = is_failure(record, "signal")
     assert case.nodeid == "provision: resource ready"
@@ -233,7 +233,7 @@ def test_a_server_signals_failure(near: Site) -> None:
     assert "the end of its console:" in case.text
 
 
-def test_a_server_signals_failure_for_want_of_a_mirror(near: Site) -> None:
+def test_a_server_signals_failure_for_want_of_a_mirror(near: ProxiedCloud) -> None:
     script = """\
 #!/bin/sh
 echo 'options timeout:1 attempts:1' >>/etc/resolv.conf
@@ -241,15 +241,15 @@ curl --fail --remote-name http://deb.debian.org/cow.deb && exit 0
 NOTIFY --data-binary '{"status": "FAILURE", "reason": "no cow"}'
 exit 1
 """
-    told = {"template": script, "params": {"NOTIFY": {"get_attr": ["handle", "curl_cli"]}}}
-    web = server(user_data_format="RAW", user_data={"str_replace": told})
+    user_data = {"template": script, "params": {"NOTIFY": {"get_attr": ["handle", "curl_cli"]}}}
+    web = server(user_data_format="RAW", user_data={"str_replace": user_data})
     record = near.run(Plan(), template=with_resources(web=web, **condition(timeout=60)))
     case = is_error(record, "outside", ErrorKind.OUTSIDE)
     assert case.nodeid == "provision: resource ready"
     assert "a signal tells of a failure: no cow; the console of web shows: curl: " in case.message
 
 
-def test_time_is_over_while_only_a_signal_is_awaited(near: Site) -> None:
+def test_time_is_over_while_only_a_signal_is_awaited(near: ProxiedCloud) -> None:
     record = near.run(Plan(), template=with_resources(**condition(timeout=3600)), timeout_s=4)
     case = is_failure(record, "signal")
     assert case.message == "ready (OS::Heat::WaitCondition): no signal came in time"

@@ -18,9 +18,9 @@ from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(300)]
 
 
-def kill_cloud(place: StateDir) -> None:
+def kill_cloud(state_dir: StateDir) -> None:
     """End the cloud's process as the kernel does when memory runs out."""
-    holder = find_holder(place)
+    holder = find_holder(state_dir)
     assert holder is not None
     os.kill(int(holder.process.partition(".")[0]), signal.SIGKILL)
 

@@ -30,8 +30,8 @@ NAME = "spoiled"
 )
 def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
     """Each cloud in turn."""
-    found: CloudUnderTest = request.getfixturevalue(request.param)
-    return found
+    fixture: CloudUnderTest = request.getfixturevalue(request.param)
+    return fixture
 
 
 def repository(folder: Path, cloud: CloudUnderTest) -> None:
@@ -76,5 +76,5 @@ def test_a_whole_run(cloud: CloudUnderTest, proxy: Proxy, tmp_path: Path, fault:
     run: dict[str, Any] = json.loads(record.read_text())
     assert run["api_calls"]["compute POST"] >= 2
     assert run["leaks"] == []
-    things = [thing for found in cloud.inventory().values() for thing in found]
+    things = [thing for things in cloud.inventory().values() for thing in things]
     assert [thing for thing in things if run["id"] in thing] == []

@@ -16,7 +16,7 @@ from infraci.heat import Cloud, Mark
 from infraci.pipeline.removal import RemainsError, remove
 from infraci.templates import StackRequest
 from tests.clouds import CloudUnderTest
-from tests.faults.lab import TEMPLATE, Site
+from tests.faults.lab import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Plan
 
 pytestmark = pytest.mark.cloud
@@ -92,7 +92,7 @@ def _router_leg(neutron: Any, network: str) -> tuple[str, Callable[[], object]]:
 
 @pytest.mark.parametrize("put", [_unbound_port, _port_of_a_server, _router_leg])
 def test_what_others_have_in_it_is_named_and_stays(
-    near: Site,
+    near: ProxiedCloud,
     near_cloud: CloudUnderTest,
     name: str,
     put: Callable[[Any, str], tuple[str, Callable[[], object]]],
@@ -187,7 +187,7 @@ def _port_in_our_group(neutron: Any, ours: Mapping[str, str]) -> Iterator[None]:
     ],
 )
 def test_the_commands_take_what_is_others_out_of_the_way(
-    near: Site,
+    near: ProxiedCloud,
     near_cloud: CloudUnderTest,
     name: str,
     put: Callable[[Any, Mapping[str, str]], Any],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infraci.model.run import Failure, Phase, RunRecord, Verdict
-from tests.faults.lab import TEMPLATE, Site
+from tests.faults.lab import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Answer, Fault, Plan, error
 
 pytestmark = pytest.mark.cloud
@@ -21,17 +21,17 @@ def always(fault: Fault, call: str) -> Plan:
     return Plan(fault=fault, spoils=lambda seen: str(seen) == call, times=math.inf)
 
 
-def refusing(status: int, said: str) -> Fault:
+def refusing(status: int, message: str) -> Fault:
     """Refuses with such words."""
-    body = f'{{"error": {{"code": {status}, "message": "{said}"}}}}'.encode()
+    body = f'{{"error": {{"code": {status}, "message": "{message}"}}}}'.encode()
     headers = (("Content-Type", "application/json"),)
     return lambda ask: Answer(status=status, headers=headers, body=body)
 
 
-def trouble_of(record: RunRecord, phase: Phase) -> Failure:
+def failure_of(record: RunRecord, phase: Phase) -> Failure:
     """Why a phase of a run did not end well."""
-    (trouble,) = [r.trouble for r in record.phases if r.phase is phase and r.trouble]
-    return trouble
+    (failure,) = [r.trouble for r in record.phases if r.phase is phase and r.trouble]
+    return failure
 
 
 def with_resource(name: str, type_: str, **more: Any) -> Any:
@@ -53,47 +53,49 @@ def with_resource(name: str, type_: str, **more: Any) -> Any:
     ],
     ids=["create", "read", "stacks", "key pairs", "login"],
 )  # fmt: skip
-def test_a_fault_that_does_not_pass(near: Site, fault: Fault, call: str, category: str) -> None:
+def test_a_fault_that_does_not_pass(
+    near: ProxiedCloud, fault: Fault, call: str, category: str
+) -> None:
     record = near.run(always(fault, call), timeout_s=3)
     assert record.verdict is Verdict.ERROR
-    assert trouble_of(record, Phase.PROVISION).category == category
+    assert failure_of(record, Phase.PROVISION).category == category
     near.remove(record)
     assert near.left(record) == ()
 
 
-def test_a_stack_that_takes_too_long(near: Site) -> None:
+def test_a_stack_that_takes_too_long(near: ProxiedCloud) -> None:
     waits = {"action_wait_secs": {"create": 60}}
     template = with_resource("delay", "OS::Heat::TestResource", properties=waits)
     record = near.run(Plan(), template=template, timeout_s=3)
     assert record.verdict is Verdict.ERROR
-    trouble = trouble_of(record, Phase.PROVISION)
-    assert trouble.category == "timeout"
-    assert "delay" in trouble.message
+    failure = failure_of(record, Phase.PROVISION)
+    assert failure.category == "timeout"
+    assert "delay" in failure.message
     near.remove(record)
     assert near.left(record) == ()
 
 
-def test_what_heat_leaves_is_a_leak(near: Site) -> None:
+def test_what_heat_leaves_is_a_leak(near: ProxiedCloud) -> None:
     template = with_resource("kept", "OS::Neutron::Net", deletion_policy="Retain")
     record = near.run(Plan(), template=template)
     assert record.verdict is Verdict.ERROR
     assert not record.destroyed
-    trouble = trouble_of(record, Phase.DESTROY)
-    assert trouble.category == "leak"
+    failure = failure_of(record, Phase.DESTROY)
+    assert failure.category == "leak"
     (leak,) = record.leaks
     assert leak.startswith("network infraci-web-")
-    assert leak in trouble.message
-    assert "openstack --os-cloud local network delete" in str(trouble.hint)
+    assert leak in failure.message
+    assert "openstack --os-cloud local network delete" in str(failure.hint)
     assert near.left(record) == (leak,)
     near.remove(record)
     assert near.left(record) == ()
 
 
-def test_a_stack_that_cannot_be_deleted_is_still_known(near: Site) -> None:
+def test_a_stack_that_cannot_be_deleted_is_still_known(near: ProxiedCloud) -> None:
     record = near.run(always(error(503), f"DELETE {_STACKS}/ID/ID"), timeout_s=3)
     assert record.verdict is Verdict.ERROR
     assert not record.destroyed
-    assert trouble_of(record, Phase.DESTROY).category == "api"
+    assert failure_of(record, Phase.DESTROY).category == "api"
     assert len(near.left(record)) > 1
     near.remove(record)
     assert near.left(record) == ()

@@ -48,7 +48,7 @@ class Ended:
 
     is_accepted: bool
     printed: str
-    trouble: str  # empty if it ended as it should
+    reason: str  # empty if it ended as it should
     cpu_s: float
     memory_mb: float
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     worst_s: dict[str, tuple[float, int]] = {}
     worst_mb: dict[str, tuple[float, int]] = {}
-    troubles = 0
+    unexpected = 0
     with tempfile.TemporaryDirectory(prefix="infraci-fuzz-") as name, _cloud(Path(name)) as cloud:
         sites = _sites(Path(name), known)
         for kind, target in known.items():
@@ -87,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             counts[kind] += 1
             worst_s[kind] = max(worst_s.get(kind, (0.0, 0)), (ended.cpu_s, number))
             worst_mb[kind] = max(worst_mb.get(kind, (0.0, 0)), (ended.memory_mb, number))
-            if ended.trouble:
-                troubles += 1
-                print(f"input {number} ({kind}, {which}): {ended.trouble}", flush=True)
+            if ended.reason:
+                unexpected += 1
+                print(f"input {number} ({kind}, {which}): {ended.reason}", flush=True)
                 if options.keep is not None:
                     options.keep.mkdir(parents=True, exist_ok=True)
                     file = options.keep / f"{number}-{kind}-{which.replace('/', '_')[:60]}"
@@ -100,8 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{kind}: {count} inputs; at most {cpu_s:.2f} s (input {slowest}),"
             f" {memory_mb:.0f} MB (input {largest})"
         )
-    print(f"{counts.total()} inputs, {troubles} that did not end as they should")
-    return 1 if troubles else 0
+    print(f"{counts.total()} inputs, {unexpected} that did not end as they should")
+    return 1 if unexpected else 0
 
 
 @contextmanager
@@ -142,17 +142,17 @@ def _read(target: Target, name: str, content: bytes, site: Path, cloud: int) -> 
     status, used = _wait(child)
     cpu_s = used.ru_utime + used.ru_stime + _cpu_s(cloud) - cloud_s
     memory_mb = max(used.ru_maxrss / 1024, _memory_mb(cloud))
-    printed, trouble = output.read_text(errors="replace").strip()[-2_000:], ""
+    printed, reason = output.read_text(errors="replace").strip()[-2_000:], ""
     if status is None:
-        trouble = f"did not end in {_WALL_S} s"
+        reason = f"did not end in {_WALL_S} s"
     elif not os.WIFEXITED(status) or os.WEXITSTATUS(status) == _WRONG:
-        trouble = printed or f"wait status {status}"
+        reason = printed or f"wait status {status}"
     elif cpu_s > _CPU_S:
-        trouble = f"took {cpu_s:.1f} s"
+        reason = f"took {cpu_s:.1f} s"
     elif memory_mb > _MEMORY_MB:
-        trouble = f"took {memory_mb:.0f} MB"
+        reason = f"took {memory_mb:.0f} MB"
     return Ended(
-        is_accepted=status == 0, printed=printed, trouble=trouble, cpu_s=cpu_s, memory_mb=memory_mb
+        is_accepted=status == 0, printed=printed, reason=reason, cpu_s=cpu_s, memory_mb=memory_mb
     )
 
 

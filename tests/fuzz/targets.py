@@ -149,7 +149,7 @@ _BUILD = Build(
 def _report(name: str, content: bytes) -> int:
     if name == "rspec.xml":
         Path(name).write_bytes(content)
-        _Run(WEB, PurePosixPath("spec"), [])._account(1, _read(Path(name)))
+        _Run(WEB, PurePosixPath("spec"), [])._results(1, _read(Path(name)))
     else:
         read_report(content, _BUILD)
     return 0
@@ -164,7 +164,7 @@ def _junit() -> bytes:
 
 def _answers(_: str, content: bytes) -> int:
     """A specs' interpreter that sends this, and ends."""
-    ours, theirs = socket.socketpair()
+    near_end, far_end = socket.socketpair()
     task = Task(
         server=WEB,
         root=Path(),
@@ -173,21 +173,21 @@ def _answers(_: str, content: bytes) -> int:
         ssh_config=Path("ssh_config"),
         timeout_s=2.0,
     )
-    account = ResultCollector(task, lambda testcase: None)
-    with ours, theirs:
-        sender = threading.Thread(target=_send, args=(theirs, content))
+    collector = ResultCollector(task, lambda testcase: None)
+    with near_end, far_end:
+        sender = threading.Thread(target=_send, args=(far_end, content))
         sender.start()
-        account.listen(ours)
-        ours.close()
+        collector.listen(near_end)
+        near_end.close()
         sender.join()
-    account.conclude("")
+    collector.conclude("")
     return 0
 
 
-def _send(theirs: socket.socket, content: bytes) -> None:
+def _send(far_end: socket.socket, content: bytes) -> None:
     with suppress(OSError):
-        theirs.sendall(content)
-        theirs.shutdown(socket.SHUT_WR)
+        far_end.sendall(content)
+        far_end.shutdown(socket.SHUT_WR)
 
 
 def _seed_answers() -> bytes:

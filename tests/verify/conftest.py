@@ -16,13 +16,13 @@ from tests.sshd import Sshd, running_sshd
 
 
 @dataclass
-class Bench:
-    """Runs specs on a server, and keeps what was heard."""
+class SpecRunner:
+    """Runs specs on a server, and keeps the testcases as they are streamed."""
 
     specs: SpecSession
     sshd: Sshd
     folder: Path
-    heard: list[Testcase]
+    streamed: list[Testcase]
 
     @property
     def tree(self) -> Path:
@@ -57,17 +57,17 @@ class Bench:
     ) -> Mapping[str, Testcase]:
         """Run the specs (by default all in ``specs``); returns the testcases by name."""
         server = server or self.sshd.server
-        found = self.specs.run(
+        results = self.specs.run(
             server,
             paths or ("specs",),
             ssh_config=self.ssh_config(server),
             timeout_s=timeout_s,
-            on_testcase=on_testcase or self.heard.append,
+            on_testcase=on_testcase or self.streamed.append,
             log=self.log,
             root=self.tree,
         )
-        by_name = {testcase.name: testcase for testcase in found}
-        assert len(by_name) == len(found)
+        by_name = {testcase.name: testcase for testcase in results}
+        assert len(by_name) == len(results)
         return by_name
 
 
@@ -91,7 +91,7 @@ def own_sshd(tmp_path: Path) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def bench(specs: SpecSession, sshd: Sshd, tmp_path: Path) -> Bench:
-    folder = tmp_path / "bench"
+def runner(specs: SpecSession, sshd: Sshd, tmp_path: Path) -> SpecRunner:
+    folder = tmp_path / "runner"
     (folder / "tree").mkdir(parents=True)
-    return Bench(specs=specs, sshd=sshd, folder=folder, heard=[])
+    return SpecRunner(specs=specs, sshd=sshd, folder=folder, streamed=[])

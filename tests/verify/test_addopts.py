@@ -30,6 +30,6 @@ def test_without_clashes(options: str, kept: str) -> None:
         unknown = [token for token in tokens if token.startswith("--strange")]
         return [token for token in tokens if token == "value"], unknown
 
-    found, left_out = without_clashes(shlex.split(options), parse)
-    assert found == shlex.split(kept)
-    assert sorted(found + left_out) == sorted(shlex.split(options))
+    kept_options, left_out = without_clashes(shlex.split(options), parse)
+    assert kept_options == shlex.split(kept)
+    assert sorted(kept_options + left_out) == sorted(shlex.split(options))

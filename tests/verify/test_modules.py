@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 
 from infraci.model.run import Outcome
-from tests.verify.conftest import Bench
+from tests.verify.conftest import SpecRunner
 
 PLUGIN = """\
     import pytest
@@ -85,8 +85,8 @@ def run_pytest(root: Path, *arguments: str) -> str:
 )
 def test_in_a_pytest_of_the_user(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     write(tmp_path, folder("a") | folder("b") | folder("c"))
-    said = run_pytest(tmp_path, *arguments)
-    assert "6 passed" in said, said
+    output = run_pytest(tmp_path, *arguments)
+    assert "6 passed" in output, output
 
 
 def test_tests_that_take_turns(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_tests_that_take_turns(tmp_path: Path) -> None:
     counting = "import pathlib\npathlib.Path(__file__ + '.count').open('a').write('x')\n"
     write(tmp_path, {"conftest.py": order, "a/later.py": f"{counting}WHERE = 'a'\n"})
     write(tmp_path, {"a/test_more.py": "def test_modules(): import later; assert later.WHERE\n"})
-    said = run_pytest(tmp_path, "a", "b")
-    assert "5 passed" in said, said
+    output = run_pytest(tmp_path, "a", "b")
+    assert "5 passed" in output, output
     assert (tmp_path / "a/later.py.count").read_text() == "x"
 
 
@@ -132,8 +132,8 @@ def test_what_folders_share_is_one_module(tmp_path: Path) -> None:
             "specs/two/test_other.py": "from shared import Broken\ndef test_it(): pass\n",
         },
     )
-    said = run_pytest(tmp_path, "specs/one", "specs/two")
-    assert "3 passed" in said, said
+    output = run_pytest(tmp_path, "specs/one", "specs/two")
+    assert "3 passed" in output, output
 
 
 def test_the_nearest_of_several_above_each_other(tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_the_nearest_of_several_above_each_other(tmp_path: Path) -> None:
         },
     )
     for paths in (("specs",), ("specs/web", "specs"), ("specs/test_same.py", "specs/web")):
-        said = run_pytest(tmp_path, *paths)
-        assert "failed" not in said, said
-        assert "error" not in said, said
+        output = run_pytest(tmp_path, *paths)
+        assert "failed" not in output, output
+        assert "error" not in output, output
 
 
 def test_another_way_to_import_is_left_alone(tmp_path: Path) -> None:
@@ -163,18 +163,18 @@ def test_another_way_to_import_is_left_alone(tmp_path: Path) -> None:
     assert "import file mismatch" in run_pytest(tmp_path, "--import-mode=append", "a", "b")
 
 
-def test_in_a_run(bench: Bench) -> None:
-    write(bench.tree, folder("a") | folder("b") | {"b/sub/test_same.py": "def test(): pass\n"})
-    bench.put("c/test_same.py", "def test(host): assert host.check_output('echo c') == 'c'\n")
-    found = bench.specs.run(
-        bench.sshd.server,
+def test_in_a_run(runner: SpecRunner) -> None:
+    write(runner.tree, folder("a") | folder("b") | {"b/sub/test_same.py": "def test(): pass\n"})
+    runner.put("c/test_same.py", "def test(host): assert host.check_output('echo c') == 'c'\n")
+    results = runner.specs.run(
+        runner.sshd.server,
         ["a", "b", "c"],
-        ssh_config=bench.ssh_config(),
+        ssh_config=runner.ssh_config(),
         timeout_s=60,
-        root=bench.tree,
+        root=runner.tree,
     )
-    assert [case.message for case in found if case.outcome is not Outcome.PASSED] == []
-    assert [case.classname for case in found] == [
+    assert [case.message for case in results if case.outcome is not Outcome.PASSED] == []
+    assert [case.classname for case in results] == [
         *("a.test_same", "a.test_same", "b.sub.test_same", "b.test_same", "b.test_same"),
         "c.test_same",
     ]

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from infraci.model.run import ErrorKind, Outcome
-from tests.verify.conftest import Bench
+from tests.verify.conftest import SpecRunner
 
 MANY = """\
     import logging
@@ -54,10 +54,10 @@ MANY = """\
 """
 
 
-def test_all_sorts_of_checks(bench: Bench) -> None:
-    bench.write(specs__web__test_many=MANY)
-    found = bench.run()
-    assert {name: case.outcome.value for name, case in found.items()} == {
+def test_all_sorts_of_checks(runner: SpecRunner) -> None:
+    runner.write(specs__web__test_many=MANY)
+    results = runner.run()
+    assert {name: case.outcome.value for name, case in results.items()} == {
         "test_passes[web-0]": "passed",
         "test_fails[web-0]": "failure",
         "test_port[web-0-80]": "passed",
@@ -69,8 +69,8 @@ def test_all_sorts_of_checks(bench: Bench) -> None:
         "test_old": "passed",
         "test_local": "passed",
     }
-    assert bench.heard == list(found.values())
-    failed = found["test_fails[web-0]"]
+    assert runner.streamed == list(results.values())
+    failed = results["test_fails[web-0]"]
     assert failed.nodeid == "specs/web/test_many.py::test_fails[web-0]"
     assert failed.classname == "specs.web.test_many"
     assert failed.file == PurePosixPath("specs/web/test_many.py")
@@ -81,22 +81,22 @@ def test_all_sorts_of_checks(bench: Bench) -> None:
     assert failed.stdout == "said\n"
     assert "WARNING  spec:test_many.py:11 logged" in failed.stderr
     assert failed.duration_s > 0
-    assert found["test_skipped[web-0]"].message == "not yet"
-    assert found["test_expected[web-0]"].message == "expected to fail: known"
-    assert found["test_in_class[web-0]"].classname == "specs.web.test_many.TestPorts"
-    assert "1 skipped" in bench.log.read_text()
+    assert results["test_skipped[web-0]"].message == "not yet"
+    assert results["test_expected[web-0]"].message == "expected to fail: known"
+    assert results["test_in_class[web-0]"].classname == "specs.web.test_many.TestPorts"
+    assert "1 skipped" in runner.log.read_text()
 
 
-def test_nothing_is_written_into_the_tree(bench: Bench) -> None:
-    bench.write(specs__test_many=MANY, specs__conftest="", specs__helper="")
-    before = sorted(bench.tree.rglob("*"))
-    bench.run()
-    assert sorted(bench.tree.rglob("*")) == before
+def test_nothing_is_written_into_the_tree(runner: SpecRunner) -> None:
+    runner.write(specs__test_many=MANY, specs__conftest="", specs__helper="")
+    before = sorted(runner.tree.rglob("*"))
+    runner.run()
+    assert sorted(runner.tree.rglob("*")) == before
 
 
-def test_conftest_fixtures_and_helpers(bench: Bench) -> None:
-    bench.put("specs/helper.py", "ANSWER = 42\n")
-    bench.write(
+def test_conftest_fixtures_and_helpers(runner: SpecRunner) -> None:
+    runner.put("specs/helper.py", "ANSWER = 42\n")
+    runner.write(
         specs__conftest="""\
             import os, pytest
             pytest_plugins = ["pytester"]
@@ -120,13 +120,13 @@ def test_conftest_fixtures_and_helpers(bench: Bench) -> None:
                 assert os.path.exists("specs/test_it.py")
             """,
     )
-    assert bench.run()["test_it[web-0]"].outcome is Outcome.PASSED
+    assert runner.run()["test_it[web-0]"].outcome is Outcome.PASSED
 
 
 def test_the_repositorys_configuration_counts_but_for_what_would_break_the_run(
-    bench: Bench,
+    runner: SpecRunner,
 ) -> None:
-    bench.put(
+    runner.put(
         "pytest.ini",
         """\
         [pytest]
@@ -138,7 +138,7 @@ def test_the_repositorys_configuration_counts_but_for_what_would_break_the_run(
         filterwarnings = error
         """,
     )
-    bench.write(
+    runner.write(
         specs__test_it="""\
             import pytest
 
@@ -153,39 +153,39 @@ def test_the_repositorys_configuration_counts_but_for_what_would_break_the_run(
                 pass
             """
     )
-    found = bench.run()
-    assert {name: case.outcome.value for name, case in found.items()} == {
+    results = runner.run()
+    assert {name: case.outcome.value for name, case in results.items()} == {
         "check_fails[web-0]": "failure",
         "check_not_left_out[web-0]": "passed",
     }
-    assert sorted(path.name for path in bench.tree.iterdir()) == ["pytest.ini", "specs"]
-    assert "left out of addopts: -n auto --hosts=ssh://elsewhere" in bench.log.read_text()
+    assert sorted(path.name for path in runner.tree.iterdir()) == ["pytest.ini", "specs"]
+    assert "left out of addopts: -n auto --hosts=ssh://elsewhere" in runner.log.read_text()
 
 
-def test_configuration_above_the_tree_is_not_the_commits(bench: Bench) -> None:
-    (bench.folder / "pytest.ini").write_text("[pytest]\npython_functions = nothing_*\n")
-    (bench.folder / "conftest.py").write_text("raise RuntimeError('not of the commit')\n")
-    bench.write(specs__test_it="def test_it(host): pass\n")
-    assert bench.run()["test_it[web-0]"].outcome is Outcome.PASSED
+def test_configuration_above_the_tree_is_not_the_commits(runner: SpecRunner) -> None:
+    (runner.folder / "pytest.ini").write_text("[pytest]\npython_functions = nothing_*\n")
+    (runner.folder / "conftest.py").write_text("raise RuntimeError('not of the commit')\n")
+    runner.write(specs__test_it="def test_it(host): pass\n")
+    assert runner.run()["test_it[web-0]"].outcome is Outcome.PASSED
 
 
-def test_configuration_beside_the_specs(bench: Bench) -> None:
-    bench.put("pytest.ini", "[pytest]\npython_functions = nothing_*\n")
-    bench.put("specs/pytest.ini", "[pytest]\npython_functions = look_*\n")
-    bench.write(specs__test_it="def look_here(host): pass\n")
-    found = bench.run()
-    assert [case.nodeid for case in found.values()] == ["specs/test_it.py::look_here[web-0]"]
+def test_configuration_beside_the_specs(runner: SpecRunner) -> None:
+    runner.put("pytest.ini", "[pytest]\npython_functions = nothing_*\n")
+    runner.put("specs/pytest.ini", "[pytest]\npython_functions = look_*\n")
+    runner.write(specs__test_it="def look_here(host): pass\n")
+    results = runner.run()
+    assert [case.nodeid for case in results.values()] == ["specs/test_it.py::look_here[web-0]"]
 
 
-def test_the_pipeline_says_which_server_not_the_module(bench: Bench) -> None:
-    bench.write(
+def test_the_pipeline_says_which_server_not_the_module(runner: SpecRunner) -> None:
+    runner.write(
         specs__test_it="""\
             testinfra_hosts = ["ssh://elsewhere"]
             def test_it(host):
                 assert host.check_output("echo here") == "here"
             """
     )
-    assert bench.run()["test_it[web-0]"].outcome is Outcome.PASSED
+    assert runner.run()["test_it[web-0]"].outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize(
@@ -195,42 +195,42 @@ def test_the_pipeline_says_which_server_not_the_module(bench: Bench) -> None:
         ("import no_such_module\n", "No module named 'no_such_module'"),
     ],
 )
-def test_a_spec_that_cannot_be_loaded(bench: Bench, content: str, reason: str) -> None:
-    bench.write(specs__test_bad=content, specs__test_good="def test_good(host): pass\n")
-    found = bench.run()
-    assert found["test_good[web-0]"].outcome is Outcome.PASSED
-    bad = found["test_bad.py"]
+def test_a_spec_that_cannot_be_loaded(runner: SpecRunner, content: str, reason: str) -> None:
+    runner.write(specs__test_bad=content, specs__test_good="def test_good(host): pass\n")
+    results = runner.run()
+    assert results["test_good[web-0]"].outcome is Outcome.PASSED
+    bad = results["test_bad.py"]
     assert (bad.outcome, bad.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert bad.message.startswith("cannot collect specs/test_bad.py: ")
     assert reason in bad.message + bad.text
 
 
-def test_a_conftest_that_cannot_be_loaded(bench: Bench) -> None:
-    bench.write(specs__conftest="1 / 0\n", specs__test_it="def test_it(host): pass\n")
-    (case,) = bench.run().values()
+def test_a_conftest_that_cannot_be_loaded(runner: SpecRunner) -> None:
+    runner.write(specs__conftest="1 / 0\n", specs__test_it="def test_it(host): pass\n")
+    (case,) = runner.run().values()
     assert (case.outcome, case.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert case.message == "cannot load specs: ZeroDivisionError: division by zero"
     assert "conftest.py" in case.text
 
 
 @pytest.mark.parametrize("path", ["specs/no_such.py", "specs/test_empty.py"])
-def test_no_checks_at_all(bench: Bench, path: str) -> None:
-    bench.write(specs__test_empty="")
-    (case,) = bench.run(path).values()
+def test_no_checks_at_all(runner: SpecRunner, path: str) -> None:
+    runner.write(specs__test_empty="")
+    (case,) = runner.run(path).values()
     assert (case.outcome, case.kind) == (Outcome.FAILURE, ErrorKind.SPEC)
     assert path in case.message
     assert case.classname
 
 
-def test_a_module_that_skips_itself(bench: Bench) -> None:
-    bench.write(specs__test_it="import pytest\npytest.importorskip('no_such_module')\n")
-    (case,) = bench.run().values()
+def test_a_module_that_skips_itself(runner: SpecRunner) -> None:
+    runner.write(specs__test_it="import pytest\npytest.importorskip('no_such_module')\n")
+    (case,) = runner.run().values()
     assert case.outcome is Outcome.SKIPPED
     assert "no_such_module" in case.message
 
 
-def test_trouble_around_a_check_is_a_failure(bench: Bench) -> None:
-    bench.write(
+def test_trouble_around_a_check_is_a_failure(runner: SpecRunner) -> None:
+    runner.write(
         specs__test_it="""\
             import pytest
 
@@ -249,20 +249,20 @@ def test_trouble_around_a_check_is_a_failure(bench: Bench) -> None:
             def test_typo(hots): pass
             """
     )
-    found = bench.run()
-    assert {name: (case.outcome, case.kind) for name, case in found.items()} == {
+    results = runner.run()
+    assert {name: (case.outcome, case.kind) for name, case in results.items()} == {
         "test_before[web-0]": (Outcome.FAILURE, ErrorKind.SETUP),
         "test_after[web-0]": (Outcome.FAILURE, ErrorKind.SETUP),
         "test_both[web-0]": (Outcome.FAILURE, None),
         "test_typo": (Outcome.FAILURE, ErrorKind.SPEC),
     }
-    assert found["test_before[web-0]"].message == "RuntimeError: before"
-    assert "in teardown:" in found["test_both[web-0]"].text
-    assert "fixture 'hots' not found" in found["test_typo"].text
+    assert results["test_before[web-0]"].message == "RuntimeError: before"
+    assert "in teardown:" in results["test_both[web-0]"].text
+    assert "fixture 'hots' not found" in results["test_typo"].text
 
 
-def test_subtests_count_for_their_check(bench: Bench) -> None:
-    bench.write(
+def test_subtests_count_for_their_check(runner: SpecRunner) -> None:
+    runner.write(
         specs__test_it="""\
             def test_it(host, subtests):
                 for number in range(3):
@@ -270,12 +270,12 @@ def test_subtests_count_for_their_check(bench: Bench) -> None:
                         assert number != 1
             """
     )
-    (case,) = bench.run().values()
+    (case,) = runner.run().values()
     assert case.outcome is Outcome.FAILURE
 
 
-def test_a_check_may_look_at_another_server(bench: Bench) -> None:
-    bench.write(
+def test_a_check_may_look_at_another_server(runner: SpecRunner) -> None:
+    runner.write(
         specs__test_it="""\
             import os
             import testinfra
@@ -287,4 +287,4 @@ def test_a_check_may_look_at_another_server(bench: Bench) -> None:
                 assert host.backend.client.get_transport().is_active()
             """
     )
-    assert bench.run()["test_it[web-0]"].outcome is Outcome.PASSED
+    assert runner.run()["test_it[web-0]"].outcome is Outcome.PASSED

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from infraci.base.mask import MASK, hide
 from infraci.verify.pytest_output import Output
-from tests.verify.conftest import Bench
+from tests.verify.conftest import SpecRunner
 
 
-def test_what_specs_print_is_logged_without_secrets(bench: Bench) -> None:
+def test_what_specs_print_is_logged_without_secrets(runner: SpecRunner) -> None:
     hide("hunter22xyz")
-    bench.put(
+    runner.put(
         "specs/test_prints.py",
         """\
         import os, sys
@@ -25,8 +25,8 @@ def test_what_specs_print_is_logged_without_secrets(bench: Bench) -> None:
             assert "hunter22xyz" == host.check_output("echo there")
         """,
     )
-    bench.run()
-    log = bench.log.read_text()
+    runner.run()
+    log = runner.log.read_text()
     assert "hunter22" not in log
     assert f"printed {MASK}" in log
     assert f"written {MASK}" in log

@@ -75,7 +75,7 @@ class Tree:
         secrets: Sequence[str] = (),
     ) -> Mapping[str, Testcase]:
         server = server or self.sshd.server
-        found = run_serverspec(
+        results = run_serverspec(
             server,
             [PurePosixPath(path) for path in paths or ("sv/spec/web",)],
             ssh_config=write_ssh_config(self.folder, [server], self.sshd.key.private_path),
@@ -84,7 +84,7 @@ class Tree:
             log=self.log,
             masker=Masker(secrets),
         )
-        return {testcase.name: testcase for testcase in found}
+        return {testcase.name: testcase for testcase in results}
 
     @property
     def log(self) -> Path:
@@ -98,12 +98,12 @@ def tree(tmp_path: Path, sshd: Sshd) -> Tree:
 
 def test_a_tree_as_serverspec_init_makes_it(tree: Tree) -> None:
     tree.write("sv/spec/web/page_spec.rb", SPEC)
-    found = tree.run()
-    assert list(found) == [
+    results = tree.run()
+    assert list(results) == [
         'File "/etc/hostname" is expected to be file',
         'Command "echo "$SSH_CONNECTION"" stdout is expected to match /127\\.0\\.0\\.1/',
     ]
-    first = next(iter(found.values()))
+    first = next(iter(results.values()))
     assert first == Testcase(
         server="web-0",
         role="web",
@@ -148,8 +148,8 @@ def test_specs_of_several_folders_and_of_single_files(tree: Tree) -> None:
     tree.write("other/helper.rb", "KNOWN = 1\n")
     tree.write("other/checks/c_spec.rb", "describe(\"c#{KNOWN}\") { it('x') {} }\n")
     tree.write("alone_spec.rb", "describe('d') { it('x') {} }\n")
-    found = tree.run("sv/spec/web", "other/checks", "sv/spec/db/disk_spec.rb", "alone_spec.rb")
-    assert {name: case.classname for name, case in found.items()} == {
+    results = tree.run("sv/spec/web", "other/checks", "sv/spec/db/disk_spec.rb", "alone_spec.rb")
+    assert {name: case.classname for name, case in results.items()} == {
         "a x": "sv.spec.web.page_spec",
         "b x": "sv.spec.db.disk_spec",
         "c1 x": "other.checks.c_spec",
@@ -187,16 +187,16 @@ def test_another_host_key_is_never_talked_to_and_a_lost_server_costs_one_try(
 ) -> None:
     tree.write("sv/spec/web/page_spec.rb", SPEC)
     other = replace(tree.sshd.server, host_keys=own_sshd.server.host_keys)
-    found = tree.run(server=other).values()
-    assert [(case.outcome, case.kind) for case in found] == [
+    results = tree.run(server=other).values()
+    assert [(case.outcome, case.kind) for case in results] == [
         (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     ] * 2
-    assert "fingerprint" in next(iter(found)).message
+    assert "fingerprint" in next(iter(results)).message
 
 
 def test_through_a_bastion(tree: Tree) -> None:
     sshd = tree.sshd.server
-    gate = Bastion(
+    bastion = Bastion(
         name="gate",
         user=sshd.user,
         address=sshd.address,
@@ -204,8 +204,8 @@ def test_through_a_bastion(tree: Tree) -> None:
         host_keys=sshd.host_keys,
     )
     tree.write("sv/spec/web/page_spec.rb", SPEC)
-    found = tree.run(server=replace(sshd, bastion=gate)).values()
-    assert [case.outcome for case in found] == [Outcome.PASSED] * 2
+    results = tree.run(server=replace(sshd, bastion=bastion)).values()
+    assert [case.outcome for case in results] == [Outcome.PASSED] * 2
 
 
 def test_specs_that_do_not_end(tree: Tree) -> None:
@@ -264,15 +264,15 @@ def test_a_login_shell_that_speaks_is_not_heard(tmp_path: Path, own_sshd: Sshd) 
         end
         """,
     )
-    found = tree.run()
-    assert [case.outcome for case in found.values()] == [Outcome.PASSED] * 3
+    results = tree.run()
+    assert [case.outcome for case in results.values()] == [Outcome.PASSED] * 3
 
 
 def test_a_server_that_drops_connections_is_tried_again(tree: Tree, sshd: Sshd) -> None:
     tree.write("sv/spec/web/page_spec.rb", SPEC)
     with dropping(sshd.server.port, drops=3) as port:
-        found = tree.run(server=replace(sshd.server, port=port))
-    assert [case.outcome for case in found.values()] == [Outcome.PASSED] * 2
+        results = tree.run(server=replace(sshd.server, port=port))
+    assert [case.outcome for case in results.values()] == [Outcome.PASSED] * 2
 
 
 @pytest.mark.parametrize(

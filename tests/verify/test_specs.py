@@ -15,7 +15,7 @@ from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.ssh import generate_key
 from infraci.verify import SpecSession
 from tests.sshd import Sshd
-from tests.verify.conftest import Bench
+from tests.verify.conftest import SpecRunner
 
 THREE = """\
     import os, signal, subprocess, sys, time
@@ -32,12 +32,12 @@ THREE = """\
 """
 
 
-def _three(bench: Bench, second: str, *, timeout_s: float = 60) -> tuple[Testcase, ...]:
+def _three(runner: SpecRunner, second: str, *, timeout_s: float = 60) -> tuple[Testcase, ...]:
     """Run three checks; returns them in order."""
-    bench.put("specs/test_three.py", THREE.format(second=second))
-    found = bench.run(timeout_s=timeout_s)
-    assert bench.heard == list(found.values())
-    return tuple(found[f"test_{which}[web-0]"] for which in ("first", "second", "third"))
+    runner.put("specs/test_three.py", THREE.format(second=second))
+    results = runner.run(timeout_s=timeout_s)
+    assert runner.streamed == list(results.values())
+    return tuple(results[f"test_{which}[web-0]"] for which in ("first", "second", "third"))
 
 
 def _assert_lost(cases: tuple[Testcase, ...], kind: ErrorKind) -> None:
@@ -61,8 +61,8 @@ def _assert_lost(cases: tuple[Testcase, ...], kind: ErrorKind) -> None:
         ("pytest.exit('enough')", "the specs stopped themselves: enough"),
     ],
 )
-def test_specs_that_end_their_interpreter(bench: Bench, second: str, message: str) -> None:
-    cases = _three(bench, second)
+def test_specs_that_end_their_interpreter(runner: SpecRunner, second: str, message: str) -> None:
+    cases = _three(runner, second)
     _assert_lost(cases, ErrorKind.CRASH)
     if "_exit(4)" not in second:
         assert message in cases[1].message
@@ -70,38 +70,38 @@ def test_specs_that_end_their_interpreter(bench: Bench, second: str, message: st
         assert "test_three.py" in cases[1].text, "no traceback"
 
 
-def test_specs_that_hang_are_killed_with_all_they_started(bench: Bench) -> None:
+def test_specs_that_hang_are_killed_with_all_they_started(runner: SpecRunner) -> None:
     """What they started has the tree as its working directory, by which it is found."""
-    cases = _three(bench, "subprocess.run(['sleep', '600'])", timeout_s=2)
+    cases = _three(runner, "subprocess.run(['sleep', '600'])", timeout_s=2)
     _assert_lost(cases, ErrorKind.TIMEOUT)
     assert cases[1].message == "the specs of web-0 did not end in 2 s"
     assert "in test_second" in cases[1].text, "no traceback of where it hung"
-    _assert_empty(bench.tree)
+    _assert_empty(runner.tree)
 
 
-def test_what_specs_leave_behind_is_killed(bench: Bench) -> None:
-    cases = _three(bench, "subprocess.Popen(['sleep', '600'])")
+def test_what_specs_leave_behind_is_killed(runner: SpecRunner) -> None:
+    cases = _three(runner, "subprocess.Popen(['sleep', '600'])")
     assert [case.outcome for case in cases] == [Outcome.PASSED] * 3
-    _assert_empty(bench.tree)
+    _assert_empty(runner.tree)
 
 
-def test_a_folder_that_is_called_like_an_option(bench: Bench) -> None:
-    bench.put("--version/test_it.py", "def test_it(host): pass\n")
-    (case,) = bench.run("--version").values()
+def test_a_folder_that_is_called_like_an_option(runner: SpecRunner) -> None:
+    runner.put("--version/test_it.py", "def test_it(host): pass\n")
+    (case,) = runner.run("--version").values()
     assert (case.nodeid, case.outcome) == ("--version/test_it.py::test_it[web-0]", Outcome.PASSED)
 
 
-def test_a_collection_that_hangs(bench: Bench) -> None:
-    bench.write(specs__test_it="import time\ntime.sleep(600)\n")
-    (case,) = bench.run(timeout_s=1).values()
+def test_a_collection_that_hangs(runner: SpecRunner) -> None:
+    runner.write(specs__test_it="import time\ntime.sleep(600)\n")
+    (case,) = runner.run(timeout_s=1).values()
     assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.TIMEOUT)
     assert case.name == "specs"
 
 
-def test_the_server_is_gone_from_the_start(bench: Bench, own_sshd: Sshd) -> None:
+def test_the_server_is_gone_from_the_start(runner: SpecRunner, own_sshd: Sshd) -> None:
     own_sshd.kill()
-    bench.sshd = own_sshd
-    first, second, third = _three(bench, "pass")
+    runner.sshd = own_sshd
+    first, second, third = _three(runner, "pass")
     assert {case.kind for case in (first, second, third)} == {ErrorKind.INFRASTRUCTURE}
     assert first.message.startswith("cannot reach web-0")
     assert "Connection refused" in first.message
@@ -109,59 +109,61 @@ def test_the_server_is_gone_from_the_start(bench: Bench, own_sshd: Sshd) -> None
     assert second.message.startswith("not checked, since the server was lost: cannot reach web-0")
 
 
-def test_another_server_answers(bench: Bench, tmp_path: Path) -> None:
+def test_another_server_answers(runner: SpecRunner, tmp_path: Path) -> None:
     other = " ".join(generate_key(tmp_path, "other").public.split()[:2])
-    bench.write(specs__test_it="def test_it(host): pass\n")
-    (case,) = bench.run(server=replace(bench.sshd.server, host_keys=(other,))).values()
+    runner.write(specs__test_it="def test_it(host): pass\n")
+    (case,) = runner.run(server=replace(runner.sshd.server, host_keys=(other,))).values()
     assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert "cannot trust web-0" in case.message
     assert "another machine answers" in case.text
 
 
-def test_the_server_dies_in_a_check(bench: Bench, own_sshd: Sshd) -> None:
-    bench.sshd = own_sshd
+def test_the_server_dies_in_a_check(runner: SpecRunner, own_sshd: Sshd) -> None:
+    runner.sshd = own_sshd
     listener = own_sshd.process.pid
     die = f"host.run('kill -9 {listener} $PPID; sleep 600')"
-    cases = _three(bench, die)
+    cases = _three(runner, die)
     _assert_lost(cases, ErrorKind.INFRASTRUCTURE)
     assert "connection was lost in kill -9" in cases[1].message
     assert "test_three.py" in cases[1].text
 
 
-def test_the_server_dies_between_two_checks(bench: Bench, own_sshd: Sshd) -> None:
-    bench.sshd = own_sshd
+def test_the_server_dies_between_two_checks(runner: SpecRunner, own_sshd: Sshd) -> None:
+    runner.sshd = own_sshd
     pids = f"{own_sshd.process.pid}, int(host.check_output('echo $PPID'))"
-    cases = _three(bench, f"[os.kill(pid, 9) for pid in ({pids})]")
+    cases = _three(runner, f"[os.kill(pid, 9) for pid in ({pids})]")
     assert [case.outcome for case in cases[:2]] == [Outcome.PASSED] * 2
     assert (cases[2].outcome, cases[2].kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert "cannot reach web-0" in cases[2].message
 
 
-def test_the_server_stops_answering(bench: Bench, own_sshd: Sshd) -> None:
-    bench.sshd = own_sshd
-    bench.write(
+def test_the_server_stops_answering(runner: SpecRunner, own_sshd: Sshd) -> None:
+    runner.sshd = own_sshd
+    runner.write(
         specs__conftest="""\
             from infraci.ssh import Session
             Session.silence_s = Session.answer_s = 0.3
             """
     )
     listener = own_sshd.process.pid
-    cases = _three(bench, f"host.run('kill -STOP {listener} $PPID; sleep 600')", timeout_s=40)
+    cases = _three(runner, f"host.run('kill -STOP {listener} $PPID; sleep 600')", timeout_s=40)
     _assert_lost(cases, ErrorKind.INFRASTRUCTURE)
     assert "no longer answers" in cases[1].message
 
 
-def test_a_lost_connection_is_made_anew_for_the_next_check(bench: Bench, own_sshd: Sshd) -> None:
+def test_a_lost_connection_is_made_anew_for_the_next_check(
+    runner: SpecRunner, own_sshd: Sshd
+) -> None:
     """As after a check that restarts something."""
-    bench.sshd = own_sshd
-    first, second, third = _three(bench, "host.run('kill -9 $PPID; sleep 600')")
+    runner.sshd = own_sshd
+    first, second, third = _three(runner, "host.run('kill -9 $PPID; sleep 600')")
     assert (second.outcome, second.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert (first.outcome, third.outcome) == (Outcome.PASSED, Outcome.PASSED)
 
 
-def test_a_swallowed_loss_does_not_pass_for_an_answer(bench: Bench, own_sshd: Sshd) -> None:
-    bench.sshd = own_sshd
-    bench.write(
+def test_a_swallowed_loss_does_not_pass_for_an_answer(runner: SpecRunner, own_sshd: Sshd) -> None:
+    runner.sshd = own_sshd
+    runner.write(
         specs__test_it="""\
             def test_it(host):
                 try:
@@ -171,20 +173,20 @@ def test_a_swallowed_loss_does_not_pass_for_an_answer(bench: Bench, own_sshd: Ss
                 assert not host.file("/etc/no-such-file").exists
             """
     )
-    (case,) = bench.run().values()
+    (case,) = runner.run().values()
     assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
 
 
-def test_a_refused_connection_of_the_specs_own_is_a_failure(bench: Bench) -> None:
+def test_a_refused_connection_of_the_specs_own_is_a_failure(runner: SpecRunner) -> None:
     """An HTTP check from here that finds nobody is what specs are for."""
     connect = "import socket; socket.create_connection(('127.0.0.1', 1), timeout=5)"
-    _, second, third = _three(bench, connect)
+    _, second, third = _three(runner, connect)
     assert (second.outcome, second.kind) == (Outcome.FAILURE, None)
     assert third.outcome is Outcome.PASSED
 
 
-def test_the_warm_interpreter_dies(bench: Bench, tmp_path: Path) -> None:
-    bench.write(
+def test_the_warm_interpreter_dies(runner: SpecRunner, tmp_path: Path) -> None:
+    runner.write(
         specs__test_it="""\
             import os, time
             def test_it(host):
@@ -193,16 +195,16 @@ def test_the_warm_interpreter_dies(bench: Bench, tmp_path: Path) -> None:
             """
     )
     with SpecSession.start(tmp_path) as own:
-        bench.specs = own
+        runner.specs = own
         for _ in range(2):  # in a run, and before one
-            (case,) = bench.run(timeout_s=20).values()
+            (case,) = runner.run(timeout_s=20).values()
             assert (case.outcome, case.kind) == (Outcome.ERROR, ErrorKind.CRASH), case
-    for pid in _processes_in(bench.tree):
+    for pid in _processes_in(runner.tree):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_closing_ends_runs_under_way(bench: Bench, tmp_path: Path) -> None:
-    bench.write(
+def test_closing_ends_runs_under_way(runner: SpecRunner, tmp_path: Path) -> None:
+    runner.write(
         specs__test_it="""\
             import time
             def test_begun(host): pass
@@ -210,21 +212,21 @@ def test_closing_ends_runs_under_way(bench: Bench, tmp_path: Path) -> None:
             """
     )
     own = SpecSession.start(tmp_path)
-    bench.specs = own
+    runner.specs = own
 
     def close(testcase: Testcase) -> None:
         threading.Thread(target=own.close).start()
 
-    found = bench.run(on_testcase=close)
-    assert found["test_begun[web-0]"].outcome is Outcome.PASSED
-    assert found["test_hangs[web-0]"].kind is ErrorKind.CRASH
+    results = runner.run(on_testcase=close)
+    assert results["test_begun[web-0]"].outcome is Outcome.PASSED
+    assert results["test_hangs[web-0]"].kind is ErrorKind.CRASH
     own.close()
-    _assert_empty(bench.tree)
+    _assert_empty(runner.tree)
 
 
-def test_servers_side_by_side(bench: Bench) -> None:
+def test_servers_side_by_side(runner: SpecRunner) -> None:
     """The checks wait for each other, so that they pass only when they run at once."""
-    bench.write(
+    runner.write(
         specs__test_it="""\
             import os, pathlib, time
             def test_it(host):
@@ -240,8 +242,8 @@ def test_servers_side_by_side(bench: Bench) -> None:
     results: dict[str, list[str]] = {}
 
     def run(name: str) -> None:
-        own = Bench(specs=bench.specs, sshd=bench.sshd, folder=bench.folder, heard=[])
-        results[name] = list(own.run(server=replace(bench.sshd.named(name), id=name)))
+        own = SpecRunner(specs=runner.specs, sshd=runner.sshd, folder=runner.folder, streamed=[])
+        results[name] = list(own.run(server=replace(runner.sshd.named(name), id=name)))
 
     names = ("web-0", "web-1", "db-0")
     threads = [threading.Thread(target=run, args=(name,)) for name in names]
@@ -252,10 +254,10 @@ def test_servers_side_by_side(bench: Bench) -> None:
     assert results == {name: [f"test_it[{name}]"] for name in names}
 
 
-def test_odd_server_names(bench: Bench) -> None:
-    bench.write(specs__test_it="def test_it(host): assert host.check_output('echo x') == 'x'\n")
-    server = bench.sshd.named("web,0 @ höm:1")
-    (case,) = bench.run(server=server).values()
+def test_odd_server_names(runner: SpecRunner) -> None:
+    runner.write(specs__test_it="def test_it(host): assert host.check_output('echo x') == 'x'\n")
+    server = runner.sshd.named("web,0 @ höm:1")
+    (case,) = runner.run(server=server).values()
     assert case.outcome is Outcome.PASSED
     assert case.server == server.name
 
@@ -269,15 +271,15 @@ def _assert_empty(folder: Path) -> None:
 
 def _processes_in(folder: Path) -> list[int]:
     """The processes whose working directory is ``folder``."""
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
                 if (process / "cwd").resolve(strict=True) == folder.resolve():
-                    found.append(int(process.name))
+                    pids.append(int(process.name))
             except OSError:
                 continue
-    return found
+    return pids
 
 
 @pytest.mark.parametrize(
@@ -294,8 +296,10 @@ def _processes_in(folder: Path) -> list[int]:
         '{"finished": NaN}',
     ],
 )
-def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(bench: Bench, answer: str) -> None:
-    bench.put(
+def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(
+    runner: SpecRunner, answer: str
+) -> None:
+    runner.put(
         "specs/test_answers.py",
         f"""\
         import contextlib, os, stat
@@ -310,7 +314,7 @@ def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(bench: Bench, answer
             assert host.check_output("echo there") == "there"
         """,
     )
-    first, later = bench.run().values()
+    first, later = runner.run().values()
     assert (first.kind, later.kind) == (ErrorKind.CRASH, ErrorKind.CRASH)
     assert first.message == "the specs have written into infraci's own connection"
 
@@ -326,8 +330,8 @@ def test_answers_that_a_spec_makes_up_are_no_end_of_the_run(bench: Bench, answer
         ('assert 0, "it is none"', "it is none"),
     ],
 )
-def test_a_failure_shows_what_was_asserted(bench: Bench, body: str, message: str) -> None:
-    bench.write(specs__test_it=f"def test_it(host):\n    {body}\n")
-    (case,) = bench.run().values()
+def test_a_failure_shows_what_was_asserted(runner: SpecRunner, body: str, message: str) -> None:
+    runner.write(specs__test_it=f"def test_it(host):\n    {body}\n")
+    (case,) = runner.run().values()
     assert case.outcome is Outcome.FAILURE
     assert case.message.removeprefix("AssertionError: ").startswith(message)
