@@ -90,7 +90,7 @@ class Result:
     status: int | None  # the run's
     phase: str  # in which it was hit: the last line that it had written
     left: tuple[str, ...]
-    said: str = ""  # by the commands, for a round that left something
+    output: str = ""  # by the commands, for a round that left something
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +123,14 @@ class Round:
             status, left = self._end_of(run), []
         if status is None:
             left.append("the run itself: it did not end")
-        said = log.read_text()
+        output = log.read_text()
         subprocess.run(
             ["git", "clone", "--quiet", self.house.folder, self.clone.folder], check=True
         )
         bridges = self._bridges()
         for house in (self.clone, self.house):  # the second has files of its own to tidy
             code, words = self._finish(house, "gc")
-            said += f"\n$ infraci gc in the {house.folder.name}: {code}\n{words}"
+            output += f"\n$ infraci gc in the {house.folder.name}: {code}\n{words}"
             if code:
                 left.append(f"gc in the {house.folder.name} ended with {code}")
             if house is self.clone:
@@ -145,7 +145,7 @@ class Round:
             status=status,
             phase=phase,
             left=tuple(left),
-            said=said * bool(left),
+            output=output * bool(left),
         )
 
     def clean(self) -> None:
@@ -327,7 +327,7 @@ def _tell(result: Result) -> None:
     for line in result.left:
         print(f"  LEFT {line}", flush=True)
     if result.left:
-        print("    " + result.said.replace("\n", "\n    "), flush=True)
+        print("    " + result.output.replace("\n", "\n    "), flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -111,15 +111,15 @@ def end_embedded_below(folder: Path) -> None:
     Those of workers that were ended before their fixtures: with xdist, Ctrl-C does that.
     """
     for database in folder.rglob("cloud.sqlite"):
-        place = StateDir(folder=database.parent)
-        environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(place.folder)}
+        state_dir = StateDir(folder=database.parent)
+        environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state_dir.folder)}
         run_infraci("cloud", "down", env=environment, timeout_s=120)
         listing = (
             "podman",
             "ps",
             "--all",
             "--quiet",
-            f"--filter=label={LABEL_CLOUD}={place.owner}",
+            f"--filter=label={LABEL_CLOUD}={state_dir.owner}",
         )
         containers = subprocess.run(
             listing, capture_output=True, text=True, timeout=120
@@ -127,7 +127,7 @@ def end_embedded_below(folder: Path) -> None:
         if containers:
             remove = ("podman", "rm", "--force", "--time=0", "--", *containers)
             subprocess.run(remove, capture_output=True, check=True, timeout=300)
-        Host(place, signal_port=1).sweep(known=(), dry_run=False)
+        Host(state_dir, signal_port=1).sweep(known=(), dry_run=False)
 
 
 def is_openstack_up() -> bool:
@@ -144,9 +144,9 @@ def take_openstack_down() -> None:
 
 def check_openstack() -> None:
     """Fail the test at once, naming agent and log, on an OpenStack that is not well."""
-    if found := ailments(OpenStack.of_environment()):
+    if reasons := ailments(OpenStack.of_environment()):
         hint = "the live tests cannot pass until it was down and up again (cloud down, cloud up)"
-        pytest.fail("\n".join(["the OpenStack is not well:", *found, hint]), pytrace=False)
+        pytest.fail("\n".join(["the OpenStack is not well:", *reasons, hint]), pytrace=False)
 
 
 def _openstack(command: str) -> subprocess.CompletedProcess[str]:

@@ -82,7 +82,7 @@ def children(pid: int) -> tuple[int, ...]:
         listing = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return ()  # it has just ended
-    return tuple(found for child in map(int, listing) for found in (*children(child), child))
+    return tuple(each for child in map(int, listing) for each in (*children(child), child))
 
 
 @contextmanager

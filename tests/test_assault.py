@@ -18,7 +18,7 @@ def run_s() -> float:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_run_leaves_nothing(seed: int, run_s: float) -> None:
     result = play(Blow.of(seed, run_s))
-    assert result.left == (), f"{result.blow}\n{result.said}"
+    assert result.left == (), f"{result.blow}\n{result.output}"
 
 
 def test_the_seed_decides() -> None:

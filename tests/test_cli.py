@@ -20,9 +20,9 @@ MANUAL = (Path(__file__).parents[1] / "docs" / "cli.md").read_text()
 
 
 def command_of(name: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), name)
-    assert found is not None
-    return found
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -115,9 +115,9 @@ def test_a_bug_is_short_and_leaves_a_log(
 
     monkeypatch.setattr(command_of("schema"), "callback", broken)
     assert main(["schema"]) == 3
-    said = capsys.readouterr().err
-    assert "this is a bug in infraci: ZeroDivisionError: oops" in said
-    log = re.search(r"\S+/infraci-bug-\S+\.log", said)
+    printed = capsys.readouterr().err
+    assert "this is a bug in infraci: ZeroDivisionError: oops" in printed
+    log = re.search(r"\S+/infraci-bug-\S+\.log", printed)
     assert log is not None
     assert "Traceback" in Path(log[0]).read_text()
     Path(log[0]).unlink()

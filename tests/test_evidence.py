@@ -73,10 +73,10 @@ def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path:
         deadline=Deadline(60),
     )
     assert "evidence/web-0/df.txt" in files
-    found = {file: (tmp_path / file).read_text() for file in files}
-    assert "no answer" in found["evidence/gone/unreachable.txt"]
-    assert "503" in found["evidence/gone/console.log"]
-    assert "even a bug" in found["evidence/stack-events.txt"]
+    saved = {file: (tmp_path / file).read_text() for file in files}
+    assert "no answer" in saved["evidence/gone/unreachable.txt"]
+    assert "503" in saved["evidence/gone/console.log"]
+    assert "even a bug" in saved["evidence/stack-events.txt"]
 
 
 def test_no_time_is_left(sshd: Sshd, tmp_path: Path) -> None:

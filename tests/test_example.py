@@ -52,7 +52,7 @@ class Shop:
         runs = json.loads(self.infraci("list", "--standing", "--json").stdout)
         return [
             *containers.stdout.split(),
-            *(found.namespace for found in find_all() if found.labels.get("cloud") == owner),
+            *(n.namespace for n in find_all() if n.labels.get("cloud") == owner),
             *(run["id"] for run in runs),
         ]
 

@@ -56,6 +56,6 @@ def test_what_happened_before_the_agent_was_started_is_over(place: Place) -> Non
 
 def test_a_process_that_has_ended_is_named_with_its_last_words(place: Place) -> None:
     log(place, WORK, "Segmentation fault\n")
-    found = ailments(place)
-    assert f"{AGENT} does not run: Segmentation fault ({place.log / AGENT}.log)" in found
-    assert "nova-compute does not run" in found
+    reasons = ailments(place)
+    assert f"{AGENT} does not run: Segmentation fault ({place.log / AGENT}.log)" in reasons
+    assert "nova-compute does not run" in reasons

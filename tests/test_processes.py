@@ -52,5 +52,5 @@ def test_a_process_ends_in_order_with_pytest(
         (os.killpg if is_terminal else os.kill)(tests.pid, number)
         # The pipe's end: nobody has it open any more.
         assert lines.read() == "in order\n"
-    said, _ = tests.communicate()
-    assert tests.returncode == (-number if number == signal.SIGKILL else 2), said
+    output, _ = tests.communicate()
+    assert tests.returncode == (-number if number == signal.SIGKILL else 2), output

@@ -33,8 +33,8 @@ class Ledger:
 
     def record(self) -> dict[str, Any]:
         """What is known of the latest run."""
-        found: dict[str, Any] = json.loads(self.infraci("logs", "--json").stdout)
-        return found
+        logs: dict[str, Any] = json.loads(self.infraci("logs", "--json").stdout)
+        return logs
 
 
 @pytest.fixture(scope="module")

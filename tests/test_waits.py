@@ -45,7 +45,7 @@ LIMITS = frozenset({"timeout", "timeout_s"})
 _POLLED = "what poll(2) has found ready is there"
 _AT_ONCE = "it does not wait (LOCK_NB, LOCK_UN, WNOHANG, or a limit of zero)"
 _FILE = "of a file, or of a socket whose timeout urlopen was given"
-_ASKED = "asks Heat, with a limit for each answer"
+_READ_FROM_HEAT = "asks Heat, with a limit for each answer"
 _RUN = "a run of infraci's, whose phases all have limits"
 _STARTED = "Popen returns at once; its end is waited for elsewhere"
 _SOCKET = "the socket has a timeout (settimeout)"
@@ -63,10 +63,10 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "app/parallel_runs.py ParallelRuns.run": {"get": _RUN},
     "app/parallel_runs.py ParallelRuns._start": {"Popen": _STARTED},
     "app/parallel_runs.py ParallelRuns._follow": {"for": _RUN},
-    "heat/cloud.py Cloud.events": {"read": _ASKED},
-    "heat/events.py Follower.read_now_and_then": {"read": _ASKED},
-    "heat/events.py Follower.skip": {"read": _ASKED},
-    "heat/stack_watch.py Watch.events": {"read": _ASKED},
+    "heat/cloud.py Cloud.events": {"read": _READ_FROM_HEAT},
+    "heat/events.py Follower.read_now_and_then": {"read": _READ_FROM_HEAT},
+    "heat/events.py Follower.skip": {"read": _READ_FROM_HEAT},
+    "heat/stack_watch.py Watch.events": {"read": _READ_FROM_HEAT},
     "jenkins/hooks.py flush_in_background": {"Popen": "it is not waited for at all"},
     "ledger/ledger.py Ledger.lock": {"read": _FILE},
     "local/lock_holder.py find_holder": {"read": _FILE},
@@ -146,7 +146,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 def blocking_calls(source: str) -> Iterator[tuple[str, str]]:
     """The function and the name of each call in a module that may block without a limit."""
 
-    def visit(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    def search(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Call) and (name := _blocking(node)):
             yield ".".join(inside), name
         if isinstance(node, ast.For | ast.comprehension) and _is_stream(node.iter):
@@ -154,9 +154,9 @@ def blocking_calls(source: str) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             inside = (*inside, node.name)
         for child in ast.iter_child_nodes(node):
-            yield from visit(child, inside)
+            yield from search(child, inside)
 
-    yield from visit(ast.parse(source), ())
+    yield from search(ast.parse(source), ())
 
 
 def _is_stream(expression: ast.expr) -> bool:
@@ -196,16 +196,16 @@ def waits_of_infraci() -> dict[str, set[str]]:
     calls: dict[str, set[str]] = {}
     for path in sorted(ROOT.rglob("*.py")):
         for function, name in blocking_calls(path.read_text()):
-            place = f"{path.relative_to(ROOT)} {function}".strip()
-            calls.setdefault(place, set()).add(name)
+            location = f"{path.relative_to(ROOT)} {function}".strip()
+            calls.setdefault(location, set()).add(name)
     return calls
 
 
 def test_no_call_waits_without_limit() -> None:
     unexplained = {
-        f"{place}: {name}()"
-        for place, names in waits_of_infraci().items()
-        for name in names - set(ALLOWED.get(place, ()))
+        f"{location}: {name}()"
+        for location, names in waits_of_infraci().items()
+        for name in names - set(ALLOWED.get(location, ()))
     }
     assert unexplained == set(), "give them a timeout, or a reason here"
 
@@ -213,9 +213,9 @@ def test_no_call_waits_without_limit() -> None:
 def test_each_reason_is_for_a_call_that_there_is() -> None:
     calls = waits_of_infraci()
     stale = {
-        f"{place}: {name}()"
-        for place, names in ALLOWED.items()
-        for name in set(names) - calls.get(place, set())
+        f"{location}: {name}()"
+        for location, names in ALLOWED.items()
+        for name in set(names) - calls.get(location, set())
     }
     assert stale == set()
     assert all(names for names in ALLOWED.values())

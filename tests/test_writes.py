@@ -104,15 +104,15 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 def writing_calls(source: str) -> Iterator[tuple[str, str]]:
     """The function and the name of each call in a module that writes a file, or prints."""
 
-    def visit(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    def search(node: ast.AST, inside: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Call) and (name := _writing(node)):
             yield ".".join(inside), name
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             inside = (*inside, node.name)
         for child in ast.iter_child_nodes(node):
-            yield from visit(child, inside)
+            yield from search(child, inside)
 
-    yield from visit(ast.parse(source), ())
+    yield from search(ast.parse(source), ())
 
 
 def _writing(call: ast.Call) -> str:
@@ -155,16 +155,16 @@ def writes_of_infraci() -> dict[str, set[str]]:
     calls: dict[str, set[str]] = {}
     for path in sorted(ROOT.rglob("*.py")):
         for function, name in writing_calls(path.read_text()):
-            place = f"{path.relative_to(ROOT)} {function}".strip()
-            calls.setdefault(place, set()).add(name)
+            location = f"{path.relative_to(ROOT)} {function}".strip()
+            calls.setdefault(location, set()).add(name)
     return calls
 
 
 def test_nothing_is_written_past_the_masker() -> None:
     unexplained = {
-        f"{place}: {name}()"
-        for place, names in writes_of_infraci().items()
-        for name in names - set(ALLOWED.get(place, ()))
+        f"{location}: {name}()"
+        for location, names in writes_of_infraci().items()
+        for name in names - set(ALLOWED.get(location, ()))
     }
     assert unexplained == set(), (
         "write by infraci.base.writing or infraci.base.terminal, or say why here"
@@ -174,9 +174,9 @@ def test_nothing_is_written_past_the_masker() -> None:
 def test_each_reason_is_for_a_call_that_there_is() -> None:
     calls = writes_of_infraci()
     stale = {
-        f"{place}: {name}()"
-        for place, names in ALLOWED.items()
-        for name in set(names) - calls.get(place, set())
+        f"{location}: {name}()"
+        for location, names in ALLOWED.items()
+        for name in set(names) - calls.get(location, set())
     }
     assert stale == set()
 
