@@ -1,4 +1,4 @@
-"""What a pipeline of an untrusted commit must not ask for: what only maintainers may decide."""
+"""Checks that an untrusted commit's pipeline asks for nothing that only maintainers may decide."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A request that is mended wherever it is wrong, so that Heat tells what else is.
+"""Mends a request wherever it is wrong, so that Heat reports its other problems.
 
-What is wrong becomes a value that Heat knows only once the stack stands: an attribute of a
-resource that does nothing. Heat judges no such value.
+A wrong value becomes one that Heat knows only after the stack is made, an attribute of a resource
+that does nothing: Heat validates no such value.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Draft:
         self._given: dict[str, str] = {}
 
     def request(self) -> StackRequest:
-        """What Heat can be asked now."""
+        """The request as mended so far."""
         files = {url: json.dumps(self._whole(url)) for url in self._changed if url}
         known = value_at(self.templates[""], ("parameters",))
         lacks = self._without | (
@@ -79,11 +79,10 @@ class Draft:
     def mend(
         self, url: str, path: KeyPath, *, remove: bool = False, meant: str | None = None
     ) -> bool:
-        """Make what is at the path no trouble for Heat; whether anything was left to do.
+        """Replace what is at a path of the request; whether there was anything left to do.
 
-        The path is that of the request. What was mended before and still is wrong is mended as a
-        whole: the resource that it is in. Of a key that is removed ``meant`` is the right name:
-        that key gets a value.
+        Replaces the whole resource where a part of it was mended before and is still wrong. After
+        the removal of a key, the key called ``meant`` gets a value.
         """
         if url not in self.templates or not path:
             return False
@@ -113,7 +112,7 @@ class Draft:
         return True
 
     def _mend_part(self, url: str, path: KeyPath, *, remove: bool) -> None:
-        """A part of a resource: a type, a reference, a key, a property."""
+        """Mend a part of a resource: a type, a reference, a key, a property."""
         template = self.templates[url]
         function = next((i for i, key in enumerate(path) if key in _FUNCTIONS and i > 3), None)
         cut = path[:function]
@@ -128,7 +127,7 @@ class Draft:
             self._mend_property(url, cut)
 
     def _mend_property(self, url: str, path: KeyPath) -> None:
-        """Leave the part out, so that Heat judges the rest; make unknown what would be empty."""
+        """Remove the part, so that Heat validates the rest; or make the property unknown."""
         template = self.templates[url]
         start = max(i for i, key in enumerate(path) if key == "properties") + 2
         item = next((i for i in range(start, len(path)) if isinstance(path[i], int)), None)
@@ -151,7 +150,7 @@ class Draft:
                 left.remove(key)
 
     def _now(self, url: str, path: KeyPath) -> KeyPath:
-        """Where a path of the request is in the draft; one that is gone leads to nothing."""
+        """The draft's path for a path of the request; a removed one leads to nothing."""
         now: KeyPath = ()
         for index, key in enumerate(path):
             left = self._left.get((url, path[:index]))
@@ -161,7 +160,7 @@ class Draft:
         return now
 
     def original(self, url: str, path: KeyPath) -> KeyPath:
-        """Where a path of the draft is in the request."""
+        """The request's path for a path of the draft."""
         first: KeyPath = ()
         for key in path:
             left = self._left.get((url, first))
@@ -169,11 +168,11 @@ class Draft:
         return first
 
     def has_emptied(self, resource: PreviewResource) -> bool:
-        """Whether a resource does nothing, and not because the template says so."""
+        """Whether the draft has replaced a resource by one that does nothing."""
         return resource.type == _NONE and not self._has_none
 
     def forget_parameter(self, url: str, name: str) -> None:
-        """Have a parameter declared no more, or of a nested template take any value."""
+        """Remove a parameter's declaration; a nested template's parameter takes any value."""
         template = self.templates[url]
         self._changed.add(url)
         declared = template.get("parameters") or {}
@@ -186,7 +185,7 @@ class Draft:
         self._make_unknown(url, name, everywhere=True)
 
     def make_unknown(self, name: str, value: str) -> None:
-        """Give a parameter of the stack a value that Heat is not to judge."""
+        """Give a parameter of the stack a value that Heat does not validate."""
         self._changed.add("")
         self._given[name] = value
         declared = value_at(self.templates[""], ("parameters", name))

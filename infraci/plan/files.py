@@ -1,4 +1,4 @@
-"""Scripts and specs of the tree, judged without running them."""
+"""Checks the tree's scripts and specs without running them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def spec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:
     full = root / path
     if not full.is_dir():
         return (path,)
-    found = {*full.rglob("test_*.py"), *full.rglob("*_test.py")}
-    return tuple(sorted(PurePosixPath(file.relative_to(root)) for file in found))
+    files = {*full.rglob("test_*.py"), *full.rglob("*_test.py")}
+    return tuple(sorted(PurePosixPath(file.relative_to(root)) for file in files))
 
 
 def _scripts(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
@@ -69,7 +69,7 @@ def _specs(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
             )
         for file in files:
             yield from _syntax(file, root)
-    for conftest in sorted({found for path in named for found in _conftests(path, root)}):
+    for conftest in sorted({file for path in named for file in _conftests(path, root)}):
         yield from _syntax(conftest, root)
 
 

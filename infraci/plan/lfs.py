@@ -1,4 +1,4 @@
-"""Files of a pipeline of which there is only what Git LFS has in the place of their content."""
+"""Finds the files of a pipeline that are Git LFS pointers, without their content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADVICE = "`git lfs install && git lfs pull` fetches the content"
 
 
 class LfsPointerError(InfraciError):
-    """This clone lacks content that a pipeline uses; no commit is to blame."""
+    """This clone lacks content that a pipeline uses; the commit is not to blame."""
 
     def __init__(self, files: tuple[PurePosixPath, ...]) -> None:
         verb = "they are LFS pointers" if len(files) > 1 else "it is an LFS pointer"
@@ -39,7 +39,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _is_pointer(file: Path) -> bool:
     try:
-        if not file.is_file():  # nor a pipe, which would be waited for
+        if not file.is_file():  # to read a pipe would block
             return False
         with file.open("rb") as stream:
             return stream.read(len(_MARK)) == _MARK

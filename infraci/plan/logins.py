@@ -1,7 +1,6 @@
-"""Servers that nobody could log in to, seen in a template before there is any.
+"""Finds servers in a template that the run's key will not open.
 
-Only what is plain is told: user data that a function of Heat's makes, which only Heat can do, is
-passed over.
+Passes over user data that only Heat can compute.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ _DEFAULT = "default"
 
 
 def login_notices(request: StackRequest, pipeline: Pipeline) -> Iterator[str]:
-    """Why the run's key would open none of the servers of some resources."""
+    """Why the run's key will not open the servers of some resources."""
     known = registry(request.environment)
     templates = [(request.template, values_given(request))]
     templates += [(nested, {}) for nested in nested_templates(request.files).values()]
-    for number, (template, given) in enumerate(templates):
-        reading = _Reading(template=template, given=given, files=request.files)
+    for number, (template, values) in enumerate(templates):
+        known_values = _Reading(template=template, values=values, files=request.files)
         for name, properties in _servers(template, known):
             user = _user(properties, pipeline)
-            yield from _keyless(name, properties, pipeline, is_top=number == 0, given=given)
-            yield from _userless(name, user, reading.cloud_configs(properties))
+            yield from _keyless(name, properties, pipeline, is_top=number == 0, values=values)
+            yield from _userless(name, user, known_values.cloud_configs(properties))
             if not properties.get("networks"):
                 yield (
                     f"{name} names no networks: it gets the one that its stack or project has; a "
@@ -48,9 +47,9 @@ def user_data_texts(request: StackRequest, url: str, properties: Mapping[str, An
     """
     nested = nested_templates(request.files)
     template = nested.get(url, {}) if url else request.template
-    given = {} if url else values_given(request)
-    reading = _Reading(template=template, given=given, files=request.files)
-    return [text for text in reading.texts(properties.get("user_data")) if text]
+    values = {} if url else values_given(request)
+    known_values = _Reading(template=template, values=values, files=request.files)
+    return [text for text in known_values.texts(properties.get("user_data")) if text]
 
 
 def _servers(
@@ -84,7 +83,7 @@ def _keyless(
     pipeline: Pipeline,
     *,
     is_top: bool,
-    given: Mapping[str, object],
+    values: Mapping[str, object],
 ) -> Iterator[str]:
     parameter, key = pipeline.stack.key_parameter, properties.get("key_name")
     cure = f"; say `key_name: {{get_param: {parameter}}}`"
@@ -92,15 +91,15 @@ def _keyless(
         yield f"nobody can log in to {name}: it has no key_name{cure}"
     elif isinstance(key, str):
         yield f"nobody can log in to {name}: its key_name {key} is not the run's key pair{cure}"
-    elif is_top and key == {"get_param": parameter} and given.get(parameter):
+    elif is_top and key == {"get_param": parameter} and values.get(parameter):
         yield (
-            f"nobody can log in to {name}: its key pair is {given[parameter]}, since the parameter"
+            f"nobody can log in to {name}: its key pair is {values[parameter]}, since the parameter"
             f" {parameter} has that value; without one it is the run's"
         )
 
 
 def _userless(name: str, user: str, configs: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Of several parts that name users the last one wins."""
+    """Of several parts with ``user`` or ``users`` the last one counts."""
     renamed = [config["user"] for config in configs if config.get("user")]
     users = [config["users"] for config in configs if config.get("users") is not None]
     own = renamed[-1] if renamed else None
@@ -134,27 +133,27 @@ def _has_default(users: object) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """A template, as far as its values can be known without Heat."""
+    """A template whose values are computed as far as that is possible without Heat."""
 
     template: Mapping[str, Any]
-    given: Mapping[str, object]  # values of its parameters
+    values: Mapping[str, object]  # values of its parameters
     files: Mapping[str, str]
 
     def cloud_configs(self, properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The cloud-configs in a server's user data; none of what cannot be known."""
+        """The cloud-configs in a server's user data, as far as it is known."""
         if properties.get("user_data_format") not in ("RAW", "SOFTWARE_CONFIG"):
             return []  # Heat's own wrapping, in which it is no cloud-config
-        found: list[Mapping[str, Any]] = []
+        configs: list[Mapping[str, Any]] = []
         for text in self.texts(properties.get("user_data")):
             for part in _parts(text):
                 if part.lstrip().startswith(_CLOUD_CONFIG):
                     config = _parsed(part)
                     if isinstance(config, dict):
-                        found.append(config)
-        return found
+                        configs.append(config)
+        return configs
 
     def texts(self, value: Any) -> Iterator[str]:
-        """What a value is made of: one text, or one for each part of a message."""
+        """The texts of a value: one, or one for each part of a message."""
         match value:
             case {"get_resource": str(name)}:
                 yield from self._made(name)
@@ -167,7 +166,7 @@ class _Reading:
                 yield self._text(value)
 
     def _made(self, name: str) -> Iterator[str]:
-        """What a resource makes, if it is one that makes user data."""
+        """The user data that a resource makes; none of other resources."""
         resource = (self.template.get("resources") or {}).get(name)
         resource = resource if isinstance(resource, dict) else {}
         properties = resource.get("properties")
@@ -182,7 +181,7 @@ class _Reading:
                 yield from self.texts(properties.get("parts") or [])
 
     def _text(self, value: Any) -> str:
-        """A text, as far as functions that need no Heat make it; empty if it is another."""
+        """A text, with the functions that need no Heat; empty if it needs others."""
         match value:
             case str():
                 return value
@@ -190,15 +189,15 @@ class _Reading:
                 return self.files.get(url, "")
             case {"str_replace": {"template": template, "params": dict(params)}}:
                 text = self._text(template)
-                for word, meant in params.items():
-                    text = text.replace(str(word), self._text(meant) or str(word))
+                for word, replacement in params.items():
+                    text = text.replace(str(word), self._text(replacement) or str(word))
                 return text
             case {"list_join": [str(between), list(pieces)]}:
                 return between.join(self._text(piece) for piece in pieces)
             case {"get_param": str(name)}:
                 declared = (self.template.get("parameters") or {}).get(name)
                 default = declared.get("default", "") if isinstance(declared, dict) else ""
-                return str(self.given.get(name, default))
+                return str(self.values.get(name, default))
         return ""
 
 

@@ -1,4 +1,4 @@
-"""What a plan says: what would be made, what would run where, and what is wrong."""
+"""A plan's values: the resources to make, what runs on which server, and the problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infraci.model.run import Commit, ResourceChange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedServer:
-    """A server as the stack would have it."""
+    """A server that the stack will have."""
 
     name: str  # Nova's; "…" stands for what Heat makes up
     path: str  # the resource's: "app_servers.0"
@@ -52,7 +52,7 @@ class PipelinePlan:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the problems say of the commit, as a run would."""
+        """The exit status that a run would have for these problems."""
         if not self.problems:
             return ExitCode.PASSED
         return ExitCode.FAILED if self.is_refused else ExitCode.INVALID

@@ -1,6 +1,6 @@
-"""Plays of Ansible playbooks that are for no server of the stack.
+"""Finds plays of Ansible playbooks that match no server of the stack.
 
-Ansible says so in a warning, and goes on. The playbook is read as YAML; nothing of it is run.
+Ansible itself only warns, and goes on. infraci reads the playbook as YAML and runs nothing of it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _of_playbook(
     try:
         plays = compose((root / file).read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return  # which is told by Ansible's own check
+        return  # Ansible's own check reports it
     for play in plays.value if isinstance(plays, yaml.SequenceNode) else ():
         for key, value in play.value if isinstance(play, yaml.MappingNode) else ():
             if key.value in _IMPORTS and isinstance(value, yaml.ScalarNode):

@@ -1,4 +1,4 @@
-"""Servers and networks of a stack that is not there yet, read from Heat's preview."""
+"""Reads the servers and networks that a stack will have from Heat's preview."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def servers_of(preview: StackPreview) -> tuple[PreviewResource, ...]:
 
 
 def nova_name(server: PreviewResource) -> str:
-    """The name that Nova will know a server by; Heat makes one up where none is given."""
-    given = server.properties.get("name")
-    return str(given) if given else f"{server.stack_name}-{server.name}-…"
+    """The name that a server will have at Nova; without one in the template Heat invents it."""
+    name = server.properties.get("name")
+    return str(name) if name else f"{server.stack_name}-{server.name}-…"
 
 
 def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,10 +28,10 @@ def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[s
     template's references, through ports, as far as these are plain.
     """
     resources = template.get("resources") or {}
-    said = declared(server, resources).get("networks")
-    if not isinstance(said, list):
-        said = server.properties.get("networks")
-    entries = said if isinstance(said, list) else []
+    networks = declared(server, resources).get("networks")
+    if not isinstance(networks, list):
+        networks = server.properties.get("networks")
+    entries = networks if isinstance(networks, list) else []
     names = [_network(entry, resources) for entry in entries if isinstance(entry, dict)]
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -39,8 +39,8 @@ def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[s
 def declared(resource: PreviewResource, resources: Mapping[str, Any]) -> Mapping[str, Any]:
     """A resource's properties as they are written; those of a group's definition too."""
     top, _, _ = resource.path.partition(".")
-    said = resources.get(top) or {}
-    properties = said.get("properties") or {}
+    definition = resources.get(top) or {}
+    properties = definition.get("properties") or {}
     if resource.path != top:
         inner = properties.get("resource_def") or properties.get("resource") or {}
         properties = (inner.get("properties") or {}) if inner.get("type") == resource.type else {}

@@ -1,4 +1,4 @@
-"""Where in the template stands what Heat refused, and what was probably meant."""
+"""Turns Heat's refusals into problems: the line of the template, and the name probably meant."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PropertyNames = Callable[[str], Collection[str]]
 #: The names of a kind (image, flavor, network, key) that there are on the cloud.
 Names = Callable[[str], Collection[str]]
 
-#: What Heat says of an image, flavor, network or key that the cloud does not have.
+#: Heat's message for an image, flavor, network or key that the cloud does not have.
 _MISSING = re.compile(
     r"The (image|flavor|network|key)\w*(?: ID)? \(([^)]+)\) could not be found"
     r"|No (image|flavor|network|key)\w* (?:matching|found for) (?:\{'name': )?'?([^'}]+)"
@@ -51,10 +51,10 @@ _MISSING = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
-    """Heat's reasons as problems of a stack's files.
+    """Turns Heat's reasons into problems of a stack's files.
 
-    ``property_names`` is asked when a property or a type is unknown, ``names`` when the cloud does
-    not have what the template names, to suggest a near one.
+    To suggest a near name it calls ``property_names`` for an unknown property or type, and
+    ``names`` for what the cloud does not have.
     """
 
     template: PurePosixPath
@@ -82,7 +82,7 @@ class Refusals:
         )
 
     def problem(self, reason: str, site: Site | None) -> Problem:
-        """The reason as a problem at the site's line; of the template as a whole without one."""
+        """The reason as a problem at the site's line; without a site, of the whole template."""
         problem = self.at(
             site.url if site else "",
             site.path if site else (),
@@ -90,9 +90,9 @@ class Refusals:
             suggestion=self._meant(reason, site),
             is_of_value=_IS_OF_VALUE.match(reason) is not None,
         )
-        has_place = problem.line is not None or problem.file != str(self.template)
+        has_position = problem.line is not None or problem.file != str(self.template)
         whole = self.masker.mask(reason.rstrip("."))
-        return problem if has_place else replace(problem, message=whole)
+        return problem if has_position else replace(problem, message=whole)
 
     def at(
         self,
@@ -103,7 +103,7 @@ class Refusals:
         suggestion: str | None = None,
         is_of_value: bool = False,
     ) -> Problem:
-        """A problem at a path of one of the templates; one of a parameter's value where it is."""
+        """A problem at a path of a template, or at the origin of a parameter's value."""
         file = file_of(url, str(self.template))
         origin = self.request.origins.get(str(path[1])) if is_of_value and path[1:] else None
         if origin is not None and not url:
@@ -118,7 +118,7 @@ class Refusals:
         return properties if isinstance(properties, dict) else {}
 
     def _written(self, path: KeyPath, message: str) -> KeyPath:
-        """The path in the file; of a TOSCA template to what the resource was made of."""
+        """The path in the file; in a TOSCA template, the node that became the resource."""
         above = ("topology_template", "node_templates")
         root = self.places.node(str(self.template))
         if _keys_of(root, above[0]) is None:
@@ -133,7 +133,7 @@ class Refusals:
         return ()
 
     def _message(self, reason: str) -> str:
-        text = _without_place(reason)
+        text = _without_position(reason)
         if match := _UNAVAILABLE.search(reason):
             return f"{match[1]} cannot be had: {match[2].rstrip('.')}"
         if match := UNIMPLEMENTED.search(text):
@@ -192,9 +192,9 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _near_name(reason: str, names: Names) -> str | None:
     """What the cloud has that is called nearly as what Heat does not find."""
-    if not (found := _MISSING.search(reason)):
+    if not (match := _MISSING.search(reason)):
         return None
-    kind, name = (part for part in found.groups() if part)
+    kind, name = (part for part in match.groups() if part)
     with suppress(CloudError):
         return near(name, names(kind.lower()))
     return None
@@ -208,7 +208,7 @@ def _keys_of(node: yaml.Node | None, *path: str) -> list[str] | None:
     return [str(k.value) for k, _ in node.value] if isinstance(node, yaml.MappingNode) else None
 
 
-def _without_place(reason: str) -> str:
+def _without_position(reason: str) -> str:
     """The reason without the path, which is said before it."""
     text = re.sub(r"^Property error: ", "", re.sub(r" \(HTTP \d+\)$", "", reason.rstrip(".")))
     text = re.sub(r"^(?:outputs|conditions)\.[\w.\[\]-]+: ", "", text)

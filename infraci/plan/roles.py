@@ -20,8 +20,8 @@ def role_of(name: str, metadata: Mapping[str, object], servers: ServersDefinitio
 
 def user_of(role: str, servers: ServersDefinition) -> str:
     """Who logs in to servers of a role."""
-    said = servers.roles.get(role)
-    return (said.user if said else None) or servers.user
+    definition = servers.roles.get(role)
+    return (definition.user if definition else None) or servers.user
 
 
 def specs_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:

@@ -1,4 +1,4 @@
-"""Playbooks and specs: to judge them runs code of the commit, so that a sandbox is around it."""
+"""Checks playbooks and specs in a sandbox, as this runs the commit's code."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from infraci.model.secret import Secret
 from infraci.plan.roles import specs_for
 from infraci.sandbox.bubblewrap import NoSandboxError, sandbox_trouble
 
-#: In the place of a secret.
+#: Stands for a secret's value.
 _SECRET = "hidden"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What is wrong with playbooks and specs, and what is only told."""
+    """The problems of playbooks and specs, and notices about them."""
 
     problems: tuple[Problem, ...] = ()
     notices: tuple[str, ...] = ()
 
     def besides(self, problems: Sequence[Problem]) -> tuple[Problem, ...]:
-        """These problems, and those of files that they do not tell of."""
+        """These problems, and the examination's own about other files."""
         files = {problem.file for problem in problems}
         return (*problems, *(p for p in self.problems if p.file not in files))
 
 
 def examine(pipeline: Pipeline, root: Path, *, collect: bool = True) -> Examination:
-    """Have Ansible read the playbooks, and with ``collect`` pytest collect the specs.
+    """Let Ansible read the playbooks, and with ``collect`` pytest collect the specs.
 
-    Both run the commit's code, so that they run in a sandbox, side by side; without one a notice
-    says that they are left out. Raises InfraciError where Ansible is needed and not there.
+    Both run the commit's code, so they run in sandboxes, in parallel; without a sandbox a notice
+    says that they were not checked. Raises InfraciError where Ansible is needed but missing.
     """
     playbooks = [step for step in pipeline.configure if isinstance(step, AnsibleStep)]
     specs = _groups(pipeline) if collect else {}
     parts = [partial(_playbook, step, root) for step in playbooks]
     parts += [partial(_specs, pipeline, specs, root)] if specs else []
-    if parts and (trouble := sandbox_trouble()):
+    if parts and (reason := sandbox_trouble()):
         what = [*(str(step.playbook) for step in playbooks), *(("the specs",) if specs else ())]
         verb = "is" if len(what) == 1 and playbooks else "are"
         return Examination(
-            notices=(f"{', '.join(what)} {verb} not judged before the run: {trouble}",)
+            notices=(f"{', '.join(what)} {verb} not checked before the run: {reason}",)
         )
     with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
         done = [future.result() for future in [pool.submit(part) for part in parts]]
@@ -72,7 +72,7 @@ def _playbook(step: AnsibleStep, root: Path) -> Examination:
     try:
         return Examination(problems=judge_playbook(step, root))
     except (NoSandboxError, ProgramTimeoutError) as error:
-        return _not_judged(str(step.playbook), error)
+        return _not_checked(str(step.playbook), error)
 
 
 def _specs(
@@ -86,9 +86,9 @@ def _specs(
     try:
         problems, others = collect_specs(groups, root, environment)
     except (CollectError, NoSandboxError, ProgramTimeoutError) as error:
-        return _not_judged("the specs", error)
+        return _not_checked("the specs", error)
     return Examination(problems=problems, notices=tuple(map(str, others)))
 
 
-def _not_judged(what: str, error: InfraciError) -> Examination:
-    return Examination(notices=(f"{what}: not judged before the run: {error.reason}",))
+def _not_checked(what: str, error: InfraciError) -> Examination:
+    return Examination(notices=(f"{what}: not checked before the run: {error.reason}",))

@@ -1,4 +1,4 @@
-"""What part of a stack's templates a reason of Heat's is about."""
+"""Finds the part of a stack's templates that a reason of Heat's is about."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Site:
 
 
 def sites_of(reason: str, templates: Templates) -> tuple[Site, ...]:
-    """Where in the templates a reason's cause is; several if it is a type that all of them have."""
+    """The sites of a reason's cause; several for a type that several resources have."""
     url, path, rest = _steps(reason, templates)
     template = templates.get(url) or {}
     if path and (site := _in_resource(url, path, rest, template)) is not None:
@@ -174,8 +174,8 @@ def sites_alike(site: Site, templates: Templates) -> Iterator[Site]:
 
 def types_in(templates: Templates) -> tuple[str, ...]:
     """The types that resources have."""
-    found = (_types(template.get("resources"), ("resources",)) for template in templates.values())
-    return tuple(dict.fromkeys(kind for pairs in found for _, kind in pairs))
+    types = (_types(template.get("resources"), ("resources",)) for template in templates.values())
+    return tuple(dict.fromkeys(kind for pairs in types for _, kind in pairs))
 
 
 def _types(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -1,6 +1,6 @@
-"""What Nova and Neutron would refuse of a stack that Heat takes: sizes, and subnets that overlap.
+"""Checks a stack for sizes and overlapping subnets that Heat takes, but Nova or Neutron refuse.
 
-Heat does not know these limits; they would be told only while the stack is made.
+Heat does not know these limits, so a run would meet them only while it makes the stack.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ Texts = Callable[[str, Mapping[str, Any]], list[str]]
 def limit_problems(
     preview: StackPreview, refusals: Refusals, *, texts: Texts, own_part: str = ""
 ) -> Iterator[Problem]:
-    """All that is larger than Nova and Neutron take, and all subnets that get in each other's way.
+    """A problem for each size that Nova or Neutron refuses, and for subnets that overlap.
 
-    ``own_part`` is what infraci adds to the user data of each server.
+    ``own_part`` is what infraci adds to each server's user data.
     """
     known = registry(refusals.request.environment)
 
@@ -52,27 +52,27 @@ def limit_problems(
         return site_of_resource(resource.path, refusals.templates, known)
 
     for resource in preview.walk():
-        place = site(resource)
+        position = site(resource)
         for excess in _excesses(resource):
-            yield _problem(refusals, place, excess.field, excess.message)
+            yield _problem(refusals, position, excess.field, excess.message)
         if resource.type == SERVER:
-            written = refusals.written(place)
+            written = refusals.written(position)
             user_data = resource.properties.get("user_data")
             # Of another resource the preview has the name only.
             is_made = "get_resource" in (written.get("user_data") or ())
-            bodies = texts(place.url, written)
+            bodies = texts(position.url, written)
             if isinstance(user_data, str) and not is_made:
                 bodies = [user_data]
             form = resource.properties.get("user_data_format")
             for excess in _user_data(bodies, own_part, str(form)):
-                yield _problem(refusals, place, excess.field, excess.message)
+                yield _problem(refusals, position, excess.field, excess.message)
     for resource, message in _overlaps(preview, lambda r: refusals.written(site(r))):
         yield _problem(refusals, site(resource), "", message)
 
 
-def _problem(refusals: Refusals, place: Site, field: str, message: str) -> Problem:
-    path = (*place.path, "properties", field) if field else place.path
-    return refusals.at(place.url, path, message)
+def _problem(refusals: Refusals, position: Site, field: str, message: str) -> Problem:
+    path = (*position.path, "properties", field) if field else position.path
+    return refusals.at(position.url, path, message)
 
 
 def _excesses(resource: PreviewResource) -> Iterator[Excess]:
@@ -103,8 +103,8 @@ def _user_data(texts: list[str], own_part: str, form: str) -> Iterator[Excess]:
     whole = parts[0] if len(parts) == 1 else _message(parts)
     size = len(whole.encode()) + (_CFNTOOLS_BYTES if form == "HEAT_CFNTOOLS" else 0)
     for excess in judge_user_data(base64_bytes(size)):
-        given = sum(len(text.encode()) for text in texts)
-        added = "" if size == given else f", {size - given} of them added by Heat and infraci"
+        own = sum(len(text.encode()) for text in texts)
+        added = "" if size == own else f", {size - own} of them added by Heat and infraci"
         message = f"{excess.message}; before it is {size} bytes{added}"
         yield Excess(field=excess.field, message=message)
 
@@ -148,7 +148,7 @@ def _overlaps(
 
 
 def _referred(resource: PreviewResource, written: Mapping[str, Any], key: str) -> str:
-    """What a property names; Heat's preview does not tell resources that are yet to be made."""
+    """The resource that a property names; Heat's preview leaves out those it has yet to make."""
     for name in (key, f"{key}_id"):
         match resource.properties.get(name) or written.get(name):
             case {"get_resource": str(other)}:

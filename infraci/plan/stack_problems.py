@@ -1,24 +1,24 @@
-"""All that is wrong with a stack's templates: what can be read off them, then what Heat says.
+"""Collects all problems of a stack's templates: those that can be read there, then Heat's.
 
-Heat ends at the first thing that it finds wrong. So it is asked again with that mended, until it
-finds nothing more.
+Heat stops at the first problem. So infraci mends that one in a draft and asks Heat again, until it
+finds no more.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.problem import Problem
 from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
-from infraci.plan.sites import sites_alike, sites_of, sites_of_type, types_in
+from infraci.plan.sites import Site, sites_alike, sites_of, sites_of_type, types_in
 from infraci.templates import StackRequest, registry, resolve
 from infraci.templates.references import check_template
 
-#: Heat is asked so often at most, and for so long.
+#: The most requests to Heat, and the longest time for them.
 _MOST = 300
 _LONGEST_S = 60.0
 _MORE = "Heat may find more once this is mended; it was asked as often as a plan may take"
@@ -26,14 +26,14 @@ _MORE = "Heat may find more once this is mended; it was asked as often as a plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What Heat would make of a request, if need be of what is right in it; and what is wrong."""
+    """Heat's preview of the request, or of its correct part; and the problems."""
 
     preview: StackPreview | None
     problems: tuple[Problem, ...]
 
 
 def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
-    """What the templates themselves show to be wrong; it is mended in the draft."""
+    """The problems that the templates themselves show; mends them in the draft."""
     problems = []
     for url, template in refusals.templates.items():
         for flaw in check_template(template):
@@ -45,7 +45,7 @@ def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
 def judge_types(
     draft: Draft, refusals: Refusals, is_retired: Callable[[str], bool]
 ) -> list[Problem]:
-    """The types that Heat has retired: it takes them, and makes placeholders that do nothing."""
+    """A problem for each retired type, of which Heat makes a placeholder that does nothing."""
     problems = []
     known = registry(refusals.request.environment)
     for name in types_in(refusals.templates):
@@ -65,43 +65,62 @@ def collect(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Collected:
-    """Ask Heat until it finds nothing more in the draft, or nothing that could be mended."""
-    problems: dict[Problem, None] = {}
-    reasons: set[str] = set()  # one that comes again is of what was not mended enough
-    ends = clock() + _LONGEST_S
+    """Ask Heat until it finds no more problems in the draft, or none that can be mended."""
+    mending = _Mending(draft=draft, refusals=refusals)
+    end = clock() + _LONGEST_S
     for _ in range(_MOST):
         try:
             preview = ask(draft.request())
         except RefusedError as error:
-            sites = [
-                replace(site, path=draft.original(site.url, site.path))
-                for first in sites_of(error.reason, draft.templates)
-                for site in (first, *sites_alike(first, draft.templates))
-            ]
-            mended = False
-            for site in sites or (None,):
-                problem = refusals.problem(error.reason, site)
-                if STUB not in error.reason and error.reason not in reasons:
-                    problems[problem] = None
-                if site is not None:
-                    meant = problem.suggestion
-                    mended |= draft.mend(site.url, site.path, remove=site.remove, meant=meant)
-            reasons.add(error.reason)
-            if not mended:
-                break
-            if clock() > ends:
-                problems[refusals.at("", (), _MORE)] = None
+            if not mending.take(error.reason):
+                return Collected(preview=None, problems=tuple(mending.problems))
+            if clock() > end:
                 break
         else:
             preview = without_stubs(preview, draft)
-            return Collected(preview=preview, problems=tuple(problems))
-    else:
-        problems[refusals.at("", (), _MORE)] = None
-    return Collected(preview=None, problems=tuple(problems))
+            return Collected(preview=preview, problems=tuple(mending.problems))
+    more = refusals.at("", (), _MORE)
+    return Collected(preview=None, problems=(*mending.problems, more))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Mending:
+    """Mends a draft where Heat refuses it, and collects the problems."""
+
+    draft: Draft
+    refusals: Refusals
+    problems: dict[Problem, None] = field(default_factory=dict)
+    _reasons: set[str] = field(default_factory=set)
+
+    def take(self, reason: str) -> bool:
+        """Mend the draft where Heat's reason points; whether anything was mended.
+
+        A reason that comes again is of a place that was not mended enough, and no new problem.
+        """
+        is_new = STUB not in reason and reason not in self._reasons
+        self._reasons.add(reason)
+        is_mended = False
+        for site in self._sites(reason) or (None,):
+            problem = self.refusals.problem(reason, site)
+            if is_new:
+                self.problems[problem] = None
+            if site is not None:
+                meant = problem.suggestion
+                is_mended |= self.draft.mend(site.url, site.path, remove=site.remove, meant=meant)
+        return is_mended
+
+    def _sites(self, reason: str) -> list[Site]:
+        """Where the reason's cause is in the request, in all resources that are alike."""
+        templates = self.draft.templates
+        return [
+            replace(site, path=self.draft.original(site.url, site.path))
+            for first in sites_of(reason, templates)
+            for site in (first, *sites_alike(first, templates))
+        ]
 
 
 def without_stubs(preview: StackPreview, draft: Draft) -> StackPreview:
-    """The preview without what the draft has put into it."""
+    """The preview without the draft's own placeholders."""
 
     def real(resources: Iterable[PreviewResource]) -> tuple[PreviewResource, ...]:
         kept = (r for r in resources if r.name != STUB and not draft.has_emptied(r))

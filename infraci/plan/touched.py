@@ -1,4 +1,4 @@
-"""Which pipelines a commit touches, and why."""
+"""Chooses the pipelines that a commit touches, and says why."""
 
 from __future__ import annotations
 

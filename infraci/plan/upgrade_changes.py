@@ -1,8 +1,8 @@
-"""What an upgrade would change, as far as can be told before its stack stands.
+"""Forecasts what an upgrade would change, before its stack is made.
 
-Two previews of Heat's are compared, the base's and the commit's. Whether a property that differs
-is changed in place, Heat's own schema of the resource's type says; what server properties do, the
-server's policies. Heat decides only when it updates, so this is a forecast.
+Compares two previews of Heat's, the base's and the commit's. Heat's schema of a resource's type
+says whether a property that differs is changed in place; for servers, their update policies do.
+Heat decides only when it updates, so this is a forecast.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def foresee(
             change = _change(old[path], new[path], names, updatable)
             if change is not None:
                 changes[path] = change
-        found = {path for path, c in changes.items() if c.kind is ChangeKind.REPLACED}
-        if found <= replaced:
+        more_replaced = {path for path, c in changes.items() if c.kind is ChangeKind.REPLACED}
+        if more_replaced <= replaced:
             return tuple(changes[path] for path in sorted(changes))
-        replaced |= found
+        replaced |= more_replaced
 
 
 def _by_path(resources: Sequence[PreviewResource]) -> dict[str, PreviewResource]:
-    return {found.path: found for resource in resources for found in resource.walk()}
+    return {nested.path: nested for resource in resources for nested in resource.walk()}
 
 
 def _change(
@@ -137,8 +137,8 @@ def _referring(
     resource: PreviewResource, replaced: set[str], template: Mapping[str, Any]
 ) -> set[str]:
     """The properties that are written with a reference to something that is replaced."""
-    said = declared(resource, template.get("resources") or {})
-    return {name for name, value in said.items() if replaced.intersection(_references(value))}
+    properties = declared(resource, template.get("resources") or {})
+    return {name for name, value in properties.items() if replaced.intersection(_references(value))}
 
 
 def _references(value: object) -> Iterator[str]:

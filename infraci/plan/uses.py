@@ -1,9 +1,9 @@
-"""Which of a tree's files a pipeline uses, so that a commit can be said to touch it or not.
+"""Finds the files of a tree that a pipeline uses, which decide whether a commit touches it.
 
-What is named is followed: whatever text in a YAML file is the path of a file, from that file's
-folder or the tree's top, is used as well. So nested templates, ``get_file``, registries, TOSCA's
-imports and Ansible's includes are all found by one rule. Something may be in here that is not
-used; what a template or script computes the name of may be missing.
+Any text in a used YAML file that is the path of a file, from that file's folder or the tree's top,
+makes that file a used one. So one rule finds nested templates, ``get_file``, registries, TOSCA's
+imports and Ansible's includes. It may find files that are not used, and misses those whose names a
+template or script computes.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _texts(file: Path) -> Iterator[str]:
 
 def _specs(pipeline: Pipeline, root: Path, spec: PurePosixPath | None) -> Iterator[PurePosixPath]:
     """The specs; of all but one only what it may share with them: conftest.py, its modules."""
-    said = (*pipeline.specs.values(), *pipeline.serverspec.values())
-    named = {path for paths in said for path in paths}
+    lists = (*pipeline.specs.values(), *pipeline.serverspec.values())
+    named = {path for paths in lists for path in paths}
     files = {file for path in named for file in spec_files(path, root)}
     yield from [spec] if spec is not None and spec in files else named
     for folder in {folder for path in files for folder in path.parents}:

@@ -36,9 +36,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         address="192.0.2.1", user="root", key="~/.ssh/id_rsa", host_keys=("ssh-ed25519 AAAA",)
     )
     site = CloudDefinition(access=AccessDefinition(bastion=bastion))
-    found = [str(problem) for problem in judge_untrusted(read(tmp_path, text), site)]
+    messages = [str(problem) for problem in judge_untrusted(read(tmp_path, text), site)]
     no_secret = "no secret is for untrusted commits"
-    assert found == [
+    assert messages == [
         f"pipelines/web.yaml: environment.B: {no_secret}",
         f"pipelines/web.yaml: configure[0].ansible.environment.C: {no_secret}",
         f"pipelines/web.yaml: configure[0].ansible.vault_password: {no_secret}",

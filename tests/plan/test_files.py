@@ -40,14 +40,14 @@ def test_everything_is_wrong_at_once(tree: Path) -> None:
     (tree / "extra.py").write_text("def test_b(host) pass\n")
     (tree / "specs" / "conftest.py").write_text("import os\n  x = 1\n")
     (tree / "specs" / "deep" / "test_a.py").write_bytes(b"def test_a():\n  '\0'\n")
-    found = problems(tree)
-    assert [line.partition(":")[0] for line in found] == [
+    lines = problems(tree)
+    assert [line.partition(":")[0] for line in lines] == [
         "setup.sh",
         "specs/deep/test_a.py",
         "extra.py",
         "specs/conftest.py",
     ]
-    assert found[2].startswith("extra.py:1:18: is not Python")
+    assert lines[2].startswith("extra.py:1:18: is not Python")
 
 
 def test_a_folder_without_specs(tree: Path) -> None:

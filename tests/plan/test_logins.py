@@ -1,4 +1,4 @@
-"""Servers that nobody could log in to: told before there is any, and only what is plain."""
+"""Servers that no key opens: reported before they are made, and only where it is certain."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ def test_servers_of_groups_and_nested_templates(tmp_path: Path) -> None:
   nested: {type: nested.yaml, properties: {key: {get_param: key_name}}}
 """
     nested = TOP.replace("key_name", "key") + SERVER.replace("web:", "inner:")
-    found = notices(tmp_path, group, {"nested.yaml": nested})
-    assert [notice.partition(";")[0] for notice in found] == [
+    messages = notices(tmp_path, group, {"nested.yaml": nested})
+    assert [notice.partition(";")[0] for notice in messages] == [
         "nobody can log in to group: it has no key_name",
         "nobody can log in to inner: it has no key_name",
     ]

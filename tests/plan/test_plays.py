@@ -59,9 +59,9 @@ def test_plays_for_some_server(tmp_path: Path, hosts: str) -> None:
 def test_plays_for_no_server(
     tmp_path: Path, hosts: str, column: int, pattern: str, meant: str | None
 ) -> None:
-    told = f'plays/web.yml:2:{column}: hosts: "{pattern}" is neither a role nor a server that this '
-    told += "step is for"
-    assert notices(tmp_path, hosts) == [told + (f'; did you mean "{meant}"?' if meant else "")]
+    problem = f'plays/web.yml:2:{column}: hosts: "{pattern}" is neither a role nor a server that '
+    problem += "this step is for"
+    assert notices(tmp_path, hosts) == [problem + (f'; did you mean "{meant}"?' if meant else "")]
 
 
 def test_a_step_is_for_the_servers_of_its_roles(tmp_path: Path) -> None:

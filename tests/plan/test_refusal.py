@@ -90,16 +90,16 @@ resources:
 )
 def test_the_line_that_a_reason_is_about(tmp_path: Path, reason: str, shown: str) -> None:
     (tmp_path / "t.yaml").write_text(TEMPLATE)
-    found = place_refusal(reason, template=PurePosixPath("t.yaml"), root=tmp_path)
-    assert str(found) == shown
+    problem = place_refusal(reason, template=PurePosixPath("t.yaml"), root=tmp_path)
+    assert str(problem) == shown
 
 
 @pytest.mark.parametrize("text", [None, "a: [", "\xff"])
 def test_a_template_that_cannot_be_read(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "t.yaml").write_text(text, "latin-1")
-    found = place_refusal("resources.web: no", template=PurePosixPath("t.yaml"), root=tmp_path)
-    assert str(found) == "t.yaml: resources.web: no"
+    problem = place_refusal("resources.web: no", template=PurePosixPath("t.yaml"), root=tmp_path)
+    assert str(problem) == "t.yaml: resources.web: no"
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_property_that_was_probably_meant(
 ) -> None:
     (tmp_path / "t.yaml").write_text(TEMPLATE)
     names = {"OS::Nova::Servr": ("flavor", "networks"), "OS::Nova::Server": ("flavor", "image")}
-    found = place_refusal(
+    problem = place_refusal(
         reason,
         template=PurePosixPath("t.yaml"),
         root=tmp_path,
         property_names=lambda kind: names.get(kind, ()),
     )
-    assert found.suggestion == suggestion
+    assert problem.suggestion == suggestion
 
 
 @pytest.mark.parametrize(
@@ -136,15 +136,15 @@ def test_a_property_that_was_probably_meant(
     ],
 )
 def test_a_name_that_the_cloud_does_not_have(tmp_path: Path, reason: str, kind: str) -> None:
-    asked: list[str] = []
+    kinds: list[str] = []
 
     def names(kind: str) -> list[str]:
-        asked.append(kind)
+        kinds.append(kind)
         return ["ubuntu", "debian-12"]
 
     (tmp_path / "t.yaml").write_text(TEMPLATE)
     problem = place_refusal(reason, template=PurePosixPath("t.yaml"), root=tmp_path, names=names)
-    assert asked == [kind]
+    assert kinds == [kind]
     assert problem.suggestion == "debian-12"
 
 

@@ -1,4 +1,4 @@
-"""Playbooks and specs judged in a sandbox: what is wrong is told, and hostile ones do no harm."""
+"""Playbooks and specs checked in a sandbox: problems are reported, and hostile ones do no harm."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_specs_are_collected_as_in_a_run(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         (
             "specs/test_ok.py",
@@ -130,9 +130,9 @@ def test_specs_are_collected_as_in_a_run(tree: Tree) -> None:
         ),
     ],
 )
-def test_what_cannot_be_collected(tree: Tree, name: str, text: str, told: str) -> None:
+def test_what_cannot_be_collected(tree: Tree, name: str, text: str, message: str) -> None:
     tree.put(name, text)
-    assert any(problem.startswith(told) for problem in tree.problems()), tree.examine()
+    assert any(problem.startswith(message) for problem in tree.problems()), tree.examine()
 
 
 def test_one_name_for_two_modules(tree: Tree) -> None:
@@ -165,9 +165,9 @@ def test_what_is_only_told(tree: Tree) -> None:
         """,
     )
     tree.put("web/test_web.py", "import socket\nsocket.create_connection(('192.0.2.1', 80))\n")
-    found = tree.examine()
-    assert found.problems == ()
-    assert sorted(notice.partition(": ")[0] for notice in found.notices) == [
+    examination = tree.examine()
+    assert examination.problems == ()
+    assert sorted(notice.partition(": ")[0] for notice in examination.notices) == [
         "specs/test_ok.py:13",
         "specs/test_ok.py:3",
         "specs/test_ok.py:6",
@@ -183,12 +183,12 @@ def test_without_a_sandbox_nothing_is_executed(
     monkeypatch.setenv("PATH", "/nowhere")
     sandbox_trouble.cache_clear()
     try:
-        found = tree.examine(PIPELINE)
+        examination = tree.examine(PIPELINE)
     finally:
         sandbox_trouble.cache_clear()
-    assert found == Examination(
+    assert examination == Examination(
         notices=(
-            "ansible/site.yml, the specs are not judged before the run: bubblewrap is not"
+            "ansible/site.yml, the specs are not checked before the run: bubblewrap is not"
             " installed",
         )
     )
@@ -249,9 +249,9 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside
 @pytest.mark.parametrize("name", ["conftest.py", "specs/conftest.py", "specs/test_ok.py"])
 def test_specs_reach_nothing(tree: Tree, outside: Outside, name: str) -> None:
     tree.put(name, outside.attack())
-    found = tree.examine()
-    assert "RuntimeError: stolen [] False" in str(found)
-    assert "hidden" not in str(found)
+    examination = tree.examine()
+    assert "RuntimeError: stolen [] False" in str(examination)
+    assert "hidden" not in str(examination)
 
 
 def test_what_a_plugin_of_the_tree_does_at_the_end(tree: Tree, outside: Outside) -> None:
@@ -303,9 +303,9 @@ def test_playbooks_reach_nothing(tree: Tree, outside: Outside, attack: str) -> N
             - evil: {}
         """,
     )
-    found = tree.examine(PIPELINE)
-    assert "hidden" not in str(found)
-    assert found.problems or attack in ("library", "collections", "inventory")
+    examination = tree.examine(PIPELINE)
+    assert "hidden" not in str(examination)
+    assert examination.problems or attack in ("library", "collections", "inventory")
 
 
 def test_an_attack_of_the_vault_is_executed_in_the_sandbox(tree: Tree, outside: Outside) -> None:
@@ -316,10 +316,10 @@ def test_an_attack_of_the_vault_is_executed_in_the_sandbox(tree: Tree, outside: 
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
-        ("import os\nos._exit(0)\n", "not judged before the run: cannot collect the specs"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "not judged before the run"),
+        ("import os\nos._exit(0)\n", "not checked before the run: cannot collect the specs"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "not checked before the run"),
         (
             "import os\nwhile True: os.write(1, b'x' * 65536)\n",
             "specs/conftest.py:2: cannot be collected: OSError: [Errno 28] No space left on device",
@@ -327,21 +327,21 @@ def test_an_attack_of_the_vault_is_executed_in_the_sandbox(tree: Tree, outside: 
         (
             "import os\nfor fd in range(3, 20):\n  try:\n    while True: os.write(fd, b'x' * 9999)"
             "\n  except OSError: pass\n",
-            "the specs: not judged before the run: cannot finish bwrap: it was killed after 16 MiB"
+            "the specs: not checked before the run: cannot finish bwrap: it was killed after 16 MiB"
             " of output",
         ),
         ("x = bytearray(4 << 30)\n", "specs/conftest.py:1: cannot be collected: MemoryError"),
         (
             "import os\nwhile True:\n  try:\n    os.fork()\n  except OSError: os._exit(1)\n",
-            "not judged before the run",
+            "not checked before the run",
         ),
         ("import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()\n", ""),
     ],
 )
-def test_specs_that_take_all_they_can(tree: Tree, code: str, told: str) -> None:
+def test_specs_that_take_all_they_can(tree: Tree, code: str, message: str) -> None:
     tree.put("specs/conftest.py", code)
-    found = tree.examine()
-    assert told in str(found)
+    examination = tree.examine()
+    assert message in str(examination)
 
 
 def test_hostile_findings_are_text_of_limited_length(tree: Tree) -> None:
@@ -364,6 +364,6 @@ def test_hostile_findings_are_text_of_limited_length(tree: Tree) -> None:
         os._exit(0)
         """,
     )
-    found = tree.examine()
-    assert all(len(str(problem)) < 2000 for problem in found.problems)
-    assert found.problems[0].file == "x" * 500
+    examination = tree.examine()
+    assert all(len(str(problem)) < 2000 for problem in examination.problems)
+    assert examination.problems[0].file == "x" * 500

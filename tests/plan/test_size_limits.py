@@ -128,14 +128,14 @@ def subnet(name: str, cidr: str, network: str) -> PreviewResource:
 def test_subnets_that_overlap(
     tmp_path: Path, first: str, second: str, network: str, expected: list[str]
 ) -> None:
-    found = problems(
+    messages = problems(
         tmp_path,
         subnet("one", first, "a"),
         subnet("two", second, network),
         resource("leg1", "RouterInterface", router="r", subnet="one"),
         resource("leg2", "RouterInterface", router_id="r", subnet_id="two"),
     )
-    assert found == expected
+    assert messages == expected
 
 
 def test_what_a_preview_does_not_name_is_read_off_the_template(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_user_data_of_another_resource_is_more_than_its_name(tmp_path: Path) -> 
     refusals = Refusals.of(request, PurePosixPath("t.yaml"), tmp_path)
     preview = StackPreview(name="s", description="", resources=(server(user_data="config"),))
     (problem,) = limit_problems(
-        preview, refusals, texts=lambda url, said: user_data_texts(request, url, said)
+        preview, refusals, texts=lambda url, properties: user_data_texts(request, url, properties)
     )
     assert "user data is 80000 bytes in base64" in problem.message
 

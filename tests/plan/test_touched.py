@@ -20,13 +20,13 @@ def tree(tmp_path: Path) -> Path:
     write(tmp_path, "stacks/shop.yaml", "heat_template_version: 2018-08-31\n")
     for name in ("web", "shop"):
         write(tmp_path, f"specs/{name}/test_{name}.py", "")
-        said = f"stack: {{template: stacks/{name}.yaml}}\nspecs: {{all: [specs/{name}]}}\n"
-        write(tmp_path, f"pipelines/{name}.yaml", said)
+        text = f"stack: {{template: stacks/{name}.yaml}}\nspecs: {{all: [specs/{name}]}}\n"
+        write(tmp_path, f"pipelines/{name}.yaml", text)
     return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "reasons"),
     [
         (["README.md"], ["shop: left, nothing that it uses has changed",
                          "web: left, nothing that it uses has changed"]),
@@ -43,6 +43,6 @@ def tree(tmp_path: Path) -> Path:
           "2 more"]),
     ],
 )  # fmt: skip
-def test_why_a_pipeline_is_run_or_left(tree: Path, changed: list[str], said: list[str]) -> None:
+def test_why_a_pipeline_is_run_or_left(tree: Path, changed: list[str], reasons: list[str]) -> None:
     choices = choose_touched(load_pipelines(tree), changed, root=tree)
-    assert [str(choice) for choice in choices] == said
+    assert [str(choice) for choice in choices] == reasons

@@ -1,4 +1,4 @@
-"""What an update would change, told from two previews."""
+"""What an update would change, by two previews."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def updatable(type_: str) -> Mapping[str, bool]:
 
 
 def changes(before: PreviewResource, after: PreviewResource) -> list[tuple[str, str, str]]:
-    found = foresee([before], [after], template=TEMPLATE, updatable=updatable)
-    return [(change.path, str(change.kind), ",".join(change.properties)) for change in found]
+    foreseen = foresee([before], [after], template=TEMPLATE, updatable=updatable)
+    return [(change.path, str(change.kind), ",".join(change.properties)) for change in foreseen]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def changes(before: PreviewResource, after: PreviewResource) -> list[tuple[str, 
 )
 def test_a_server(before: Any, after: Any, kind: str | None) -> None:
     policies = {name: value for name, value in after.items() if name.endswith("_policy")}
-    found = changes(resource("web", **before, **policies), resource("web", **after))
-    assert [change[1] for change in found] == ([kind] if kind else [])
+    foreseen = changes(resource("web", **before, **policies), resource("web", **after))
+    assert [change[1] for change in foreseen] == ([kind] if kind else [])
 
 
 def test_the_properties_that_make_it_so_are_named() -> None:
@@ -107,10 +107,10 @@ def test_what_is_replaced_changes_those_that_refer_to_it() -> None:
             resource("apps", "", resource("apps.0")),
         ]
 
-    found = foresee(
+    foreseen = foresee(
         stack("10.0.0.0/24"), stack("10.1.0.0/24"), template=TEMPLATE, updatable=updatable
     )
-    assert [(change.path, str(change.kind), change.properties) for change in found] == [
+    assert [(change.path, str(change.kind), change.properties) for change in foreseen] == [
         ("apps", "updated", ("resource_def",)),
         ("apps.0", "updated", ("networks",)),
         ("subnet", "replaced", ("cidr",)),
@@ -140,9 +140,9 @@ def test_a_plan_shows_it() -> None:
     assert (
         "note: web would be replaced (for its key_name), which upgrade.no_replace forbids" in text
     )
-    (said,) = as_data([plan], COMMIT, "local")["pipelines"]
-    assert said["base"]["sha"] == COMMIT.sha
-    assert said["changes"][0]["kind"] == "replaced"
+    (plan_data,) = as_data([plan], COMMIT, "local")["pipelines"]
+    assert plan_data["base"]["sha"] == COMMIT.sha
+    assert plan_data["changes"][0]["kind"] == "replaced"
 
 
 def test_nothing_would_change() -> None:
