@@ -67,7 +67,7 @@ class Stage:
 @contextmanager
 def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxed]:
     """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
-    with temporary_folder("ansible", place=_short_place()) as folder:
+    with temporary_folder("ansible", parent=_short_folder()) as folder:
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
         limit = ",".join([*(server.word for server in stage.limit), "localhost"])
@@ -305,7 +305,7 @@ def _close_connections(sockets: Path) -> None:
             )
 
 
-def _short_place() -> str:
+def _short_folder() -> str:
     """Where temporary files go; the paths of ssh's sockets must not become too long there."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= _LONGEST_PLACE else "/tmp"  # noqa: S108

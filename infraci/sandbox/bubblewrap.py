@@ -92,7 +92,7 @@ def in_sandbox(
     limits: Limits = Limits(),
     network: Sequence[Place] = (),
 ) -> Iterator[Sandboxed]:
-    """How to run a command in a sandbox; see :func:`sandbox_trouble` for whether there is one.
+    """How to run a command in a sandbox; see :func:`no_sandbox_reason` for whether there is one.
 
     It sees the files and folders under ``read`` at their own paths. These must be infraci's own, as
     a commit's exported tree is: the sandbox's group is made theirs. The files under ``own`` it sees
@@ -146,7 +146,7 @@ def run_sandboxed(
     ``on_line`` gets each line of its output. Raises NoSandboxError where there is no sandbox, and
     ProgramTimeoutError after too much time or output.
     """
-    if trouble := sandbox_trouble():
+    if trouble := no_sandbox_reason():
         raise NoSandboxError(trouble)
     failed = ""
 
@@ -172,7 +172,7 @@ def run_sandboxed(
 
 
 @cache
-def sandbox_trouble() -> str | None:
+def no_sandbox_reason() -> str | None:
     """Why programs cannot be run in a sandbox on this machine; None if they can. Takes 50 ms."""
     if sys.platform != "linux" or _bwrap() is None:
         return f"{PACKAGE} is not installed"

@@ -18,7 +18,7 @@ from infraci.sandbox.bubblewrap import (
     NoSandboxError,
     Sandboxed,
     in_sandbox,
-    sandbox_trouble,
+    no_sandbox_reason,
 )
 from infraci.sandbox.relay import Place
 from infraci.ssh import identity_of
@@ -64,7 +64,7 @@ def confined(
 
 def check_confinement() -> None:
     """Raise NoSandboxError where untrusted commits cannot be run."""
-    if is_untrusted() and (trouble := sandbox_trouble()):
+    if is_untrusted() and (trouble := no_sandbox_reason()):
         raise NoSandboxError(trouble)
 
 

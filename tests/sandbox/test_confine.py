@@ -18,7 +18,7 @@ from infraci.errors import InfraciError
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, Outcome, Server, Testcase
 from infraci.model.secret import MissingSecretError, Secret
-from infraci.sandbox.bubblewrap import NoSandboxError, sandbox_trouble
+from infraci.sandbox.bubblewrap import NoSandboxError, no_sandbox_reason
 from infraci.ssh import Session, write_ssh_config
 from infraci.verify import open_specs
 from infraci.verify.serverspec import run_serverspec
@@ -366,10 +366,10 @@ def test_nothing_runs_without_a_sandbox(stage: Stage, monkeypatch: pytest.Monkey
     from infraci.sandbox.confine import check_confinement
 
     monkeypatch.setenv("PATH", "/nowhere")
-    sandbox_trouble.cache_clear()
+    no_sandbox_reason.cache_clear()
     try:
         with pytest.raises(NoSandboxError) as caught:
             check_confinement()
     finally:
-        sandbox_trouble.cache_clear()
+        no_sandbox_reason.cache_clear()
     assert isinstance(caught.value, InfraciError)
