@@ -12,7 +12,7 @@ from typing import Any
 from infraci.base.lines import first_line
 from infraci.configure.step import Part
 from infraci.configure.step_failure import SILENT, Cause, cause_of, failed_part
-from infraci.diagnosis.reason import shortened
+from infraci.diagnosis.reason import clipped
 from infraci.diagnosis.sudo import find_refusal
 from infraci.model.run import Outcome, Server
 
@@ -163,7 +163,7 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
     if sure is not None and (sure.is_outside or is_vague or sure.text in message):
         return sure
     if not is_vague:
-        return Cause(text=shortened(first_line(message)))
+        return Cause(text=clipped(first_line(message)))
     told = [f"exit status {failure['rc']}"] if "rc" in failure else []
     told += [cause.text for cause in causes[:1]]
     return Cause(text=": ".join(told) or SILENT)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from infraci.base.deadline import duration
 from infraci.configure.step import Part, StepError, StepOutsideError
 from infraci.diagnosis.outside import outside_cause
-from infraci.diagnosis.reason import find_reason, plain_lines, shortened
+from infraci.diagnosis.reason import clipped, find_reason, plain_lines
 from infraci.diagnosis.sudo import find_refusal, refusal_of
 from infraci.model.run import Outcome, Server
 
@@ -32,7 +32,7 @@ def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") ->
     """Find out from an output why its program failed; ``source`` is the script, if it is one."""
     lines = plain_lines(text)
     if outside := outside_cause(text, own_hosts=own_hosts, source=source):
-        return Cause(text=without_folder(shortened(outside)), is_outside=True)
+        return Cause(text=without_folder(clipped(outside)), is_outside=True)
     if reason := find_reason(lines):
         return Cause(text=without_folder(reason.text), is_sure=reason.is_sure)
     return Cause(text=SILENT, is_sure=False)

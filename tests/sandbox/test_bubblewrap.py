@@ -17,8 +17,8 @@ from infraci.sandbox.bubblewrap import (
     Limits,
     NoSandboxError,
     in_sandbox,
-    run_sandboxed,
     no_sandbox_reason,
+    run_sandboxed,
 )
 
 LIMITS = Limits(processes=16, memory_mb=512, scratch_mb=8, cpu_s=20)
