@@ -1,4 +1,4 @@
-"""What is wrong in a file of the repository: where, and what was expected there."""
+"""The problems of files of the repository: where, and what was expected there."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class RefusedTemplateError(FileError):
 
 
 def near(word: str, words: Iterable[str]) -> str | None:
-    """The one of the words that was probably meant, if any is near enough."""
+    """The word that is most similar to a misspelt one; None if none is similar enough."""
     if len(word) > _LONGEST_NAME:
         return None
-    by_folded = {word.casefold(): word for word in words if len(word) <= _LONGEST_NAME}
-    found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    by_folded = {each.casefold(): each for each in words if len(each) <= _LONGEST_NAME}
+    similar = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[similar[0]] if similar else None
 
 
 def quoted(words: Sequence[str], last: str = "or") -> str:

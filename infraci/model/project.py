@@ -1,7 +1,7 @@
-"""The optional project file, ``infraci.yaml``: what differs from cloud to cloud.
+"""The optional project file, ``infraci.yaml``: settings that differ from cloud to cloud.
 
-How a cloud calls what templates name, how its servers are reached, and how their host keys
-become known.
+It maps names in templates to names on a cloud, and says how to reach a cloud's servers and how to
+know their host keys.
 """
 
 from __future__ import annotations

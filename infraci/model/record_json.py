@@ -1,4 +1,4 @@
-"""Run records as JSON, and back; what a newer version has added is ignored."""
+"""Writes run records as JSON, and reads them; ignores fields that a newer version has added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dump_record(record: RunRecord) -> bytes:
 
 
 def masked_record(record: RunRecord) -> RunRecord:
-    """The record without secrets; only what it is found and compared by stays as it is."""
+    """The record without secrets; fields by which it is found or compared stay as they are."""
     blame = {mask(case): text for case, text in record.blame.items()}  # called as testcases are
     return cast(RunRecord, _masked(dataclasses.replace(record, blame=blame)))
 

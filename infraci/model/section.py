@@ -1,4 +1,4 @@
-"""What every mapping in a file of ours is made of."""
+"""The base class of every mapping in infraci's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyYAML's complaints in words that say what to do, at the place where the trouble began."""
+"""Explains PyYAML's errors in words that say what to do, at the place where each began."""
 
 from __future__ import annotations
 
