@@ -1,4 +1,4 @@
-"""What became of a playbook's tasks on one host, and why one of them failed."""
+"""The tasks of a playbook on one host: how each ended, and why one failed."""
 
 from __future__ import annotations
 

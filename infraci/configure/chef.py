@@ -1,4 +1,4 @@
-"""The ``chef`` step: cookbooks of the commit, converged on the server by Chef or Cinc."""
+"""The ``chef`` step: converges cookbooks of the commit on the server, by Chef or Cinc."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Chef(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            resources = read_resources(ended.said)
+            resources = read_resources(ended.lines)
             if ended.exit_status != 0:
                 raise self._failed(ended, resources, server, context)
-        if counts := _counts(ended.said):
+        if counts := _counts(ended.lines):
             context.log(f"{counts[0]} of {counts[1]} resources changed")
         return Applied(
             changes=tuple(resource.action for resource in resources if resource.is_changed),
@@ -70,7 +70,7 @@ class Chef(Step):
     def _settings(self, folder: str, server: Server) -> str:
         """The client.rb; its strings are JSON's, which Ruby reads alike."""
         tree = f"{folder}/tree"
-        said: dict[str, object] = {
+        settings: dict[str, object] = {
             "node_name": server.word,
             "chef_repo_path": tree,
             "cookbook_path": [f"{tree}/{path}" for path in self._options.cookbook_path],
@@ -79,10 +79,10 @@ class Chef(Step):
             "file_backup_path": "/var/chef/backup",
         }
         if self._options.role_path:
-            said["role_path"] = f"{tree}/{self._options.role_path}"
+            settings["role_path"] = f"{tree}/{self._options.role_path}"
         if self._options.data_bag_path:
-            said["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
-        return "".join(f"{name} {json.dumps(value)}\n" for name, value in said.items())
+            settings["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
+        return "".join(f"{name} {json.dumps(value)}\n" for name, value in settings.items())
 
     def _attributes(self, server: Server, context: StepContext) -> Mapping[str, object]:
         known = {
@@ -120,7 +120,7 @@ class Chef(Step):
         if failed:  # last comes the innermost: the others failed because of it
             message = failed[-1].message
         else:
-            reason = cause.text if cause.is_outside else _reason(ended.said)
+            reason = cause.text if cause.is_outside else _reason(ended.lines)
             message = f"{server.name}: {self.name} failed: {without_folder(reason)} ({ended.how})"
         return step_error(
             message,
@@ -140,14 +140,14 @@ def _lines(folder: str) -> Iterator[str]:
     )
 
 
-def _counts(said: Sequence[str]) -> tuple[int, int] | None:
+def _counts(lines: Sequence[str]) -> tuple[int, int] | None:
     """How many resources were updated, and how many there are."""
-    found = next((match for line in reversed(said) if (match := _FINISHED.match(line))), None)
-    return (int(found[1]), int(found[2])) if found else None
+    finished = next((match for line in reversed(lines) if (match := _FINISHED.match(line))), None)
+    return (int(finished[1]), int(finished[2])) if finished else None
 
 
-def _reason(said: Sequence[str]) -> str:
-    lines = [line.strip() for line in said if line.strip()]
-    errors = [found[1] for line in lines if (found := _ERROR.match(line))]
+def _reason(lines: Sequence[str]) -> str:
+    full = [line.strip() for line in lines if line.strip()]
+    errors = [match[1] for line in full if (match := _ERROR.match(line))]
     named = [e for e in errors if not e.startswith(("Stacktrace", "Please provide", "----"))]
-    return (named or lines or ["it did not say why"])[-1]
+    return (named or full or ["it did not say why"])[-1]

@@ -1,4 +1,4 @@
-"""What is heard of a playbook while it runs, and what that means for each server."""
+"""Reads a playbook's events while it runs, and makes of them each server's result."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class PlaybookResults:
         self._root = root
         self._mark = mark
         self._own_hosts = targets[0].context.own_hosts
-        self._said: list[str] = []  # what is no event
+        self._output: list[str] = []  # lines that are no events
         self._lines: dict[str, list[str]] = {name: [] for name in self._targets}
         self._changed: dict[str, list[str]] = {name: [] for name in self._targets}
         self._tasks: dict[str, HostTasks] = {name: HostTasks() for name in self._targets}
         self._stats: Mapping[str, Mapping[str, int]] | None = None
 
-    def hear(self, line: str) -> None:
+    def take_line(self, line: str) -> None:
         """Take a line of Ansible's output."""
         if line.startswith(self._mark):
             with suppress(ValueError, TypeError, KeyError, AttributeError):  # one made up by a task
                 self._take(read_json(line.removeprefix(self._mark)))
         elif line.strip():
-            self._said.append(line)
+            self._output.append(line)
             for name in self._targets:
                 self._log(name, line)
 
@@ -163,12 +163,12 @@ class PlaybookResults:
 
     def _unread(self, server: Server) -> StepError | StepOutsideError:
         """The error for a playbook that Ansible could not run to its end, whatever tasks did."""
-        said = "\n".join(self._said)
-        place = self._relative(error_place(said))
-        reason = self._relative(first_error(said)) + (f" ({place})" if place else "")
+        output = "\n".join(self._output)
+        where = self._relative(error_place(output))
+        reason = self._relative(first_error(output)) + (f" ({where})" if where else "")
         return step_error(
             f"{server.name}: {self._playbook} failed: {reason}",
-            is_outside=cause_of(said, own_hosts=self._own_hosts).is_outside,
+            is_outside=cause_of(output, own_hosts=self._own_hosts).is_outside,
             details=self._last(server),
             parts=self._parts(server, self._tasks[server.word].failed()),
         )

@@ -1,4 +1,4 @@
-"""The ``puppet`` step: a manifest of the commit, applied on the server."""
+"""The ``puppet`` step: applies a manifest of the commit on the server."""
 
 from __future__ import annotations
 
@@ -154,5 +154,5 @@ def _tidy(reason: str) -> str:
 
 def _place(reason: str) -> str:
     """The place that a reason is about, as " (FILE:LINE)"; empty if it names none."""
-    found = _PLACE.search(reason)
-    return f" ({found[1]}{f':{found[2]}' if found[2] else ''})" if found else ""
+    match = _PLACE.search(reason)
+    return f" ({match[1]}{f':{match[2]}' if match[2] else ''})" if match else ""

@@ -1,4 +1,4 @@
-"""What Puppet's own report says of each resource."""
+"""Reads Puppet's report: how each resource ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PUPPETS_OWN = ("Schedule[", "Filebucket[")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """What became of one resource, called as in ``File[/etc/motd]``."""
+    """How one resource ended, with a name such as ``File[/etc/motd]``."""
 
     name: str
     is_changed: bool = False

@@ -1,4 +1,4 @@
-"""The ``script`` step: a script of the commit, run on the server."""
+"""The ``script`` step: runs a script of the commit on the server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Script(Step):
             if ended.exit_status != 0:
                 raise self._failed(ended, content, server, context)
         mark = self._options.changed_when
-        changes = tuple(line.strip() for line in ended.said if mark and mark in line)
+        changes = tuple(line.strip() for line in ended.lines if mark and mark in line)
         return Applied(changes=changes)
 
     @property
@@ -66,7 +66,7 @@ class Script(Step):
         return content
 
     def _line(self, content: bytes, folder: str) -> str:
-        """As the kernel does: an interpreter, and at most one argument."""
+        """The interpreter and at most one argument, as the kernel splits a script's first line."""
         shebang = content.partition(b"\n")[0][2:].decode(errors="replace").strip()
         script = f"{folder}/{self._file}"
         return f"exec {shlex.join([*shebang.split(maxsplit=1), script, *self._options.arguments])}"

@@ -1,4 +1,4 @@
-"""What a step's failure is: one sentence that names who did what and why, and who is to blame."""
+"""Makes the errors of steps: who did what, why it failed, and whether the commit is to blame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infraci.model.run import Outcome, Server
 
 #: Where steps put their files on a server: another place in each run.
 _FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
-#: The cause of what fails without a word.
+#: The cause if the program prints nothing.
 SILENT = "it did not say why"
 
 
@@ -29,7 +29,7 @@ class Cause:
 
 
 def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> Cause:
-    """Find out from an output why its program failed; ``source`` is the script, if it is one."""
+    """Why a program failed, by its output; ``source`` is its text if it is a script."""
     lines = plain_lines(text)
     if outside := outside_cause(text, own_hosts=own_hosts, source=source):
         return Cause(text=without_folder(clipped(outside)), is_outside=True)
@@ -107,11 +107,11 @@ def not_as_root(server: Server, what: str, printed: str, *, hint: str) -> StepEr
 
 
 def needs_sudo(server: Server, text: str) -> str | None:
-    """The hint for a program whose own sudo or su was refused, if that was the trouble."""
+    """The hint for a program whose own sudo or su was refused; None for another failure."""
     refusal = find_refusal(text, server.user)
     return refusal.remedy if refusal else None
 
 
 def without_folder(text: str) -> str:
-    """A text without the paths of the folder on the server that a step had its files in."""
+    """A text without the paths of the step's folder on the server."""
     return _FOLDER.sub("", text)

@@ -67,10 +67,10 @@ def _groups(pipeline: Pipeline) -> Mapping[str, tuple[PurePosixPath, ...]]:
 
 
 def _playbook(step: AnsibleStep, root: Path) -> Examination:
-    from infraci.configure.playbook import judge_playbook  # the room is heavy
+    from infraci.configure.playbook import check_playbook  # the room is heavy
 
     try:
-        return Examination(problems=judge_playbook(step, root))
+        return Examination(problems=check_playbook(step, root))
     except (NoSandboxError, ProgramTimeoutError) as error:
         return _not_judged(str(step.playbook), error)
 

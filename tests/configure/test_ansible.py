@@ -16,7 +16,7 @@ import yaml
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
-from infraci.configure.playbook import Stage, inventory, judge_playbook
+from infraci.configure.playbook import Stage, check_playbook, inventory
 from infraci.errors import ConfigureError, ExitCode, UnreachableError
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
@@ -473,26 +473,26 @@ def test_bad_playbooks_are_found_before_there_is_a_server(
     tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "site.yml").write_text(text)
-    (problem,) = judge_playbook(_step(), tmp_path)
+    (problem,) = check_playbook(_step(), tmp_path)
     assert str(problem).startswith(message)
 
 
 def test_a_good_playbook_has_no_problem(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text(_play(SHOW % "{{ infraci_run }}", hosts="web:&nobody"))
-    assert judge_playbook(_step(), tmp_path) == ()
+    assert check_playbook(_step(), tmp_path) == ()
 
 
 def test_without_its_secrets_a_playbook_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text("- hosts: all\n  roles: [nginx]\n")
     step = _step(vault_password=Secret(variable="NO_SUCH_PASSWORD"))
-    assert judge_playbook(step, tmp_path) == ()
+    assert check_playbook(step, tmp_path) == ()
 
 
 def test_there_is_no_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigureError, match="ansible-playbook is not installed") as caught:
-        judge_playbook(_step(), tmp_path)
+        check_playbook(_step(), tmp_path)
     assert caught.value.hint == "pip install 'infraci[ansible]', where infraci runs"
 
 
@@ -546,7 +546,7 @@ def _configure(site: Site, step: AnsibleStep, servers: list[Server], config: Pat
         logs=site.folder / "logs",
         deadline=Deadline(60),
         masker=Masker(),
-        patience=site.patience,
+        recovery=site.recovery,
     )
 
 
