@@ -1,4 +1,4 @@
-"""A command on a server with this process's own input and output, as ssh has it."""
+"""Runs a command on a server with this process's own input and output, as ssh does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def attach(
     marks, out, err = Marks(), _Sink(stdout), _Sink(stderr)
     answer = Answer(marks, out.write, err.write)
     with session.channel(_BEGIN_S) as channel:
-        with session.telling(channel, shown_as(command), timeout_s=_BEGIN_S, said=lambda: ""):
+        with session.translating_errors(
+            channel, shown_as(command), timeout_s=_BEGIN_S, output=lambda: ""
+        ):
             channel.settimeout(_BEGIN_S)
             session.begin(channel, once(os.fsencode(command), marks), _BEGIN_S)
             pump = _Pump(session, channel, answer, stdin)
@@ -60,7 +62,7 @@ class _Sink:
 
 
 class _Pump:
-    """Between this process and a channel, in both directions."""
+    """Copies between this process and a channel, in both directions."""
 
     def __init__(
         self, session: Session, channel: paramiko.Channel, answer: Answer, stdin: BinaryIO | None
@@ -70,7 +72,7 @@ class _Pump:
         self._answer = answer
         self._input = None if stdin is None else stdin.fileno()
         self._unsent = b""
-        self._heard = time.monotonic()
+        self._last_sign = time.monotonic()
         if self._input is None:
             channel.shutdown_write()
 
@@ -83,7 +85,7 @@ class _Pump:
         return bool(channel.eof_received) and channel.exit_status_ready()
 
     def turn(self) -> None:
-        """Wait for either side, and hand on what has come."""
+        """Wait for either side, and pass on what has arrived."""
         watched: list[int] = [self._channel.fileno()]
         if self._input is not None and not self._unsent:
             watched.append(self._input)
@@ -97,8 +99,8 @@ class _Pump:
         if self._unsent and self._channel.send_ready():
             self._send()
         if drain(self._channel, self._answer):
-            self._heard = time.monotonic()
-        self._heard = self._session.judge(self._channel, self._heard, math.inf)
+            self._last_sign = time.monotonic()
+        self._last_sign = self._session.check_progress(self._channel, self._last_sign, math.inf)
 
     def _send(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which boot a server is in, and whether that is about to end."""
+"""Tells which boot a server is in, and whether that boot is about to end."""
 
 from __future__ import annotations
 

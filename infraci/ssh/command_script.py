@@ -1,9 +1,9 @@
-"""How a command is sent, so that the user's login shell neither reads it nor answers for it.
+"""Wraps a command so that the user's login shell neither interprets it nor adds to its output.
 
-sshd hands every command to the login shell, which may be fish or csh, and may print what it likes
-before it runs anything. So that shell is only asked to become ``/bin/sh``, in words that every
-shell reads alike; the command itself travels in ``printf %b``'s escapes. Marks that cannot be
-guessed stand around its output.
+sshd passes every command to the login shell, which may be fish or csh, and may print text of its
+own before it runs anything. So the login shell only executes ``/bin/sh``, by a line that every
+shell reads alike; the command itself is in escapes of ``printf %b``. Random marks stand before and
+after its output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keys, and the ``ssh_config`` of a run: what people and other programs log in with."""
+"""Writes a run's keys and ``ssh_config``, with which users and programs log in to its servers."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def host_keys_from_console(text: str) -> tuple[str, ...]:
     begin = text.rfind(_KEYS_BEGIN, 0, end) if end >= 0 else -1
     if begin < 0:
         return ()
-    found = (_KEY_LINE.search(line) for line in text[begin:end].splitlines())
-    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in found if match))
+    matches = (_KEY_LINE.search(line) for line in text[begin:end].splitlines())
+    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in matches if match))
 
 
 def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path) -> Path:
@@ -96,7 +96,7 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
 
 
 def _block(name: str, peer: Server | Bastion, config: Path) -> str:
-    """How ssh gets to one of them."""
+    """The section of one server or bastion."""
     lines = [
         f"Host {name}",
         f"HostName {peer.address}",
@@ -107,12 +107,12 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
     if isinstance(peer, Bastion) and peer.private_key:
         lines.append(f"IdentityFile {_quoted(Path(peer.private_key))}")
     if peer.bastion is not None:
-        way, path = peer.bastion.word, str(config)
+        bastion, path = peer.bastion.word, str(config)
         if shlex.quote(path) == path and "%" not in path:
-            lines.append(f"ProxyJump {way}")
-        else:  # ssh hands the configuration's path on to ProxyJump's ssh unquoted
+            lines.append(f"ProxyJump {bastion}")
+        else:  # ssh passes the configuration's path to ProxyJump's ssh unquoted
             quoted = shlex.quote(path.replace("%", "%%"))
-            lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {way}")
+            lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {bastion}")
     return "\n  ".join(lines) + "\n"
 
 
