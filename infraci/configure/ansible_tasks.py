@@ -35,7 +35,7 @@ class Task:
     """A task on a host: "begun", or how it ended."""
 
     name: str  # "PLAY: TASK", as written in the playbook; a number tells those of one name apart
-    place: str  # "site.yml:12"
+    location: str  # "site.yml:12"
     status: str
     cause: Cause | None = None  # of one that failed
     text: str = ""
@@ -52,7 +52,7 @@ class HostTasks:
     names: Counter[str] = field(default_factory=Counter)
 
     def take(
-        self, event: Mapping[str, Any], place: str, own_hosts: Collection[str], user: str
+        self, event: Mapping[str, Any], location: str, own_hosts: Collection[str], user: str
     ) -> None:
         """Note an event of a task on a host where ``user`` logs in.
 
@@ -72,7 +72,7 @@ class HostTasks:
         is_bad = status in ("failed", "unreachable")
         self.tasks[id_] = Task(
             name=before.name if before else self._unique(event["part"]),
-            place=place,
+            location=location,
             status=status,
             cause=(refused or cause_of_task(event.get("failures", ()), own_hosts))
             if is_bad
@@ -105,10 +105,12 @@ class HostTasks:
         for task in self.tasks.values():
             if task in failed:
                 cause = task.cause or Cause(text=SILENT)
-                place, text = task.place, task.text
-                yield failed_part(server, str(playbook), task.name, cause, place=place, text=text)
+                location, text = task.location, task.text
+                yield failed_part(
+                    server, str(playbook), task.name, cause, location=location, text=text
+                )
             elif task.status == "begun" and stopped:
-                message = f"{server.name}: {playbook}: {task.name} {stopped} ({task.place})"
+                message = f"{server.name}: {playbook}: {task.name} {stopped} ({task.location})"
                 yield Part(name=task.name, outcome=Outcome.FAILURE, message=message)
             elif task.status not in ("begun", "unreachable"):
                 is_skipped = task.status == "skipped"
@@ -153,8 +155,8 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
     if response and response not in message:
         message = f"{message}: {response}"
     is_vague = message.startswith(_VAGUE) or not message
-    asked = f"url: {failure['url']}\n" if "url" in failure else ""
-    texts = [] if is_vague else [asked + message]
+    url = f"url: {failure['url']}\n" if "url" in failure else ""
+    texts = [] if is_vague else [url + message]
     names = ("stderr", "module_stderr", "stdout", "module_stdout", "exception")
     outputs = [str(failure[name]) for name in names if failure.get(name)]
     texts += [output for output in outputs if output != _NO_TRACEBACK]
@@ -164,6 +166,6 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
         return sure
     if not is_vague:
         return Cause(text=clipped(first_line(message)))
-    told = [f"exit status {failure['rc']}"] if "rc" in failure else []
-    told += [cause.text for cause in causes[:1]]
-    return Cause(text=": ".join(told) or SILENT)
+    reasons = [f"exit status {failure['rc']}"] if "rc" in failure else []
+    reasons += [cause.text for cause in causes[:1]]
+    return Cause(text=": ".join(reasons) or SILENT)

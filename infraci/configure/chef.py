@@ -101,8 +101,8 @@ class Chef(Step):
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
         cause = cause_of(resource.text, own_hosts=context.own_hosts)
-        place, text = resource.place, resource.text
-        return failed_part(server, self.name, resource.name, cause, place=place, text=text)
+        location, text = resource.location, resource.text
+        return failed_part(server, self.name, resource.name, cause, location=location, text=text)
 
     def _failed(
         self, ended: Ended, resources: Sequence[Resource], server: Server, context: StepContext

@@ -31,7 +31,7 @@ class Resource:
     is_skipped: bool = False
     is_failed: bool = False
     text: str = ""  # why it failed
-    place: str = ""  # where it is declared, on the server: "/…/default.rb:1"
+    location: str = ""  # where it is declared, on the server: "/…/default.rb:1"
 
 
 def read_resources(lines: Sequence[str]) -> tuple[Resource, ...]:
@@ -77,9 +77,9 @@ def _mark_failed(resources: list[Resource], action: str, box: Sequence[str]) -> 
     for number in reversed(range(len(resources))):
         if resources[number].action == action:
             declared = (match for line in box if (match := _DECLARED.match(line.strip())))
-            place = next((f"{match[1]}:{match[2]}" for match in declared), "")
+            location = next((f"{match[1]}:{match[2]}" for match in declared), "")
             text = "\n".join(_message(box))
-            failed = replace(resources[number], is_failed=True, text=text, place=place)
+            failed = replace(resources[number], is_failed=True, text=text, location=location)
             resources[number] = failed
             return
 

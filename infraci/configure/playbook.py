@@ -141,7 +141,7 @@ def first_error(output: str) -> str:
     return first_line(output[match.end() :], reason) if is_vague else reason
 
 
-def error_place(output: str) -> str:
+def error_location(output: str) -> str:
     """Where Ansible says that the error is, as FILE:LINE; empty if it does not say."""
     match = _ORIGIN.search(output)
     return f"{match[1]}:{match[2]}" if match else ""

@@ -12,7 +12,7 @@ from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import last_line
 from infraci.configure.ansible_tasks import HostTasks, Task
-from infraci.configure.playbook import error_place, first_error
+from infraci.configure.playbook import error_location, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
 from infraci.configure.step_failure import cause_of, first_failed, needs_sudo, step_error, stopped
 from infraci.errors import InfraciError, UnreachableError
@@ -164,7 +164,7 @@ class PlaybookResults:
     def _unread(self, server: Server) -> StepError | StepOutsideError:
         """The error for a playbook that Ansible could not run to its end, whatever tasks did."""
         output = "\n".join(self._output)
-        where = self._relative(error_place(output))
+        where = self._relative(error_location(output))
         reason = self._relative(first_error(output)) + (f" ({where})" if where else "")
         return step_error(
             f"{server.name}: {self._playbook} failed: {reason}",
@@ -176,7 +176,7 @@ class PlaybookResults:
     def _unreachable(self, server: Server) -> UnreachableError:
         tasks = self._tasks[server.word].tasks.values()
         task = next((task for task in reversed(tasks) if task.status == "unreachable"), None)
-        where = f", {task.name} ({task.place})" if task else ""
+        where = f", {task.name} ({task.location})" if task else ""
         reason = last_line(task.text) if task else ""
         return UnreachableError(
             f"cannot reach {server.name} in {self._playbook}{where}{reason and ': '}{reason}",

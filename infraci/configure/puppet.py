@@ -44,7 +44,7 @@ _REPORT = "report.yaml"
 #: "change from 'absent' to 'file' failed: "
 _CHANGE = re.compile(r"^(?:Error: )?(?:/Stage\[main\]\S*: )?(?:change from .*? to .*? failed: )?")
 #: "(file: /tmp/infraci.x/tree/site.pp, line: 3, column: 1)", and what is said of the node.
-_PLACE = re.compile(r" ?\(file: ([^,)]+)(?:, line: (\d+))?(?:, column: \d+)?\)")
+_LOCATION = re.compile(r" ?\(file: ([^,)]+)(?:, line: (\d+))?(?:, column: \d+)?\)")
 _NODE = re.compile(r" (?:on node \S+$|for environment \w+(?=:))")
 
 
@@ -107,7 +107,7 @@ class Puppet(Step):
             str(self._options.manifest),
             resource.name,
             replace(cause, text=_tidy(cause.text)),
-            place=f"{resource.file}:{resource.line}" if resource.file else "",
+            location=f"{resource.file}:{resource.line}" if resource.file else "",
             text=resource.text,
         )
 
@@ -135,7 +135,7 @@ class Puppet(Step):
             more = f" (and {number - 1} more)" if number > 1 else ""
             message = f"{failed.message}{more}"
         else:
-            reason = _tidy(cause.text) + _place(cause.text)
+            reason = _tidy(cause.text) + _location(cause.text)
             reason = reason if cause.is_sure else f"{ended.how}: {reason}"
             message = f"{server.name}: {manifest} failed: {reason}"
         return step_error(
@@ -148,11 +148,11 @@ class Puppet(Step):
 
 
 def _tidy(reason: str) -> str:
-    """A reason without the resource, the node and the place that it is about."""
-    return _NODE.sub("", _PLACE.sub("", _NODE.sub("", _CHANGE.sub("", reason))))
+    """A reason without the resource, the node and the location that it is about."""
+    return _NODE.sub("", _LOCATION.sub("", _NODE.sub("", _CHANGE.sub("", reason))))
 
 
-def _place(reason: str) -> str:
-    """The place that a reason is about, as " (FILE:LINE)"; empty if it names none."""
-    match = _PLACE.search(reason)
+def _location(reason: str) -> str:
+    """The location that a reason is about, as " (FILE:LINE)"; empty if it names none."""
+    match = _LOCATION.search(reason)
     return f" ({match[1]}{f':{match[2]}' if match[2] else ''})" if match else ""

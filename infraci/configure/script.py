@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from infraci.base.scripts import find_flaw
 from infraci.configure.remote_folder import Ended, Program, run_pushed, run_variables
-from infraci.configure.script_line import line_of, without_place
+from infraci.configure.script_line import line_of, without_location
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
 from infraci.configure.step_failure import cause_of, needs_sudo, step_error
 from infraci.diagnosis.reason import plain_lines
@@ -79,7 +79,9 @@ class Script(Step):
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
         more += [] if cause.is_sure else [ended.how]
-        reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
+        reason = without_location(self._file, cause.text) + (
+            f" ({', '.join(more)})" if more else ""
+        )
         return step_error(
             f"{server.name}: {self._options.path} failed: {reason}",
             is_outside=cause.is_outside,

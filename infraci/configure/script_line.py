@@ -32,7 +32,7 @@ def line_of(name: str, script: str, output: Sequence[str], cause: str) -> int | 
     return _printed(name, output, cause) or _only_line_with(script, cause)
 
 
-def without_place(name: str, cause: str) -> str:
+def without_location(name: str, cause: str) -> str:
     """A cause without what a shell puts before it: "app.sh: line 14: "."""
     return re.sub(rf"^(?:\S*/)?{re.escape(name)}: (?:line )?\d+: ", "", cause)
 

@@ -13,7 +13,7 @@ from infraci.diagnosis.reason import clipped, find_reason, plain_lines
 from infraci.diagnosis.sudo import find_refusal, refusal_of
 from infraci.model.run import Outcome, Server
 
-#: Where steps put their files on a server: another place in each run.
+#: Where steps put their files on a server: another folder in each run.
 _FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
 #: The cause if the program prints nothing.
 SILENT = "it did not say why"
@@ -39,10 +39,10 @@ def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") ->
 
 
 def failed_part(
-    server: Server, what: str, name: str, cause: Cause, *, place: str = "", text: str = ""
+    server: Server, what: str, name: str, cause: Cause, *, location: str = "", text: str = ""
 ) -> Part:
     """The part of a step that failed; its message reads as the step's own would."""
-    where = f" ({without_folder(place)})" if place else ""
+    where = f" ({without_folder(location)})" if location else ""
     return Part(
         name=name,
         outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,

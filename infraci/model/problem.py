@@ -28,8 +28,8 @@ class Problem:
     suggestion: str | None = None  # what was probably meant
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        parts = [place, self.key_path, self.message]
+        position = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        parts = [position, self.key_path, self.message]
         text = shortened(": ".join(part for part in parts if part), _LONGEST)
         return f'{text}; did you mean "{self.suggestion}"?' if self.suggestion else text
 
@@ -107,10 +107,10 @@ def quoted(words: Sequence[str], last: str = "or") -> str:
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Each problem once, by file and line."""
-    return tuple(sorted(set(problems), key=_place))
+    return tuple(sorted(set(problems), key=_sort_key))
 
 
-def _place(problem: Problem) -> tuple[str, int, int, str, str]:
+def _sort_key(problem: Problem) -> tuple[str, int, int, str, str]:
     return (
         problem.file,
         problem.line or 0,

@@ -64,5 +64,5 @@ def parse_record(content: bytes) -> RunRecord:
         return TypeAdapter(RunRecord).validate_python(read_json(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = key_path([step for step in first["loc"] if step != "[key]"])
-        raise ValueError(f"{place or 'the record'}: {first['msg'].lower()}") from error
+        path = key_path([step for step in first["loc"] if step != "[key]"])
+        raise ValueError(f"{path or 'the record'}: {first['msg'].lower()}") from error
