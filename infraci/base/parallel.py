@@ -20,7 +20,7 @@ def in_parallel(
     that still run are left to the caller, who ends them by closing what they work on.
     """
     # No executor of the standard library: an exception that a signal's handler raises while it
-    # starts threads leaves it with one that nobody ends, and the interpreter waits for it.
+    # starts threads leaves it with one that never ends, and the interpreter waits for it.
     slots: list[_Slot[Result]] = [_Slot() for _ in items]
     remaining: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(items)):

@@ -21,12 +21,12 @@ _LOOK_S = 0.2
 #: Between asking it to end and killing it.
 _GRACE_S = 3.0
 _LAST_LINES = 20
-#: A longer line is handed on in pieces.
+#: A longer line is passed on in pieces.
 _LONGEST_LINE = 1 << 20
 
 
 def own_program(module: str = "infraci") -> tuple[str, ...]:
-    """How a module of ours is started: never with the user's folder in its path (``-P``)."""
+    """How a module of infraci's is started: never with the user's folder in its path (``-P``)."""
     return (sys.executable, "-P", "-m", module)
 
 

@@ -105,7 +105,7 @@ def remove_unlocked(parent: Path) -> int:
 
 
 def _remove_unlocked(folder: Path) -> bool:
-    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile, or another file
         with guarding(folder.parent):
             lock = open_folder(folder)
             is_ours = lock_file(lock, timeout_s=0)

@@ -53,7 +53,7 @@ class PlaybookResults:
     def result(self, server: Server, status: int) -> Applied | InfraciError:
         """What became of a server in a playbook that ended with that exit status."""
         name = server.word
-        if self._stats is None or (status != 0 and not self._is_anybody_bad()):
+        if self._stats is None or (status != 0 and not self._is_any_bad()):
             return self._unread(server)
         failed = [
             *(task for other in self._others() for task in self._failed(other)),
@@ -141,7 +141,7 @@ class PlaybookResults:
         parts = (tasks.parts(server, self._playbook, failed, stopped=stopped) for tasks in of_all)
         return tuple(chain.from_iterable(parts))
 
-    def _is_anybody_bad(self) -> bool:
+    def _is_any_bad(self) -> bool:
         return any(
             self._is_bad(name, count)
             for name in self._stats or ()
@@ -180,5 +180,5 @@ class PlaybookResults:
         reason = last_line(task.text) if task else ""
         return UnreachableError(
             f"cannot reach {server.name} in {self._playbook}{where}{reason and ': '}{reason}",
-            hint="its sshd or the way to it is in trouble; the commit's tasks are not to blame",
+            hint="its sshd or the network to it fails; the commit's tasks are not to blame",
         )

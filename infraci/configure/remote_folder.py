@@ -199,9 +199,9 @@ def _push(
 
 
 def _wrapper(program: Program, mark: str, folder: str) -> bytes:
-    """What starts the program: a file, so that nobody else can read the environment.
+    """A script that starts the program, so that other users cannot read the environment.
 
-    It prints the mark first: what came before is sudo's.
+    It prints the mark first: lines before the mark are sudo's.
     """
     variables = program.environment.items()
     lines = [

@@ -223,7 +223,7 @@ SIGNATURES = (
     ),
 )
 
-#: These ask nobody but a mirror or registry, so that they need not name it.
+#: These connect only to a mirror or registry, so they need not name it.
 _MIRRORS_ONLY = {"apt", "dnf, yum", "zypper", "apk", "pip", "npm", "gem", "docker, podman",
                  "puppet module", "ansible-galaxy", "Ansible's modules", "anything"}  # fmt: skip
 #: What these print later is missing because of them.

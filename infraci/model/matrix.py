@@ -62,7 +62,7 @@ def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[
 
 def _parameter_flaws(matrix: MatrixDefinition) -> Iterator[Flaw]:
     if "image" in matrix.parameters and matrix.images:
-        message = "is said twice: images are values of the parameter image"
+        message = "is set twice: images are values of the parameter image"
         yield Flaw(path=("parameters", "image"), message=message)
     for name in {"environment", "cloud"} & matrix.parameters.keys():
         message = f'a parameter cannot be called so here: "{name}" is an axis of its own'

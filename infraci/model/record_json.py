@@ -16,7 +16,7 @@ def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
     data = dataclasses.asdict(masked_record(record))
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
-    return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
+    return text.encode("utf-8", "replace")  # a server may have printed invalid Unicode
 
 
 def masked_record(record: RunRecord) -> RunRecord:

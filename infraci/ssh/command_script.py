@@ -114,7 +114,7 @@ def _escaped(text: bytes) -> bytes:
 
 
 class Payload:
-    """One stream of a command's, of which only what is between the marks is handed on."""
+    """One stream of a command; only what is between the marks is passed on."""
 
     def __init__(self, marks: Marks) -> None:
         self._begin, self._end = marks.begin, marks.end

@@ -72,7 +72,7 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
         while bastion is not None:
             peers.setdefault(bastion.word, bastion)
             bastion = bastion.bastion
-    everybody = (
+    defaults = (
         "Host *\n"
         f"  IdentityFile {_quoted(private_key.absolute())}\n"
         "  IdentitiesOnly yes\n"
@@ -91,7 +91,7 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
     )
     replace_file(known_hosts, known.encode())
     blocks = [_block(name, peer, config) for name, peer in peers.items()]
-    replace_file(config, "\n".join([*blocks, everybody]).encode())
+    replace_file(config, "\n".join([*blocks, defaults]).encode())
     return config
 
 
@@ -118,8 +118,8 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
 
 def identity_of(ssh_config: Path) -> Path:
     """Find the run's private key, which an ``ssh_config`` of :func:`write_ssh_config` names."""
-    _, _, everybody = ssh_config.read_text().rpartition("Host *\n")
-    for line in everybody.splitlines():
+    _, _, defaults = ssh_config.read_text().rpartition("Host *\n")
+    for line in defaults.splitlines():
         keyword, _, value = line.strip().partition(" ")
         if keyword == "IdentityFile":
             return Path(value.strip('"').replace("%%", "%"))

@@ -20,12 +20,12 @@ from infraci.errors import UnreachableError, UsageError, raise_of_machine
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps
 
-# What the library has to say is said again, better, by the errors below.
+# The library's log would only repeat the errors below.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
-#: A packet that nobody took is sent again ever less often; to knock anew is quicker.
+#: The kernel repeats a lost packet ever less often; a new connection is quicker.
 _DIAL_S = 10.0
-#: So long a server that drops connections is tried again, ever less often.
+#: A server that drops connections is tried again for so long, ever less often.
 BUSY_S = 120.0
 _BUSY_PACE_S = (0.1, 2.0)
 #: SSH_MSG_CHANNEL_DATA, _EXTENDED_DATA and _EOF (RFC 4254, 9)

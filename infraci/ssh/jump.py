@@ -59,7 +59,7 @@ class Jumps:
         with self._lock:
             jump = self._jumps.setdefault((bastion, private_key), _Jump())
         if not jump.lock.acquire(timeout=timeout_s):
-            raise TimeoutError  # somebody else still tries to get there
+            raise TimeoutError  # another thread still tries to connect
         try:
             if jump.transport is None or not jump.transport.is_active():
                 left_s = max(0.1, ends - time.monotonic())

@@ -233,7 +233,7 @@ class Session(Closing):
             raise unreachable(self.server, "the connection was lost") from error
 
     def _ask_for_channel(self, limit_s: float) -> paramiko.Channel | None:
-        """Ask, and again for a while where no other of ours is open that could stand in the way."""
+        """Ask for a channel; for a while again unless an open one of the session's may block it."""
         ends = time.monotonic() + min(limit_s, _REFUSED_S)
         for wait_s in waits(0.02, 0.2):
             with contextlib.suppress(paramiko.ChannelException):

@@ -103,7 +103,7 @@ def test_a_pipeline_without_a_matrix_has_no_cells(tree: Path) -> None:
         ),
         (
             "{images: [a], parameters: {image: [b], cloud: [c]}}",
-            ["5:36: matrix.parameters.image: is said twice: images are values of the parameter "
+            ["5:36: matrix.parameters.image: is set twice: images are values of the parameter "
              "image",
              '5:48: matrix.parameters.cloud: a parameter cannot be called so here: "cloud" is an '
              "axis of its own"],
