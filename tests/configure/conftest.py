@@ -82,8 +82,8 @@ class Site:
         )
 
     def _hear(self, step: str, concerned: Sequence[Server], *, is_detail: bool = False) -> None:
-        heard = self.shown if is_detail else self.begun
-        heard.append((step, tuple(server.name for server in concerned)))
+        lines = self.shown if is_detail else self.begun
+        lines.append((step, tuple(server.name for server in concerned)))
 
     def log(self, name: str = "web-0") -> list[str]:
         """The lines of a server's log, without their times."""

@@ -32,8 +32,8 @@ def _step(playbook: str = "site.yml", **options: Any) -> AnsibleStep:
 
 
 def _play(*tasks: str, hosts: str = "all", facts: str = "false", more: str = "") -> str:
-    said = "\n".join(f"    - {task}" for task in tasks)
-    return f"- hosts: {hosts}\n  gather_facts: {facts}\n{more}  tasks:\n{said}\n"
+    lines = "\n".join(f"    - {task}" for task in tasks)
+    return f"- hosts: {hosts}\n  gather_facts: {facts}\n{more}  tasks:\n{lines}\n"
 
 
 SHOW = "debug: {msg: '%s'}"
@@ -127,9 +127,9 @@ def test_the_inventory_does_not_let_outputs_be_templates() -> None:
     text = inventory(stage)
     assert 'a: !unsafe "{{ 1 + 1 }}"' in text
     assert 'c: !unsafe "{{ d }}"' in text
-    found = yaml.safe_load(text.replace("!unsafe ", ""))["all"]
-    assert found["children"] == {"web": {"hosts": {"web-0": None}}}
-    assert found["hosts"]["lone"]["ansible_user"] == "debian"
+    groups = yaml.safe_load(text.replace("!unsafe ", ""))["all"]
+    assert groups["children"] == {"web": {"hosts": {"web-0": None}}}
+    assert groups["hosts"]["lone"]["ansible_user"] == "debian"
 
 
 def test_roles_collections_settings_and_vaults_of_the_tree(
@@ -384,7 +384,7 @@ def test_another_host_key_is_never_talked_to(site: Site, own: Sshd) -> None:
 
 def test_through_a_bastion(site: Site) -> None:
     sshd = site.sshd.server
-    gate = Bastion(
+    bastion = Bastion(
         name="gate",
         user=sshd.user,
         address=sshd.address,
@@ -392,7 +392,7 @@ def test_through_a_bastion(site: Site) -> None:
         host_keys=sshd.host_keys,
     )
     site.script("site.yml", _play("command: id -un"))
-    site.configure(_step(), servers=[replace(sshd, bastion=gate)])
+    site.configure(_step(), servers=[replace(sshd, bastion=bastion)])
     assert "changed: command (site.yml:4)" in site.log()
 
 
@@ -448,7 +448,7 @@ def test_idempotence_names_tasks(site: Site) -> None:
     site.configure(_step(), idempotence=True)
 
 
-JUDGED: Mapping[str, tuple[str, str]] = {
+EXAMINED: Mapping[str, tuple[str, str]] = {
     "module": (
         "- hosts: all\n  tasks:\n    - name: x\n      comand: echo\n",
         "site.yml:3:7: Ansible cannot read it: couldn't resolve module/action 'comand'",
@@ -468,7 +468,7 @@ JUDGED: Mapping[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "message"), JUDGED.values(), ids=JUDGED)
+@pytest.mark.parametrize(("text", "message"), EXAMINED.values(), ids=EXAMINED)
 def test_bad_playbooks_are_found_before_there_is_a_server(
     tmp_path: Path, text: str, message: str
 ) -> None:

@@ -57,8 +57,8 @@ def _nothing_is_left() -> Iterator[None]:
 def _folders_of_scripts() -> set[Path]:
     """Those of the scripts here: what others leave where they kill a server is not for us."""
     names = {"app.sh", "next.sh", "who.sh", "long.sh"}
-    found = LEFTOVERS.glob("infraci.*/*.sh")
-    return {script.parent for script in found if script.name in names}
+    scripts = LEFTOVERS.glob("infraci.*/*.sh")
+    return {script.parent for script in scripts if script.name in names}
 
 
 def test_what_a_script_gets(site: Site) -> None:
