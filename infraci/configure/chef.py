@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from infraci.configure.chef_output import Resource, read_resources
+from infraci.configure.chef_output import ChefResource, read_chef_resources
 from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -17,7 +17,7 @@ from infraci.configure.step import (
     StepError,
     StepOutsideError,
 )
-from infraci.configure.step_failure import cause_of, failed_part, step_error, without_folder
+from infraci.configure.step_failure import failed_part, step_cause, step_error, without_folder
 from infraci.model.configure_steps import ChefStep
 from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
@@ -54,7 +54,7 @@ class Chef(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            resources = read_resources(ended.lines)
+            resources = read_chef_resources(ended.lines)
             if ended.exit_status != 0:
                 raise self._failed(ended, resources, server, context)
         if counts := _counts(ended.lines):
@@ -96,16 +96,16 @@ class Chef(Step):
         run_list = list(self._options.run_list)
         return {"infraci": known, **self._options.attributes, "run_list": run_list}
 
-    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: ChefResource, server: Server, context: StepContext) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
-        cause = cause_of(resource.text, own_hosts=context.own_hosts)
+        cause = step_cause(resource.text, own_hosts=context.own_hosts)
         location, text = resource.location, resource.text
         return failed_part(server, self.name, resource.name, cause, location=location, text=text)
 
     def _failed(
-        self, ended: Ended, resources: Sequence[Resource], server: Server, context: StepContext
+        self, ended: Ended, resources: Sequence[ChefResource], server: Server, context: StepContext
     ) -> StepError | StepOutsideError:
         status = ended.exit_status
         if status == _ABSENT:
@@ -114,7 +114,7 @@ class Chef(Step):
                 " chef-client is installed there",
                 hint="use an image with one of them, or install it in a step before",
             )
-        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts)
         parts = [self._part(resource, server, context) for resource in resources]
         failed = [part for part in parts if part.message]
         if failed:  # last comes the innermost: the others failed because of it

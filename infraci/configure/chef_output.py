@@ -15,13 +15,15 @@ _RESOURCE = re.compile(r"^(\s*)\* (\S+\[.*\]) action (\S+)(.*)$")
 _FAILED = re.compile(r"^\s*Error executing action [`'](\w+)['`] on resource '(.+)'$")
 _IGNORED = re.compile(r"ERROR: (\S+\[.*?\]) .*ignore_failure is set, continuing")
 #: What ends the message in such a box.
-_SECTION = re.compile(r"^(?:Resource Declaration|Compiled Resource|Cookbook Trace|System Info):")
+_SECTION = re.compile(
+    r"^(?:ChefResource Declaration|Compiled ChefResource|Cookbook Trace|System Info):"
+)
 _DECLARED = re.compile(r"^# Declared in (\S+):(\d+)")
 _RULE = re.compile(r"^(?:=+|-+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class ChefResource:
     """How one action of a resource ended."""
 
     recipe: str
@@ -34,10 +36,10 @@ class Resource:
     location: str = ""  # where it is declared, on the server: "/…/default.rb:1"
 
 
-def read_resources(lines: Sequence[str]) -> tuple[Resource, ...]:
+def read_chef_resources(lines: Sequence[str]) -> tuple[ChefResource, ...]:
     """Read what Chef printed. A failure that the recipe ignores is none."""
     ignored = {match[1] for line in lines if (match := _IGNORED.search(line))}
-    resources: list[Resource] = []
+    resources: list[ChefResource] = []
     names: Counter[str] = Counter()
     recipe = ""
     for at, line in enumerate(lines):
@@ -52,7 +54,7 @@ def read_resources(lines: Sequence[str]) -> tuple[Resource, ...]:
 
 def _resource(
     recipe: str, match: re.Match[str], lines: Sequence[str], at: int, names: Counter[str]
-) -> Resource:
+) -> ChefResource:
     """The resource of a line.
 
     Under one that was changed, lines indented deeper say what was done; one that is up to date or
@@ -63,7 +65,7 @@ def _resource(
     is_deeper = _depth(following) > len(match[1])
     name = f"{recipe}: {action}" if recipe else action
     names[name] += 1
-    return Resource(
+    return ChefResource(
         recipe=recipe,
         action=action,
         name=name if names[name] == 1 else f"{name} #{names[name]}",
@@ -72,7 +74,7 @@ def _resource(
     )
 
 
-def _mark_failed(resources: list[Resource], action: str, box: Sequence[str]) -> None:
+def _mark_failed(resources: list[ChefResource], action: str, box: Sequence[str]) -> None:
     """Mark the last resource of this action as failed, for the reason that its box has."""
     for number in reversed(range(len(resources))):
         if resources[number].action == action:

@@ -15,7 +15,7 @@ from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import first_line, last_lines
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
-from infraci.configure.step_failure import Cause, cause_of, step_error
+from infraci.configure.step_failure import StepCause, step_cause, step_error
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
@@ -136,15 +136,15 @@ def _failed(
     )
 
 
-def _cause(error: str, output: str, context: StepContext) -> Cause:
+def _cause(error: str, output: str, context: StepContext) -> StepCause:
     """Why a module failed, by its output, which tells more than its exception."""
     match = _FAILED_MODULE.match(error)
-    cause = cause_of(
+    cause = step_cause(
         _output_of(_module(match) if match else "", output), own_hosts=context.own_hosts
     )
     if cause.is_sure:
         return cause
-    return Cause(text=match[2].strip("'\"") if match else error)
+    return StepCause(text=match[2].strip("'\"") if match else error)
 
 
 def _module(match: re.Match[str]) -> str:
@@ -175,7 +175,7 @@ def _too_slow(
     with suppress(InfraciError):
         status, _, _, output, *_ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
-    cause = cause_of(_output_of("", output), own_hosts=context.own_hosts)
+    cause = step_cause(_output_of("", output), own_hosts=context.own_hosts)
     return step_error(
         f"{server.name}: cloud-init did not end in {duration(timeout_s)}"
         + (f", it is still in {stage}" if stage else ""),

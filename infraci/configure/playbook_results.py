@@ -11,10 +11,10 @@ from typing import Any
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import last_line
-from infraci.configure.ansible_tasks import HostTasks, Task
+from infraci.configure.ansible_tasks import AnsibleTask, HostTasks
 from infraci.configure.playbook import error_location, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
-from infraci.configure.step_failure import cause_of, first_failed, needs_sudo, step_error, stopped
+from infraci.configure.step_failure import first_failed, needs_sudo, step_cause, step_error, stopped
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.run import Server
 
@@ -130,12 +130,12 @@ class PlaybookResults:
         """Hosts that are none of the step's servers: localhost, mostly."""
         return [name for name in self._tasks if name not in self._targets]
 
-    def _failed(self, name: str) -> list[Task]:
+    def _failed(self, name: str) -> list[AnsibleTask]:
         is_bad = self._is_bad(name, "failures") or self._is_bad(name, "unreachable")
         return self._tasks[name].failed() if is_bad and name in self._tasks else []
 
     def _parts(
-        self, server: Server, failed: Sequence[Task] = (), *, stopped: str = ""
+        self, server: Server, failed: Sequence[AnsibleTask] = (), *, stopped: str = ""
     ) -> tuple[Part, ...]:
         of_all = [self._tasks[name] for name in [*self._others(), server.word]]
         parts = (tasks.parts(server, self._playbook, failed, stopped=stopped) for tasks in of_all)
@@ -151,7 +151,7 @@ class PlaybookResults:
     def _is_bad(self, name: str, count: str) -> bool:
         return bool((self._stats or {}).get(name, {}).get(count))
 
-    def _error(self, server: Server, failed: Sequence[Task]) -> StepError | StepOutsideError:
+    def _error(self, server: Server, failed: Sequence[AnsibleTask]) -> StepError | StepOutsideError:
         parts = self._parts(server, failed)
         first = first_failed(parts)
         return step_error(
@@ -168,7 +168,7 @@ class PlaybookResults:
         reason = self._relative(first_error(output)) + (f" ({where})" if where else "")
         return step_error(
             f"{server.name}: {self._playbook} failed: {reason}",
-            is_outside=cause_of(output, own_hosts=self._own_hosts).is_outside,
+            is_outside=step_cause(output, own_hosts=self._own_hosts).is_outside,
             details=self._last(server),
             parts=self._parts(server, self._tasks[server.word].failed()),
         )

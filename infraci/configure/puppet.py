@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from infraci.configure.puppet_report import Resource, read_report
+from infraci.configure.puppet_report import PuppetResource, read_puppet_report
 from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -18,9 +18,9 @@ from infraci.configure.step import (
     StepOutsideError,
 )
 from infraci.configure.step_failure import (
-    cause_of,
     failed_part,
     first_failed,
+    step_cause,
     step_error,
     without_folder,
 )
@@ -72,7 +72,7 @@ class Puppet(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            resources = read_report(ended.read(_REPORT))
+            resources = read_puppet_report(ended.read(_REPORT))
             parts = tuple(self._part(resource, server, context) for resource in resources)
             if ended.exit_status not in _WELL:
                 raise self._failed(ended, resources, parts, server, context)
@@ -96,12 +96,12 @@ class Puppet(Step):
             command.append(f"--hiera_config={folder}/tree/{self._options.hiera}")
         yield f"exec {shlex.join([*command, str(self._options.manifest)])}"
 
-    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: PuppetResource, server: Server, context: StepContext) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
         text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
-        cause = cause_of(text, own_hosts=context.own_hosts)
+        cause = step_cause(text, own_hosts=context.own_hosts)
         return failed_part(
             server,
             str(self._options.manifest),
@@ -114,13 +114,13 @@ class Puppet(Step):
     def _failed(
         self,
         ended: Ended,
-        resources: Sequence[Resource],
+        resources: Sequence[PuppetResource],
         parts: Sequence[Part],
         server: Server,
         context: StepContext,
     ) -> StepError | StepOutsideError:
         status, manifest = ended.exit_status, self._options.manifest
-        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts)
         hint = None
         if status == _ABSENT:
             message = f"{server.name}: {manifest} cannot be applied: puppet is not installed there"

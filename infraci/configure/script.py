@@ -9,7 +9,7 @@ from infraci.base.scripts import find_flaw
 from infraci.configure.remote_folder import Ended, Program, run_pushed, run_variables
 from infraci.configure.script_line import line_of, without_location
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
-from infraci.configure.step_failure import cause_of, needs_sudo, step_error
+from infraci.configure.step_failure import needs_sudo, step_cause, step_error
 from infraci.diagnosis.reason import plain_lines
 from infraci.errors import raise_of_machine
 from infraci.model.configure_steps import ScriptStep
@@ -75,7 +75,7 @@ class Script(Step):
         self, ended: Ended, content: bytes, server: Server, context: StepContext
     ) -> StepError | StepOutsideError:
         script = content.decode(errors="replace")
-        cause = cause_of(ended.text, own_hosts=context.own_hosts, source=script)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts, source=script)
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
         more += [] if cause.is_sure else [ended.how]

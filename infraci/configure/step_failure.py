@@ -20,7 +20,7 @@ SILENT = "it did not say why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class StepCause:
     """Why something failed: a line of its output, and whether a mirror or registry did it."""
 
     text: str
@@ -28,18 +28,18 @@ class Cause:
     is_sure: bool = True  # whether that line speaks of an error at all
 
 
-def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> Cause:
+def step_cause(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> StepCause:
     """Why a program failed, by its output; ``source`` is its text if it is a script."""
     lines = plain_lines(text)
     if outside := outside_cause(text, own_hosts=own_hosts, source=source):
-        return Cause(text=without_folder(clipped(outside)), is_outside=True)
+        return StepCause(text=without_folder(clipped(outside)), is_outside=True)
     if reason := find_reason(lines):
-        return Cause(text=without_folder(reason.text), is_sure=reason.is_sure)
-    return Cause(text=SILENT, is_sure=False)
+        return StepCause(text=without_folder(reason.text), is_sure=reason.is_sure)
+    return StepCause(text=SILENT, is_sure=False)
 
 
 def failed_part(
-    server: Server, what: str, name: str, cause: Cause, *, location: str = "", text: str = ""
+    server: Server, what: str, name: str, cause: StepCause, *, location: str = "", text: str = ""
 ) -> Part:
     """The part of a step that failed; its message reads as the step's own would."""
     where = f" ({without_folder(location)})" if location else ""

@@ -9,7 +9,7 @@ from infraci.model.run import Outcome, Phase, Round, RunRecord, Testcase, Verdic
 _LONGEST = 500
 
 
-def cause_of(record: RunRecord) -> str:
+def failure_sentence(record: RunRecord) -> str:
     """The first failure, before any error; empty for a run that passed or has no verdict yet."""
     if record.verdict in (None, Verdict.PASSED):
         return ""

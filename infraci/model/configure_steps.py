@@ -256,7 +256,7 @@ ConfigureStep = Annotated[
 ]
 
 
-def secrets_of(step: ConfigureStep) -> list[str]:
+def secrets_of_step(step: ConfigureStep) -> list[str]:
     """The secrets among a step's options. Raises MissingSecretError."""
     password = getattr(step, "vault_password", None)
     return secrets_among([*getattr(step, "environment", {}).values(), password])

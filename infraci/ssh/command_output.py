@@ -67,7 +67,7 @@ class Stream:
             self._on_line(line)
 
 
-class Output:
+class CommandOutput:
     """Both streams of one command."""
 
     def __init__(

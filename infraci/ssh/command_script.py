@@ -171,7 +171,7 @@ class Payload:
         return int(status) if dot else None
 
 
-class Answer:
+class CommandStreams:
     """Both streams of a command's, of which its own part goes to ``stdout`` and ``stderr``."""
 
     def __init__(

@@ -20,8 +20,8 @@ from infraci.base.deadline import duration, waits
 from infraci.base.lines import last_line
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
-from infraci.ssh.command_output import Completed, Output
-from infraci.ssh.command_script import Answer, Marks, once
+from infraci.ssh.command_output import CommandOutput, Completed
+from infraci.ssh.command_script import CommandStreams, Marks, once
 from infraci.ssh.connection import BUSY_S, LoginRefusedError, connect, unreachable
 
 #: The longest wait for output that a process in the background keeps open.
@@ -105,29 +105,29 @@ class Session(Closing):
         if environment:
             command = with_environment(command, environment)
         ends = time.monotonic() + timeout_s
-        output = Output(on_output, keep_bytes=keep_bytes)
+        output = CommandOutput(on_output, keep_bytes=keep_bytes)
         marks = Marks()
-        answer = Answer(marks, output.stdout.feed, output.stderr.feed)
+        streams = CommandStreams(marks, output.stdout.feed, output.stderr.feed)
 
         def output_so_far() -> str:
-            answer.finish()
+            streams.finish()
             return output.finish()
 
         with self.channel(timeout_s) as channel:
             with self.translating_errors(channel, shown, timeout_s=timeout_s, output=output_so_far):
                 channel.settimeout(max(0.1, ends - time.monotonic()))
                 self.begin(channel, once(os.fsencode(command), marks), ends - time.monotonic())
-                status = self._follow(channel, answer, stdin or b"", ends)
-            self.check_shell(answer)
+                status = self._follow(channel, streams, stdin or b"", ends)
+            self.check_shell(streams)
         output_so_far()
         return output.completed(status)
 
-    def check_shell(self, answer: Answer) -> None:
+    def check_shell(self, streams: CommandStreams) -> None:
         """Raise LoginRefusedError for a command that has ended without having been begun."""
-        if not answer.is_begun:
-            answer.finish()
+        if not streams.is_begun:
+            streams.finish()
             server = self.server
-            reason = answer.noise or f"the login shell of {server.user} runs no /bin/sh"
+            reason = streams.noise or f"the login shell of {server.user} runs no /bin/sh"
             raise LoginRefusedError(
                 f"cannot run a command on {server.name}: {reason}",
                 hint=f"has {server.user} a login shell that runs commands, and no ForceCommand?",
@@ -280,33 +280,37 @@ class Session(Closing):
             raise TimeoutError
         channel._wait_for_event()  # type: ignore[attr-defined] # the answer is there: take it
 
-    def _follow(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> int:
+    def _follow(
+        self, channel: paramiko.Channel, streams: CommandStreams, stdin: bytes, ends: float
+    ) -> int:
         """Feed and read the command until it has ended; returns its exit status."""
-        self._feed(channel, answer, stdin, ends)
+        self._feed(channel, streams, stdin, ends)
         channel.shutdown_write()
         ready = select.poll()
         ready.register(channel.fileno(), select.POLLIN)
         last_sign = time.monotonic()
-        while not (answer.is_over or channel.eof_received or channel.closed):
+        while not (streams.is_over or channel.eof_received or channel.closed):
             exited = channel.exit_status_ready()
             wait_s = _LINGER_S if exited else min(LOOK_S, ends - time.monotonic())
             ready.poll(max(0.0, wait_s) * 1000)
-            if drain(channel, answer):
+            if drain(channel, streams):
                 last_sign = time.monotonic()
             elif exited and not channel.eof_received:
                 break
             last_sign = self.check_progress(channel, last_sign, ends)
-        drain(channel, answer)
-        if answer.exit_status is not None:
+        drain(channel, streams)
+        if streams.exit_status is not None:
             channel.status_event.wait(_LINGER_S)  # until sshd has room for the next channel
-            return answer.exit_status
+            return streams.exit_status
         while not channel.status_event.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
             last_sign = self.check_progress(channel, last_sign, ends)
         if not channel.get_transport().is_active() and channel.exit_status < 0:
             raise EOFError
         return channel.exit_status
 
-    def _feed(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> None:
+    def _feed(
+        self, channel: paramiko.Channel, streams: CommandStreams, stdin: bytes, ends: float
+    ) -> None:
         """Send ``stdin`` while reading, so that neither side waits for the other for ever."""
         channel.settimeout(0.1)
         while stdin and not channel.closed:
@@ -318,7 +322,7 @@ class Session(Closing):
                 if channel.closed and channel.get_transport().is_active():
                     break  # the command ended without reading it all
                 raise
-            drain(channel, answer)
+            drain(channel, streams)
 
     def check_progress(self, channel: paramiko.Channel, last_sign: float, ends: float) -> float:
         """Raise when the time is up, or when a silent server does not answer.
@@ -359,14 +363,14 @@ def with_environment(command: str | bytes, environment: Mapping[str, str]) -> by
     return os.fsencode(f"export {pairs}; ") + os.fsencode(command)
 
 
-def drain(channel: paramiko.Channel, answer: Answer) -> bool:
+def drain(channel: paramiko.Channel, streams: CommandStreams) -> bool:
     """Pass on what has arrived; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        answer.feed_stdout(channel.recv(CHUNK))
+        streams.feed_stdout(channel.recv(CHUNK))
         any_read = True
     while channel.recv_stderr_ready():
-        answer.feed_stderr(channel.recv_stderr(CHUNK))
+        streams.feed_stderr(channel.recv_stderr(CHUNK))
         any_read = True
     return any_read
 

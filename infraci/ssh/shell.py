@@ -12,7 +12,7 @@ import time
 import paramiko
 
 from infraci.ssh.command_output import Completed
-from infraci.ssh.command_script import Answer, Marks, line, loop
+from infraci.ssh.command_script import CommandStreams, Marks, line, loop
 from infraci.ssh.session import LOOK_S, Session, drain, shown_as
 
 
@@ -29,10 +29,10 @@ class Shell:
         channel = self._ready(timeout_s, ends)
         stdout, stderr = bytearray(), bytearray()
         marks = Marks()
-        answer = Answer(marks, stdout.extend, stderr.extend)
+        streams = CommandStreams(marks, stdout.extend, stderr.extend)
 
         def output_so_far() -> str:
-            answer.finish()
+            streams.finish()
             return (stdout + stderr).decode(errors="replace")
 
         try:
@@ -41,13 +41,13 @@ class Shell:
             ):
                 channel.settimeout(max(0.1, timeout_s))
                 channel.sendall(line(command.partition(b"\0")[0], marks))
-                self._follow(channel, answer, ends)
+                self._follow(channel, streams, ends)
         except BaseException:
             self.close()
             raise
-        answer.finish()
+        streams.finish()
         return Completed(
-            exit_status=-1 if answer.exit_status is None else answer.exit_status,
+            exit_status=-1 if streams.exit_status is None else streams.exit_status,
             stdout=stdout.decode(errors="replace"),
             stderr=stderr.decode(errors="replace"),
             stdout_bytes=bytes(stdout),
@@ -62,31 +62,36 @@ class Shell:
         self.close()
         self._channel = channel = self._session.open_channel(timeout_s)
         marks = Marks()
-        answer = Answer(marks, bytearray().extend, bytearray().extend)
+        streams = CommandStreams(marks, bytearray().extend, bytearray().extend)
         try:
             with self._session.translating_errors(
-                channel, "a shell", timeout_s=timeout_s, output=lambda: answer.noise
+                channel, "a shell", timeout_s=timeout_s, output=lambda: streams.noise
             ):
                 channel.settimeout(max(0.1, timeout_s))
                 self._session.begin(channel, loop(marks), timeout_s)
-                self._follow(channel, answer, ends, only_begin=True)
-            self._session.check_shell(answer)
+                self._follow(channel, streams, ends, only_begin=True)
+            self._session.check_shell(streams)
         except BaseException:
             self.close()
             raise
         return channel
 
     def _follow(
-        self, channel: paramiko.Channel, answer: Answer, ends: float, *, only_begin: bool = False
+        self,
+        channel: paramiko.Channel,
+        streams: CommandStreams,
+        ends: float,
+        *,
+        only_begin: bool = False,
     ) -> None:
         """Read until the command has ended, or begun, or the shell has ended."""
         ready = select.poll()
         ready.register(channel.fileno(), select.POLLIN)
         last_sign = time.monotonic()
-        while not (answer.is_begun if only_begin else answer.is_over):
+        while not (streams.is_begun if only_begin else streams.is_over):
             ready.poll(max(0.0, min(LOOK_S, ends - time.monotonic())) * 1000)
             over = channel.eof_received or channel.closed
-            if drain(channel, answer):
+            if drain(channel, streams):
                 last_sign = time.monotonic()
             elif over:
                 if not channel.get_transport().is_active():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infraci.configure import NotIdempotentError, StepError, StepFailedError
-from infraci.configure.chef_output import read_resources
+from infraci.configure.chef_output import read_chef_resources
 from infraci.configure.step import StepOutsideError
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import ChefStep
@@ -47,12 +47,12 @@ CHANGED = (
 
 
 def test_what_was_changed() -> None:
-    resources = read_resources(OUTPUT.splitlines())
+    resources = read_chef_resources(OUTPUT.splitlines())
     assert tuple(r.action for r in resources if r.is_changed) == CHANGED
     assert [r.name for r in resources if r.is_skipped] == [
         "web::default: service[nginx] action start"
     ]
-    assert read_resources([]) == ()
+    assert read_chef_resources([]) == ()
 
 
 def _step(**options: Any) -> ChefStep:
@@ -156,13 +156,13 @@ Mixlib::ShellOut::ShellCommandFailed: no; ignore_failure is set, continuing
       -------------------------
       %(reason)s
 
-      Resource Declaration:
+      ChefResource Declaration:
       ---------------------
       # In /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb
 
         4:   package '%(package)s'
 
-      Compiled Resource:
+      Compiled ChefResource:
       ------------------
       # Declared in /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb:4:in `from_file'
 

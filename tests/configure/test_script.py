@@ -15,7 +15,7 @@ from infraci.base.deadline import Deadline
 from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.errors import ExitCode, UnreachableError
-from infraci.model.configure_steps import ScriptStep, secrets_of
+from infraci.model.configure_steps import ScriptStep, secrets_of_step
 from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
@@ -233,7 +233,7 @@ def test_secrets_are_masked_in_its_output(site: Site, monkeypatch: pytest.Monkey
     monkeypatch.setenv("APP_TOKEN", "sesame99")
     site.script("app.sh", '#!/bin/sh\necho "$TOKEN"\n')
     step = _script(environment={"TOKEN": Secret(variable="APP_TOKEN")})
-    site.configure(step, secrets=secrets_of(step))
+    site.configure(step, secrets=secrets_of_step(step))
     assert site.log()[1] == "******"
 
 
