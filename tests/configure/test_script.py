@@ -15,7 +15,7 @@ from infraci.base.deadline import Deadline
 from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
 from infraci.configure.script import Script
 from infraci.errors import ExitCode, UnreachableError
-from infraci.model.configure_steps import ScriptStep, secrets_of
+from infraci.model.configure_steps import ScriptStep, secrets_of_step
 from infraci.model.secret import Secret
 from infraci.ssh import CommandTimeoutError, generate_key
 from tests.configure.conftest import Site
@@ -58,8 +58,8 @@ def _nothing_is_left() -> Iterator[None]:
 def _folders_of_scripts() -> set[Path]:
     """Those of the scripts here: what others leave where they kill a server is not for us."""
     names = {"app.sh", "next.sh", "who.sh", "long.sh"}
-    found = LEFTOVERS.glob("infraci.*/*.sh")
-    return {script.parent for script in found if script.name in names}
+    scripts = LEFTOVERS.glob("infraci.*/*.sh")
+    return {script.parent for script in scripts if script.name in names}
 
 
 def test_what_a_script_gets(site: Site) -> None:
@@ -238,7 +238,7 @@ def test_secrets_are_masked_in_its_output(site: Site, monkeypatch: pytest.Monkey
     monkeypatch.setenv("APP_TOKEN", "sesame99")
     site.script("app.sh", '#!/bin/sh\necho "$TOKEN"\n')
     step = _script(environment={"TOKEN": Secret(variable="APP_TOKEN")})
-    site.configure(step, secrets=secrets_of(step))
+    site.configure(step, secrets=secrets_of_step(step))
     assert site.log()[1] == "******"
 
 

@@ -34,16 +34,16 @@ def test_a_command_and_its_streams(session: Session) -> None:
 
 def test_lines_come_while_the_command_runs(session: Session, tmp_path: Path) -> None:
     """The command goes on only when its first line has been heard."""
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    pipe = tmp_path / "gate"
+    os.mkfifo(pipe)
     lines: list[str] = []
 
     def hear(line: str) -> None:
         lines.append(line)
         if line == "first":
-            gate.write_text("go on\n")
+            pipe.write_text("go on\n")
 
-    session.run(f"echo first; cat {gate}; printf 'no end'", timeout_s=10, on_output=hear)
+    session.run(f"echo first; cat {pipe}; printf 'no end'", timeout_s=10, on_output=hear)
     assert lines == ["first", "go on", "no end"]
 
 

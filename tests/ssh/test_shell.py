@@ -59,8 +59,8 @@ def test_what_is_left_in_the_background_is_not_the_next_ones(
 ) -> None:
     """It speaks between two commands."""
     gates = [tmp_path / "in", tmp_path / "out"]
-    for gate in gates:
-        os.mkfifo(gate)
+    for pipe in gates:
+        os.mkfifo(pipe)
     speak = f"(read x < {gates[0]}; echo late; echo late >&2; echo > {gates[1]}) & echo now"
     assert shell.run(speak.encode(), timeout_s=10).stdout == "now\n"
     session.run(f"echo > {gates[0]}; read x < {gates[1]}", timeout_s=10)

@@ -53,10 +53,10 @@ from infraci.local.errors import (
 )
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
-    judge_metadata,
-    judge_name,
-    judge_tags,
-    judge_user_data,
+    check_metadata,
+    check_name,
+    check_tags,
+    check_user_data,
 )
 
 MAX_MICROVERSION = "2.60"
@@ -460,10 +460,10 @@ def _refuse_excess(body: Document) -> None:
     if len(metadata) > METADATA_ITEMS:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
     excesses = (
-        *judge_user_data(len(body.get("user_data") or "")),
-        *judge_name(str(body.get("name") or "")),
-        *judge_metadata(metadata),
-        *judge_tags(list(map(str, tags))),
+        *check_user_data(len(body.get("user_data") or "")),
+        *check_name(str(body.get("name") or "")),
+        *check_metadata(metadata),
+        *check_tags(list(map(str, tags))),
     )
     for excess in excesses:
         message = f"Invalid input for field/attribute {excess.field}. It is too long: "
