@@ -59,12 +59,12 @@ def open_unasked(name: str) -> Iterator[Unasked]:
         hint = error.hint or "`infraci cloud down` ends one of an earlier infraci"
         raise UsageError(error.message, hint=f"{hint}; {online}") from error
 
-    def offer() -> Catalog:
+    def stand_in() -> Catalog:
         with Cloud.connect(LOCAL, clouds_yaml=clouds_yaml) as embedded:
-            return replace(embedded.offer(), cloud=name)
+            return replace(embedded.catalog(), cloud=name)
 
     with heat:
-        yield Unasked(name=name, heat=heat, stand_in=offer)
+        yield Unasked(name=name, heat=heat, stand_in=stand_in)
 
 
 def cloud_of(pipeline: Pipeline, cloud: str) -> str:

@@ -68,7 +68,7 @@ class Unasked:
         """Whether Heat keeps a type only as a placeholder."""
         return self.heat.is_retired(resource_type)
 
-    def offer(self) -> Catalog:
+    def catalog(self) -> Catalog:
         """What servers can be made of, as far as that can be told without the cloud."""
         return self.stand_in()
 
