@@ -15,6 +15,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import PipelineFileError
 from infraci.model.run import Commit
 from infraci.pipeline import OpenBase, Version, untestable
+from infraci.plan.offline import Unasked
 
 
 def base_opener(
@@ -22,7 +23,7 @@ def base_opener(
     *,
     root: Path,
     commit: Commit,
-    cloud: Cloud,
+    cloud: Cloud | Unasked,
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
     known: Commit | None = None,

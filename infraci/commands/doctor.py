@@ -74,7 +74,7 @@ def command(
 def _machine(as_json: bool) -> int:
     """What this machine lacks for the embedded cloud."""
     from infraci.local.host import capabilities
-    from infraci.sandbox.bubblewrap import PACKAGE, sandbox_trouble
+    from infraci.sandbox.bubblewrap import PACKAGE, no_sandbox_reason
 
     found = capabilities.probe()
     missing = found.missing()
@@ -82,7 +82,7 @@ def _machine(as_json: bool) -> int:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": found.runtime,
                 "cgroups": found.cgroups, "podman": found.podman,
                 "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits,
-                "sandbox": sandbox_trouble() is None}  # fmt: skip
+                "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
         for lack in missing:
@@ -103,7 +103,7 @@ def _machine(as_json: bool) -> int:
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
                 f" {found.cgroups} control groups; on a machine with v2 each has its own part only"
             )
-    trouble = sandbox_trouble()
+    trouble = no_sandbox_reason()
     if trouble and not as_json:
         say(
             f"note: there is no sandbox for programs of commits: {trouble}. Playbooks and specs are"

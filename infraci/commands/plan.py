@@ -13,7 +13,7 @@ import click
 
 from infraci.app.checkout import Checkout
 from infraci.app.ci_reports import report_wrong
-from infraci.app.cloud_opening import cloud_of, loader, open_cloud, own_part
+from infraci.app.cloud_opening import cloud_of, loader, open_cloud, open_unasked, own_part
 from infraci.app.options import cloud_option, json_option, source_options, stack_options
 from infraci.app.preload import open_source_early
 from infraci.app.upgrade_base import base_opener
@@ -130,12 +130,13 @@ def plans_of(
 
 @contextmanager
 def _asked(cloud: str, *, online: bool) -> Iterator[Cloud | Unasked]:
-    """The embedded cloud, or a cloud that may be asked."""
+    """The embedded cloud, a cloud that may be asked, or what stands for one that may not."""
     if online or cloud == LOCAL:
         with open_cloud(cloud) as opened:
             yield opened
     else:
-        yield Unasked(name=cloud)
+        with open_unasked(cloud) as unasked:
+            yield unasked
 
 
 @contextmanager
@@ -178,8 +179,6 @@ def _plan(
     if is_untrusted():
         site = load_project(source.tree).cloud(cloud.name)
         plan = replace(plan, problems=(*plan.problems, *judge_untrusted(pipeline, site)))
-    if isinstance(cloud, Unasked):
-        return plan
     open_base = base_opener(
         pipeline,
         root=source.root,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.problem import Problem
 from infraci.model.yaml_error import describe
 from infraci.templates.places import compose
@@ -130,8 +130,8 @@ class Definitions:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
         if target in importers:
             return f'"{name}" imports itself: {" → ".join((*importers, target))}'
-        tree_path = judge_path(target, root=self.folder)
-        if isinstance(tree_path, PathTrouble):
+        tree_path = check_path(target, root=self.folder)
+        if isinstance(tree_path, PathProblem):
             return tree_path.message
         self._read(str(tree_path), importers)
         return None
