@@ -6,12 +6,12 @@ import contextlib
 import secrets
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.base.writing import write_text
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
 
@@ -39,16 +39,16 @@ def collect(
     open_session: Callable[[Server], Session],
     console: Callable[[Server], str],
     events: Callable[[], str],
-    folder: Path,
+    folder: RunFolder,
     deadline: Deadline,
     masker: Masker | None = None,
 ) -> tuple[str, ...]:
-    """Save what there is to ``<folder>/evidence``; returns the files relative to ``folder``.
+    """Save what there is to the run's folder; returns the files relative to it.
 
     A server that cannot be reached still has its console log, and a note that says why there
     is no more. Never raises; ends by ``deadline``, or soon after.
     """
-    target = folder / "evidence"
+    target = folder.evidence
 
     def save(name: str, text: str) -> None:
         with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ def collect(
         save("stack-events.txt", f"cannot read the stack's events: {error}\n")
     with contextlib.suppress(OSError):
         files = sorted(path for path in target.rglob("*") if path.is_file())
-        return tuple(str(path.relative_to(folder)) for path in files)
+        return tuple(str(path.relative_to(folder.path)) for path in files)
     return ()
 
 

@@ -87,7 +87,7 @@ def renew(record: RunRecord, *, root: Path) -> None:
 
     ledger = Ledger(root)
     ledger.update(record)
-    write_junit(ledger.folder(record.id) / "junit.xml", record)
+    write_junit(ledger.folder(record.id).junit, record)
 
 
 def remember(

@@ -293,7 +293,7 @@ def _publish(
             if record.verdict not in (None, Verdict.PASSED):
                 renew(replace(record, blame=blame), root=asked.root)
     if ours:
-        publish(ledger.folder(ours[-1].id) / "junit.xml", ours[-1], report)
+        publish(ledger.folder(ours[-1].id).junit, ours[-1], report)
 
 
 def tell_corrupt(sha: str, why: str) -> None:

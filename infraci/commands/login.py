@@ -41,15 +41,14 @@ def prepare(run_id: str | None, server: str | None) -> tuple[str, Path, Server]:
         raise UsageError(
             "cannot log in: there is no ssh program", hint="apt-get install openssh-client"
         )
-    folder = ledger.folder(record.id)
-    return ssh, write_ssh_config(folder, record.servers, folder / "id_ed25519"), chosen
+    return ssh, write_ssh_config(ledger.folder(record.id), record.servers), chosen
 
 
 def choose(run_id: str | None = None, server: str | None = None) -> tuple[Server, Path]:
     """A server of a run, and the private key with which ssh logs in to it."""
     ledger = ledger_here()
     record, name = _choose(ledger, run_id, server)
-    return find_server(record, name), ledger.folder(record.id) / "id_ed25519"
+    return find_server(record, name), ledger.folder(record.id).login_key
 
 
 def find_server(record: RunRecord, name: str | None) -> Server:

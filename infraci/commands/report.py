@@ -14,6 +14,7 @@ from infraci.app.existing_run import ledger_here
 from infraci.app.summary import print_table
 from infraci.history import RESULT, dump, result_of
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import RunRecord
 from infraci.pipeline import Outcomes
 
@@ -56,10 +57,10 @@ def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> Non
     path = report_path(output, record.pipeline)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in ("evidence", "logs"):
-        source = ledger.folder(record.id) / part
+    copies = zip(ledger.folder(record.id).archived, RunFolder(folder).archived, strict=True)
+    for source, target in copies:
         if source.is_dir():
-            shutil.copytree(source, folder / part, dirs_exist_ok=True)
+            shutil.copytree(source, target, dirs_exist_ok=True)
     if (result := result_of(record)) is not None:
         (folder / RESULT).write_text(dump(result) + "\n")
     write_junit(path, record, folder=folder, attach=attach)

@@ -88,7 +88,7 @@ def _known(id_: str) -> Iterator[Path]:
 def _is_plain(ledger: Ledger) -> bool:
     """Whether the ledger's folders are on the disk of its repository, or not made yet."""
     disk = ledger.root.stat().st_dev
-    for folder in (ledger.home, ledger.home / "runs"):
+    for folder in (ledger.home, ledger.runs):
         with suppress(FileNotFoundError):
             if folder.is_symlink() or folder.stat().st_dev != disk:
                 return False

@@ -1,8 +1,8 @@
 """``.infraci/runs/``: what is known of every run, kept so that no run can be lost.
 
-A run has a folder of its own with ``run.json`` (replaced atomically, never edited) and ``lock``,
-which the process at work on the run holds with ``flock``: the kernel lets go of it however that
-process ends, so a run is alive exactly as long as somebody works on it.
+A run has a folder of its own, :class:`RunFolder`. Its record is replaced atomically, never edited.
+The process at work on the run holds its lock with ``flock``: the kernel releases it however that
+process ends, so a run is alive exactly as long as a process works on it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from infraci.base.invocation import invocation
 from infraci.base.locks import guarding
 from infraci.base.temporary import has_sign, prefix_of_file, put_sign, remove_dead
 from infraci.errors import InfraciError, UsageError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.problem import near
 from infraci.model.record_json import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
@@ -33,21 +34,17 @@ from infraci.model.run import Commit, RunRecord
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
-_RECORD = "run.json"
 #: A run's files cannot be named to ssh by a path with one of these.
 _UNUSABLE = re.compile(r"""[\x00-\x1f\x7f"]""")
-_LOCK = "lock"
-#: Says of a run that it is destroyed, where its record could not.
-_DESTROYED = "destroyed"
 _MAX_NAME = 32
 
 
 class DamagedRunError(InfraciError):
     """A run whose record cannot be read."""
 
-    def __init__(self, run_id: str, folder: Path, reason: str) -> None:
+    def __init__(self, run_id: str, folder: RunFolder, reason: str) -> None:
         super().__init__(
-            f"cannot read run {run_id}: {folder / _RECORD}: {reason}",
+            f"cannot read run {run_id}: {folder.record}: {reason}",
             hint=f"`{invocation('destroy', run_id)}` still finds what it left, by its tags; "
             "--cloud NAME says on which cloud, but for the embedded one",
         )
@@ -132,7 +129,7 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.home = root / ".infraci"
-        self._runs = self.home / "runs"
+        self.runs = self.home / "runs"
 
     def new_run_id(self, pipeline: str, commit: Commit) -> str:
         """A name for a new run: a host name, and a part of a Heat stack's name, not used yet."""
@@ -141,21 +138,21 @@ class Ledger:
         while True:
             tail = "".join(secrets.choice(_ALPHABET) for _ in range(6))
             run_id = f"{slug}-{commit.sha[:8].lower()}-{tail}"
-            if not self.folder(run_id).exists():
+            if not self.folder(run_id).path.exists():
                 return run_id
 
-    def folder(self, run_id: str) -> Path:
+    def folder(self, run_id: str) -> RunFolder:
         """The folder of a run, which may not exist. Raises UsageError for what is no run's id."""
         if not is_id(run_id):
             raise UsageError(f'cannot find run "{run_id}": that is not a run\'s id')
-        return self._runs / run_id
+        return RunFolder(self.runs / run_id)
 
     def create(self, record: RunRecord) -> RunLock:
         """Write a new run's record, its lock held first, so that nobody ever sees it dead.
 
         Raises UsageError where its folder has a path that ssh cannot be told of.
         """
-        folder = self.folder(record.id)
+        folder = self.folder(record.id).path
         if _UNUSABLE.search(str(folder)):
             raise UsageError(
                 f"cannot make a run in {displayable(str(self.home.parent))}: the path holds a"
@@ -163,7 +160,7 @@ class Ledger:
                 hint="move or rename the folder",
             )
         with _saying(f"cannot write the record of run {record.id}"):
-            self._runs.mkdir(parents=True, exist_ok=True)
+            self.runs.mkdir(parents=True, exist_ok=True)
             self._ignore()
             folder.mkdir(mode=0o700)
             lock = self.lock(record.id)
@@ -182,19 +179,19 @@ class Ledger:
         """
         folder = self.folder(record.id)
         with _saying(f"cannot write the record of run {record.id}"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._write(record)
             except OSError as error:
                 if not record.destroyed or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                (folder / _DESTROYED).touch()  # an empty file takes no room
+                folder.destroyed_mark.touch()  # an empty file takes no room
 
     def load(self, run_id: str) -> RunRecord:
         """The record of a run. Raises UsageError when unknown, DamagedRunError when unreadable."""
         folder = self.folder(run_id)
         try:
-            content = (folder / _RECORD).read_bytes()
+            content = folder.record.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._unknown(run_id) from error
         except OSError as error:
@@ -205,19 +202,19 @@ class Ledger:
             raise DamagedRunError(run_id, folder, str(error)) from error
         if record.id != run_id:
             raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
-        if (folder / _DESTROYED).exists():
+        if folder.destroyed_mark.exists():
             return replace(record, destroyed=True, leaks=())
         return record
 
     def ids(self) -> tuple[str, ...]:
         """Every run's id, also of those whose record is damaged."""
         try:
-            names = sorted(entry.name for entry in self._runs.iterdir())
+            names = sorted(entry.name for entry in self.runs.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
-            raise InfraciError(f"cannot read {self._runs}: {error.strerror}") from error
-        return tuple(n for n in names if is_id(n) and (self._runs / n / _RECORD).exists())
+            raise InfraciError(f"cannot read {self.runs}: {error.strerror}") from error
+        return tuple(n for n in names if is_id(n) and self.folder(n).record.exists())
 
     def list(
         self, *, on_damaged: Callable[[DamagedRunError], None] | None = None
@@ -266,10 +263,10 @@ class Ledger:
         The purpose is told to processes that try meanwhile.
         """
         folder = self.folder(run_id)
-        if not folder.is_dir():
+        if not folder.path.is_dir():
             raise self._unknown(run_id)
-        with _saying(f"cannot lock run {run_id}"), guarding(folder):
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with _saying(f"cannot lock run {run_id}"), guarding(folder.path):
+            descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 with suppress(OSError):  # a full disk does not keep us from working on it
@@ -289,8 +286,8 @@ class Ledger:
         """Whether a process (this one included) is at work on the run."""
         folder = self.folder(run_id)
         what = f"cannot look at the lock of run {run_id}"
-        with _saying(what), suppress(FileNotFoundError), guarding(folder):
-            descriptor = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        with _saying(what), suppress(FileNotFoundError), guarding(folder.path):
+            descriptor = os.open(folder.lock, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -303,13 +300,13 @@ class Ledger:
         """Forget a run, its folder and all; gone already is no error."""
         folder = self.folder(run_id)
         with _saying(f"cannot remove run {run_id}"), suppress(FileNotFoundError):
-            (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
-            shutil.rmtree(folder)
+            folder.record.unlink(missing_ok=True)  # first: half a folder is no run
+            shutil.rmtree(folder.path)
 
     def tidy(self) -> None:
         """Remove what processes that were killed have left of records half written."""
         with suppress(OSError):
-            remove_dead(self.home, *self._runs.iterdir())
+            remove_dead(self.home, *self.runs.iterdir())
 
     def _unknown(self, run_id: str) -> UnknownRunError:
         meant = near(run_id, self.ids())
@@ -317,7 +314,7 @@ class Ledger:
         return UnknownRunError(f"cannot find run {run_id}", hint=hint)
 
     def _write(self, record: RunRecord) -> None:
-        _replace(self.folder(record.id) / _RECORD, dump_record(record))
+        _replace(self.folder(record.id).record, dump_record(record))
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""

@@ -22,7 +22,7 @@ def configure(work: Work) -> None:
             work.pipeline.configure,
             work.record.servers,
             session_of=work.session_of,
-            ssh_config=work.ssh_config,
+            run_folder=work.folder,
             root=work.tree,
             outputs=read_outputs(work),
             run_id=work.record.id,

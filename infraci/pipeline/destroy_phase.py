@@ -9,7 +9,6 @@ from infraci.errors import InfraciError
 from infraci.heat import render_events
 from infraci.model.run import Phase, Server
 from infraci.pipeline.interrupt import AbandonedError
-from infraci.pipeline.keys import forget_keys
 from infraci.pipeline.removal import RemainsError, mark_of, remove
 from infraci.pipeline.work import Work
 
@@ -85,5 +84,5 @@ def destroy(work: Work) -> None:
             with suppress(InfraciError):
                 work.update(leaks=error.left)
             raise
-        forget_keys(work.folder)  # first: a full disk has room for the record then
+        work.folder.remove_private_keys()  # first: a full disk has room for the record then
         work.update(destroyed=True, leaks=())

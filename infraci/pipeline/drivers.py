@@ -18,6 +18,7 @@ from infraci.heat.leftovers import Mark, Remnant
 from infraci.heat.objects import Event, NovaServer, Resource, Stack
 from infraci.heat.stacks import Request
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import ResourceReference, RunRecord, Server, Testcase
@@ -109,7 +110,7 @@ class Specs(Protocol):
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,
@@ -126,7 +127,7 @@ class Serverspec(Protocol):
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         root: Path,
         deadline: Deadline,
         log: Path,
@@ -144,7 +145,7 @@ class Configure(Protocol):
         servers: Sequence[Server],
         *,
         session_of: Callable[[Server], Session],
-        ssh_config: Path,
+        run_folder: RunFolder,
         root: Path,
         outputs: Mapping[str, object],
         run_id: str,
@@ -168,7 +169,7 @@ class Collect(Protocol):
         open_session: Callable[[Server], Session],
         console: Callable[[Server], str],
         events: Callable[[], str],
-        folder: Path,
+        folder: RunFolder,
         deadline: Deadline,
         masker: Masker | None,
     ) -> tuple[str, ...]: ...

@@ -1,14 +1,12 @@
-"""The keys that are made for a run, kept in its folder, and removed with its stack."""
+"""The key pairs of a run: made when they are first needed, and kept in its folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from infraci.pipeline.owner import read_ownership
-from infraci.pipeline.work import LOGIN_KEY, Work
+from infraci.pipeline.work import Work
 from infraci.ssh import Key, generate_key
-
-_HOST_KEY = "host_key"
 
 
 def login_key(work: Work) -> Key:
@@ -18,13 +16,7 @@ def login_key(work: Work) -> Key:
 
 def host_key(work: Work) -> Key:
     """With which servers show who they are, where keys are injected."""
-    return _key(work, work.folder / _HOST_KEY)
-
-
-def forget_keys(folder: Path) -> None:
-    """Remove the private halves from a run's folder: nothing is left that they open."""
-    for name in (LOGIN_KEY, _HOST_KEY):
-        (folder / name).unlink(missing_ok=True)
+    return _key(work, work.folder.host_key)
 
 
 def _key(work: Work, private: Path) -> Key:

@@ -16,7 +16,7 @@ from infraci.heat import RefusedError, StackFailedError
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, RefusedTemplateError, quoted
 from infraci.model.project import HostKeySource
-from infraci.model.run import Phase, Round, Server
+from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
 from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
@@ -91,9 +91,14 @@ def plan(work: Work) -> StackRequest:
 
 def _store(work: Work, request: StackRequest) -> None:
     """Keep what Heat is sent with the run; of an upgrade's base by itself."""
-    folder = work.folder if work.round is Round.HEAD else work.folder / work.round
     try:
-        save_request(request, folder, mask=work.masker.mask)
+        save_request(
+            request,
+            template=work.folder.template(work.round),
+            environment_file=work.folder.environment(work.round),
+            files=work.folder.template_files(work.round),
+            mask=work.masker.mask,
+        )
     except OSError as error:
         raise InfraciError(
             f"cannot write the template of run {work.record.id}: {error.strerror or error}"
@@ -138,7 +143,7 @@ def take_servers(
     work.update(servers=servers)
     judge_roles(servers, work.pipeline)
     work.update(servers=log_in_to_all(work, servers, deadline))
-    write_ssh_config(work.folder, work.record.servers, work.private_key)
+    write_ssh_config(work.folder, work.record.servers)
     _tell_specs(work, stack_id, outputs)
 
 

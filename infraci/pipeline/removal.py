@@ -15,7 +15,6 @@ from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import RunRecord
 from infraci.pipeline.drivers import Remover
-from infraci.pipeline.keys import forget_keys
 from infraci.pipeline.owner import PREFIX, tags_of_run
 from infraci.progress import Progress
 
@@ -150,5 +149,6 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
         with suppress(InfraciError):
             update(leaks=error.left)
         raise
-    forget_keys(ledger.folder(record.id))  # first: a full disk has room for the record then
+    # Keys first: a full disk has room for the record then.
+    ledger.folder(record.id).remove_private_keys()
     update(destroyed=True, leaks=())

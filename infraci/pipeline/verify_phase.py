@@ -27,7 +27,7 @@ def verify(work: Work) -> None:
         specs = work.warm_specs()
         logs = work.logs
         environment = reveal_all(work.pipeline.environment)
-        write_ssh_config(work.folder, work.record.servers, work.private_key)
+        write_ssh_config(work.folder, work.record.servers)
 
         done: dict[str, tuple[Testcase, ...]] = {}
 
@@ -38,7 +38,7 @@ def verify(work: Work) -> None:
                 testcases = specs.run(
                     server,
                     paths,
-                    ssh_config=work.ssh_config,
+                    run_folder=work.folder,
                     timeout_s=deadline.remaining_s,
                     root=work.tree,
                     log=logs / f"{server.word}.specs.log",
@@ -49,7 +49,7 @@ def verify(work: Work) -> None:
                 testcases += work.drivers.serverspec(
                     server,
                     paths,
-                    ssh_config=work.ssh_config,
+                    run_folder=work.folder,
                     root=work.tree,
                     deadline=deadline,
                     log=logs / f"{server.word}.serverspec.log",

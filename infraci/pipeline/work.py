@@ -36,8 +36,6 @@ from infraci.ssh import Session, close_jumps
 from infraci.templates import StackRequest
 
 _LOGIN_S = 20.0
-#: The private half of a run's key pair, in its folder.
-LOGIN_KEY = "id_ed25519"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +135,7 @@ class Work:
     @property
     def private_key(self) -> Path:
         """The private half of the run's key pair."""
-        return self.folder / LOGIN_KEY
+        return self.folder.login_key
 
     @property
     def site(self) -> CloudDefinition:
@@ -145,22 +143,16 @@ class Work:
         return load_project(self.tree).cloud(self.record.cloud)
 
     @property
-    def ssh_config(self) -> Path:
-        """With which anybody can log in to the run's servers."""
-        return self.folder / "ssh_config"
-
-    @property
     def logs(self) -> Path:
         """What the steps and specs of this round say; made when first asked for."""
-        logs = self.folder / "logs"
-        folder = logs if self.round is Round.HEAD else logs / self.round
+        folder = self.folder.logs(self.round)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
     def junit(self) -> Path:
         """The run's report."""
-        return self.folder / "junit.xml"
+        return self.folder.junit
 
     @property
     def cleanup(self) -> str:

@@ -13,7 +13,6 @@ from infraci.ssh.config import (
     Key,
     generate_key,
     host_keys_from_console,
-    identity_of,
     write_ssh_config,
 )
 from infraci.ssh.connection import (
@@ -45,7 +44,6 @@ __all__ = [
     "fingerprint",
     "generate_key",
     "host_keys_from_console",
-    "identity_of",
     "log_in",
     "look_at_boot",
     "rebooting",

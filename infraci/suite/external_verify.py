@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infraci.errors import InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.pipeline import Work
 from infraci.pipeline.verify_phase import kept
@@ -26,7 +27,7 @@ class NoSpecs:
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,
@@ -70,7 +71,7 @@ class ExternalVerify:
         """The verify phase: until pytest has ended."""
         with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
             stack = Stack.read(work.folder)
-            self._line.send(protocol.READY, str(work.folder))
+            self._line.send(protocol.READY, str(work.folder.path))
             try:
                 if not self._over.wait(deadline.remaining_s):
                     raise deadline.expired("pytest to end")

@@ -125,7 +125,7 @@ def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
                 )
                 for said in blame_lines(record):
                     progress.note(said)
-            return _ending(record, line, work.folder)
+            return _ending(record, line, work.folder.path)
 
 
 def _is_wanted(line: protocol.Line) -> bool:
@@ -253,10 +253,10 @@ def _lend(wish: StackOptions, line: protocol.Line) -> Ending | None:
     line.send(protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json())
     if not _is_wanted(line):
         return None
-    line.send(protocol.READY, str(folder))
+    line.send(protocol.READY, str(folder.path))
     while line.hear() is not None:
         pass
-    return Ending(properties=dict(properties(record, folder)))
+    return Ending(properties=dict(properties(record, folder.path)))
 
 
 if __name__ == "__main__":

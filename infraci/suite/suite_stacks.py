@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.suite import xdist_broker
 from infraci.suite.pytest_controller import MAIN, controller_of
 from infraci.suite.xdist_worker import Asking
@@ -57,7 +57,10 @@ class SessionStands:
 
     def _stand(self, key: str, plan: Plan) -> LazyStack:
         if key not in self._stands:
-            stand_up = partial(self._source.stand_up, key, plan.pipeline)
+
+            def stand_up() -> RunFolder:
+                return RunFolder(self._source.stand_up(key, plan.pipeline))
+
             self._stands[key] = LazyStack(key, plan, stand_up)
         return self._stands[key]
 

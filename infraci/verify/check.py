@@ -69,7 +69,7 @@ def run_pytest(
         task.environment,
         INFRACI_SERVER=task.server.name,
         INFRACI_ROLE=task.server.role,
-        INFRACI_SSH_CONFIG=str(task.ssh_config),
+        INFRACI_SSH_CONFIG=str(task.run_folder.ssh_config),
     )
     stands = OneServer(task)
     if connect:
@@ -99,12 +99,11 @@ class OneServer:
     """The stack of the run, which stands, and of it the one server; see ``hosts.Stands``."""
 
     def __init__(self, task: Task) -> None:
-        folder = task.ssh_config.parent
         mine = PlannedServer(name=task.server.name, path="", role=task.server.role)
         servers: tuple[PlannedServer, ...] = (mine,)
         self._pipeline = ""
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
-            stack = Stack.read(folder)
+            stack = Stack.read(task.run_folder)
             servers, self._pipeline = stack.as_planned(), stack.pipeline
         plan = Plan(
             pipeline=self._pipeline,
@@ -115,7 +114,7 @@ class OneServer:
             specs={},
             verify_s=task.timeout_s,
         )
-        self._stand = LazyStack(self._pipeline, plan, lambda: folder, only=task.server)
+        self._stand = LazyStack(self._pipeline, plan, lambda: task.run_folder, only=task.server)
         self.link: ServerConnection = self._stand.seat(mine).link
 
     def main(self) -> LazyStack:

@@ -173,8 +173,7 @@ class HostPlugin:
             pytest.skip(f"for a stack of its own, of pipeline {stack}")
         stand = self.stand_needed_by(item)
         if stand is not None:
-            stand.folder()
-            os.environ["INFRACI_SSH_CONFIG"] = str(stand.ssh_config)
+            os.environ["INFRACI_SSH_CONFIG"] = str(stand.folder().ssh_config)
         seat = self.seat_of(item)
         if seat is not None:
             server = seat.server

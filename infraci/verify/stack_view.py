@@ -1,6 +1,6 @@
 """The stack that specs look at: what they are told of it, before it is there and after.
 
-Before, a :class:`Plan`; after, ``stack.json`` in the run's folder, which needs no cloud to be read.
+Before, a :class:`Plan`; after, a file in the run's folder, which needs no cloud to be read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Any
 
 from infraci.base.json_reader import read_json
 from infraci.errors import UsageError, raise_of_machine
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
-
-FILE = "stack.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +50,18 @@ class Stack:
             for server in self.servers
         )
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: RunFolder) -> None:
         """Keep it with the run, for its owner's eyes."""
-        draft = folder / f".{FILE}.{os.getpid()}"
+        draft = folder.stack.with_name(f".{folder.stack.name}.{os.getpid()}")
         with open(draft, "w", opener=_private) as stream:
             json.dump(dataclasses.asdict(self), stream)
-        draft.replace(folder / FILE)
+        draft.replace(folder.stack)
 
     @classmethod
-    def read(cls, folder: Path) -> Stack:
+    def read(cls, folder: RunFolder) -> Stack:
         """What :meth:`write` wrote; raises UsageError where there is nothing."""
         try:
-            fields = read_json((folder / FILE).read_bytes())
+            fields = read_json(folder.stack.read_bytes())
             return cls(
                 **{
                     **fields,
@@ -74,7 +73,7 @@ class Stack:
             raise_of_machine(error)
             reason = getattr(error, "strerror", None) or f"it is no stack ({error})"
             raise UsageError(
-                f"cannot read the stack of run {folder.name}: {folder / FILE}: {reason}",
+                f"cannot read the stack of run {folder.path.name}: {folder.stack}: {reason}",
                 hint="a run has it when its servers can be logged in to",
             ) from error
 

@@ -25,6 +25,7 @@ from infraci.heat import (
     Stack,
 )
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
@@ -233,7 +234,7 @@ class FakeSpecs:
         server: Server,
         paths: Any,
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,

@@ -509,12 +509,12 @@ def test_a_run_is_taken_up_where_its_stack_stands(lab: Make) -> None:
     here = lab(log_in=trap)
     record = run(here, DestroyPolicy.NEVER)
     del here.traps.by_name["log_in"]
-    key = (here.ledger.folder(record.id) / "id_ed25519").read_bytes()
+    key = here.ledger.folder(record.id).login_key.read_bytes()
     with Interrupts() as interrupts:
         record = carry_out(here.work(interrupts, record=record), WHOLE_WAY[1:])
     assert record.verdict is Verdict.PASSED
     assert here.calls.count("create_stack") == 1
-    assert (here.ledger.folder(record.id) / "id_ed25519").read_bytes() == key
+    assert here.ledger.folder(record.id).login_key.read_bytes() == key
 
 
 def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:

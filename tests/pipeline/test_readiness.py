@@ -53,7 +53,7 @@ class Scene:
         self.told: list[str] = []
         lab.progress.server = self.hear  # type: ignore[method-assign]
         lab.cloud.pace = (0.5, 3.0)  # each try is a real one
-        sshd.authorize(generate_key(work.folder, "run").public)
+        sshd.authorize(generate_key(work.folder.path, "run").public)
         self.print_keys()
 
     def hear(self, name: str, text: str, *, is_detail: bool = False) -> None:
@@ -77,8 +77,8 @@ class Scene:
     def take_for_the_run(self) -> None:
         """Make the sshd's host key the one that the run injects."""
         folder, (public,) = self.work.folder, self.sshd.server.host_keys
-        (folder / "host_key").write_bytes((self.sshd.folder / "host_key").read_bytes())
-        (folder / "host_key.pub").write_text(f"{public} ours\n")
+        folder.host_key.write_bytes((self.sshd.folder / "host_key").read_bytes())
+        folder.host_key.with_suffix(".pub").write_text(f"{public} ours\n")
 
     def log_in(self, boot: Boot | None = None, seconds: float = 60) -> Server:
         (server,) = log_in_to_all(self.work, [self.server], (boot or Boot()).deadline(seconds))
@@ -263,7 +263,7 @@ def test_a_key_that_is_refused_when_all_has_ended(scene: Scene) -> None:
 
 def test_a_shell_that_runs_nothing_when_all_has_ended(tmp_path: Path, scene: Scene) -> None:
     with running_sshd(tmp_path / "mute", "ForceCommand echo not available; exit 1\n") as mute:
-        mute.authorize((scene.work.folder / "id_ed25519.pub").read_text().strip())
+        mute.authorize(scene.work.folder.login_key.with_suffix(".pub").read_text().strip())
         scene.server = replace(scene.server, port=mute.server.port)
         scene.print_keys(*mute.server.host_keys)
         scene.finish()

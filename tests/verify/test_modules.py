@@ -169,7 +169,7 @@ def test_in_a_run(bench: Bench) -> None:
     found = bench.specs.run(
         bench.sshd.server,
         ["a", "b", "c"],
-        ssh_config=bench.ssh_config(),
+        run_folder=bench.run_folder(),
         timeout_s=60,
         root=bench.tree,
     )
