@@ -16,12 +16,12 @@ from infraci.app.cloud_opening import (
     open_cloud,
 )
 from infraci.app.preload import importing_early
-from infraci.app.run_assembly import make_work
+from infraci.app.run_assembly import make_run
 from infraci.base.trust import distrust
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, Verdict
-from infraci.pipeline import Interrupts, Work, carry_out
+from infraci.pipeline import Interrupts, Run, run_phases
 from infraci.report.header import reproduce
 
 
@@ -31,7 +31,7 @@ def ledger_here() -> Ledger:
 
 
 @contextmanager
-def open_work(
+def open_run(
     run_id: str | None,
     *,
     verbosity: int,
@@ -40,7 +40,7 @@ def open_work(
     parameters: Mapping[str, str] | None = None,
     environments: Sequence[Path] = (),
     whole: bool = False,
-) -> Iterator[Work]:
+) -> Iterator[Run]:
     """A run taken up again: its lock, its commit's files (or those of the working tree).
 
     A ``whole`` one has an upgrade's base as well; single phases are those of the commit alone.
@@ -68,7 +68,7 @@ def open_work(
         record = replace(record, commit=commit, verdict=None)
         if destroy_policy is not None:
             record = replace(record, destroy=destroy_policy)
-        work = make_work(
+        run = make_run(
             record,
             pipeline=pipeline,
             source=Checkout(root=root, commit=commit, tree=tree),
@@ -79,15 +79,15 @@ def open_work(
             environments=environments,
             with_base=whole,
         )
-        stack.callback(work.close)
-        yield work
+        stack.callback(run.close)
+        yield run
 
 
 def do_again(phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool) -> int:
     """Take a run whose stack stands through one phase, and keep it; returns the exit status."""
-    with open_work(
+    with open_run(
         run_id, verbosity=verbosity, working_tree=working_tree, destroy_policy="never"
-    ) as work:
-        record = carry_out(work, (phase,))
+    ) as run:
+        record = run_phases(run, (phase,))
         code = (record.verdict or Verdict.PASSED).exit_code
-        return ExitCode.INTERRUPTED if work.interrupts.happened else code
+        return ExitCode.INTERRUPTED if run.interrupts.happened else code

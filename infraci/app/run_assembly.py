@@ -11,10 +11,10 @@ from infraci.app.upgrade_base import base_opener
 from infraci.heat import Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord
-from infraci.pipeline import Drivers, Interrupts, Work
+from infraci.pipeline import Drivers, Interrupts, Run, RunState, Version
 
 
-def make_work(
+def make_run(
     record: RunRecord,
     *,
     pipeline: Pipeline,
@@ -25,7 +25,7 @@ def make_work(
     parameters: Mapping[str, str] | None,
     environments: Sequence[Path],
     with_base: bool = True,
-) -> Work:
+) -> Run:
     """A run, ready to be worked on; an upgrade has its base, unless that is not wanted."""
     load = loader(
         pipeline, tree=source.tree, cloud=cloud, parameters=parameters, environments=environments
@@ -39,12 +39,10 @@ def make_work(
         environments=environments,
         known=record.base,
     )
-    return Work(
+    state = RunState(
         record,
-        pipeline=pipeline,
-        tree=source.tree,
-        load=load,
+        version=Version(commit=record.commit, pipeline=pipeline, tree=source.tree, load=load),
         drivers=drivers,
-        interrupts=interrupts,
         open_base=open_base if with_base else None,
     )
+    return Run(state, drivers=drivers, interrupts=interrupts)

@@ -14,10 +14,10 @@ from pathlib import Path
 from infraci.app.checkout import Checkout
 from infraci.app.ci_reports import publish
 from infraci.app.cloud_opening import cloud_of, make_progress, open_cloud, policy_of
-from infraci.app.existing_run import open_work
+from infraci.app.existing_run import open_run
 from infraci.app.parallel_runs import ParallelRuns, default_jobs, run_command
 from infraci.app.record_history import blame_lines, conclude, given_by
-from infraci.app.run_assembly import make_work
+from infraci.app.run_assembly import make_run
 from infraci.app.run_options import RunOptions
 from infraci.app.selection import load, touched
 from infraci.app.summary import print_table
@@ -28,8 +28,7 @@ from infraci.heat import Cloud
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
-from infraci.pipeline import Drivers, Interrupts, Outcomes, carry_out, new_record
-from infraci.pipeline.execute_run import way_of
+from infraci.pipeline import Drivers, Interrupts, exit_code_of, new_record, phases_of, run_phases
 
 
 def run_pipelines(source: Checkout, wish: RunOptions) -> int:
@@ -62,20 +61,20 @@ def resume_run(run_id: str, wish: RunOptions) -> int:
     """Go on with a run from its first phase undone; returns the exit code."""
     if wish.pipelines:
         raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
-    with open_work(
+    with open_run(
         run_id,
         verbosity=wish.verbosity,
         destroy_policy=wish.destroy_policy,
         parameters=wish.parameters,
         environments=wish.environments,
         whole=True,
-    ) as work:
-        record = carry_out(work, undone(work.record, way_of(work.pipeline)))
-        publish(work.junit, record, wish.report)
-        return _end([record], work.interrupts, table=False)
+    ) as run:
+        record = run_phases(run, undone(run.state.record, phases_of(run.state.pipeline)))
+        publish(run.folder.junit, record, wish.report)
+        return _end([record], run.interrupts, table=False)
 
 
-def undone(record: RunRecord, way: tuple[Phase, ...]) -> tuple[Phase, ...]:
+def undone(record: RunRecord, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     """The phases from the first one on that has not gone well.
 
     An update that has not gone well begins again with its base: nobody knows what it has left.
@@ -86,11 +85,11 @@ def undone(record: RunRecord, way: tuple[Phase, ...]) -> tuple[Phase, ...]:
         if result.trouble is None
         and (result.round is Round.HEAD or result.phase is Phase.PROVISION)
     }
-    for number, phase in enumerate(way):
+    for number, phase in enumerate(phases):
         if phase is Phase.UPDATE and phase not in well:
-            return way[way.index(Phase.PROVISION) :]
+            return phases[phases.index(Phase.PROVISION) :]
         if phase not in well:
-            return way[number:]
+            return phases[number:]
     return (Phase.VERIFY,)
 
 
@@ -116,7 +115,7 @@ def _run_several(
     print_table(sorted(records, key=lambda record: record.created))
     if several.interrupted:
         return ExitCode.INTERRUPTED
-    return ExitCode.worst([Outcomes(records=tuple(records)).exit_code, lost])
+    return ExitCode.worst([exit_code_of(records), lost])
 
 
 def _arguments(wish: RunOptions, commit: Commit) -> list[str]:
@@ -151,7 +150,7 @@ def _run(
     with drivers.ledger.create(record):
         if wish.run_file is not None:
             _tell_id(wish.run_file, record.id)
-        work = make_work(
+        run = make_run(
             record,
             pipeline=pipeline,
             source=source,
@@ -161,7 +160,7 @@ def _run(
             parameters=wish.parameters,
             environments=wish.environments,
         )
-        record = carry_out(work, way_of(pipeline))
+        record = run_phases(run, phases_of(pipeline))
         record = conclude(
             record,
             root=source.root,
@@ -173,7 +172,7 @@ def _run(
         )
         for line in blame_lines(record):
             drivers.progress.note(line)
-    publish(work.junit, record, wish.report)
+    publish(run.folder.junit, record, wish.report)
     return record
 
 
@@ -187,5 +186,5 @@ def _tell_id(path: Path, run_id: str) -> None:
 def _end(records: Sequence[RunRecord], interrupts: Interrupts, *, table: bool) -> int:
     if table:
         print_table(records)
-    code = Outcomes(records=tuple(records)).exit_code
+    code = exit_code_of(records)
     return ExitCode.INTERRUPTED if interrupts.happened else code

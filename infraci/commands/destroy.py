@@ -22,8 +22,8 @@ from infraci.ledger.ledger import (
     is_whole_id,
 )
 from infraci.pipeline import Interrupts
+from infraci.pipeline.destroy_phase import DESTROY_S, remove_run
 from infraci.pipeline.garbage import find_runs, has_remnants, remove_unrecorded
-from infraci.pipeline.removal import DESTROY_S, remove_run
 from infraci.progress import Progress
 
 _PURPOSE = "destroy"

@@ -20,8 +20,8 @@ from infraci.heat import LOCAL, Cloud
 from infraci.ledger.known_ledgers import forget_old
 from infraci.ledger.ledger import Ledger
 from infraci.pipeline import Interrupts
+from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
-from infraci.pipeline.removal import remove_run
 from infraci.progress import Progress
 
 

@@ -12,7 +12,7 @@ from infraci.app.cloud_opening import make_progress, open_cloud
 from infraci.app.options import cloud_option, source_options, stack_options
 from infraci.app.preload import open_source_early
 from infraci.app.record_history import given_by
-from infraci.app.run_assembly import make_work
+from infraci.app.run_assembly import make_run
 from infraci.app.wiring import make_drivers
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say
@@ -20,8 +20,8 @@ from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import Phase, Verdict
-from infraci.pipeline import Interrupts, carry_out, new_record
-from infraci.pipeline.execute_run import WHOLE_WAY, way_of
+from infraci.pipeline import Interrupts, new_record, phases_of, run_phases
+from infraci.pipeline.run_phases import RUN_PHASES
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
@@ -77,7 +77,7 @@ def command(
         )
         with drivers.ledger.create(record):
             say(record.id)  # first: whoever is killed has said what to destroy
-            work = make_work(
+            run = make_run(
                 record,
                 pipeline=chosen,
                 source=source,
@@ -88,7 +88,7 @@ def command(
                 environments=environments,
                 with_base=upgrade,
             )
-            way = way_of(chosen) if upgrade else WHOLE_WAY
-            record = carry_out(work, way[: way.index(Phase.CONFIGURE)])
+            phases = phases_of(chosen) if upgrade else RUN_PHASES
+            record = run_phases(run, phases[: phases.index(Phase.CONFIGURE)])
     code = (record.verdict or Verdict.PASSED).exit_code
     return ExitCode.INTERRUPTED if interrupts.happened else code

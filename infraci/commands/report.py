@@ -16,7 +16,7 @@ from infraci.history import RESULT, dump, result_of
 from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import RunRecord
-from infraci.pipeline import Outcomes
+from infraci.pipeline import exit_code_of
 
 
 @click.command("report", short_help="Write the reports of runs, with evidence and logs.")
@@ -48,7 +48,7 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
         for record in records:
             _write(record, ledger, output.absolute(), attach)
     print_table(records)
-    return Outcomes(records=tuple(records)).exit_code
+    return exit_code_of(records)
 
 
 def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:

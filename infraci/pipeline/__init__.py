@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.execute_run import carry_out, destroy_run, new_record
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
-from infraci.pipeline.run_outcomes import Outcomes, worst
+from infraci.pipeline.run import OpenBase, Run, RunState, Version
+from infraci.pipeline.run_phases import new_record, phases_of, run_phases
 from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
-from infraci.pipeline.work import OpenBase, Version, Work
+from infraci.pipeline.verdict import exit_code_of
 
 __all__ = [
     "AbandonedError",
     "Drivers",
     "Interrupts",
     "OpenBase",
-    "Outcomes",
+    "Run",
+    "RunState",
     "Specs",
     "UntestableUpgradeError",
     "Version",
-    "Work",
-    "carry_out",
-    "destroy_run",
+    "exit_code_of",
     "new_record",
+    "phases_of",
+    "run_phases",
     "untestable",
-    "worst",
 ]

@@ -16,6 +16,7 @@ from infraci.ledger.known_ledgers import is_lost
 from infraci.ledger.ledger import Ledger, is_at_work
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
+from infraci.pipeline.destroy_phase import DESTROY_S, remove
 from infraci.pipeline.drivers import Remover
 from infraci.pipeline.owner import (
     PREFIX,
@@ -25,7 +26,6 @@ from infraci.pipeline.owner import (
     read_ownership,
     tags_of_run,
 )
-from infraci.pipeline.removal import DESTROY_S, remove
 
 _LOOK_S = 60.0
 

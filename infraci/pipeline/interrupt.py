@@ -65,15 +65,15 @@ class Interrupts:
         if self.happened:
             raise InterruptedRunError("cannot go on: the run was interrupted")
 
-    def until_interrupted(self, work: Callable[[], object]) -> BaseException | None:
-        """Do the work; returns what it raised, an interruption too.
+    def until_interrupted(self, action: Callable[[], object]) -> BaseException | None:
+        """Call the action; returns what it raised, an interruption too.
 
         After that, no signal raises anything outside of the next such call.
         """
         try:
             try:
                 self._raising = True
-                work()
+                action()
             finally:
                 self._raising = False
         except BaseException as error:

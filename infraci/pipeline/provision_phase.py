@@ -18,9 +18,8 @@ from infraci.model.problem import FileError, RefusedTemplateError, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
-from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
-from infraci.pipeline.work import Work
+from infraci.pipeline.run import Run
 from infraci.plan import (
     LfsPointerError,
     judge_files,
@@ -43,118 +42,118 @@ from infraci.verify.stack_view import Stack, StackResource
 _STACK = "stack"
 
 
-def provision(work: Work, request: StackRequest) -> None:
+def provision(run: Run, request: StackRequest) -> None:
     """Stand the stack up, and wait until each server can be logged in to."""
-    with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
-        work.update(cloud_at=work.drivers.cloud.where)
-        _make_key(work)
+    with run.state.phase(Phase.PROVISION, run.state.pipeline.timeouts.provision_s) as deadline:
+        run.state.save(replace(run.state.record, cloud_at=run.drivers.cloud.where))
+        _make_key(run)
         # While Heat works, the interpreter for the specs gets ready.
-        work.warm_specs()
-        request = with_own(work, request)
-        with testing_stack(work, Phase.PROVISION, request):
-            work.drivers.prepare(request)
-            stack_id = _create(work, request, deadline)
-            work.drivers.cloud.wait(
-                stack_id, deadline=deadline, on_event=work.drivers.progress.event
-            )
-        take_servers(work, stack_id, deadline)
+        run.warm_specs()
+        request = with_own(run, request)
+        with testing_stack(run, Phase.PROVISION, request):
+            run.drivers.prepare(request)
+            stack_id = _create(run, request, deadline)
+            run.drivers.cloud.wait(stack_id, deadline=deadline, on_event=run.drivers.progress.event)
+        take_servers(run, stack_id, deadline)
 
 
-def plan(work: Work) -> StackRequest:
+def plan(run: Run) -> StackRequest:
     """Read what Heat will be sent; raises FileError with all that is wrong in the tree.
 
     Raises LfsPointerError where the clone lacks the content of a file.
     """
-    if pointers := lfs_pointers(work.pipeline, work.tree):
+    if pointers := lfs_pointers(run.state.pipeline, run.state.tree):
         raise LfsPointerError(pointers)
-    examination = work.drivers.examine(work.pipeline, work.tree)
-    problems = examination.besides(judge_files(work.pipeline, work.tree))
+    examination = run.drivers.examine(run.state.pipeline, run.state.tree)
+    problems = examination.besides(judge_files(run.state.pipeline, run.state.tree))
     if is_untrusted():
-        problems += tuple(judge_untrusted(work.pipeline, work.site))
+        problems += tuple(judge_untrusted(run.state.pipeline, run.state.site))
     if problems:
         raise FileError(problems)
-    work.hide_secrets_of_pipeline()
+    run.state.hide_secrets_of_pipeline()
     for notice in examination.notices:
-        work.drivers.progress.note(work.masker.mask(notice))
-    request = work.load()
-    work.hide(secrets_of(request))
-    if short := work.masker.too_short:
+        run.drivers.progress.note(run.state.masker.mask(notice))
+    request = run.state.version.load()
+    run.state.hide(secrets_of(request))
+    if short := run.state.masker.too_short:
         secrets = "secret is" if short == 1 else "secrets are"
-        work.drivers.progress.note(
+        run.drivers.progress.note(
             f"{short} {secrets} shorter than {SHORTEST} characters: logs and reports show them"
         )
-    for notice in (*map(str, request.notices), *login_notices(request, work.pipeline)):
-        work.drivers.progress.note(work.masker.mask(notice))
-    _store(work, request)
+    for notice in (*map(str, request.notices), *login_notices(request, run.state.pipeline)):
+        run.drivers.progress.note(run.state.masker.mask(notice))
+    _store(run, request)
     return request
 
 
-def _store(work: Work, request: StackRequest) -> None:
+def _store(run: Run, request: StackRequest) -> None:
     """Keep what Heat is sent with the run; of an upgrade's base by itself."""
     try:
         save_request(
             request,
-            template=work.folder.template(work.round),
-            environment_file=work.folder.environment(work.round),
-            files=work.folder.template_files(work.round),
-            mask=work.masker.mask,
+            template=run.folder.template(run.state.round),
+            environment_file=run.folder.environment(run.state.round),
+            files=run.folder.template_files(run.state.round),
+            mask=run.state.masker.mask,
         )
     except OSError as error:
         raise InfraciError(
-            f"cannot write the template of run {work.record.id}: {error.strerror or error}"
+            f"cannot write the template of run {run.state.record.id}: {error.strerror or error}"
         ) from error
 
 
-def with_own(work: Work, request: StackRequest) -> StackRequest:
+def with_own(run: Run, request: StackRequest) -> StackRequest:
     """The request with what is the run's own in it: its key pair, and host keys if need be."""
-    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
-    if work.site.host_keys is not HostKeySource.INJECTED:
+    request = with_key_pair(
+        request, run.state.pipeline.stack.key_parameter, run.state.record.stack_name
+    )
+    if run.state.site.host_keys is not HostKeySource.INJECTED:
         return request
-    key = host_key(work)
+    key = run.key(run.folder.host_key)
     private = key.private_path.read_text()
-    work.hide([private])
+    run.state.hide([private])
     request, left_out = with_host_key(request, private=private, public=key.public)
     for resource, reason in left_out.items():
-        work.drivers.progress.note(
+        run.drivers.progress.note(
             f"no host key can be injected into {resource}: {reason}; its console has to show one"
         )
     return request
 
 
 def take_servers(
-    work: Work, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
+    run: Run, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
 ) -> None:
     """Read the stack's outputs and servers, and wait until each of these can be logged in to.
 
     Servers that were logged in to before keep their host keys, and their sessions but for those
     of ``renewed`` (by Nova's ids), which may have been rebuilt.
     """
-    outputs = work.drivers.cloud.outputs(stack_id)
-    _keep_outputs(work, outputs)
-    known = {server.id: server for server in work.record.servers}
-    found = work.drivers.cloud.servers(stack_id)
+    outputs = run.drivers.cloud.outputs(stack_id)
+    _keep_outputs(run, outputs)
+    known = {server.id: server for server in run.state.record.servers}
+    found = run.drivers.cloud.servers(stack_id)
     servers = tuple(
         replace(server, host_keys=known[server.id].host_keys) if server.id in known else server
-        for server in assign(found, work.pipeline, work.site.access)
+        for server in assign(found, run.state.pipeline, run.state.site.access)
     )
-    for before in work.record.servers:
+    for before in run.state.record.servers:
         if before.id in renewed or not any(_is_alike(server, before) for server in servers):
-            work.forget(before)
-    work.update(servers=servers)
-    judge_roles(servers, work.pipeline)
-    work.update(servers=log_in_to_all(work, servers, deadline))
-    write_ssh_config(work.folder, work.record.servers)
-    _tell_specs(work, stack_id, outputs)
+            run.sessions.drop(before)
+    run.state.save(replace(run.state.record, servers=servers))
+    judge_roles(servers, run.state.pipeline)
+    run.state.save(replace(run.state.record, servers=log_in_to_all(run, servers, deadline)))
+    write_ssh_config(run.folder, run.state.record.servers)
+    _tell_specs(run, stack_id, outputs)
 
 
-def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> None:
+def _tell_specs(run: Run, stack_id: str, outputs: Mapping[str, object]) -> None:
     """Write down what specs are told of the stack, so that they need no cloud."""
-    record = work.record
+    record = run.state.record
     resources = {
         found.path: StackResource(
             type=found.type, status=found.status, physical_id=found.physical_id
         )
-        for found in work.drivers.cloud.resources(stack_id)
+        for found in run.drivers.cloud.resources(stack_id)
     }
     stack = Stack(
         run=record.id,
@@ -162,12 +161,14 @@ def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> Non
         cloud=record.cloud,
         name=record.stack_name,
         id=stack_id,
-        outputs={n: work.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()},
+        outputs={
+            n: run.state.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()
+        },
         resources=resources,
         servers=record.servers,
     )
     try:
-        stack.write(work.folder)
+        stack.write(run.folder)
     except OSError as error:
         raise InfraciError(
             f"cannot write the stack of run {record.id}: {error.strerror or error}"
@@ -181,18 +182,25 @@ def _is_alike(server: Server, before: Server) -> bool:
     )  # fmt: skip
 
 
-def read_outputs(work: Work) -> Mapping[str, object]:
+def read_outputs(run: Run) -> Mapping[str, object]:
     """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
-    if work.outputs is None:
-        outputs = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
-        return _keep_outputs(work, outputs)
-    return work.outputs
+    if run.state.outputs is None:
+        outputs = run.drivers.cloud.outputs(
+            run.state.record.stack_id or run.state.record.stack_name
+        )
+        return _keep_outputs(run, outputs)
+    return run.state.outputs
 
 
-def _keep_outputs(work: Work, outputs: Mapping[str, object]) -> Mapping[str, object]:
-    work.outputs = dict(outputs)
-    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in outputs.items()})
-    return work.outputs
+def _keep_outputs(run: Run, outputs: Mapping[str, object]) -> Mapping[str, object]:
+    run.state.outputs = dict(outputs)
+    run.state.save(
+        replace(
+            run.state.record,
+            outputs={n: run.state.masker.mask(output_text(v)) for n, v in outputs.items()},
+        )
+    )
+    return run.state.outputs
 
 
 def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
@@ -220,45 +228,45 @@ def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
         )
 
 
-def _make_key(work: Work) -> None:
+def _make_key(run: Run) -> None:
     """The run's own key pair, on disk and, under the stack's name, in the cloud."""
-    public = login_key(work).public
-    with work.interrupts.deferred():
-        work.drivers.cloud.create_keypair(work.record.stack_name, public)
+    public = run.key(run.folder.login_key).public
+    with run.interrupts.deferred():
+        run.drivers.cloud.create_keypair(run.state.record.stack_name, public)
 
 
-def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
-    if (standing := _standing(work, deadline)) is not None:
+def _create(run: Run, request: StackRequest, deadline: Deadline) -> str:
+    if (standing := _standing(run, deadline)) is not None:
         return standing
     # A stack that is asked for but not written down would have to be searched for.
-    with work.interrupts.deferred():
-        stack_id = work.drivers.cloud.create_stack(
+    with run.interrupts.deferred():
+        stack_id = run.drivers.cloud.create_stack(
             request,
-            name=work.record.stack_name,
-            tags=work.record.tags,
+            name=run.state.record.stack_name,
+            tags=run.state.record.tags,
             timeout_s=deadline.remaining_s,
         )
-        work.update(stack_id=stack_id)
+        run.state.save(replace(run.state.record, stack_id=stack_id))
     return stack_id
 
 
 @contextmanager
-def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[None]:
+def testing_stack(run: Run, phase: Phase, request: StackRequest) -> Iterator[None]:
     """Have testcases tell what became of the stack: each resource that failed, or all of it.
 
     What Heat refuses is a :class:`RefusedTemplateError`, which says where it stands.
     """
-    began = work.drivers.clock()
+    began = run.drivers.clock()
 
     def add(name: str, error: InfraciError, message: str = "") -> None:
-        took_s = work.drivers.clock() - began
-        testcase = failed_testcase(phase, name, error, work.masker, duration_s=took_s)
+        took_s = run.drivers.clock() - began
+        testcase = failed_testcase(phase, name, error, run.state.masker, duration_s=took_s)
         if message:
-            testcase = replace(testcase, message=work.masker.mask(message))
-        work.add_testcases([testcase])
+            testcase = replace(testcase, message=run.state.masker.mask(message))
+        run.state.add_testcases([testcase])
 
     try:
-        with _placing_refusals(work, request):
+        with _placing_refusals(run, request):
             yield
     except RefusedTemplateError as error:
         name = f"resource {error.resource}" if error.resource else _STACK
@@ -275,8 +283,8 @@ def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[N
     except InfraciError as error:
         add(_STACK, error)
         raise
-    took_s = work.drivers.clock() - began
-    work.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
+    took_s = run.drivers.clock() - began
+    run.state.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
 
 
 def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
@@ -291,18 +299,18 @@ def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
 
 
 @contextmanager
-def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
+def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
     """Say where in the template stands what Heat refuses."""
     try:
         yield
     except RefusedError as error:
         problem = place_refusal(
             error.reason,
-            template=work.pipeline.stack.template,
-            root=work.tree,
-            property_names=work.drivers.cloud.updatable,
-            names=work.drivers.cloud.names,
-            cloud=work.drivers.cloud.name,
+            template=run.state.pipeline.stack.template,
+            root=run.state.tree,
+            property_names=run.drivers.cloud.updatable,
+            names=run.drivers.cloud.names,
+            cloud=run.drivers.cloud.name,
             request=request,
         )
         if problem.file.startswith("-P "):
@@ -312,17 +320,15 @@ def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
         raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 
 
-def _standing(work: Work, deadline: Deadline) -> str | None:
+def _standing(run: Run, deadline: Deadline) -> str | None:
     """The stack of a run that is resumed; one that failed is removed first."""
-    if work.record.stack_id is None:
+    if run.state.record.stack_id is None:
         return None
-    stack = work.drivers.cloud.find_stack(work.record.stack_id)
+    stack = run.drivers.cloud.find_stack(run.state.record.stack_id)
     if stack is None:
         return None
     if stack.status in ("CREATE_COMPLETE", "CREATE_IN_PROGRESS"):
         return stack.id
-    work.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
-    work.drivers.cloud.delete_stack(
-        stack.id, deadline=deadline, on_event=work.drivers.progress.event
-    )
+    run.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
+    run.drivers.cloud.delete_stack(stack.id, deadline=deadline, on_event=run.drivers.progress.event)
     return None

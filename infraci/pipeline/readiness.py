@@ -20,10 +20,8 @@ from infraci.errors import (
 from infraci.heat import LOCAL, ExistsError
 from infraci.model.project import HostKeySource
 from infraci.model.run import READY, Phase, Server, Testcase
-from infraci.pipeline.keys import host_key
-from infraci.pipeline.lockout import Lockout
-from infraci.pipeline.server_health import GuestError, LockedOutError, ServerHealth
-from infraci.pipeline.work import Work
+from infraci.pipeline.run import Run
+from infraci.pipeline.server_health import GuestError, LockedOutError, Lockout, ServerHealth
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
 #: One try takes no longer than this: a guest that boots has no time for an SSH handshake.
@@ -39,7 +37,7 @@ _LOOK_S = 5.0
 _BOOT = "boot"
 
 
-def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
+def log_in_to_all(run: Run, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
     """Learn each server's host keys and log in, all at once; bastions among them first.
 
     Returns the servers with their keys; the record says from where these are known. Raises
@@ -48,28 +46,28 @@ def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> 
     :class:`~infraci.heat.TransientCloudError` when the cloud is lost, whatever the servers do.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
-    ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
+    ready = _log_in(run, [server for server in servers if server.name in jumps], deadline)
     known = {server.name: server.host_keys for server in ready}
     others = [_through(server, known) for server in servers if server.name not in jumps]
-    ready += _log_in(work, others, deadline)
+    ready += _log_in(run, others, deadline)
     order = [server.name for server in servers]
-    work.update(host_keys=_how_known(work, ready))
+    run.state.save(replace(run.state.record, host_keys=_how_known(run, ready)))
     return tuple(sorted(ready, key=lambda server: order.index(server.name)))
 
 
-def _how_known(work: Work, servers: Sequence[Server]) -> str:
+def _how_known(run: Run, servers: Sequence[Server]) -> str:
     """From where the servers' host keys are known, for the record and the report."""
-    source = work.site.host_keys
+    source = run.state.site.host_keys
     if source is not HostKeySource.INJECTED:
         return str(source)
-    ours = _ours(work)
+    ours = _ours(run)
     others = [server.name for server in servers if server.host_keys != ours]
     return f"{source}, console for {', '.join(others)}" if others else str(source)
 
 
-def _ours(work: Work) -> tuple[str, ...]:
+def _ours(run: Run) -> tuple[str, ...]:
     """The host key that servers were given, as they show it."""
-    return (" ".join(host_key(work).public.split()[:2]),)
+    return (" ".join(run.key(run.folder.host_key).public.split()[:2]),)
 
 
 def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
@@ -79,19 +77,19 @@ def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
     return replace(server, bastion=replace(server.bastion, host_keys=known[server.bastion.name]))
 
 
-def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
+def _log_in(run: Run, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
     ready: list[Server] = []
     errors: list[Exception] = []
     boots: list[Testcase] = []
-    waits = [_Wait(work, server, among=len(servers)) for server in servers]
+    waits = [_Wait(run, server, among=len(servers)) for server in servers]
     results = in_parallel(lambda wait: wait.log_in(deadline), waits)
     for server, result in zip(servers, results, strict=True):
         if isinstance(result, Exception):
             errors.append(result)
         else:
             ready.append(result)
-        boots += _boot(server, result, work.masker)
-    work.add_testcases(boots)
+        boots += _boot(server, result, run.state.masker)
+    run.state.add_testcases(boots)
     if errors:
         raise _together(errors)
     return ready
@@ -108,13 +106,13 @@ def _boot(server: Server, result: Server | Exception, masker: Masker) -> Iterato
 class _Wait:
     """The wait for one server, among so many."""
 
-    def __init__(self, work: Work, server: Server, *, among: int) -> None:
-        self._work = work
+    def __init__(self, run: Run, server: Server, *, among: int) -> None:
+        self._run = run
         self._server = server
-        self._guest = ServerHealth(work.drivers.cloud, server)
-        self._lockout = Lockout(server, self._guest, is_near=work.drivers.cloud.name == LOCAL)
-        self._host_key_source = work.site.host_keys
-        first_s, ceiling_s = work.drivers.cloud.pace
+        self._guest = ServerHealth(run.drivers.cloud, server)
+        self._lockout = Lockout(server, self._guest, is_near=run.drivers.cloud.name == LOCAL)
+        self._host_key_source = run.state.site.host_keys
+        first_s, ceiling_s = run.drivers.cloud.pace
         self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
         self._is_final = False  # whether another key than these would be nobody's we wait for
         self._is_tried = False  # whether the last try has come as far as the server
@@ -122,7 +120,7 @@ class _Wait:
 
     def log_in(self, deadline: Deadline) -> Server:
         """Whatever a booting guest does is waited for; what no waiting mends is raised."""
-        if self._work.has_session(self._server):  # an update left it as it was
+        if self._run.sessions.has(self._server):  # an update left it as it was
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
         first_s, ceiling_s = self._pace
@@ -159,10 +157,10 @@ class _Wait:
     def _try(self, trouble: UnreachableError | None, timeout_s: float) -> Server:
         self._is_tried = True
         server = replace(self._server, host_keys=self._host_keys(trouble, timeout_s))
-        session = self._work.drivers.log_in(
-            server, private_key=self._work.private_key, timeout_s=timeout_s
+        session = self._run.drivers.log_in(
+            server, private_key=self._run.folder.login_key, timeout_s=timeout_s
         )
-        self._work.keep(server, session)
+        self._run.sessions.add(server, session)
         self._tell(READY)
         return server
 
@@ -174,14 +172,14 @@ class _Wait:
         """
         expected = self._server.host_keys  # of one that was logged in to before an update
         if self._host_key_source is HostKeySource.INJECTED and not expected:
-            expected = _ours(self._work)
+            expected = _ours(self._run)
         if self._host_key_source is HostKeySource.UNVERIFIED:
             return (self._shown_host_key(timeout_s),)
         self._is_final = not expected or isinstance(trouble, HostKeyError)
         return self._printed_host_keys(timeout_s) if self._is_final else expected
 
     def _shown_host_key(self, timeout_s: float) -> str:
-        key = self._work.private_key
+        key = self._run.folder.login_key
         return shown_host_key(self._server, private_key=key, timeout_s=timeout_s)
 
     def _printed_host_keys(self, timeout_s: float) -> tuple[str, ...]:
@@ -204,12 +202,12 @@ class _Wait:
     def _tell(self, text: str) -> None:
         if text != self._told:
             self._told = text
-            self._work.drivers.progress.server(self._server.name, text)
+            self._run.drivers.progress.server(self._server.name, text)
 
     def _note(self, text: str) -> None:
         if text != self._noted:
             self._noted = text
-            self._work.drivers.progress.note(f"{self._server.name} still boots: {text}")
+            self._run.drivers.progress.note(f"{self._server.name} still boots: {text}")
 
     def _too_late(self, trouble: UnreachableError, waited_s: float) -> UnreachableError:
         """The last trouble, with what may explain it."""

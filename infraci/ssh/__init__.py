@@ -26,6 +26,7 @@ from infraci.ssh.connection import (
 )
 from infraci.ssh.login_attempt import log_in
 from infraci.ssh.session import CommandTimeoutError, Session
+from infraci.ssh.session_pool import SessionPool
 from infraci.ssh.shell import Shell
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "PortClosedError",
     "RebootingError",
     "Session",
+    "SessionPool",
     "Shell",
     "attach",
     "close_jumps",

@@ -12,8 +12,8 @@ from typing import Any
 from infraci.errors import InfraciError
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
-from infraci.pipeline import Work
-from infraci.pipeline.verify_phase import kept
+from infraci.pipeline import Run
+from infraci.pipeline.server_phases import kept
 from infraci.progress.plain import PlainProgress
 from infraci.suite import protocol
 from infraci.verify.stack_view import Plan, Stack, find_server
@@ -67,11 +67,11 @@ class ExternalVerify:
                 return
         os.kill(os.getpid(), signal.SIGINT)
 
-    def verify(self, work: Work) -> None:
+    def verify(self, run: Run) -> None:
         """The verify phase: until pytest has ended."""
-        with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
-            stack = Stack.read(work.folder)
-            self._line.send(protocol.READY, str(work.folder.path))
+        with run.state.phase(Phase.VERIFY, run.state.pipeline.timeouts.verify_s) as deadline:
+            stack = Stack.read(run.folder)
+            self._line.send(protocol.READY, str(run.folder.path))
             try:
                 if not self._over.wait(deadline.remaining_s):
                     raise deadline.expired("pytest to end")
@@ -80,7 +80,9 @@ class ExternalVerify:
                 raise
             finally:
                 found = [self._testcase(check, stack) for check in self._checks]
-                work.add_testcases([kept(case, work.masker, root=work.tree) for case in found])
+                run.state.add_testcases(
+                    [kept(case, run.state.masker, root=run.state.tree) for case in found]
+                )
 
     def _testcase(self, check: Mapping[str, Any], stack: Stack) -> Testcase:
         """A check by its server's own name, which may not have been known when it was planned."""

@@ -31,7 +31,7 @@ from infraci.app.cloud_opening import (
 )
 from infraci.app.preload import open_source_early
 from infraci.app.record_history import blame_lines, conclude
-from infraci.app.run_assembly import make_work
+from infraci.app.run_assembly import make_run
 from infraci.app.wiring import make_drivers
 from infraci.base.invocation import invocation
 from infraci.base.trust import is_untrusted
@@ -43,8 +43,8 @@ from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
 from infraci.model.server_names import distinct_names
-from infraci.pipeline import Interrupts, carry_out, new_record
-from infraci.pipeline.execute_run import WHOLE_WAY
+from infraci.pipeline import Interrupts, new_record, run_phases
+from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
@@ -100,7 +100,7 @@ def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
                 now=time.time(),
             )
             with drivers.ledger.create(record):
-                work = make_work(
+                run = make_run(
                     record,
                     pipeline=pipeline,
                     source=source,
@@ -113,7 +113,7 @@ def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
                 )
                 visit = ExternalVerify(line, plan)
                 visit.listen()
-                record = carry_out(work, WHOLE_WAY, verify=visit.verify)
+                record = run_phases(run, RUN_PHASES, verify=visit.verify)
                 record = conclude(
                     record,
                     root=source.root,
@@ -125,7 +125,7 @@ def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
                 )
                 for said in blame_lines(record):
                     progress.note(said)
-            return _ending(record, line, work.folder.path)
+            return _ending(record, line, run.folder.path)
 
 
 def _is_wanted(line: protocol.Line) -> bool:

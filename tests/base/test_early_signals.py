@@ -21,7 +21,7 @@ MARKS = (
     "infraci.app.run_options",
     "git.cmd",
     "openstack.connection",
-    "infraci.pipeline.execute_run",
+    "infraci.pipeline.run_phases",
 )
 
 

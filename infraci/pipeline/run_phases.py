@@ -15,25 +15,24 @@ from infraci.ledger.known_ledgers import register
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
-from infraci.pipeline import verdict as judge
-from infraci.pipeline.configure_phase import configure
 from infraci.pipeline.destroy_phase import destroy, save_evidence
 from infraci.pipeline.owner import PREFIX, Ownership
 from infraci.pipeline.provision_phase import plan, provision
+from infraci.pipeline.run import Run
+from infraci.pipeline.server_phases import configure, tell_not_run, verify
 from infraci.pipeline.upgrade import plan_base, stand_up_base, update
-from infraci.pipeline.verify_phase import tell_not_run, verify
-from infraci.pipeline.work import Work
+from infraci.pipeline.verdict import verdict_of_error, verdict_of_testcases, worst_verdict
 from infraci.templates import secrets_of
 
 #: What `infraci run` does, in order.
-WHOLE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
+RUN_PHASES = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
 #: The same for an upgrade, which provisions its base, and takes it all its way before the update.
-UPGRADE_WAY = (Phase.PLAN, Phase.PROVISION, Phase.UPDATE, Phase.CONFIGURE, Phase.VERIFY)
+UPGRADE_PHASES = (Phase.PLAN, Phase.PROVISION, Phase.UPDATE, Phase.CONFIGURE, Phase.VERIFY)
 
 
-def way_of(pipeline: Pipeline) -> tuple[Phase, ...]:
+def phases_of(pipeline: Pipeline) -> tuple[Phase, ...]:
     """What `infraci run` does with a pipeline, in order."""
-    return UPGRADE_WAY if pipeline.upgrade else WHOLE_WAY
+    return UPGRADE_PHASES if pipeline.upgrade else RUN_PHASES
 
 
 #: Once the commit is judged, these no longer change what is known of it.
@@ -81,8 +80,8 @@ def new_record(
     )
 
 
-def carry_out(
-    work: Work, phases: Sequence[Phase], *, verify: Callable[[Work], None] = verify
+def run_phases(
+    run: Run, phases: Sequence[Phase], *, verify: Callable[[Run], None] = verify
 ) -> RunRecord:
     """Take a run through the phases, then report and tear down as its policy says.
 
@@ -90,41 +89,41 @@ def carry_out(
     Known trouble is in the record that is returned, and not raised. A bug is raised, but only
     after the tear-down.
     """
-    work.record = _begun_again(work.record, phases[0])
-    guard = work.interrupts.until_interrupted
+    run.state.record = _begun_again(run.state.record, phases[0])
+    guard = run.interrupts.until_interrupted
 
-    def begin_and_go() -> None:
-        work.drivers.progress.begin(work.record, cleanup=work.cleanup)
-        _go(work, phases, verify)
+    def begin() -> None:
+        run.drivers.progress.begin(run.state.record, cleanup=run.cleanup)
+        _carry_out(run, phases, verify)
 
-    errors = [guard(begin_and_go)]
+    errors = [guard(begin)]
     # A phase by itself tells how it went, whatever became of those before.
-    testcases = [case for case in work.record.testcases if case.phase in phases]
-    verdict = judge.worst([*_verdicts(errors), judge.of_testcases(testcases)])
+    testcases = [case for case in run.state.record.testcases if case.phase in phases]
+    verdict = worst_verdict([*_verdicts(errors), verdict_of_testcases(testcases)])
     if Phase.VERIFY in phases and verdict is not Verdict.INTERRUPTED:
         with suppress(InfraciError):  # a full disk does not keep us from tearing down
-            tell_not_run(work)
+            tell_not_run(run)
     for ending in (_save, _report, _tear_down, _report):
-        _decide(work, phases, verdict)
-        error = guard(partial(ending, work, phases))
+        _decide(run, phases, verdict)
+        error = guard(partial(ending, run, phases))
         errors.append(error)
         if error is not None and (verdict is Verdict.PASSED or not isinstance(error, _STOPS)):
-            verdict = judge.worst([verdict, judge.of_error(error)])
+            verdict = worst_verdict([verdict, verdict_of_error(error)])
         if isinstance(error, InfraciError) and ending is not _tear_down:
-            work.drivers.progress.note(error.message)
-    _decide(work, phases, verdict)
-    work.close()
-    work.drivers.progress.end(work.record)
+            run.drivers.progress.note(error.message)
+    _decide(run, phases, verdict)
+    run.close()
+    run.drivers.progress.end(run.state.record)
     bugs = [e for e in errors if e and not isinstance(e, InfraciError) and not of_machine(e)]
     if bugs:
         raise bugs[0]
-    return work.record
+    return run.state.record
 
 
 def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
     """The record without what an earlier time said of the phases that come now."""
-    before = UPGRADE_WAY[: UPGRADE_WAY.index(first)]
-    stays = {Round.HEAD: before, Round.BASE: WHOLE_WAY if Phase.UPDATE in before else ()}
+    before = UPGRADE_PHASES[: UPGRADE_PHASES.index(first)]
+    stays = {Round.HEAD: before, Round.BASE: RUN_PHASES if Phase.UPDATE in before else ()}
     kept = tuple(r for r in record.phases if r.phase in stays.get(r.round, ()))
     record = replace(record, phases=kept, rollback_testcases=(), evidence=(), verdict=None)
     testcases = tuple(case for case in record.testcases if case.phase in before)
@@ -133,75 +132,66 @@ def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
     return replace(record, testcases=testcases, base_testcases=(), changes=())
 
 
-def _decide(work: Work, phases: Sequence[Phase], verdict: Verdict) -> None:
+def _decide(run: Run, phases: Sequence[Phase], verdict: Verdict) -> None:
     """Write the verdict down; there is none yet when all went well but nothing was verified."""
     known = Phase.VERIFY in phases or verdict is not Verdict.PASSED
     with suppress(InfraciError):  # as above
-        work.update(verdict=verdict if known else None)
+        run.state.save(replace(run.state.record, verdict=verdict if known else None))
 
 
 def _verdicts(errors: Sequence[BaseException | None]) -> list[Verdict]:
-    return [judge.of_error(error) for error in errors if error is not None]
+    return [verdict_of_error(error) for error in errors if error is not None]
 
 
-def destroy_run(work: Work) -> RunRecord:
-    """Tear a run down whatever its policy; trouble is raised."""
-    try:
-        destroy(work)
-    finally:
-        work.close()
-    return work.record
-
-
-def _go(work: Work, phases: Sequence[Phase], verify: Callable[[Work], None]) -> None:
+def _carry_out(run: Run, phases: Sequence[Phase], verify: Callable[[Run], None]) -> None:
     if Phase.PLAN in phases or Phase.PROVISION in phases:
-        with work.phase(Phase.PLAN, _PLAN_S):
-            request = plan(work)
-            if work.is_upgrade:
-                plan_base(work)
+        with run.state.phase(Phase.PLAN, _PLAN_S):
+            request = plan(run)
+            if run.state.is_upgrade:
+                plan_base(run)
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
-            work.hide(secrets_of(work.load()))
-            work.hide_secrets_of_pipeline()
+            run.state.hide(secrets_of(run.state.version.load()))
+            run.state.hide_secrets_of_pipeline()
     if Phase.PROVISION in phases:
-        work.interrupts.check()
-        if work.is_upgrade:
-            stand_up_base(work)
+        run.interrupts.check()
+        if run.state.is_upgrade:
+            stand_up_base(run)
         else:
-            provision(work, request)
+            provision(run, request)
     if Phase.UPDATE in phases:
-        work.interrupts.check()
-        update(work, request)
+        run.interrupts.check()
+        update(run, request)
     if Phase.CONFIGURE in phases:
-        work.interrupts.check()
-        configure(work)
+        run.interrupts.check()
+        configure(run)
     if Phase.VERIFY in phases:
-        work.interrupts.check()
-        verify(work)
+        run.interrupts.check()
+        verify(run)
 
 
-def _save(work: Work, phases: Sequence[Phase]) -> None:
+def _save(run: Run, phases: Sequence[Phase]) -> None:
     """Evidence is for failures; who interrupts a run does not want to wait for it."""
-    if work.record.verdict not in (None, Verdict.PASSED, Verdict.INTERRUPTED):
-        save_evidence(work)
+    if run.state.record.verdict not in (None, Verdict.PASSED, Verdict.INTERRUPTED):
+        save_evidence(run)
 
 
-def _report(work: Work, phases: Sequence[Phase]) -> None:
+def _report(run: Run, phases: Sequence[Phase]) -> None:
     try:
-        work.drivers.write_junit(work.junit, work.record)
+        run.drivers.write_junit(run.folder.junit, run.state.record)
     except OSError as error:
         raise InfraciError(
-            f"cannot write the report {work.junit}: {error.strerror or error}"
+            f"cannot write the report {run.folder.junit}: {error.strerror or error}"
         ) from error
 
 
-def _tear_down(work: Work, phases: Sequence[Phase]) -> None:
-    if not any(result.phase is Phase.PROVISION for result in work.record.phases):
-        work.update(destroyed=True)  # nothing was asked for
-    elif wants_destroy(work.record, phases):
-        destroy(work)
-    elif not work.record.destroyed:
-        work.drivers.progress.note(f"the stack is kept; remove it by: {work.cleanup}")
+def _tear_down(run: Run, phases: Sequence[Phase]) -> None:
+    if not any(result.phase is Phase.PROVISION for result in run.state.record.phases):
+        run.state.save(replace(run.state.record, destroyed=True))  # nothing was asked for
+    elif wants_destroy(run.state.record, phases):
+        destroy(run)
+    elif not run.state.record.destroyed:
+        run.drivers.progress.note(f"the stack is kept; remove it by: {run.cleanup}")
 
 
 def wants_destroy(record: RunRecord, phases: Sequence[Phase]) -> bool:
@@ -214,5 +204,5 @@ def wants_destroy(record: RunRecord, phases: Sequence[Phase]) -> bool:
     passed = record.verdict is Verdict.PASSED and Phase.VERIFY in phases
     return passed or (
         record.verdict is Verdict.INTERRUPTED
-        and judge.of_testcases(record.testcases) is Verdict.PASSED
+        and verdict_of_testcases(record.testcases) is Verdict.PASSED
     )

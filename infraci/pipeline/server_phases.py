@@ -1,7 +1,8 @@
-"""The verify phase: each server judged by the specs of its role, all servers at once."""
+"""The phases on servers that can be logged in to: configure, then verify."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from infraci.diagnosis.phase_testcase import phase_testcase
 from infraci.errors import DefinitionError
 from infraci.model.run import Outcome, Phase, Round, Server, Testcase
 from infraci.model.secret import reveal_all
-from infraci.pipeline.work import Work
+from infraci.pipeline.provision_phase import read_outputs
+from infraci.pipeline.run import Run
 from infraci.plan.roles import is_judged, serverspec_for, specs_for
 from infraci.ssh import write_ssh_config
 
@@ -21,74 +23,103 @@ _LONGEST_MESSAGE = 1_000
 _LONGEST_TEXT = 250_000
 
 
-def verify(work: Work) -> None:
+def configure(run: Run) -> None:
+    """Take the servers through the steps, in order."""
+
+    def tell(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
+        for server in servers:
+            run.drivers.progress.server(server.name, step, is_detail=is_detail)
+
+    with run.state.phase(Phase.CONFIGURE, run.state.pipeline.timeouts.configure_s) as deadline:
+        run.state.hide_secrets_of_pipeline()
+        run.drivers.configure(
+            run.state.pipeline.configure,
+            run.state.record.servers,
+            session_of=run.sessions.session,
+            run_folder=run.folder,
+            root=run.state.tree,
+            outputs=read_outputs(run),
+            run_id=run.state.record.id,
+            commit=run.state.version.commit.sha,
+            logs=run.logs,
+            deadline=deadline,
+            idempotence=run.state.pipeline.idempotence,
+            masker=run.state.masker,
+            on_step=tell,
+            on_testcases=run.state.add_testcases,
+        )
+
+
+def verify(run: Run) -> None:
     """Run the specs; their outcomes are data, only trouble on the way to them is raised."""
-    with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
-        specs = work.warm_specs()
-        logs = work.logs
-        environment = reveal_all(work.pipeline.environment)
-        write_ssh_config(work.folder, work.record.servers)
+    with run.state.phase(Phase.VERIFY, run.state.pipeline.timeouts.verify_s) as deadline:
+        specs = run.warm_specs()
+        logs = run.logs
+        environment = reveal_all(run.state.pipeline.environment)
+        write_ssh_config(run.folder, run.state.record.servers)
 
         done: dict[str, tuple[Testcase, ...]] = {}
 
         def judge(server: Server) -> None:
             testcases: tuple[Testcase, ...] = ()
-            if paths := specs_for(server.role, work.pipeline):
-                work.drivers.progress.server(server.name, "specs")
+            if paths := specs_for(server.role, run.state.pipeline):
+                run.drivers.progress.server(server.name, "specs")
                 testcases = specs.run(
                     server,
                     paths,
-                    run_folder=work.folder,
+                    run_folder=run.folder,
                     timeout_s=deadline.remaining_s,
-                    root=work.tree,
+                    root=run.state.tree,
                     log=logs / f"{server.word}.specs.log",
                     environment=environment,
                 )
-            if paths := serverspec_for(server.role, work.pipeline):
-                work.drivers.progress.server(server.name, "serverspec")
-                testcases += work.drivers.serverspec(
+            if paths := serverspec_for(server.role, run.state.pipeline):
+                run.drivers.progress.server(server.name, "serverspec")
+                testcases += run.drivers.serverspec(
                     server,
                     paths,
-                    run_folder=work.folder,
-                    root=work.tree,
+                    run_folder=run.folder,
+                    root=run.state.tree,
                     deadline=deadline,
                     log=logs / f"{server.word}.serverspec.log",
-                    masker=work.masker,
+                    masker=run.state.masker,
                     environment=environment,
                 )
-            testcases = tuple(kept(case, work.masker, root=work.tree) for case in testcases)
+            testcases = tuple(
+                kept(case, run.state.masker, root=run.state.tree) for case in testcases
+            )
             if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
                 done[server.name] = testcases
-                work.drivers.progress.checked(server.name, testcases)
+                run.drivers.progress.checked(server.name, testcases)
 
-        judged = [s for s in work.record.servers if is_judged(s.role, work.pipeline)]
+        judged = [s for s in run.state.record.servers if is_judged(s.role, run.state.pipeline)]
         try:
             for result in in_parallel(judge, judged):
                 if isinstance(result, Exception):
                     raise result
         finally:
             found = tuple(case for server in judged for case in done.get(server.name, ()))
-            work.add_testcases(found)
+            run.state.add_testcases(found)
         if not found:
             raise DefinitionError(
-                f"cannot verify pipeline {work.pipeline.name}: its specs hold no test",
+                f"cannot verify pipeline {run.state.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
             )
 
 
-def tell_not_run(work: Work) -> None:
+def tell_not_run(run: Run) -> None:
     """Add a skipped testcase for each server whose specs an earlier phase has kept from running."""
-    failed = [result for result in work.record.phases if result.trouble is not None]
+    failed = [result for result in run.state.record.phases if result.trouble is not None]
     if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
     why = f"not run: {failed[-1].label} failed"
-    work.add_testcases(
+    run.state.add_testcases(
         [
             phase_testcase(
                 Phase.VERIFY, "specs", server=s, outcome=Outcome.SKIPPED, message=why, text=why
             )
-            for s in work.record.servers
-            if is_judged(s.role, work.pipeline)
+            for s in run.state.record.servers
+            if is_judged(s.role, run.state.pipeline)
         ]
     )
 
