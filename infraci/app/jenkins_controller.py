@@ -1,4 +1,4 @@
-"""The controller that a repository's settings name."""
+"""What the sub-verbs of ``infraci jenkins`` share: the controller, commits and jobs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 
 import click
 
+from infraci import git
 from infraci.errors import UsageError
 from infraci.jenkins.settings import find_git_dir, load_settings
+
+#: What a job can be called after.
+JOBS = ("commit", "hourly", "nightly")
 
 
 def open_controller(
@@ -39,3 +43,24 @@ def controller_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def job_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--job."""
+    return click.option(
+        "--job", type=click.Choice(JOBS), default="commit", help='Which job; "commit" by default.'
+    )(function)
+
+
+def sha_of(revision: str) -> str:
+    """The SHA of a revision of the repository we are in."""
+    return git.resolve(git.repository_root(Path.cwd()), revision).sha
+
+
+def schedules_of(tree: Path) -> set[Any]:
+    """The schedules that the tree's pipelines have; that of commits always."""
+    from infraci.model.decode import load_pipelines
+    from infraci.model.pipeline import Schedule
+
+    schedules = {schedule for pipeline in load_pipelines(tree) for schedule in pipeline.schedule}
+    return {Schedule.COMMIT, *schedules}

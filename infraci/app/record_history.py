@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from infraci.base.invocation import invocation
+from infraci.base.terminal import say_line
 from infraci.diagnosis.phase_testcase import SEPARATOR
 from infraci.errors import InfraciError
 from infraci.history import Case, History, dump, result_of
@@ -19,11 +20,13 @@ from infraci.model.run import Phase, RunRecord, Verdict
 _EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
 
 
-def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
-    """What the command line changes of a commit's stack, without any value."""
-    return tuple(
-        sorted([*(f"-P {n}" for n in parameters), *(f"-e {e.name}" for e in environments)])
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryOptions:
+    """How a run enters the history."""
+
+    write: bool = True
+    search: Path | None = None  # the file where a search reads the result, too
+    partial: bool = False  # a testcase that is missing may exist all the same
 
 
 def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
@@ -58,20 +61,18 @@ def conclude(
     root: Path,
     pipeline: Pipeline,
     tree: Path,
-    write: bool = True,
-    search: Path | None = None,
-    partial: bool = False,
+    options: HistoryOptions = HistoryOptions(),
     tell: Callable[[str], None],
 ) -> RunRecord:
-    """What a run found goes into the history, and what that knows of its failures into its report.
+    """Write what a run found into the history, and what that knows of its failures into its report.
 
-    Neither changes what the run has found, so trouble with them is only told. The caller has
-    the run's lock.
+    Errors change nothing of what the run has found: ``tell`` gets them. The caller has the run's
+    lock.
     """
     try:
-        if write:
-            remember(record, root=root, search=search, partial=partial)
-        if search is None and record.verdict in _EXPLAINED:
+        if options.write:
+            remember(record, root=root, options=options)
+        if options.search is None and record.verdict in _EXPLAINED:
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
                 renew(explained, root=root)
@@ -90,20 +91,15 @@ def renew(record: RunRecord, *, root: Path) -> None:
     write_junit(ledger.folder(record.id).junit, record)
 
 
-def remember(
-    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
-) -> None:
-    """Write what a run found into the notes of its commit, and for a search into its file.
-
-    In a ``partial`` one, a testcase that is missing may exist all the same.
-    """
-    result = result_of(record, of_search=search is not None)
+def remember(record: RunRecord, *, root: Path, options: HistoryOptions) -> None:
+    """Write what a run found into the notes of its commit, and for a search into its file."""
+    result = result_of(record, of_search=options.search is not None)
     if result is None:
         return
-    if partial:
+    if options.partial:
         result = replace(result, cut=True)
-    if search is not None:
-        search.write_text(dump(result))
+    if options.search is not None:
+        options.search.write_text(dump(result))
     History(root).add(record.commit.sha, [result])
 
 
@@ -136,6 +132,11 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
     )
     findings = inquiry.findings()
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
+
+
+def tell_corrupt(sha: str, why: str) -> None:
+    """Say of a line in a note that it is skipped."""
+    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
 def blame_lines(record: RunRecord) -> Iterator[str]:

@@ -15,10 +15,10 @@ from infraci.app.checkout import exported
 from infraci.app.ci_reports import publish
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.jenkins_controller import open_controller
-from infraci.app.options import cloud_option, json_option, stack_options
-from infraci.app.record_history import given_by, matters, renew
+from infraci.app.options import Overrides, cloud_option, json_option, stack_options
+from infraci.app.record_history import matters, renew, tell_corrupt
 from infraci.base.invocation import invocation
-from infraci.base.terminal import say, say_json, say_line
+from infraci.base.terminal import say, say_json
 from infraci.blame.finding import Finding, FindingKind
 from infraci.blame.finding_output import as_data, as_text, summary
 from infraci.blame.inquiry import Inquiry
@@ -134,7 +134,7 @@ def command(
         head=git.resolve(root, commit),
         since=git.resolve(root, since) if since else None,
         cloud=cloud,
-        given=given_by(parameters, environments),
+        given=Overrides(parameters=parameters, environments=environments).names,
         options=_options(parameters, environments),
         target=target,
         budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),
@@ -292,13 +292,8 @@ def _publish(
         with suppress(UsageError), ledger.lock(record.id):  # one at work tells for itself
             if record.verdict not in (None, Verdict.PASSED):
                 renew(replace(record, blame=blame), root=asked.root)
-    if ours:
+    if ours and report is not None:
         publish(ledger.folder(ours[-1].id).junit, ours[-1], report)
-
-
-def tell_corrupt(sha: str, why: str) -> None:
-    """Say of a line in a note that it is skipped."""
-    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:

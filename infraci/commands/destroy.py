@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from infraci.app.cloud_opening import make_progress, open_cloud
-from infraci.app.existing_run import ledger_here
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.lookup import ledger_here
 from infraci.base.deadline import Deadline, waits
 from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError, UsageError
@@ -24,7 +24,7 @@ from infraci.ledger.ledger import (
 from infraci.pipeline import Interrupts
 from infraci.pipeline.destroy_phase import DESTROY_S, remove_run
 from infraci.pipeline.garbage import find_runs, has_remnants, remove_unrecorded
-from infraci.progress import Progress
+from infraci.progress import Progress, make_progress
 
 _PURPOSE = "destroy"
 

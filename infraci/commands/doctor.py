@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from infraci.app.options import json_option, source_options, stack_options
+from infraci.app.options import Overrides, json_option, source_options, stack_options
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
@@ -50,16 +50,17 @@ def command(
                 hint=invocation("doctor", *pipelines, cloud="NAME"),
             )
         return _machine(as_json)
-    from infraci.app.checkout import open_source
+    from infraci.app.checkout import open_checkout
     from infraci.app.cloud_opening import open_cloud
-    from infraci.commands.plan import plans_of
+    from infraci.app.planning import plans_of
     from infraci.doctor import examine
 
     with open_cloud(cloud) as opened:
         if pipelines:
             quiet = verbosity < 0
-            with open_source(commit=commit, working_tree=working_tree, quiet=quiet) as source:
-                plans = plans_of(source, pipelines, opened, parameters, environments)
+            overrides = Overrides(parameters=parameters, environments=environments)
+            with open_checkout(commit=commit, working_tree=working_tree, quiet=quiet) as checkout:
+                plans = plans_of(checkout, pipelines, opened, overrides)
                 findings = list(examine(opened.capacity, plans))
         else:
             findings = list(examine(opened.capacity, []))

@@ -12,7 +12,7 @@ import click
 
 from infraci import git
 from infraci.app.checkout import remove_dead_trees
-from infraci.app.cloud_opening import make_progress, open_cloud
+from infraci.app.cloud_opening import open_cloud
 from infraci.base.temporary import remove_dead
 from infraci.base.terminal import say, say_line
 from infraci.errors import ExitCode, InfraciError, UsageError
@@ -22,7 +22,7 @@ from infraci.ledger.ledger import Ledger
 from infraci.pipeline import Interrupts
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
-from infraci.progress import Progress
+from infraci.progress import Progress, make_progress
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")

@@ -11,12 +11,10 @@ import click
 
 from infraci import git
 from infraci.app.checkout import exported
-from infraci.app.cloud_opening import find_pipeline, find_run
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import find_pipeline, find_run, ledger_here
 from infraci.app.options import json_option
-from infraci.app.record_history import blame_lines, conclude
+from infraci.app.record_history import blame_lines, conclude, tell_corrupt
 from infraci.base.terminal import say, say_json, say_line
-from infraci.commands.blame import tell_corrupt
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
 from infraci.plan.columns import columns

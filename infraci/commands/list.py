@@ -6,12 +6,12 @@ import time
 
 import click
 
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import ledger_here, state_of
 from infraci.app.options import json_option
 from infraci.base.deadline import duration
 from infraci.base.terminal import say, say_json, say_line
 from infraci.ledger.ledger import DamagedRunError, Ledger
-from infraci.model.run import Phase, RunRecord
+from infraci.model.run import RunRecord
 from infraci.plan.columns import columns
 
 
@@ -50,18 +50,6 @@ def _row(record: RunRecord, ledger: Ledger, now: float) -> tuple[str, ...]:
         duration(round(now - record.created)),
         "-" if record.destroyed else _left(record.expires - now),
     )
-
-
-def state_of(record: RunRecord, ledger: Ledger) -> str:
-    """What has become of a run: ``at work``, ``kept``, ``destroyed``, or ``killed``."""
-    if record.destroyed:
-        return "destroyed"
-    if ledger.is_alive(record.id):
-        return "at work"
-    if record.verdict is not None:
-        return "kept"
-    is_up = any(r.phase is Phase.PROVISION and r.trouble is None for r in record.phases)
-    return "kept" if record.destroy == "never" and is_up else "killed"
 
 
 def _left(seconds: float) -> str:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import click
 
-from infraci.app.cloud_opening import find_run
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import find_run, ledger_here, state_of
 from infraci.app.options import json_option, run_argument
 from infraci.app.record_history import blame_lines
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.terminal import say_json, say_line
-from infraci.commands.list import state_of
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.cause import cause_of
 from infraci.model.run import Outcome, RunRecord

@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 
 from infraci.app.ci_reports import report_path, writing
-from infraci.app.cloud_opening import find_run
-from infraci.app.existing_run import ledger_here
-from infraci.app.summary import print_table
+from infraci.app.lookup import find_run, ledger_here
 from infraci.history import RESULT, dump, result_of
 from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import RunRecord
 from infraci.pipeline import exit_code_of
+from infraci.report.table import print_table
 
 
 @click.command("report", short_help="Write the reports of runs, with evidence and logs.")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from infraci.pipeline.drivers import Drivers, Specs
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
 from infraci.pipeline.run import OpenBase, Run, RunState, Version
-from infraci.pipeline.run_phases import new_record, phases_of, run_phases
+from infraci.pipeline.run_phases import RUN_PHASES, Verify, new_record, phases_of, run_phases
+from infraci.pipeline.server_phases import verify
 from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
 from infraci.pipeline.verdict import exit_code_of
 
 __all__ = [
+    "RUN_PHASES",
     "AbandonedError",
     "Drivers",
     "Interrupts",
@@ -18,10 +20,12 @@ __all__ = [
     "RunState",
     "Specs",
     "UntestableUpgradeError",
+    "Verify",
     "Version",
     "exit_code_of",
     "new_record",
     "phases_of",
     "run_phases",
     "untestable",
+    "verify",
 ]

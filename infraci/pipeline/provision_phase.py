@@ -141,7 +141,8 @@ def take_servers(
             run.sessions.drop(before)
     run.state.save(replace(run.state.record, servers=servers))
     judge_roles(servers, run.state.pipeline)
-    run.state.save(replace(run.state.record, servers=log_in_to_all(run, servers, deadline)))
+    ready = log_in_to_all(run, servers, deadline)  # adds to the record as well
+    run.state.save(replace(run.state.record, servers=ready))
     write_ssh_config(run.folder, run.state.record.servers)
     _tell_specs(run, stack_id, outputs)
 

@@ -80,9 +80,11 @@ def new_record(
     )
 
 
-def run_phases(
-    run: Run, phases: Sequence[Phase], *, verify: Callable[[Run], None] = verify
-) -> RunRecord:
+#: The verify phase: runs the specs of a run.
+Verify = Callable[[Run], None]
+
+
+def run_phases(run: Run, phases: Sequence[Phase], *, verify: Verify = verify) -> RunRecord:
     """Take a run through the phases, then report and tear down as its policy says.
 
     ``verify`` is the phase of that name; another one may have somebody else run the specs.
@@ -143,7 +145,7 @@ def _verdicts(errors: Sequence[BaseException | None]) -> list[Verdict]:
     return [verdict_of_error(error) for error in errors if error is not None]
 
 
-def _carry_out(run: Run, phases: Sequence[Phase], verify: Callable[[Run], None]) -> None:
+def _carry_out(run: Run, phases: Sequence[Phase], verify: Verify) -> None:
     if Phase.PLAN in phases or Phase.PROVISION in phases:
         with run.state.phase(Phase.PLAN, _PLAN_S):
             request = plan(run)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from infraci.base.terminal import say
 from infraci.heat.objects import Event
 from infraci.model.run import Phase, PhaseResult, Round, RunRecord, Testcase
+
+#: After so long a silence, a line tells what is waited for.
+_SILENCE_S = 30.0
 
 
 class Progress(Protocol):
@@ -38,3 +44,16 @@ class Progress(Protocol):
 
     def end(self, record: RunRecord) -> None:
         """The run is over."""
+
+
+def make_progress(verbosity: int) -> Progress:
+    """A live view in a terminal, lines elsewhere; both on stderr."""
+    if verbosity >= 0 and sys.stderr.isatty() and not os.environ.get("CI"):
+        from infraci.progress.live import LiveProgress
+
+        return LiveProgress(verbosity=verbosity)
+    from infraci.progress.plain import PlainProgress
+
+    return PlainProgress(
+        lambda line: say(line, err=True), verbosity=verbosity, silence_s=_SILENCE_S
+    )

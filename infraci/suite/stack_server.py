@@ -1,9 +1,9 @@
-"""The keeper of a stack: a run whose specs somebody else's pytest runs; see infraci/suite.
+"""The stack process: carries out a run whose specs the user's pytest runs.
 
-Started as ``python -m infraci.suite.stack_server FD WISH`` with one end of a socket pair. It plans,
-waits for the word to go on, and is an ordinary run from then on, whose verify phase lasts until
-pytest says that it has ended. When the line is closed without that word, pytest was interrupted
-or has died, and the run is interrupted as by Ctrl-C.
+Started as ``python -m infraci.suite.stack_server FD OPTIONS`` with one end of a socket pair. It
+plans, and waits for the message GO. From then on it is an ordinary run, whose verify phase lasts
+until pytest sends DONE. Where the connection ends without that message, pytest was interrupted or
+has died, and the run is interrupted as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
@@ -21,18 +20,13 @@ from functools import partial
 from pathlib import Path
 
 from infraci import git
-from infraci.app.checkout import Checkout
-from infraci.app.cloud_opening import (
-    find_pipeline,
-    find_run,
-    loader,
-    open_cloud,
-    own_part,
-)
-from infraci.app.preload import open_source_early
-from infraci.app.record_history import blame_lines, conclude
-from infraci.app.run_assembly import make_run
-from infraci.app.wiring import make_drivers
+from infraci.app.checkout import Checkout, open_checkout
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.execute_run import RunSubject, execute_run, make_drivers
+from infraci.app.lookup import find_pipeline, find_run
+from infraci.app.options import Overrides
+from infraci.app.record_history import HistoryOptions
+from infraci.app.stack_loading import host_key_placeholder, stack_loader
 from infraci.base.invocation import invocation
 from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, UsageError
@@ -43,8 +37,7 @@ from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
 from infraci.model.server_names import distinct_names
-from infraci.pipeline import Interrupts, new_record, run_phases
-from infraci.pipeline.run_phases import RUN_PHASES
+from infraci.pipeline import RUN_PHASES, Interrupts
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
@@ -60,9 +53,9 @@ def main() -> None:
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
     line = protocol.Line(end)
-    wish = StackOptions.from_json(sys.argv[2])
+    options = StackOptions.from_json(sys.argv[2])
     try:
-        ending = _lend(wish, line) if wish.run else _keep(wish, line)
+        ending = _lend(options, line) if options.run else _keep(options, line)
         if ending is not None:
             line.send(protocol.ENDED, asdict(ending))
     except InfraciError as error:
@@ -73,59 +66,43 @@ def main() -> None:
         line.close()
 
 
-def _keep(wish: StackOptions, line: protocol.Line) -> Ending | None:
+def _keep(options: StackOptions, line: protocol.Line) -> Ending | None:
     """A run of its own; None if it was not wanted after all."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        source = stack.enter_context(open_source_early(working_tree=True, quiet=True))
-        pipeline, name = _choose(source, wish)
+        checkout = stack.enter_context(open_checkout(working_tree=True, quiet=True, preload=()))
+        pipeline, name = _choose(checkout, options)
         with open_cloud(name) as cloud:
-            plan = _plan(pipeline, source, cloud)
+            plan = _plan(pipeline, checkout, cloud)
             line.send(protocol.PLANNED, plan.to_json())
             if not _is_wanted(line):
                 return None
             progress = Progress(
-                lambda said: line.send(protocol.SAID, said), verbosity=wish.verbosity
+                lambda text: line.send(protocol.SAID, text), verbosity=options.verbosity
             )
-            drivers = replace(
-                make_drivers(cloud, Ledger(source.root), progress),
-                specs=lambda tree: nullcontext(NoSpecs()),
+            ledger = Ledger(checkout.root)
+            external = ExternalVerify(line, plan)
+            record = execute_run(
+                RunSubject(
+                    pipeline=pipeline, checkout=checkout, overrides=Overrides(), with_base=False
+                ),
+                phases=RUN_PHASES,
+                destroy_policy=DestroyPolicy.NEVER if options.keep else pipeline.destroy,
+                cloud=cloud,
+                drivers=replace(
+                    make_drivers(cloud, ledger, progress),
+                    specs=lambda tree: nullcontext(NoSpecs()),
+                ),
+                interrupts=interrupts,
+                on_created=lambda run_id: external.listen(),
+                verify=external.verify,
+                history=HistoryOptions(write=_writes_history(), partial=True),
             )
-            record = new_record(
-                pipeline,
-                source.commit,
-                cloud=name,
-                ledger=drivers.ledger,
-                destroy_policy=DestroyPolicy.NEVER if wish.keep else pipeline.destroy,
-                now=time.time(),
-            )
-            with drivers.ledger.create(record):
-                run = make_run(
-                    record,
-                    pipeline=pipeline,
-                    source=source,
-                    cloud=cloud,
-                    drivers=drivers,
-                    interrupts=interrupts,
-                    parameters=None,
-                    environments=(),
-                    with_base=False,
-                )
-                visit = ExternalVerify(line, plan)
-                visit.listen()
-                record = run_phases(run, RUN_PHASES, verify=visit.verify)
-                record = conclude(
-                    record,
-                    root=source.root,
-                    pipeline=pipeline,
-                    tree=source.tree,
-                    write=os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no"),
-                    partial=True,
-                    tell=progress.note,
-                )
-                for said in blame_lines(record):
-                    progress.note(said)
-            return _ending(record, line, run.folder.path)
+            return _ending(record, line, ledger.folder(record.id).path)
+
+
+def _writes_history() -> bool:
+    return os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no")
 
 
 def _is_wanted(line: protocol.Line) -> bool:
@@ -134,47 +111,47 @@ def _is_wanted(line: protocol.Line) -> bool:
     return heard is not None and heard[0] == protocol.GO
 
 
-def _choose(source: Checkout, wish: StackOptions) -> tuple[Pipeline, str]:
+def _choose(checkout: Checkout, options: StackOptions) -> tuple[Pipeline, str]:
     """The pipeline, and the name of its cloud. Raises UsageError for several of either."""
     from infraci.model.decode import load_pipelines
 
     if is_untrusted():
         raise UsageError(
             "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
-            hint=invocation("run", "--untrusted", wish.pipeline),
+            hint=invocation("run", "--untrusted", options.pipeline),
         )
-    if wish.pipeline.startswith("@"):
+    if options.pipeline.startswith("@"):
         raise UsageError(
-            f"cannot test {wish.pipeline}: that is a schedule, of several pipelines",
+            f"cannot test {options.pipeline}: that is a schedule, of several pipelines",
             hint="name one pipeline: pytest --infraci PIPELINE",
         )
-    pipeline, *more = load_pipelines(source.tree, [wish.pipeline])
+    pipeline, *more = load_pipelines(checkout.tree, [options.pipeline])
     if more:
         raise UsageError(
-            f"cannot test {wish.pipeline}: its matrix has {1 + len(more)} cells, and tests are of "
-            "one stack",
+            f"cannot test {options.pipeline}: its matrix has {1 + len(more)} cells, and tests "
+            "are of one stack",
             hint=f"name one: pytest --infraci '{pipeline.name}'",
         )
-    if wish.cloud and pipeline.cloud not in ("", wish.cloud):
+    if options.cloud and pipeline.cloud not in ("", options.cloud):
         raise UsageError(
-            f"cannot test {pipeline.name} on cloud {wish.cloud}: it is for {pipeline.cloud}",
+            f"cannot test {pipeline.name} on cloud {options.cloud}: it is for {pipeline.cloud}",
             hint=f"say --infraci-cloud {pipeline.cloud}, or nothing",
         )
     # Serverspec's specs are not pytest's to run, so that nothing has to be there for them.
     pipeline = replace(pipeline, serverspec={})
-    return pipeline, wish.cloud or pipeline.cloud or os.environ.get("INFRACI_CLOUD") or LOCAL
+    return pipeline, options.cloud or pipeline.cloud or os.environ.get("INFRACI_CLOUD") or LOCAL
 
 
-def _plan(pipeline: Pipeline, source: Checkout, cloud: Cloud) -> Plan:
+def _plan(pipeline: Pipeline, checkout: Checkout, cloud: Cloud) -> Plan:
     """The servers that the stack will have. Raises FileError with all that is wrong."""
     name = f"infraci-plan-{secrets.token_hex(4)}"
     found = plan_pipeline(
         pipeline,
-        root=source.tree,
+        root=checkout.tree,
         cloud=cloud,
-        load=loader(pipeline, tree=source.tree, cloud=cloud),
+        load=stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=Overrides()),
         name=name,
-        own_part=own_part(source.tree, cloud.name),
+        own_part=host_key_placeholder(checkout.tree, cloud.name),
         # This pytest's own session collects the specs.
         examine=partial(examine, collect=False),
     )
@@ -192,7 +169,7 @@ def _plan(pipeline: Pipeline, source: Checkout, cloud: Cloud) -> Plan:
         for name, server in zip(names, found.servers, strict=True)
     ]
     title = f"pipeline {pipeline.name} on {cloud.name}"
-    return _described(pipeline, title, root=source.root, servers=servers)
+    return _described(pipeline, title, root=checkout.root, servers=servers)
 
 
 def _described(
@@ -226,19 +203,20 @@ def _ending(record: RunRecord, line: protocol.Line, folder: Path) -> Ending:
     )
 
 
-def _lend(wish: StackOptions, line: protocol.Line) -> Ending | None:
+def _lend(options: StackOptions, line: protocol.Line) -> Ending | None:
     """A run whose stack stands, and stands on; None if it was not wanted after all."""
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
-    record = find_run(ledger, wish.run)
+    record = find_run(ledger, options.run)
     if record.destroyed:
         raise UsageError(
             f"cannot test run {record.id}: its stack is destroyed",
             hint=f"stand up a new one: pytest --infraci {record.pipeline}",
         )
-    if wish.pipeline not in ("", record.pipeline):
+    if options.pipeline not in ("", record.pipeline):
         raise UsageError(
-            f"cannot test run {record.id} as pipeline {wish.pipeline}: it is of {record.pipeline}",
+            f"cannot test run {record.id} as pipeline {options.pipeline}: it is of "
+            f"{record.pipeline}",
             hint="leave --infraci out",
         )
     if ledger.is_alive(record.id):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.commands.login import find_server
+from infraci.app.lookup import find_server
 from infraci.errors import UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Server

@@ -32,14 +32,14 @@ class Receivers:
     server: mail.MailServer | None
     sender: str
     addresses: tuple[str, ...]
-    is_author_told: bool
+    with_author: bool
     webhooks: tuple[webhook.Webhook, ...]
 
     def tell(self, alerts: Sequence[Alert]) -> None:
         """Send alerts to all of them."""
         messages = []
         for alert in alerts:
-            author = [alert.result.email] if self.is_author_told else []
+            author = [alert.result.email] if self.with_author else []
             to = [a for a in dict.fromkeys([*author, *self.addresses]) if mail.is_address(a)]
             if to:
                 messages.append(mail.compose(alert, sender=self.sender, to=to))
@@ -55,11 +55,11 @@ def receivers(
     smtp: str | None,
     sender: str,
     addresses: Sequence[str],
-    is_author_told: bool,
+    with_author: bool,
     webhooks_file: Path | None,
 ) -> Receivers:
     """Who is told, from the command line; the SMTP password from the environment."""
-    if (addresses or is_author_told) and smtp is None:
+    if (addresses or with_author) and smtp is None:
         raise UsageError("cannot send mail: by which server is not known", hint="say --smtp URL")
     for address in (sender, *addresses):
         if not mail.is_address(address):
@@ -69,7 +69,7 @@ def receivers(
         server=mail.parse_server(smtp, password=password) if smtp else None,
         sender=sender,
         addresses=tuple(addresses),
-        is_author_told=is_author_told,
+        with_author=with_author,
         webhooks=webhook.read_webhooks(webhooks_file) if webhooks_file else (),
     )
 
