@@ -7,7 +7,6 @@ the terminal's reach: one signal to this process is one signal to each of them.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -22,19 +21,11 @@ from types import FrameType
 from infraci.base.program import own_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import ExitCode, InfraciError
-from infraci.heat import LOCAL
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord, Verdict
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: A cloud of many machines bears so many of our runs.
-_ELSEWHERE = 4
-
-
-def default_jobs(clouds: Sequence[str]) -> int:
-    """How many runs at once: on the embedded cloud as many as half the CPUs."""
-    return max(1, (os.cpu_count() or 1) // 2) if LOCAL in clouds else _ELSEWHERE
 
 
 @dataclass(slots=True)

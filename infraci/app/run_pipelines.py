@@ -6,6 +6,7 @@ while git is at work.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -18,11 +19,12 @@ from infraci.app.cloud_opening import cloud_of, open_cloud
 from infraci.app.execute_run import RunSubject, execute_run, make_drivers
 from infraci.app.existing_run import open_run
 from infraci.app.options import RunOptions
-from infraci.app.parallel_runs import ParallelRuns, default_jobs, run_command
+from infraci.app.parallel_runs import ParallelRuns, run_command
 from infraci.app.record_history import HistoryOptions
 from infraci.base.terminal import say
 from infraci.base.trust import is_untrusted
 from infraci.errors import ExitCode, UsageError
+from infraci.heat import LOCAL
 from infraci.history import dump, invalid
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
@@ -30,7 +32,9 @@ from infraci.model.problem import FileError
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
 from infraci.pipeline import Interrupts, exit_code_of, phases_of, run_phases
 from infraci.progress import make_progress
-from infraci.report.table import print_table
+
+#: So many runs at once on a cloud of many machines.
+_JOBS_ELSEWHERE = 4
 
 
 def run_pipelines(checkout: Checkout, options: RunOptions) -> int:
@@ -165,6 +169,11 @@ def _teller(verbosity: int) -> Callable[[str], object]:
 # Several at once
 
 
+def default_jobs(clouds: Sequence[str]) -> int:
+    """How many runs at once: on the embedded cloud as many as half the CPUs."""
+    return max(1, (os.cpu_count() or 1) // 2) if LOCAL in clouds else _JOBS_ELSEWHERE
+
+
 def _run_in_parallel(
     pipelines: Sequence[Pipeline], checkout: Checkout, options: RunOptions, jobs: int
 ) -> int:
@@ -180,7 +189,7 @@ def _run_in_parallel(
         fail_fast=options.fail_fast,
     )
     records, lost = runs.run(pipelines)
-    print_table(sorted(records, key=lambda record: record.created))
+    _print_table(sorted(records, key=lambda record: record.created))
     if runs.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.worst([exit_code_of(records), lost])
@@ -208,7 +217,13 @@ def _write_id(path: Path | None, run_id: str) -> None:
         raise UsageError(f"cannot write the run's id to {path}: {error.strerror}") from error
 
 
+def _print_table(records: Sequence[RunRecord]) -> None:
+    from infraci.report.table import print_table  # only now: Rich takes a while to import
+
+    print_table(records)
+
+
 def _end(records: Sequence[RunRecord], interrupts: Interrupts, *, table: bool) -> int:
     if table:
-        print_table(records)
+        _print_table(records)
     return ExitCode.INTERRUPTED if interrupts.happened else exit_code_of(records)

@@ -15,7 +15,6 @@ from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import RunRecord
 from infraci.pipeline import exit_code_of
-from infraci.report.table import print_table
 
 
 @click.command("report", short_help="Write the reports of runs, with evidence and logs.")
@@ -46,6 +45,8 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
     with writing(output):
         for record in records:
             _write(record, ledger, output.absolute(), attach)
+    from infraci.report.table import print_table
+
     print_table(records)
     return exit_code_of(records)
 

@@ -9,7 +9,7 @@ import pytest
 
 from infraci import git
 from infraci.app.options import Overrides
-from infraci.app.record_history import blame_lines, conclude, matters
+from infraci.app.record_history import HistoryOptions, blame_lines, conclude, matters
 from infraci.history import Case, History, parse
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import load_pipelines
