@@ -1,4 +1,4 @@
-"""A run: the phases in order, and what happens when one of them fails."""
+"""The phases of a run in order, tear-down, and garbage collection."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from infraci.progress import Progress
 _EVIDENCE_S = 60.0
 #: Longer than any pipeline's own limit needs to be; Ctrl-C ends it.
 DESTROY_S = 900.0
-#: What is left after a tear-down that failed is asked for no longer.
+#: The search for what a failed tear-down has left takes no longer.
 _LOOK_S = 20.0
 
 
@@ -45,7 +45,7 @@ class RemainsError(CloudError):
 
 
 def _hint(left: tuple[Remnant, ...], destroy: str) -> str | None:
-    """The commands that remove what is left; where others' things keep it, only theirs."""
+    """The commands that remove what is left; where foreign resources block it, only theirs."""
     foreign = [remnant for remnant in left if remnant.foreign]
     hint = "remove what is left by:"
     if foreign:
@@ -67,13 +67,13 @@ def remove(
     """Delete a run's stack and key pair, then look for what carries its mark all the same.
 
     ``remember`` gets the mark with the ids of what the stack has made, before that is deleted.
-    What is left is removed one by one if this is to be ``thorough``; else it is a leak, which
-    somebody wants to know of. Raises RemainsError.
+    With ``thorough``, what is left is removed one by one; else it is a leak, and reported as one.
+    Raises RemainsError.
     """
     run_id = mark.name.removeprefix(PREFIX)
     destroy = invocation("destroy", run_id, cloud=cloud.name)
-    known = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
-    mark = replace(mark, possessions=tuple(known))
+    references = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
+    mark = replace(mark, possessions=tuple(references))
     with suppress(InfraciError):  # a full disk does not keep us from tearing down
         remember(mark)
     try:
@@ -107,8 +107,8 @@ def remove(
         )
 
 
-def _see_same_cloud(record: RunRecord, cloud: Remover) -> None:
-    """What is not on another cloud is not gone; but one cloud may have two addresses."""
+def _check_same_cloud(record: RunRecord, cloud: Remover) -> None:
+    """Raise UsageError for another cloud of the same name; one cloud may have two addresses."""
     stack = record.stack_id or record.stack_name
     if record.cloud_at in ("", cloud.where) or cloud.find_stack(stack) is not None:
         return
@@ -121,7 +121,7 @@ def _see_same_cloud(record: RunRecord, cloud: Remover) -> None:
 
 
 def mark_of(record: RunRecord) -> Mark:
-    """By what the things of a run are known."""
+    """The name and tags by which the resources of a run are found."""
     return Mark(name=record.stack_name, tags=tags_of_run(record.id), possessions=record.possessions)
 
 
@@ -130,7 +130,7 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
 
     Raises RemainsError, and UsageError for a cloud that only has the name of the run's.
     """
-    _see_same_cloud(record, cloud)
+    _check_same_cloud(record, cloud)
 
     def save(changed: RunRecord) -> None:
         nonlocal record
@@ -157,7 +157,7 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
 
 
 def save_evidence(run: Run) -> None:
-    """Save what servers and stack can still tell. Trouble on the way is told, not raised."""
+    """Save logs of servers and events of the stack. Errors are shown, not raised."""
     if run.state.record.stack_id is None:
         return
     stack_id = run.state.record.stack_id
@@ -192,8 +192,8 @@ def _servers(run: Run, stack_id: str) -> tuple[Server, ...]:
     if run.state.record.servers:
         return run.state.record.servers
     return tuple(
-        Server(name=found.name, id=found.id, role="", user="", address="")
-        for found in run.drivers.cloud.servers(stack_id)
+        Server(name=nova_server.name, id=nova_server.id, role="", user="", address="")
+        for nova_server in run.drivers.cloud.servers(stack_id)
     )
 
 

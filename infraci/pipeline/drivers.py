@@ -1,4 +1,4 @@
-"""What a run works with. All of it is handed in, so that every part can be another one."""
+"""The drivers of a run, as protocols: cloud, ledger, progress, SSH, configure, specs, reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from infraci.templates import StackRequest
 
 
 class Remover(Protocol):
-    """What removing asks of a cloud."""
+    """The calls to a cloud that remove what runs have made."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -55,7 +55,7 @@ class Remover(Protocol):
 
 
 class CloudDriver(Remover, Protocol):
-    """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
+    """The calls of a run to a cloud; see :class:`infraci.heat.Cloud`."""
 
     @property
     def pace(self) -> tuple[float, float]: ...  # noqa: D102
@@ -70,7 +70,7 @@ class CloudDriver(Remover, Protocol):
     ) -> str: ...
 
     def wait(  # noqa: D102
-        self, stack_id: str, wanted: str = ..., *, deadline: Deadline, on_event: OnEvent | None
+        self, stack_id: str, status: str = ..., *, deadline: Deadline, on_event: OnEvent | None
     ) -> Stack: ...
 
     def update_stack(  # noqa: D102
@@ -116,7 +116,7 @@ class Specs(Protocol):
         log: Path | None,
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
-        """Judge one server; called from a thread a server."""
+        """Run the specs on one server; each server has a thread of its own."""
 
 
 class Serverspec(Protocol):
@@ -183,7 +183,7 @@ class LogIn(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drivers:
-    """What a run works with."""
+    """The drivers of a run."""
 
     cloud: CloudDriver
     ledger: Ledger
@@ -194,8 +194,8 @@ class Drivers:
     serverspec: Serverspec
     collect: Collect
     write_junit: Callable[[Path, RunRecord], object]
-    #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.
+    #: Makes what a stack needs beforehand, the embedded cloud's images, and shows progress.
     prepare: Callable[[StackRequest], None] = lambda _: None
-    #: Judges what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
+    #: Finds what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
     examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
     clock: Callable[[], float] = time.time

@@ -49,8 +49,8 @@ def provision(run: Run, request: StackRequest) -> None:
         _make_key(run)
         # While Heat works, the interpreter for the specs gets ready.
         run.warm_specs()
-        request = with_own(run, request)
-        with testing_stack(run, Phase.PROVISION, request):
+        request = with_keys(run, request)
+        with stack_testcases(run, Phase.PROVISION, request):
             run.drivers.prepare(request)
             stack_id = _create(run, request, deadline)
             run.drivers.cloud.wait(stack_id, deadline=deadline, on_event=run.drivers.progress.event)
@@ -87,7 +87,7 @@ def plan(run: Run) -> StackRequest:
 
 
 def _store(run: Run, request: StackRequest) -> None:
-    """Keep what Heat is sent with the run; of an upgrade's base by itself."""
+    """Write what Heat is sent to the run's folder; an upgrade's base has files of its own."""
     try:
         save_request(
             request,
@@ -102,8 +102,8 @@ def _store(run: Run, request: StackRequest) -> None:
         ) from error
 
 
-def with_own(run: Run, request: StackRequest) -> StackRequest:
-    """The request with what is the run's own in it: its key pair, and host keys if need be."""
+def with_keys(run: Run, request: StackRequest) -> StackRequest:
+    """The request with the run's key pair in it, and host keys where the project injects them."""
     request = with_key_pair(
         request, run.state.pipeline.stack.key_parameter, run.state.record.stack_name
     )
@@ -131,30 +131,30 @@ def take_servers(
     outputs = run.drivers.cloud.outputs(stack_id)
     _keep_outputs(run, outputs)
     known = {server.id: server for server in run.state.record.servers}
-    found = run.drivers.cloud.servers(stack_id)
+    nova_servers = run.drivers.cloud.servers(stack_id)
     servers = tuple(
         replace(server, host_keys=known[server.id].host_keys) if server.id in known else server
-        for server in assign(found, run.state.pipeline, run.state.site.access)
+        for server in assign(nova_servers, run.state.pipeline, run.state.site.access)
     )
     for before in run.state.record.servers:
         if before.id in renewed or not any(_is_alike(server, before) for server in servers):
             run.sessions.drop(before)
     run.state.save(replace(run.state.record, servers=servers))
-    judge_roles(servers, run.state.pipeline)
+    validate_roles(servers, run.state.pipeline)
     ready = log_in_to_all(run, servers, deadline)  # adds to the record as well
     run.state.save(replace(run.state.record, servers=ready))
     write_ssh_config(run.folder, run.state.record.servers)
-    _tell_specs(run, stack_id, outputs)
+    _write_stack(run, stack_id, outputs)
 
 
-def _tell_specs(run: Run, stack_id: str, outputs: Mapping[str, object]) -> None:
-    """Write down what specs are told of the stack, so that they need no cloud."""
+def _write_stack(run: Run, stack_id: str, outputs: Mapping[str, object]) -> None:
+    """Write what specs read of the stack, so that they need no cloud."""
     record = run.state.record
     resources = {
-        found.path: StackResource(
-            type=found.type, status=found.status, physical_id=found.physical_id
+        resource.path: StackResource(
+            type=resource.type, status=resource.status, physical_id=resource.physical_id
         )
-        for found in run.drivers.cloud.resources(stack_id)
+        for resource in run.drivers.cloud.resources(stack_id)
     }
     stack = Stack(
         run=record.id,
@@ -204,26 +204,26 @@ def _keep_outputs(run: Run, outputs: Mapping[str, object]) -> Mapping[str, objec
     return run.state.outputs
 
 
-def judge_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
-    """Raise DefinitionError for roles that no server has: nothing would be judged."""
+def validate_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
+    """Raise DefinitionError for roles that no server has: nothing would be checked."""
     if not servers:
         raise DefinitionError(
             f"cannot verify pipeline {pipeline.name}: its stack has no servers",
             hint="a stack without an OS::Nova::Server has nothing that specs could look at",
         )
     present = {server.role for server in servers}
-    wanted = {role: "specs" for role in pipeline.specs if role != "all"}
-    wanted |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
+    needed = {role: "specs" for role in pipeline.specs if role != "all"}
+    needed |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
     for step in pipeline.configure:
-        wanted |= dict.fromkeys(step.roles, "configure")
+        needed |= dict.fromkeys(step.roles, "configure")
     if pipeline.servers.bastion:
-        wanted.setdefault(pipeline.servers.bastion, "servers.bastion")
-    absent = sorted(set(wanted) - present)
+        needed.setdefault(pipeline.servers.bastion, "servers.bastion")
+    absent = sorted(set(needed) - present)
     if absent:
         have = quoted(sorted(filter(None, present)), "and") or "none"
         raise DefinitionError(
             f"cannot verify pipeline {pipeline.name}: no server has the role "
-            f"{quoted(absent)} of its {wanted[absent[0]]}; the servers' roles are {have}",
+            f"{quoted(absent)} of its {needed[absent[0]]}; the servers' roles are {have}",
             hint=f'a role comes from the Nova metadata "{pipeline.servers.role_metadata}" of a '
             "server, or from servers: roles: in the pipeline",
         )
@@ -237,9 +237,9 @@ def _make_key(run: Run) -> None:
 
 
 def _create(run: Run, request: StackRequest, deadline: Deadline) -> str:
-    if (standing := _standing(run, deadline)) is not None:
-        return standing
-    # A stack that is asked for but not written down would have to be searched for.
+    if (existing := _existing_stack(run, deadline)) is not None:
+        return existing
+    # A stack that is created, but not in the record, would have to be searched for.
     with run.interrupts.deferred():
         stack_id = run.drivers.cloud.create_stack(
             request,
@@ -252,8 +252,8 @@ def _create(run: Run, request: StackRequest, deadline: Deadline) -> str:
 
 
 @contextmanager
-def testing_stack(run: Run, phase: Phase, request: StackRequest) -> Iterator[None]:
-    """Have testcases tell what became of the stack: each resource that failed, or all of it.
+def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[None]:
+    """Add testcases of the stack: one for each resource that failed, or one for all of it.
 
     What Heat refuses is a :class:`RefusedTemplateError`, which says where it stands.
     """
@@ -301,7 +301,7 @@ def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
 
 @contextmanager
 def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
-    """Say where in the template stands what Heat refuses."""
+    """Raise what Heat refuses with its position in the template."""
     try:
         yield
     except RefusedError as error:
@@ -321,7 +321,7 @@ def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
         raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
 
 
-def _standing(run: Run, deadline: Deadline) -> str | None:
+def _existing_stack(run: Run, deadline: Deadline) -> str | None:
     """The stack of a run that is resumed; one that failed is removed first."""
     if run.state.record.stack_id is None:
         return None

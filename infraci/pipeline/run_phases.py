@@ -1,4 +1,4 @@
-"""One run from beginning to end: whatever happens, it is recorded, reported and cleaned up."""
+"""Takes one run through its phases, and in any case records it, reports it and tears it down."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from infraci.pipeline.upgrade import plan_base, stand_up_base, update
 from infraci.pipeline.verdict import verdict_of_error, verdict_of_testcases, worst_verdict
 from infraci.templates import secrets_of
 
-#: What `infraci run` does, in order.
+#: The phases of `infraci run`, in order.
 RUN_PHASES = (Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.VERIFY)
-#: The same for an upgrade, which provisions its base, and takes it all its way before the update.
+#: The same for an upgrade: provision takes its base through all phases before the update.
 UPGRADE_PHASES = (Phase.PLAN, Phase.PROVISION, Phase.UPDATE, Phase.CONFIGURE, Phase.VERIFY)
 
 
 def phases_of(pipeline: Pipeline) -> tuple[Phase, ...]:
-    """What `infraci run` does with a pipeline, in order."""
+    """The phases of `infraci run` for a pipeline, in order."""
     return UPGRADE_PHASES if pipeline.upgrade else RUN_PHASES
 
 
-#: Once the commit is judged, these no longer change what is known of it.
+#: Once there is a verdict, these errors no longer change it.
 _STOPS = (InterruptedRunError, KeyboardInterrupt)
 #: Loading files takes no longer than this, or the disk is broken.
 _PLAN_S = 120.0
@@ -51,7 +51,7 @@ def new_record(
     now: float,
     given: Sequence[str] = (),
 ) -> RunRecord:
-    """The record of a run that is about to begin; ``given`` is what the command line changes."""
+    """The record of a run that is about to begin; ``given`` names what the command line changes."""
     run_id = ledger.new_run_id(pipeline.name, commit)
     expires = now + pipeline.expires_s
     dies_with_us = destroy_policy is DestroyPolicy.ALWAYS
@@ -87,9 +87,8 @@ Verify = Callable[[Run], None]
 def run_phases(run: Run, phases: Sequence[Phase], *, verify: Verify = verify) -> RunRecord:
     """Take a run through the phases, then report and tear down as its policy says.
 
-    ``verify`` is the phase of that name; another one may have somebody else run the specs.
-    Known trouble is in the record that is returned, and not raised. A bug is raised, but only
-    after the tear-down.
+    ``verify`` is the phase of that name; the suite's has the user's pytest run the specs. Errors
+    are in the record that is returned, and not raised. A bug is raised after the tear-down.
     """
     run.state.record = _begun_again(run.state.record, phases[0])
     guard = run.interrupts.until_interrupted
@@ -99,7 +98,7 @@ def run_phases(run: Run, phases: Sequence[Phase], *, verify: Verify = verify) ->
         _carry_out(run, phases, verify)
 
     errors = [guard(begin)]
-    # A phase by itself tells how it went, whatever became of those before.
+    # The verdict is of these phases alone, also where an earlier one failed.
     testcases = [case for case in run.state.record.testcases if case.phase in phases]
     verdict = worst_verdict([*_verdicts(errors), verdict_of_testcases(testcases)])
     if Phase.VERIFY in phases and verdict is not Verdict.INTERRUPTED:
@@ -123,7 +122,7 @@ def run_phases(run: Run, phases: Sequence[Phase], *, verify: Verify = verify) ->
 
 
 def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
-    """The record without what an earlier time said of the phases that come now."""
+    """The record without the earlier results of the phases that come now."""
     before = UPGRADE_PHASES[: UPGRADE_PHASES.index(first)]
     stays = {Round.HEAD: before, Round.BASE: RUN_PHASES if Phase.UPDATE in before else ()}
     kept = tuple(r for r in record.phases if r.phase in stays.get(r.round, ()))
@@ -135,10 +134,10 @@ def _begun_again(record: RunRecord, first: Phase) -> RunRecord:
 
 
 def _decide(run: Run, phases: Sequence[Phase], verdict: Verdict) -> None:
-    """Write the verdict down; there is none yet when all went well but nothing was verified."""
-    known = Phase.VERIFY in phases or verdict is not Verdict.PASSED
+    """Write the verdict; there is none yet when all phases succeeded without a verify phase."""
+    is_final = Phase.VERIFY in phases or verdict is not Verdict.PASSED
     with suppress(InfraciError):  # as above
-        run.state.save(replace(run.state.record, verdict=verdict if known else None))
+        run.state.save(replace(run.state.record, verdict=verdict if is_final else None))
 
 
 def _verdicts(errors: Sequence[BaseException | None]) -> list[Verdict]:
@@ -173,7 +172,7 @@ def _carry_out(run: Run, phases: Sequence[Phase], verify: Verify) -> None:
 
 
 def _save(run: Run, phases: Sequence[Phase]) -> None:
-    """Evidence is for failures; who interrupts a run does not want to wait for it."""
+    """Save evidence of a failure; a user who interrupts a run does not wait for it."""
     if run.state.record.verdict not in (None, Verdict.PASSED, Verdict.INTERRUPTED):
         save_evidence(run)
 
@@ -189,7 +188,7 @@ def _report(run: Run, phases: Sequence[Phase]) -> None:
 
 def _tear_down(run: Run, phases: Sequence[Phase]) -> None:
     if not any(result.phase is Phase.PROVISION for result in run.state.record.phases):
-        run.state.save(replace(run.state.record, destroyed=True))  # nothing was asked for
+        run.state.save(replace(run.state.record, destroyed=True))  # nothing was made
     elif wants_destroy(run.state.record, phases):
         destroy(run)
     elif not run.state.record.destroyed:
@@ -202,7 +201,7 @@ def wants_destroy(record: RunRecord, phases: Sequence[Phase]) -> bool:
         return False
     if record.destroy == DestroyPolicy.ALWAYS:
         return True
-    # What was interrupted before anything failed is not worth looking at.
+    # A stack that was interrupted before anything failed shows nothing.
     passed = record.verdict is Verdict.PASSED and Phase.VERIFY in phases
     return passed or (
         record.verdict is Verdict.INTERRUPTED

@@ -1,4 +1,4 @@
-"""What can be known of a server from outside: Nova's word, and its console's."""
+"""A server's health as seen from outside: its status in Nova, its console, and failing logins."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _FINISHED = re.compile(
     r"|\] Reached target (?:cloud-init\.target|Cloud-init target)"
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_GIVEN = re.compile(r"Authorized keys from \S+ for user ([\w.-]+?)\+")
-_KEYLESS = re.compile(r"no authorized SSH keys fingerprints found for user ([\w.-]+?)\.\s")
+_WITH_KEY = re.compile(r"Authorized keys from \S+ for user ([\w.-]+?)\+")
+_WITHOUT_KEY = re.compile(r"no authorized SSH keys fingerprints found for user ([\w.-]+?)\.\s")
 
 
 class GuestError(UnreachableError):
@@ -48,7 +48,7 @@ class GuestError(UnreachableError):
 
 
 class LockedOutError(GuestError):
-    """A server that has booted, but lets nobody in: what the commit says of it is to blame."""
+    """A server that has booted, but refuses logins: what the commit says of it is to blame."""
 
     exit_code = ExitCode.FAILED
     category = ""
@@ -68,7 +68,7 @@ class ServerHealth:
         return self._text
 
     def console(self) -> str:
-        """What it has written to its console. Raises CloudError."""
+        """Read what it has written to its console. Raises CloudError."""
         self._text = self._cloud.console(self._server.id)
         return self._text
 
@@ -126,57 +126,57 @@ def has_finished(console: str) -> bool | None:
 
 
 class Lockout:
-    """The watch over one server: since when it has been up, and still cannot be logged in to."""
+    """Decides when a server that has booted refuses logins for good."""
 
-    def __init__(self, server: Server, guest: ServerHealth, *, is_near: bool) -> None:
+    def __init__(self, server: Server, health: ServerHealth, *, is_near: bool) -> None:
         self._server = server
-        self._guest = guest
+        self._health = health
         self._is_near = is_near
         self.is_up = False  # whether the last boot has come to its end
         self._since_s: float | None = None
 
-    def judge(self, trouble: UnreachableError, now_s: float, *, is_tried: bool) -> None:
-        """Raise LockedOutError when this trouble with a login has lasted too long.
+    def check(self, error: UnreachableError, now_s: float, *, is_tried: bool) -> None:
+        """Raise LockedOutError when logins have failed for too long since the boot ended.
 
         ``is_tried`` is whether the server itself was tried: if not, its console does not show the
         host keys that are to be pinned, which raises GuestError, since the image may be like that.
         """
-        self.is_up = _known(has_finished(self._guest.text), self.is_up)
-        if not self.is_up or self._is_elsewhere(trouble):
+        self.is_up = _or_before(has_finished(self._health.text), self.is_up)
+        if not self.is_up or self._is_elsewhere(error):
             self._since_s = None
         elif self._since_s is None:
             self._since_s = now_s
-        elif now_s - self._since_s >= self._grace_s(trouble, is_tried) and self._is_still_up():
-            raise self._error(trouble, is_tried=is_tried)
+        elif now_s - self._since_s >= self._grace_s(error, is_tried) and self._is_still_up():
+            raise self._error(error, is_tried=is_tried)
 
-    def _is_elsewhere(self, trouble: UnreachableError) -> bool:
-        """Whether the trouble may be with the way to the server, or passes with its boot."""
-        if isinstance(trouble, RebootingError):
+    def _is_elsewhere(self, error: UnreachableError) -> bool:
+        """Whether the error may come from the network on the way, or passes with a reboot."""
+        if isinstance(error, RebootingError):
             return True
         bastion = self._server.bastion
         is_routed = self._server.address_kind != "fixed" or (bastion and not bastion.private_key)
-        return trouble.at_bastion or (isinstance(trouble, PortClosedError) and not is_routed)
+        return error.at_bastion or (isinstance(error, PortClosedError) and not is_routed)
 
-    def _grace_s(self, trouble: UnreachableError, is_tried: bool) -> float:
-        if isinstance(trouble, LoginRefusedError):
+    def _grace_s(self, error: UnreachableError, is_tried: bool) -> float:
+        if isinstance(error, LoginRefusedError):
             return _REFUSED_S
-        if isinstance(trouble, PortClosedError) or not is_tried:
+        if isinstance(error, PortClosedError) or not is_tried:
             return _NEAR_CLOSED_S if self._is_near else _CLOSED_S
         return _SLOW_S
 
     def _is_still_up(self) -> bool:
         """Whether its console says so now."""
-        return self._guest.look() and _known(has_finished(self._guest.text), self.is_up)
+        return self._health.look() and _or_before(has_finished(self._health.text), self.is_up)
 
-    def _error(self, trouble: UnreachableError, *, is_tried: bool) -> UnreachableError:
-        details = self._guest.last_lines()
-        message = f"{trouble.message}, though its boot and cloud-init have ended"
+    def _error(self, error: UnreachableError, *, is_tried: bool) -> UnreachableError:
+        details = self._health.last_lines()
+        message = f"{error.message}, though its boot and cloud-init have ended"
         if not is_tried:
-            return GuestError(message, hint=trouble.hint or "", details=details)
-        reason, hint = "", trouble.hint or ""
-        if isinstance(trouble, LoginRefusedError):
-            reason, hint = explain(self._guest.text, self._server.user) or (reason, hint)
-        elif isinstance(trouble, PortClosedError):
+            return GuestError(message, hint=error.hint or "", details=details)
+        reason, hint = "", error.hint or ""
+        if isinstance(error, LoginRefusedError):
+            reason, hint = explain(self._health.text, self._server.user) or (reason, hint)
+        elif isinstance(error, PortClosedError):
             hint = (
                 "does its user_data disable, remove or move its SSH server, or set a firewall? do "
                 f"its security groups let port {self._server.port} in?"
@@ -184,28 +184,28 @@ class Lockout:
         return LockedOutError(f"{message}{reason}", hint=hint, details=details)
 
 
-def _known(now: bool | None, before: bool) -> bool:
-    """What is known of a console whose telling lines may have scrolled away."""
+def _or_before(now: bool | None, before: bool) -> bool:
+    """What a console shows now, or what it showed before its lines scrolled away."""
     return before if now is None else now
 
 
 def explain(console: str, user: str) -> tuple[str, str] | None:
-    """Why cloud-init, by what it says of keys, lets nobody in as this user; and what to do."""
-    given = dict.fromkeys(_GIVEN.findall(console))
-    keyless = dict.fromkeys(_KEYLESS.findall(console))
-    if user in given or not (given or keyless):
+    """Why this user cannot log in, by what cloud-init prints of keys; and what to do."""
+    with_key = dict.fromkeys(_WITH_KEY.findall(console))
+    without_key = dict.fromkeys(_WITHOUT_KEY.findall(console))
+    if user in with_key or not (with_key or without_key):
         return None
-    if user in keyless:
+    if user in without_key:
         return f": {user} has got no key", "has the server a key_name, which is the run's key pair?"
-    if given:
-        others = _listed(given)
+    if with_key:
+        listed = _listed(with_key)
         return (
-            f": cloud-init has given the key to {others}, not to {user}",
-            f"say `servers: {{user: {next(iter(given))}}}` in the pipeline if that is the image's"
-            " user; `users:` in user_data needs `default`, which stands for it",
+            f": cloud-init has given the key to {listed}, not to {user}",
+            f"say `servers: {{user: {next(iter(with_key))}}}` in the pipeline if that is the"
+            " image's user; `users:` in user_data needs `default`, which stands for it",
         )
     return (
-        f": cloud-init has made {_listed(keyless)}, without the key, and no {user}",
+        f": cloud-init has made {_listed(without_key)}, without the key, and no {user}",
         "`users:` in user_data has to contain `default`, which stands for the image's user; only"
         " that one gets the run's key",
     )

@@ -26,7 +26,7 @@ _LONGEST_TEXT = 250_000
 def configure(run: Run) -> None:
     """Take the servers through the steps, in order."""
 
-    def tell(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
+    def show_step(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
         for server in servers:
             run.drivers.progress.server(server.name, step, is_detail=is_detail)
 
@@ -45,13 +45,13 @@ def configure(run: Run) -> None:
             deadline=deadline,
             idempotence=run.state.pipeline.idempotence,
             masker=run.state.masker,
-            on_step=tell,
+            on_step=show_step,
             on_testcases=run.state.add_testcases,
         )
 
 
 def verify(run: Run) -> None:
-    """Run the specs; their outcomes are data, only trouble on the way to them is raised."""
+    """Run the specs. Failing specs are testcases; only what keeps specs from running is raised."""
     with run.state.phase(Phase.VERIFY, run.state.pipeline.timeouts.verify_s) as deadline:
         specs = run.warm_specs()
         logs = run.logs
@@ -60,7 +60,7 @@ def verify(run: Run) -> None:
 
         done: dict[str, tuple[Testcase, ...]] = {}
 
-        def judge(server: Server) -> None:
+        def check_server(server: Server) -> None:
             testcases: tuple[Testcase, ...] = ()
             if paths := specs_for(server.role, run.state.pipeline):
                 run.drivers.progress.server(server.name, "specs")
@@ -88,19 +88,23 @@ def verify(run: Run) -> None:
             testcases = tuple(
                 kept(case, run.state.masker, root=run.state.tree) for case in testcases
             )
-            if not deadline.is_cancelled:  # else they tell of the interruption, not of the server
+            if not deadline.is_cancelled:  # else they show the interruption, not the server
                 done[server.name] = testcases
                 run.drivers.progress.checked(server.name, testcases)
 
-        judged = [s for s in run.state.record.servers if is_judged(s.role, run.state.pipeline)]
+        judged_servers = [
+            s for s in run.state.record.servers if is_judged(s.role, run.state.pipeline)
+        ]
         try:
-            for result in in_parallel(judge, judged):
+            for result in in_parallel(check_server, judged_servers):
                 if isinstance(result, Exception):
                     raise result
         finally:
-            found = tuple(case for server in judged for case in done.get(server.name, ()))
-            run.state.add_testcases(found)
-        if not found:
+            all_testcases = tuple(
+                case for server in judged_servers for case in done.get(server.name, ())
+            )
+            run.state.add_testcases(all_testcases)
+        if not all_testcases:
             raise DefinitionError(
                 f"cannot verify pipeline {run.state.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
@@ -108,7 +112,7 @@ def verify(run: Run) -> None:
 
 
 def tell_not_run(run: Run) -> None:
-    """Add a skipped testcase for each server whose specs an earlier phase has kept from running."""
+    """Add a skipped testcase for each server whose specs did not run as an earlier phase failed."""
     failed = [result for result in run.state.record.phases if result.trouble is not None]
     if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
@@ -125,7 +129,7 @@ def tell_not_run(run: Run) -> None:
 
 
 def kept(case: Testcase, masker: Masker, *, root: Path) -> Testcase:
-    """The testcase as it is kept: without secrets, paths those of the repository, not too long.
+    """The testcase as the record has it: without secrets, with the repository's paths, shortened.
 
     ``root`` is where the commit's files are now. The whole of a long text is in the logs.
     """

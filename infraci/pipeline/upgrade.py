@@ -13,26 +13,26 @@ from infraci.model.run import Commit, Outcome, Phase, ResourceChange, Round, Ver
 from infraci.pipeline.provision_phase import (
     plan,
     provision,
+    stack_testcases,
     take_servers,
-    testing_stack,
-    with_own,
+    with_keys,
 )
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_phases import configure, verify
-from infraci.pipeline.update_changes import Snapshot, judge_changes
+from infraci.pipeline.update_changes import Snapshot, check_changes
 from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.templates import StackRequest
 
 
 class UntestableUpgradeError(InfraciError):
-    """The base does not pass by itself, so that nothing can be said of the commit under test."""
+    """The base does not pass by itself, so that the upgrade cannot be tested."""
 
     details = ""
 
 
 @contextmanager
-def judging_base(base: Commit) -> Iterator[None]:
-    """In here, whatever goes wrong is the base's: the commit under test is not to blame."""
+def blaming_base(base: Commit) -> Iterator[None]:
+    """In here, every error is the base's: the commit under test is not to blame."""
     try:
         yield
     except (InterruptedRunError, UntestableUpgradeError):
@@ -42,7 +42,7 @@ def judging_base(base: Commit) -> Iterator[None]:
 
 
 def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
-    """The trouble of a base as what it means for the commit under test."""
+    """An error of the base, as the error that it means for the commit under test."""
     made = UntestableUpgradeError(
         f"cannot test the upgrade from {base.short}: {error.message}",
         hint=error.hint,
@@ -56,14 +56,14 @@ def plan_base(run: Run) -> None:
     """Find the base and read its files. Raises UntestableUpgradeError if these are wrong."""
     base = run.state.base.commit
     run.drivers.progress.note(f"upgrading from {base.short} {base.subject}")
-    with judging_base(base), run.state.at(Round.BASE):
+    with blaming_base(base), run.state.at(Round.BASE):
         plan(run)
 
 
 def stand_up_base(run: Run) -> None:
-    """Take the base all its way. Raises UntestableUpgradeError unless it passes by itself."""
+    """Take the base through all phases. Raises UntestableUpgradeError unless it passes."""
     base = run.state.base.commit
-    with judging_base(base), run.state.at(Round.BASE):
+    with blaming_base(base), run.state.at(Round.BASE):
         provision(run, plan(run))
         run.interrupts.check()
         configure(run)
@@ -89,9 +89,9 @@ def update(run: Run, request: StackRequest) -> None:
     stack_id = run.state.record.stack_id or run.state.record.stack_name
     try:
         with run.state.phase(Phase.UPDATE, run.state.pipeline.timeouts.update_s) as deadline:
-            request = with_own(run, request)
+            request = with_keys(run, request)
             before = _snapshot(run, stack_id)
-            with testing_stack(run, Phase.UPDATE, request):
+            with stack_testcases(run, Phase.UPDATE, request):
                 run.drivers.prepare(request)
                 run.drivers.cloud.update_stack(
                     stack_id,
@@ -104,7 +104,7 @@ def update(run: Run, request: StackRequest) -> None:
             changes = before.changes_to(after)
             run.state.save(replace(run.state.record, changes=changes))
             run.drivers.progress.note(summary(changes))
-            kept = tuple(judge_changes(changes, before, after, run.state.pipeline))
+            kept = tuple(check_changes(changes, before, after, run.state.pipeline))
             run.state.add_testcases(kept)
             if kept:
                 run.drivers.progress.checked("no_replace", kept)
@@ -127,7 +127,7 @@ def summary(changes: Sequence[ResourceChange]) -> str:
 
 
 def _verify_rollback(run: Run, stack_id: str) -> None:
-    """See whether the base is as good as before; trouble on the way is recorded, not raised."""
+    """Run the base's specs again after the rollback; errors are recorded, not raised."""
     try:
         with run.state.at(Round.ROLLBACK):
             with run.state.phase(

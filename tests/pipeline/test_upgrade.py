@@ -30,7 +30,7 @@ from infraci.model.run import (
 )
 from infraci.pipeline import Interrupts, OpenBase, Version, run_phases
 from infraci.pipeline.run_phases import UPGRADE_PHASES
-from infraci.pipeline.update_changes import Snapshot, judge_changes
+from infraci.pipeline.update_changes import Snapshot, check_changes
 from tests.heat.fakes import FakeSdk
 from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
 
@@ -494,7 +494,7 @@ def test_one_that_was_removed_is_not_kept(pattern: str) -> None:
     """By its name or by a pattern that others match as well."""
     before = _snapshot(group="1", group__1="2", group__2="3")
     after = _snapshot(group="1", group__1="2", group__3="4")
-    checks = judge_changes(before.changes_to(after), before, after, _no_replace(pattern))
+    checks = check_changes(before.changes_to(after), before, after, _no_replace(pattern))
     (failed,) = (check for check in checks if check.outcome is Outcome.FAILURE)
     assert failed.name == "group.2 is kept"
     assert "group.2 (T) was removed" in failed.message
@@ -503,14 +503,14 @@ def test_one_that_was_removed_is_not_kept(pattern: str) -> None:
 
 def test_a_pattern_of_what_is_there_only_afterwards_is_good() -> None:
     before, after = _snapshot(web="1"), _snapshot(web="1", db="2")
-    checks = list(judge_changes(before.changes_to(after), before, after, _no_replace("db")))
+    checks = list(check_changes(before.changes_to(after), before, after, _no_replace("db")))
     assert checks == []
 
 
 def test_patterns_reach_into_nested_stacks() -> None:
     before = _snapshot(group="1", group__0="2", group__1="3", db="4")
     after = _snapshot(group="1", group__0="9", db="4")
-    checks = judge_changes(before.changes_to(after), before, after, _no_replace("group.*", "db"))
+    checks = check_changes(before.changes_to(after), before, after, _no_replace("group.*", "db"))
     assert [(check.name, str(check.outcome)) for check in checks] == [
         ("db is kept", "passed"),
         ("group.0 is kept", "failure"),
