@@ -58,7 +58,7 @@ _RELAY = "a thread of the relay's, whose sockets end with the command that it is
 ALLOWED: Mapping[str, Mapping[str, str]] = {
     "blame/local_runs.py _Processes.run": {"Popen": _STARTED, "wait": _RUN},
     "blame/local_runs.py _Processes.__exit__": {"wait": _RUN},
-    "app/preload.py importing_early": {"join": "imports end, or nothing of infraci works"},
+    "app/checkout.py preloading": {"join": "imports end, or nothing of infraci works"},
     "commands/hook.py receive": {"read": "git closes it when it has named what was pushed"},
     "app/image_preparation.py image_maker.make": {"result": "podman has a limit there"},
     "app/parallel_runs.py ParallelRuns.run": {"get": _RUN},
@@ -109,15 +109,15 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "ssh/attach.py _Pump.turn": {"read": _POLLED},
     "ssh/shell.py Shell.run": {"sendall": _SOCKET},
     "ssh/shell.py Shell._follow": {"poll": "makes a poll object"},
-    "suite/xdist_broker.py Hub.pytest_unconfigure": {
+    "suite/xdist_broker.py Broker.pytest_unconfigure": {
         "shutdown": "serve_forever looks 20 times a second"
     },
-    "suite/xdist_broker.py _Talk.handle": {"for": _PEER},
+    "suite/xdist_broker.py _Questions.handle": {"for": _PEER},
     "suite/xdist_broker.py ask": {"sendall": _PEER, "readline": _PEER},
     "suite/stack_process.py StackProcess.__init__": {"Popen": _STARTED},
-    "suite/stack_process.py StackProcess._lost": {"read": _FILE},
-    "suite/protocol.py Line.send": {"sendall": _PEER},
-    "suite/protocol.py Line.hear": {"recv": _PEER},
+    "suite/stack_process.py StackProcess._died": {"read": _FILE},
+    "suite/protocol.py Connection.send": {"sendall": _PEER},
+    "suite/protocol.py Connection.receive": {"recv": _PEER},
     "templates/tosca/translate.py _Work.translation": {"read": "of definitions, not of a file"},
     "templates/tosca/translator_process.py _plain": {
         "result": "a function of TOSCA's, not a future"

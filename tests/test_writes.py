@@ -46,14 +46,14 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "cli.py _say_bug": {"NamedTemporaryFile": _MASKED},
     "cli.py main": {"open": _NULL},
-    "app/selection.py load": {"write_text": _FIELDS},
-    "commands/jenkins_alert.py _alone": {"open": _LOCK},
+    "app/run_pipelines.py _load": {"write_text": _FIELDS},
+    "app/jenkins_alerts.py _alone": {"open": _LOCK},
     "app/record_history.py remember": {"write_text": _FIELDS},
     "commands/report.py _write": {"copytree": _COPY, "write_text": _FIELDS},
     "app/ci_reports.py publish": {"copyfile": _COPY},
     "app/checkout.py _prepare": {"write_text": _OWN},
-    "app/summary.py print_table": {"print": "render_table() makes names fit to be shown"},
-    "app/run_pipelines.py _tell_id": {"write_text": "the run's id"},
+    "report/table.py print_table": {"print": "render_table() makes names fit to be shown"},
+    "app/run_pipelines.py _write_id": {"write_text": "the run's id"},
     "configure/ansible_callback/infraci_events.py _send": {
         "write": "to the run's process, which masks it"
     },

@@ -21,7 +21,7 @@ _TREES = Path(".infraci") / "trees"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
-    """What is tested: a repository, the commit, and where its files are."""
+    """A repository, the commit under test, and the folder that its files are exported to."""
 
     root: Path
     commit: Commit
@@ -91,7 +91,7 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
 
 
 def remove_dead_trees(root: Path) -> int:
-    """Remove what processes that died have exported; returns how many trees that were."""
+    """Remove the trees of processes that have died; returns their number."""
     with suppress(FileNotFoundError):
         return remove_unlocked(root / _TREES)
     return 0

@@ -21,7 +21,7 @@ def open_controller(
 ) -> Any:
     """The :class:`infraci.jenkins.controller.Controller` of the repository we are in.
 
-    It is not imported before it is needed: agents have no jenkinsapi, and hooks no time.
+    It is imported only now: agents have no jenkinsapi, and hooks have to be fast.
     """
     settings = load_settings(find_git_dir(Path.cwd()), url=url, user=user, folder=folder)
     try:

@@ -1,4 +1,4 @@
-"""What a run adds to the history, and what the history says of it."""
+"""Writes runs into the history, and what the history says of failures into their reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import Phase, RunRecord, Verdict
 
-#: The verdicts of runs whose failures the history may know more of.
+#: The verdicts of runs whose failures the history may explain.
 _EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
 
 
@@ -30,7 +30,7 @@ class HistoryOptions:
 
 
 def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
-    """Tells which of some files a testcase of the pipeline depends on: those of its phase.
+    """What says on which of some files a testcase of the pipeline depends: those of its phase.
 
     A configure step depends on those before it, and a spec on all of them.
     """
@@ -104,7 +104,7 @@ def remember(record: RunRecord, *, root: Path, options: HistoryOptions) -> None:
 
 
 def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:
-    """The record with what is known of its failures, without standing anything up."""
+    """The record with what is known of its failures, without making a stack."""
     from infraci.blame.finding_output import summary
     from infraci.blame.inquiry import Inquiry
     from infraci.blame.observations import Evidence
@@ -118,7 +118,7 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
     )
     evidence.add(record.commit.sha, result)
     which = (record.commit.sha[:10], "--pipeline", record.pipeline)
-    again = invocation("blame", *which, cloud=record.cloud)
+    command = invocation("blame", *which, cloud=record.cloud)
     inquiry = Inquiry(
         root=root,
         head=record.commit,
@@ -127,8 +127,8 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         stand_up=lambda shas: [None for _ in shas],
         budget=Budget(runs=0),
         matters=matters(pipeline, tree),
-        again=again,
-        hint=f"`{again}` finds out",
+        again=command,
+        hint=f"`{command}` finds out",
     )
     findings = inquiry.findings()
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
@@ -140,11 +140,11 @@ def tell_corrupt(sha: str, why: str) -> None:
 
 
 def blame_lines(record: RunRecord) -> Iterator[str]:
-    """What is known of a run's failures: a line for each answer."""
+    """What blame says of a run's failures: a line for each answer."""
     by_answer: dict[str, list[str]] = {}
-    for case, said in record.blame.items():
-        headline = said.partition("\n")[0].removeprefix("blame").strip()
+    for case, text in record.blame.items():
+        headline = text.partition("\n")[0].removeprefix("blame").strip()
         by_answer.setdefault(headline, []).append(case)
-    for headline, (first, *others) in by_answer.items():
-        also = f" and {len(others)} more" if others else ""
+    for headline, (first, *other_cases) in by_answer.items():
+        also = f" and {len(other_cases)} more" if other_cases else ""
         yield f"{first}{also}: {headline}" if first else headline

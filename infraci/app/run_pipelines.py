@@ -152,11 +152,11 @@ def _touched(
         if len(pipelines) > 1:
             tell("all pipelines: run, as this commit has no parent here to compare it with")
         return list(pipelines)
-    choices = choose_touched(pipelines, changed, root=checkout.tree)
-    if len(choices) > 1 or not all(choice.touched for choice in choices):
-        for choice in choices:
-            tell(str(choice))
-    chosen = [choice.pipeline for choice in choices if choice.touched]
+    decisions = choose_touched(pipelines, changed, root=checkout.tree)
+    if len(decisions) > 1 or not all(decision.touched for decision in decisions):
+        for decision in decisions:
+            tell(str(decision))
+    chosen = [decision.pipeline for decision in decisions if decision.touched]
     if not chosen:
         tell(f"nothing to run for {checkout.commit.short} (--all runs every pipeline)")
     return chosen

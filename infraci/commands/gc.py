@@ -37,7 +37,7 @@ from infraci.progress import Progress, make_progress
 )
 @click.pass_obj
 def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
-    """Remove what dead and expired runs have left, also of runs that nobody remembers.
+    """Remove what dead and expired runs have left, also of runs without a record.
 
     Runs at work and runs that are kept on purpose (`--destroy never`, `infraci provision`) stay
     until they expire, or their record is lost. Nothing without infraci's tags is touched.
@@ -62,7 +62,7 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
 
 
 class Sweep:
-    """One gc: what it finds, it removes (or only names)."""
+    """One gc: removes what it finds, or in a dry run only names it."""
 
     def __init__(self, *, verbosity: int, dry_run: bool) -> None:
         self._dry_run = dry_run
@@ -95,7 +95,7 @@ class Sweep:
                 self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
 
     def machine(self) -> None:
-        """Containers and networks of the embedded cloud that belong to nobody."""
+        """Containers and networks of the embedded cloud that belong to no server it knows."""
         from infraci.local import cloud_process
 
         try:
@@ -119,7 +119,7 @@ class Sweep:
                 remove_dead_trees(self._root)
 
     def fail(self, error: InfraciError) -> None:
-        """Tell, and go on with the rest."""
+        """Show an error, and go on with the rest."""
         self.exit_code = ExitCode.worst([self.exit_code, error.exit_code])
         say(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 

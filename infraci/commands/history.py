@@ -158,8 +158,8 @@ def _rows(known: Mapping[str, Sequence[Result]], shas: Sequence[str]) -> Iterato
 
 
 def _counts(result: Result) -> str:
-    found = list(result.cases.values())
-    return ", ".join(f"{found.count(how)} {how}" for how in Class if how in found) or "-"
+    outcomes = list(result.cases.values())
+    return ", ".join(f"{outcomes.count(how)} {how}" for how in Class if how in outcomes) or "-"
 
 
 def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, object]]]:

@@ -22,7 +22,7 @@ from infraci.plan.columns import columns
 def command(as_json: bool, standing: bool, limit: int | None) -> None:
     """List the runs, the latest last: what they say, and whether their stack still stands."""
     ledger = ledger_here()
-    records = ledger.list(on_damaged=_tell)
+    records = ledger.list(on_damaged=_show_damage)
     shown = [record for record in records if not (standing and record.destroyed)]
     shown = shown[-limit:] if limit else shown
     if as_json:
@@ -73,5 +73,5 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
     }
 
 
-def _tell(error: DamagedRunError) -> None:
+def _show_damage(error: DamagedRunError) -> None:
     say(f"{error.message}", err=True)

@@ -36,11 +36,11 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
         for path in _files(record, folder):
             say_line(path)
     else:
-        for line in _story(record, folder, state_of(record, ledger)):
+        for line in _lines(record, folder, state_of(record, ledger)):
             say_line(line)
 
 
-def _story(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
+def _lines(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
     commit = record.commit
     cause = cause_of(record)
     yield f"run {record.id}: {record.verdict or state}" + (f": {cause}" if cause else "")

@@ -1,4 +1,4 @@
-"""What pytest and the keeper of a stack say to each other: JSON, an object a line, one key each."""
+"""The protocol between pytest and a stack process: JSON, an object a line, one key each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from infraci.errors import ExitCode, InfraciError, UsageError
 
-#: The keeper says what is planned, or why there is nothing to plan.
+#: The stack process: the plan, or the error that there is none.
 PLANNED, REFUSED = "planned", "refused"
-#: pytest: stand it up; a check that has ended; no more of them, with pytest's exit status.
+#: pytest: stand the stack up; a check that has ended; pytest has ended, with its exit status.
 GO, CHECKED, DONE = "go", "checked", "done"
-#: The keeper: a line for the user; it stands, in this run's folder; no more checks are heard,
-#: and why; the run has ended.
-SAID, READY, OVER, ENDED = "said", "ready", "over", "ended"
+#: The stack process: a line for the user; the stack stands, with the run's folder; the run takes
+#: no more checks, with the error; the run has ended.
+SHOW, READY, OVER, ENDED = "said", "ready", "over", "ended"
 
 
-class Line:
-    """One end. Threads may send at once; only one may hear."""
+class Connection:
+    """One end. Several threads may send; only one may receive."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
@@ -29,7 +29,7 @@ class Line:
         self._lock = threading.Lock()
 
     def send(self, key: str, value: object) -> bool:
-        """Say something; returns whether anybody is there to hear it."""
+        """Send a message; returns False where the other end is closed."""
         line = json.dumps({key: value}).encode("utf-8", "backslashreplace") + b"\n"
         try:
             with self._lock:
@@ -38,8 +38,8 @@ class Line:
             return False
         return True
 
-    def hear(self) -> tuple[str, Any] | None:
-        """The next that the other end says; blocks. None when it has gone."""
+    def receive(self) -> tuple[str, Any] | None:
+        """The next message; blocks. None when the other end is closed."""
         while b"\n" not in self._received:
             try:
                 chunk = self.end.recv(1 << 16)
@@ -54,27 +54,27 @@ class Line:
 
     @property
     def has_more(self) -> bool:
-        """Whether something has been received that is not heard yet."""
+        """Whether a message has arrived that was not received yet."""
         return b"\n" in self._received
 
-    def hang_up(self) -> None:
-        """Say no more; the other end hears that, and may still speak."""
-        with contextlib.suppress(OSError):  # it has gone already
+    def finish_sending(self) -> None:
+        """Close for sending; the other end sees that, and may still send."""
+        with contextlib.suppress(OSError):  # the other end is closed already
             self.end.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Neither speak nor hear any more, whoever else may have inherited this end."""
+        """Close both ways, also for processes that have inherited this end."""
         with contextlib.suppress(OSError):
             self.end.shutdown(socket.SHUT_RDWR)
         self.end.close()
 
 
-def told(error: InfraciError) -> Mapping[str, Any]:
+def error_to_json(error: InfraciError) -> Mapping[str, Any]:
     """An error in plain values."""
     return {"message": error.message, "hint": error.hint or "", "exit_code": int(error.exit_code)}
 
 
-def error_of(said: Mapping[str, Any]) -> InfraciError:
-    """The error that was told of."""
-    kind = UsageError if said["exit_code"] == ExitCode.INVALID else InfraciError
-    return kind(said["message"], hint=said["hint"] or None)
+def error_from_json(fields: Mapping[str, Any]) -> InfraciError:
+    """The error that :func:`error_to_json` wrote."""
+    kind = UsageError if fields["exit_code"] == ExitCode.INVALID else InfraciError
+    return kind(fields["message"], hint=fields["hint"] or None)

@@ -47,41 +47,43 @@ from infraci.verify.stack_view import Plan, PlannedServer, Stack
 
 
 def main() -> None:
-    """Keep a stack."""
-    # Whoever started pytest in the background had SIGINT ignored; here it is how a run ends.
+    """Carry out a run for pytest, or show it one that stands."""
+    # A shell that starts pytest in the background has SIGINT ignored; here SIGINT ends a run.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
-    line = protocol.Line(end)
+    connection = protocol.Connection(end)
     options = StackOptions.from_json(sys.argv[2])
     try:
-        ending = _lend(options, line) if options.run else _keep(options, line)
+        ending = (
+            _show_existing(options, connection) if options.run else _execute(options, connection)
+        )
         if ending is not None:
-            line.send(protocol.ENDED, asdict(ending))
+            connection.send(protocol.ENDED, asdict(ending))
     except InfraciError as error:
-        line.send(protocol.REFUSED, protocol.told(error))
+        connection.send(protocol.REFUSED, protocol.error_to_json(error))
     except KeyboardInterrupt:
-        pass  # before there was anything
+        pass  # before anything was made
     finally:
-        line.close()
+        connection.close()
 
 
-def _keep(options: StackOptions, line: protocol.Line) -> Ending | None:
-    """A run of its own; None if it was not wanted after all."""
+def _execute(options: StackOptions, connection: protocol.Connection) -> Ending | None:
+    """Execute a run of its own; None if no test needed it."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         checkout = stack.enter_context(open_checkout(working_tree=True, quiet=True, preload=()))
         pipeline, name = _choose(checkout, options)
         with open_cloud(name) as cloud:
             plan = _plan(pipeline, checkout, cloud)
-            line.send(protocol.PLANNED, plan.to_json())
-            if not _is_wanted(line):
+            connection.send(protocol.PLANNED, plan.to_json())
+            if not _is_needed(connection):
                 return None
             progress = Progress(
-                lambda text: line.send(protocol.SAID, text), verbosity=options.verbosity
+                lambda text: connection.send(protocol.SHOW, text), verbosity=options.verbosity
             )
             ledger = Ledger(checkout.root)
-            external = ExternalVerify(line, plan)
+            external = ExternalVerify(connection, plan)
             record = execute_run(
                 RunSubject(
                     pipeline=pipeline, checkout=checkout, overrides=Overrides(), with_base=False
@@ -94,21 +96,21 @@ def _keep(options: StackOptions, line: protocol.Line) -> Ending | None:
                     specs=lambda tree: nullcontext(NoSpecs()),
                 ),
                 interrupts=interrupts,
-                on_created=lambda run_id: external.listen(),
+                on_created=lambda run_id: external.start_listening(),
                 verify=external.verify,
                 history=HistoryOptions(write=_writes_history(), partial=True),
             )
-            return _ending(record, line, ledger.folder(record.id).path)
+            return _ending(record, connection, ledger.folder(record.id).path)
 
 
 def _writes_history() -> bool:
     return os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no")
 
 
-def _is_wanted(line: protocol.Line) -> bool:
-    """Wait for pytest's word: whether any test needs the stack."""
-    heard = line.hear()
-    return heard is not None and heard[0] == protocol.GO
+def _is_needed(connection: protocol.Connection) -> bool:
+    """Wait for pytest's message GO: whether a test needs the stack."""
+    message = connection.receive()
+    return message is not None and message[0] == protocol.GO
 
 
 def _choose(checkout: Checkout, options: StackOptions) -> tuple[Pipeline, str]:
@@ -145,7 +147,7 @@ def _choose(checkout: Checkout, options: StackOptions) -> tuple[Pipeline, str]:
 def _plan(pipeline: Pipeline, checkout: Checkout, cloud: Cloud) -> Plan:
     """The servers that the stack will have. Raises FileError with all that is wrong."""
     name = f"infraci-plan-{secrets.token_hex(4)}"
-    found = plan_pipeline(
+    plan = plan_pipeline(
         pipeline,
         root=checkout.tree,
         cloud=cloud,
@@ -155,18 +157,18 @@ def _plan(pipeline: Pipeline, checkout: Checkout, cloud: Cloud) -> Plan:
         # This pytest's own session collects the specs.
         examine=partial(examine, collect=False),
     )
-    if found.problems:
-        raise FileError(found.problems)
+    if plan.problems:
+        raise FileError(plan.problems)
     # Names that hold the stack's are other ones in each run; tests' should be the same.
-    shown = [server.name.replace(name, pipeline.name) for server in found.servers]
-    paths = [server.path for server in found.servers]
+    shown = [server.name.replace(name, pipeline.name) for server in plan.servers]
+    paths = [server.path for server in plan.servers]
     names = distinct_names(
         [path if name.endswith("…") else name for name, path in zip(shown, paths, strict=True)],
         paths,
     )
     servers = [
         PlannedServer(name=name, path=server.path, role=server.role)
-        for name, server in zip(names, found.servers, strict=True)
+        for name, server in zip(names, plan.servers, strict=True)
     ]
     title = f"pipeline {pipeline.name} on {cloud.name}"
     return _described(pipeline, title, root=checkout.root, servers=servers)
@@ -189,22 +191,22 @@ def _described(
     )
 
 
-def _ending(record: RunRecord, line: protocol.Line, folder: Path) -> Ending:
-    """How the run ended, for whoever has run its checks."""
-    trouble = next((r.trouble for r in record.phases if r.trouble is not None), None)
-    if trouble is not None:
-        error = InfraciError(trouble.message, hint=trouble.hint)
-        line.send(protocol.OVER, protocol.told(error))
-    of_destroy = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
+def _ending(record: RunRecord, connection: protocol.Connection, folder: Path) -> Ending:
+    """How the run ended, for pytest."""
+    failure = next((r.trouble for r in record.phases if r.trouble is not None), None)
+    if failure is not None:
+        error = InfraciError(failure.message, hint=failure.hint)
+        connection.send(protocol.OVER, protocol.error_to_json(error))
+    destroy_failures = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
     return Ending(
         properties=dict(properties(record, folder)),
-        trouble=of_destroy[0].message if of_destroy else "",
+        trouble=destroy_failures[0].message if destroy_failures else "",
         cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 
 
-def _lend(options: StackOptions, line: protocol.Line) -> Ending | None:
-    """A run whose stack stands, and stands on; None if it was not wanted after all."""
+def _show_existing(options: StackOptions, connection: protocol.Connection) -> Ending | None:
+    """Show a run whose stack stands, and is kept; None if no test needed it."""
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
     record = find_run(ledger, options.run)
@@ -221,18 +223,20 @@ def _lend(options: StackOptions, line: protocol.Line) -> Ending | None:
         )
     if ledger.is_alive(record.id):
         raise UsageError(
-            f"cannot test run {record.id}: somebody is at work on it",
+            f"cannot test run {record.id}: another process is at work on it",
             hint="wait until that has ended",
         )
     folder = ledger.folder(record.id)
     servers = Stack.read(folder).as_planned()
     title = f"run {record.id} on {record.cloud}"
     pipeline = find_pipeline(root, record.pipeline)
-    line.send(protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json())
-    if not _is_wanted(line):
+    connection.send(
+        protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json()
+    )
+    if not _is_needed(connection):
         return None
-    line.send(protocol.READY, str(folder.path))
-    while line.hear() is not None:
+    connection.send(protocol.READY, str(folder.path))
+    while connection.receive() is not None:
         pass
     return Ending(properties=dict(properties(record, folder.path)))
 

@@ -1,4 +1,4 @@
-"""Which stacks the tests of a process have, wherever these come from."""
+"""Gives the tests of a process their stacks: from stack processes, or through the broker."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from infraci.ledger.run_folder import RunFolder
 from infraci.suite import xdist_broker
 from infraci.suite.pytest_controller import MAIN, controller_of
-from infraci.suite.xdist_worker import Asking
+from infraci.suite.xdist_worker import BrokeredStacks
 from infraci.verify.hosts import register
 from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.stack_view import Plan
 
 
 class StackSource(Protocol):
-    """Where plans and stacks come from: keepers, or, in a worker, the controller."""
+    """The source of plans and stacks: stack processes, or in a worker the controller."""
 
     @property
     def main(self) -> Plan | None: ...  # noqa: D102
@@ -68,9 +68,9 @@ class SessionStands:
 def begin(config: pytest.Config) -> None:
     """Have the tests of this process get stacks."""
     if xdist_broker.is_worker(config):
-        register(config, SessionStands(Asking(config)), strict=True)
+        register(config, SessionStands(BrokeredStacks(config)), strict=True)
         return
     controller = controller_of(config)
-    stands = SessionStands(controller.keepers)
+    stands = SessionStands(controller.processes)
     register(config, stands, strict=True)
     controller.stands = stands.known

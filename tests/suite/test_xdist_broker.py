@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from infraci.suite.xdist_broker import Hub, ask
+from infraci.suite.xdist_broker import Broker, ask
 
 NOBODY = 65534
 
 
-class Echo(Hub):
+class Echo(Broker):
     """Answers with the question."""
 
     def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -22,17 +22,17 @@ class Echo(Hub):
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
+def broker() -> Iterator[Broker]:
     echo = Echo(config=None)
     yield echo
     echo.pytest_unconfigure()
 
 
-def test_a_question_is_answered(hub: Hub) -> None:
-    assert ask(hub.name, {"stand_up": "shop"}) == {"heard": {"stand_up": "shop"}}
+def test_a_question_is_answered(broker: Broker) -> None:
+    assert ask(broker.name, {"stand_up": "shop"}) == {"heard": {"stand_up": "shop"}}
 
 
-def test_nobody_else_is_heard(hub: Hub) -> None:
+def test_nobody_else_is_heard(broker: Broker) -> None:
     # Only root can be somebody else, and as root all tests run.
     asking = f"""
 import os
@@ -40,7 +40,7 @@ from infraci.suite.xdist_broker import ask
 
 os.setuid({NOBODY})
 try:
-    print(ask({hub.name!r}, {{}}))
+    print(ask({broker.name!r}, {{}}))
 except OSError:
     print("refused")
 """
@@ -50,7 +50,7 @@ except OSError:
     assert asked.stdout == "refused\n"
 
 
-def test_who_has_ended_is_not_there(hub: Hub) -> None:
-    hub.pytest_unconfigure()
+def test_who_has_ended_is_not_there(broker: Broker) -> None:
+    broker.pytest_unconfigure()
     with pytest.raises(OSError, match="refused"):
-        ask(hub.name, {})
+        ask(broker.name, {})

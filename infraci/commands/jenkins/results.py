@@ -30,12 +30,12 @@ def results(
     shas = [sha_of(revision) for revision in commits]
     controller = open_controller(url=url, user=user, folder=folder)
     jobs = [job for job in controller.jobs() if job in JOBS]
-    found = results_of_all(controller, shas, jobs)
+    known = results_of_all(controller, shas, jobs)
     if as_json:
-        say_json([as_data(found[sha]) for sha in shas])
+        say_json([as_data(known[sha]) for sha in shas])
     else:
         for sha in shas:
-            for line in lines(found[sha]):
+            for line in lines(known[sha]):
                 say_line(line)
-    codes = [v.exit_code if (v := found[s].verdict) else ExitCode.UNTESTABLE for s in shas]
+    codes = [v.exit_code if (v := known[s].verdict) else ExitCode.UNTESTABLE for s in shas]
     return ExitCode.worst(codes)

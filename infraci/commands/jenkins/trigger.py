@@ -33,11 +33,11 @@ def trigger(
 
     shas = [sha_of(revision) for revision in commits]
     controller = open_controller(url=url, user=user, folder=folder)
-    more = {"PIPELINES": pipelines, "CLOUD": cloud}
-    given = {name: value for name, value in more.items() if value}
+    options = {"PIPELINES": pipelines, "CLOUD": cloud}
+    parameters = {name: value for name, value in options.items() if value}
     queued = []
     for sha in shas:
-        queued.append(controller.trigger(job, {"COMMIT": sha, **given}))
+        queued.append(controller.trigger(job, {"COMMIT": sha, **parameters}))
         say(f"{sha[:10]}: queued for {controller.url(job)}")
     if not watch:
         return ExitCode.PASSED

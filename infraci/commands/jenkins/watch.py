@@ -31,8 +31,8 @@ def watch(
                 f"cannot watch {job}: it has no build yet", hint="`infraci jenkins trigger HEAD`"
             )
         number = newest.number
-    found: ExitCode = follow(controller, job, number, say=_say, deadline=patient(24)).exit_code
-    return found
+    code: ExitCode = follow(controller, job, number, say=_say, deadline=patient(24)).exit_code
+    return code
 
 
 def _say(line: str) -> None:
