@@ -87,7 +87,7 @@ def _samples(root: Path) -> Iterator[PurePosixPath]:
 
 
 def _try(root: Path, path: PurePosixPath, cloud: Cloud, *, up: bool) -> tuple[str, str]:
-    offer = cloud.offer().by_names(images=SITE.images, flavors=SITE.flavors)
+    offer = cloud.catalog().by_names(images=SITE.images, flavors=SITE.flavors)
     stack = StackDefinition(template=path, parameters=_values(root / path))
     name = f"infraci-sample-{secrets.token_hex(4)}"
     try:

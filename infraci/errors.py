@@ -56,18 +56,31 @@ _LACKS = {
 
 
 class InfraciError(Exception):
-    """Trouble with a known cause: one message, and a hint that says what to do next."""
+    """An error with a known cause.
+
+    ``message`` is one sentence, ``hint`` says what to do next. ``reason`` is the part of the
+    message that another message may quote, such as git's own words; the whole message by default.
+    ``details`` is longer text that explains it: the end of an output, events, other errors.
+    """
 
     exit_code = ExitCode.UNTESTABLE
     #: The class of the failure, one of :data:`CATEGORIES`, or empty; docs/failures.md tells them.
     category = ""
 
     def __init__(
-        self, message: str, *, hint: str | None = None, category: str | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        category: str | None = None,
+        reason: str | None = None,
+        details: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.reason = message if reason is None else reason
+        self.details = details
         if category is not None:
             self.category = category
 

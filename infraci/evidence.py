@@ -99,7 +99,7 @@ def _ask(session: Session, timeout_s: float) -> Mapping[str, str]:
             keep_bytes=2 * len(COMMANDS) * _FILE_BYTES,
         )
     except CommandTimeoutError as error:
-        return {"unreachable.txt": f"{error.message}\n{error.output}\n"}
+        return {"unreachable.txt": f"{error.message}\n{error.details}\n"}
     files = {}
     for part in done.stdout.split(mark)[1:]:
         name, _, text = part.partition("\n")

@@ -2,7 +2,10 @@
 
 Each round starts ``infraci run`` of a tiny pipeline on an embedded cloud of its own, kills it or
 the cloud, runs ``infraci gc`` in a fresh clone, which has no record of the run, and looks for what
-is left. Round N of seed S is round 1 of seed S + N - 1. The exit status is 1 if anything was left.
+is left. Now and then a run is timed and not killed, so that the kills hit runs at work, on any
+machine and whatever its load; a run that ended before its kill is late, and another takes its
+place. The seed of round N is that of the first and N - 1. The exit status is 1 if anything was
+left.
 
 Needs root and what the embedded cloud needs.
 """
@@ -10,6 +13,7 @@ Needs root and what the embedded cloud needs.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -46,6 +50,8 @@ BLOWS: Mapping[str, Sequence[signal.Signals]] = {
 _WITH_SIGINT = ("env", "--default-signal=INT")
 #: A run that was hit ends within this time; so does any other command.
 _LIMIT_S = 240.0
+#: After so many rounds a run is timed again: the machine's load changes.
+_ROUNDS_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,7 @@ class Blow:
     after_s: float
     target: str
     kind: str
+    gap_s: float  # between two signals
 
     @classmethod
     def of(cls, seed: int, longest_s: float) -> Blow:
@@ -66,6 +73,7 @@ class Blow:
             after_s=chance.uniform(0, longest_s),
             target=chance.choice(TARGETS),
             kind=chance.choice(list(BLOWS)),
+            gap_s=chance.uniform(0, 0.5),
         )
 
     def __str__(self) -> str:
@@ -77,6 +85,8 @@ class Result:
     """How a round went."""
 
     blow: Blow
+    is_late: bool  # the run had ended before the blow
+    run_s: float  # how long it ran until the blow, or its end
     status: int | None  # the run's
     phase: str  # in which it was hit: the last line that it had written
     left: tuple[str, ...]
@@ -103,9 +113,11 @@ class Round:
         (self.folder / "tmp").mkdir()
         log = self.folder / "run.log"
         with log.open("w") as stream:
+            began = time.monotonic()
             run = self._start(self.house, "-v", "run", "tiny", output=stream.fileno())
-            with suppress(subprocess.TimeoutExpired):  # it ends before the blow
+            with suppress(subprocess.TimeoutExpired):
                 run.wait(self.blow.after_s)
+            run_s, is_late = time.monotonic() - began, run.returncode is not None
             phase = (log.read_text().splitlines() or ["nothing said"])[-1]
             self._hit(run)
             status, left = self._end_of(run), []
@@ -127,7 +139,13 @@ class Round:
         self._finish(self.house, "cloud", "down")
         left += [*self._on_machine(), *self._tables(bridges)]
         return Result(
-            blow=self.blow, status=status, phase=phase, left=tuple(left), said=said * bool(left)
+            blow=self.blow,
+            is_late=is_late,
+            run_s=run_s,
+            status=status,
+            phase=phase,
+            left=tuple(left),
+            said=said * bool(left),
         )
 
     def clean(self) -> None:
@@ -137,7 +155,6 @@ class Round:
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -173,7 +190,10 @@ class Round:
 
     def _hit(self, run: subprocess.Popen[str]) -> None:
         cloud = self._cloud()
-        for number in BLOWS[self.blow.kind]:
+        for count, number in enumerate(BLOWS[self.blow.kind]):
+            if count:
+                with suppress(subprocess.TimeoutExpired):
+                    run.wait(self.blow.gap_s)
             with suppress(ProcessLookupError):
                 if "cloud" in self.blow.target and cloud is not None:
                     os.kill(cloud, number)
@@ -266,35 +286,75 @@ class Round:
 def play(blow: Blow) -> Result:
     """A round in a new folder, with a cloud of its own."""
     made = Round(Path(tempfile.mkdtemp(prefix="assault-")), blow)
+    is_clean = False
     try:
-        return made.play()
+        result = made.play()
+        is_clean = not result.left
     finally:
-        made.clean()
+        if not is_clean:
+            made.clean()
+        shutil.rmtree(made.folder, ignore_errors=True)
+    return result
+
+
+def time_run() -> float:
+    """How many seconds a run takes that is not killed, and the start of its cloud."""
+    late = play(Blow(seed=0, after_s=_LIMIT_S, target="client", kind="TERM", gap_s=0.0))
+    if late.status != 0 or late.left:
+        raise RuntimeError(f"a run that is not killed fails: {late}")
+    return late.run_s
+
+
+def _play_all(*, kills: int, seed: int, at_once: int, longest_s: float | None) -> Iterator[Result]:
+    """Play rounds until so many runs were killed at work."""
+    seeds, hits = itertools.count(seed), 0
+    with ThreadPoolExecutor(at_once) as pool:
+        while hits < kills:
+            run_s = longest_s or time_run()
+            count = min(kills - hits, _ROUNDS_A_TIME)
+            blows = [Blow.of(each, run_s) for each in itertools.islice(seeds, count)]
+            before = hits
+            for result in pool.map(play, blows):
+                hits += not result.is_late
+                yield result
+            if hits == before:
+                raise RuntimeError(f"each of {len(blows)} runs ended within {run_s:.1f} s")
+
+
+def _tell(result: Result) -> None:
+    late = " (late)" if result.is_late else ""
+    print(f"{result.blow}{late}; in: {result.phase}; status {result.status}", flush=True)
+    for line in result.left:
+        print(f"  LEFT {line}", flush=True)
+    if result.left:
+        print("    " + result.said.replace("\n", "\n    "), flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the rounds and print them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.assault", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="So many rounds.")
+    parser.add_argument("--kills", type=int, default=200, help="So many runs are killed.")
     parser.add_argument("--seed", type=int, default=1, help="Of the first round.")
     parser.add_argument("--at-once", type=int, default=1, help="So many rounds at a time.")
     parser.add_argument(
-        "--longest", type=float, default=15.0, metavar="S", help="Kill within S seconds."
+        "--longest", type=float, metavar="S", help="Kill within S seconds, not within a run's time."
     )
     chosen = parser.parse_args(arguments)
-    blows = [Blow.of(chosen.seed + number, chosen.longest) for number in range(chosen.kills)]
     began, results = time.monotonic(), []
-    with ThreadPoolExecutor(chosen.at_once) as pool:
-        for result in pool.map(play, blows):
-            results.append(result)
-            print(f"{result.blow}; in: {result.phase}; status {result.status}", flush=True)
-            for line in result.left:
-                print(f"  LEFT {line}", flush=True)
-            if result.left:
-                print("    " + result.said.replace("\n", "\n    "), flush=True)
-    counts = Counter(f"{result.blow.kind} to the {result.blow.target}" for result in results)
-    for name, count in sorted(counts.items()):
+    for result in _play_all(
+        kills=chosen.kills,
+        seed=chosen.seed,
+        at_once=chosen.at_once,
+        longest_s=chosen.longest,
+    ):
+        _tell(result)
+        results.append(result)
+    hits = Counter(
+        f"{each.blow.kind} to the {each.blow.target}" for each in results if not each.is_late
+    )
+    for name, count in sorted(hits.items()):
         print(f"{count:4} {name}")
+    print(f"{sum(each.is_late for each in results):4} too late")
     bad = [str(result.blow.seed) for result in results if result.left]
     print(f"{len(results)} rounds in {time.monotonic() - began:.0f} s; {len(bad)} left something")
     if bad:

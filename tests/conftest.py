@@ -1,10 +1,8 @@
-"""What all tests share: their order, and clouds."""
+"""What all tests share: their order, and what is ended when they are interrupted."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 from xdist.remote import Producer
@@ -13,23 +11,17 @@ from xdist.scheduler import LoadScopeScheduling
 from infraci.base.mask import Masker
 from tests.processes import end_all
 
-if TYPE_CHECKING:
-    from tests.clouds import CloudUnderTest
-
-
-#: Whether the OpenStack was up before the tests; not there in workers, and without live tests.
-_WAS_UP = pytest.StashKey[bool]()
 _IS_INTERRUPTED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hear of Ctrl-C even where it is ignored in the background; SIGTERM ends the tests alike."""
+    """Take Ctrl-C even where it is ignored in the background; SIGTERM ends the tests alike."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    if _is_for_live(config) and not hasattr(config, "workerinput"):
-        from tests.clouds import is_openstack_up
+    if _is_for_live(config):
+        from tests.live import plugin  # which imports openstacksdk, and that takes a second
 
-        config.stash[_WAS_UP] = is_openstack_up()
+        config.pluginmanager.register(plugin)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -38,11 +30,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         from tests.clouds import end_embedded_below
 
         end_embedded_below(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
-    if not config.stash.get(_WAS_UP, True):
-        from tests.clouds import is_openstack_up, take_openstack_down
-
-        if is_openstack_up():
-            take_openstack_down()
 
 
 def _is_for_live(config: pytest.Config) -> bool:
@@ -102,22 +89,3 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def _is_live(nodeid: str) -> bool:
     """Whether a test has the marker ``live``, by its name: xdist's controller knows no more."""
     return nodeid.startswith("tests/live/") or "[live" in nodeid
-
-
-@pytest.fixture(scope="session")
-def openstack() -> Iterator[CloudUnderTest]:
-    """A real OpenStack."""
-    from tests.clouds import real_openstack
-
-    with real_openstack() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def live_cloud(openstack: CloudUnderTest) -> Iterator[CloudUnderTest]:
-    """A real OpenStack that is well before the test, and after it."""
-    from tests.clouds import check_openstack
-
-    check_openstack()
-    yield openstack
-    check_openstack()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import shutil
 import signal
@@ -162,42 +163,7 @@ def _listens(process: subprocess.Popen[bytes], log: Path) -> bool:
 def dropping(target: int, *, drops: int) -> Iterator[int]:
     """Forward to ``target`` after dropping the first connections without a word."""
     listener = socket.create_server(("127.0.0.1", 0))
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def serve() -> None:
-        left = drops
-        ends: list[socket.socket] = []
-        pumps: list[threading.Thread] = []
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                break
-            if left:
-                left -= 1
-                client.close()
-                continue
-            upstream = socket.create_connection(("127.0.0.1", target))
-            ends += [client, upstream]
-            for pair in ((client, upstream), (upstream, client)):
-                pumps.append(threading.Thread(target=pump, args=pair))
-                pumps[-1].start()
-        for end in ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in pumps:
-            thread.join()
-        for end in ends:
-            end.close()
-
-    server = threading.Thread(target=serve)
+    server = threading.Thread(target=_drop_then_forward, args=(listener, target, drops))
     server.start()
     try:
         yield listener.getsockname()[1]
@@ -205,3 +171,41 @@ def dropping(target: int, *, drops: int) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         server.join()
+
+
+def _drop_then_forward(listener: socket.socket, target: int, drops: int) -> None:
+    with contextlib.ExitStack() as connections:
+        for number in itertools.count():
+            try:
+                client, _ = listener.accept()
+            except OSError:  # the listener was closed
+                return
+            if number < drops:
+                client.close()
+            else:
+                connections.enter_context(_forwarding(client, target))
+
+
+@contextmanager
+def _forwarding(client: socket.socket, target: int) -> Iterator[None]:
+    """Copy both ways between a client and the target's port; ends both connections at last."""
+    with client, socket.create_connection(("127.0.0.1", target)) as upstream:
+        pairs = ((client, upstream), (upstream, client))
+        pumps = [threading.Thread(target=_pump, args=pair) for pair in pairs]
+        for pump in pumps:
+            pump.start()
+        try:
+            yield
+        finally:
+            for end in (client, upstream):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            for pump in pumps:
+                pump.join()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.assault import Blow, main, play
+from tests.assault import Blow, main, play, time_run
 
 SEEDS = (100, 101, 103, 104, 107, 108)
 
 
+@pytest.fixture(scope="module")
+def run_s() -> float:
+    return time_run()
+
+
 @pytest.mark.cloud
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_killed_run_leaves_nothing(seed: int) -> None:
-    result = play(Blow.of(seed, 15.0))
+def test_a_killed_run_leaves_nothing(seed: int, run_s: float) -> None:
+    result = play(Blow.of(seed, run_s))
     assert result.left == (), f"{result.blow}\n{result.said}"
 
 

@@ -57,6 +57,13 @@ def test_every_type_of_heats_own_is_documented() -> None:
     assert named == {*OWN_TYPES, *PROPERTIES, "OS::Heat::SoftwareDeployment"}
 
 
+def test_every_folder_of_tests_is_a_room_or_explained() -> None:
+    rooms = {path.name for path in (ROOT / "infraci").iterdir()}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    explained = set(re.findall(r"`(\w+)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert folders - rooms <= explained
+
+
 def test_every_page_is_in_the_index() -> None:
     index = set(_links(ROOT / "docs/README.md"))
     assert {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"} <= index

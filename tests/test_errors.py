@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infraci.errors import MachineError, of_machine, raise_of_machine
+from infraci.errors import InfraciError, MachineError, of_machine, raise_of_machine
+from infraci.git import GitError
 
 #: Asks for something when no more files can be opened.
 _FULL = """
@@ -57,7 +58,7 @@ else:
             "Path('address.json').write_text('{}')",
             "return StateDir(folder=Path()).read_address()",
         ),
-        ("from infraci import git; import git as _", "", "return git.ask(Path(), 'status')"),
+        ("from infraci import git; import git as _", "", "return git.run(Path(), 'status')"),
     ],
     ids=["process", "script", "document", "folder", "address", "git"],
 )
@@ -95,3 +96,10 @@ def test_a_cause_is_found_behind_another_error() -> None:
     raise_of_machine(ImportError("no module"))
     with pytest.raises(MachineError, match="Too many open files"):
         raise_of_machine(error)
+
+
+def test_another_message_quotes_the_reason() -> None:
+    assert InfraciError("cannot read it").reason == "cannot read it"
+    error = GitError("cannot run git fetch", reason="no: such remote")
+    assert error.message == "cannot run git fetch: no: such remote"
+    assert error.reason == "no: such remote"

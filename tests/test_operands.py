@@ -28,6 +28,7 @@ MAKING = {"_command", "_run_command", "command"}
 PASSING = {
     "ask": 1, "git.ask": 1, "ask_bytes": 1, "git.ask_bytes": 1, "ask_git_dir": 1,
     "git.ask_git_dir": 1, "_git": 1, "_succeeds": 1, "_iptables": 0, "_podman": 0,
+    "run_podman": 0,
 }  # fmt: skip
 #: After these everything is an operand.
 OPERANDS_FOLLOW = {"--", "--end-of-options"}
@@ -62,7 +63,7 @@ SAFE_OTHERWISE = {
     "local/host/netns.py:nft_list": "namespaces, tables and maps are named by this room",
     "local/host/netns.py:show": "namespaces and devices are named by this room",
     "local/host/netns.py:sysctl": "namespaces are named by this room",
-    "local/host/podman.py:_podman": "hands on what it is given",
+    "local/host/podman_command.py:run_podman": "hands on what it is given",
     "local/host/podman.py:_run": "hands on what it is given",
     "local/host/podman.py:_run_command": "capabilities and limits are options of ours",
     "local/host/podman.py:_update_limits": "limits are options of ours",

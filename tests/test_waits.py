@@ -50,7 +50,6 @@ _RUN = "a run of infraci's, whose phases all have limits"
 _STARTED = "Popen returns at once; its end is waited for elsewhere"
 _SOCKET = "the socket has a timeout (settimeout)"
 _PEER = "the other end is a process of ours that answers in limits of its own; its death is an end"
-_KILLED = "sent to a process that reads, on a socket with room for it"
 
 _RELAY = "a thread of the relay's, whose sockets end with the command that it is for"
 
@@ -69,10 +68,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "heat/events.py Follower.skip": {"read": _ASKED},
     "heat/stack_watch.py Watch.events": {"read": _ASKED},
     "jenkins/hooks.py flush_in_background": {"Popen": "it is not waited for at all"},
-    "ledger/ledger.py Ledger.lock": {"flock": _AT_ONCE, "read": _FILE},
-    "ledger/ledger.py Ledger.is_alive": {"flock": _AT_ONCE},
+    "ledger/ledger.py Ledger.lock": {"read": _FILE},
     "local/lock_holder.py find_holder": {"read": _FILE},
-    "local/host/host_bridge.py _lock": {"flock": _AT_ONCE},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",
@@ -81,6 +78,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/cloud_process.py _reap": {"waitpid": _AT_ONCE},
     "local/cloud_process.py _last_line": {"read": _FILE},
     "local/cloud_process.py _answer": {"read": _FILE},
+    "base/json_lines.py JsonLines._wait": {"poll": "it is given the limit of receive()"},
+    "base/json_lines.py JsonLines.receive": {"recv": _POLLED},
+    "base/json_lines.py JsonLines.send": {"sendall": _PEER},
     "base/locks.py lock_file": {"flock": _AT_ONCE},
     "base/locks.py is_locked": {"flock": _AT_ONCE},
     "base/parallel.py _Slot.take": {"wait": "each piece of work has limits of its own"},
@@ -112,17 +112,12 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "suite/xdist_broker.py Broker.pytest_unconfigure": {
         "shutdown": "serve_forever looks 20 times a second"
     },
-    "suite/xdist_broker.py _Questions.handle": {"for": _PEER},
-    "suite/xdist_broker.py ask": {"sendall": _PEER, "readline": _PEER},
     "suite/stack_process.py StackProcess.__init__": {"Popen": _STARTED},
     "suite/stack_process.py StackProcess._died": {"read": _FILE},
-    "suite/protocol.py Connection.send": {"sendall": _PEER},
-    "suite/protocol.py Connection.receive": {"recv": _PEER},
     "templates/tosca/translate.py _Work.translation": {"read": "of definitions, not of a file"},
     "templates/tosca/translator_process.py _plain": {
         "result": "a function of TOSCA's, not a future"
     },
-    "verify/result_collector.py ResultCollector.listen": {"recv": _SOCKET, "sendall": _KILLED},
     "verify/server_connection.py ServerConnection.session": {
         "result": "the login that it waits for has a limit"
     },
@@ -142,7 +137,6 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "recv": "the socket does not block",
         "waitid": _AT_ONCE,
         "waitpid": "waitid has found it ended",
-        "sendall": _KILLED,
     },
 }
 

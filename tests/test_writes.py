@@ -20,8 +20,8 @@ ROOT = Path(infraci.__file__).parent
 
 #: Calls that write, or open a file to write to, whatever they are given.
 WRITERS = frozenset({
-    "NamedTemporaryFile", "TemporaryFile", "copy2", "copyfile", "copytree", "echo", "mkstemp",
-    "print", "secho", "write_bytes", "write_text",
+    "NamedTemporaryFile", "TemporaryFile", "copy2", "copyfile", "copytree", "echo", "create_file",
+    "mkstemp", "print", "replace_file", "secho", "write_bytes", "write_text",
 })  # fmt: skip
 #: These do with a mode that writes.
 OPENERS = frozenset({"fdopen", "open"})
@@ -40,18 +40,18 @@ _NULL = "/dev/null"
 
 #: File and function: call: why it needs no masker of its own.
 ALLOWED: Mapping[str, Mapping[str, str]] = {
-    "alerts/alert_state.py save": {"write_text": "shas, branches and pipelines of reports"},
+    "alerts/alert_state.py save": {"replace_file": "shas, branches and pipelines of reports"},
     "blame/local_runs.py _Processes.run": {
         "open": "what `infraci run` prints, which it masks itself"
     },
+    "base/atomic.py _draft": {"fdopen": "what replace_file() and create_file() are given"},
     "cli.py _say_bug": {"NamedTemporaryFile": _MASKED},
     "cli.py main": {"open": _NULL},
     "app/run_pipelines.py _load": {"write_text": _FIELDS},
-    "app/jenkins_alerts.py _alone": {"open": _LOCK},
     "app/record_history.py remember": {"write_text": _FIELDS},
     "commands/report.py _write": {"copytree": _COPY, "write_text": _FIELDS},
     "app/ci_reports.py publish": {"copyfile": _COPY},
-    "app/checkout.py _prepare": {"write_text": _OWN},
+    "app/checkout.py _prepare": {"replace_file": _OWN},
     "report/table.py print_table": {"print": "render_table() makes names fit to be shown"},
     "app/run_pipelines.py _write_id": {"write_text": "the run's id"},
     "configure/ansible_callback/infraci_events.py _send": {
@@ -59,21 +59,16 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "configure/playbook.py _write": {"write_text": _PRIVATE},
     "configure/remote_folder.py archive": {"open": "an archive in memory, for the server"},
-    "git.py _given": {"TemporaryFile": "what git is given, without a name"},
-    "git.py export_working_tree": {"copy2": _COMMIT},
+    "git/export.py export_working_tree": {"copy2": _COMMIT},
     "jenkins/hooks.py flush_in_background": {"open": "what `infraci hook` prints, masked there"},
-    "jenkins/hooks.py install": {"write_text": _OWN},
-    "jenkins/outbox.py Outbox._lock": {"open": _LOCK},
-    "ledger/ledger.py Ledger.lock": {"open": _LOCK},
-    "ledger/ledger.py _replace": {"fdopen": _FIELDS, "mkstemp": _FIELDS},
-    "ledger/known_ledgers.py _make_id": {"fdopen": "a random id", "mkstemp": "the same"},
+    "jenkins/hooks.py install": {"replace_file": _OWN},
+    "ledger/ledger.py Ledger._ignore": {"replace_file": _OWN},
+    "ledger/ledger.py Ledger._write": {"replace_file": _FIELDS},
+    "ledger/known_ledgers.py _make_id": {"create_file": "a random id"},
     "local/host/capabilities.py _enforces": {"write_text": "a limit, to the kernel"},
-    "local/lock_holder.py take_lock": {"open": _LOCK},
-    "local/host/host_bridge.py _lock": {"open": _LOCK},
     "local/host/image_store.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
-    "local/host/image_store.py _lock": {"open": _LOCK},
     "local/state_dir.py StateDir._overwrite": {"open": _CLOUD},
-    "local/state_dir.py StateDir._write": {"write_text": _CLOUD},
+    "local/state_dir.py StateDir._write": {"replace_file": _CLOUD},
     "local/host/podman.py Podman.resize": {"write_text": _CLOUD},
     "local/host/podman.py _write_seed": {"write_bytes": _CLOUD},
     "local/cloud_process.py _start": {"open": _CLOUD},
@@ -82,19 +77,23 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/service.py _tell": {"open": _NULL},
     "progress/live.py LiveProgress._print": {"print": "all that it is given was shown() before"},
     "sandbox/relay.py _unshare": {"write_text": "numbers of users, to the kernel"},
-    "report/junit.py write_junits": {"write_bytes": _FIELDS},
+    "report/junit.py write_junits": {"replace_file": _FIELDS},
     "sandbox/bubblewrap.py _copied": {"copyfile": _PRIVATE},
     "sandbox/bubblewrap.py _etc": {"write_text": _OWN},
     "sandbox/bubblewrap.py _write_entry": {"write_text": _PRIVATE},
     "sandbox/child.py main": {"write_text": "a score, to the kernel"},
-    "ssh/config.py _write": {"fdopen": "names, addresses, host keys", "open": "the same"},
+    "ssh/config.py generate_key": {"replace_file": "a key pair, in the run's private folder"},
+    "ssh/config.py write_ssh_config": {"replace_file": "names, addresses, host keys"},
     "suite/stack_process.py StackProcess.__init__": {
         "TemporaryFile": "what a run prints, masked there"
     },
+    "base/locks.py open_lock": {"open": _LOCK},
     "base/terminal.py say": {"echo": _MASKED},
     "base/terminal.py say_json": {"echo": _MASKED},
     "verify/collector.py _collect_group": {"open": "a file in the sandbox's memory"},
-    "verify/stack_view.py Stack.write": {"open": "the provision phase masks the outputs in it"},
+    "verify/stack_view.py Stack.write": {
+        "replace_file": "its outputs are masked by the provision phase"
+    },
     "verify/fork_server.py _rehearse": {"open": _NULL},
     "verify/fork_server.py _warm_up": {"write_text": _OWN},
     "base/writing.py Log.__init__": {"open": _MASKED},
@@ -186,6 +185,7 @@ def test_each_reason_is_for_a_call_that_there_is() -> None:
     "statement",
     [
         "path.write_text(text)",
+        "replace_file(path, text)",
         "path.write_bytes(content)",
         "path.open('a')",
         "open(path, mode='w')",

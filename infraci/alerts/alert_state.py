@@ -8,12 +8,12 @@ before it have been.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infraci.alerts.alert import Alert, AlertKind
+from infraci.base.atomic import SHARED, replace_file
 from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
 from infraci.jenkins.results import CommitResult, PipelineResult
@@ -107,10 +107,9 @@ def load(path: Path) -> dict[str, Memory]:
 
 def save(path: Path, memories: Mapping[str, Memory]) -> None:
     """Remember, in one step."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({b: asdict(m) for b, m in memories.items()}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({b: asdict(m) for b, m in memories.items()}, indent=1) + "\n")
-        draft.replace(path)
+        replace_file(path, f"{text}\n", mode=SHARED)
     except OSError as error:
         raise InfraciError(f"cannot write {path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 from infraci import git
+from infraci.base.atomic import SHARED, replace_file
 from infraci.base.display import displayable
 from infraci.base.temporary import locked_folder, remove_dead, remove_unlocked
 from infraci.base.terminal import say
@@ -101,9 +102,7 @@ def _prepare(trees: Path) -> None:
     trees.mkdir(parents=True, exist_ok=True)
     ignore = trees.parent / ".gitignore"
     if not ignore.exists():
-        partial = ignore.with_suffix(".partial")
-        partial.write_text("*\n")
-        partial.replace(ignore)
+        replace_file(ignore, "*\n", mode=SHARED)
 
 
 @contextmanager
@@ -120,10 +119,10 @@ def preloading(*modules: str) -> Iterator[None]:
     """Import openstacksdk and then these modules in a thread, while git does what the block asks.
 
     Nothing that these might import may be imported in the block as well: two threads must not meet
-    in the same package. GitPython, which is another one, is imported first: git is to begin soon.
+    in the same package. GitPython comes first, since the block needs it at once.
     """
     with suppress(ImportError):  # the block imports it again, and reports it
-        importlib.import_module("git")
+        importlib.import_module("infraci.git.bounded")
     thread = Thread(target=_import, args=(modules,), name="import", daemon=True)
     thread.start()
     try:
@@ -134,8 +133,5 @@ def preloading(*modules: str) -> Iterator[None]:
 
 def _import(modules: Sequence[str]) -> None:
     with suppress(Exception):  # the code that uses the module imports it again, and reports it
-        from infraci.heat.sdk import import_sdk
-
-        import_sdk()
-        for name in modules:
+        for name in ("openstack.config", *modules):
             importlib.import_module(name)

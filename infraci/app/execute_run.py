@@ -10,6 +10,7 @@ from functools import partial
 from infraci.app.checkout import Checkout
 from infraci.app.image_preparation import image_maker
 from infraci.app.options import Overrides
+from infraci.app.planning import plan_one
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude
 from infraci.app.stack_loading import base_opener, stack_loader
 from infraci.configure import configure_servers
@@ -139,5 +140,6 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         prepare=image_maker(cloud, progress) if cloud.name == LOCAL else lambda _: None,
         # The servers' own session collects the specs, in the time that Heat takes anyway.
         examine=partial(examine, collect=False),
+        plan=partial(plan_one, cloud=cloud),
         clock=time.time,
     )

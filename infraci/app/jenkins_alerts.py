@@ -12,9 +12,9 @@ from infraci import git
 from infraci.alerts import mail, webhook
 from infraci.alerts.alert import Alert
 from infraci.alerts.alert_state import Memory, go_through, load, save
-from infraci.base.locks import lock_file
+from infraci.base.locks import locked
 from infraci.base.mask import hidden
-from infraci.errors import InfraciError, UsageError
+from infraci.errors import UsageError
 from infraci.jenkins.results import CommitResult
 
 #: Of a branch that is looked at for the first time, so many commits.
@@ -113,7 +113,7 @@ def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
     revisions = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
     most = [] if handled else [f"--max-count={_FIRST_LOOK}"]
     try:
-        listed = git.ask_git_dir(git_dir, "rev-list", "--first-parent", *most, *revisions, "--")
+        listed = git.run_in_git_dir(git_dir, "rev-list", "--first-parent", *most, *revisions, "--")
     except git.GitError as error:
         if handled:  # it is gone, after a force push
             return _commits(git_dir, branch, "")
@@ -127,10 +127,5 @@ def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
 def _alone(path: Path) -> Iterator[None]:
     """Lock alerting: two processes would send every alert twice."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if not lock_file(descriptor, timeout_s=_LOCK_S):
-            raise InfraciError(f"cannot send alerts: another process keeps {path} locked")
+    with locked(path, timeout_s=_LOCK_S, purpose="send alerts"):
         yield
-    finally:
-        os.close(descriptor)

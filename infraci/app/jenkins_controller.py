@@ -10,7 +10,7 @@ import click
 
 from infraci import git
 from infraci.errors import UsageError
-from infraci.jenkins.settings import find_git_dir, load_settings
+from infraci.jenkins.settings import load_settings
 
 #: What a job can be called after.
 JOBS = ("commit", "hourly", "nightly")
@@ -23,7 +23,7 @@ def open_controller(
 
     It is imported only now: agents have no jenkinsapi, and hooks have to be fast.
     """
-    settings = load_settings(find_git_dir(Path.cwd()), url=url, user=user, folder=folder)
+    settings = load_settings(git.find_git_dir(Path.cwd()), url=url, user=user, folder=folder)
     try:
         from infraci.jenkins.controller import Controller
     except ModuleNotFoundError as error:

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from infraci.app.checkout import Checkout
 from infraci.app.cloud_opening import cloud_of, open_cloud
 from infraci.app.options import Overrides
-from infraci.app.stack_loading import base_opener, host_key_placeholder, stack_loader
+from infraci.app.stack_loading import LoadStack, base_opener, host_key_placeholder, stack_loader
 from infraci.base.trust import is_untrusted
 from infraci.errors import DefinitionError, UsageError
 from infraci.heat import LOCAL, Cloud
@@ -84,14 +84,7 @@ def _plan(
     from infraci.model.decode import load_project
 
     load = stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=overrides)
-    ask = partial(
-        plan_pipeline,
-        cloud=cloud,
-        examine=examine,
-        name=f"infraci-plan-{secrets.token_hex(4)}",
-        own_part=host_key_placeholder(checkout.tree, cloud.name),
-    )
-    plan = ask(pipeline, root=checkout.tree, load=load, with_template=with_template)
+    plan = plan_one(pipeline, checkout.tree, load, cloud=cloud, with_template=with_template)
     if is_untrusted():
         site = load_project(checkout.tree).cloud(cloud.name)
         plan = replace(plan, problems=(*plan.problems, *judge_untrusted(pipeline, site)))
@@ -106,7 +99,7 @@ def _plan(
     )
     try:
         with open_base() as base:
-            before = ask(base.pipeline, root=base.tree, load=base.load)
+            before = plan_one(base.pipeline, base.tree, base.load, cloud=cloud)
             return with_upgrade(
                 plan,
                 pipeline,
@@ -121,6 +114,27 @@ def _plan(
             file=str(pipeline.path), key_path="upgrade", message=f"{error.message}{advice}"
         )
         return replace(plan, problems=(*plan.problems, problem))
+
+
+def plan_one(
+    pipeline: Pipeline,
+    root: Path,
+    load: LoadStack,
+    *,
+    cloud: Cloud | Unasked,
+    with_template: bool = False,
+) -> PipelinePlan:
+    """The plan of one pipeline, without its upgrade."""
+    return plan_pipeline(
+        pipeline,
+        root=root,
+        cloud=cloud,
+        load=load,
+        name=f"infraci-plan-{secrets.token_hex(4)}",
+        own_part=host_key_placeholder(root, cloud.name),
+        examine=examine,
+        with_template=with_template,
+    )
 
 
 def _stems(error: FileError) -> str:

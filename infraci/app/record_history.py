@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from infraci.base.invocation import invocation
@@ -15,6 +16,7 @@ from infraci.history import Case, History, dump, result_of
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import Phase, RunRecord, Verdict
+from infraci.progress.failures import MOST_SHOWN
 
 #: The verdicts of runs whose failures the history may explain.
 _EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
@@ -139,12 +141,16 @@ def tell_corrupt(sha: str, why: str) -> None:
     say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
-def blame_lines(record: RunRecord) -> Iterator[str]:
-    """What blame says of a run's failures: a line for each answer."""
+def blame_lines(record: RunRecord, *, most: int | None = MOST_SHOWN) -> Iterator[str]:
+    """What blame says of a run's failures: a line for each answer, of many the first ones."""
     by_answer: dict[str, list[str]] = {}
     for case, text in record.blame.items():
         headline = text.partition("\n")[0].removeprefix("blame").strip()
         by_answer.setdefault(headline, []).append(case)
-    for headline, (first, *other_cases) in by_answer.items():
+    for headline, (first, *other_cases) in islice(by_answer.items(), most):
         also = f" and {len(other_cases)} more" if other_cases else ""
         yield f"{first}{also}: {headline}" if first else headline
+    if most is not None and len(by_answer) > most:
+        all_of_it = invocation("logs", record.id)
+        more = len(by_answer) - most
+        yield f"{more} of {len(by_answer)} answers are not shown: {all_of_it}"

@@ -45,7 +45,7 @@ def stack_loader(
                 root=tree,
                 parameters=overrides.parameters,
                 environments=overrides.environments,
-                offer=lambda: cloud.offer().by_names(
+                offer=lambda: cloud.catalog().by_names(
                     images=site.images, flavors=site.flavors, networks=site.networks
                 ),
                 pipeline=pipeline.path,

@@ -7,6 +7,7 @@ characters that print over others, and such as turn the direction of text.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 #: Terminals' sequences (ECMA-48): CSI; OSC, DCS and other strings with their ends; others. A string
 #: without an end only loses its begin, lest it hides the rest.
@@ -39,3 +40,14 @@ def displayable_lines(text: str) -> str:
     text = _SEQUENCES.sub("", text.replace("\r\n", "\n"))
     text = _CONTROLS.sub(" ", text)
     return _NO_TEXT.sub("\ufffd", _UNSEEN.sub("", text))
+
+
+def with_relative_paths(text: str, root: Path) -> str:
+    """The text with paths below a folder as they are seen from there; the folder itself is ".".
+
+    A commit's files are in a temporary folder, and are called what they are in the repository.
+    """
+    if str(root) not in text:
+        return text
+    whole = re.compile(rf"{re.escape(str(root))}(?:(/)(?=[^\s/])|(?![\w.-]))")
+    return whole.sub(lambda match: "" if match[1] else ".", text)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infraci.base.deadline import waits
+from infraci.errors import InfraciError
 
 #: Between two tries, in seconds: the first wait, and the longest.
 _FIRST_S, _CEILING_S = 0.005, 0.2
@@ -34,6 +35,39 @@ def lock_file(descriptor: int, *, timeout_s: float) -> bool:
         else:
             return True
     raise AssertionError("waits() never ends")
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor of a file to be locked, which is made if need be. Raises OSError.
+
+    Only its owner may open the file; programs that are started do not inherit the descriptor.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def acquire(path: Path, *, timeout_s: float) -> int | None:
+    """Lock a file, as :func:`lock_file` does; returns its descriptor, or None. Raises OSError."""
+    descriptor = open_lock(path)
+    if lock_file(descriptor, timeout_s=timeout_s):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def locked(path: Path, *, timeout_s: float, purpose: str) -> Iterator[None]:
+    """In here this process alone holds the lock of a file.
+
+    Raises InfraciError, which names the purpose ("send alerts"), if another process keeps it
+    longer than ``timeout_s``, and OSError.
+    """
+    descriptor = acquire(path, timeout_s=timeout_s)
+    if descriptor is None:
+        raise InfraciError(f"cannot {purpose}: another process keeps {path} locked")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_locked(descriptor: int) -> bool:

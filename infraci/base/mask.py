@@ -24,8 +24,8 @@ _PIECE = 6
 _BROKEN = 8
 #: Where text is cut: lines by a column, output by what shortens it, colours by a terminal; what
 #: was cut may be in quotes and brackets.
-_CUT_AFTER = re.compile(r"""['"`\])}>,;]{0,4}(?:\Z|[\r\n\x1b]|\.\.\.|…)""")
-_CUT_BEFORE = re.compile(r"""(?:[\r\n]|\.\.\.|…)['"`\[({<]{0,4}\Z""")
+_CUT_AFTER = re.compile(r"""['"`\])}>,;]{0,4}(?:\Z|[\r\n\x1b]|\.\.\.|(?: \[)?…)""")
+_CUT_BEFORE = re.compile(r"""(?:[\r\n]|\.\.\.|…(?:\] )?)['"`\[({<]{0,4}\Z""")
 #: So far back the latter can begin.
 _BEFORE = 7
 #: What is put within a text when it is wrapped or coloured; pytest begins lines with ``E``.

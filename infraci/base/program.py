@@ -31,11 +31,7 @@ def own_program(module: str = "infraci") -> tuple[str, ...]:
 
 
 class ProgramTimeoutError(PhaseTimeoutError):
-    """A program took too long and was killed; ``output`` are its last lines."""
-
-    def __init__(self, message: str, *, hint: str | None = None, output: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.output = output
+    """A program took too long and was killed; ``details`` are the last lines of its output."""
 
 
 class ProgramOutputError(ProgramTimeoutError):
@@ -99,7 +95,7 @@ def run_program(
                     raise ProgramOutputError(
                         f"cannot finish {Path(command[0]).name}: it was killed after"
                         f" {output_mb} MiB of output",
-                        output="\n".join(last),
+                        details="\n".join(last),
                     )
                 if deadline.is_cancelled:
                     deadline.check(command[0])
@@ -107,7 +103,7 @@ def run_program(
                     raise ProgramTimeoutError(
                         f"cannot finish {Path(command[0]).name}: it was killed after"
                         f" {duration(limit_s)}",
-                        output="\n".join(last),
+                        details="\n".join(last),
                     )
             if rest:
                 hear(rest)

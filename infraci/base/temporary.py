@@ -54,9 +54,9 @@ def make_folder(kind: str, *, place: str | Path | None = None) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}.{_this_mark()}.", dir=place))
 
 
-def prefix_of_file(name: str) -> str:
-    """The prefix for :func:`tempfile.mkstemp` of a hidden file that names this process."""
-    return f".{name}.{_this_mark()}."
+def draft_of(path: Path) -> Path:
+    """A new name for a hidden file beside another, that names this process."""
+    return path.with_name(f".{path.name}.{_this_mark()}.{secrets.token_hex(4)}")
 
 
 def remove_dead(*places: Path) -> int:

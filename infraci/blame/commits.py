@@ -58,7 +58,7 @@ def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[S
     The first of them is where ``since`` (or what was merged of it) was left, if that is here.
     Raises UsageError where a commit is missing, or ``since`` is no ancestor.
     """
-    if since is not None and not _is_ancestor(root, since, head):
+    if since is not None and not git.is_ancestor(root, since, head):
         raise _no_ancestor(root, since, head)
     steps = _walk(root, head, f"^{since}" if since else f"--max-count={FURTHEST}")
     if not steps:
@@ -68,10 +68,10 @@ def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[S
 
 def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
     try:
-        listed = git.ask(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
+        listed = git.run(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
     except git.GitError as error:
         raise UsageError(
-            f"cannot walk the history of {head[:10]}: {error.message.partition(': ')[2]}",
+            f"cannot walk the history of {head[:10]}: {error.reason}",
             hint="a commit is missing: `git fsck` says which, `git fetch --refetch` fetches all",
         ) from error
     steps = [
@@ -90,7 +90,7 @@ def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
     """
     mainline, branch = merge.parents[0], merge.parents[arm]
     line = with_changes(root, _walk(root, branch, f"^{mainline}"))
-    differs = git.ask(
+    differs = git.run(
         root, "diff-tree", "-r", "-M", "--name-status", "-z", "--end-of-options", branch, merge.sha,
         options=_PLAIN,
     )  # fmt: skip
@@ -98,15 +98,10 @@ def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
     return (*line, replace(merge, changes=changes))
 
 
-def is_whole(root: Path) -> bool:
-    """Whether the clone has all commits, so that one without parents is really the first."""
-    return git.ask(root, "rev-parse", "--is-shallow-repository").strip() == "false"
-
-
 def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
     """The line with what each commit changed, a merge against its first parent."""
     shas = "".join(f"{step.sha}\n" for step in line).encode()
-    said = git.ask(
+    said = git.run(
         root, "log", "--no-walk=unsorted", "--stdin", "--diff-merges=first-parent", "-M",
         "--name-status", "-z", "--no-show-signature", "--format=%x01%H %T",
         options=_PLAIN, stdin=shas,
@@ -168,7 +163,7 @@ def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
     """What a commit changed in some files, as git shows it, no longer than people read."""
     if not paths:
         return ""
-    shown = git.ask(
+    shown = git.run(
         root, "show", "--format=", "--diff-merges=first-parent", "-M", "--no-color",
         "--no-ext-diff", "--no-textconv", "--no-show-signature", "--end-of-options", sha, "--",
         *paths, options=_PLAIN,
@@ -179,20 +174,9 @@ def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _is_ancestor(root: Path, one: str, other: str) -> bool:
-    try:
-        git.ask(root, "merge-base", "--is-ancestor", "--end-of-options", one, other)
-    except git.GitError:
-        return False
-    return True
-
-
 def _no_ancestor(root: Path, since: str, head: str) -> UsageError:
-    try:
-        base = git.ask(root, "merge-base", "--end-of-options", since, head).split()[0]
-    except git.GitError:
-        base = ""
-    if not is_whole(root):
+    base = git.merge_base(root, since, head)
+    if not git.has_all_commits(root):
         hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
     elif base:
         hint = f"the history was rewritten or has parted; both come from {base[:10]}: --since that"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from infraci import git
 from infraci.blame.commits import (
     Step,
     first_parents,
     inside,
     is_documentation,
-    is_whole,
     names_along,
     with_changes,
 )
@@ -53,7 +53,7 @@ class Line:
     @cached_property
     def is_whole(self) -> bool:
         """Whether the clone has all commits."""
-        return is_whole(self.root)
+        return git.has_all_commits(self.root)
 
     def step(self, sha: str) -> Step:
         """A commit of the line, or of a branch that was merged into it."""

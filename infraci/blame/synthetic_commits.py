@@ -44,15 +44,15 @@ def merged(root: Path, one: str, other: str) -> str | None:
 
 def tree_of(root: Path, commit: str) -> str:
     """The tree of a commit."""
-    return git.ask(root, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
+    return git.run(root, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
 
 
 def _merge(root: Path, ours: str, theirs: str) -> str:
     """The tree of a merge. Raises GitError where it conflicts, or git is older than 2.38."""
-    return git.ask(root, "merge-tree", "--write-tree", ours, theirs).split()[0]
+    return git.run(root, "merge-tree", "--write-tree", ours, theirs).split()[0]
 
 
 def _commit(root: Path, tree: str, *parents: str, message: str = "One side") -> str:
-    sha = git.ask(root, "rev-parse", "--verify", tree).strip()
+    sha = git.run(root, "rev-parse", "--verify", tree).strip()
     given = [word for parent in parents for word in ("-p", parent)]
-    return git.ask(root, "commit-tree", sha, *given, "-m", message, environment=_ALWAYS).strip()
+    return git.run(root, "commit-tree", sha, *given, "-m", message, environment=_ALWAYS).strip()

@@ -23,7 +23,7 @@ from infraci.ledger.ledger import (
 )
 from infraci.pipeline import Interrupts
 from infraci.pipeline.destroy_phase import DESTROY_S, remove_run
-from infraci.pipeline.garbage import find_runs, has_remnants, remove_unrecorded
+from infraci.pipeline.garbage import find_runs, has_leftovers, remove_unrecorded
 from infraci.progress import Progress, make_progress
 
 _PURPOSE = "destroy"
@@ -139,7 +139,7 @@ def _destroy_unrecorded(ledger: Ledger, name: str, clouds: tuple[str, ...]) -> s
                     f'cannot find run "{name}": {len(owners)} runs on cloud {cloud_name} begin so',
                     hint="give more of the id",
                 )
-            if not owners and not (is_whole_id(name) and has_remnants(cloud, name)):
+            if not owners and not (is_whole_id(name) and has_leftovers(cloud, name)):
                 continue
             run_id = name if name in owners or not owners else next(iter(owners))
             remove_unrecorded(cloud, run_id, owners.get(run_id))

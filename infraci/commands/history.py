@@ -14,10 +14,10 @@ from infraci.app.checkout import exported
 from infraci.app.lookup import find_pipeline, find_run, ledger_here
 from infraci.app.options import json_option
 from infraci.app.record_history import blame_lines, conclude, tell_corrupt
+from infraci.base.columns import columns
 from infraci.base.terminal import say, say_json, say_line
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
-from infraci.plan.columns import columns
 
 #: What is older says little of today's cloud and specs.
 _KEPT_DAYS = 365
@@ -121,20 +121,18 @@ def prune_command(days: int, gone: bool) -> None:
 def _newest(root: Path, history: History) -> list[str]:
     """The newest commits of HEAD that something is known of."""
     known = history.commits()
-    listed = git.ask(root, "rev-list", "HEAD", "--").split() if known else []
+    listed = git.run(root, "rev-list", "HEAD", "--").split() if known else []
     return [sha for sha in listed if sha in known][:_SHOWN]
 
 
 def _present(root: Path, history: History) -> frozenset[str]:
     """The commits with results that a branch or a tag leads to."""
-    from infraci.blame.commits import is_whole
-
-    if not is_whole(root):
+    if not git.has_all_commits(root):
         raise UsageError(
             "cannot tell which commits are gone: this clone is shallow",
             hint="`git fetch --unshallow` fetches the rest",
         )
-    refs = git.ask(root, "rev-list", "HEAD", "--branches", "--tags", "--remotes", "--")
+    refs = git.run(root, "rev-list", "HEAD", "--branches", "--tags", "--remotes", "--")
     return history.commits() & frozenset(refs.split())
 
 

@@ -22,7 +22,7 @@ from infraci.jenkins.pushes import (
     parse_changes,
     references,
 )
-from infraci.jenkins.settings import find_git_dir, git_config
+from infraci.jenkins.settings import git_config
 
 
 @click.group("hook", short_help="Have Jenkins build every commit that is pushed.")
@@ -63,7 +63,7 @@ def install(
     if hosted:
         say(_HOSTED.rstrip())
         return
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     if token_file is not None and not Path(token_file).expanduser().is_file():
         raise UsageError(f"cannot install the hook: there is no file {token_file}")
     settings = {
@@ -84,28 +84,27 @@ def install(
 @command.command("receive")
 def receive() -> None:
     """Queue what a push has brought; the hook runs this, and git passes it what was pushed."""
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     _queue(git_dir, parse_changes(sys.stdin.buffer.read().decode(errors="replace")))
 
 
 @command.command("mirror")
 def mirror() -> None:
     """Fetch a mirror of a hosted repository, and queue the commits that are new."""
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     before = references(git_dir)
     try:
         refspec = "+refs/heads/*:refs/heads/*"
-        git.ask_git_dir(git_dir, "fetch", "--quiet", "--prune", "origin", refspec)
+        git.run_in_git_dir(git_dir, "fetch", "--quiet", "--prune", "origin", refspec)
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise InfraciError(f"cannot fetch the mirror {git_dir}: {reason}") from error
+        raise InfraciError(f"cannot fetch the mirror {git_dir}: {error.reason}") from error
     _queue(git_dir, difference(before, references(git_dir)))
 
 
 @command.command("flush")
 def flush() -> None:
     """Send the commits that wait to Jenkins."""
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     outbox = Outbox(git_dir)
     if not outbox.waiting():
         say("nothing waits", err=True)
@@ -122,7 +121,7 @@ def flush() -> None:
 @command.command("status")
 def status() -> None:
     """Print the commits that wait to be sent, and why the last sending ended, if badly."""
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     waiting = Outbox(git_dir).waiting()
     for sha in waiting:
         say(sha)
@@ -165,10 +164,9 @@ def _push_message(new: NewCommits) -> list[str]:
 
 def _set(git_dir: Path, name: str, value: str) -> None:
     try:
-        git.ask_git_dir(git_dir, "config", "--end-of-options", f"infraci.{name}", value)
+        git.run_in_git_dir(git_dir, "config", "--end-of-options", f"infraci.{name}", value)
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise UsageError(f"cannot write git's config of {git_dir}: {reason}") from error
+        raise UsageError(f"cannot write git's config of {git_dir}: {error.reason}") from error
 
 
 _HOSTED = """\

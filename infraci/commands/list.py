@@ -8,11 +8,11 @@ import click
 
 from infraci.app.lookup import ledger_here, state_of
 from infraci.app.options import json_option
+from infraci.base.columns import columns
 from infraci.base.deadline import duration
 from infraci.base.terminal import say, say_json, say_line
 from infraci.ledger.ledger import DamagedRunError, Ledger
 from infraci.model.run import RunRecord
-from infraci.plan.columns import columns
 
 
 @click.command("list", short_help="List the runs.")

@@ -56,7 +56,7 @@ def _lines(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
             if result.trouble.hint:
                 yield f"  hint: {result.trouble.hint}"
             yield from (f"  | {line}" for line in result.trouble.details.splitlines())
-    yield from blame_lines(record)
+    yield from blame_lines(record, most=None)
     for testcase in (*record.base_testcases, *record.rollback_testcases, *record.testcases):
         if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
             yield f"{testcase.outcome}: {testcase.server}: {testcase.nodeid}"

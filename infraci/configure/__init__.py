@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infraci.configure.registry import DRIVERS
+from infraci.configure.registry import driver_of
 from infraci.configure.run_steps import (
     NotIdempotentError,
     ServerFailure,
@@ -12,7 +12,6 @@ from infraci.configure.run_steps import (
 from infraci.configure.step import Changes, Step, StepContext, StepError, Target
 
 __all__ = [
-    "DRIVERS",
     "Changes",
     "NotIdempotentError",
     "ServerFailure",
@@ -22,4 +21,5 @@ __all__ = [
     "StepFailedError",
     "Target",
     "configure_servers",
+    "driver_of",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from infraci.base.lines import first_line
 from infraci.configure.step import Part
 from infraci.configure.step_failure import SILENT, Cause, cause_of, failed_part
 from infraci.diagnosis.reason import shortened
@@ -162,7 +163,7 @@ def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
     if sure is not None and (sure.is_outside or is_vague or sure.text in message):
         return sure
     if not is_vague:
-        return Cause(text=shortened(message.splitlines()[0]))
+        return Cause(text=shortened(first_line(message)))
     told = [f"exit status {failure['rc']}"] if "rc" in failure else []
     told += [cause.text for cause in causes[:1]]
     return Cause(text=": ".join(told) or SILENT)

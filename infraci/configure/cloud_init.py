@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
+from infraci.base.lines import first_line, last_lines
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
 from infraci.configure.step_failure import Cause, cause_of, step_error
 from infraci.errors import InfraciError
@@ -94,7 +95,7 @@ class CloudInit(Step):
         if not result:
             raise StepError(
                 f"{server.name}: cloud-init did not run"
-                f" ({_first_line(text) or 'it left no result'})",
+                f" ({first_line(text) or 'it left no result'})",
                 hint="is it disabled in this image, or did it find no data source?",
                 details=text,
             )
@@ -164,7 +165,7 @@ def _output_of(module: str, output: str) -> str:
 
 def _shown(output: str) -> str:
     """The end of cloud-init's output, for people."""
-    return "\n".join(["/var/log/cloud-init-output.log:", *output.splitlines()[-_LAST_LINES:]])
+    return f"/var/log/cloud-init-output.log:\n{last_lines(output, _LAST_LINES)}"
 
 
 def _too_slow(
@@ -217,7 +218,3 @@ def _warnings(status: Mapping[str, object]) -> Iterator[str]:
         recoverable = stage.get("recoverable_errors")
         for lines in recoverable.values() if isinstance(recoverable, dict) else ():
             yield from (str(line) for line in (lines if isinstance(lines, list) else [lines]))
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from infraci.base.inherited_environment import inherited
+from infraci.base.lines import first_line, last_line
 from infraci.base.temporary import temporary_folder
 from infraci.base.trust import is_untrusted
 from infraci.errors import ConfigureError
@@ -133,13 +134,11 @@ def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
 def first_error(said: str) -> str:
     """What Ansible calls an error in its output; its last line where it names none."""
     found = _ERROR.search(said)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
     if found is None:
-        return lines[-1] if lines else "it did not say why"
-    reason = found[1].strip()
-    following = [line.strip() for line in said[found.end() :].splitlines() if line.strip()]
-    vague = reason == "Unable to retrieve file contents."
-    return following[0] if vague and following else reason.removesuffix(".")
+        return last_line(said, "it did not say why")
+    reason = found[1].strip().removesuffix(".")
+    is_vague = reason == "Unable to retrieve file contents"
+    return first_line(said[found.end() :], reason) if is_vague else reason
 
 
 def error_place(said: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
+from infraci.base.lines import last_line
 from infraci.configure.ansible_tasks import HostTasks, Task
 from infraci.configure.playbook import error_place, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
@@ -176,9 +177,8 @@ class PlaybookResults:
         tasks = self._tasks[server.word].tasks.values()
         task = next((task for task in reversed(tasks) if task.status == "unreachable"), None)
         where = f", {task.name} ({task.place})" if task else ""
-        lines = [line.strip() for line in (task.text if task else "").splitlines() if line.strip()]
+        reason = last_line(task.text) if task else ""
         return UnreachableError(
-            f"cannot reach {server.name} in {self._playbook}{where}"
-            + (f": {lines[-1]}" if lines else ""),
+            f"cannot reach {server.name} in {self._playbook}{where}{reason and ': '}{reason}",
             hint="its sshd or the way to it is in trouble; the commit's tasks are not to blame",
         )

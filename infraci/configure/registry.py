@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import assert_never
 
 from infraci.configure.ansible import Ansible
 from infraci.configure.chef import Chef
@@ -15,14 +14,23 @@ from infraci.model.configure_steps import (
     AnsibleStep,
     ChefStep,
     CloudInitStep,
+    ConfigureStep,
     PuppetStep,
     ScriptStep,
 )
 
-DRIVERS: Mapping[type, Callable[[Any], Step]] = {
-    CloudInitStep: CloudInit,
-    ScriptStep: Script,
-    AnsibleStep: Ansible,
-    PuppetStep: Puppet,
-    ChefStep: Chef,
-}
+
+def driver_of(options: ConfigureStep) -> Step:
+    """The driver of a configure step. mypy holds that each kind of options has one."""
+    match options:
+        case CloudInitStep():
+            return CloudInit(options)
+        case ScriptStep():
+            return Script(options)
+        case AnsibleStep():
+            return Ansible(options)
+        case PuppetStep():
+            return Puppet(options)
+        case ChefStep():
+            return Chef(options)
+    assert_never(options)

@@ -9,13 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.configure.log import ServerLog
-from infraci.configure.registry import DRIVERS
+from infraci.configure.registry import driver_of
 from infraci.configure.settle import look_before, settle
 from infraci.configure.step import (
     Applied,
@@ -47,8 +46,7 @@ class ServerFailure:
     @property
     def story(self) -> str:
         """Everything that is known of it."""
-        details = getattr(self.error, "details", "")
-        return f"{self.error.message}\n\n{details}" if details else self.error.message
+        return "\n\n".join(filter(None, (self.error.message, self.error.details)))
 
 
 class StepFailedError(InfraciError):
@@ -67,8 +65,12 @@ class StepFailedError(InfraciError):
             message += f" (and on {names})"
         categories = {failure.error.category for failure in self.failures}
         category = first.error.category if len(categories) == 1 else ""
-        super().__init__(message, hint=first.error.hint, category=category)
-        self.details = "\n\n".join(failure.story for failure in self.failures)
+        super().__init__(
+            message,
+            hint=first.error.hint,
+            category=category,
+            details="\n\n".join(failure.story for failure in self.failures),
+        )
 
 
 class NotIdempotentError(CommitError):
@@ -82,9 +84,9 @@ class NotIdempotentError(CommitError):
             "cannot accept the configuration: applied a second time, it still changes something:"
             f" {', '.join(steps)} (on {server.name}: {what[0]}{more})",
             hint="let these change nothing where nothing is to do, or leave idempotence out",
-        )
-        self.details = "\n".join(
-            f"{step} on {server.name}: {one}" for step, server, what in changed for one in what
+            details="\n".join(
+                f"{step} on {server.name}: {one}" for step, server, what in changed for one in what
+            ),
         )
 
 
@@ -104,7 +106,7 @@ def configure_servers(
     masker: Masker | None = None,
     on_step: OnStep | None = None,
     on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
-    drivers: Mapping[type, Callable[[Any], Step]] = DRIVERS,
+    driver: Callable[[ConfigureStep], Step] = driver_of,
     patience: Patience = _PATIENCE,
 ) -> None:
     """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
@@ -139,7 +141,7 @@ def configure_servers(
             )
             for server in servers
         ]
-        turns = list(_turns([drivers[type(options)](options) for options in steps], targets))
+        turns = list(_turns([driver(options) for options in steps], targets))
         changed: list[tuple[str, Server, Changes]] = []
         for number, turn in enumerate([*turns, *map(_again, turns if idempotence else ())]):
             later = turns[number + 1 :] if number < len(turns) else ()

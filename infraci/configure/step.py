@@ -57,8 +57,7 @@ class StepError(CommitError):
         details: str = "",
         parts: Sequence[Part] = (),
     ) -> None:
-        super().__init__(message, hint=hint)
-        self.details = details
+        super().__init__(message, hint=hint, details=details)
         self.parts = tuple(parts)
 
 
@@ -66,8 +65,7 @@ class StepOutsideError(OutsideError):
     """A step failed on a server because a mirror, a registry or a name server did not answer."""
 
     def __init__(self, error: StepError) -> None:
-        super().__init__(error.message, hint=error.hint)
-        self.details = error.details
+        super().__init__(error.message, hint=error.hint, details=error.details)
         self.parts = error.parts
 
 

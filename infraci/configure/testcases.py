@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from infraci.base.mask import Masker
-from infraci.configure.step import Applied, Part
+from infraci.configure.step import Applied, Part, StepError, StepOutsideError
 from infraci.diagnosis.phase_testcase import (
     SEPARATOR,
     failed_testcase,
@@ -48,7 +48,7 @@ def of_failure(
     title: str, server: Server, error: InfraciError, took_s: float, masker: Masker
 ) -> Iterator[Testcase]:
     """Those of a step that failed: the parts that failed, or the step where none is to blame."""
-    parts: Sequence[Part] = getattr(error, "parts", ())
+    parts = error.parts if isinstance(error, StepError | StepOutsideError) else ()
     yield from _parts(title, server, parts, error, masker)
     if not any(part.outcome in (Outcome.FAILURE, Outcome.ERROR) for part in parts):
         yield failed_testcase(_CONFIGURE, title, error, masker, server=server, duration_s=took_s)

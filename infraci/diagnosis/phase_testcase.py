@@ -49,8 +49,7 @@ def failed_testcase(
     duration_s: float = 0.0,
 ) -> Testcase:
     """The testcase of what ended with an error: a failure of the commit, or an error."""
-    details = getattr(error, "details", "")
-    told = (error.message, f"hint: {error.hint}" if error.hint else "", details)
+    paragraphs = (error.message, f"hint: {error.hint}" if error.hint else "", error.details)
     return phase_testcase(
         phase,
         name,
@@ -58,7 +57,7 @@ def failed_testcase(
         outcome=outcome_of(error),
         duration_s=duration_s,
         message=masker.mask(error.message),
-        text=masker.mask("\n\n".join(filter(None, told))),
+        text=masker.mask("\n\n".join(filter(None, paragraphs))),
         kind=kind_of(error),
         category=error.category,
     )

@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from infraci.base import shorten
+
 #: How far from its end an output is looked at.
 _WINDOW = 25
 _LONGEST = 300
+_LONGEST_LINE = 4_000
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 #: What begins with the name of an error, or is printed by a program that only prints errors.
 _CAUSE = re.compile(
@@ -76,9 +79,12 @@ class Reason:
 
 
 def plain_lines(text: str) -> list[str]:
-    """The lines of an output that are not empty, without colors and indentation."""
+    """The lines of an output that are not empty, without colors and indentation.
+
+    Of a line that is too long to be read they have the beginning and the end.
+    """
     lines = (line.strip() for line in _COLOR.sub("", text).splitlines())
-    return [line for line in lines if line]
+    return [shorten.shortened(line, _LONGEST_LINE) for line in lines if line]
 
 
 def is_cause(line: str) -> bool:

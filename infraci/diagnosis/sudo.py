@@ -64,6 +64,11 @@ _WORDS = (
         " resolver; or let Ansible wait longer (timeout in ansible.cfg)",
     ),
     _Words(
+        re.compile(r"Incorrect (?:sudo|su) password"),
+        "sudo or su refuses the password that Ansible has for {user}",
+        "mend ansible_become_password, or give {user} password-less sudo",
+    ),
+    _Words(
         re.compile(r"\bsudo: (?:command )?not found$|\bsudo: No such file", re.MULTILINE),
         "sudo is not installed there",
         "install sudo, in the image or in user_data (packages: [sudo])",
@@ -92,15 +97,13 @@ _WORDS = (
         re.compile(
             r"sudo: (?:a password is required|a terminal is required|no tty present"
             r"|interactive authentication is required|\d+ incorrect password)"
-            r"|Sorry, a password is required to run sudo|(?:Missing|Incorrect) sudo password"
+            r"|Sorry, a password is required to run sudo|Missing sudo password"
         ),
         "sudo asks {user} for a password",
         _RULE,
     ),
     _Words(
-        re.compile(
-            r"\bsu: (?:Authentication failure|Permission denied)|(?:Missing|Incorrect) su p"
-        ),
+        re.compile(r"\bsu: (?:Authentication failure|Permission denied)|Missing su password"),
         "su asks for a password",
         _NO_SU,
     ),

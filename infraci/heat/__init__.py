@@ -12,7 +12,7 @@ from infraci.heat.cloud_errors import (
 )
 from infraci.heat.console import fatal_line
 from infraci.heat.events import OnEvent, render_events
-from infraci.heat.leftovers import Mark, Remnant
+from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import (
     DEAD,
     Address,
@@ -38,12 +38,12 @@ __all__ = [
     "FoundStack",
     "GoneError",
     "Keypair",
+    "Leftover",
     "Mark",
     "NovaServer",
     "OnEvent",
     "PreviewResource",
     "RefusedError",
-    "Remnant",
     "Request",
     "Resource",
     "ResourceFailedError",

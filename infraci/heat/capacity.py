@@ -41,7 +41,7 @@ _LISTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Whom a token is for."""
+    """The user and the project that a token is for."""
 
     user: str
     project: str
@@ -52,34 +52,34 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many there may be of something, and how many there are."""
+    """The limit of a kind, and its use."""
 
     limit: int  # -1 is no limit
     used: int
 
     @property
     def left(self) -> float:
-        """How many more there may be."""
+        """How many more can be made."""
         return float("inf") if self.limit < 0 else max(0, self.limit - self.used)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What a server of a flavor takes."""
+    """The processors and the memory of a flavor."""
 
     vcpus: int
     ram_mb: int
 
 
 class Capacity:
-    """Questions about one cloud; each asks it anew."""
+    """Reads one cloud's roles, quotas and names; each call sends a request."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.cloud = connection.cloud
 
     def account(self) -> Account:
-        """Who we are there. Raises CloudError if the cloud does not let us in."""
+        """The account that infraci logs in as. Raises CloudError if the login fails."""
         access = self._connection.access()
         return Account(
             user=str(access.username),
@@ -91,31 +91,31 @@ class Capacity:
 
     def template_versions(self) -> tuple[str, ...]:
         """The HOT versions that Heat understands, oldest first."""
-        said = self._ask("list template versions", "orchestration", "/template_versions")
-        found = [
+        answer = self._ask("list template versions", "orchestration", "/template_versions")
+        versions = [
             str(entry["version"]).partition(".")[2]
-            for entry in said["template_versions"]
+            for entry in answer["template_versions"]
             if entry.get("type") == "hot"
         ]
-        return tuple(sorted(found))
+        return tuple(sorted(versions))
 
     def quotas(self, kinds: Iterable[str]) -> Mapping[str, Quota]:
-        """The quotas of these kinds, by kind; one request a service that has any of them."""
-        wanted, found = set(kinds), dict[str, Quota]()
-        if wanted & _COMPUTE.keys():
-            found |= self._limits("compute", _COMPUTE)
-        if wanted & _STORAGE.keys():
-            found |= self._limits("block_storage", _STORAGE)
-        if wanted & _NETWORK.keys():
-            found |= self._network()
-        return {kind: quota for kind, quota in found.items() if kind in wanted}
+        """The quotas of these kinds, by kind; sends one request to each service concerned."""
+        requested, quotas = set(kinds), dict[str, Quota]()
+        if requested & _COMPUTE.keys():
+            quotas |= self._limits("compute", _COMPUTE)
+        if requested & _STORAGE.keys():
+            quotas |= self._limits("block_storage", _STORAGE)
+        if requested & _NETWORK.keys():
+            quotas |= self._network()
+        return {kind: quota for kind, quota in quotas.items() if kind in requested}
 
     def sizes(self) -> Mapping[str, Size]:
-        """What servers take, by name and by id of their flavors."""
-        said = self._ask("list flavors", "compute", "/flavors/detail")
+        """The flavors' sizes, by name and by id."""
+        answer = self._ask("list flavors", "compute", "/flavors/detail")
         return {
             str(flavor[key]): Size(vcpus=int(flavor["vcpus"]), ram_mb=int(flavor["ram"]))
-            for flavor in said["flavors"]
+            for flavor in answer["flavors"]
             for key in ("id", "name")
         }
 
@@ -125,28 +125,28 @@ class Capacity:
         entries = self._ask(f"list {listed}", service, path)[listed]
         return tuple(str(entry.get("keypair", entry)["name"]) for entry in entries)
 
-    def _limits(self, service: str, words: Mapping[str, tuple[str, str]]) -> dict[str, Quota]:
-        said = self._ask("read the limits", service, "/limits")["limits"]["absolute"]
+    def _limits(self, service: str, names: Mapping[str, tuple[str, str]]) -> dict[str, Quota]:
+        limits = self._ask("read the limits", service, "/limits")["limits"]["absolute"]
         return {
-            kind: Quota(limit=int(said[limit]), used=int(said.get(used) or 0))
-            for kind, (limit, used) in words.items()
-            if limit in said
+            kind: Quota(limit=int(limits[limit]), used=int(limits.get(used) or 0))
+            for kind, (limit, used) in names.items()
+            if limit in limits
         }
 
     def _network(self) -> dict[str, Quota]:
         project = self.account().project_id
         path = f"/quotas/{project}/details"
         try:
-            said = self._connection.ask("read the quotas", "network", "GET", path)["quota"]
+            quotas = self._connection.ask("read the quotas", "network", "GET", path)["quota"]
         except GoneError:
-            return {}  # a Neutron that does not tell what is used
+            return {}  # this Neutron does not report use
         return {
             kind: Quota(
-                limit=int(said[word]["limit"]),
-                used=int(said[word]["used"]) + int(said[word].get("reserved") or 0),
+                limit=int(quotas[name]["limit"]),
+                used=int(quotas[name]["used"]) + int(quotas[name].get("reserved") or 0),
             )
-            for kind, word in _NETWORK.items()
-            if word in said
+            for kind, name in _NETWORK.items()
+            if name in quotas
         }
 
     def _ask(self, verb: str, service: str, path: str) -> Any:
@@ -154,5 +154,5 @@ class Capacity:
 
 
 def _params(path: str) -> dict[str, object]:
-    """Limits are for lists, of which nobody wants pages."""
+    """The page size, which all paths but these two take."""
     return {} if path in ("/limits", "/template_versions") else {"limit": _PAGE}

@@ -1,4 +1,4 @@
-"""The flavors and images of a cloud."""
+"""Reads the flavors and images of a cloud."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from infraci.model.catalog import Catalog, OfferedFlavor, OfferedImage
 _PAGE = 1000
 
 
-def read_offer(connection: Connection) -> Catalog:
-    """What servers can be made of; a thousand of each at most."""
+def read_catalog(connection: Connection) -> Catalog:
+    """The flavors and images that servers can be made of; at most a thousand of each."""
     limit = {"limit": _PAGE}
     flavors = connection.ask("list flavors", "compute", "GET", "/flavors/detail", params=limit)
-    wanted = {**limit, "status": "active"}
-    images = connection.ask("list images", "image", "GET", "/images", params=wanted)
+    active = {**limit, "status": "active"}
+    images = connection.ask("list images", "image", "GET", "/images", params=active)
     return Catalog(
         cloud=connection.cloud,
         flavors=tuple(
             OfferedFlavor(
-                name=str(said["name"]),
-                vcpus=int(said["vcpus"]),
-                ram_mb=int(said["ram"]),
-                disk_gb=int(said["disk"]),
+                name=str(flavor["name"]),
+                vcpus=int(flavor["vcpus"]),
+                ram_mb=int(flavor["ram"]),
+                disk_gb=int(flavor["disk"]),
             )
-            for said in sorted(flavors["flavors"], key=lambda said: str(said["name"]))
+            for flavor in sorted(flavors["flavors"], key=lambda flavor: str(flavor["name"]))
         ),
         images=tuple(
             OfferedImage(
-                name=str(said["name"]),
-                distribution=str(said.get("os_distro") or ""),
-                version=str(said.get("os_version") or ""),
-                type=str(said.get("os_type") or ""),
-                architecture=str(said.get("architecture") or ""),
+                name=str(image["name"]),
+                distribution=str(image.get("os_distro") or ""),
+                version=str(image.get("os_version") or ""),
+                type=str(image.get("os_type") or ""),
+                architecture=str(image.get("architecture") or ""),
             )
-            for said in sorted(images["images"], key=lambda said: str(said.get("name")))
-            if said.get("name")
+            for image in sorted(images["images"], key=lambda image: str(image.get("name")))
+            if image.get("name")
         ),
     )

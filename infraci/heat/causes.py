@@ -1,7 +1,7 @@
-"""What a cloud's words mean: the class of a failure, and whose it is, in one table.
+"""The table that classifies a cloud's messages: the class of a failure, and who is to blame for it.
 
-The words are Heat's reasons, Nova's faults, the refusals of Neutron, Cinder, Glance and Keystone,
-and the names of the exceptions that Heat puts before them, as their sources have them (Zed to
+The messages are Heat's reasons, Nova's faults, the refusals of Neutron, Cinder, Glance and
+Keystone, and the names of the exceptions that Heat puts before them, as in their sources (Zed to
 2026). docs/failures.md is generated from this table.
 """
 
@@ -11,6 +11,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from shlex import quote
+
+from infraci.base.shorten import shortened
+
+#: So much of what was said is judged: its beginning and its end.
+_LONGEST = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class Cause:
     of_own: bool = False
 
     def advice_on(self, cloud: str) -> str:
-        """What to do about it on a cloud, whose name the commands have."""
+        """What to do about it, with commands that name this cloud."""
         return re.sub(r"(?<=cloud )NAME\b", lambda _: quote(cloud), self.advice)
 
 
@@ -71,7 +76,7 @@ SIGNAL = Cause(
     ),
     words=_words(
         r"\b(WaitCondition|SwiftSignal)(Timeout|Failure)\b",
-        r"\d+ of \d+ received",
+        r"\d of \d+ received",
         r"Deployment to server failed",
     ),
     advice="the end of the servers' consoles is in the report; `/var/log/cloud-init-output.log` "
@@ -84,7 +89,7 @@ LATE = Cause(
     blames=False,
     what="the phase's time, or Heat's own limit, ended while the cloud was still at work",
     says=("Stack CREATE timed out", "CREATE aborted (Task create from Server timed out)"),
-    words=_words(r"timed?[ -]?out\b(?!:)", r"\w+Timeout\w*: "),
+    words=_words(r"timed?[ -]?out\b(?!:)", r"\wTimeout\w{0,60}: "),
     advice="the message says what was still awaited; more time by `timeouts:` in the pipeline",
 )
 
@@ -140,7 +145,7 @@ BROKEN = Cause(
         r"Bad ?Gateway|Gateway ?Time-?out|currently unavailable|APITimeout",
         r"Unable to establish connection|ConnectFailure|ConnectTimeout|ConnectionFailed",
         r"Remote end closed connection|Connection (refused|reset|aborted)|Read timed out",
-        r"Connection to \w+( \w+)*( \S+)? failed|UnknownConnectionError|SSLError",
+        r"Connection to \w+( \w+){0,5}( \S+)? failed|UnknownConnectionError|SSLError",
         r"DiscoveryFailure|storage volume backend API|Timeout while requesting",
         r"HTTP 429|TooManyRequests|HTTP 401|\bUnauthorized\b|AuthorizationFailure",
     ),
@@ -354,12 +359,13 @@ CAUSES: tuple[Cause, ...] = (
 
 
 def cause_of(words: str, *, own: Collection[str] = ()) -> Cause | None:
-    """What kind of failure the words tell of; None if they tell nothing.
+    """The first cause whose words match; None if none does.
 
     ``own`` are the ids of what the cloud made for this run: a name or a value is the template's,
     an id is the cloud's.
     """
     is_of_own = any(id_ in words for id_ in own)
+    words = shortened(words, _LONGEST)
     for cause in CAUSES:
         if (is_of_own or not cause.of_own) and cause.words.search(words):
             return cause
@@ -367,6 +373,6 @@ def cause_of(words: str, *, own: Collection[str] = ()) -> Cause | None:
 
 
 def category_of(words: str, default: str = "") -> str:
-    """The class of a failure, by what was said of it; the default if that says nothing."""
+    """The class of a failure by its message; the default where no cause matches."""
     cause = cause_of(words)
     return cause.category if cause else default

@@ -1,4 +1,4 @@
-"""A cloud: its stacks, waited for, and the servers in them."""
+"""A cloud: creates, awaits and deletes its stacks, and reads the servers in them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
 from infraci.heat.capacity import Capacity
-from infraci.heat.catalog_query import read_offer
+from infraci.heat.catalog_query import read_catalog
 from infraci.heat.cloud_errors import LOCAL, GoneError
 from infraci.heat.events import Follower, OnEvent, read_resources
 from infraci.heat.failed_stack import removal_failed, stack_failed
-from infraci.heat.leftovers import Mark, Remnant, find_remnants
+from infraci.heat.leftovers import Leftover, Mark, find_leftovers
 from infraci.heat.objects import (
     Event,
     FoundStack,
@@ -36,7 +36,7 @@ from infraci.heat.sweep import sweep
 from infraci.model.catalog import Catalog
 from infraci.model.run import ResourceReference
 
-#: Asked so often, a stack that could not be deleted is taken apart, and asked for once more.
+#: After so many failed deletions infraci removes a stack's resources one by one.
 _DELETE_TRIES = 3
 
 
@@ -52,12 +52,11 @@ class Cloud(Closing):
         self.name = connection.cloud
         self.where = connection.where
         near = self.name == LOCAL
-        #: How soon to look first for something that changes, and how seldom at the most, in
-        #: seconds: no faster than the cloud itself is.
-        self.pace = (0.05, 0.12) if near else (0.5, 2.0)
-        #: So long what was deleted may be listed: databases lag, servers take their ports along.
+        #: The first and the longest interval between polls.
+        self.poll_interval_s = (0.05, 0.12) if near else (0.5, 2.0)
+        #: How long a deleted resource may still be listed: a server's ports go after it.
         self._going_s = 2.0 if near else 10.0
-        #: Events cost Heat more than the status does, and nobody reads that fast.
+        #: Between reads of events, which cost Heat more than a status does.
         self._events_s = 0.5 if near else 3.0
 
     @classmethod
@@ -69,27 +68,27 @@ class Cloud(Closing):
         return cls(connect(name, local=local))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
     @contextmanager
     def within(self, deadline: Deadline) -> Iterator[None]:
-        """Ask patiently until this deadline, in whatever thread, whenever the cloud has trouble."""
-        with self._connection.patience.within(deadline):
+        """Retry requests of all threads until this deadline, while the cloud's errors may pass."""
+        with self._connection.retry.within(deadline):
             yield
 
     @property
     def api_calls(self) -> Counter[str]:
-        """How many requests were sent so far, by service and method: "compute GET" → 12."""
+        """How many requests infraci has sent, by service and method: "compute GET" → 12."""
         return self._connection.calls
 
-    def offer(self) -> Catalog:
+    def catalog(self) -> Catalog:
         """The flavors and images that servers can be made of."""
-        return read_offer(self._connection)
+        return read_catalog(self._connection)
 
     @property
     def capacity(self) -> Capacity:
-        """What this account may do and use there."""
+        """The account's roles and quotas."""
         return Capacity(self._connection)
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -115,7 +114,7 @@ class Cloud(Closing):
     ) -> str:
         """Ask Heat for a stack; returns its id. Heat itself gives up after the timeout.
 
-        Should the answer get lost, the stack that came of it is taken: names are ours alone.
+        Where the answer is lost, takes the stack of that name: no other client uses it.
         Raises RefusedError when Heat finds the request wrong.
         """
         return self._stacks.create(request, name, tuple(tags), timeout_s)
@@ -129,15 +128,15 @@ class Cloud(Closing):
         return self._stacks.find_by_tags(tags)
 
     def outputs(self, stack_id: str) -> Mapping[str, object]:
-        """The stack's outputs; those that Heat could not compute are left out."""
+        """The stack's outputs, without those that Heat could not compute."""
         return self._stacks.read(stack_id, outputs=True).outputs
 
     def resources(self, stack_id: str) -> tuple[Resource, ...]:
-        """All resources of a stack, those of nested stacks too."""
+        """All resources of a stack and of its nested stacks."""
         return read_resources(self._connection, self._stacks.known(stack_id))
 
     def events(self, stack_id: str) -> tuple[Event, ...]:
-        """All events of a stack, those of nested stacks too."""
+        """All events of a stack and of its nested stacks."""
         follower = Follower(self._connection, self._stacks.known(stack_id), None)
         follower.read()
         return tuple(follower.events)
@@ -145,22 +144,22 @@ class Cloud(Closing):
     def wait(
         self,
         stack_id: str,
-        wanted: str = "CREATE_COMPLETE",
+        status: str = "CREATE_COMPLETE",
         *,
         deadline: Deadline,
         on_event: OnEvent | None = None,
     ) -> Stack:
-        """Wait until the stack has a status, handing on its events.
+        """Wait until the stack has a status; calls ``on_event`` with its events meanwhile.
 
-        Raises StackFailedError as soon as it ends in another one, or if time is over while only
-        signals of the servers are awaited; else PhaseTimeoutError.
+        Raises StackFailedError as soon as it ends in another status, or if the time is over while
+        only the servers' signals are missing; else PhaseTimeoutError.
         """
         with self.within(deadline):
             watch = self._watch(self._stacks.known(stack_id), on_event)
             stack, events = watch.settled(deadline), watch.events
-            if stack.status == wanted:
+            if stack.status == status:
                 return stack
-            verb = wanted.partition("_")[0].lower()
+            verb = status.partition("_")[0].lower()
             raise stack_failed(self._connection, verb, stack, self._remains(stack), events)
 
     def update_stack(
@@ -172,7 +171,7 @@ class Cloud(Closing):
         deadline: Deadline,
         on_event: OnEvent | None = None,
     ) -> None:
-        """Update a stack and wait for the end of it; Heat rolls back an update that fails.
+        """Update a stack and wait for its end; Heat rolls back an update that fails.
 
         Raises RefusedError when Heat finds the request wrong, UpdateFailedError, and
         PhaseTimeoutError.
@@ -194,11 +193,10 @@ class Cloud(Closing):
     def delete_stack(
         self, name_or_id: str, *, deadline: Deadline, on_event: OnEvent | None = None
     ) -> None:
-        """Delete a stack and wait until it is gone; gone already is a success.
+        """Delete a stack and wait until it is gone; succeeds if there is none.
 
-        What cannot be deleted is tried again, since clouds often need only that; then it is taken
-        apart, resource by resource. Raises StackFailedError saying what is left, and
-        PhaseTimeoutError.
+        Retries a deletion that fails, which often suffices, then removes the resources one by one.
+        Raises StackFailedError, which names what is left, and PhaseTimeoutError.
         """
         with self.within(deadline):
             try:
@@ -206,27 +204,28 @@ class Cloud(Closing):
             except GoneError:
                 return
             watch = self._watch(stack, on_event, from_now=True)
-            for wait_s in (0.0, *islice(waits(self.pace[0] * 4, 10.0), _DELETE_TRIES - 1)):
+            for wait_s in (
+                0.0,
+                *islice(waits(self.poll_interval_s[0] * 4, 10.0), _DELETE_TRIES - 1),
+            ):
                 deadline.pause(wait_s)
                 if self._delete_once(stack, watch, deadline) is None:
                     return
-            possessions = self.possessions(stack.id)
-            with suppress(CloudError):  # what Heat says of it is what counts
-                self.remove_remnants(
-                    Mark(name=stack.name, possessions=possessions), deadline=deadline
-                )
-            left = self._delete_once(stack, watch, deadline)
-            if left is not None:
-                raise removal_failed(left, self._remains(stack), watch.events)
+            mark = Mark(name=stack.name, resources=self.resource_references(stack.id))
+            with suppress(CloudError):  # Heat's own error is the one to report
+                self.remove_leftovers(mark, deadline=deadline)
+            remaining = self._delete_once(stack, watch, deadline)
+            if remaining is not None:
+                raise removal_failed(remaining, self._remains(stack), watch.events)
 
     def _remains(self, stack: Stack) -> tuple[Resource, ...]:
-        """The resources of a stack that failed; none where the cloud does not tell."""
+        """The resources of a stack that failed; none where the cloud does not answer."""
         with suppress(CloudError):
             return self.resources(stack.id)
         return ()
 
     def _delete_once(self, stack: Stack, watch: Watch, deadline: Deadline) -> Stack | None:
-        """Returns None when the stack is gone, else as it was left."""
+        """Delete a stack. Returns None when it is gone, else the stack as Heat left it."""
         try:
             self._stacks.delete(stack)
             return watch.deleted(deadline)
@@ -235,60 +234,62 @@ class Cloud(Closing):
 
     # What is left
 
-    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]:
-        """What a stack has made, by id; nothing of one that is gone."""
+    def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]:
+        """The resources that a stack has made, by id; none of a stack that is gone."""
         try:
-            found = self.resources(name_or_id)
+            resources = self.resources(name_or_id)
         except GoneError:
             return ()
         return tuple(
             ResourceReference(kind=resource.type, id=resource.physical_id)
-            for resource in found
+            for resource in resources
             if resource.physical_id and not resource.is_adopted
         )
 
-    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]:
-        """What is on the cloud that carries a run's mark; what is just going is waited for."""
-        found: tuple[Remnant, ...] = ()
+    def leftovers(self, mark: Mark, *, deadline: Deadline) -> tuple[Leftover, ...]:
+        """What the cloud still has of a run; waits a moment for deletions under way."""
+        leftovers: tuple[Leftover, ...] = ()
         with self.within(deadline):
             began = self._clock()
             for _ in self._poll(lambda: "the cloud to be clean", deadline):
-                found = find_remnants(self._connection, mark)
-                if not found or self._clock() - began >= min(self._going_s, deadline.seconds / 2):
+                leftovers = find_leftovers(self._connection, mark)
+                if not leftovers or self._clock() - began >= min(
+                    self._going_s, deadline.seconds / 2
+                ):
                     break
-        return found
+        return leftovers
 
-    def remove_remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]:
-        """Remove what carries a run's mark, one by one; returns what is left all the same."""
+    def remove_leftovers(self, mark: Mark, *, deadline: Deadline) -> tuple[Leftover, ...]:
+        """Remove what the cloud still has of a run, one by one; returns what cannot be removed."""
         with self.within(deadline):
-            return sweep(self._connection, mark, deadline, first_s=self.pace[0] * 4)
+            return sweep(self._connection, mark, deadline, first_s=self.poll_interval_s[0] * 4)
 
     # Servers and key pairs
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
-        """The servers of a stack, those of nested stacks too, by name and path."""
+        """The servers of a stack and of its nested stacks, by name and path."""
         resources = self.resources(stack_id)
-        found = nova.read_servers(self._connection, {r.physical_id: r.path for r in resources})
+        servers = nova.read_servers(self._connection, {r.physical_id: r.path for r in resources})
         floating = {r.physical_id for r in resources if r.type == nova.FLOATING_IP}
-        return nova.with_floating(self._connection, found, floating)
+        return nova.with_floating(self._connection, servers, floating)
 
     def server(self, server_id: str) -> NovaServer:
-        """One server as it is now: its status, and Nova's fault of one in ERROR.
+        """One server as it is now: its status, and the fault of a server in ERROR.
 
         Raises GoneError.
         """
         return nova.read_server(self._connection, server_id)
 
     def console(self, server_id: str) -> str:
-        """The end of what a server wrote to its console."""
+        """The last lines of a server's console."""
         return nova.read_console(self._connection, server_id)
 
     def create_keypair(self, name: str, public_key: str) -> None:
-        """Give the cloud a public key; having it already is a success."""
+        """Import a public key; succeeds if the cloud has it already."""
         nova.create_keypair(self._connection, name, public_key)
 
     def delete_keypair(self, name: str) -> None:
-        """Make the cloud forget a key pair; gone already is a success."""
+        """Delete a key pair; succeeds if there is none."""
         nova.delete_keypair(self._connection, name)
 
     def keypairs(self) -> tuple[Keypair, ...]:
@@ -303,10 +304,12 @@ class Cloud(Closing):
         )
         if from_now:
             follower.skip()
-        return Watch(self._connection, self._stacks, stack, follower, pace=self.pace)
+        return Watch(
+            self._connection, self._stacks, stack, follower, poll_interval_s=self.poll_interval_s
+        )
 
     def _poll(self, what: Callable[[], str], deadline: Deadline) -> Iterable[int]:
-        first_s, ceiling_s = self.pace
+        first_s, ceiling_s = self.poll_interval_s
         return deadline.poll(what, first_s=first_s, ceiling_s=ceiling_s)
 
 

@@ -1,4 +1,4 @@
-"""A cloud's errors in our words: which of them pass, and what class they are of."""
+"""Translates a cloud's errors into infraci's, with their class and whether to retry."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from infraci.base.json_reader import read_json
+from infraci.base.lines import first_line
+from infraci.base.shorten import shortened
 from infraci.errors import CloudError, CommitError, InfraciError
 from infraci.heat.causes import BROKEN, QUOTA, category_of, cause_of
 
 #: The name of the embedded cloud.
 LOCAL = "local"
 
-#: What a cloud says when it is overloaded or being restarted.
+#: So many characters of a reason are kept.
+_LONGEST = 4_000
+
+#: The statuses of a cloud that is overloaded or being restarted.
 _BUSY = (429, 502, 503, 504)
-#: A service that broke on a request will most likely break on it again, and so for conflicts.
+#: A service that fails on a request, or refuses it as a conflict, will most likely do so again.
 _SOON_S = 30.0
-#: So long a new token may be refused before it is plain that each will be.
+#: How long to retry where Keystone refuses a new token.
 _RENEWED_S = 3.0
-#: Whoever never answered may not be there at all; nor does anybody restart the embedded cloud.
+#: Give up sooner on a cloud that has never answered, and on the embedded one: it never restarts.
 _ABSENT_S = 10.0
 
 
@@ -34,10 +39,10 @@ NO_SERVICE = re.compile(r"No (\w+) service available|endpoint for (\S+) service 
 
 
 class TransientCloudError(CloudError):
-    """The cloud did not answer, or was not able to; asking again may help.
+    """The cloud did not answer, or failed in a way that a retry may pass.
 
-    ``patience_s`` is for how long that is likely, ``retry_after_s`` how long the cloud wants to
-    be left alone.
+    ``retry_for_s`` is how long retries make sense, ``retry_after_s`` how long the cloud asks to
+    wait before the first.
     """
 
     category = "api"
@@ -47,24 +52,25 @@ class TransientCloudError(CloudError):
         message: str,
         *,
         hint: str | None = None,
-        patience_s: float = math.inf,
+        retry_for_s: float = math.inf,
         retry_after_s: float = 0.0,
     ) -> None:
         super().__init__(message, hint=hint)
-        self.patience_s = patience_s
+        self.retry_for_s = retry_for_s
         self.retry_after_s = retry_after_s
 
 
 class RefusedError(CommitError):
-    """Heat refuses a template that it can read; the message is Heat's."""
+    """Heat refuses a template; ``reason`` is Heat's message."""
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint, category=category_of(reason, "template"))
-        self.reason = reason
+        super().__init__(
+            message, hint=hint, category=category_of(reason, "template"), reason=reason
+        )
 
 
 class GoneError(CloudError):
-    """There is no such thing on the cloud (any more)."""
+    """The cloud has no such resource, or no longer."""
 
     category = "not found"
 
@@ -76,25 +82,25 @@ class NoServiceError(CloudError):
 
 
 class ExistsError(CloudError):
-    """There is such a thing already."""
+    """The cloud has a resource of that name already."""
 
     category = "api"
 
 
 def of_answer(start: str, response: Any) -> InfraciError:
-    """The error that an answer of 400 and above tells of; ``start``: "cannot … on cloud …"."""
-    said = reason_of(response)
+    """The error for an answer of status 400 and above; ``start``: "cannot … on cloud …"."""
+    reason = reason_of(response)
     status, method = response.status_code, response.request.method if response.request else ""
-    category = category_of(said, "api")
-    message = f"{start}: {said}"
+    category = category_of(reason, "api")
+    message = f"{start}: {reason}"
     is_of_stack = method in ("POST", "PUT") and "/stacks" in response.url
-    if cause_of(said) is QUOTA and (status in (403, 409, 413) or is_of_stack):
+    if cause_of(reason) is QUOTA and (status in (403, 409, 413) or is_of_stack):
         return CloudError(message, hint="ask for more, or use less of it", category=category)
     retry_after_s = _retry_after_s(response)
     if is_of_stack and (
-        (status in (400, 404) and _is_of_template(said, response)) or NO_SERVICE.search(said)
+        (status in (400, 404) and _is_of_template(reason, response)) or NO_SERVICE.search(reason)
     ):
-        return _of_refusal(start, said)
+        return _of_refusal(start, reason)
     if status == 404:
         return GoneError(message)
     if status == 409 and method == "POST":
@@ -102,40 +108,40 @@ def of_answer(start: str, response: Any) -> InfraciError:
     if status in _BUSY or (status == 413 and retry_after_s):
         return TransientCloudError(message, retry_after_s=retry_after_s)
     if status in (409, 500):
-        return TransientCloudError(message, patience_s=_SOON_S)
+        return TransientCloudError(message, retry_for_s=_SOON_S)
     if status == 401:
         # keystoneauth has renewed the token and asked again; but where several threads met its
         # expiry at once, it has done so for the first of them only.
-        return TransientCloudError(message, patience_s=_RENEWED_S)
+        return TransientCloudError(message, retry_for_s=_RENEWED_S)
     hint = "the user lacks a role" if status == 403 else None
     return CloudError(message, hint=hint, category="api")
 
 
-def _is_of_template(said: str, response: Any) -> bool:
-    """Whether Heat itself has answered, and of the template: not of a stack that is gone."""
-    return said != _status_line(response) and not _NO_STACK.search(said)
+def _is_of_template(reason: str, response: Any) -> bool:
+    """Whether Heat's answer is about the template, and not about a stack that is gone."""
+    return reason != _status_line(response) and not _NO_STACK.search(reason)
 
 
-def _of_refusal(start: str, said: str) -> InfraciError:
-    """What Heat says of a template; it may also be that it could not judge it."""
-    if cause_of(said) is BROKEN:
-        return TransientCloudError(f"{start}: {said}", patience_s=_SOON_S)
-    readable = readable_reason(said)
+def _of_refusal(start: str, reason: str) -> InfraciError:
+    """The error for a template that Heat refuses, or could not validate."""
+    if cause_of(reason) is BROKEN:
+        return TransientCloudError(f"{start}: {reason}", retry_for_s=_SOON_S)
+    readable = readable_reason(reason)
     return RefusedError(f"{start.partition(' on cloud ')[0]}: {readable}", reason=readable)
 
 
 def of_library(start: str, error: Exception, *, where: str, cloud: str, known: bool) -> CloudError:
-    """The error that keystoneauth's tells of: no connection, no login, no such service.
+    """The error for one of keystoneauth's: no connection, no login, no such service.
 
-    ``where`` is the address of the Identity service; ``known`` whether the cloud ever answered.
+    ``where`` is the address of the Identity service; ``known``, whether the cloud has answered
+    before.
     """
     from keystoneauth1 import exceptions as auth
 
-    place = f"its Identity service is {where}"
-    hint = "is auth_url in clouds.yaml right?"
+    identity = f"(its Identity service is {where})"
     if isinstance(error, auth.Unauthorized):
         hint = "are user and password (or the application credential) in clouds.yaml right?"
-        message = f"{start}: the login was refused ({place})"
+        message = f"{start}: the login was refused {identity}"
         return CloudError(message, hint=hint, category="api")
     if isinstance(error, auth.EndpointNotFound):
         hint = "`openstack catalog list` shows what the cloud has"
@@ -143,39 +149,57 @@ def of_library(start: str, error: Exception, *, where: str, cloud: str, known: b
         return NoServiceError(message, hint=hint)
     if isinstance(error, auth.SSLError):
         hint = "is the authority of its certificate known (cacert in clouds.yaml)?"
-        return CloudError(f"{start}: {_short(error)} ({place})", hint=hint, category="api")
+        return CloudError(f"{start}: {_short(error)} {identity}", hint=hint, category="api")
     if _first(error, auth.ConnectionError):
-        if cloud == LOCAL:
-            hint = "`infraci cloud status` shows whether the embedded cloud is up"
-        else:
-            hint = "is the network up, and auth_url in clouds.yaml right?"
-        return TransientCloudError(
-            f"{start}: {_short(error)} ({place})",
-            hint=hint,
-            patience_s=math.inf if known and cloud != LOCAL else _ABSENT_S,
-        )
-    answered = _first(error, auth.HttpError)
-    status = getattr(answered, "http_status", 0)
-    response = getattr(answered, "response", None)
-    retry_after_s = _retry_after_s(response) if response is not None else 0.0
-    if status in (*_BUSY, 500) or (status == 413 and retry_after_s):
-        return TransientCloudError(
-            f"{start}: {_short(answered or error)}",
-            patience_s=_SOON_S if status == 500 else math.inf,
-            retry_after_s=retry_after_s,
-        )
+        return _of_lost_connection(f"{start}: {_short(error)} {identity}", cloud, known)
+    http_error = _first(error, auth.HttpError)
+    if http_error is not None and (passing := _of_http_error(start, http_error)):
+        return passing
     if _first(error, auth.DiscoveryFailure) or _first(error, auth.InvalidResponse):
-        return TransientCloudError(f"{start}: {_short(error)}", hint=hint, patience_s=_ABSENT_S)
+        return TransientCloudError(
+            f"{start}: {_short(error)}",
+            hint="is auth_url in clouds.yaml right?",
+            retry_for_s=_ABSENT_S,
+        )
     return CloudError(f"{start}: {_short(error)}", category="api")
 
 
+def _of_lost_connection(message: str, cloud: str, known: bool) -> TransientCloudError:
+    if cloud == LOCAL:
+        hint = "`infraci cloud status` shows whether the embedded cloud is up"
+        return TransientCloudError(message, hint=hint, retry_for_s=_ABSENT_S)
+    hint = "is the network up, and auth_url in clouds.yaml right?"
+    retry_for_s = math.inf if known else _ABSENT_S
+    return TransientCloudError(message, hint=hint, retry_for_s=retry_for_s)
+
+
+def _of_http_error(start: str, error: Any) -> TransientCloudError | None:
+    """The error for an answer that a retry may change; None for any other."""
+    status, response = error.http_status, error.response
+    retry_after_s = _retry_after_s(response) if response is not None else 0.0
+    if status not in (*_BUSY, 500) and not (status == 413 and retry_after_s):
+        return None
+    return TransientCloudError(
+        f"{start}: {_short(error)}",
+        retry_for_s=_SOON_S if status == 500 else math.inf,
+        retry_after_s=retry_after_s,
+    )
+
+
 def of_nonsense(start: str) -> TransientCloudError:
-    """The error for an answer that is no JSON: a part of one, most likely."""
-    return TransientCloudError(f"{start}: its answer was cut short", patience_s=_SOON_S)
+    """The error for an answer that is not JSON, most likely cut short."""
+    return TransientCloudError(f"{start}: its answer was cut short", retry_for_s=_SOON_S)
 
 
 def reason_of(response: Any) -> str:
-    """What the answer of a service says went wrong, without its wrapping."""
+    """What the answer of a service says went wrong, without its wrapping.
+
+    Services repeat names and values of any length: a long reason is its beginning and its end.
+    """
+    return shortened(_whole_reason(response), _LONGEST)
+
+
+def _whole_reason(response: Any) -> str:
     try:
         body = read_json(response.content)
     except ValueError:
@@ -195,7 +219,7 @@ def _status_line(response: Any) -> str:
 
 
 def readable_reason(text: str) -> str:
-    """Heat's validation message without its stuttering colons and inner quotation."""
+    """Heat's validation message without repeated colons and prefixes."""
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r":(?:\s+:)+", ":", text)
     return re.sub(r"^(?:ERROR: )+", "", text)
@@ -205,9 +229,9 @@ def _retry_after_s(response: Any) -> float:
     return _seconds(response.headers.get("Retry-After", ""))
 
 
-def _seconds(said: object) -> float:
+def _seconds(value: object) -> float:
     """A Retry-After in seconds: it is a number of them, or a date (RFC 9110, 10.2.3)."""
-    text = str(said).strip()
+    text = str(value).strip()
     if text.isdecimal():
         return float(text)
     try:
@@ -217,7 +241,10 @@ def _seconds(said: object) -> float:
 
 
 def _first(error: BaseException | None, kind: type[Exception]) -> Exception | None:
-    """The error of that kind that is behind one: a failed look for API versions hides it."""
+    """The first error of that kind among an error and its causes.
+
+    keystoneauth hides it behind a failed discovery of API versions.
+    """
     while error is not None:
         if isinstance(error, kind):
             return error
@@ -227,7 +254,7 @@ def _first(error: BaseException | None, kind: type[Exception]) -> Exception | No
 
 def _short(error: Exception) -> str:
     """The first sentence of a library's message; the rest is its inner life."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = first_line(str(error), type(error).__name__)
     for inner in ("Connection refused", "Name or service not known", "Connection reset by peer",
                   "No route to host", "timed out", "Connection aborted"):  # fmt: skip
         if inner in text:

@@ -1,4 +1,4 @@
-"""A stack's own account: its events as they come, its resources as a tree."""
+"""Reads a stack's events as they come, and its resources with their paths."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from infraci.heat.openstack_connection import Connection
 
 
 class OnEvent(Protocol):
-    """Hears what is new of a stack: the events that one look has brought, in order."""
+    """Called with a stack's new events, in order."""
 
     def __call__(self, *events: Event) -> object: ...  # noqa: D102
 
 
-#: Deeper nesting than anybody has; Heat's own limit is 5 by default.
+#: Deeper than any stack is nested; Heat's own limit is 5 by default.
 DEPTH = 20
 _LINES = 40
 
@@ -54,22 +54,22 @@ class Follower:
         self.events: list[Event] = []
 
     def skip(self) -> None:
-        """Let what was before be; only what comes from now on is told."""
+        """Skip the events so far; only later ones reach ``on_event``."""
         on_event, self._on_event = self._on_event, None
         self.read()
         self._on_event = on_event
         self.events.clear()
 
     def read_now_and_then(self) -> None:
-        """Read, unless it was done not long ago."""
+        """Read new events, unless the last read was a moment ago."""
         if self._clock() >= self._next_read:
             self.read()
             self._next_read = self._clock() + self._every_s
 
     def read(self) -> None:
-        """Ask for what is new, and hand it on."""
-        # Several engines' clocks differ: an event may be sorted before the last one seen, so the
-        # last few are asked for again.
+        """Read new events, and call ``on_event`` with them."""
+        # Several engines' clocks differ: a new event may be sorted before the last one seen, so
+        # read the last few again.
         marker = self._order[-_OVERLAP] if len(self._order) >= _OVERLAP else None
         while True:
             page = self._page(marker)
@@ -96,7 +96,7 @@ class Follower:
                 "read the stack's events", "orchestration", "GET", path, params=params, again=False
             )
         except (GoneError, TransientCloudError):
-            return []  # no run ends for want of its events; the next look tells it
+            return []  # a run goes on without events; the next poll reports what is wrong
         return [self._event(entry) for entry in answer["events"]]
 
     def _event(self, entry: Mapping[str, Any]) -> Event:
@@ -120,9 +120,9 @@ _MADE_UP = re.compile(r"-[a-z2-7]{12}(?:-|$)")
 
 
 def _event_path(outer: str, stack: str, resource: str) -> str:
-    """Where a resource stands, by the name of the stack nested in ``outer`` that it is in.
+    """The path of a resource in a stack that is nested in ``outer``.
 
-    Events do not name a nested stack's holder, but the stack's name begins with its holder's.
+    Events do not name the resource that holds a nested stack, but the stack's name contains it.
     """
     inner = stack.removeprefix(f"{outer}-")
     holders = _MADE_UP.split(inner)[:-1] if inner != stack else []
@@ -159,7 +159,7 @@ def read_resources(connection: Connection, stack: Stack) -> tuple[Resource, ...]
 
 
 def _paths(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where each resource stands: names through the nested stacks, ``app_servers.0``."""
+    """The path of each resource: names through the nested stacks, ``app_servers.0``."""
     holder = {
         nested: number
         for number, entry in enumerate(entries)

@@ -1,4 +1,4 @@
-"""Why a stack failed: which resources did, whose failure that is, and what servers show of it."""
+"""Why a stack failed: which resources failed, who is to blame for each, what its servers show."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from infraci.diagnosis.outside import outside_cause
 from infraci.errors import ExitCode, OutsideError, UnreachableError
 from infraci.heat.causes import LATE, SIGNAL, SIGNAL_TYPES, Cause, cause_of
 from infraci.heat.events import render_events
-from infraci.heat.failure_evidence import FailureEvidence, call_witnesses
+from infraci.heat.failure_evidence import FailureEvidence, read_evidence
 from infraci.heat.objects import Event, Resource, Stack
 from infraci.heat.openstack_connection import Connection
-from infraci.heat.reasons import failures, is_aborted, plain_reason, without_place
+from infraci.heat.reasons import failures, is_aborted, plain_reason, without_position
 from infraci.heat.stack_errors import ResourceFailedError, StackFailedError
 
 #: The members of these have random names.
@@ -24,17 +24,17 @@ _GROUPS = frozenset({
     "OS::Heat::InstanceGroup",
 })  # fmt: skip
 _ID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
-#: So many servers are shown.
+#: The most servers that are shown.
 _SHOWN = 3
 
 
-#: A stack's error, or one that tells more than that a stack failed.
+#: StackFailedError, or a subclass.
 Error = TypeVar("Error", bound=StackFailedError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedStack:
-    """Finds why a stack failed."""
+    """A stack that failed, and what is known of its failure."""
 
     connection: Connection
     stack: Stack
@@ -45,9 +45,9 @@ class FailedStack:
 
     def error(self, kind: type[Error], message: Callable[[str], str]) -> Error:
         """The error; ``message`` gets the reason of the failure that decides."""
-        witnesses = call_witnesses(self.connection, self._servers())
-        shown = [render_events(self.events), *(witness.account for witness in _shown(witnesses))]
-        account = "\n\n".join(filter(None, shown))
+        evidence = read_evidence(self.connection, self._servers())
+        shown = [render_events(self.events), *(server.report for server in _shown(evidence))]
+        report = "\n\n".join(filter(None, shown))
         if not self.failed:
             reason = self.stack.reason or self.stack.status
             cause = cause_of(reason)
@@ -56,14 +56,14 @@ class FailedStack:
                 exit_code=_exit_code(cause),
                 category=cause.category if cause else "",
                 hint=cause.advice_on(self.connection.cloud) if cause else None,
-                details=account,
+                details=report,
             )
-        errors = [self._judge(resource, witnesses) for resource in self.failed]
+        errors = [self._resource_error(resource, evidence) for resource in self.failed]
         exit_code = ExitCode.worst(error.exit_code for error in errors)
         first = next(error for error in errors if error.exit_code is exit_code)
         for error in errors:
             reason = error.resource.reason if error.resource.is_failed else ""
-            error.details = "\n\n".join(filter(None, [reason, account]))
+            error.details = "\n\n".join(filter(None, [reason, report]))
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return kind(
             message(first.message + more),
@@ -71,21 +71,21 @@ class FailedStack:
             exit_code=exit_code,
             category=first.category,
             hint=first.hint,
-            details=account,
+            details=report,
         )
 
     def _servers(self) -> list[Resource]:
-        """Those that may tell why: the failed ones, all of them if one was to send a signal."""
+        """The servers that may show why: the failed ones; all, if one was to send a signal."""
         if any(_is_signal(resource) for resource in self.failed):
             return [resource for resource in self.resources if resource.is_server]
         return [resource for resource in self.failed if resource.is_server]
 
-    def _judge(
-        self, resource: Resource, witnesses: Sequence[FailureEvidence]
+    def _resource_error(
+        self, resource: Resource, evidence: Sequence[FailureEvidence]
     ) -> ResourceFailedError:
-        fault = next((w.fault for w in witnesses if w.id == resource.physical_id), "")
+        fault = next((server.fault for server in evidence if server.id == resource.physical_id), "")
         cause = self._cause(resource, fault)
-        if cause is SIGNAL and (error := self._excuse(resource, witnesses)):
+        if cause is SIGNAL and (error := self._external_error(resource, evidence)):
             return error
         why = self._why(resource, cause)
         return ResourceFailedError(
@@ -97,22 +97,22 @@ class FailedStack:
             hint=cause.advice_on(self.connection.cloud) if cause else None,
         )
 
-    def _excuse(
-        self, resource: Resource, witnesses: Sequence[FailureEvidence]
+    def _external_error(
+        self, resource: Resource, evidence: Sequence[FailureEvidence]
     ) -> ResourceFailedError | None:
         """The error for a signal that the commit is not to blame for."""
         why = self._why(resource, SIGNAL)
-        for witness in witnesses:
-            if witness.is_lost:
+        for server in evidence:
+            if server.is_lost:
                 return ResourceFailedError(
                     resource,
-                    f"{why}; {witness.state}",
+                    f"{why}; {server.state}",
                     name=self._name(resource),
                     category=UnreachableError.category,
-                    hint=f"what became of {witness.path}? `openstack server event list "
-                    f"{witness.id}` may say more",
+                    hint=f"what became of {server.path}? `openstack server event list "
+                    f"{server.id}` may say more",
                 )
-        more = _outside(resource, witnesses)
+        more = _outside(resource, evidence)
         if more is None:
             return None
         return ResourceFailedError(
@@ -144,7 +144,7 @@ class FailedStack:
         return frozenset(id_ for id_ in made if _ID.fullmatch(id_))
 
     def _name(self, resource: Resource) -> str:
-        """What it is called in every run: members of a group whose names are random are alike."""
+        """The resource's name, the same in every run: a group's random member names become "*"."""
         types = {other.path: other.type for other in self.resources}
         names = resource.path.split(".")
         above = [".".join(names[:depth]) for depth in range(len(names))]
@@ -166,10 +166,12 @@ def stack_failed(
     if all(is_aborted(resource) for resource in failed):
         # A signal cannot come before what it waits for is there.
         failed = [r for r in failed if r.type not in SIGNAL_TYPES] or failed
-    inquest = FailedStack(
+    failed_stack = FailedStack(
         connection=connection, stack=stack, resources=resources, events=events, failed=failed
     )
-    return inquest.error(StackFailedError, lambda why: f"cannot {verb} stack {stack.name}: {why}")
+    return failed_stack.error(
+        StackFailedError, lambda why: f"cannot {verb} stack {stack.name}: {why}"
+    )
 
 
 def removal_failed(
@@ -187,20 +189,21 @@ def removal_failed(
     )
 
 
-def _outside(resource: Resource, witnesses: Sequence[FailureEvidence]) -> str | None:
-    """How the sentence goes on if something outside was not reached; None if that is not known."""
-    own_hosts = [address for witness in witnesses for address in witness.addresses]
-    if outside_cause(without_place(resource.reason), own_hosts=own_hosts):
+def _outside(resource: Resource, evidence: Sequence[FailureEvidence]) -> str | None:
+    """The rest of the sentence where something outside was not reached; None elsewhere."""
+    own_hosts = [address for server in evidence for address in server.addresses]
+    if outside_cause(without_position(resource.reason), own_hosts=own_hosts):
         return ""
-    for witness in witnesses:
-        if line := witness.outside(own_hosts):
-            return f"; the console of {witness.path} shows: {line}"
+    for server in evidence:
+        if line := server.outside(own_hosts):
+            return f"; the console of {server.path} shows: {line}"
     return None
 
 
-def _shown(witnesses: Sequence[FailureEvidence]) -> Sequence[FailureEvidence]:
-    """Those that tell the most."""
-    return sorted(witnesses, key=lambda w: (not w.is_lost, not w.outside(())))[:_SHOWN]
+def _shown(evidence: Sequence[FailureEvidence]) -> Sequence[FailureEvidence]:
+    """The servers that show the most."""
+    ordered = sorted(evidence, key=lambda server: (not server.is_lost, not server.outside(())))
+    return ordered[:_SHOWN]
 
 
 def _is_signal(resource: Resource) -> bool:

@@ -1,4 +1,4 @@
-"""What a stack's servers show after it failed: Nova's word on them, and their consoles."""
+"""What a stack's servers show after it failed: their status at Nova, and their consoles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from infraci.base.lines import last_lines
 from infraci.diagnosis.outside import outside_cause
 from infraci.errors import CloudError
 from infraci.heat import nova
@@ -13,7 +14,7 @@ from infraci.heat.console import fatal_line, script_output
 from infraci.heat.objects import DEAD, NovaServer, Resource
 from infraci.heat.openstack_connection import Connection
 
-#: Of so many servers the consoles are read, where any may say why a stack failed.
+#: The most servers whose consoles are read.
 _READ = 10
 _LINES = 15
 _GONE = "gone"
@@ -21,23 +22,23 @@ _GONE = "gone"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureEvidence:
-    """A server of a stack that failed."""
+    """What one server of a failed stack shows."""
 
     id: str
     path: str  # its resource's
-    status: str  # Nova's; "gone" for one that Nova does not know any more
+    status: str  # Nova's; "gone" where Nova has no such server any more
     fault: str = ""
     console: str = ""
     addresses: tuple[str, ...] = ()
 
     @property
     def is_lost(self) -> bool:
-        """Whether it will not come up by itself, or never will."""
+        """Whether the server will not come up by itself."""
         return self.status == _GONE or self.status in DEAD or self._fatal is not None
 
     @property
     def state(self) -> str:
-        """Its state in a sentence."""
+        """The server's state in a sentence."""
         if self.fault or not self._fatal:
             fault = f": {self.fault}" if self.fault else ""
             return f"server {self.path} is {self.status}{fault}"
@@ -55,34 +56,35 @@ class FailureEvidence:
         return outside_cause(script_output(self.console), own_hosts=own_hosts)
 
     @property
-    def account(self) -> str:
-        """Its state, and its last words."""
+    def report(self) -> str:
+        """The server's state, and the end of its console."""
         if self.status == _GONE:
             return self.state
-        last = self.console.strip().splitlines()[-_LINES:]
-        told = ["the end of its console:", *last] if last else ["its console is empty"]
-        return "\n".join([self.state, *told])
+        end = last_lines(self.console, _LINES)
+        return f"{self.state}\n" + (
+            f"the end of its console:\n{end}" if end else "its console is empty"
+        )
 
 
-def call_witnesses(
+def read_evidence(
     connection: Connection, servers: Sequence[Resource]
 ) -> tuple[FailureEvidence, ...]:
-    """What the servers show; none where the cloud does not tell."""
+    """What the servers show; nothing where the cloud does not answer."""
     with suppress(CloudError):
-        return tuple(_witnesses(connection, servers))
+        return tuple(_evidence(connection, servers))
     return ()
 
 
-def _witnesses(connection: Connection, servers: Sequence[Resource]) -> Iterator[FailureEvidence]:
-    paths = {server.physical_id: server.path for server in servers if server.physical_id}
+def _evidence(connection: Connection, resources: Sequence[Resource]) -> Iterator[FailureEvidence]:
+    paths = {resource.physical_id: resource.path for resource in resources if resource.physical_id}
     if not paths:
         return
-    found = {server.id: server for server in nova.read_servers(connection, paths)}
+    servers = {server.id: server for server in nova.read_servers(connection, paths)}
     for number, (id_, path) in enumerate(paths.items()):
-        if id_ not in found:
+        server = servers.get(id_)
+        if server is None:
             yield FailureEvidence(id=id_, path=path, status=_GONE)
             continue
-        server = found[id_]
         yield FailureEvidence(
             id=id_,
             path=path,
@@ -94,6 +96,6 @@ def _witnesses(connection: Connection, servers: Sequence[Resource]) -> Iterator[
 
 
 def _console(connection: Connection, server: NovaServer) -> str:
-    with suppress(CloudError):  # one that no host took has none
+    with suppress(CloudError):  # a server that no host took has no console
         return nova.read_console(connection, server.id)
     return ""

@@ -1,4 +1,4 @@
-"""What is on a cloud that carries a run's mark: its name, its tag, or an id its stack had."""
+"""Finds what a cloud still has of a run, by the run's name, its tags, and its resources' ids."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from infraci.model.run import ResourceReference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """By what a run's things are known."""
+    """What a run's resources are recognised by."""
 
-    name: str  # the stack's: Heat begins the names of what it makes with it
-    tags: tuple[str, ...] = ()  # all of which a stack of the run has
-    possessions: tuple[ResourceReference, ...] = ()
+    name: str  # the stack's, with which Heat begins the names of its resources
+    tags: tuple[str, ...] = ()  # which a stack of the run has, all of them
+    resources: tuple[ResourceReference, ...] = ()
 
     def ids(self, types: tuple[str, ...]) -> frozenset[str]:
         """The ids that the run's stack had of some types."""
-        return frozenset(p.id for p in self.possessions if p.kind in types)
+        return frozenset(p.id for p in self.resources if p.kind in types)
 
     def names(self, name: str) -> bool:
-        """Whether something is called after the run."""
+        """Whether a resource of that name is named after the run."""
         return name == self.name or name.startswith(f"{self.name}-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftoverKind:
-    """A kind of thing: where its service lists it, and who removes it."""
+    """A kind of resource: where its service lists it, and the command that removes it."""
 
     name: str
     service: str
     collection: str  # the path of its list, and the key in the answer
     command: str  # openstackclient's, which removes it by its id
     types: tuple[str, ...] = ()  # Heat's
-    fields: tuple[str, ...] = ()  # Neutron's: what is asked for
+    fields: tuple[str, ...] = ()  # the fields to ask Neutron for
     key: str = ""  # in the answer, where it is not the path
 
 
@@ -131,15 +131,15 @@ KINDS = (
 
 _FOREIGN = ", which the run did not make"
 _INTERFACE = "network:router_interface"
-#: With what a port may be made that goes away with it.
+#: The types that may make a port, which goes away with them.
 _HOLDERS = ("OS::Nova::Server", *_ROUTERS)
-#: With what a stack borrows a floating IP: it gives it back, whosever that is.
+#: The types by which a stack borrows a floating IP, and gives it back.
 _ASSOCIATIONS = ("OS::Neutron::FloatingIPAssociation", "OS::Nova::FloatingIPAssociation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remnant:
-    """Something of a run's that is on the cloud."""
+class Leftover:
+    """A resource on the cloud that a run left, or that keeps such a resource from going."""
 
     kind: LeftoverKind
     id: str
@@ -163,7 +163,7 @@ class Remnant:
 
     @property
     def command(self) -> str:
-        """The command that removes it; what is another's it only takes out of the way if it can."""
+        """The command that removes it, or only detaches it where it is not the run's own."""
         words = self.kind.command
         if self.router:
             words = f"router remove port {self.router}"
@@ -177,35 +177,34 @@ class Remnant:
         return f"{where}openstack --os-cloud {quote(self.cloud)} {words} {quote(self.id)}"
 
 
-def find_remnants(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
-    """All there is of a run, in the order in which it can be removed; a request a kind, at once.
+def find_leftovers(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
+    """What the cloud has of a run, in the order in which it can be removed.
 
-    Legs of routers come after other ports, whose floating IPs they carry.
-
-    A service that the cloud does not have holds nothing.
+    Sends a request for each kind, in parallel. Router interfaces come after other ports, whose
+    floating IPs they carry. A service that the cloud does not have holds nothing.
     """
 
-    def look(kind: LeftoverKind) -> list[Remnant]:
-        remnants = (
-            _remnant(kind, entry, mark, connection.cloud)
+    def list_leftovers(kind: LeftoverKind) -> list[Leftover]:
+        entries = (
+            _leftover(kind, entry, mark, connection.cloud)
             for entry in _entries(connection, kind, mark)
             if _is_ours(kind, entry, mark)
         )
-        return sorted(remnants, key=lambda remnant: bool(remnant.router))
+        return sorted(entries, key=lambda leftover: bool(leftover.router))
 
-    found: list[Remnant] = []
+    leftovers: list[Leftover] = []
     kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
-    for answer in in_parallel(look, kinds):
+    for answer in in_parallel(list_leftovers, kinds):
         if isinstance(answer, NoServiceError):
             continue
         if isinstance(answer, Exception):
             raise answer
-        found += answer
-    return tuple(found)
+        leftovers += answer
+    return tuple(leftovers)
 
 
 def _is_ours(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
-    if kind is STACK:  # asked for by their tags; Heat lists those that are gone for a moment
+    if kind is STACK:  # listed by their tags; Heat lists deleted ones for a moment
         return str(entry["stack_status"]) != "DELETE_COMPLETE"
     return _is_marked(kind, entry, mark) or _is_in_the_way(kind, entry, mark)
 
@@ -214,10 +213,10 @@ def _is_marked(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool
     return _id_of(entry) in mark.ids(kind.types) or mark.names(str(entry.get("name") or ""))
 
 
-def _remnant(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Remnant:
+def _leftover(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: str) -> Leftover:
     router = user = group = ""
     is_own = _is_own_port(entry, mark) if kind is PORT else _is_marked(kind, entry, mark)
-    foreign = kind is not STACK and not is_own  # stacks were asked for by the run's tags
+    foreign = kind is not STACK and not is_own  # stacks were listed by the run's tags
     if kind is PORT:
         device = str(entry.get("device_id") or "")
         router = device * str(entry.get("device_owner")).startswith(_INTERFACE)
@@ -226,7 +225,7 @@ def _remnant(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark, cloud: st
             group = next(iter(_own_groups(entry, mark)), "")
     names = (entry.get(name) for name in ("name", "stack_name", "floating_ip_address"))
     name = next((str(name) for name in names if name), "")
-    return Remnant(
+    return Leftover(
         kind=kind, id=_id_of(entry), name=name, cloud=cloud, router=router, user=user,
         group=group, foreign=foreign,
     )  # fmt: skip
@@ -237,8 +236,8 @@ def _id_of(entry: Mapping[str, Any]) -> str:
 
 
 def _is_in_the_way(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
-    """Whether something that may be another's keeps what the run made from going."""
-    if kind is FLOATING_IP:  # a router keeps the legs that floating IPs need
+    """Whether a resource, perhaps another's, keeps one of the run's from being deleted."""
+    if kind is FLOATING_IP:  # a router keeps the interfaces that floating IPs need
         is_lent = _id_of(entry) in mark.ids(_ASSOCIATIONS)
         return entry.get("router_id") in mark.ids(_ROUTERS) and not is_lent
     return kind is PORT and (_is_attached(entry, mark) or bool(_own_groups(entry, mark)))
@@ -260,16 +259,16 @@ def _own_groups(entry: Mapping[str, Any], mark: Mark) -> frozenset[str]:
 
 
 def _comes_with_others(entry: Mapping[str, Any]) -> bool:
-    """Whether a port is a network's or a floating IP's own, which goes with it."""
+    """Whether a port belongs to a network or a floating IP, and is deleted with it."""
     owner = str(entry.get("device_owner") or "")
     return owner.startswith("network:") and not owner.startswith(_INTERFACE)
 
 
 def _is_own_port(entry: Mapping[str, Any], mark: Mark) -> bool:
-    """Whether a port that is in the way came with what the run made; no other may be removed.
+    """Whether a port is the run's, so that infraci may remove it.
 
-    A server's ports come with it. A router's leg is the run's if the stack has made that very leg,
-    or both the router and the network.
+    A server's ports are. A router's interface is, if the stack has made that very interface, or
+    both the router and the network.
     """
     if _is_marked(PORT, entry, mark):
         return True

@@ -1,4 +1,4 @@
-"""Servers, consoles and key pairs, as Nova knows them."""
+"""Reads servers and consoles from Nova, and creates and deletes key pairs there."""
 
 from __future__ import annotations
 
@@ -10,32 +10,28 @@ from infraci.heat.cloud_errors import ExistsError, GoneError
 from infraci.heat.objects import Address, Keypair, NovaServer
 from infraci.heat.openstack_connection import Connection
 
-#: Heat's type of what is looked for in Neutron.
+#: Heat's type of a floating IP, which Neutron has.
 FLOATING_IP = "OS::Neutron::FloatingIP"
 
 _CONSOLE_LINES = 2000
 
 
 def read_servers(connection: Connection, paths: Mapping[str, str]) -> tuple[NovaServer, ...]:
-    """Those of the resources, known by id with their paths, that are servers; one request.
-
-    They are sorted by name, and by path where names are equal.
-    """
-    found = [
+    """The servers among resources, whose ``paths`` are by id; sorted by name, then by path."""
+    servers = [
         replace(_server(entry), path=paths[entry["id"]])
         for entry in _all_servers(connection)
         if entry["id"] in paths
     ]
-    return tuple(sorted(found, key=lambda server: (server.name, server.path)))
+    return tuple(sorted(servers, key=lambda server: (server.name, server.path)))
 
 
 def with_floating(
     connection: Connection, servers: tuple[NovaServer, ...], ids: Collection[str]
 ) -> tuple[NovaServer, ...]:
-    """The servers with those floating IPs, by Neutron's ids, that Nova has not heard of yet.
+    """The servers, with those floating IPs (Neutron's ids) that Nova does not show yet.
 
-    It learns of them some seconds after Neutron has given them. Neutron is asked only if any
-    seems to be missing.
+    Nova shows a floating IP some seconds after Neutron. Asks Neutron only if one is missing.
     """
     known = {address.address for server in servers for address in server.addresses}
     shown = [a for server in servers for a in server.addresses if a.kind == "floating"]
@@ -61,7 +57,7 @@ def read_server(connection: Connection, server_id: str) -> NovaServer:
 
 
 def read_console(connection: Connection, server_id: str) -> str:
-    """The end of what a server wrote to its console."""
+    """The last lines of a server's console."""
     answer = connection.ask(
         f"read the console of server {server_id}",
         "compute",
@@ -74,10 +70,10 @@ def read_console(connection: Connection, server_id: str) -> str:
 
 
 def create_keypair(connection: Connection, name: str, public_key: str) -> None:
-    """Import a public key; that very key under that name already is a success."""
+    """Import a public key; succeeds if the cloud has that very key under that name."""
     body = {"keypair": {"name": name, "public_key": public_key}}
     try:
-        # The name is there once at most, and is looked at should it be taken already.
+        # A retry is safe: Nova allows a name once, and ExistsError compares the key.
         connection.ask(
             f"create key pair {name}", "compute", "POST", "/os-keypairs", json=body, again=True
         )
@@ -88,7 +84,7 @@ def create_keypair(connection: Connection, name: str, public_key: str) -> None:
 
 
 def delete_keypair(connection: Connection, name: str) -> None:
-    """Delete a key pair; gone already is a success."""
+    """Delete a key pair; succeeds if there is none."""
     try:
         connection.ask(f"delete key pair {name}", "compute", "DELETE", f"/os-keypairs/{name}")
     except GoneError:
@@ -103,23 +99,23 @@ def read_keypairs(connection: Connection) -> tuple[Keypair, ...]:
 
 
 def addresses_of(entry: Mapping[str, Any]) -> tuple[Address, ...]:
-    """All addresses of a server, IPv4 first; which of them can be reached Nova does not know."""
-    found = [
+    """All addresses of a server, IPv4 first; Nova does not know which of them can be reached."""
+    listed = [
         Address(address=str(entry[field]), kind="access", version=version)
         for field, version in (("accessIPv4", 4), ("accessIPv6", 6))
         if entry.get(field)
     ]
     for network, addresses in (entry.get("addresses") or {}).items():
-        found += [
+        listed += [
             Address(
-                address=str(said["addr"]),
-                kind="floating" if said.get("OS-EXT-IPS:type") == "floating" else "fixed",
-                version=int(said.get("version") or 4),
+                address=str(address["addr"]),
+                kind="floating" if address.get("OS-EXT-IPS:type") == "floating" else "fixed",
+                version=int(address.get("version") or 4),
                 network=str(network),
             )
-            for said in addresses
+            for address in addresses
         ]
-    return tuple(sorted(found, key=lambda address: address.version))
+    return tuple(sorted(listed, key=lambda address: address.version))
 
 
 def _all_servers(connection: Connection) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a cloud says of stacks and servers, as plain values."""
+"""A cloud's stacks, resources, events and servers as frozen values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One line of a stack's story."""
+    """An event of a stack."""
 
     id: str
-    time: str  # ISO 8601, as Heat says it
+    time: str  # ISO 8601, as Heat writes it
     stack_name: str  # the (nested) stack it happened in
     resource: str
     status: str  # "CREATE_IN_PROGRESS"
     reason: str = ""
     physical_id: str = ""
-    is_nested: bool = False  # whether it happened in a stack within the one that was asked about
+    is_nested: bool = False  # whether it happened in a nested stack
     path: str = ""  # the resource's, through the nested stacks: "app_servers.0"
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Event:
 
     @property
     def is_failure(self) -> bool:
-        """Whether something went wrong."""
+        """Whether the event is a failure."""
         return self.status.endswith("_FAILED")
 
 
@@ -44,8 +44,8 @@ class Stack:
     status: str  # "CREATE_COMPLETE"
     reason: str = ""
     tags: tuple[str, ...] = ()
-    updated: str = ""  # when its last update was asked for, as Heat says it
-    outputs: Mapping[str, object] = field(default_factory=dict)  # only where they were asked for
+    updated: str = ""  # when its last update began, as Heat writes it
+    outputs: Mapping[str, object] = field(default_factory=dict)  # empty unless requested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +67,21 @@ class Resource:
     status: str
     reason: str = ""
     physical_id: str = ""
-    updated: str = ""  # when it was last changed, as Heat says it
+    updated: str = ""  # when it was last changed, as Heat writes it
 
     @property
     def is_failed(self) -> bool:
-        """Whether it went wrong."""
+        """Whether the resource failed."""
         return self.status.endswith("_FAILED")
 
     @property
     def is_adopted(self) -> bool:
-        """Whether it was there before the stack, which only looks at it (``external_id``)."""
+        """Whether the resource is older than the stack, which refers to it by ``external_id``."""
         return self.status.startswith(("ADOPT_", "CHECK_"))
 
     @property
     def is_server(self) -> bool:
-        """Whether it is a server of Nova's."""
+        """Whether the resource is a server of Nova's."""
         return self.type == "OS::Nova::Server"
 
 
@@ -134,7 +134,7 @@ class PreviewResource:
     nested: tuple[PreviewResource, ...] = ()
 
     def walk(self) -> Iterator[PreviewResource]:
-        """This one, and everything nested in it."""
+        """This resource, and all that are nested in it."""
         yield self
         for child in self.nested:
             yield from child.walk()
@@ -149,6 +149,6 @@ class StackPreview:
     resources: tuple[PreviewResource, ...]
 
     def walk(self) -> Iterator[PreviewResource]:
-        """All resources, nested ones after what holds them."""
+        """All resources, nested ones after the resource that holds them."""
         for resource in self.resources:
             yield from resource.walk()

@@ -1,6 +1,6 @@
-"""Connections to clouds by openstacksdk: one request at a time, asked patiently.
+"""Connections to clouds by openstacksdk, which authenticate and retry requests.
 
-openstacksdk is imported here only, and only when a cloud is asked for: it takes a third of a
+Only this module imports openstacksdk, and only when a cloud is used: the import takes a third of a
 second.
 """
 
@@ -19,19 +19,18 @@ from infraci.errors import UsageError
 from infraci.heat import cloud_errors
 from infraci.heat.cloud_errors import LOCAL
 from infraci.heat.retry import Retry
-from infraci.heat.sdk import import_sdk
 from infraci.model.problem import near, quoted
 
-#: No answer takes longer, or it is lost.
+#: The longest time that an answer may take.
 _TIMEOUT_S = 60.0
-#: Where a cloud is described.
-_SAID = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
-#: What of that is secret, in the words of clouds.yaml.
+#: The hint where a login fails for want of settings.
+_LOGIN_HINT = "clouds.yaml, secure.yaml and OS_* variables say how to log in to it"
+#: The keys of clouds.yaml whose values are secret.
 _SECRETS = (
     "password", "token", "passcode", "application_credential_secret", "client_secret",
     "access_token",
 )  # fmt: skip
-#: Asked twice, these do nothing twice.
+#: The idempotent methods, which a retry may repeat.
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
 
@@ -39,24 +38,23 @@ class Connection:
     """Requests to a cloud's services, authenticated, with the cloud's errors translated."""
 
     def __init__(
-        self, name: str, services: Any, *, where: str = "", patience: Retry | None = None
+        self, name: str, services: Any, *, where: str = "", retry: Retry | None = None
     ) -> None:
         self.cloud = name
-        #: By what this cloud is told from another of that name: its address, or its own folder.
+        #: What tells this cloud from another of that name: its address, or its own folder.
         self.where = where or str(services.auth_url)
         self._services = services
         self._has_answered = False
-        self.patience = patience or Retry(first_s=0.2 if name == LOCAL else 0.5)
+        self.retry = retry or Retry(first_s=0.2 if name == LOCAL else 0.5)
 
     @classmethod
     def open(cls, name: str, *, clouds_yaml: Path | None = None) -> Connection:
-        """Read the cloud's entry by openstacksdk's own rules; nothing is asked of it yet.
+        """Read the cloud's entry by openstacksdk's own rules; sends no request.
 
-        Raises UsageError for a cloud that nothing is said of, with near names.
+        Raises UsageError with near names for a cloud that no clouds.yaml describes.
         """
-        # What it has to say is said again, better, by our errors.
+        # infraci's own errors replace its messages.
         logging.getLogger("keystoneauth").setLevel(logging.CRITICAL + 1)
-        import_sdk()
         from keystoneauth1.exceptions import ClientException
         from openstack.config import OpenStackConfig
         from openstack.exceptions import ConfigException
@@ -75,10 +73,10 @@ class Connection:
             auth = region.config.get("auth") or {}
             hide(*(str(auth[key]) for key in _SECRETS if auth.get(key)))
             services = Services(region)
-        except (ConfigException, ClientException) as error:  # the latter of its way to log in
+        except (ConfigException, ClientException) as error:  # the latter for a wrong auth_type
             raise UsageError(
                 f'cannot use cloud "{name}": {error}',
-                hint=_SAID,
+                hint=_LOGIN_HINT,
             ) from error
         return cls(name, services, where="" if clouds_yaml is None else str(clouds_yaml.parent))
 
@@ -94,25 +92,25 @@ class Connection:
         wait_s: int = 0,
         again: bool | None = None,
     ) -> Any:
-        """One question; the answer's JSON, or None. ``verb`` says in messages what it was for.
+        """Send a request; returns the answer's JSON, or None. ``verb`` is for messages.
 
-        While the cloud has passing trouble it is asked ``again``: unless told otherwise,
-        if that can do nothing twice. Raises :class:`GoneError`, :class:`ExistsError`,
-        :class:`RefusedError`, :class:`TransientCloudError` or CloudError.
+        ``again`` allows retries of transient errors; by default idempotent methods are retried.
+        Raises :class:`GoneError`, :class:`ExistsError`, :class:`RefusedError`,
+        :class:`TransientCloudError` or CloudError.
         """
 
         def once() -> Any:
             return self._once(verb, service, method, path, json=json, params=params, wait_s=wait_s)
 
         if method in _REPEATABLE if again is None else again:
-            return self.patience.ask(once)
+            return self.retry.call(once)
         return once()
 
-    def _once(self, verb: str, service: str, method: str, path: str, **said: Any) -> Any:
+    def _once(self, verb: str, service: str, method: str, path: str, **options: Any) -> Any:
         start = f"cannot {verb} on cloud {self.cloud}"
-        timeout_s = max(1.0, self.patience.deadline.within(_TIMEOUT_S))
+        timeout_s = max(1.0, self.retry.deadline.within(_TIMEOUT_S))
         with self._translating(start):
-            response = self._services.request(service, method, path, timeout_s=timeout_s, **said)
+            response = self._services.request(service, method, path, timeout_s=timeout_s, **options)
         self._has_answered = True
         if response.status_code >= 400:
             raise cloud_errors.of_answer(start, response)
@@ -124,17 +122,17 @@ class Connection:
             raise cloud_errors.of_nonsense(start) from error
 
     def access(self) -> Any:
-        """Who we are there, as keystoneauth's AccessInfo. Raises CloudError."""
+        """The login's user, project and roles, as keystoneauth's AccessInfo. Raises CloudError."""
 
         def once() -> Any:
             with self._translating(f"cannot log in to cloud {self.cloud}"):
                 return self._services.access()
 
-        return self.patience.ask(once)
+        return self.retry.call(once)
 
     @contextmanager
     def _translating(self, start: str) -> Iterator[None]:
-        """Say the library's errors in our words."""
+        """Translate the library's errors."""
         from keystoneauth1.exceptions import ClientException
 
         try:
@@ -144,27 +142,27 @@ class Connection:
                 start, error, where=self.endpoint, cloud=self.cloud, known=self._has_answered
             ) from error
         except Exception as error:
-            if type(error) is Exception:  # what it raises if there is no password
-                raise UsageError(f"{start}: {error}", hint=_SAID) from error
+            if type(error) is Exception:  # openstacksdk raises it if there is no password
+                raise UsageError(f"{start}: {error}", hint=_LOGIN_HINT) from error
             raise
 
     @property
     def endpoint(self) -> str:
-        """Where the cloud's Identity service is."""
+        """The address of the cloud's Identity service."""
         return str(self._services.auth_url)
 
     @property
     def is_delegated(self) -> bool:
-        """Whether we log in by an application credential."""
+        """Whether the login is an application credential."""
         return bool(self._services.is_delegated)
 
     @property
     def calls(self) -> Counter[str]:
-        """How many requests were sent so far: "compute GET" → 12."""
+        """How many requests infraci has sent: "compute GET" → 12."""
         return Counter(self._services.calls)
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the sockets."""
         self._services.close()
 
 
@@ -179,4 +177,4 @@ def _unknown(name: str, known: list[str]) -> UsageError:
     names = sorted({*known, LOCAL})
     meant = near(name, names)
     hint = f'did you mean "{meant}"?' if meant else f"there are {quoted(names, 'and')}"
-    return UsageError(f'cannot use cloud "{name}": no clouds.yaml says anything of it', hint=hint)
+    return UsageError(f'cannot use cloud "{name}": it is in no clouds.yaml', hint=hint)

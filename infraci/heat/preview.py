@@ -1,4 +1,4 @@
-"""What Heat would make of a request, without making it."""
+"""Reads Heat's answer to a stack preview into a tree of resources."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Types = Mapping[str, str]
 def read_preview(stack: Mapping[str, Any], template: Mapping[str, Any]) -> StackPreview:
     """Heat's answer to a preview as a tree.
 
-    What is nested comes as a bare list that does not say which resource holds it. Its entries say
-    the name of their stack, which ends with the holder's; the template knows the holder's type.
+    A nested stack comes as a bare list that does not name the resource that holds it. Its entries
+    have their stack's name, which ends with the holder's; the template has the holder's type.
     """
     declared = template.get("resources") or {}
-    types = {name: str(said.get("type", "")) for name, said in declared.items()}
+    types = {name: str(resource.get("type", "")) for name, resource in declared.items()}
     description = str(stack.get("description") or "")
     name = str(stack["stack_name"])
     return StackPreview(
@@ -45,7 +45,7 @@ def _holder(entries: list[Any], *, stack: str, above: str, types: Types) -> Prev
     rest = inner.removeprefix(f"{stack}-")
     if levels == 0:
         name = rest
-    else:  # all that is in it is nested deeper: the name is where a known one, or a word, ends
+    else:  # all its entries are nested deeper: their stack's name begins with the holder's
         known = [name for name in types if rest.startswith(f"{name}-")]
         name = max(known, key=len) if known else rest.partition("-")[0]
     return PreviewResource(

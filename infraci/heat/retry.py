@@ -1,4 +1,4 @@
-"""The one place where a cloud in passing trouble is asked again."""
+"""The one place that retries a cloud's requests."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from infraci.heat.cloud_errors import TransientCloudError
 
 T = TypeVar("T")
 
-#: How long a cloud is asked by who has no deadline.
+#: How long to retry where no deadline is set.
 _ALONE_S = 60.0
 _CEILING_S = 5.0
 
 
 class Retry:
-    """Asks again, ever less often, until the phase's time is over.
+    """Retries at growing intervals until the phase's deadline.
 
-    Nothing below it does: two loops around one another would multiply.
+    Nothing below it retries: nested loops would multiply the requests.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Retry:
 
     @contextmanager
     def within(self, deadline: Deadline) -> Iterator[None]:
-        """Bound by this deadline whatever is asked meanwhile, in other threads too."""
+        """Use this deadline for all calls meanwhile, those of other threads too."""
         self._deadlines.append(deadline)
         try:
             yield
@@ -46,27 +46,29 @@ class Retry:
 
     @property
     def deadline(self) -> Deadline:
-        """The one that bounds what is asked now."""
+        """The deadline of the calls of now."""
         return (
             self._deadlines[-1] if self._deadlines else Deadline(_ALONE_S, self._clock, self._sleep)
         )
 
-    def ask(self, ask: Callable[[], T], *, found: Callable[[], T | None] = lambda: None) -> T:
-        """Ask until there is an answer. Raises the last trouble when there is none in time.
+    def call(
+        self, request: Callable[[], T], *, look_up: Callable[[], T | None] = lambda: None
+    ) -> T:
+        """Send a request until it is answered. Raises the last error if the time is over before.
 
-        ``found`` looks, before each further try, whether the one before was heard all the same.
+        Before each retry ``look_up`` looks whether the request before succeeded all the same.
         """
         deadline, began = self.deadline, self._clock()
         for wait_s in waits(self.first_s, _CEILING_S):
             try:
-                return ask()
+                return request()
             except TransientCloudError as error:
                 wait_s = max(wait_s, error.retry_after_s)
                 if wait_s >= deadline.remaining_s:
                     raise
-                if self._clock() + wait_s - began > error.patience_s:
+                if self._clock() + wait_s - began > error.retry_for_s:
                     raise
             deadline.pause(wait_s)
-            if (answer := found()) is not None:
-                return answer
+            if (result := look_up()) is not None:
+                return result
         raise AssertionError("waits() never ends")

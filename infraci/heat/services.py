@@ -1,8 +1,8 @@
-"""The services of a cloud's catalog, asked over HTTP, every request counted.
+"""Sends HTTP requests to the services of a cloud's catalog, and counts them.
 
-Region, interface, service types and endpoints are those of clouds.yaml, by openstacksdk's rules.
-Its proxies are not used: they ask each service for its versions first, and fall back to another
-address when that goes wrong.
+Region, interface, service types and endpoints come from clouds.yaml, by openstacksdk's rules.
+infraci does not use its proxies: they ask each service for its versions first, and fall back to
+another address when that fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keystoneauth1.exceptions import EndpointNotFound
 from openstack.config.cloud_region import CloudRegion
 from requests.adapters import BaseAdapter
 
-#: Where a service answers if the catalog names no version.
+#: The paths to add where the catalog's address has no version.
 _VERSIONS = {
     "identity": "/v3",
     "compute": "/v2.1",
@@ -47,17 +47,17 @@ class Services:
 
     @property
     def auth_url(self) -> str:
-        """Where the Identity service is."""
+        """The address of the Identity service."""
         return str(self._region.auth.get("auth_url", "?"))
 
     @property
     def is_delegated(self) -> bool:
-        """Whether we log in with a part of somebody's rights: by an application credential."""
+        """Whether the login is an application credential, with a part of a user's rights."""
         return "applicationcredential" in str(self._region.config.get("auth_type", ""))
 
     @property
     def calls(self) -> Counter[str]:
-        """How many requests were sent so far: "compute GET" → 12."""
+        """How many requests infraci has sent: "compute GET" → 12."""
         return self._counter.copy()
 
     def request(
@@ -71,10 +71,10 @@ class Services:
         wait_s: int = 0,
         timeout_s: float,
     ) -> requests.Response:
-        """Send one request, once; but an expired token is renewed, and the request repeated.
+        """Send a request once; keystoneauth renews an expired token and repeats the request.
 
-        The answer may come ``wait_s`` later if it is better then; few clouds know how.
-        Raises keystoneauth's errors where there is no answer.
+        ``wait_s`` asks for a long poll, which few clouds support. Raises keystoneauth's errors
+        where there is no answer.
         """
         adapter = self._adapter(service)
         headers = {"Accept": "application/json"}
@@ -95,7 +95,7 @@ class Services:
         return response
 
     def access(self) -> AccessInfo:
-        """What Identity says of us, as keystoneauth understands it; a token if there is none yet.
+        """The login's user, project and roles; logs in if there is no token yet.
 
         Raises keystoneauth's errors.
         """
@@ -104,7 +104,7 @@ class Services:
         return access
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the sockets."""
         self._session.session.close()
 
     def _adapter(self, service: str) -> Adapter:
@@ -152,7 +152,7 @@ class _Counter:
 
 
 class _CountingAdapter(BaseAdapter):
-    """Hands requests on to another adapter: what goes over the wire comes by here."""
+    """Counts the requests that it forwards to another adapter, so all that are sent."""
 
     def __init__(self, inner: BaseAdapter, counter: _Counter) -> None:
         super().__init__()

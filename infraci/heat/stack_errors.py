@@ -30,13 +30,12 @@ class ResourceFailedError(InfraciError):
         self.exit_code = exit_code
         self.resource = resource
         self.name = name
-        self.details = ""
 
 
 class StackFailedError(InfraciError):
     """A stack, or its removal, failed.
 
-    The commit failed if one of its resources is a failure of the commit's; the message tells the
+    The commit failed if one of its resources is a failure of the commit's; the message names the
     first that decides.
     """
 
@@ -50,13 +49,12 @@ class StackFailedError(InfraciError):
         hint: str | None = None,
         details: str = "",
     ) -> None:
-        super().__init__(message, hint=hint, category=category)
+        super().__init__(message, hint=hint, category=category, details=details)
         self.exit_code = exit_code
         self.failures = tuple(failures)
-        self.details = details
 
 
 class UpdateFailedError(StackFailedError):
-    """An update failed; the stack may be again as it was before."""
+    """An update failed; ``rolled_back`` says whether the stack is again as it was before."""
 
     rolled_back = False

@@ -1,4 +1,4 @@
-"""Watching a stack: how it stands, again and again, its events handed on meanwhile."""
+"""Polls a stack until Heat is done with it, and reads its events meanwhile."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from infraci.heat.stack_errors import StackFailedError
 from infraci.heat.stacks import Stacks
 from infraci.heat.update import FAILED
 
-#: So long a cloud that can may keep us waiting for a stack; its events are asked for in between.
+#: The longest long poll for a stack's status; infraci reads its events in between.
 _WAIT_S = 1
-#: When less than this is left the cloud had better answer at once, or the time is over before.
+#: With less time left than this, ask for an answer at once.
 _IN_TIME_S = 4.0
-#: How often an update has to be seen failed until nobody will roll it back any more.
+#: After so many looks at a failed update Heat will not roll it back any more.
 _ROLLBACK_TRIES = 3
-#: Of what is unfinished when the time is over, so much is named.
+#: The most unfinished resources that a timeout's message names.
 _NAMED = 5
-#: To learn what that is, the cloud is asked for so long after the time is over.
+#: How long infraci asks for them after the time is over.
 _LAST_LOOK_S = 10.0
 
 
 class Watch:
-    """One stack, watched on behalf of whoever follows its events."""
+    """Polls one stack and reads its events."""
 
     def __init__(
         self,
@@ -39,25 +39,25 @@ class Watch:
         stack: Stack,
         follower: Follower,
         *,
-        pace: tuple[float, float],
+        poll_interval_s: tuple[float, float],
     ) -> None:
-        """Look as soon, and then as seldom, as ``pace`` says in seconds."""
+        """``poll_interval_s`` is the first and the longest interval."""
         self._connection = connection
         self._stacks = stacks
         self._stack = stack
         self._follower = follower
-        self._pace = pace
+        self._poll_interval_s = poll_interval_s
         self._resources: tuple[Resource, ...] = ()  # as they were when the time was over
 
     @property
     def events(self) -> list[Event]:
-        """All that there are by now."""
+        """All events so far."""
         self._follower.read()
         return self._follower.events
 
     def states(self, deadline: Deadline) -> Iterator[Stack]:
-        """The stack as it is, without end. Raises GoneError and PhaseTimeoutError."""
-        first_s, ceiling_s = self._pace
+        """The stack at each poll, endlessly. Raises GoneError and PhaseTimeoutError."""
+        first_s, ceiling_s = self._poll_interval_s
         for _ in deadline.poll(self._unfinished, first_s=first_s, ceiling_s=ceiling_s):
             in_time = deadline.remaining_s > _IN_TIME_S
             self._stack = self._stacks.read(self._stack.id, wait_s=_WAIT_S if in_time else 0)
@@ -65,13 +65,13 @@ class Watch:
             yield self._stack
 
     def settled(self, deadline: Deadline) -> Stack:
-        """The stack once Heat is done with what it was asked for. Raises StackFailedError."""
+        """Wait until Heat is done with the stack. Raises StackFailedError."""
         with self._missing_signals():
             states = self.states(deadline)
             return next(stack for stack in states if not stack.status.endswith("IN_PROGRESS"))
 
     def updated(self, deadline: Deadline) -> Stack:
-        """The stack once Heat is done with its update, and with rolling it back.
+        """Wait until Heat is done with the stack's update, and with rolling it back.
 
         Raises StackFailedError.
         """
@@ -89,7 +89,7 @@ class Watch:
         raise AssertionError("only an exception ends the states")
 
     def deleted(self, deadline: Deadline) -> Stack | None:
-        """None once the stack is gone, else as it was left. Raises GoneError."""
+        """Wait for the deletion: None once the stack is gone, else the stack. Raises GoneError."""
         for number, stack in enumerate(self.states(deadline)):
             if stack.status == "DELETE_COMPLETE":
                 return None
@@ -98,8 +98,8 @@ class Watch:
         raise AssertionError("only an exception ends the states")
 
     def _unfinished(self) -> str:
-        """What a stack still works on; asked only when the time is over."""
-        with suppress(CloudError), self._connection.patience.within(Deadline(_LAST_LOOK_S)):
+        """What the stack still works on, for the message of a timeout."""
+        with suppress(CloudError), self._connection.retry.within(Deadline(_LAST_LOOK_S)):
             self._resources = read_resources(self._connection, self._stack)
         paths = [resource.path for resource in self._awaited]
         shown = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
@@ -112,14 +112,14 @@ class Watch:
 
     @contextmanager
     def _missing_signals(self) -> Iterator[None]:
-        """Tell of time that ended while nothing but signals of the servers was awaited."""
+        """Turn a timeout while only the servers' signals are missing into a StackFailedError."""
         try:
             yield
         except PhaseTimeoutError as error:
             awaited = self._awaited
             if not awaited or not all(resource.type in SIGNAL_TYPES for resource in awaited):
                 raise
-            inquest = FailedStack(
+            failed_stack = FailedStack(
                 connection=self._connection,
                 stack=self._stack,
                 resources=self._resources,
@@ -128,5 +128,5 @@ class Watch:
                 is_late=True,
             )
             message = error.message
-            with self._connection.patience.within(Deadline(_LAST_LOOK_S)):
-                raise inquest.error(StackFailedError, lambda _: message) from error
+            with self._connection.retry.within(Deadline(_LAST_LOOK_S)):
+                raise failed_stack.error(StackFailedError, lambda _: message) from error

@@ -1,4 +1,4 @@
-"""Single questions to Heat about stacks; nothing here waits."""
+"""Single requests to Heat about stacks; nothing here waits for a stack."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from infraci.heat.openstack_connection import Connection
 from infraci.heat.preview import read_preview
 
 _PAGE = 100
-#: What Heat says of a resource type that it has hidden, and of one whose service is not there.
+#: Heat's message for a resource type that it hides, and for one whose service is missing.
 _NOT_OFFERED = re.compile(r" is not supported\.|is not available for resource type")
-#: What Heat does not tell of its trouble.
+#: The likely reason where Heat gives none.
 _NO_TRUST = (
     "for a stack with servers Heat asks Keystone for a trust, and application credentials get none "
     "(unless they are --unrestricted, and even so not of the newest Keystone): log in by password"
@@ -37,7 +37,7 @@ class Request(Protocol):
 
 
 class Stacks:
-    """The stacks of a cloud; remembers their names, since by its id alone costs two requests."""
+    """The stacks of a cloud; keeps their names, as a request by the id alone costs two."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -59,7 +59,9 @@ class Stacks:
             if isinstance(error, GoneError) or _NOT_OFFERED.search(error.message):
                 return {}
             raise
-        return {name: bool(said["update_allowed"]) for name, said in answer["properties"].items()}
+        return {
+            name: bool(schema["update_allowed"]) for name, schema in answer["properties"].items()
+        }
 
     def is_retired(self, resource_type: str) -> bool:
         """Whether Heat keeps a type only as a placeholder for stacks that have it already."""
@@ -71,7 +73,7 @@ class Stacks:
         return False
 
     def create(self, request: Request, name: str, tags: Iterable[str], timeout_s: float) -> str:
-        """Ask for a stack; should the answer get lost, take the one that came of it."""
+        """Create a stack; where the answer is lost, take the stack of that name and tags."""
         body = _body(request, name)
         body |= {"tags": ",".join(tags), "timeout_mins": _minutes(timeout_s)}
 
@@ -79,18 +81,18 @@ class Stacks:
             answer = self._ask("POST", "/stacks", f"create stack {name}", json=body)
             return str(answer["stack"]["id"])
 
-        def made() -> str | None:
-            found = self.find(name)
-            return found.id if found is not None and set(tags) <= set(found.tags) else None
+        def created() -> str | None:
+            stack = self.find(name)
+            return stack.id if stack is not None and set(tags) <= set(stack.tags) else None
 
         try:
-            stack_id = self._connection.patience.ask(post, found=made)
+            stack_id = self._connection.retry.call(post, look_up=created)
         except TransientCloudError as error:
             if error.hint is None and self._connection.is_delegated:
                 error.hint = _NO_TRUST
             raise
         except ExistsError:
-            ours = made()
+            ours = created()
             if ours is None:
                 raise
             stack_id = ours
@@ -112,10 +114,10 @@ class Stacks:
             self._ask("PUT", path, f"update stack {stack.name}", json=body, again=False)
             return True
 
-        def heard() -> bool | None:
+        def updated() -> bool | None:
             return True if self.read(stack.id).updated != stack.updated else None
 
-        self._connection.patience.ask(put, found=heard)
+        self._connection.retry.call(put, look_up=updated)
 
     def read(self, name_or_id: str, *, outputs: bool = False, wait_s: int = 0) -> Stack:
         """A stack as it is. Raises GoneError.
@@ -160,10 +162,10 @@ class Stacks:
     def find_by_tags(self, tags: Iterable[str]) -> tuple[FoundStack, ...]:
         """The stacks that have all of the tags."""
         params: dict[str, object] = {"tags": ",".join(tags), "limit": _PAGE}
-        found: list[FoundStack] = []
+        stacks: list[FoundStack] = []
         while True:
             entries = self._ask("GET", "/stacks", "list stacks", params=params)["stacks"]
-            found += [
+            stacks += [
                 FoundStack(
                     id=entry["id"],
                     name=entry["stack_name"],
@@ -173,7 +175,7 @@ class Stacks:
                 for entry in entries
             ]
             if len(entries) < _PAGE:
-                return tuple(found)
+                return tuple(stacks)
             params["marker"] = entries[-1]["id"]
 
     def delete(self, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Removing what a run has made one by one, where Heat could not."""
+"""Removes what a run has made one by one, where Heat could not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 
 from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
-from infraci.heat.leftovers import Mark, Remnant, find_remnants
+from infraci.heat.leftovers import Leftover, Mark, find_leftovers
 from infraci.heat.openstack_connection import Connection
 
 #: Each round removes what the one before has made free.
@@ -17,40 +17,40 @@ _CEILING_S = 10.0
 
 def sweep(
     connection: Connection, mark: Mark, deadline: Deadline, *, first_s: float
-) -> tuple[Remnant, ...]:
-    """Remove what carries a run's mark, users before what they use; returns what would not go.
+) -> tuple[Leftover, ...]:
+    """Remove a run's leftovers, users before what they use; returns those that remain.
 
-    What is not the run's own is left alone, as others' ports in its network are, and the stack.
+    Leaves alone what is not the run's own, such as others' ports in its network, and the stack.
     """
     left = _removable(connection, mark)
     for number, wait_s in enumerate(islice(waits(first_s, _CEILING_S), _ROUNDS)):
         if not left:
             break
-        for remnant in left:
+        for leftover in left:
             with suppress(CloudError):  # the next round asks again
-                _remove(connection, remnant, by_force=number > 1)
+                _remove(connection, leftover, by_force=number > 1)
         deadline.pause(wait_s)
         left = _removable(connection, mark)
     return left
 
 
-def _removable(connection: Connection, mark: Mark) -> tuple[Remnant, ...]:
-    found = find_remnants(connection, mark)
+def _removable(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
+    found = find_leftovers(connection, mark)
     return tuple(r for r in found if not r.foreign and not r.is_stack)
 
 
-def _remove(connection: Connection, remnant: Remnant, *, by_force: bool) -> None:
-    kind, verb = remnant.kind, f"delete {remnant}"
-    path = f"/{kind.collection}/{remnant.id}"
+def _remove(connection: Connection, leftover: Leftover, *, by_force: bool) -> None:
+    kind, verb = leftover.kind, f"delete {leftover}"
+    path = f"/{kind.collection}/{leftover.id}"
 
     def act(method: str, path: str, body: dict[str, object] | None = None) -> None:
         connection.ask(verb, kind.service, method, path, json=body, again=False)
 
-    if remnant.router:
-        action = f"/routers/{remnant.router}/remove_router_interface"
-        act("PUT", action, {"port_id": remnant.id})
+    if leftover.router:
+        action = f"/routers/{leftover.router}/remove_router_interface"
+        act("PUT", action, {"port_id": leftover.id})
         return
-    if by_force:  # what a service does not allow everybody; the plain way is tried all the same
+    if by_force:  # many accounts may not do this; delete in the plain way all the same
         with suppress(CloudError):
             if kind.name == "server":
                 act("POST", f"{path}/action", {"forceDelete": None})

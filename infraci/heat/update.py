@@ -1,4 +1,4 @@
-"""Updates of stacks that failed: which resources, why, and how the stack was left."""
+"""Explains a stack's update that failed: which resources, why, and the state of the stack."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from infraci.heat.openstack_connection import Connection
 from infraci.heat.reasons import failures
 from infraci.heat.stack_errors import UpdateFailedError
 
-#: How an update ends, well or as if it had never been.
+#: The statuses of an update that succeeded, and of one that Heat has rolled back.
 UPDATED = "UPDATE_COMPLETE"
 ROLLED_BACK = "ROLLBACK_COMPLETE"
-#: An engine writes this down for a moment before it begins to roll back; it stays only where
-#: nothing is rolled back, as after a timeout of Heat's own.
+#: Heat sets this status for a moment before a rollback; it stays only where Heat does not roll
+#: back, as after its own timeout.
 FAILED = "UPDATE_FAILED"
 
-#: A nested stack's name ends with that of the resource it is of, and twelve characters.
+#: A nested stack's name ends with the name of the resource that holds it, and twelve characters.
 _HOLDER = re.compile(r"(.+?)-[a-z0-9]{12}(?:-|$)")
 
 
@@ -30,10 +30,10 @@ def update_failed(
     *,
     types: Mapping[str, str],
 ) -> UpdateFailedError:
-    """The error that tells which resources failed, why, and how the stack was left.
+    """The error that names the resources that failed, why, and the state of the stack.
 
-    ``events`` are those since the update was asked for: after a rollback only they tell what
-    failed. ``types`` are those of the new template's resources, which the stack may have no more.
+    ``events`` are those since the update began: after a rollback only they show what failed.
+    ``types`` are those of the new template's resources, which the stack may no longer have.
     """
     known = {**types, **{resource.path: resource.type for resource in resources}}
     failed: dict[str, Resource] = {}
@@ -48,7 +48,7 @@ def update_failed(
                 physical_id=event.physical_id,
             )
             failed.setdefault(path, resource)
-    inquest = FailedStack(
+    failed_stack = FailedStack(
         connection=connection,
         stack=stack,
         resources=resources,
@@ -59,7 +59,7 @@ def update_failed(
         ROLLED_BACK: "it was rolled back",
         FAILED: "it was not rolled back",
     }.get(stack.status, f"to roll it back failed as well: {stack.reason}")
-    error = inquest.error(
+    error = failed_stack.error(
         UpdateFailedError, lambda why: f"cannot update stack {stack.name}: {why} ({left})"
     )
     error.rolled_back = stack.status == ROLLED_BACK
@@ -74,7 +74,7 @@ def _before_rollback(stack: Stack, events: Sequence[Event]) -> Iterator[Event]:
 
 
 def _path(event: Event, stack: Stack) -> str:
-    """Where a resource stands: ``app_servers.0``."""
+    """The path of an event's resource: ``app_servers.0``."""
     nested = event.stack_name.removeprefix(f"{stack.name}-")
     holders = _HOLDER.findall(nested) if nested != event.stack_name else []
     return ".".join([*holders, event.resource])

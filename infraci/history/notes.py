@@ -21,8 +21,10 @@ from infraci.history.result import Result, dump, parse
 REF = "refs/notes/infraci"
 #: No commit's note has more lines; the oldest go first.
 MOST_LINES = 200
-#: How often somebody else may be faster.
+#: How often another process may change the notes first.
 _TRIES = 200
+#: The exit status of `git fast-import` if the reference is locked, or has moved meanwhile.
+_REF_UNCHANGED = 1
 _WHO = "infraci <infraci@localhost>"
 
 Lines = tuple[str, ...]
@@ -93,7 +95,7 @@ class History:
             return
 
         def change(notes: _Notes) -> Mapping[str, Lines]:
-            base = _merge_base(self._root, notes.tip, theirs) if notes.tip else None
+            base = git.merge_base(self._root, notes.tip, theirs) if notes.tip else None
             states = [self._notes(base), notes, self._notes(theirs)]
             old, our, their = (state.blobs for state in states)
             differ = [s for s in {*our, *their} if our.get(s) != their.get(s)]
@@ -139,7 +141,7 @@ class History:
             return False
         with suppress(git.GitError):
             old = before or "0" * len(theirs)
-            git.ask(self._root, "update-ref", "--end-of-options", REF, theirs, old)
+            git.run(self._root, "update-ref", "--end-of-options", REF, theirs, old)
             return True
         return False
 
@@ -148,7 +150,7 @@ class History:
     def _notes(self, tip: str | None) -> _Notes:
         if tip is None:
             return _Notes(tip=None, paths={}, blobs={})
-        listed = git.ask(self._root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tip)
+        listed = git.run(self._root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tip)
         entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
         named = [(path.replace("/", ""), path, said.split()[2]) for said, path in entries]
         named = [entry for entry in named if re.fullmatch(r"[0-9a-f]{40,64}", entry[0])]
@@ -164,7 +166,7 @@ class History:
         if not wanted:
             return {}
         asked = "".join(f"{notes.blobs[sha]}\n" for sha in wanted).encode()
-        answer = git.ask_bytes(self._root, "cat-file", "--batch", stdin=asked)
+        answer = git.run_bytes(self._root, "cat-file", "--batch", stdin=asked)
         found: dict[str, Lines] = {}
         place = 0
         for sha in wanted:
@@ -192,11 +194,9 @@ class History:
             try:
                 self._write(before, changes, message, parent)
             except git.GitError as error:
-                faster = self.tip != before.tip or "lock" in error.message
-                if not faster or number == _TRIES - 1:
-                    raise git.GitError(
-                        f"cannot write {REF}: {error.message.partition(': ')[2]}"
-                    ) from error
+                is_retried = error.status == _REF_UNCHANGED or self.tip != before.tip
+                if not is_retried or number == _TRIES - 1:
+                    raise git.GitError(f"cannot write {REF}", reason=error.reason) from error
                 time.sleep(random.uniform(0, 0.02))  # noqa: S311
             else:
                 return
@@ -218,7 +218,7 @@ class History:
         stream.append("\ndone\n")
         # It refuses what does not contain the ref's value, and locks the ref meanwhile.
         said = "".join(stream).encode("utf-8", "replace")
-        git.ask(self._root, "fast-import", "--quiet", "--done", stdin=said)
+        git.run(self._root, "fast-import", "--quiet", "--done", stdin=said)
 
 
 def _data(text: str) -> str:
@@ -227,20 +227,14 @@ def _data(text: str) -> str:
 
 def _revision(root: Path, name: str) -> str | None:
     with suppress(git.GitError):
-        return git.ask(
+        return git.run(
             root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
         ).strip()
     return None
 
 
-def _merge_base(root: Path, one: str, other: str) -> str | None:
-    with suppress(git.GitError):
-        return git.ask(root, "merge-base", "--end-of-options", one, other).strip()
-    return None
-
-
 def _contains(root: Path, tip: str | None, commit: str) -> bool:
-    return tip is not None and _merge_base(root, tip, commit) == commit
+    return tip is not None and git.is_ancestor(root, commit, tip)
 
 
 def _merged(base: Iterable[str], ours: Lines, theirs: Lines) -> Lines:

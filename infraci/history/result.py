@@ -191,7 +191,7 @@ def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
     """The phases as a whole: a plan that fails has no other testcase, and an update is one."""
     told = {case.phase for case in record.testcases if case.outcome is Outcome.FAILURE}
     for result in record.phases:
-        if result.round is not Round.HEAD or result.phase in (Phase.REPORT, Phase.DESTROY):
+        if result.round is not Round.HEAD or result.phase is Phase.DESTROY:
             continue
         case = Case(where="", test=str(result.phase))
         if result.trouble is None:

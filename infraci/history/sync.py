@@ -12,13 +12,15 @@ from infraci.errors import UsageError
 from infraci.history.notes import REF, History
 from infraci.model.problem import near, quoted
 
-#: How often somebody else may push between our pull and our push.
+#: How often another clone may push between our pull and our push.
 _TRIES = 20
+#: The exit status of `git ls-remote --exit-code`.
+_NO_SUCH_REFERENCE = 2
 
 
 def default_remote(root: Path) -> str:
     """``origin``, or the only remote there is. Raises UsageError without one."""
-    remotes = git.ask(root, "remote").split()
+    remotes = git.remotes(root)
     if "origin" in remotes:
         return "origin"
     if len(remotes) == 1:
@@ -35,19 +37,19 @@ def pull(root: Path, remote: str) -> bool:
     _check(root, remote)
     theirs = f"refs/infraci/pulled-{secrets.token_hex(6)}"
     try:
-        git.ask(
+        git.run(
             root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--no-recurse-submodules", "--end-of-options", remote, f"+{REF}:{theirs}",
         )  # fmt: skip
-        tip = git.ask(root, "rev-parse", "--verify", "--end-of-options", theirs).strip()
+        tip = git.run(root, "rev-parse", "--verify", "--end-of-options", theirs).strip()
         History(root).merge(tip)
     except git.GitError as error:
-        if "couldn't find remote ref" in error.message:
+        if _has_no_history(root, remote):
             return False
         raise _failed("pull", "from", remote, error) from error
     finally:
         with suppress(git.GitError):
-            git.ask(root, "update-ref", "-d", "--end-of-options", theirs)
+            git.run(root, "update-ref", "-d", "--end-of-options", theirs)
     return True
 
 
@@ -58,21 +60,32 @@ def push(root: Path, remote: str) -> bool:
         if History(root).tip is None:
             return False
         try:
-            git.ask(
-                root, "push", "--quiet", "--no-verify", "--end-of-options", remote, f"{REF}:{REF}"
-            )
+            git.run(
+                root, "push", "--porcelain", "--no-verify", "--end-of-options", remote,
+                f"{REF}:{REF}",
+            )  # fmt: skip
         except git.GitError as error:
-            rejected = any(word in error.message for word in ("rejected", "lock", "fetch first"))
-            if not rejected or number == _TRIES - 1:
+            # A line per reference, which begins so if the remote rejects it.
+            is_rejected = any(line.startswith("!") for line in error.output.splitlines())
+            if not is_rejected or number == _TRIES - 1:
                 raise _failed("push", "to", remote, error) from error
         else:
             break
     return True
 
 
+def _has_no_history(root: Path, remote: str) -> bool:
+    """Whether a remote answers that it has no such reference."""
+    try:
+        git.run(root, "ls-remote", "--exit-code", "--quiet", "--end-of-options", remote, REF)
+    except git.GitError as error:
+        return error.status == _NO_SUCH_REFERENCE
+    return False
+
+
 def _check(root: Path, remote: str) -> None:
     """Tell a remote's name that is misspelt from an address."""
-    remotes = git.ask(root, "remote").split()
+    remotes = git.remotes(root)
     if remote in remotes or "/" in remote or ":" in remote:
         return
     meant = near(remote, remotes)
@@ -84,6 +97,7 @@ def _check(root: Path, remote: str) -> None:
 
 
 def _failed(verb: str, way: str, remote: str, error: git.GitError) -> git.GitError:
-    reason = error.message.partition(": ")[2]
     name = "the remote" if "@" in remote else remote  # an address may hold a password
-    return git.GitError(f"cannot {verb} the history {way} {name}: {reason}", hint=error.hint)
+    return git.GitError(
+        f"cannot {verb} the history {way} {name}", reason=error.reason, hint=error.hint
+    )

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from infraci import git
+from infraci.base.atomic import replace_file
 from infraci.base.program import own_program
 from infraci.errors import UsageError
 
@@ -29,10 +30,8 @@ def install(git_dir: Path) -> Path:
                 hint="have it run, with its own standard input: infraci hook receive",
             )
         hook.parent.mkdir(parents=True, exist_ok=True)
-        draft = hook.with_name(".post-receive.infraci")
-        draft.write_text(hook_script())
-        draft.chmod(0o755)
-        draft.replace(hook)
+        replace_file(hook, hook_script(), mode=0o755)
+        hook.chmod(0o755)  # whatever the umask: others who push run it, too
     except OSError as error:
         raise UsageError(f"cannot write {hook}: {error.strerror}") from error
     return hook
@@ -40,7 +39,7 @@ def install(git_dir: Path) -> Path:
 
 def hooks_folder(git_dir: Path) -> Path:
     """Where the repository has its hooks."""
-    said = git.ask_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
+    said = git.run_in_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
     return Path(said.removesuffix("\n"))
 
 

@@ -6,14 +6,13 @@ Jenkins has queued its commit; so nothing is lost, whatever dies meanwhile.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infraci.base.locks import lock_file
+from infraci.base.locks import locked
 from infraci.errors import InfraciError
 
 #: Another process may be at work on many commits, of which each is waited for a while.
@@ -67,10 +66,5 @@ class Outbox:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if not lock_file(descriptor, timeout_s=_LOCK_S):
-                raise InfraciError(f"cannot use {self.folder}: another process keeps it locked")
+        with locked(self.folder / "lock", timeout_s=_LOCK_S, purpose="send commits to Jenkins"):
             yield
-        finally:
-            os.close(descriptor)

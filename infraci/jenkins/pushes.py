@@ -107,7 +107,6 @@ def _is_zero(sha: str) -> bool:
 
 def _git(git_dir: Path, *arguments: str, stdin: str = "") -> str:
     try:
-        return git.ask_git_dir(git_dir, *arguments, stdin=stdin.encode())
+        return git.run_in_git_dir(git_dir, *arguments, stdin=stdin.encode())
     except git.GitError as error:
-        reason = git.reason_of(error)
-        raise InfraciError(f"cannot read the repository {git_dir}: {reason}") from error
+        raise InfraciError(f"cannot read the repository {git_dir}: {error.reason}") from error

@@ -70,20 +70,9 @@ def git_config(git_dir: Path) -> Mapping[str, str]:
     """Our part of the repository's configuration; names in lower case."""
     listed = ""
     with suppress(git.GitError):  # there is none
-        listed = git.ask_git_dir(git_dir, "config", "--null", "--get-regexp", rf"^{SECTION}\.")
+        listed = git.run_in_git_dir(git_dir, "config", "--null", "--get-regexp", rf"^{SECTION}\.")
     pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
     return {name.partition(".")[2].lower(): value for name, _, value in pairs}
-
-
-def find_git_dir(start: Path) -> Path:
-    """The .git folder of the repository around a folder, or the bare repository itself."""
-    try:
-        return Path(git.ask(start, "rev-parse", "--absolute-git-dir").removesuffix("\n"))
-    except git.GitError as error:
-        raise UsageError(
-            f"cannot find a git repository: neither {start} nor a folder above it is one",
-            hint="go to one, bare or not",
-        ) from error
 
 
 def _token(environment: Mapping[str, str], config: Mapping[str, str]) -> str:

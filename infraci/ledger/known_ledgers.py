@@ -12,12 +12,12 @@ import hashlib
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from infraci.base.atomic import create_file
 from infraci.base.state_folder import state_folder
 from infraci.errors import InfraciError
 from infraci.ledger.ledger import Ledger
@@ -121,14 +121,5 @@ def _make_id(root: Path) -> str:
     """Give a repository's ledger an id; the one of another process that does so at once wins."""
     if (folder := _git_folder(root)) is None:
         raise FileNotFoundError(None, "there is no git folder", str(root))
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=f"{_ID}.")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(8))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            (folder / _ID).hardlink_to(name)
-    finally:
-        Path(name).unlink()
+    create_file(folder / _ID, secrets.token_hex(8))
     return (folder / _ID).read_text().strip()

@@ -1,19 +1,17 @@
 """``.infraci/runs/``: what is known of every run, kept so that no run can be lost.
 
 A run has a folder of its own, :class:`RunFolder`. Its record is replaced atomically, never edited.
-The process at work on the run holds its lock with ``flock``: the kernel releases it however that
-process ends, so a run is alive exactly as long as a process works on it.
+The process at work on the run holds its lock (flock): the kernel releases it however that process
+ends, so a run is alive exactly as long as a process works on it.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,10 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infraci.base.atomic import SHARED, replace_file
 from infraci.base.display import displayable
 from infraci.base.invocation import invocation
-from infraci.base.locks import guarding
-from infraci.base.temporary import has_sign, prefix_of_file, put_sign, remove_dead
+from infraci.base.locks import guarding, is_locked, lock_file, open_lock
+from infraci.base.temporary import has_sign, put_sign, remove_dead
 from infraci.errors import InfraciError, UsageError
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.problem import near
@@ -266,17 +265,15 @@ class Ledger:
         if not folder.path.is_dir():
             raise self._unknown(run_id)
         with _saying(f"cannot lock run {run_id}"), guarding(folder.path):
-            descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_lock(folder.lock)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not lock_file(descriptor, timeout_s=0.0):
+                    line = os.read(descriptor, 40).decode("ascii", "replace")
+                    holder, _, its_purpose = line.strip().partition(" ")
+                    raise BusyRunError(run_id, holder=holder, purpose=its_purpose)
                 with suppress(OSError):  # a full disk does not keep us from working on it
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
-            except BlockingIOError as error:
-                line = os.read(descriptor, 40).decode("ascii", "replace")
-                os.close(descriptor)
-                holder, _, its_purpose = line.strip().partition(" ")
-                raise BusyRunError(run_id, holder=holder, purpose=its_purpose) from error
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -286,14 +283,13 @@ class Ledger:
         """Whether a process (this one included) is at work on the run."""
         folder = self.folder(run_id)
         what = f"cannot look at the lock of run {run_id}"
-        with _saying(what), suppress(FileNotFoundError), guarding(folder.path):
-            descriptor = os.open(folder.lock, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            finally:
-                os.close(descriptor)
+        with (
+            _saying(what),
+            suppress(FileNotFoundError),
+            guarding(folder.path),
+            folder.lock.open("rb") as lock,
+        ):
+            return is_locked(lock.fileno())
         return False
 
     def remove(self, run_id: str) -> None:
@@ -314,13 +310,13 @@ class Ledger:
         return UnknownRunError(f"cannot find run {run_id}", hint=hint)
 
     def _write(self, record: RunRecord) -> None:
-        _replace(self.folder(record.id).record, dump_record(record))
+        replace_file(self.folder(record.id).record, dump_record(record))
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""
         ignore = self.home / ".gitignore"
         if not ignore.exists():
-            _replace(ignore, b"*\n")
+            replace_file(ignore, "*\n", mode=SHARED)
 
 
 @contextmanager
@@ -331,22 +327,3 @@ def _saying(what: str) -> Iterator[None]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise InfraciError(f"{what}: {error.strerror or error}{where}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it, whenever, finds the old content or the new."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix_of_file(path.name))
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

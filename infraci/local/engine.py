@@ -46,9 +46,10 @@ with warnings.catch_warnings():
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
 from infraci.local.api.long_poll import Patient, WsgiApp
+from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import CHECKPOINT_PAGES
-from infraci.local.domain.store import Document, is_lost
+from infraci.local.domain.store import is_lost
 from infraci.local.engine_limits import Threads, share_session
 from infraci.local.restrict import narrow
 from infraci.local.rpc import TRANSPORT_URL
@@ -254,7 +255,6 @@ class _Authenticated:
 
     def __init__(self, app: WsgiApp, url: str) -> None:
         self._app = app
-        self._catalog = token_document(url, _FAR_FUTURE)["token"]["catalog"]
         self._url = url
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:

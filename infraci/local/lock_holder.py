@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from infraci.base.deadline import waits
-from infraci.base.locks import is_locked, lock_file
+from infraci.base.locks import acquire, is_locked
 from infraci.base.process import is_alive, this_process
 from infraci.errors import CloudError
 from infraci.local.state_dir import Address, StateDir
@@ -49,9 +49,8 @@ def take_lock(place: StateDir) -> int | None:
 
     Returns the descriptor of the lock's file, which has to stay open.
     """
-    file = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if not lock_file(file, timeout_s=_LOCK_S):
-        os.close(file)
+    file = acquire(place.lock, timeout_s=_LOCK_S)
+    if file is None:
         return None
     process = this_process().encode()
     os.pwrite(file, process, 0)  # over the earlier one: a full disk may have no room but that

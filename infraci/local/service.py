@@ -24,21 +24,23 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
-from infraci.local.api.admin import Admin
+from infraci.local.api.admin import AdminApi
 from infraci.local.api.bodies import Bodies
-from infraci.local.api.compute import Compute
-from infraci.local.api.identity import Identity, Tokens
-from infraci.local.api.image import Image
+from infraci.local.api.compute import ComputeApi
+from infraci.local.api.identity import IdentityApi, Tokens
+from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
-from infraci.local.api.network import Network
+from infraci.local.api.network import NetworkApi
 from infraci.local.api.signal_endpoint import GatewayServer, SignalsOnly
 from infraci.local.api.storage_filter import StorageFilter
+from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import Spare
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.servers import Servers
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.store import Store
 from infraci.local.engine_limits import purge_deleted
 from infraci.local.host import image_store as images
 from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, Room
@@ -190,17 +192,17 @@ class Cloud:
     def _application(self, heat_api: WsgiApp) -> WsgiApp:
         good = self._tokens.is_valid
         routes: dict[str, Any] = {
-            "/identity": Identity(self.url, self.password, self._tokens),
+            "/identity": IdentityApi(self.url, self.password, self._tokens),
             "/orchestration": _authenticated(heat_api, good),
-            "/compute": Compute(self._store, self._servers, good),
-            "/network": Network(self._store, self._networks, self._routers, self._servers, good),
-            "/image": Image(
+            "/compute": ComputeApi(self._store, self._servers, good),
+            "/network": NetworkApi(self._store, self._networks, self._routers, self._servers, good),
+            "/image": ImageApi(
                 self._store,
                 good,
                 is_known=images.known,
                 names=lambda: [recipe.name for recipe in images.recipes()],
             ),
-            "/infraci": Admin(self._store, self._servers, good, end=self.end),
+            "/infraci": AdminApi(self._store, self._servers, good, end=self.end),
         }
         dispatch = Bodies(StorageFilter(DispatcherMiddleware(NotFound(), routes), self._room))
 
@@ -221,10 +223,10 @@ def _authenticated(app: WsgiApp, is_valid_token: Callable[[str | None], bool]) -
     return check
 
 
-def _labels_of(server: Document) -> Mapping[str, str]:
+def _labels_of(server: ServerRecord) -> Mapping[str, str]:
     """The labels of a server's container, from its stack's tags (see infraci.heat)."""
-    stack = server["hints"].get("heat_root_stack_id")
-    if not stack:
+    stack = server.hints.get("heat_root_stack_id")
+    if not isinstance(stack, str):
         return {}
     tags = dict(tag.split("=", 1) for tag in engine.stack_tags(stack) if "=" in tag)
     labels = {LABEL_STACK: stack}

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 import infraci
+from infraci.base.atomic import replace_file
 from infraci.base.state_folder import state_folder
 from infraci.local.account import PROJECT, REGION, USER
 
@@ -151,6 +152,4 @@ class StateDir:
         with suppress(FileNotFoundError):
             if path.read_text() == text:
                 return
-        partial = path.with_suffix(".partial")
-        private(partial).write_text(text)
-        partial.replace(path)
+        replace_file(path, text)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from infraci.errors import UsageError
 from infraci.model.document import Document, parse_document, read_document
-from infraci.model.matrix import cells, choose, judge_matrix, split_name
+from infraci.model.matrix import cells, choose, split_name, validate_matrix
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.pipeline import MatrixDefinition, Pipeline, PipelineDefinition, Schedule
 from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
@@ -56,7 +56,9 @@ def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...
             found = [judged[named.get(name, name)]]
         run = [cell for pipeline in found for cell in cells(pipeline)]
         _, labels = split.get(name, (name, ()))
-        chosen |= {cell.name: cell for cell in (choose(run, labels, asked=name) if labels else run)}
+        chosen |= {
+            cell.name: cell for cell in (choose(run, labels, reference=name) if labels else run)
+        }
     return tuple(chosen.values())
 
 
@@ -128,7 +130,7 @@ def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> 
 def _of_matrix(
     matrix: MatrixDefinition, document: Document, root: Path | None
 ) -> Iterator[Problem]:
-    for flaw in judge_matrix(matrix, root=root):
+    for flaw in validate_matrix(matrix, root=root):
         line, column = document.place(("matrix", *flaw.path), key=True)
         yield Problem(
             file=document.file,

@@ -18,12 +18,14 @@ from infraci.model.problem import near, quoted
 MAX_CELLS = 256
 _SELECTED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<labels>.*)\]\Z", re.S)
 
+_Path = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flaw:
     """Something wrong in a matrix, and the key path below ``matrix`` that says it."""
 
-    path: tuple[str | int, ...]
+    path: _Path
     message: str
     suggestion: str | None = None
 
@@ -46,38 +48,53 @@ def cells(pipeline: Pipeline) -> tuple[Pipeline, ...]:
     return tuple(_applied(pipeline, cell) for cell in _cells(pipeline.matrix))
 
 
-def judge_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[Flaw]:
+def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[Flaw]:
     """What is wrong with a matrix beyond its shape."""
-    axes = _axes(matrix)
+    yield from _parameter_flaws(matrix)
+    for number, entry in enumerate(matrix.exclude):
+        yield from _exclude_flaws(entry, ("exclude", number), _axes(matrix))
+    for number, entry in enumerate(matrix.include):
+        if "environment" in entry and root is not None:
+            path = ("include", number, "environment")
+            yield from _environment_flaws(entry["environment"], path, root)
+    yield from _cell_flaws([cell.labels for cell in _cells(matrix)])
+
+
+def _parameter_flaws(matrix: MatrixDefinition) -> Iterator[Flaw]:
     if "image" in matrix.parameters and matrix.images:
         message = "is said twice: images are values of the parameter image"
         yield Flaw(path=("parameters", "image"), message=message)
     for name in {"environment", "cloud"} & matrix.parameters.keys():
         message = f'a parameter cannot be called so here: "{name}" is an axis of its own'
         yield Flaw(path=("parameters", name), message=message)
-    for section, entries in (("exclude", matrix.exclude), ("include", matrix.include)):
-        known = [*axes] if section == "exclude" else [*axes, "environment", "image", "cloud"]
-        for number, entry in enumerate(entries):
-            for axis, value in entry.items():
-                path = (section, number, axis)
-                if section == "exclude" and axis not in axes:
-                    message = f"no axis of the matrix; there are {quoted(known, 'and')}"
-                    yield Flaw(path=path, message=message, suggestion=near(axis, known))
-                elif section == "exclude" and not any(_says(axis, v, value) for v in axes[axis]):
-                    labels = [_label(axis, each) for each in axes[axis]]
-                    message = f'no value of the axis: "{value}"'
-                    yield Flaw(path=path, message=message, suggestion=near(value, labels))
-                elif axis == "environment" and section == "include" and root is not None:
-                    judged = judge_path(value, root=root)
-                    if isinstance(judged, PathTrouble):
-                        yield Flaw(path=path, message=judged.message, suggestion=judged.suggestion)
-    made = [cell.labels for cell in _cells(matrix)]
-    if not made:
+
+
+def _exclude_flaws(
+    entry: Mapping[str, str], path: _Path, axes: Mapping[str, Sequence[object]]
+) -> Iterator[Flaw]:
+    for axis, text in entry.items():
+        if axis not in axes:
+            message = f"no axis of the matrix; there are {quoted([*axes], 'and')}"
+            yield Flaw(path=(*path, axis), message=message, suggestion=near(axis, axes))
+        elif not any(_means(text, axis, value) for value in axes[axis]):
+            labels = [_label(axis, value) for value in axes[axis]]
+            message = f'no value of the axis: "{text}"'
+            yield Flaw(path=(*path, axis), message=message, suggestion=near(text, labels))
+
+
+def _environment_flaws(text: str, path: _Path, root: Path) -> Iterator[Flaw]:
+    result = judge_path(text, root=root)
+    if isinstance(result, PathTrouble):
+        yield Flaw(path=path, message=result.message, suggestion=result.suggestion)
+
+
+def _cell_flaws(names: Sequence[tuple[str, ...]]) -> Iterator[Flaw]:
+    if not names:
         yield Flaw(path=(), message="no cell is left")
-    if len(made) > MAX_CELLS:
-        yield Flaw(path=(), message=f"{len(made)} cells are more than {MAX_CELLS}")
-    for twice in sorted({one for one in made if made.count(one) > 1}):
-        yield Flaw(path=(), message=f"two cells are called [{','.join(twice)}]")
+    if len(names) > MAX_CELLS:
+        yield Flaw(path=(), message=f"{len(names)} cells are more than {MAX_CELLS}")
+    for labels in sorted({name for name in names if names.count(name) > 1}):
+        yield Flaw(path=(), message=f"two cells are called [{','.join(labels)}]")
 
 
 def split_name(name: str) -> tuple[str, tuple[str, ...]]:
@@ -88,31 +105,33 @@ def split_name(name: str) -> tuple[str, tuple[str, ...]]:
     return name, ()
 
 
-def choose(pipelines: Sequence[Pipeline], labels: Sequence[str], *, asked: str) -> list[Pipeline]:
+def choose(
+    pipelines: Sequence[Pipeline], labels: Sequence[str], *, reference: str
+) -> list[Pipeline]:
     """The cells that have all of the labels (patterns too). Raises UsageError if none has."""
-    found = [pipeline for pipeline in pipelines if pipeline.name == asked] or [
+    chosen = [pipeline for pipeline in pipelines if pipeline.name == reference] or [
         pipeline
         for pipeline in pipelines
         if all(any(fnmatchcase(own, label) for own in pipeline.cell) for label in labels)
     ]
-    if not found:
+    if not chosen:
         names = [pipeline.name for pipeline in pipelines]
-        meant = near(asked, names)
+        meant = near(reference, names)
         raise UsageError(
-            f'cannot load pipeline "{asked}": no cell of its matrix is called so',
+            f'cannot load pipeline "{reference}": no cell of its matrix is called so',
             hint=f'did you mean "{meant}"?' if meant else f"there are {quoted(names[:10], 'and')}",
         )
-    return found
+    return chosen
 
 
 def _axes(matrix: MatrixDefinition) -> dict[str, tuple[object, ...]]:
-    said: dict[str, tuple[object, ...]] = {
+    values_by_axis: dict[str, tuple[object, ...]] = {
         "image": matrix.images,
         "environment": matrix.environments,
         "cloud": matrix.clouds,
         **matrix.parameters,
     }
-    return {axis: values for axis, values in said.items() if values}
+    return {axis: values for axis, values in values_by_axis.items() if values}
 
 
 def _cells(matrix: MatrixDefinition) -> list[_Cell]:
@@ -127,14 +146,15 @@ def _cells(matrix: MatrixDefinition) -> list[_Cell]:
 def _is_excluded(cell: _Cell, entries: Sequence[Mapping[str, str]]) -> bool:
     return any(
         all(
-            axis in cell.values and _says(axis, cell.values[axis], value)
-            for axis, value in e.items()
+            axis in cell.values and _means(text, axis, cell.values[axis])
+            for axis, text in entry.items()
         )
-        for e in entries
+        for entry in entries
     )
 
 
-def _says(axis: str, value: object, text: str) -> bool:
+def _means(text: str, axis: str, value: object) -> bool:
+    """Whether a text in ``exclude`` names this value of an axis: by its label or as it is."""
     return text in (_label(axis, value), str(value))
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from infraci.base.shorten import shortened
 from infraci.errors import DefinitionError, ExitCode
+
+#: A problem's line is cut to so many characters: keys and values in it can have any length.
+_LONGEST = 2_000
+#: No longer word is compared with others: it is no slip of a name.
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +30,7 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         parts = [place, self.key_path, self.message]
-        text = ": ".join(part for part in parts if part)
+        text = shortened(": ".join(part for part in parts if part), _LONGEST)
         return f'{text}; did you mean "{self.suggestion}"?' if self.suggestion else text
 
 
@@ -67,21 +73,28 @@ class TemplateError(FileError):
 class RefusedTemplateError(FileError):
     """A template that can be read, and that Heat refuses: a failure of the commit.
 
-    ``resource`` is the one that Heat finds wrong; empty if it is none.
+    ``resources`` are those that the problems are of; a problem of no resource has none there.
     """
 
     exit_code = ExitCode.FAILED
     _verb = "use"
 
-    def __init__(self, problem: Problem, *, resource: str, category: str) -> None:
-        super().__init__([problem], category=category)
-        self.problem = problem
-        self.resource = resource
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        *,
+        resources: Mapping[Problem, str],
+        category: str | None = None,
+    ) -> None:
+        super().__init__(problems, category=category)
+        self.resources = resources
 
 
 def near(word: str, words: Iterable[str]) -> str | None:
     """The one of the words that was probably meant, if any is near enough."""
-    by_folded = {candidate.casefold(): candidate for candidate in words}
+    if len(word) > _LONGEST_NAME:
+        return None
+    by_folded = {word.casefold(): word for word in words if len(word) <= _LONGEST_NAME}
     found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 

@@ -25,7 +25,6 @@ class Phase(StrEnum):
     UPDATE = "update"  # of an upgrade only
     CONFIGURE = "configure"
     VERIFY = "verify"
-    REPORT = "report"
     DESTROY = "destroy"
 
 

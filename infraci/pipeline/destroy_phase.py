@@ -10,7 +10,7 @@ from shlex import quote
 from infraci.base.deadline import Deadline
 from infraci.base.invocation import invocation
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
-from infraci.heat import LOCAL, Mark, OnEvent, Remnant, StackFailedError, render_events
+from infraci.heat import LOCAL, Leftover, Mark, OnEvent, StackFailedError, render_events
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, RunRecord, Server
 from infraci.pipeline.drivers import Remover
@@ -33,20 +33,19 @@ class RemainsError(CloudError):
         self,
         message: str,
         *,
-        left: Iterable[Remnant],
+        left: Iterable[Leftover],
         destroy: str,
         category: str,
         details: str = "",
     ) -> None:
         left = tuple(left)
-        super().__init__(message, hint=_hint(left, destroy), category=category)
-        self.left = tuple(str(remnant) for remnant in left)
-        self.details = details
+        super().__init__(message, hint=_hint(left, destroy), category=category, details=details)
+        self.left = tuple(str(leftover) for leftover in left)
 
 
-def _hint(left: tuple[Remnant, ...], destroy: str) -> str | None:
+def _hint(left: tuple[Leftover, ...], destroy: str) -> str | None:
     """The commands that remove what is left; where foreign resources block it, only theirs."""
-    foreign = [remnant for remnant in left if remnant.foreign]
+    foreign = [leftover for leftover in left if leftover.foreign]
     hint = "remove what is left by:"
     if foreign:
         named = "; ".join(map(str, foreign))
@@ -72,31 +71,31 @@ def remove(
     """
     run_id = mark.name.removeprefix(PREFIX)
     destroy = invocation("destroy", run_id, cloud=cloud.name)
-    references = dict.fromkeys((*mark.possessions, *cloud.possessions(stack)))
-    mark = replace(mark, possessions=tuple(references))
+    references = dict.fromkeys((*mark.resources, *cloud.resource_references(stack)))
+    mark = replace(mark, resources=tuple(references))
     with suppress(InfraciError):  # a full disk does not keep us from tearing down
         remember(mark)
     try:
         cloud.delete_stack(stack, deadline=deadline, on_event=on_event)
         cloud.delete_keypair(mark.name)
-        left = cloud.remnants(mark, deadline=deadline)
+        left = cloud.leftovers(mark, deadline=deadline)
         # A stack whose creation was asked for twice, or after its run's end.
-        if stacks := [remnant.id for remnant in left if remnant.is_stack]:
+        if stacks := [leftover.id for leftover in left if leftover.is_stack]:
             for stack_id in stacks:
                 cloud.delete_stack(stack_id, deadline=deadline, on_event=on_event)
-            left = cloud.remnants(mark, deadline=deadline)
+            left = cloud.leftovers(mark, deadline=deadline)
         if left and thorough:
-            left = cloud.remove_remnants(mark, deadline=deadline)
+            left = cloud.remove_leftovers(mark, deadline=deadline)
     except (StackFailedError, PhaseTimeoutError) as error:
         left = ()
         with suppress(InfraciError):
-            left = cloud.remnants(mark, deadline=Deadline(_LOOK_S))
+            left = cloud.leftovers(mark, deadline=Deadline(_LOOK_S))
         raise RemainsError(
             error.message,
             left=left,
             destroy=destroy,
             category="delete",
-            details=getattr(error, "details", ""),
+            details=error.details,
         ) from error
     if left:
         raise RemainsError(
@@ -122,7 +121,7 @@ def _check_same_cloud(record: RunRecord, cloud: Remover) -> None:
 
 def mark_of(record: RunRecord) -> Mark:
     """The name and tags by which the resources of a run are found."""
-    return Mark(name=record.stack_name, tags=tags_of_run(record.id), possessions=record.possessions)
+    return Mark(name=record.stack_name, tags=tags_of_run(record.id), resources=record.possessions)
 
 
 def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: Progress) -> None:
@@ -144,7 +143,7 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
             cloud=cloud,
             deadline=Deadline(DESTROY_S, phase=f"destroying {record.id}"),
             on_event=progress.event,
-            remember=lambda mark: save(replace(record, possessions=mark.possessions)),
+            remember=lambda mark: save(replace(record, possessions=mark.resources)),
             thorough=True,
         )
     except RemainsError as error:
@@ -218,7 +217,7 @@ def destroy(run: Run) -> None:
                 deadline=deadline,
                 on_event=run.drivers.progress.event,
                 remember=lambda mark: run.state.save(
-                    replace(run.state.record, possessions=mark.possessions)
+                    replace(run.state.record, possessions=mark.resources)
                 ),
             )
         except AbandonedError as error:

@@ -14,7 +14,7 @@ from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure.step import OnStep
 from infraci.heat.events import OnEvent
-from infraci.heat.leftovers import Mark, Remnant
+from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import Event, NovaServer, Resource, Stack
 from infraci.heat.stacks import Request
 from infraci.ledger.ledger import Ledger
@@ -22,10 +22,13 @@ from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import ResourceReference, RunRecord, Server, Testcase
+from infraci.plan.plan_values import PipelinePlan
 from infraci.plan.sandboxed_checks import Examination
 from infraci.progress import Progress
 from infraci.ssh import Session
 from infraci.templates import StackRequest
+
+Load = Callable[[], StackRequest]
 
 
 class Remover(Protocol):
@@ -45,20 +48,20 @@ class Remover(Protocol):
 
     def delete_keypair(self, name: str) -> None: ...  # noqa: D102
 
-    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]: ...  # noqa: D102
+    def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]: ...  # noqa: D102
 
-    def remnants(self, mark: Mark, *, deadline: Deadline) -> tuple[Remnant, ...]: ...  # noqa: D102
+    def leftovers(self, mark: Mark, *, deadline: Deadline) -> tuple[Leftover, ...]: ...  # noqa: D102
 
-    def remove_remnants(  # noqa: D102
+    def remove_leftovers(  # noqa: D102
         self, mark: Mark, *, deadline: Deadline
-    ) -> tuple[Remnant, ...]: ...
+    ) -> tuple[Leftover, ...]: ...
 
 
 class CloudDriver(Remover, Protocol):
     """The calls of a run to a cloud; see :class:`infraci.heat.Cloud`."""
 
     @property
-    def pace(self) -> tuple[float, float]: ...  # noqa: D102
+    def poll_interval_s(self) -> tuple[float, float]: ...  # noqa: D102
 
     @property
     def api_calls(self) -> Counter[str]: ...  # noqa: D102
@@ -198,4 +201,8 @@ class Drivers:
     prepare: Callable[[StackRequest], None] = lambda _: None
     #: Finds what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
     examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
+    #: Tells all that is wrong with a pipeline, which takes long: it is asked once something is.
+    plan: Callable[[Pipeline, Path, Load], PipelinePlan] = lambda pipeline, root, load: (
+        PipelinePlan(name=pipeline.name)
+    )
     clock: Callable[[], float] = time.time

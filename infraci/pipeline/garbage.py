@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from infraci.base.deadline import Deadline
+from infraci.base.invocation import invocation
 from infraci.base.process import is_alive, this_host
 from infraci.errors import UsageError
 from infraci.heat import FoundStack, Keypair, Mark
@@ -69,10 +70,18 @@ def find_on_cloud(
     What has no tags of ours, or not all of them, is left alone, whatever its name. ``tell`` gets a
     line for each run that stays because it is not known whether its record is lost.
     """
+
+    def tell_left(owner: Ownership) -> None:
+        command = invocation("destroy", owner.run_id, cloud=cloud.name)
+        tell(
+            f"left run {owner.run_id} until it expires{_date(owner.expires)}: it was kept on "
+            f"purpose, and nothing here tells whether its record is lost; to remove it: {command}"
+        )
+
     stacks = set()
     for stack in cloud.find_stacks([TAG]):
         owner = read_ownership(stack.tags)
-        why = _reason(owner, ledger, now, tell) if owner else None
+        why = _reason(owner, ledger, now, tell_left) if owner else None
         stacks.add(stack.name)
         if owner is None or why is None:
             continue
@@ -83,7 +92,7 @@ def find_on_cloud(
         owner = read_key_comment(pair.public_key)
         if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in stacks:
             continue  # it is none of ours, or stays or goes with its stack
-        why = _reason(owner, ledger, now, tell)
+        why = _reason(owner, ledger, now, tell_left)
         if why is not None:
             yield Leftover(
                 what="key pair", name=pair.name, why=why, remove=_key_remover(cloud, pair.name)
@@ -101,10 +110,10 @@ def find_runs(cloud: Sweeper, prefix: str) -> Mapping[str, Ownership]:
     return {o.run_id: o for o in reversed(owners) if o and o.run_id.startswith(prefix)}
 
 
-def has_remnants(cloud: Sweeper, run_id: str) -> bool:
+def has_leftovers(cloud: Sweeper, run_id: str) -> bool:
     """Whether something on a cloud is called after a run that has neither stack nor key pair."""
     deadline = Deadline(_LOOK_S, phase=f"looking for run {run_id}")
-    return bool(cloud.remnants(_mark(run_id), deadline=deadline))
+    return bool(cloud.leftovers(_mark(run_id), deadline=deadline))
 
 
 def remove_unrecorded(cloud: Sweeper, run_id: str, owner: Ownership | None) -> None:
@@ -124,7 +133,7 @@ def _mark(run_id: str) -> Mark:
 
 
 def _reason(
-    owner: Ownership, ledger: Ledger, now: float, tell: Callable[[str], object]
+    owner: Ownership, ledger: Ledger, now: float, tell_left: Callable[[Ownership], object]
 ) -> str | None:
     # It may be at work again: resumed by another process than began it, in any repository.
     if is_at_work(owner.run_id, user=owner.user) or _is_known_at_work(owner, ledger):
@@ -136,10 +145,7 @@ def _reason(
     # Last: a process at work writes a record again that was removed.
     lost = _is_record_lost(owner, ledger)
     if lost is None:
-        tell(
-            f"left run {owner.run_id} until it expires{_date(owner.expires)}: it was kept on "
-            "purpose, and nothing here tells whether its record is lost"
-        )
+        tell_left(owner)
     return "its record is lost" if lost else None
 
 

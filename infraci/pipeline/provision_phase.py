@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import MappingProxyType
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import SHORTEST
@@ -14,7 +15,7 @@ from infraci.diagnosis.phase_testcase import failed_testcase, phase_testcase
 from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
 from infraci.model.pipeline import Pipeline
-from infraci.model.problem import FileError, RefusedTemplateError, quoted
+from infraci.model.problem import FileError, Problem, RefusedTemplateError, in_order, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
@@ -22,12 +23,14 @@ from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.run import Run
 from infraci.plan import (
     LfsPointerError,
+    PipelinePlan,
     judge_files,
     judge_untrusted,
     lfs_pointers,
     login_notices,
 )
 from infraci.plan.refusal import place_refusal, refused_resource
+from infraci.plan.roles import required_roles
 from infraci.ssh import write_ssh_config
 from infraci.templates import (
     StackRequest,
@@ -64,6 +67,27 @@ def plan(run: Run) -> StackRequest:
     """
     if pointers := lfs_pointers(run.state.pipeline, run.state.tree):
         raise LfsPointerError(pointers)
+    try:
+        return _read(run)
+    except FileError as error:
+        planned = _plan_again(run)
+        problems = in_order((*error.problems, *planned.problems))
+        if problems == error.problems:
+            raise
+        if planned.is_refused:
+            raise _refused(problems, run) from error
+        raise FileError(problems, hint=error.hint, category=error.category) from error
+
+
+def _plan_again(run: Run) -> PipelinePlan:
+    """All that is wrong with the commit, Heat's refusals too; nothing if the plan fails."""
+    with suppress(InfraciError):  # the error that is known already is reported instead
+        return run.drivers.plan(run.state.pipeline, run.state.tree, run.state.version.load)
+    return PipelinePlan(name=run.state.pipeline.name)
+
+
+def _read(run: Run) -> StackRequest:
+    """The request for Heat; raises FileError."""
     examination = run.drivers.examine(run.state.pipeline, run.state.tree)
     problems = examination.besides(judge_files(run.state.pipeline, run.state.tree))
     if is_untrusted():
@@ -88,12 +112,13 @@ def plan(run: Run) -> StackRequest:
 
 def _store(run: Run, request: StackRequest) -> None:
     """Write what Heat is sent to the run's folder; an upgrade's base has files of its own."""
+    folder, round_ = run.folder, run.state.round
     try:
         save_request(
             request,
-            template=run.folder.template(run.state.round),
-            environment_file=run.folder.environment(run.state.round),
-            files=run.folder.template_files(run.state.round),
+            template=folder.template(round_),
+            environment_file=folder.environment(round_),
+            files=folder.template_files(round_),
             mask=run.state.masker.mask,
         )
     except OSError as error:
@@ -140,7 +165,7 @@ def take_servers(
         if before.id in renewed or not any(_is_alike(server, before) for server in servers):
             run.sessions.drop(before)
     run.state.save(replace(run.state.record, servers=servers))
-    validate_roles(servers, run.state.pipeline)
+    check_roles(servers, run.state.pipeline)
     ready = log_in_to_all(run, servers, deadline)  # adds to the record as well
     run.state.save(replace(run.state.record, servers=ready))
     write_ssh_config(run.folder, run.state.record.servers)
@@ -204,7 +229,7 @@ def _keep_outputs(run: Run, outputs: Mapping[str, object]) -> Mapping[str, objec
     return run.state.outputs
 
 
-def validate_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
+def check_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
     """Raise DefinitionError for roles that no server has: nothing would be checked."""
     if not servers:
         raise DefinitionError(
@@ -212,18 +237,13 @@ def validate_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
             hint="a stack without an OS::Nova::Server has nothing that specs could look at",
         )
     present = {server.role for server in servers}
-    needed = {role: "specs" for role in pipeline.specs if role != "all"}
-    needed |= {role: "serverspec" for role in pipeline.serverspec if role != "all"}
-    for step in pipeline.configure:
-        needed |= dict.fromkeys(step.roles, "configure")
-    if pipeline.servers.bastion:
-        needed.setdefault(pipeline.servers.bastion, "servers.bastion")
-    absent = sorted(set(needed) - present)
+    required = required_roles(pipeline)
+    absent = sorted(set(required) - present)
     if absent:
         have = quoted(sorted(filter(None, present)), "and") or "none"
         raise DefinitionError(
             f"cannot verify pipeline {pipeline.name}: no server has the role "
-            f"{quoted(absent)} of its {needed[absent[0]]}; the servers' roles are {have}",
+            f"{quoted(absent)} of its {required[absent[0]]}; the servers' roles are {have}",
             hint=f'a role comes from the Nova metadata "{pipeline.servers.role_metadata}" of a '
             "server, or from servers: roles: in the pipeline",
         )
@@ -270,8 +290,8 @@ def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[N
         with _placing_refusals(run, request):
             yield
     except RefusedTemplateError as error:
-        name = f"resource {error.resource}" if error.resource else _STACK
-        add(name, error, _sentence(error, request))
+        for name, sentences in _sentences(error, request).items():
+            add(name, error, "; ".join(sentences))
         raise
     except StackFailedError as error:
         for failure in error.failures:
@@ -288,20 +308,22 @@ def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[N
     run.state.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
 
 
-def _sentence(error: RefusedTemplateError, request: StackRequest) -> str:
-    """A refusal with the resource as its subject."""
-    problem = error.problem
-    if not error.resource:
-        return str(problem)
-    entry = request.template.get("resources", {}).get(error.resource)
-    kind = f" ({entry['type']})" if entry else ""
-    meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
-    return f"{error.resource}{kind}: {problem.message}{meant}"
+def _sentences(error: RefusedTemplateError, request: StackRequest) -> Mapping[str, list[str]]:
+    """What is refused, by testcase; a resource is the subject of its sentences."""
+    sentences: dict[str, list[str]] = {}
+    for problem in error.problems:
+        resource = error.resources.get(problem, "")
+        entry = request.template.get("resources", {}).get(resource)
+        kind = f" ({entry['type']})" if entry else ""
+        meant = f'; did you mean "{problem.suggestion}"?' if problem.suggestion else ""
+        subject = f"{resource}{kind}: {problem.message}{meant}" if resource else str(problem)
+        sentences.setdefault(f"resource {resource}" if resource else _STACK, []).append(subject)
+    return sentences
 
 
 @contextmanager
 def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
-    """Raise what Heat refuses with its position in the template."""
+    """Raise what Heat refuses with its position in the files, and all that it would refuse next."""
     try:
         yield
     except RefusedError as error:
@@ -317,8 +339,29 @@ def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
         if problem.file.startswith("-P "):
             meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
             raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
-        resource = refused_resource(error.reason, problem)
-        raise RefusedTemplateError(problem, resource=resource, category=error.category) from error
+        others = _plan_again(run).problems
+        # The plan's request has neither the run's key pair nor its host keys: it may say it so.
+        is_known = any(_place(other) == _place(problem) for other in others)
+        first = {} if is_known else {problem: refused_resource(error.reason, problem)}
+        raise _refused((*first, *others), run, first, category=error.category) from error
+
+
+def _place(problem: Problem) -> tuple[str, int | None, str]:
+    return problem.file, problem.line, problem.key_path
+
+
+def _refused(
+    problems: Iterable[Problem],
+    run: Run,
+    resources: Mapping[Problem, str] = MappingProxyType({}),
+    *,
+    category: str = "template",
+) -> RefusedTemplateError:
+    """The error of these problems, with the resources that they are of."""
+    problems = in_order(problems)
+    template = str(run.state.pipeline.stack.template)
+    named = {p: refused_resource("", p) for p in problems if p.file == template}
+    return RefusedTemplateError(problems, resources={**named, **resources}, category=category)
 
 
 def _existing_stack(run: Run, deadline: Deadline) -> str | None:

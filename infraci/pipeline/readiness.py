@@ -114,7 +114,7 @@ class _Wait:
         self._health = ServerHealth(run.drivers.cloud, server)
         self._lockout = Lockout(server, self._health, is_near=run.drivers.cloud.name == LOCAL)
         self._host_key_source = run.state.site.host_keys
-        first_s, ceiling_s = run.drivers.cloud.pace
+        first_s, ceiling_s = run.drivers.cloud.poll_interval_s
         self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
         self._is_final = False  # whether another key than the expected ones is an error at once
         self._is_tried = False  # whether the last try has come as far as the server
@@ -230,7 +230,7 @@ class _Wait:
 def _together(errors: Sequence[Exception]) -> Exception:
     """The first error, or the first that blames the commit, with the others in its details."""
     first, *others = sorted(errors, key=lambda error: not isinstance(error, LockedOutError))
-    if others:
+    if others and isinstance(first, InfraciError):
         rest = "\n".join(str(error) for error in others)
-        first.details = f"{getattr(first, 'details', '')}\n\nand:\n{rest}".strip()  # type: ignore[attr-defined]
+        first.details = f"{first.details}\n\nand:\n{rest}".strip()
     return first

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infraci.base.deadline import Deadline
+from infraci.base.display import with_relative_paths
 from infraci.base.invocation import invocation
 from infraci.base.mask import process_masker
 from infraci.errors import InfraciError
@@ -130,7 +131,15 @@ class RunState:
 
     def add_testcases(self, testcases: Sequence[Testcase]) -> None:
         """Add what has been checked to the record, each round's by itself."""
-        checked = (*self.record.checked(self.round), *testcases)
+        added = (
+            replace(
+                case,
+                message=with_relative_paths(case.message, self.tree),
+                text=with_relative_paths(case.text, self.tree),
+            )
+            for case in testcases
+        )
+        checked = (*self.record.checked(self.round), *added)
         if self.round is Round.HEAD:
             self.save(replace(self.record, testcases=checked))
         elif self.round is Round.BASE:
@@ -151,7 +160,7 @@ class RunState:
                 yield deadline
         except BaseException as error:
             deadline.cancel()  # ends the waits of other threads
-            failure = failure_of(error, self.masker)
+            failure = failure_of(error, self.masker, root=self.tree)
             if self.round is not Round.HEAD:  # only the commit under test can be blamed
                 failure = replace(failure, blames=False)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from infraci.base.lines import last_lines
 from infraci.errors import CloudError, ExitCode, UnreachableError
 from infraci.heat import DEAD, GoneError, TransientCloudError, fatal_line
 from infraci.model.run import Server
@@ -41,10 +42,6 @@ _WITHOUT_KEY = re.compile(r"no authorized SSH keys fingerprints found for user (
 
 class GuestError(UnreachableError):
     """A server that does not come up; ``details`` are its console's last lines."""
-
-    def __init__(self, message: str, *, hint: str, details: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.details = details
 
 
 class LockedOutError(GuestError):
@@ -84,7 +81,7 @@ class ServerHealth:
 
     def last_lines(self) -> str:
         """The end of its console as it was last seen, for the details of an error."""
-        last = "\n".join(self._text.strip().splitlines()[-_LAST_LINES:])
+        last = last_lines(self._text, _LAST_LINES)
         return f"the end of its console:\n{last}" if last else "its console is empty"
 
     def check(self) -> None:

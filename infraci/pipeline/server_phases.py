@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from infraci.base.display import with_relative_paths
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.base.shorten import shortened
@@ -135,7 +136,7 @@ def kept(case: Testcase, masker: Masker, *, root: Path) -> Testcase:
     """
 
     def fit(text: str, most: int) -> str:
-        return shortened(masker.mask(text).replace(f"{root}/", ""), most)
+        return shortened(with_relative_paths(masker.mask(text), root), most)
 
     return replace(
         case,

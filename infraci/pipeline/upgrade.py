@@ -27,8 +27,6 @@ from infraci.templates import StackRequest
 class UntestableUpgradeError(InfraciError):
     """The base does not pass by itself, so that the upgrade cannot be tested."""
 
-    details = ""
-
 
 @contextmanager
 def blaming_base(base: Commit) -> Iterator[None]:
@@ -43,13 +41,12 @@ def blaming_base(base: Commit) -> Iterator[None]:
 
 def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
     """An error of the base, as the error that it means for the commit under test."""
-    made = UntestableUpgradeError(
+    return UntestableUpgradeError(
         f"cannot test the upgrade from {base.short}: {error.message}",
         hint=error.hint,
         category=error.category,
+        details=error.details,
     )
-    made.details = getattr(error, "details", "")
-    return made
 
 
 def plan_base(run: Run) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
+from infraci.base.display import with_relative_paths
 from infraci.base.mask import Masker
 from infraci.diagnosis.phase_testcase import blames
 from infraci.errors import ExitCode, InfraciError, of_machine
@@ -45,22 +47,28 @@ def exit_code_of(records: Iterable[RunRecord]) -> ExitCode:
     )
 
 
-def failure_of(error: BaseException, masker: Masker) -> Failure:
-    """An error as the record keeps it, without secrets."""
+def failure_of(error: BaseException, masker: Masker, *, root: Path) -> Failure:
+    """An error as the record has it: without secrets, and with the repository's paths.
+
+    ``root`` is where the commit's files are now.
+    """
+
+    def fit(text: object) -> str:
+        return with_relative_paths(masker.mask(str(text)), root)
+
     error = of_machine(error) or error
     if isinstance(error, InfraciError):
-        details = getattr(error, "details", "") or getattr(error, "output", "") or ""
         return Failure(
             kind=type(error).__name__,
-            message=masker.mask(error.message),
-            hint=masker.mask(error.hint) if error.hint else None,
-            details=masker.mask(str(details)),
+            message=fit(error.message),
+            hint=fit(error.hint) if error.hint else None,
+            details=fit(error.details),
             category=error.category,
             blames=blames(error),
         )
     return Failure(
         kind=type(error).__name__,
-        message=masker.mask(f"cannot go on: {type(error).__name__}: {error}"),
+        message=fit(f"cannot go on: {type(error).__name__}: {error}"),
         hint="this is a bug in infraci",
-        details=masker.mask("".join(traceback.format_exception(error))),
+        details=fit("".join(traceback.format_exception(error))),
     )

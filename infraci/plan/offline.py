@@ -23,7 +23,7 @@ class Unasked:
             "template, and makes nothing"
         )
 
-    def offer(self) -> Catalog:
+    def catalog(self) -> Catalog:
         """Raises UsageError: what the cloud has is known to it only."""
         raise UsageError(
             f"cannot choose flavors and images of cloud {self.name}: it was not asked",

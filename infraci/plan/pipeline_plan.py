@@ -23,7 +23,7 @@ from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.plays import play_notices
 from infraci.plan.preview_servers import networks_of, nova_name, servers_of
 from infraci.plan.refusal import Refusals
-from infraci.plan.roles import role_of, serverspec_for, specs_for, user_of, wanted_roles
+from infraci.plan.roles import required_roles, role_of, serverspec_for, specs_for, user_of
 from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
 from infraci.plan.stack_problems import Collected, collect, judge_request, judge_types
@@ -238,7 +238,7 @@ def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iter
         )
         return
     present = sorted({server.role for server in servers} - {""})
-    for role, key_path in wanted_roles(pipeline).items():
+    for role, key_path in required_roles(pipeline).items():
         if role not in present:
             yield Problem(
                 file=file,

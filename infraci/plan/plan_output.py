@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from infraci.base.columns import columns
 from infraci.heat.objects import PreviewResource
 from infraci.model.run import Commit
-from infraci.plan.columns import columns
 from infraci.plan.plan_values import PipelinePlan, PlannedServer
 
 
@@ -37,34 +37,37 @@ def _pipeline(plan: PipelinePlan, verbose: bool) -> Iterator[str]:
     voting = "" if plan.voting else "  (non-voting)"
     description = f"  {plan.description}" if plan.description else ""
     yield f"{plan.name}{voting}{description}"
-    if plan.resources:
-        yield "  resources"
-        for resource in plan.resources:
-            yield from _tree(resource, "    ", verbose)
+    yield from _section("resources", _resources(plan, verbose))
     if plan.servers:
-        yield "  servers"
-        yield from columns([_server(s) for s in plan.servers], indent="    ")
-    if plan.steps and plan.servers:
-        yield "  configure"
-        yield from columns([(s.name, "on", _names(s.servers)) for s in plan.steps], indent="    ")
-    if plan.servers:
+        yield from _section("servers", _table(_server(s) for s in plan.servers))
+        steps = ((step.name, "on", _names(step.servers)) for step in plan.steps)
+        yield from _section("configure", _table(steps))
         yield "  specs"
-        yield from columns(
-            [
-                (server.path, _files(server), ", ".join(server.specs))
-                for server in plan.servers
-                if server.specs
-            ],
-            indent="    ",
-        )
+        with_specs = (server for server in plan.servers if server.specs)
+        yield from _table((s.path, _files(s), ", ".join(s.specs)) for s in with_specs)
     if plan.base is not None:
         yield f"  upgrade from {plan.base.short} {plan.base.subject}"
-        rows = [(c.kind, c.path, c.type, ", ".join(c.properties)) for c in plan.changes]
-        yield from columns(rows, indent="    ") if rows else ["    no resource would change"]
+        rows = ((c.kind, c.path, c.type, ", ".join(c.properties)) for c in plan.changes)
+        yield from _table(rows) or ["    no resource would change"]
     for notice in plan.notices:
         yield f"  note: {notice}"
     for problem in plan.problems:
         yield f"  problem: {problem}"
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    """The lines below their title; nothing where there are none."""
+    if lines:
+        yield f"  {title}"
+        yield from lines
+
+
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+    return list(columns([*rows], indent="    "))
+
+
+def _resources(plan: PipelinePlan, verbose: bool) -> list[str]:
+    return [line for resource in plan.resources for line in _tree(resource, "    ", verbose)]
 
 
 def _tree(resource: PreviewResource, indent: str, verbose: bool) -> Iterator[str]:

@@ -44,7 +44,7 @@ def _for(role: str, specs: Mapping[str, tuple[PurePosixPath, ...]]) -> tuple[Pur
     return tuple(dict.fromkeys((*specs.get(EVERY_SERVER, ()), *own)))
 
 
-def wanted_roles(pipeline: Pipeline) -> dict[str, str]:
+def required_roles(pipeline: Pipeline) -> dict[str, str]:
     """The roles that need a server, and the key path that says so."""
     roles = {role: f"specs.{role}" for role in pipeline.specs if role != EVERY_SERVER}
     for role in pipeline.serverspec:

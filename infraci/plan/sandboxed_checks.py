@@ -91,5 +91,4 @@ def _specs(
 
 
 def _not_judged(what: str, error: InfraciError) -> Examination:
-    reason = error.reason if isinstance(error, NoSandboxError) else error.message
-    return Examination(notices=(f"{what}: not judged before the run: {reason}",))
+    return Examination(notices=(f"{what}: not judged before the run: {error.reason}",))

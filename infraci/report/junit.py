@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import junit_xml
 
+from infraci.base.atomic import SHARED, replace_file
 from infraci.base.display import displayable_lines
 from infraci.model.record_json import masked_record
 from infraci.model.run import Outcome, RunRecord, Testcase
@@ -57,9 +57,7 @@ def write_junits(
     document.set("time", f"{time_s:.3f}")
     ET.indent(document)
     content = ET.tostring(document, encoding="utf-8", xml_declaration=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content + b"\n")
-    draft.replace(path)
+    replace_file(path, content + b"\n", mode=SHARED)
 
 
 def _element(suite: Suite, number: int) -> ET.Element:

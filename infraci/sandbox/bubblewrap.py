@@ -23,6 +23,7 @@ from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.inherited_environment import inherited
+from infraci.base.lines import last_line
 from infraci.base.program import run_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import InfraciError
@@ -56,8 +57,8 @@ class NoSandboxError(InfraciError):
         super().__init__(
             f"cannot run a commit's program in a sandbox: {reason}",
             hint=f"apt-get install {PACKAGE}",
+            reason=reason,
         )
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +191,8 @@ def sandbox_trouble() -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{PACKAGE} does not work here: {error}"
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        return f"{PACKAGE} does not work here: {lines[-1]}"
+        reason = last_line(done.stderr, f"exit status {done.returncode}")
+        return f"{PACKAGE} does not work here: {reason}"
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from infraci.base.atomic import replace_file
 from infraci.model.run import Bastion, Server
 
 _KEY_LINE = re.compile(r"\b((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) (AAAA[0-9A-Za-z+/]+={0,2})")
@@ -41,8 +41,8 @@ def generate_key(folder: Path, comment: str, *, name: str = "id_ed25519") -> Key
         serialization.NoEncryption(),
     )
     path = folder / name
-    _write(path, pem)
-    _write(path.with_suffix(".pub"), f"{public}\n".encode())
+    replace_file(path, pem)
+    replace_file(path.with_suffix(".pub"), f"{public}\n".encode())
     return Key(private_path=path, public=public)
 
 
@@ -103,9 +103,9 @@ def write_ssh_config(files: LoginFiles, servers: Iterable[Server]) -> Path:
         for name, peer in peers.items()
         for key in peer.host_keys
     )
-    _write(known_hosts, known.encode())
+    replace_file(known_hosts, known.encode())
     blocks = [_block(name, peer, config) for name, peer in peers.items()]
-    _write(config, "\n".join([*blocks, everybody]).encode())
+    replace_file(config, "\n".join([*blocks, everybody]).encode())
     return config
 
 
@@ -133,12 +133,3 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
 def _quoted(path: Path) -> str:
     """Quote a path for ``ssh_config``, where ``%`` begins a token."""
     return '"' + str(path).replace("%", "%%") + '"'
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, in one step."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)

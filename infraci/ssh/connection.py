@@ -15,6 +15,7 @@ from pathlib import Path
 import paramiko
 
 from infraci.base.deadline import waits
+from infraci.base.lines import last_line
 from infraci.errors import UnreachableError, UsageError, raise_of_machine
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps
@@ -343,9 +344,8 @@ def _parting(transport: _Transport) -> str:
     """What the server said before it ended the connection: in so many words, or as a banner."""
     # The library itself shows no banner of a connection that has ended.
     banner: bytes = getattr(transport.auth_handler, "banner", None) or b""
-    lines = (*banner.decode(errors="replace").split("\n"), transport.parting)
-    texts = [line.strip() for line in lines if line.strip()]
-    return texts[-1][:200] if texts else "connection closed"
+    text = f"{banner.decode(errors='replace')}\n{transport.parting}"
+    return last_line(text, "connection closed")[:200]
 
 
 def _reason(error: BaseException) -> str:

@@ -17,6 +17,7 @@ import paramiko
 
 from infraci.base.closing import Closing
 from infraci.base.deadline import duration, waits
+from infraci.base.lines import last_line
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
 from infraci.ssh.command_output import Completed, Output
@@ -39,11 +40,7 @@ _CHANNEL_REQUEST = b"\x62"
 
 
 class CommandTimeoutError(PhaseTimeoutError):
-    """A command took too long and was killed; ``output`` is what it had said."""
-
-    def __init__(self, message: str, *, hint: str | None = None, output: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.output = output
+    """A command took too long and was killed; ``details`` is what it printed until then."""
 
 
 class Session(Closing):
@@ -150,7 +147,7 @@ class Session(Closing):
         )
         completed = self.run(command, timeout_s=timeout_s, stdin=content)
         if completed.exit_status != 0:
-            reason = (completed.stderr.strip().splitlines() or ["not all of it arrived"])[-1]
+            reason = last_line(completed.stderr, "not all of it arrived")
             raise ConfigureError(f"cannot write {path} on {self.server.name}: {reason}")
 
     @contextlib.contextmanager
@@ -173,7 +170,7 @@ class Session(Closing):
             raise CommandTimeoutError(
                 f"cannot finish a command on {self.server.name}:"
                 f" it was killed after {duration(timeout_s)}: {shown}",
-                output=said(),
+                details=said(),
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
             if channel.get_transport().is_active() and isinstance(error, TimeoutError):

@@ -75,7 +75,7 @@ def pytest_configure_node(node: Any) -> None:
     """Give a worker of pytest-xdist the address of the broker."""
     from infraci.suite import xdist_broker
 
-    xdist_broker.add_worker(node)
+    xdist_broker.add_worker(node, _controller_of)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,12 @@ def _plugin(request: pytest.FixtureRequest) -> Any:
             pytrace=False,
         )
     return plugin
+
+
+def _controller_of(config: pytest.Config) -> Any:
+    from infraci.suite.pytest_controller import controller_of
+
+    return controller_of(config)
 
 
 def _begin(config: pytest.Config) -> None:

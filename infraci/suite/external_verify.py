@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from infraci.base.json_lines import JsonLines
 from infraci.errors import InfraciError
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
@@ -47,7 +48,7 @@ class Progress(PlainProgress):
 class ExternalVerify:
     """Receives the checks of the user's pytest, which runs at the run's servers."""
 
-    def __init__(self, connection: protocol.Connection, plan: Plan) -> None:
+    def __init__(self, connection: JsonLines, plan: Plan) -> None:
         self._connection = connection
         self._plan = plan
         self._checks: list[Mapping[str, Any]] = []

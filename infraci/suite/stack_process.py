@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infraci.base.invocation import invocation
+from infraci.base.json_lines import JsonLines
 from infraci.base.program import own_program
 from infraci.errors import InfraciError
 from infraci.suite import protocol
@@ -81,7 +81,7 @@ class StackProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._connection = protocol.Connection(ours)
+        self._connection = JsonLines(ours)
         self._lock = threading.Lock()  # held to receive
         self._folder: Path | None = None
         self._ending: Ending | None = None
@@ -119,7 +119,7 @@ class StackProcess:
     def show_messages(self) -> None:
         """Show the lines that have arrived, without waiting for more."""
         with self._lock:
-            while self._ending is None and (self._connection.has_more or self._is_readable()):
+            while self._ending is None and self._connection.has_news:
                 if self._receive() is None:
                     return
 
@@ -127,7 +127,7 @@ class StackProcess:
         """Have it end its run, with pytest's exit status, or as interrupted; does not wait."""
         if status is not None and self._has_begun:
             self._connection.send(protocol.DONE, status)
-        self._connection.finish_sending()
+        self._connection.shut_down()
 
     def ending(self) -> Ending | None:
         """How the run ended; blocks until it has. None if there was none to end."""
@@ -142,10 +142,10 @@ class StackProcess:
 
     def close(self) -> None:
         """Have it end, without waiting for a tear-down."""
-        self._connection.finish_sending()
+        self._connection.shut_down()
         if self._ending is not None or not self._has_begun:
             self._reap()
-        self._connection.end.close()
+        self._connection.close()
         self._log.close()
 
     @property
@@ -184,9 +184,6 @@ class StackProcess:
         elif key == protocol.ENDED:
             self._ending = Ending(**value)
         return message
-
-    def _is_readable(self) -> bool:
-        return bool(select.select([self._connection.end], [], [], 0)[0])
 
     def _died(self) -> InfraciError:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from infraci.base.json_lines import Message
 from infraci.errors import InfraciError
 from infraci.suite.protocol import error_to_json
 from infraci.suite.stack_process import StackOptions, StackProcess
+from infraci.suite.xdist_broker import ANSWER, ASK_STACK, ERROR
 from infraci.verify.stack_view import Plan
 
 
@@ -74,11 +76,11 @@ class StackProcesses:
             for process in (*self._in_use.values(), *itertools.chain(*self._idle.values())):
                 process.close()
 
-    def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    def answer(self, key: str, value: Any) -> Message:
         """Answer a worker; see :mod:`infraci.suite.xdist_broker`."""
         try:
-            if "stand_up" in question:
-                return {"answer": str(self.stand_up(question["stand_up"], question["pipeline"]))}
-            return {"answer": self.plan(question["pipeline"]).to_json()}
+            if key == ASK_STACK:
+                return ANSWER, str(self.stand_up(*value))
+            return ANSWER, self.plan(value).to_json()
         except InfraciError as error:
-            return {"error": error_to_json(error)}
+            return ERROR, error_to_json(error)

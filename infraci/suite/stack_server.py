@@ -28,6 +28,7 @@ from infraci.app.options import Overrides
 from infraci.app.record_history import HistoryOptions
 from infraci.app.stack_loading import host_key_placeholder, stack_loader
 from infraci.base.invocation import invocation
+from infraci.base.json_lines import JsonLines
 from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
@@ -52,7 +53,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
-    connection = protocol.Connection(end)
+    connection = JsonLines(end)
     options = StackOptions.from_json(sys.argv[2])
     try:
         ending = (
@@ -68,7 +69,7 @@ def main() -> None:
         connection.close()
 
 
-def _execute(options: StackOptions, connection: protocol.Connection) -> Ending | None:
+def _execute(options: StackOptions, connection: JsonLines) -> Ending | None:
     """Execute a run of its own; None if no test needed it."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -107,7 +108,7 @@ def _writes_history() -> bool:
     return os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no")
 
 
-def _is_needed(connection: protocol.Connection) -> bool:
+def _is_needed(connection: JsonLines) -> bool:
     """Wait for pytest's message GO: whether a test needs the stack."""
     message = connection.receive()
     return message is not None and message[0] == protocol.GO
@@ -191,7 +192,7 @@ def _described(
     )
 
 
-def _ending(record: RunRecord, connection: protocol.Connection, folder: Path) -> Ending:
+def _ending(record: RunRecord, connection: JsonLines, folder: Path) -> Ending:
     """How the run ended, for pytest."""
     failure = next((r.trouble for r in record.phases if r.trouble is not None), None)
     if failure is not None:
@@ -205,7 +206,7 @@ def _ending(record: RunRecord, connection: protocol.Connection, folder: Path) ->
     )
 
 
-def _show_existing(options: StackOptions, connection: protocol.Connection) -> Ending | None:
+def _show_existing(options: StackOptions, connection: JsonLines) -> Ending | None:
     """Show a run whose stack stands, and is kept; None if no test needed it."""
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)

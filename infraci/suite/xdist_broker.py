@@ -1,6 +1,6 @@
 """The broker: workers of pytest-xdist ask it for stacks, which only the controller has.
 
-A question is a line of JSON over a Unix socket, and so is the answer. The socket's name is in the
+A question is a message over a Unix socket, and so is the answer. The socket's name is in the
 namespace that has no files (unix(7), "abstract"): a pytest that is killed leaves nothing behind.
 Imports little: every session with workers has it, whether a worker asks or not.
 """
@@ -14,10 +14,17 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+from infraci.base.json_lines import JsonLines, Message
+
+Answer = Callable[[str, Any], Message]
+
+#: Questions: a pipeline's plan; the folder of the run of a stack, once it stands.
+ASK_PLAN, ASK_STACK = "plan", "stack"
+#: Answers.
+ANSWER, ERROR = "answer", "error"
 
 #: The keys of a worker's input.
 ADDRESS, PLAN = "infraci_broker", "infraci_plan"
@@ -28,12 +35,15 @@ _END_S = 5.0
 _PEER = struct.Struct("3i")  # process, user, group, of SO_PEERCRED
 
 
-def add_worker(node: Any) -> None:
-    """Give a worker the broker's address and the plan; starts the broker for the first one."""
+def add_worker(node: Any, controller_of: Callable[[Any], Any]) -> None:
+    """Give a worker the broker's address and the plan; starts the broker for the first one.
+
+    ``controller_of`` makes pytest's controller of its configuration, once a worker needs it.
+    """
     config = node.config
     broker = config.pluginmanager.get_plugin(_PLUGIN)
     if broker is None:
-        broker = Broker(config)
+        broker = Broker(config, controller_of)
         config.pluginmanager.register(broker, _PLUGIN)
     node.workerinput[ADDRESS] = broker.name
     node.workerinput[PLAN] = broker.plan()
@@ -42,8 +52,9 @@ def add_worker(node: Any) -> None:
 class Broker:
     """The controller's end: answers the workers."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, controller_of: Callable[[Any], Any]) -> None:
         self._config = config
+        self._controller_of = controller_of
         self.name = f"infraci-broker-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
         self._server = _Server(f"\0{self.name}", _Questions)
@@ -64,12 +75,11 @@ class Broker:
         self._server.server_close()
         self._thread.join(_END_S)
 
-    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        from infraci.suite.pytest_controller import controller_of
-
+    def _answer(self, key: str, value: Any) -> Message:
         with self._lock:
-            controller = controller_of(self._config)
-        return controller.processes.answer(question)
+            controller = self._controller_of(self._config)
+        message: Message = controller.processes.answer(key, value)
+        return message
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
@@ -84,13 +94,13 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         return bool(user == os.getuid())
 
 
-class _Questions(socketserver.StreamRequestHandler):
+class _Questions(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        for line in self.rfile:
-            answer = self.server.answer(json.loads(line))
-            self.wfile.write(json.dumps(answer).encode() + b"\n")
+        worker = JsonLines(self.request)
+        while (question := worker.receive()) is not None:
+            worker.send(*self.server.answer(*question))
 
 
 def is_worker(config: Any) -> bool:
@@ -98,14 +108,13 @@ def is_worker(config: Any) -> bool:
     return hasattr(config, "workerinput")
 
 
-def ask(name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+def ask(name: str, key: str, value: object) -> Message:
     """The controller's answer; blocks until there is one. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as broker:
         broker.connect(f"\0{name}")
-        broker.sendall(json.dumps(question).encode() + b"\n")
-        with broker.makefile("rb") as answers:
-            line = answers.readline()
-    if not line:
+        controller = JsonLines(broker)
+        controller.send(key, value)
+        answer = controller.receive()
+    if answer is None:
         raise ConnectionError("it has ended")
-    answer: Mapping[str, Any] = json.loads(line)
     return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,17 @@ class BrokeredStacks:
 
     def plan(self, pipeline: str) -> Plan:
         """A pipeline's plan. Raises InfraciError."""
-        return Plan.from_json(self._ask({"pipeline": pipeline}))
+        return Plan.from_json(self._ask(xdist_broker.ASK_PLAN, pipeline))
 
     def stand_up(self, key: str, pipeline: str) -> Path:
         """The folder of the stack's run; blocks until it stands. Raises InfraciError."""
-        return Path(self._ask({"stand_up": key, "pipeline": pipeline}))
+        return Path(self._ask(xdist_broker.ASK_STACK, [key, pipeline]))
 
-    def _ask(self, question: Mapping[str, Any]) -> Any:
+    def _ask(self, key: str, question: object) -> Any:
         try:
-            answer = xdist_broker.ask(self._address, question)
+            kind, answer = xdist_broker.ask(self._address, key, question)
         except OSError as error:
             raise InfraciError(f"cannot ask pytest's controller for a stack: {error}") from error
-        if "error" in answer:
-            raise error_from_json(answer["error"])
-        return answer["answer"]
+        if kind == xdist_broker.ERROR:
+            raise error_from_json(answer)
+        return answer

@@ -105,31 +105,38 @@ def judge_source(
     text: str, *, kind: DocumentKind, file: str
 ) -> tuple[TemplateFile | None, list[Problem]]:
     """The source, or nothing where Heat could make nothing of it; and what is wrong with it."""
-    if kind is DocumentKind.FILE and not _looks_like_template(text):
+    is_file, is_environment = kind is DocumentKind.FILE, kind is DocumentKind.ENVIRONMENT
+    if is_file and "heat_template_version" not in text:
         return TemplateFile(text=text), []
     try:
         root = compose(text)
     except yaml.YAMLError as error:
-        problem = describe(error, text, file)
-        return (TemplateFile(text=text), []) if kind is DocumentKind.FILE else (None, [problem])
+        return (TemplateFile(text=text), []) if is_file else (None, [describe(error, text, file)])
     except RecursionError:
         return None, [Problem(file=file, message="nested too deeply")]
-    if root is None and kind is DocumentKind.ENVIRONMENT:
+    if isinstance(root, yaml.MappingNode):
+        return _judge_mapping(root, text, kind, file)
+    if is_file or (is_environment and root is None):
         return TemplateFile(text=text), []
-    if not isinstance(root, yaml.MappingNode):
-        if kind is DocumentKind.FILE:
-            return TemplateFile(text=text), []
-        found = "nothing" if root is None else "a list" if _is_list(root) else "text"
-        message = f"expected a mapping, found {found}; this is no {_called(kind)}"
-        return None, [Problem(file=file, line=1, column=1, message=message)]
-    if trouble := _too_large(root):
-        return None, [Problem(file=file, message=trouble)]
+    found = "nothing" if root is None else "a list" if _is_list(root) else "text"
+    noun = "environment" if is_environment else "HOT template"
+    message = f"expected a mapping, found {found}; this is no {noun}"
+    return None, [Problem(file=file, line=1, column=1, message=message)]
+
+
+def _judge_mapping(
+    root: yaml.MappingNode, text: str, kind: DocumentKind, file: str
+) -> tuple[TemplateFile | None, list[Problem]]:
+    if reason := _too_large(root):
+        return None, [Problem(file=file, message=reason)]
     problems = [*_judge_sections(root, kind, file), *unsendable_values(root, file)]
     if kind is DocumentKind.ENVIRONMENT:
         problems += _judge_base_url(root, file)
-    references = _registry(root) if kind is DocumentKind.ENVIRONMENT else _template_references(root)
+        references = tuple(_registry_references(root))
+    else:
+        references = tuple(_template_references(root))
     flaws = tuple(repeated_keys(root, file))
-    return TemplateFile(text=text, root=root, references=tuple(references), flaws=flaws), problems
+    return TemplateFile(text=text, root=root, references=references, flaws=flaws), problems
 
 
 def _judge_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> Iterator[Problem]:
@@ -189,18 +196,21 @@ def _template_references(root: yaml.MappingNode) -> Iterator[Reference]:
             yield _reference(value, kind, path)
 
 
-def _registry(root: yaml.MappingNode) -> Iterator[Reference]:
+def _registry_references(root: yaml.MappingNode) -> Iterator[Reference]:
     """What an environment's resource registry names, by openstacksdk's own rule."""
-    registry = _get(root, "resource_registry")
-    for key, value in registry.value if isinstance(registry, yaml.MappingNode) else ():
-        if key.value == "resources" and isinstance(value, yaml.MappingNode):
-            for name, said in value.value:
-                for inner, text in said.value if isinstance(said, yaml.MappingNode) else ():
-                    if _is_file_name(inner, text):
-                        path = f"resource_registry.resources.{name.value}.{inner.value}"
-                        yield _reference(text, DocumentKind.TEMPLATE, path)
+    path = "resource_registry"
+    for key, value in _entries(_get(root, path)):
+        if key.value == "resources" and _is_mapping(value):
+            for name, entries in value.value:
+                yield from _named_files(entries, f"{path}.resources.{name.value}")
         elif _is_file_name(key, value):
-            yield _reference(value, DocumentKind.TEMPLATE, f"resource_registry.{key.value}")
+            yield _reference(value, DocumentKind.TEMPLATE, f"{path}.{key.value}")
+
+
+def _named_files(entries: yaml.Node, path: str) -> Iterator[Reference]:
+    for key, value in _entries(entries):
+        if _is_file_name(key, value):
+            yield _reference(value, DocumentKind.TEMPLATE, f"{path}.{key.value}")
 
 
 def _is_file_name(key: yaml.Node, value: yaml.Node) -> bool:
@@ -258,17 +268,13 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _looks_like_template(text: str) -> bool:
-    return "heat_template_version" in text
-
-
-def _called(kind: DocumentKind) -> str:
-    return "environment" if kind is DocumentKind.ENVIRONMENT else "HOT template"
-
-
 def _get(root: yaml.Node | None, name: str) -> yaml.Node | None:
-    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
-    return next((value for key, value in pairs if key.value == name), None)
+    return next((value for key, value in _entries(root) if key.value == name), None)
+
+
+def _entries(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The keys and values of a mapping; none of what is no mapping."""
+    return node.value if isinstance(node, yaml.MappingNode) else []
 
 
 def _is_mapping(node: yaml.Node | None) -> bool:

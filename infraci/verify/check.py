@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
+from infraci.base.json_lines import JsonLines
 from infraci.errors import UsageError
 from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.plugin import SpecPlugin
@@ -34,16 +35,11 @@ _CONFIGURATIONS = (
 
 
 def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Distribution]) -> int:
-    """Run pytest on the task in this process; ``answers`` is the file to write answers to.
+    """Run pytest on the task in this process; ``answers`` is a socket, to send answers to.
 
     ``plugins`` are the installed distributions that have a pytest plugin.
     """
-
-    def send(key: str, value: object) -> None:
-        line = json.dumps({key: value}).encode("utf-8", "backslashreplace") + b"\n"
-        while line:
-            line = line[os.write(answers, line) :]
-
+    send = JsonLines(socket.socket(fileno=answers)).send
     return run_pytest(
         task,
         plugins,

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from _pytest.pathlib import ImportPathMismatchError
 
+from infraci.base.lines import full_lines, last_line
 from infraci.errors import InfraciError
 from infraci.model.problem import near
 from infraci.verify.hosts import Misuse, Stands
@@ -130,8 +131,7 @@ class CollectPlugin(SpecPlugin):
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Tell of pytest's own trouble."""
-        lines = str(excrepr).strip().splitlines() or [""]
-        self._tell(Finding(file="", message=lines[-1], is_certain=False))
+        self._tell(Finding(file="", message=last_line(str(excrepr)), is_certain=False))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell of specs that end pytest."""
@@ -197,7 +197,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _told(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = full_lines(str(error))
     if isinstance(error, KeyError) and _is_of_environ(error):
         return f"the environment variable {lines[-1]} is not set (`environment:` hands it on)"
     if isinstance(error, pytest.Collector.CollectError | pytest.UsageError | pytest.fail.Exception):

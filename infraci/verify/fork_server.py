@@ -14,7 +14,6 @@ import ctypes
 import gc
 import importlib
 import importlib.metadata
-import json
 import os
 import resource
 import selectors
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.json_lines import JsonLines
 from infraci.base.temporary import temporary_folder
 from infraci.verify.task import EXITED, Task
 
@@ -219,8 +219,7 @@ class _Server:
                 continue
             _signal_group(fork.pid, signal.SIGKILL)  # what it left behind
             _, status = os.waitpid(fork.pid, 0)
-            with contextlib.suppress(OSError):
-                fork.answers.sendall(json.dumps({EXITED: status}).encode() + b"\n")
+            JsonLines(fork.answers).send(EXITED, status)
             with contextlib.suppress(KeyError):
                 self._selector.unregister(fork.answers)
             fork.answers.close()

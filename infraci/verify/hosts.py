@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pytest
 import testinfra.host
 
+from infraci.base.lines import first_line
 from infraci.diagnosis.sudo import SudoRefusedError
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import ErrorKind, Server
@@ -272,8 +273,7 @@ def _hear_sudo(
     failed = call.excinfo if report.failed else None
     if failed and not isinstance(failed.value, InfraciError) and (refusal := link.refusal):
         why = f"{refusal.reason} on {link.server.name}"
-        first_line = failed.exconly().partition("\n")[0]
-        report.__dict__["infraci_message"] = f"{why}: {first_line}"
+        report.__dict__["infraci_message"] = f"{why}: {first_line(failed.exconly())}"
         report.sections.append(("sudo", f"{why}\nhint: {refusal.remedy}"))
     for remark in link.take_remarks():
         message = warnings.WarningMessage(

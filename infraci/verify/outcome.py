@@ -9,6 +9,7 @@ from typing import Any
 import paramiko
 import pytest
 
+from infraci.base.lines import first_line, last_line
 from infraci.errors import UnreachableError
 from infraci.model.run import ErrorKind, Outcome
 
@@ -43,7 +44,7 @@ class CheckReports:
             found = _failed(failed)
         elif skipped:
             reason = _skip_reason(skipped[0])
-            found = {"outcome": Outcome.SKIPPED, "message": _one_line(reason), "text": reason}
+            found = {"outcome": Outcome.SKIPPED, "message": first_line(reason), "text": reason}
         else:
             found = {"outcome": Outcome.PASSED}
         keep = _KEEP_FAILED if failed else _KEEP_PASSED
@@ -86,7 +87,7 @@ def _failed(failed: list[pytest.TestReport]) -> Mapping[str, Any]:
     message = first.__dict__.get("infraci_message") or _crash_message(first)
     return {
         "outcome": Outcome.FAILURE if kind is None else kind.outcome,
-        "message": _one_line(message),
+        "message": first_line(message),
         "text": "\n\n".join(_story(report) for report in failed),
         "kind": kind,
     }
@@ -103,8 +104,7 @@ def _crash_message(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return _with_source(str(crash.message), report)
-    lines = report.longreprtext.strip().splitlines()
-    return lines[-1] if lines else "failed"
+    return last_line(report.longreprtext, "failed")
 
 
 def _with_source(message: str, report: pytest.TestReport) -> str:
@@ -143,11 +143,6 @@ def _is_unreachable(error: BaseException) -> bool:
         frame = frame.tb_next
     module = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
     return isinstance(error, RuntimeError) and module.startswith("testinfra.backend.")
-
-
-def _one_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else ""
 
 
 def _tail(text: str, keep: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from infraci.base.lines import last_line
 from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.verify import task as words
 from infraci.verify.addopts import without_clashes
@@ -20,7 +21,7 @@ from infraci.verify.modules import keep_apart
 from infraci.verify.outcome import CheckReports, classname_of
 from infraci.verify.task import Task, testcase_to_json
 
-Send = Callable[[str, object], None]
+Send = Callable[[str, object], object]
 
 
 class SpecPlugin:
@@ -154,5 +155,4 @@ def _skip_reason(longrepr: object) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("E ").strip() if lines else "no reason given"
+    return last_line(text, "no reason given").removeprefix("E ").strip()

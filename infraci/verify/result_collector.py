@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.base.deadline import duration
-from infraci.base.json_reader import read_json
+from infraci.base.json_lines import JsonLines
+from infraci.base.lines import full_lines, last_line
 from infraci.model.run import ErrorKind, Outcome, Testcase
 from infraci.verify import task as words
 from infraci.verify.task import Task, testcase_from_json
 
 #: After the order to kill, the answer that it is dead comes soon; else it is taken for granted.
 _BURIAL_S = 5.0
-_LONGEST_ANSWER = 64 << 20
 #: pytest's exit statuses.
 _WELL, _STOPPED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING = 0, 2, 3, 4, 5
 
@@ -52,35 +52,25 @@ class ResultCollector:
 
     def listen(self, answers: socket.socket) -> None:
         """Take answers until the process has ended, or kill it when the time is over."""
+        connection = JsonLines(answers)
         ends = time.monotonic() + self._task.timeout_s
-        received = b""
         while self._exited is None:
-            answers.settimeout(max(0.001, ends - time.monotonic()))
             try:
-                chunk = answers.recv(1 << 16)
+                answer = connection.receive(timeout_s=max(0.0, ends - time.monotonic()))
+                if answer is None:
+                    return
+                self._take(*answer)
             except TimeoutError:
                 if self._timed_out:
                     return  # told to die, it did not even answer that
                 self._timed_out = True
-                answers.sendall(b"kill\n")
+                connection.send(words.KILL, None)
                 ends = time.monotonic() + _BURIAL_S
-                continue
-            except OSError:
-                chunk = b""
-            if not chunk:
+            except (ValueError, TypeError, KeyError):
+                self.broken = "the specs have written into infraci's own connection"
                 return
-            *lines, received = (received + chunk).split(b"\n")
-            if len(received) > _LONGEST_ANSWER:
-                lines = [b""]  # which is none
-            for line in lines:
-                try:
-                    self._take(read_json(line))
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    self.broken = "the specs have written into infraci's own connection"
-                    return
 
-    def _take(self, answer: dict[str, Any]) -> None:
-        ((key, value),) = answer.items()
+    def _take(self, key: str, value: Any) -> None:
         if not isinstance(value, _KINDS[key]):
             raise TypeError(key)
         if key == words.COLLECTED:
@@ -154,8 +144,8 @@ class ResultCollector:
         if self._finished == _NOTHING:
             return ErrorKind.SPEC, f"no checks in {paths}", log
         if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:
-            reason = self.broken.strip().splitlines() or ["the specs stopped themselves"]
-            return ErrorKind.CRASH, reason[-1], self.broken
+            reason = last_line(self.broken, "the specs stopped themselves")
+            return ErrorKind.CRASH, reason, self.broken
         exited = self._exited
         if self._finished == _USAGE_ERROR or (exited == _USAGE_ERROR and not self._collected):
             return ErrorKind.SPEC, f"cannot load {paths}: {_reason(log)}", log
@@ -176,7 +166,7 @@ def _death(exited: int | None) -> str:
 
 def _reason(log: str) -> str:
     """Find the line that says it in what pytest prints of a conftest.py or an option."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = full_lines(log)
     said = [line[2:].strip() for line in lines if line.startswith("E ")]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return (said or errors or lines or ["pytest did not say why"])[-1]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from infraci.base.deadline import Deadline, duration
 from infraci.base.inherited_environment import inherited
+from infraci.base.lines import first_line, full_lines, last_line
 from infraci.base.mask import Masker
 from infraci.base.program import ProgramTimeoutError, run_program
 from infraci.base.temporary import temporary_folder
@@ -163,7 +164,8 @@ class _Run:
             found += [self._unloaded(match, said) for match in loading]
         elif junit is None:
             how = f"ended with exit status {status}" if status >= 0 else "was killed"
-            found.append(self._whole(ErrorKind.CRASH, f"rspec {how}: {_last(self._said)}"))
+            reason = last_line(said, "it did not say why")
+            found.append(self._whole(ErrorKind.CRASH, f"rspec {how}: {reason}"))
         elif not found:
             found.append(self._whole(ErrorKind.SPEC, f"no examples in {self._shown}"))
         elif not bad:  # an error outside of examples, such as in a hook
@@ -191,7 +193,7 @@ class _Run:
             known = {
                 "outcome": Outcome.ERROR if lost else Outcome.FAILURE,
                 "kind": ErrorKind.INFRASTRUCTURE if lost else None,
-                "message": _first(message),
+                "message": first_line(message),
                 "text": text,
             }
         return Testcase(
@@ -211,9 +213,9 @@ class _Run:
         """A file that RSpec could not load."""
         file = self._top / match[1]
         text = said[match.end() :].partition("\nAn error occurred")[0].strip()
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = full_lines(text)
         named = [n for n, line in enumerate(lines) if _EXCEPTION.fullmatch(line)]
-        reason = " ".join(lines[named[0] : named[0] + 2]) if named else _first(text)
+        reason = " ".join(lines[named[0] : named[0] + 2]) if named else first_line(text)
         return self._error(ErrorKind.SPEC, str(file), f"cannot load {file}: {reason}", text, file)
 
     @property
@@ -282,15 +284,3 @@ def _read(junit: Path) -> ElementTree.Element | None:
 def _seconds(text: str) -> float:
     """A duration of RSpec's; 0 for what is none, as specs can write the report themselves."""
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,12})?", text, re.ASCII) else 0.0
-
-
-def _first(text: str) -> str:
-    return next(_lines(text.splitlines()), "")
-
-
-def _last(lines: Sequence[str]) -> str:
-    return next(_lines(reversed(lines)), "it did not say why")
-
-
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (line.strip() for line in lines if line.strip())

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infraci.base.atomic import replace_file
 from infraci.base.json_reader import read_json
 from infraci.errors import UsageError, raise_of_machine
 from infraci.ledger.run_folder import RunFolder
@@ -52,10 +52,7 @@ class Stack:
 
     def write(self, folder: RunFolder) -> None:
         """Keep it with the run, for its owner's eyes."""
-        draft = folder.stack.with_name(f".{folder.stack.name}.{os.getpid()}")
-        with open(draft, "w", opener=_private) as stream:
-            json.dump(dataclasses.asdict(self), stream)
-        draft.replace(folder.stack)
+        replace_file(folder.stack, json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def read(cls, folder: RunFolder) -> Stack:
@@ -76,10 +73,6 @@ class Stack:
                 f"cannot read the stack of run {folder.path.name}: {folder.stack}: {reason}",
                 hint="a run has it when its servers can be logged in to",
             ) from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ TESTCASE = "testcase"
 FINISHED = "finished"  # pytest's exit status
 BROKEN = "broken"  # pytest's own trouble, as text
 EXITED = "exited"  # the process's wait status; the last answer
+#: What may be sent to it meanwhile.
+KILL = "kill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

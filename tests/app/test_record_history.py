@@ -14,6 +14,7 @@ from infraci.history import Case, History, parse
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import load_pipelines
 from infraci.model.run import RunRecord
+from infraci.progress.failures import MOST_SHOWN
 from tests.commands.test_history import FILES
 from tests.history.conftest import _own_git_settings, repository
 from tests.history.repository import Repository
@@ -127,3 +128,12 @@ def test_what_has_one_answer_is_one_line(run: RunRecord) -> None:
         run, blame={"a on web": "blame    x\ny", "b on web": "blame    x", "": "blame    z"}
     )
     assert list(blame_lines(same)) == ["a on web and 1 more: x", "z"]
+
+
+def test_many_answers_are_counted(run: RunRecord) -> None:
+    many = replace(run, blame={f"s: t::x{n}": f"blame    because of {n}" for n in range(50)})
+    *shown, last = blame_lines(many)
+    assert shown[0] == "s: t::x0: because of 0"
+    assert len(shown) == MOST_SHOWN
+    assert last.startswith(f"{50 - MOST_SHOWN} of 50 answers are not shown: infraci logs {run.id}")
+    assert len(list(blame_lines(many, most=None))) == 50

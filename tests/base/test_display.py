@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 
-from infraci.base.display import displayable, displayable_lines
+from infraci.base.display import displayable, displayable_lines, with_relative_paths
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,17 @@ def test_no_character_that_steers_is_left() -> None:
 
 def test_introducers_without_an_end_take_no_longer() -> None:
     assert displayable_lines("\x1b]" * 100_000 + "x\x9d" * 100_000) == "x " * 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot read /tmp/a.b/roles/web: no", "cannot read roles/web: no"),
+        ("'/tmp/a.b/x', '/tmp/a.b/y'", "'x', 'y'"),
+        ("no role in /tmp/a.b", "no role in ."),
+        ("no role in /tmp/a.b/ or /tmp/a.b: no", "no role in ./ or .: no"),
+        ("/tmp/a.bc/x and /tmp/aXb/x", "/tmp/a.bc/x and /tmp/aXb/x"),
+    ],
+)
+def test_paths_below_a_folder_as_seen_from_there(text: str, shown: str) -> None:
+    assert with_relative_paths(text, Path("/tmp/a.b")) == shown

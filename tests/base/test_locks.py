@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infraci.base.locks import is_locked, lock_file
+from infraci.base.locks import acquire, is_locked, lock_file, locked
+from infraci.errors import InfraciError
 
 HOLD = """\
 import os, sys
@@ -46,3 +47,19 @@ def test_a_look_at_a_lock_does_not_keep_it(descriptor: int, tmp_path: Path) -> N
     assert not is_locked(other)
     assert lock_file(descriptor, timeout_s=0.0)
     os.close(other)
+
+
+def test_a_lock_that_another_process_keeps_is_an_error_that_names_the_purpose(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "lock"
+    with locked(path, timeout_s=0.0, purpose="send alerts"):
+        assert acquire(path, timeout_s=0.0) is None
+        with (
+            pytest.raises(InfraciError, match=r"cannot send alerts: another process keeps .*lock"),
+            locked(path, timeout_s=0.0, purpose="send alerts"),
+        ):
+            pass
+    descriptor = acquire(path, timeout_s=0.0)
+    assert descriptor is not None
+    os.close(descriptor)

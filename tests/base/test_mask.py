@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from infraci.base.mask import MASK, Masker, hidden, mask, process_masker
+from infraci.base.shorten import shortened
 
 
 def test_every_occurrence_goes() -> None:
@@ -82,6 +83,7 @@ def test_a_secret_is_masked_in_any_form(form: Callable[[str], str], secret: str)
         ("[\"se-battery'] and", f"[\"{MASK}'] and"),
         ("correct horse", "correct horse"),
         ("corre\nnext", "corre\nnext"),
+        (shortened("correct-horse-battery" * 9, 40), f"{MASK} [… 149 characters …] {MASK}"),
     ],
 )
 def test_what_is_left_of_a_secret_that_was_cut_goes_too(text: str, masked: str) -> None:

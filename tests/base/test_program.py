@@ -44,7 +44,7 @@ def test_what_it_leaves_in_the_background_is_ended() -> None:
 def test_it_takes_too_long(trap: str) -> None:
     with pytest.raises(ProgramTimeoutError, match=r"it was killed after 0.3 s") as caught:
         _run(f"{trap}echo $$; sleep 600 & sleep 601", timeout_s=0.3)
-    _wait_until_gone(int(caught.value.output))
+    _wait_until_gone(int(caught.value.details))
 
 
 def test_somebody_cancels() -> None:

@@ -296,7 +296,7 @@ class TestReverts:
         assert found.revert is True
         (made, again) = world.asked
         assert again in line[5:]
-        files = git.ask(repository.folder, "ls-tree", "-r", "--name-only", made).split()
+        files = git.run(repository.folder, "ls-tree", "-r", "--name-only", made).split()
         assert "f5" not in files
         assert {"f4", "f6", "f7"} < set(files)
         assert (

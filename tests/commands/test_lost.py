@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,10 +22,7 @@ pytestmark = pytest.mark.cloud
 @pytest.fixture
 def run_id(house: House) -> str:
     """A run whose stack stands."""
-    done = house.infraci("provision", "tiny")
-    assert done.returncode == 0, done.stderr
-    (run,) = json.loads(house.infraci("list", "--json").stdout)
-    return str(run["id"])
+    return stand(house)
 
 
 @pytest.fixture
@@ -89,6 +87,24 @@ def test_gc_leaves_a_kept_run_whose_repository_was_moved(
     assert house.leftovers() == []
 
 
+def test_a_kept_run_whose_repository_is_deleted_is_destroyed_from_any_folder(
+    clone: House, tmp_path: Path
+) -> None:
+    """By the command that gc names, as it is printed."""
+    run_id = stand(clone)
+    shutil.rmtree(clone.folder)
+    anywhere = replace(clone, folder=tmp_path)
+    line, last = anywhere.infraci("gc").stdout.splitlines()
+    assert line.startswith(f"left run {run_id} until it expires (")
+    assert last == "nothing to remove"
+    program, *arguments = shlex.split(line.partition("; to remove it: ")[2])
+    assert program == "infraci"
+    done = anywhere.infraci(*arguments)
+    assert (done.returncode, done.stdout) == (0, f"{run_id}: destroyed\n"), done.stderr
+    assert anywhere.leftovers() == []
+    assert anywhere.infraci("gc").stdout == "nothing to remove\n"
+
+
 def test_what_others_put_into_the_network_is_named_and_left_alone(
     house: House, run_id: str, cloud: Connection
 ) -> None:
@@ -120,6 +136,14 @@ def test_a_run_at_work_is_not_destroyed_from_a_clone(house: House, clone: House)
     assert process.returncode == 0, said
     assert refused.returncode == 2
     assert "a process of this machine is at work on it" in refused.stderr
+
+
+def stand(house: House) -> str:
+    """Stand a stack up; returns the run's id."""
+    done = house.infraci("provision", "tiny")
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    return str(run["id"])
 
 
 def wait_for(mark: str, process: subprocess.Popen[str]) -> None:

@@ -82,6 +82,41 @@ def test_a_bad_commit(
     assert house.leftovers() == []
 
 
+#: Three mistakes, which Heat finds one by one.
+NOTHING_RIGHT = {
+    "stack.yaml": STACK.replace("flavor:", "flavour:")
+    .replace("debian-12", "debian-99")
+    .replace("OS::Neutron::Net}", "OS::Neutron::Net, properties: {shard: true}}"),
+}
+#: The same where the request itself does not fit the template.
+AND_A_PARAMETER = {
+    **NOTHING_RIGHT,
+    "pipelines/tiny.yaml": PIPELINE.replace("yaml}", "yaml, parameters: {imge: x}}"),
+}
+
+
+@pytest.mark.parametrize("change", [NOTHING_RIGHT, AND_A_PARAMETER])
+def test_a_run_tells_all_that_a_plan_tells(house: House, change: Mapping[str, str]) -> None:
+    house.write(change, "Break it")
+    planned = house.infraci("plan")
+    lines = [line for line in planned.stdout.splitlines() if line.startswith("  problem: ")]
+    assert len(lines) > 2
+    done = house.infraci("run", "--report", "out")
+    assert done.returncode == planned.returncode == 1
+    for line in lines:
+        assert line.removeprefix("  problem: ") in done.stderr
+    assert house.leftovers() == []
+
+
+def test_each_resource_that_heat_refuses_is_a_testcase(house: House) -> None:
+    house.write(NOTHING_RIGHT, "Break it")
+    house.infraci("run", "--report", "out")
+    root = ET.parse(house.folder / "out" / "tiny.xml").getroot()
+    failed = {case.get("name"): case.find("failure") for case in root.iter("testcase")}
+    for name in ("resource net", "resource web", "stack"):
+        assert failed[name] is not None
+
+
 def test_a_server_that_nobody_could_log_in_to_is_told_early(house: House) -> None:
     house.write(NO_USER, "Break it")
     planned = house.infraci("plan").stdout

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from infraci.base.deadline import Deadline
-from infraci.configure import DRIVERS, Step, StepContext, StepError
+from infraci.configure import Step, StepContext, StepError, driver_of
 from infraci.configure.step import StepOutsideError
 from infraci.errors import ExitCode, InfraciError, PhaseTimeoutError, UnreachableError
 from infraci.model.configure_steps import (
@@ -140,8 +140,15 @@ OUTSIDE: Mapping[type, Failing] = {
 Prepare = Callable[[Site, float], tuple[Step, StepContext]]
 
 
+def _kinds() -> Iterator[type]:
+    """The classes of the options of all configure steps."""
+    union, *_ = get_args(ConfigureStep)
+    for kind in get_args(union):
+        yield get_args(kind)[0]
+
+
 def test_every_driver_is_here() -> None:
-    assert set(SAMPLES) == set(DRIVERS)
+    assert set(SAMPLES) == set(_kinds())
 
 
 @pytest.fixture(params=SAMPLES.values(), ids=[options.__name__ for options in SAMPLES])
@@ -152,7 +159,7 @@ def prepare(request: pytest.FixtureRequest) -> Prepare:
     def make(site: Site, seconds: float) -> tuple[Step, StepContext]:
         for name, text in files.items():
             site.script(name, text)
-        return DRIVERS[type(options)](options), _context(site, seconds)
+        return driver_of(options), _context(site, seconds)
 
     return make
 
@@ -175,7 +182,7 @@ def _failure(site: Site, failing: Failing, proxy: str) -> InfraciError:
     for name, text in failing.files.items():
         site.script(name, text.format(proxy=proxy, tree=site.tree) if "{" in text else text)
     server = site.sshd.server
-    driver = DRIVERS[type(failing.options)](failing.options)
+    driver = driver_of(failing.options)
     with ExitStack() as stack:
         if failing.program:
             name, script = failing.program

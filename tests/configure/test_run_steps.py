@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -72,8 +71,12 @@ class Step(infraci.configure.Step):
         )
 
 
+def _driver(options: ConfigureStep) -> Step:
+    assert isinstance(options, ScriptStep)
+    return Step(options)
+
+
 BARRIER = threading.Barrier(3)
-DRIVERS: Mapping[type, type[Step]] = {ScriptStep: Step}
 NAMES = ("web-0", "web-1", "db-0")
 
 
@@ -112,7 +115,7 @@ def _configure(
                 None if is_detail else begun.append((step, [s.name for s in servers]))
             ),
             on_testcases=None if testcases is None else testcases.extend,
-            drivers=DRIVERS,
+            driver=_driver,
         )
     finally:
         alive = [session.is_alive for session in sessions.values()]
@@ -213,7 +216,7 @@ def test_ctrl_c_closes_the_sessions(site: Site) -> None:
             commit="abc",
             logs=site.folder,
             deadline=Deadline(60),
-            drivers=DRIVERS,
+            driver=_driver,
         )
     assert not any(session.is_alive for session in sessions)
 

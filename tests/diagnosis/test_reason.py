@@ -87,3 +87,10 @@ def test_a_long_line_is_cut() -> None:
     reason = find_reason([f"error: {'x' * 1000}"])
     assert reason is not None
     assert len(reason.text) == 300
+
+
+def test_a_line_that_is_too_long_to_be_read_is_its_beginning_and_its_end() -> None:
+    (line,) = plain_lines(f"begin{'x' * 70_000}end")
+    assert line.startswith("beginx")
+    assert line.endswith("xend")
+    assert len(line) < 4_100

@@ -11,7 +11,7 @@ import pytest
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
-from infraci.configure.registry import DRIVERS
+from infraci.configure.registry import driver_of
 from infraci.configure.step import Applied, StepContext, StepError
 from infraci.diagnosis.outside import outside_cause
 from infraci.diagnosis.reason import find_reason, plain_lines
@@ -127,7 +127,7 @@ class Ruled:
             log=self.lines.append,
             run_folder=make_run_folder(self.tree, [self.server], self.key),
         )
-        driver = DRIVERS[type(step)](step)
+        driver = driver_of(step)
         return driver.apply(self.session, self.server, context)
 
     def script(self, text: str, *, sudo: bool = True, changed_when: str = "") -> Applied:
@@ -135,13 +135,20 @@ class Ruled:
         path = PurePosixPath("app.sh")
         return self.apply(ScriptStep(path=path, sudo=sudo, changed_when=changed_when))
 
-    def playbook(self, *, sudo: bool = True, method: str = "sudo") -> Applied:
+    def playbook(
+        self,
+        *,
+        sudo: bool = True,
+        method: str = "sudo",
+        variables: Mapping[str, object] | None = None,
+    ) -> Applied:
         (self.tree / "site.yml").write_text(
             "- hosts: all\n  gather_facts: false\n"
             f"  vars: {{ansible_become_method: {method}}}\n"
             "  tasks: [{name: look, command: id -un}]\n"
         )
-        return self.apply(AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=sudo))
+        path = PurePosixPath("site.yml")
+        return self.apply(AnsibleStep(playbook=path, sudo=sudo, variables=variables or {}))
 
 
 @pytest.fixture(scope="module")
@@ -310,9 +317,29 @@ def test_a_playbook_without_sudo(ruled: Ruled) -> None:
 
 @pytest.mark.cloud
 def test_a_playbook_whose_su_waits_for_a_password(ruled: Ruled) -> None:
-    (ruled.tree / "ansible.cfg").write_text("[defaults]\ntimeout = 1\n")
-    with pytest.raises(StepError, match=r" failed: sudo or su does not answer debian in time"):
+    with pytest.raises(StepError) as caught:
         ruled.playbook(method="su")
+    assert (
+        caught.value.message
+        == "web-0: site.yml: all: look failed: su asks for a password (site.yml:4)"
+    )
+    assert "use sudo in place of su" in (caught.value.hint or "")
+
+
+@pytest.mark.cloud
+def test_a_playbook_that_has_the_password_of_su(ruled: Ruled) -> None:
+    ruled.inside("echo root:sesame | chpasswd")
+    assert ruled.playbook(method="su", variables={"ansible_become_password": "sesame"}).changes
+    with pytest.raises(StepError, match=r" failed: sudo or su refuses the password that Ansible"):
+        ruled.playbook(method="su", variables={"ansible_become_password": "wrong"})
+
+
+@pytest.mark.cloud
+def test_a_script_whose_su_asks_for_a_password(ruled: Ruled) -> None:
+    with pytest.raises(StepError) as caught:
+        ruled.script("set -e\nsu -c true\necho never", sudo=False)
+    assert caught.value.message.endswith("failed: Password: su: Authentication failure")
+    assert "use sudo in place of su" in (caught.value.hint or "")
 
 
 @pytest.mark.cloud

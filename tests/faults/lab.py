@@ -124,7 +124,7 @@ class Site:
         """What is on the cloud of a run, asked without faults."""
         self.proxy.plan = Plan()
         with self.open() as cloud:
-            return tuple(map(str, cloud.remnants(mark_of(record), deadline=Deadline(5))))
+            return tuple(map(str, cloud.leftovers(mark_of(record), deadline=Deadline(5))))
 
     def remove(self, record: RunRecord) -> None:
         """What ``infraci destroy`` does, without faults."""

@@ -195,7 +195,7 @@ def test_the_commands_take_what_is_others_out_of_the_way(
     near.proxy.plan = Plan()
     with near.open() as cloud:
         stack_id = stand_up(cloud, name, ROUTED)
-        ours = {made.kind: made.id for made in cloud.possessions(stack_id)}
+        ours = {made.kind: made.id for made in cloud.resource_references(stack_id)}
         with put(near_cloud.connection.network, ours):
             with pytest.raises(RemainsError) as caught:
                 tear_down(cloud, name, stack_id)

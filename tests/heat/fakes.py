@@ -23,12 +23,12 @@ class FakeService:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
 
     def request(self, path: str, method: str, **more: Any) -> requests.Response:
-        said = {"json": more.get("json"), "params": dict(more.get("params") or {})}
-        self.asked.append((method, path, said))
-        answer = self._handler(method, path, said)
+        arguments = {"json": more.get("json"), "params": dict(more.get("params") or {})}
+        self.requests.append((method, path, arguments))
+        answer = self._handler(method, path, arguments)
         if isinstance(answer, Exception):
             raise answer
         status, body = answer
@@ -86,8 +86,8 @@ def fake_cloud(
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
     sdk, clock = FakeSdk(heat, nova, neutron), FakeClock()
-    patience = Retry(clock=clock, sleep=clock.sleep)
-    return Cloud(Connection(name, sdk, patience=patience), clock=clock), sdk, clock
+    retry = Retry(clock=clock, sleep=clock.sleep)
+    return Cloud(Connection(name, sdk, retry=retry), clock=clock), sdk, clock
 
 
 def stack_entry(status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:
@@ -97,10 +97,10 @@ def stack_entry(status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:
 
 def links(stack: str, nested: str | None = None) -> list[dict[str, str]]:
     """Links as a resource or an event has them."""
-    found = [{"rel": "stack", "href": f"http://cloud/stacks/{stack}/id"}]
+    entries = [{"rel": "stack", "href": f"http://cloud/stacks/{stack}/id"}]
     if nested:
-        found.append({"rel": "nested", "href": f"http://cloud/stacks/{nested}/id"})
-    return found
+        entries.append({"rel": "nested", "href": f"http://cloud/stacks/{nested}/id"})
+    return entries
 
 
 def resource_entry(name: str, status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.heat.fakes import Answer, fake_cloud
 LIMITS = {"maxTotalInstances": 10, "totalInstancesUsed": 4, "maxTotalCores": -1}
 
 
-def nova(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+def nova(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
     if path == "/limits":
         return 200, {"limits": {"absolute": LIMITS}}
     if path == "/os-keypairs":
@@ -21,17 +21,17 @@ def nova(method: str, path: str, said: Mapping[str, Any]) -> Answer:
     return 200, {"flavors": [{"id": "1", "name": "small", "vcpus": 2, "ram": 1024}]}
 
 
-def neutron(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+def neutron(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
     if path == "/quotas/p/details":
         return 200, {"quota": {"port": {"limit": 5, "used": 2, "reserved": 1}}}
     return 200, {"networks": [{"name": "public"}, {"name": "back"}]}
 
 
-def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
     versions = ["heat_template_version.2021-04-16", "heat_template_version.2013-05-23"]
-    found = [{"version": version, "type": "hot"} for version in versions]
+    entries = [{"version": version, "type": "hot"} for version in versions]
     old = {"version": "HeatTemplateFormatVersion.2012-12-12", "type": "cfn"}
-    return 200, {"template_versions": [*found, old]}
+    return 200, {"template_versions": [*entries, old]}
 
 
 def test_quotas_of_what_is_asked_for_only() -> None:
@@ -43,7 +43,7 @@ def test_quotas_of_what_is_asked_for_only() -> None:
         "cores": Quota(limit=-1, used=0),
     }
     assert sdk.network is not None
-    assert sdk.network.asked == []
+    assert sdk.network.requests == []
     assert capacity.quotas(["ports", "routers"]) == {"ports": Quota(limit=5, used=3)}
     assert (Quota(limit=5, used=3).left, Quota(limit=-1, used=9).left) == (2, float("inf"))
 

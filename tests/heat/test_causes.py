@@ -83,11 +83,19 @@ def test_an_id_of_anything_else_is_judged_by_the_words_alone(cause: Cause) -> No
 )  # fmt: skip
 def test_whose_failure_words_tell_of(words: str, category: str, blames: bool) -> None:
     cause = cause_of(words)
-    found = (cause.category, cause.blames) if cause else ("", CLOUD)
-    assert found == (category, blames)
+    outcome = (cause.category, cause.blames) if cause else ("", CLOUD)
+    assert outcome == (category, blames)
 
 
 @pytest.mark.parametrize("words", ["", "it broke", "KeyError: resources.x: 'a'", "resource 1"])
 def test_unknown_words_tell_nothing(words: str) -> None:
     assert cause_of(words) is None
     assert category_of(words, "api") == "api"
+
+
+def test_of_long_words_the_beginning_and_the_end_are_judged() -> None:
+    """A template's names can be repeated in them, and have any length."""
+    assert category_of("Timeouts" * 10_000) == ""
+    assert category_of(f"Quota exceeded for {'x' * 70_000}") == "quota"
+    assert category_of(f"{'x' * 70_000} Quota exceeded") == "quota"
+    assert category_of(f"{'x' * 35_000} Quota exceeded {'x' * 35_000}") == ""

@@ -25,8 +25,8 @@ REQUEST = StackRequest(template={"resources": {}})
 NOT_FOUND: Answer = (404, {"error": {"message": "not found"}})
 
 
-def keeping(heard: list[Event]) -> OnEvent:
-    return lambda *events: heard.extend(events)
+def keeping(followed: list[Event]) -> OnEvent:
+    return lambda *events: followed.extend(events)
 
 
 def limit(clock: FakeClock, seconds: float = 600) -> Deadline:
@@ -45,15 +45,15 @@ class Heat:
         self.resources: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
 
-    def __call__(self, method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def __call__(self, method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if method == "POST":
-            self.created.append(said["json"])
+            self.created.append(arguments["json"])
             return self.create
         if method == "DELETE":
             self.deleted += 1
             return (204, None)
         if path.endswith("/events"):
-            return (200, {"events": self._page(said["params"])})
+            return (200, {"events": self._page(arguments["params"])})
         if path.endswith("/resources"):
             return (200, {"resources": self.resources})
         state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
@@ -96,7 +96,7 @@ def test_somebody_elses_stack_of_that_name_is_not_taken() -> None:
         cloud.create_stack(REQUEST, name="web", tags=["infraci", "infraci-run=x"], timeout_s=60)
 
 
-def test_a_create_that_was_not_heard_is_said_again() -> None:
+def test_a_create_that_was_lost_is_sent_again() -> None:
     heat = Heat(NOT_FOUND)
     heat.create = (503, None)
     cloud, _, clock = fake_cloud(heat)
@@ -109,26 +109,26 @@ def test_waiting_tells_each_event_once() -> None:
     heat = Heat("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
     heat.events = [event_entry(n, f"r{n}", "CREATE_COMPLETE") for n in range(450)]
     cloud, _, clock = fake_cloud(heat)
-    heard: list[Event] = []
-    stack = cloud.wait("s-1", deadline=limit(clock), on_event=keeping(heard))
+    events: list[Event] = []
+    stack = cloud.wait("s-1", deadline=limit(clock), on_event=keeping(events))
     assert stack.status == "CREATE_COMPLETE"
-    assert [event.id for event in heard] == [f"e{n}" for n in range(450)]
+    assert [event.id for event in events] == [f"e{n}" for n in range(450)]
 
 
 def test_an_event_of_a_slow_clock_is_not_missed() -> None:
     heat = Heat("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE")
     heat.events = [event_entry(n, f"r{n}", "CREATE_COMPLETE") for n in range(30)]
     cloud, _, clock = fake_cloud(heat)
-    heard: list[str] = []
+    ids: list[str] = []
 
     def hear(*events: Event) -> None:
-        heard.extend(event.id for event in events)
+        ids.extend(event.id for event in events)
         if events[-1].id == "e29":
             heat.events.insert(25, event_entry(99, "late", "CREATE_COMPLETE"))
 
     cloud.wait("s-1", deadline=limit(clock), on_event=hear)
-    assert heard[-1] == "e99"
-    assert len(heard) == 31
+    assert ids[-1] == "e99"
+    assert len(ids) == 31
 
 
 def failing() -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]], str, str]]:
@@ -232,9 +232,9 @@ def test_deleting_tells_only_of_the_deletion() -> None:
     heat = Heat("CREATE_COMPLETE", "DELETE_IN_PROGRESS", NOT_FOUND)
     heat.events = [event_entry(1, "web", "CREATE_COMPLETE")]
     cloud, _, clock = fake_cloud(heat)
-    heard: list[Event] = []
-    cloud.delete_stack("s-1", deadline=limit(clock), on_event=keeping(heard))
-    assert heard == []
+    events: list[Event] = []
+    cloud.delete_stack("s-1", deadline=limit(clock), on_event=keeping(events))
+    assert events == []
 
 
 def test_a_failed_deletion_is_tried_again() -> None:
@@ -262,7 +262,7 @@ def test_outputs_that_heat_could_not_compute_are_left_out() -> None:
     ]
     cloud, sdk, _ = fake_cloud(lambda *_: (200, stack_entry(outputs=outputs)))
     assert cloud.outputs("s-1") == {"url": "http://x"}
-    assert sdk.orchestration.asked[0][2]["params"] == {"resolve_outputs": "True"}
+    assert sdk.orchestration.requests[0][2]["params"] == {"resolve_outputs": "True"}
 
 
 def test_finding_stacks_by_tags_reads_all_pages() -> None:
@@ -272,5 +272,5 @@ def test_finding_stacks_by_tags_reads_all_pages() -> None:
     ]
     cloud, sdk, _ = fake_cloud(lambda *_: (200, {"stacks": pages.pop(0)}))
     assert len(cloud.find_stacks(["infraci", "infraci-run=x"])) == 103
-    assert sdk.orchestration.asked[0][2]["params"]["tags"] == "infraci,infraci-run=x"
-    assert sdk.orchestration.asked[1][2]["params"]["marker"] == "99"
+    assert sdk.orchestration.requests[0][2]["params"]["tags"] == "infraci,infraci-run=x"
+    assert sdk.orchestration.requests[1][2]["params"]["marker"] == "99"

@@ -1,4 +1,4 @@
-"""What carries a run's mark is found, removed in order, and told from what is others'."""
+"""Leftovers of a run are listed by its mark, removed in order, and kept apart from others'."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _USES = {
 }
 
 
-class Tenant:
-    """A project's things, which cannot be deleted before those that use them."""
+class FakeProject:
+    """A project's resources, which cannot be deleted before those that use them."""
 
     def __init__(self, **things: list[Entry]) -> None:
-        self.things = {name.replace("_", "-"): list(found) for name, found in things.items()}
+        self.things = {name.replace("_", "-"): list(entries) for name, entries in things.items()}
         self.deleted: list[str] = []
         self.stubborn: set[str] = set()
 
-    def __call__(self, method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def __call__(self, method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         _, collection, *rest = path.split("/")
         if method == "GET":
             key = {"os-keypairs": "keypairs"}.get(collection, collection.replace("-", "_"))
             return 200, {key: self.things.get(collection, [])}
         if rest[-1] == "remove_router_interface":
-            return self._delete("ports", said["json"]["port_id"])
+            return self._delete("ports", arguments["json"]["port_id"])
         if method == "DELETE":
             return self._delete(collection, rest[0])
         return 403, None
@@ -45,8 +45,8 @@ class Tenant:
     def _delete(self, collection: str, id_: str) -> Answer:
         if id_ in self.stubborn or any(self.things.get(u) for u in _USES.get(collection, ())):
             return 409, {"NeutronError": {"message": "in use"}}
-        found = self.things[collection]
-        self.things[collection] = [entry for entry in found if entry["id"] != id_]
+        entries = self.things[collection]
+        self.things[collection] = [entry for entry in entries if entry["id"] != id_]
         self.deleted.append(id_)
         return 204, None
 
@@ -54,7 +54,7 @@ class Tenant:
 MARK = Mark(
     name="infraci-x-1",
     tags=("infraci", "infraci-run=x-1"),
-    possessions=(
+    resources=(
         ResourceReference(kind="OS::Nova::Server", id="s1"),
         ResourceReference(kind="OS::Neutron::Net", id="n1"),
         ResourceReference(kind="OS::Neutron::Router", id="r1"),
@@ -65,8 +65,8 @@ MARK = Mark(
 )
 
 
-def tenant() -> Tenant:
-    return Tenant(
+def tenant() -> FakeProject:
+    return FakeProject(
         servers=[{"id": "s1", "name": "web"}, {"id": "s9", "name": "infraci-x-10-web"}],
         floatingips=[
             {"id": "f1", "floating_ip_address": "192.0.2.1"},
@@ -89,8 +89,8 @@ def tenant() -> Tenant:
     )  # fmt: skip
 
 
-def cloud_of(found: Tenant) -> tuple[Cloud, FakeSdk, FakeClock]:
-    return fake_cloud(found, found, found)
+def cloud_of(project: FakeProject) -> tuple[Cloud, FakeSdk, FakeClock]:
+    return fake_cloud(project, project, project)
 
 
 def limit(clock: FakeClock) -> Deadline:
@@ -99,51 +99,52 @@ def limit(clock: FakeClock) -> Deadline:
 
 def test_what_is_found_by_name_by_id_and_by_what_holds_it() -> None:
     cloud, sdk, clock = cloud_of(tenant())
-    found = cloud.remnants(MARK, deadline=limit(clock))
-    assert [remnant.id for remnant in found] == ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
-    assert str(found[0]) == "floating IP 192.0.2.1 (f1)"
-    assert found[0].command == "openstack --os-cloud far floating ip delete f1"
-    assert found[4].command == "openstack --os-cloud far router remove port r1 p2"
+    leftovers = cloud.leftovers(MARK, deadline=limit(clock))
+    ids = ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
+    assert [leftover.id for leftover in leftovers] == ids
+    assert str(leftovers[0]) == "floating IP 192.0.2.1 (f1)"
+    assert leftovers[0].command == "openstack --os-cloud far floating ip delete f1"
+    assert leftovers[4].command == "openstack --os-cloud far router remove port r1 p2"
     assert clock.now >= 10  # what is just going is waited for
-    stacks = sdk.orchestration.asked[0]
+    stacks = sdk.orchestration.requests[0]
     assert stacks[2]["params"] == {"tags": "infraci,infraci-run=x-1"}
 
 
 def test_a_clean_cloud_is_asked_once_for_each_kind() -> None:
-    cloud, sdk, clock = cloud_of(Tenant(stacks=[]))
-    assert cloud.remnants(MARK, deadline=limit(clock)) == ()
+    cloud, sdk, clock = cloud_of(FakeProject(stacks=[]))
+    assert cloud.leftovers(MARK, deadline=limit(clock)) == ()
     assert clock.now == 0
     assert sdk.network is not None
-    asked = [*sdk.orchestration.asked, *sdk.compute.asked, *sdk.network.asked]
-    assert len(asked) == len(KINDS) - 1  # it has no volumes, and so no service of them
+    requests = [*sdk.orchestration.requests, *sdk.compute.requests, *sdk.network.requests]
+    assert len(requests) == len(KINDS) - 1  # it has no volumes, and so no service of them
 
 
 def test_they_are_removed_users_first() -> None:
-    found = tenant()
-    cloud, _, clock = cloud_of(found)
-    found.things["ports"] = [p for p in found.things["ports"] if p["id"] != "p3"]
-    assert cloud.remove_remnants(MARK, deadline=limit(clock)) == ()
-    assert found.deleted == ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
-    assert [entry["id"] for entry in found.things["servers"]] == ["s9"]
+    project = tenant()
+    cloud, _, clock = cloud_of(project)
+    project.things["ports"] = [p for p in project.things["ports"] if p["id"] != "p3"]
+    assert cloud.remove_leftovers(MARK, deadline=limit(clock)) == ()
+    assert project.deleted == ["f1", "s1", "p1", "p4", "p2", "r1", "n1", "g1"]
+    assert [entry["id"] for entry in project.things["servers"]] == ["s9"]
 
 
 def test_what_will_not_go_is_told() -> None:
-    found = tenant()
-    found.stubborn = {"p4"}
-    cloud, _, clock = cloud_of(found)
-    left = cloud.remove_remnants(MARK, deadline=limit(clock))
-    assert [remnant.id for remnant in left] == ["p4", "r1", "n1", "g1"]
+    project = tenant()
+    project.stubborn = {"p4"}
+    cloud, _, clock = cloud_of(project)
+    left = cloud.remove_leftovers(MARK, deadline=limit(clock))
+    assert [leftover.id for leftover in left] == ["p4", "r1", "n1", "g1"]
 
 
 def test_anothers_server_in_our_network_is_left_alone_and_named() -> None:
     port = {"id": "p5", "name": "", "device_id": "s9", "device_owner": "compute:nova",
             "network_id": "n1"}  # fmt: skip
-    found = Tenant(ports=[port], networks=[{"id": "n1", "name": "lan"}])
-    cloud, _, clock = cloud_of(found)
-    left = cloud.remove_remnants(MARK, deadline=limit(clock))
-    assert found.deleted == []
-    assert [remnant.id for remnant in left] == ["n1"]
-    named = cloud.remnants(MARK, deadline=limit(clock))
+    project = FakeProject(ports=[port], networks=[{"id": "n1", "name": "lan"}])
+    cloud, _, clock = cloud_of(project)
+    left = cloud.remove_leftovers(MARK, deadline=limit(clock))
+    assert project.deleted == []
+    assert [leftover.id for leftover in left] == ["n1"]
+    named = cloud.leftovers(MARK, deadline=limit(clock))
     assert str(named[0]) == "port (p5) of server s9, which the run did not make"
 
 
@@ -166,11 +167,11 @@ def leg(id_: str, router: str, network: str, subnet: str = "") -> Entry:
     ids=["unbound", "in our security group", "another's router", "another's network"],
 )  # fmt: skip
 def test_what_others_have_put_there_is_left_alone_and_named(port: Entry) -> None:
-    found = Tenant(ports=[port], networks=[{"id": "n1", "name": "lan"}])
-    cloud, _, clock = cloud_of(found)
-    cloud.remove_remnants(MARK, deadline=limit(clock))
-    assert "q" not in found.deleted
-    (named, *_) = cloud.remnants(MARK, deadline=limit(clock))
+    project = FakeProject(ports=[port], networks=[{"id": "n1", "name": "lan"}])
+    cloud, _, clock = cloud_of(project)
+    cloud.remove_leftovers(MARK, deadline=limit(clock))
+    assert "q" not in project.deleted
+    (named, *_) = cloud.leftovers(MARK, deadline=limit(clock))
     assert (named.id, named.foreign) == ("q", True)
     assert named.command.endswith(f" {named.id}")
 
@@ -182,26 +183,26 @@ def test_a_leg_that_the_stack_made_is_removed(port: Entry) -> None:
     interface = ResourceReference(
         kind="OS::Neutron::RouterInterface", id=f"{port['device_id']}:subnet_id=sub"
     )
-    mark = replace(MARK, possessions=(*MARK.possessions, interface))
-    found = Tenant(ports=[port])
-    cloud, _, clock = cloud_of(found)
-    assert cloud.remove_remnants(mark, deadline=limit(clock)) == ()
-    assert found.deleted == ["q"]
+    mark = replace(MARK, resources=(*MARK.resources, interface))
+    project = FakeProject(ports=[port])
+    cloud, _, clock = cloud_of(project)
+    assert cloud.remove_leftovers(mark, deadline=limit(clock)) == ()
+    assert project.deleted == ["q"]
 
 
 def test_our_port_is_removed_whoever_uses_it() -> None:
     port = {"id": "p6", "name": "infraci-x-1-port-abc", "device_id": "forgotten",
             "device_owner": "compute:nova", "network_id": "n9"}  # fmt: skip
-    found = Tenant(ports=[port])
-    cloud, _, clock = cloud_of(found)
-    assert cloud.remove_remnants(MARK, deadline=limit(clock)) == ()
-    assert found.deleted == ["p6"]
+    project = FakeProject(ports=[port])
+    cloud, _, clock = cloud_of(project)
+    assert cloud.remove_leftovers(MARK, deadline=limit(clock)) == ()
+    assert project.deleted == ["p6"]
 
 
 def test_a_stack_that_is_gone_is_still_listed_for_a_moment() -> None:
     gone = {"id": "k1", "stack_name": MARK.name, "stack_status": "DELETE_COMPLETE"}
-    cloud, _, clock = cloud_of(Tenant(stacks=[gone]))
-    assert cloud.remnants(MARK, deadline=limit(clock)) == ()
+    cloud, _, clock = cloud_of(FakeProject(stacks=[gone]))
+    assert cloud.leftovers(MARK, deadline=limit(clock)) == ()
 
 
 @pytest.mark.parametrize("name", ["infraci-x-1", "infraci-x-1-web-abc"])

@@ -23,11 +23,11 @@ def address(addr: str, kind: str, version: int = 4) -> dict[str, Any]:
 
 
 def test_the_servers_of_a_stack_by_one_list() -> None:
-    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if path.endswith("/resources"):
             ids = ("id1", "id2", "net")
-            found = [resource_entry(i, physical_resource_id=i) for i in ids]
-            return (200, {"resources": found})
+            entries = [resource_entry(i, physical_resource_id=i) for i in ids]
+            return (200, {"resources": entries})
         return (200, stack_entry())
 
     pages: list[Answer] = [
@@ -39,20 +39,20 @@ def test_the_servers_of_a_stack_by_one_list() -> None:
     assert [server.name for server in servers] == ["web-7", "web-8"]
     assert servers[0].metadata == {"role": "web"}
     assert servers[0].addresses[0].address == "192.0.2.7"
-    assert sdk.compute.asked[1][2]["params"] == {"marker": "id3"}
+    assert sdk.compute.requests[1][2]["params"] == {"marker": "id3"}
 
 
 def test_servers_of_one_name_have_the_paths_of_their_resources() -> None:
-    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if path.endswith("/resources"):
-            found = [resource_entry(f"r{n}", physical_resource_id=f"id{n}") for n in (1, 2)]
-            return (200, {"resources": found})
+            entries = [resource_entry(f"r{n}", physical_resource_id=f"id{n}") for n in (1, 2)]
+            return (200, {"resources": entries})
         return (200, stack_entry())
 
     twins = [{**entry(number), "name": "twin"} for number in (2, 1)]
     cloud, _, _ = fake_cloud(heat, lambda *_: (200, {"servers": twins}))
-    found = [(server.id, server.path) for server in cloud.servers("s-1")]
-    assert found == [("id1", "r1"), ("id2", "r2")]
+    servers = [(server.id, server.path) for server in cloud.servers("s-1")]
+    assert servers == [("id1", "r1"), ("id2", "r2")]
 
 
 def floating(number: int, device: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def floating(number: int, device: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("nova_shows", "asked", "found"),
+    ("nova_shows", "requests", "addresses"),
     [
         ([address("10.0.0.1", "fixed")], 1, ["floating 192.0.2.1", "fixed 10.0.0.1"]),
         (
@@ -74,10 +74,10 @@ def floating(number: int, device: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_floating_ip_that_nova_has_not_heard_of_yet(
-    nova_shows: list[dict[str, Any]], asked: int, found: list[str]
+def test_a_floating_ip_that_nova_does_not_show_yet(
+    nova_shows: list[dict[str, Any]], requests: int, addresses: list[str]
 ) -> None:
-    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if path.endswith("/resources"):
             one = resource_entry("server", physical_resource_id="id1")
             other = resource_entry(
@@ -93,13 +93,13 @@ def test_a_floating_ip_that_nova_has_not_heard_of_yet(
         neutron=lambda *_: (200, listed),
     )
     (server,) = cloud.servers("s-1")
-    assert [f"{a.kind} {a.address}" for a in server.addresses] == found
+    assert [f"{a.kind} {a.address}" for a in server.addresses] == addresses
     assert sdk.network is not None
-    assert len(sdk.network.asked) == asked
+    assert len(sdk.network.requests) == requests
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("server", "addresses"),
     [
         ({"accessIPv4": "192.0.2.1", "addresses": {"n": [address("10.0.0.1", "fixed")]}},
          ["192.0.2.1 access 4 ", "10.0.0.1 fixed 4 n"]),
@@ -111,9 +111,9 @@ def test_a_floating_ip_that_nova_has_not_heard_of_yet(
         ({"addresses": {}}, []),
     ],
 )  # fmt: skip
-def test_addresses(said: Mapping[str, Any], found: list[str]) -> None:
-    shown = [f"{a.address} {a.kind} {a.version} {a.network}" for a in addresses_of(said)]
-    assert shown == found
+def test_addresses(server: Mapping[str, Any], addresses: list[str]) -> None:
+    shown = [f"{a.address} {a.kind} {a.version} {a.network}" for a in addresses_of(server)]
+    assert shown == addresses
 
 
 def test_one_server_and_its_fault() -> None:
@@ -121,17 +121,17 @@ def test_one_server_and_its_fault() -> None:
     cloud, sdk, _ = fake_cloud(lambda *_: (500, None), lambda *_: (200, {"server": broken}))
     server = cloud.server("id1")
     assert (server.status, server.fault) == ("ERROR", "No valid host was found.")
-    assert sdk.compute.asked[0][1] == "/servers/id1"
+    assert sdk.compute.requests[0][1] == "/servers/id1"
 
 
 def test_the_console() -> None:
     cloud, sdk, _ = fake_cloud(lambda *_: (500, None), lambda *_: (200, {"output": "boot"}))
     assert cloud.console("id1") == "boot"
-    assert sdk.compute.asked[0][1] == "/servers/id1/action"
+    assert sdk.compute.requests[0][1] == "/servers/id1/action"
 
 
 def keypairs(create: Answer, known: str) -> Any:
-    def nova(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def nova(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if method == "POST":
             return create
         return (200, {"keypairs": [{"keypair": {"name": "k", "public_key": known}}]})

@@ -27,8 +27,8 @@ clouds:
 
 def ask(answer: Any, *, cloud: str = "far", method: str = "GET") -> Any:
     clock = FakeClock()
-    patience = Retry(clock=clock, sleep=clock.sleep)
-    connection = Connection(cloud, FakeSdk(lambda *_: answer), patience=patience)
+    retry = Retry(clock=clock, sleep=clock.sleep)
+    connection = Connection(cloud, FakeSdk(lambda *_: answer), retry=retry)
     return connection.ask("list stacks", "orchestration", method, "/stacks")
 
 
@@ -42,7 +42,7 @@ def test_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "said"),
+    ("answer", "kind", "message"),
     [
         ((404, heat_error("The Stack (web) could not be found.")), GoneError, "(web) could not"),
         ((409, heat_error("already exists")), ExistsError, "already exists"),
@@ -57,12 +57,19 @@ def test_an_answer() -> None:
         (auth.EndpointNotFound("orchestration"), NoServiceError, "does not offer"),
     ],
 )
-def test_errors(answer: Any, kind: type[CloudError], said: str) -> None:
+def test_errors(answer: Any, kind: type[CloudError], message: str) -> None:
     with pytest.raises(kind) as caught:
         ask(answer, method="POST")
     assert type(caught.value) is kind
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert caught.value.message.startswith("cannot list stacks")
+
+
+def test_of_a_long_reason_the_beginning_and_the_end_are_kept() -> None:
+    with pytest.raises(RefusedError) as caught:
+        ask((400, heat_error(f"resources.web: Invalid key '{'x' * 70_000}'")), method="POST")
+    assert caught.value.reason.startswith("resources.web: Invalid key 'xxx")
+    assert len(caught.value.reason) < 4_100
 
 
 def test_a_connection_error_names_cloud_and_endpoint() -> None:
@@ -96,7 +103,7 @@ def test_a_bug_is_not_taken_for_a_cloud_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "readable"),
+    ("reason", "readable"),
     [
         ("Property error: : resources.a.properties: : Unknown Property x",
          "Property error: resources.a.properties: Unknown Property x"),
@@ -104,8 +111,8 @@ def test_a_bug_is_not_taken_for_a_cloud_error() -> None:
          "The Resource Type (OS::Nova::Servr) could not be found."),
     ],
 )  # fmt: skip
-def test_heats_words_without_stuttering(said: str, readable: str) -> None:
-    assert readable_reason(said) == readable
+def test_heats_reason_without_repetitions(reason: str, readable: str) -> None:
+    assert readable_reason(reason) == readable
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def entry(name: str, stack: str, **properties: Any) -> dict[str, Any]:
 
 
 def preview(resources: list[Any]) -> list[str]:
-    found = read_preview({"stack_name": "s", "resources": resources}, TEMPLATE)
-    return [f"{resource.path} {resource.type}" for resource in found.walk()]
+    preview = read_preview({"stack_name": "s", "resources": resources}, TEMPLATE)
+    return [f"{resource.path} {resource.type}" for resource in preview.walk()]
 
 
 def test_resources_by_name() -> None:
@@ -70,7 +70,7 @@ def test_a_group_of_none_is_not_shown() -> None:
 
 
 def test_a_description_that_says_nothing() -> None:
-    found = read_preview(
+    preview = read_preview(
         {"stack_name": "s", "description": "No description", "resources": []}, TEMPLATE
     )
-    assert found.description == ""
+    assert preview.description == ""

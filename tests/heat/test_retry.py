@@ -1,4 +1,4 @@
-"""How often a cloud in trouble is asked, and for how long."""
+"""How often and how long infraci retries a cloud's requests."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from infraci.heat.retry import Retry
 from tests.heat.fakes import FakeClock
 
 
-def patient(clock: FakeClock) -> Retry:
+def retry_of(clock: FakeClock) -> Retry:
     return Retry(clock=clock, sleep=clock.sleep)
 
 
 def failing(times: int, error: Exception) -> Callable[[], str]:
     left = [error] * times
 
-    def ask() -> str:
+    def request() -> str:
         if left:
             raise left.pop()
         return "answer"
 
-    return ask
+    return request
 
 
 def limit(clock: FakeClock, seconds: float) -> Deadline:
@@ -45,68 +45,68 @@ def answered(status: int, body: bytes = b"", **headers: str) -> requests.Respons
     return response
 
 
-def test_passing_trouble_passes() -> None:
+def test_a_transient_error_is_retried() -> None:
     clock = FakeClock()
-    assert patient(clock).ask(failing(4, TransientCloudError("no"))) == "answer"
+    assert retry_of(clock).call(failing(4, TransientCloudError("no"))) == "answer"
     assert 2 < clock.now < 10
 
 
-def test_other_trouble_is_raised_at_once() -> None:
+def test_another_error_is_raised_at_once() -> None:
     clock = FakeClock()
     with pytest.raises(CloudError, match="no"):
-        patient(clock).ask(failing(1, CloudError("no")))
+        retry_of(clock).call(failing(1, CloudError("no")))
     assert clock.now == 0
 
 
 def test_no_longer_than_the_innermost_deadline() -> None:
     clock = FakeClock()
-    patience = patient(clock)
+    retry = retry_of(clock)
     with (
         pytest.raises(TransientCloudError, match="no"),
-        patience.within(limit(clock, 1000)),
-        patience.within(limit(clock, 30)),
+        retry.within(limit(clock, 1000)),
+        retry.within(limit(clock, 30)),
     ):
-        patience.ask(failing(1000, TransientCloudError("no")))
+        retry.call(failing(1000, TransientCloudError("no")))
     assert clock.now <= 30
-    assert patience.deadline.seconds == 60  # of who has none
+    assert retry.deadline.seconds == 60  # where no deadline is set
 
 
-def test_no_longer_than_the_trouble_is_likely_to_pass() -> None:
+def test_no_longer_than_the_error_is_likely_to_pass() -> None:
     clock = FakeClock()
-    patience = patient(clock)
-    with pytest.raises(TransientCloudError), patience.within(limit(clock, 1000)):
-        patience.ask(failing(1000, TransientCloudError("no", patience_s=10)))
+    retry = retry_of(clock)
+    with pytest.raises(TransientCloudError), retry.within(limit(clock, 1000)):
+        retry.call(failing(1000, TransientCloudError("no", retry_for_s=10)))
     assert clock.now <= 10
 
 
-def test_the_cloud_is_left_alone_for_as_long_as_it_wants() -> None:
+def test_retry_after_is_waited_for() -> None:
     clock = FakeClock()
-    patience = patient(clock)
-    with patience.within(limit(clock, 100)):
-        assert patience.ask(failing(1, TransientCloudError("no", retry_after_s=42))) == "answer"
+    retry = retry_of(clock)
+    with retry.within(limit(clock, 100)):
+        assert retry.call(failing(1, TransientCloudError("no", retry_after_s=42))) == "answer"
     assert clock.now >= 42
 
 
-def test_who_wants_to_be_left_alone_for_too_long_is_not_waited_for() -> None:
+def test_a_retry_after_beyond_the_deadline_is_not_waited_for() -> None:
     clock = FakeClock()
-    patience = patient(clock)
-    with pytest.raises(TransientCloudError), patience.within(limit(clock, 10)):
-        patience.ask(failing(1, TransientCloudError("no", retry_after_s=42)))
+    retry = retry_of(clock)
+    with pytest.raises(TransientCloudError), retry.within(limit(clock, 10)):
+        retry.call(failing(1, TransientCloudError("no", retry_after_s=42)))
     assert clock.now == 0
 
 
-def test_what_was_heard_is_not_said_again() -> None:
-    asked = failing(1, TransientCloudError("lost"))
-    assert patient(FakeClock()).ask(asked, found=lambda: "found") == "found"
+def test_a_request_that_succeeded_is_not_sent_again() -> None:
+    request = failing(1, TransientCloudError("lost"))
+    assert retry_of(FakeClock()).call(request, look_up=lambda: "done") == "done"
 
 
-def test_an_interruption_ends_it() -> None:
+def test_an_interruption_ends_retries() -> None:
     clock = FakeClock()
     deadline = limit(clock, 100)
     deadline.cancel()
-    patience = patient(clock)
-    with pytest.raises(InterruptedRunError), patience.within(deadline):
-        patience.ask(failing(1, TransientCloudError("no")))
+    retry = retry_of(clock)
+    with pytest.raises(InterruptedRunError), retry.within(deadline):
+        retry.call(failing(1, TransientCloudError("no")))
 
 
 @pytest.mark.parametrize(

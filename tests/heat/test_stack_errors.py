@@ -29,8 +29,8 @@ TIMED_OUT = 'CREATE aborted (Task create from Server "web" Timed out)'
 def entry(name: str, type_: str, reason: str = "", **more: Any) -> dict[str, Any]:
     """A resource that failed, if for a reason."""
     status = "CREATE_FAILED" if reason else "CREATE_COMPLETE"
-    found = resource_entry(name, status, resource_status_reason=reason, **more)
-    return {**found, "resource_type": type_}
+    entry = resource_entry(name, status, resource_status_reason=reason, **more)
+    return {**entry, "resource_type": type_}
 
 
 def server(status: str = "ACTIVE", **more: Any) -> dict[str, Any]:
@@ -48,14 +48,14 @@ def ended(
 ) -> Exception:
     """How the wait for a stack ended that has these resources, on a cloud with these servers."""
 
-    def heat(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if path.endswith("/events"):
             return 200, {"events": list(events)}
         if path.endswith("/resources"):
             return 200, {"resources": list(resources)}
         return 200, stack_entry(status, stack_status_reason=reason)
 
-    def nova(method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def nova(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if nova_is_down:
             return 404, None
         if path.endswith("/action"):

@@ -1,4 +1,4 @@
-"""Updates: asked for once, followed, rolled back with a reason."""
+"""Updates: sent once, followed, rolled back with a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Heat:
         self._states = list(states)
         self._before = "CREATE_COMPLETE"
         self._events = [OLD]
-        self.asked: list[Mapping[str, Any]] = []
+        self.requests: list[Mapping[str, Any]] = []
         self.answers: list[Callable[[], Answer]] = [self.accept]
         self.events: list[dict[str, Any]] = []
         self.reason = "because"
@@ -38,17 +38,17 @@ class Heat:
         self._events = [OLD, *self.events]
         return (202, None)
 
-    def hear_and_hang_up(self) -> Answer:
+    def accept_and_hang_up(self) -> Answer:
         self.accept()
         return (503, None)
 
-    def __call__(self, method: str, path: str, said: Mapping[str, Any]) -> Answer:
+    def __call__(self, method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if method == "PUT":
-            self.asked.append({"path": path, **said["json"]})
+            self.requests.append({"path": path, **arguments["json"]})
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             return answer()
         if path.endswith("/events"):
-            after = said["params"].get("marker")
+            after = arguments["params"].get("marker")
             ids = [event["id"] for event in self._events]
             return (200, {"events": self._events[ids.index(after) + 1 if after else 0 :]})
         if path.endswith("/resources"):
@@ -68,34 +68,34 @@ def test_an_update_goes_well() -> None:
     heat = Heat("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
     heat.events = [event_entry(1, "web", "UPDATE_COMPLETE")]
     cloud, _, clock = fake_cloud(heat)
-    heard: list[Event] = []
+    events: list[Event] = []
     cloud.update_stack(
         "s-1",
         REQUEST,
         tags=["a", "b=1"],
         deadline=limit(clock, 90),
-        on_event=lambda *events: heard.extend(events),
+        on_event=lambda *new: events.extend(new),
     )
-    (body,) = heat.asked
+    (body,) = heat.requests
     assert body["path"] == "/stacks/web/s-1"
     assert (body["tags"], body["timeout_mins"], body["disable_rollback"]) == ("a,b=1", 2, False)
-    assert [event.id for event in heard] == ["e1"]  # and not what was before
+    assert [event.id for event in events] == ["e1"]  # and not what was before
 
 
 def test_a_lost_answer_is_no_reason_to_ask_again() -> None:
     heat = Heat("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-    heat.answers = [heat.hear_and_hang_up]
+    heat.answers = [heat.accept_and_hang_up]
     cloud, _, clock = fake_cloud(heat)
     cloud.update_stack("s-1", REQUEST, tags=[], deadline=limit(clock))
-    assert len(heat.asked) == 1
+    assert len(heat.requests) == 1
 
 
-def test_an_update_that_was_not_heard_is_asked_for_again() -> None:
+def test_an_update_that_was_lost_is_sent_again() -> None:
     heat = Heat("UPDATE_COMPLETE")
     heat.answers = [lambda: (503, None), lambda: (503, None), heat.accept]
     cloud, _, clock = fake_cloud(heat)
     cloud.update_stack("s-1", REQUEST, tags=[], deadline=limit(clock))
-    assert len(heat.asked) == 3
+    assert len(heat.requests) == 3
 
 
 def test_a_cloud_that_never_hears() -> None:

@@ -49,3 +49,11 @@ def test_quoted() -> None:
     assert quoted(["a", "b"], "and") == '"a" and "b"'
     assert quoted(["a", "b", "c"]) == '"a", "b" or "c"'
     assert quoted([]) == ""
+
+
+def test_the_line_of_a_problem_is_short_whatever_its_parts_are() -> None:
+    long = "x" * 70_000
+    problem = Problem(file="a", line=1, key_path=long, message=f"Invalid key {long}")
+    assert str(problem).startswith("a:1: xxx")
+    assert len(str(problem)) < 2_100
+    assert near(long, [f"{long}x"]) is None

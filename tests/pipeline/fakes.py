@@ -18,9 +18,9 @@ from infraci.heat import (
     Event,
     FoundStack,
     Keypair,
+    Leftover,
     Mark,
     NovaServer,
-    Remnant,
     Resource,
     Stack,
 )
@@ -28,8 +28,10 @@ from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
+from infraci.model.problem import Problem
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
 from infraci.pipeline import Drivers, Interrupts, OpenBase, Run, RunState, Version, new_record
+from infraci.plan import PipelinePlan
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
 from infraci.templates import StackRequest
@@ -83,8 +85,8 @@ class FakeCloud:
 
     name = "local"
     where = "/state"
-    pace = (0.01, 0.01)
-    left: tuple[Remnant, ...] = ()  # what a tear-down leaves
+    poll_interval_s = (0.01, 0.01)
+    left: tuple[Leftover, ...] = ()  # what a tear-down leaves
 
     @property
     def api_calls(self) -> Counter[str]:
@@ -94,16 +96,16 @@ class FakeCloud:
     def within(self, deadline: Any) -> Iterator[None]:
         yield
 
-    def possessions(self, name_or_id: str) -> tuple[ResourceReference, ...]:
-        self.traps.spring("possessions")
+    def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]:
+        self.traps.spring("resource_references")
         return (ResourceReference(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
 
-    def remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
-        self.traps.spring("remnants")
+    def leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
+        self.traps.spring("leftovers")
         return self.left
 
-    def remove_remnants(self, mark: Mark, *, deadline: Any) -> tuple[Remnant, ...]:
-        self.traps.spring("remove_remnants")
+    def remove_leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
+        self.traps.spring("remove_leftovers")
         return ()
 
     def __init__(self, traps: Traps) -> None:
@@ -289,6 +291,7 @@ class Lab:
         self.sessions: list[FakeSession] = []
         self.configured: dict[str, Any] = {}
         self.now = 1_000_000.0
+        self.problems: tuple[Problem, ...] = ()  # what a plan finds
         self.pipeline = write_tree(root)
 
     @property
@@ -308,8 +311,13 @@ class Lab:
             collect=self._collect,
             write_junit=self._write_junit,
             prepare=lambda _: self.traps.spring("prepare"),
+            plan=self._plan,
             clock=self._clock,
         )
+
+    def _plan(self, pipeline: Pipeline, root: Path, load: Any) -> PipelinePlan:
+        self.traps.spring("plan")
+        return PipelinePlan(name=pipeline.name, problems=self.problems, is_refused=True)
 
     def make_run(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infraci.errors import ExitCode, PhaseTimeoutError, UsageError
-from infraci.heat import Remnant
+from infraci.heat import Leftover
 from infraci.heat.leftovers import PORT
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import ResourceReference, Verdict
@@ -17,7 +17,7 @@ from infraci.pipeline.destroy_phase import RemainsError, remove_run
 from infraci.pipeline.run_phases import RUN_PHASES
 from tests.pipeline.fakes import Lab
 
-LEFT = Remnant(kind=PORT, id="p1", name="x", cloud="far")
+LEFT = Leftover(kind=PORT, id="p1", name="x", cloud="far")
 
 
 def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
     assert trouble is not None
     assert trouble.category == "leak"
     assert trouble.hint == "remove what is left by:\n  openstack --os-cloud far port delete p1"
-    assert "remove_remnants" not in lab.calls
+    assert "remove_leftovers" not in lab.calls
 
 
 def test_what_is_in_the_way_is_told_with_both_commands(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
     with Interrupts() as interrupts:
         record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
-    assert "remove_remnants" in lab.calls
+    assert "remove_leftovers" in lab.calls
     after = lab.ledger.load(record.id)
     assert (after.destroyed, after.leaks) == (True, ())
 

@@ -150,7 +150,7 @@ def test_what_only_others_know_of_is_left_and_told(
     assert list(find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)) == []
     assert told == [
         f"left run {run_id} until it expires ({when} UTC): it was kept on purpose, and nothing "
-        "here tells whether its record is lost"
+        f"here tells whether its record is lost; to remove it: infraci destroy {run_id}"
         for run_id, when in ((record.id, "1970-01-12 17:46"), ("older", "1970-01-12 13:46"))
     ]
 

@@ -53,7 +53,7 @@ class Scene:
         self.server = replace(sshd.server, id="1", host_keys=(), address_kind="floating")
         self.told: list[str] = []
         lab.progress.server = self.hear  # type: ignore[method-assign]
-        lab.cloud.pace = (0.5, 3.0)  # each try is a real one
+        lab.cloud.poll_interval_s = (0.5, 3.0)  # each try is a real one
         sshd.authorize(generate_key(run.folder.path, "run").public)
         self.print_keys()
 

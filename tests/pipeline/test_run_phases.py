@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.configure.step import StepError
 from infraci.errors import (
     CloudError,
     CommitError,
@@ -21,6 +22,7 @@ from infraci.errors import (
 from infraci.heat import RefusedError
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy
+from infraci.model.problem import Problem
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
 from infraci.pipeline import Interrupts, run_phases
 from infraci.pipeline.run_phases import RUN_PHASES
@@ -81,10 +83,10 @@ def test_the_order_of_things(lab: Make) -> None:
         "specs",
         "write_junit",
         "close_specs",
-        "possessions",
+        "resource_references",
         "delete_stack",
         "delete_keypair",
-        "remnants",
+        "leftovers",
         "write_junit",
     ]
 
@@ -143,6 +145,52 @@ def test_outputs_reach_the_steps_as_they_are_and_the_record_without_secrets(lab:
     assert here.configured["outputs"]["secret"] == "it is top-secret"
     assert record.outputs["secret"] == "it is ******"
     assert record.outputs["ports"] == "[80, 443]"
+
+
+def test_what_heat_refuses_is_told_with_all_else_that_is_wrong(lab: Make) -> None:
+    here = lab(create_stack=RefusedError("no", reason="resources.web: no"))
+    here.problems = (
+        Problem(file="stack.yaml", key_path="resources.net", message="Unknown Property shard"),
+        Problem(file="pipelines/web.yaml", message="no server has the role"),
+    )
+    record = run(here)
+    failed = {case.name: case.message for case in of_phase(record, Phase.PROVISION)}
+    assert failed["resource net"] == "net: Unknown Property shard"
+    assert failed["resource web"] == "web: no"
+    assert failed["stack"] == "pipelines/web.yaml: no server has the role"
+    assert here.calls.count("plan") == 1
+
+
+def test_nothing_more_is_asked_while_nothing_is_wrong(lab: Make) -> None:
+    here = lab()
+    run(here)
+    assert "plan" not in here.calls
+
+
+def test_trouble_in_the_telling_hides_no_refusal(lab: Make) -> None:
+    here = lab(
+        create_stack=RefusedError("no", reason="resources.web: no"), plan=CloudError("it is gone")
+    )
+    record = run(here)
+    assert record.verdict is Verdict.FAILED
+    assert "resource web" in {case.name for case in record.testcases}
+
+
+def test_failures_name_files_as_the_repository_does(lab: Make) -> None:
+    here = lab()
+    path = here.root / "roles"
+    error = StepError(f"no role in {path}", hint=f"see {path}/web", details=f"at {path}:1")
+    here.traps.by_name["configure"] = error
+    (trouble,) = [phase.trouble for phase in run(here).phases if phase.trouble]
+    assert (trouble.message, trouble.hint) == ("no role in roles", "see roles/web")
+    assert trouble.details == "at roles:1"
+
+
+def test_so_do_testcases_of_any_phase(lab: Make) -> None:
+    here = lab()
+    here.traps.by_name["prepare"] = CommitError(f"cannot read {here.root}/image.yaml")
+    (case,) = of_phase(run(here), Phase.PROVISION)
+    assert (case.message, case.text) == ("cannot read image.yaml", "cannot read image.yaml")
 
 
 STEPS: list[tuple[str, Exception, Phase, Verdict]] = [
@@ -299,7 +347,7 @@ def test_a_problem_of_the_tree_is_found_before_anything_is_made(lab: Make) -> No
     record = run(here)
     assert record.verdict is Verdict.INVALID
     assert "test_web.py:1" in str(record.phases[0].trouble)
-    assert set(here.calls) == {"write_junit"}
+    assert set(here.calls) == {"plan", "write_junit"}
     assert record.destroyed
 
 

@@ -310,7 +310,7 @@ def test_a_bad_file_of_the_base_is_told_with_the_base(lab: Make) -> None:
     (plan,) = record.phases
     assert plan.trouble is not None
     assert plan.trouble.message.startswith("cannot test the upgrade from fedcba9876: ")
-    assert set(here.calls) == {"load", "open_base", "write_junit"}
+    assert set(here.calls) == {"load", "open_base", "plan", "write_junit"}
 
 
 @pytest.mark.parametrize("error", [DefinitionError("no pipeline"), UsageError("no parent")])

@@ -126,7 +126,7 @@ def test_a_command_that_a_signal_ends(session: Session) -> None:
 def test_a_command_that_takes_too_long(session: Session) -> None:
     with pytest.raises(CommandTimeoutError, match=r"web-0.*killed after 0\.3 s") as caught:
         session.run("echo so far; exec sleep 600", timeout_s=0.3, environment={"P": "geheim"})
-    assert caught.value.output == "so far"
+    assert caught.value.details == "so far"
     assert "geheim" not in caught.value.message
     assert session.run("echo still good", timeout_s=10).stdout == "still good\n"
 

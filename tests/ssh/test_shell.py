@@ -77,7 +77,7 @@ def test_a_command_that_takes_too_long(shell: Shell) -> None:
     with pytest.raises(CommandTimeoutError) as caught:
         shell.run(b"echo begun; sleep 600", timeout_s=0.5)
     assert "it was killed after 0.5 s: echo begun; sleep 600" in caught.value.message
-    assert "begun" in caught.value.output
+    assert "begun" in caught.value.details
     assert shell.run(b"echo again", timeout_s=10).stdout == "again\n"
 
 

@@ -20,7 +20,7 @@ ALLOWED = {"allowed_values": ["a", 1]}
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "parameter"),
     [
         ("10", declared("number", RANGE)),
         (1.5, declared("number", RANGE)),
@@ -37,12 +37,12 @@ ALLOWED = {"allowed_values": ["a", 1]}
         ("any", declared("string", {"allowed_pattern": "["})),
     ],
 )
-def test_what_fits(value: object, said: Mapping[str, Any]) -> None:
-    assert unfit(value, said) is None
+def test_what_fits(value: object, parameter: Mapping[str, Any]) -> None:
+    assert unfit(value, parameter) is None
 
 
 @pytest.mark.parametrize(
-    ("value", "said", "reason"),
+    ("value", "parameter", "reason"),
     [
         ("ten", declared("number"), 'expected a number, found "ten"'),
         (True, declared("number"), 'expected a number, found "True"'),
@@ -53,7 +53,7 @@ def test_what_fits(value: object, said: Mapping[str, Any]) -> None:
         ("0", declared("number", RANGE), '"0" is less than 1'),
         (11, declared("number", RANGE), '"11" is more than 10'),
         ("a", declared("string", LENGTH),
-         '"a" is too small: its length is 1, and at least 2 is wanted'),
+         '"a" is too short: its length is 1, the minimum is 2'),
         ("b", declared("string", ALLOWED), '"b" is none of the allowed values: a, 1'),
         ("a,b", declared("comma_delimited_list", ALLOWED),
          '"a,b" is none of the allowed values: a, 1'),
@@ -61,8 +61,8 @@ def test_what_fits(value: object, said: Mapping[str, Any]) -> None:
          '"ab1" does not match the pattern [a-z]+ (letters only)'),
         (6, declared("number", {"modulo": {"step": 5, "offset": 2}}), '"6" is not 2 modulo 5'),
         ("secret", declared("string", LENGTH, hidden=True),
-         "its value is too large: its length is 6, and at most 4 is wanted"),
+         "its value is too long: its length is 6, the maximum is 4"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit(value: object, said: Mapping[str, Any], reason: str) -> None:
-    assert unfit(value, said) == reason
+def test_what_does_not_fit(value: object, parameter: Mapping[str, Any], reason: str) -> None:
+    assert unfit(value, parameter) == reason

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from infraci import git
 from infraci.app.jenkins_controller import controller_options, open_controller
 from infraci.base.terminal import say
 
@@ -46,7 +47,6 @@ def alert(
     """
     from infraci.app import jenkins_alerts
     from infraci.jenkins.results import results_of_all
-    from infraci.jenkins.settings import find_git_dir
 
     receivers = jenkins_alerts.receivers(
         smtp=smtp,
@@ -64,7 +64,7 @@ def alert(
         for one in alerts:
             say(one.text)
 
-    git_dir = find_git_dir(Path.cwd())
+    git_dir = git.find_git_dir(Path.cwd())
     if dry_run:
         jenkins_alerts.preview(git_dir, branches, known, show)
     else:

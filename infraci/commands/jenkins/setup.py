@@ -41,7 +41,6 @@ def setup(
     """
     from infraci.jenkins import setup as room
     from infraci.jenkins.configuration import JENKINSFILE, Origin
-    from infraci.jenkins.settings import find_git_dir
 
     controller = open_controller(url=url, user=user, folder=folder)
     with open_checkout(quiet=True) as checkout:
@@ -56,7 +55,7 @@ def setup(
     if wrong is not None:
         raise UsageError(f"cannot set up: Jenkins finds the {JENKINSFILE} wrong:\n{wrong}")
     origin = Origin(
-        url=repository or _origin(find_git_dir(Path.cwd())),
+        url=repository or _origin(git.find_git_dir(Path.cwd())),
         branch=branch,
         credentials=git_credentials,
     )
@@ -77,7 +76,7 @@ def setup(
 
 def _origin(git_dir: Path) -> str:
     try:
-        return git.ask_git_dir(git_dir, "remote", "get-url", "origin").strip()
+        return git.run_in_git_dir(git_dir, "remote", "get-url", "origin").strip()
     except git.GitError as error:
         raise UsageError(
             "cannot set up: it is not known where agents can clone the repository from",

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import become_loader
 
 DOCUMENTATION = """
     name: infraci_events
@@ -28,6 +29,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "infraci_events"
     _play = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _fail_where_su_asks()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -95,6 +100,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         }
 
 
+def _fail_where_su_asks() -> None:
+    """Have a task fail with "Missing su password" at su's prompt, if Ansible knows no password.
+
+    su has no option like sudo's -n: Ansible would wait until its timeout, three times, and call
+    the host unreachable. The processes that run tasks inherit the changed class.
+    """
+    su = become_loader.get("su", class_only=True)
+    su.awaited = ""
+    su.prompt = property(_awaited, lambda plugin, prompt: setattr(plugin, "awaited", prompt))
+    su.check_missing_password = su.check_password_prompt
+
+
+def _awaited(su: Any) -> Any:
+    """The prompt that a plugin of su's awaits: where it awaits any, no password is missing."""
+    return su.awaited if su.get_option("become_pass") else ""
+
+
 def _written(thing: Any) -> dict[str, Any]:
     """What the playbook's file has of a play or task, before templates were filled in."""
     written = thing.get_ds() if hasattr(thing, "get_ds") else None
@@ -142,24 +164,33 @@ def _said(result: Any) -> dict[str, Any]:
     return dict(result._result if said is None else said)
 
 
-def _text(said: dict[str, Any]) -> str:
-    """What a task says: its message, then its output; of a loop what its failed items say."""
-    if said.get("censored"):
-        return str(said["censored"])
-    items = [item for item in said.get("results") or () if isinstance(item, dict)]
-    parts = [_text(item) for item in items if item.get("failed")]
-    if said.get("msg") == "non-zero return code":
-        last = (str(said.get("stderr") or said.get("stdout") or "").splitlines() or [""])[-1]
-        said = {**said, "msg": f"exit status {said.get('rc')}{last and ': '}{last}"}
-    names = ("msg", "stderr", "stdout", "module_stderr", "module_stdout")
-    parts += [str(said[name]) for name in names if said.get(name) and not parts]
-    if not parts and "exception" in said:
-        parts.append(str(said["exception"]))
-    if not parts:  # the debug module with var:
-        shown = {k: v for k, v in said.items() if not k.startswith("_") and k != "changed"}
-        shown.pop("failed", None)
-        parts = [f"{name}: {value}" for name, value in shown.items()]
+def _text(result: dict[str, Any]) -> str:
+    """A task's message, then its output; of a loop those of its failed items."""
+    if result.get("censored"):
+        return str(result["censored"])
+    items = [item for item in result.get("results") or () if isinstance(item, dict)]
+    parts = (
+        [_text(item) for item in items if item.get("failed")]
+        or _message_and_output(result)
+        or ([str(result["exception"])] if "exception" in result else [])
+        or _variables(result)
+    )
     return "\n".join(dict.fromkeys(part.strip() for part in parts))
+
+
+def _message_and_output(result: dict[str, Any]) -> list[str]:
+    if result.get("msg") == "non-zero return code":
+        lines = str(result.get("stderr") or result.get("stdout") or "").splitlines()
+        last_line = f": {lines[-1]}" if lines and lines[-1] else ""
+        result = {**result, "msg": f"exit status {result.get('rc')}{last_line}"}
+    names = ("msg", "stderr", "stdout", "module_stderr", "module_stdout")
+    return [str(result[name]) for name in names if result.get(name)]
+
+
+def _variables(result: dict[str, Any]) -> list[str]:
+    """What the debug module shows with ``var:``."""
+    shown = {name for name in result if not name.startswith("_")} - {"changed", "failed"}
+    return [f"{name}: {value}" for name, value in result.items() if name in shown]
 
 
 def _send(event: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from werkzeug.wrappers import Request
 
 from infraci import __version__
-from infraci.local.api.web import Api, route
+from infraci.local.api.web import Api, Document, route
+from infraci.local.domain.records import Network, Router, Server
 from infraci.local.domain.servers import Servers
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.store import Store
 
 
-class Admin(Api):
+class AdminApi(Api):
     """Status, garbage collection, the end."""
 
     error_key = "error"
@@ -39,11 +40,12 @@ class Admin(Api):
             "pid": os.getpid(),
             "version": __version__,
             "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            "servers": [s["name"] for s in self._store.find("server")],
+            "servers": [server.name for server in self._store.find(Server)],
             "networks": [
-                n["name"] for n in self._store.find("network") if not n["router:external"]
+                network.name
+                for network in self._store.find(Network, lambda network: not network.is_external)
             ],
-            "routers": [r["name"] for r in self._store.find("router")],
+            "routers": [router.name for router in self._store.find(Router)],
         }
 
     @route("POST", "/gc")

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from infraci.base.json_reader import read_json
-from infraci.local.api.web import reply
-from infraci.local.domain.store import Document
+from infraci.local.api.web import Document, reply
 
 #: Heat's own limit is far lower; a template with its files is the largest that anyone sends.
 MOST_BYTES = 16 << 20

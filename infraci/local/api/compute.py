@@ -1,21 +1,51 @@
-"""Compute v2.1: what Nova's clients say, led to :mod:`infraci.local.domain.servers`.
+"""Compute v2.1: answers Nova's clients about servers, flavors, key pairs and limits.
 
 Source: https://docs.openstack.org/api-ref/compute/
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from infraci.local.account import USER_ID
+from infraci.local.api.nova_json import (
+    address_to_json,
+    card_to_json,
+    flavor_to_json,
+    keypair_to_json,
+    parse_card_addresses,
+    parse_cards,
+    parse_group,
+    parse_rebuild,
+    parse_server,
+    server_to_json,
+)
+from infraci.local.api.parse import number, texts
 from infraci.local.api.quotas import compute_limits
-from infraci.local.api.web import Api, body_of, fields_of, reply, route
-from infraci.local.domain.flavors import FLAVORS, Flavor
+from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
+from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.keypairs import fingerprint, new_key
-from infraci.local.domain.servers import DELETING, OWNER, Servers
-from infraci.local.domain.store import Document, Store
-from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError
+from infraci.local.domain.records import (
+    FloatingIp,
+    KeyPair,
+    Network,
+    Port,
+    SecurityGroup,
+    Server,
+)
+from infraci.local.domain.requests import CardRequest
+from infraci.local.domain.servers import Servers
+from infraci.local.domain.store import Store
+from infraci.local.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
     judge_metadata,
@@ -26,15 +56,15 @@ from infraci.model.nova_limits import (
 
 MAX_MICROVERSION = "2.60"
 
-#: What a client may say of a new server; the rest is refused by name.
-SERVER_FIELDS = frozenset({
-    "name", "imageRef", "flavorRef", "networks", "key_name", "user_data", "metadata",
-    "config_drive", "security_groups", "min_count", "max_count", "description", "tags",
-    "availability_zone", "OS-DCF:diskConfig",
-})  # fmt: skip
+#: The parameters of a list of servers, and what of a server each is a part of.
+_FILTERS: Mapping[str, Callable[[Server], str]] = {
+    "name": lambda server: server.name,
+    "status": lambda server: server.status,
+    "uuid": lambda server: server.id,
+}
 
 
-class Compute(Api):
+class ComputeApi(Api):
     """Servers, flavors, key pairs, limits."""
 
     error_key = "badRequest"
@@ -76,35 +106,35 @@ class Compute(Api):
     @route("GET", "/v2.1/servers")
     def list_servers(self, request: Request) -> Document:
         """The servers, by id and name."""
-        return {"servers": [{"id": s["id"], "name": s["name"]} for s in self._found(request)]}
+        return {"servers": [{"id": s.id, "name": s.name} for s in self._find(request)]}
 
     @route("GET", "/v2.1/servers/detail")
     def list_servers_in_detail(self, request: Request) -> Document:
         """The servers, whole."""
-        return {"servers": [self._shown(server) for server in self._found(request)]}
+        return {"servers": [self._shown(server) for server in self._find(request)]}
 
-    def _found(self, request: Request) -> list[Document]:
-        servers = sorted(self._store.find("server"), key=lambda s: str(s["name"]))
-        for field, key in (("name", "name"), ("status", "status"), ("uuid", "id")):
-            if field in request.args:
-                wanted = request.args[field].strip("^$")
-                servers = [s for s in servers if wanted.lower() in str(s[key]).lower()]
-        marker = request.args.get("marker")
-        if marker:  # everything came with the first page
+    def _find(self, request: Request) -> list[Server]:
+        if request.args.get("marker"):  # everything came with the first page
             return []
+        servers = sorted(self._store.find(Server), key=lambda server: server.name)
+        for parameter, value_of in _FILTERS.items():
+            if parameter in request.args:
+                part = request.args[parameter].strip("^$").lower()
+                servers = [server for server in servers if part in value_of(server).lower()]
         return servers
 
     @route("POST", "/v2.1/servers")
     def create_server(self, request: Request) -> Response:
         """A new server."""
-        wish = body_of(request, "server")
-        unknown = sorted(wish.keys() - SERVER_FIELDS)
-        if unknown:
-            raise InvalidRequestError(f"The embedded cloud can't honour {', '.join(unknown)}.")
-        _refuse_excess(wish)
+        body = body_of(request, "server")
+        _refuse_excess(body)
         hints = fields_of(request).get("os:scheduler_hints") or {}
-        server = self._servers.create(wish, hints)
-        return reply({"server": {"id": server["id"], "links": [], "adminPass": ""}}, 202)
+        server = self._servers.create(
+            parse_server(body, hints),
+            cards=parse_cards(body.get("networks")),
+            groups=[parse_group(group) for group in body.get("security_groups") or ()],
+        )
+        return reply({"server": {"id": server.id, "links": [], "adminPass": ""}}, 202)
 
     @route("GET", "/v2.1/servers/<id_>")
     def show_server(self, request: Request, id_: str) -> Document:
@@ -114,11 +144,14 @@ class Compute(Api):
     @route("PUT", "/v2.1/servers/<id_>")
     def update_server(self, request: Request, id_: str) -> Document:
         """Rename a server."""
-        wish = body_of(request, "server")
-        _refuse_excess(wish)
-        changes: Document = {k: wish[k] for k in ("name", "description") if k in wish}
-        server = self._store.change("server", self._servers.require(id_)["id"], changes)
-        return {"server": self._shown(server or {})}
+        body = body_of(request, "server")
+        _refuse_excess(body)
+        values = {key: body[key] for key in ("name", "description") if key in body}
+        return {"server": self._shown(self._set(id_, **values))}
+
+    def _set(self, id_: str, **values: Any) -> Server:
+        server = self._servers.require(id_)
+        return self._store.change(Server, id_, lambda server: replace(server, **values)) or server
 
     @route("DELETE", "/v2.1/servers/<id_>")
     def delete_server(self, request: Request, id_: str) -> None:
@@ -128,56 +161,81 @@ class Compute(Api):
     @route("POST", "/v2.1/servers/<id_>/action")
     def act(self, request: Request, id_: str) -> Response:
         """One of Nova's actions."""
-        wish = fields_of(request)
-        if len(wish) != 1:
+        body = fields_of(request)
+        if len(body) != 1:
             raise InvalidRequestError("There must be one action in the request's body.")
-        ((action, arguments),) = wish.items()
-        answer = self._servers.act(id_, action, arguments or {})
-        if answer and "server" in answer:
-            answer = {"server": self._shown(answer["server"])}
-        return reply(answer, 200 if "output" in answer else 202) if answer else Response(status=202)
+        ((action, arguments),) = body.items()
+        arguments = check_object(arguments or {}, action)
+        if action == "os-getConsoleOutput":
+            length = arguments.get("length")
+            lines = None if length is None else number(length)
+            return reply({"output": self._servers.console(id_, lines)})
+        if action == "rebuild":
+            server = self._servers.rebuild(id_, lambda old: parse_rebuild(old, arguments))
+            return reply({"server": self._shown(server)}, 202)
+        self._change(id_, action, arguments)
+        return Response(status=202)
+
+    def _change(self, id_: str, action: str, arguments: Document) -> None:
+        match action:
+            case "os-stop":
+                self._servers.stop(id_)
+            case "os-start":
+                self._servers.start(id_)
+            case "reboot":
+                self._servers.reboot(id_, hard=arguments.get("type") == "HARD")
+            case "resize":
+                self._servers.resize(id_, str(arguments.get("flavorRef")))
+            case "confirmResize":
+                self._servers.confirm_resize(id_)
+            case "addSecurityGroup":
+                self._servers.add_group(id_, parse_group(arguments))
+            case "removeSecurityGroup":
+                self._servers.remove_group(id_, parse_group(arguments))
+            case _:
+                raise InvalidRequestError(f"The embedded cloud has no server action {action!r}.")
 
     @route("GET", "/v2.1/servers/<id_>/metadata")
     def metadata(self, request: Request, id_: str) -> Document:
         """A server's metadata."""
-        return {"metadata": self._servers.require(id_)["metadata"]}
+        return {"metadata": dict(self._servers.require(id_).metadata)}
 
     @route("POST", "/v2.1/servers/<id_>/metadata")
     def add_metadata(self, request: Request, id_: str) -> Document:
         """Set items of a server's metadata."""
-        merged = {**self._servers.require(id_)["metadata"], **body_of(request, "metadata")}
-        _refuse_excess({"metadata": merged})
-        self._store.change("server", id_, {"metadata": merged})
-        return {"metadata": merged}
+        body = body_of(request, "metadata")
+        return self._set_metadata(id_, {**self._servers.require(id_).metadata, **body})
 
     @route("PUT", "/v2.1/servers/<id_>/metadata")
     def replace_metadata(self, request: Request, id_: str) -> Document:
         """Set a server's metadata."""
+        return self._set_metadata(id_, body_of(request, "metadata"))
+
+    def _set_metadata(self, id_: str, metadata: Document) -> Document:
         self._servers.require(id_)
-        metadata = body_of(request, "metadata")
         _refuse_excess({"metadata": metadata})
-        self._store.change("server", id_, {"metadata": metadata})
+        self._set(id_, metadata=metadata)
         return {"metadata": metadata}
 
     @route("DELETE", "/v2.1/servers/<id_>/metadata/<key>")
     def delete_metadata(self, request: Request, id_: str, key: str) -> None:
         """Remove an item of a server's metadata."""
-        left = {k: v for k, v in self._servers.require(id_)["metadata"].items() if k != key}
-        self._store.change("server", id_, {"metadata": left})
+        metadata = self._servers.require(id_).metadata
+        self._set(id_, metadata={k: v for k, v in metadata.items() if k != key})
 
     @route("GET", "/v2.1/servers/<id_>/tags")
     def tags(self, request: Request, id_: str) -> Document:
         """A server's tags."""
-        return {"tags": self._servers.require(id_)["tags"]}
+        return {"tags": list(self._servers.require(id_).tags)}
 
     @route("PUT", "/v2.1/servers/<id_>/tags")
     def replace_tags(self, request: Request, id_: str) -> Document:
         """Set a server's tags."""
         self._servers.require(id_)
-        tags = fields_of(request).get("tags") or []
+        tags = texts(fields_of(request).get("tags") or [])
         _refuse_excess({"tags": tags})
-        self._store.change("server", id_, {"tags": tags})
-        return {"tags": tags}
+        self._set(id_, tags=tags)
+        return {"tags": list(tags)}
 
     @route("GET", "/v2.1/servers/<id_>/ips")
     def addresses(self, request: Request, id_: str) -> Document:
@@ -190,13 +248,18 @@ class Compute(Api):
         """A server's network cards."""
         self._servers.require(id_)
         ports = self._servers.ports.of(id_)
-        return {"interfaceAttachments": [_interface(port) for port in ports]}
+        return {"interfaceAttachments": [card_to_json(port) for port in ports]}
 
     @route("POST", "/v2.1/servers/<id_>/os-interface")
     def attach(self, request: Request, id_: str) -> Document:
         """Give a server a network card."""
-        port = self._servers.attach(id_, body_of(request, "interfaceAttachment"))
-        return {"interfaceAttachment": _interface(port)}
+        body = body_of(request, "interfaceAttachment")
+        card = CardRequest(
+            port_id=body.get("port_id"),
+            network_id=body.get("net_id"),
+            addresses=parse_card_addresses(body.get("fixed_ips")),
+        )
+        return {"interfaceAttachment": card_to_json(self._servers.attach(id_, card))}
 
     @route("DELETE", "/v2.1/servers/<id_>/os-interface/<port_id>")
     def detach(self, request: Request, id_: str, port_id: str) -> Response:
@@ -216,59 +279,29 @@ class Compute(Api):
         self._servers.require(id_)
         return {"volumeAttachments": []}
 
-    def _shown(self, server: Document) -> Document:
-        shown = {
-            **OWNER,
-            "id": server["id"],
-            "name": server["name"],
-            "status": "ACTIVE" if server["status"] == DELETING else server["status"],
-            "image": {"id": server["image"]},
-            "flavor": _embedded(FLAVORS[server["flavor"]]),
-            "metadata": server["metadata"],
-            "key_name": server["key_name"],
-            "config_drive": "True" if server["config_drive"] else "",
-            "created": server["created"],
-            "updated": server["updated"],
-            "addresses": self._addresses(server["id"]),
-            "accessIPv4": server["access"] or "",
-            "accessIPv6": "",
-            "security_groups": self._groups(server["id"]),
-            "description": server["description"],
-            "tags": server["tags"],
-            "locked": False,
-            "hostId": "local",
-            "progress": 100 if server["status"] == "ACTIVE" else 0,
-            "links": [],
-            "os-extended-volumes:volumes_attached": [],
-            "OS-DCF:diskConfig": "MANUAL",
-            "OS-EXT-AZ:availability_zone": "local",
-            "OS-EXT-SRV-ATTR:instance_name": f"infraci-{server['id']}",
-            "OS-EXT-SRV-ATTR:host": "local",
-            "OS-EXT-STS:task_state": "deleting" if server["status"] == DELETING else None,
-            "OS-EXT-STS:vm_state": _VM_STATES.get(server["status"], "building"),
-            "OS-EXT-STS:power_state": 1 if server["status"] == "ACTIVE" else 0,
-            "OS-SRV-USG:launched_at": None,
-            "OS-SRV-USG:terminated_at": None,
-        }
-        if "fault" in server and server["status"] == "ERROR":
-            shown["fault"] = server["fault"]
-        return shown
+    def _shown(self, server: Server) -> Document:
+        return server_to_json(
+            server, addresses=self._addresses(server.id), groups=self._groups(server.id)
+        )
 
     def _addresses(self, id_: str) -> Document:
         by_network: Document = {}
         for port in self._servers.ports.of(id_):
-            network = self._store.get("network", port["network_id"]) or {"name": "?"}
-            entries = by_network.setdefault(network["name"], [])
-            for fixed in port["fixed_ips"]:
-                entries.append(_address(fixed["ip_address"], port, "fixed"))
-            for floating in self._store.find("floatingip", port_id=port["id"]):
-                entries.append(_address(floating["floating_ip_address"], port, "floating"))
+            network = self._store.get(Network, port.network_id)
+            entries = by_network.setdefault(network.name if network else "?", [])
+            for fixed in port.fixed_ips:
+                entries.append(address_to_json(fixed.ip_address, port, "fixed"))
+            for floating in self._floating_on(port):
+                entries.append(address_to_json(floating.floating_ip_address, port, "floating"))
         return by_network
 
+    def _floating_on(self, port: Port) -> list[FloatingIp]:
+        return self._store.find(FloatingIp, lambda floating: floating.port_id == port.id)
+
     def _groups(self, id_: str) -> list[Document]:
-        ids = {group for port in self._servers.ports.of(id_) for group in port["security_groups"]}
-        found = [self._store.get("security_group", group) for group in sorted(ids)]
-        return [{"id": g["id"], "name": g["name"]} for g in found if g]
+        ids = {group for port in self._servers.ports.of(id_) for group in port.security_groups}
+        groups = [self._store.get(SecurityGroup, group) for group in sorted(ids)]
+        return [{"id": group.id, "name": group.name} for group in groups if group]
 
     # Flavors, key pairs, limits
 
@@ -282,14 +315,14 @@ class Compute(Api):
         """The flavors."""
         if request.args.get("marker"):
             return {"flavors": []}
-        return {"flavors": [_flavor(flavor) for flavor in FLAVORS.values()]}
+        return {"flavors": [flavor_to_json(flavor) for flavor in FLAVORS.values()]}
 
     @route("GET", "/v2.1/flavors/<id_>")
     def show_flavor(self, request: Request, id_: str) -> Document:
         """One flavor."""
         if id_ not in FLAVORS:
             raise NotFoundError(f"Flavor {id_} could not be found.")
-        return {"flavor": _flavor(FLAVORS[id_])}
+        return {"flavor": flavor_to_json(FLAVORS[id_])}
 
     @route("GET", "/v2.1/flavors/<id_>/os-extra_specs")
     def extra_specs(self, request: Request, id_: str) -> Document:
@@ -301,45 +334,42 @@ class Compute(Api):
         """The key pairs."""
         if request.args.get("marker"):
             return {"keypairs": []}
-        return {"keypairs": [{"keypair": pair} for pair in self._store.find("keypair")]}
+        pairs = self._store.find(KeyPair)
+        return {"keypairs": [{"keypair": keypair_to_json(pair)} for pair in pairs]}
 
     @route("POST", "/v2.1/os-keypairs")
     def create_keypair(self, request: Request) -> Response:
         """Import a public key, or make a new pair; the private half is shown once, not kept."""
-        wish = body_of(request, "keypair")
-        name = str(wish.get("name"))
-        private = None
-        public = wish.get("public_key")
+        body = body_of(request, "keypair")
+        name = str(body.get("name"))
+        private, public = None, body.get("public_key")
         if public is None:
             private, public = new_key(name)
         with self._store.locked():
-            if self._store.get("keypair", name):
+            if self._store.get(KeyPair, name):
                 raise ConflictError(f"Key pair '{name}' already exists.")
-            pair = {
-                "id": name,
-                "name": name,
-                "public_key": public.strip(),
-                "fingerprint": fingerprint(public),
-                "type": "ssh",
-                "user_id": OWNER["user_id"],
-            }
-            self._store.put("keypair", pair)
-        shown = {**pair, "private_key": private} if private else pair
+            pair = KeyPair(
+                id=name, name=name, public_key=public.strip(), fingerprint=fingerprint(public)
+            )
+            self._store.put(pair)
+        shown = keypair_to_json(pair) | ({"private_key": private} if private else {})
         return reply({"keypair": shown}, 201)
 
     @route("GET", "/v2.1/os-keypairs/<name>")
     def show_keypair(self, request: Request, name: str) -> Document:
         """One key pair."""
-        pair = self._store.get("keypair", name)
-        if pair is None:
-            raise NotFoundError(f"Keypair {name} not found for user {OWNER['user_id']}")
-        return {"keypair": pair}
+        return {"keypair": keypair_to_json(self._keypair(name))}
 
     @route("DELETE", "/v2.1/os-keypairs/<name>")
     def delete_keypair(self, request: Request, name: str) -> None:
         """Forget a key pair."""
-        self.show_keypair(request, name)
-        self._store.drop("keypair", name)
+        self._store.drop(self._keypair(name))
+
+    def _keypair(self, name: str) -> KeyPair:
+        pair = self._store.get(KeyPair, name)
+        if pair is None:
+            raise NotFoundError(f"Keypair {name} not found for user {USER_ID}")
+        return pair
 
     @route("GET", "/v2.1/limits")
     def limits(self, request: Request) -> Document:
@@ -354,9 +384,9 @@ class Compute(Api):
         return {"availabilityZoneInfo": [zone]}
 
 
-def _refuse_excess(wish: Document) -> None:
+def _refuse_excess(body: Document) -> None:
     """Raise the API's error when a server is to have what Nova does not take."""
-    metadata, tags = wish.get("metadata") or {}, wish.get("tags") or []
+    metadata, tags = body.get("metadata") or {}, body.get("tags") or []
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise InvalidRequestError(
             "Invalid input for field/attribute metadata. It is no map of texts."
@@ -364,49 +394,11 @@ def _refuse_excess(wish: Document) -> None:
     if len(metadata) > METADATA_ITEMS:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
     excesses = (
-        *judge_user_data(len(wish.get("user_data") or "")),
-        *judge_name(str(wish.get("name") or "")),
+        *judge_user_data(len(body.get("user_data") or "")),
+        *judge_name(str(body.get("name") or "")),
         *judge_metadata(metadata),
         *judge_tags(list(map(str, tags))),
     )
     for excess in excesses:
         message = f"Invalid input for field/attribute {excess.field}. It is too long: "
         raise InvalidRequestError(message + excess.message)
-
-
-_VM_STATES = {"ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error"}
-
-
-def _flavor(flavor: Flavor) -> Document:
-    return {
-        "id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram_mb,
-        "disk": flavor.disk_gb, "swap": "", "rxtx_factor": 1.0, "os-flavor-access:is_public": True,
-        "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False, "description": None,
-        "extra_specs": {}, "links": [],
-    }  # fmt: skip
-
-
-def _embedded(flavor: Flavor) -> Document:
-    return {
-        "original_name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram_mb,
-        "disk": flavor.disk_gb, "ephemeral": 0, "swap": 0, "extra_specs": {},
-    }  # fmt: skip
-
-
-def _address(address: str, port: Document, type_: str) -> Document:
-    return {
-        "version": 4,
-        "addr": address,
-        "OS-EXT-IPS:type": type_,
-        "OS-EXT-IPS-MAC:mac_addr": port["mac_address"],
-    }
-
-
-def _interface(port: Document) -> Document:
-    return {
-        "port_id": port["id"],
-        "net_id": port["network_id"],
-        "mac_addr": port["mac_address"],
-        "port_state": port["status"],
-        "fixed_ips": port["fixed_ips"],
-    }

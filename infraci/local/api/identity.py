@@ -17,8 +17,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
 from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
-from infraci.local.api.web import Api, UnauthenticatedError, reply, route
-from infraci.local.domain.store import Document
+from infraci.local.api.web import Api, Document, UnauthenticatedError, reply, route
 from infraci.local.errors import InvalidRequestError, NotFoundError
 
 TOKEN_LIFE_S = 12 * 3600.0
@@ -116,7 +115,7 @@ def token_document(url: str, expires: float) -> Document:
     }
 
 
-class Identity(Api):
+class IdentityApi(Api):
     """Checks the password, hands out tokens."""
 
     error_key = "error"

@@ -12,12 +12,13 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.local.api.web import Api, reply, route
-from infraci.local.domain.store import Document, Store
+from infraci.local.api.web import Api, Document, reply, route
+from infraci.local.domain.records import Image
+from infraci.local.domain.store import Store
 from infraci.local.errors import NotFoundError
 
 
-class Image(Api):
+class ImageApi(Api):
     """Images by name; ``is_known`` says whether a name can be an image, ``names`` lists some."""
 
     error_key = "error"
@@ -50,43 +51,46 @@ class Image(Api):
         else:
             for each in self._names():
                 self._image(each)
-            images = self._store.find("image")
-        return {"images": images, "schema": "/v2/schemas/images", "first": "/v2/images"}
+            images = self._store.find(Image)
+        shown = [_to_json(image) for image in images]
+        return {"images": shown, "schema": "/v2/schemas/images", "first": "/v2/images"}
 
     @route("GET", "/v2/images/<id_>")
     def show(self, request: Request, id_: str) -> Document:
         """One image."""
-        image = self._store.get("image", id_)
+        image = self._store.get(Image, id_)
         if image is None:
             raise NotFoundError(f"No image found with ID {id_}")
-        return image
+        return _to_json(image)
 
     @route("GET", "/v2/schemas/<name>")
     def schema(self, request: Request, name: str) -> Document:
         """The schema by which clients make objects of images."""
         return {"name": name, "properties": {}, "additionalProperties": {"type": "string"}}
 
-    def _image(self, name: str) -> Document:
+    def _image(self, name: str) -> Image:
         id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, f"infraci:image:{name}"))
-        return self._store.get("image", id_) or self._store.put(
-            "image",
-            {
-                "id": id_,
-                "name": name,
-                "status": "active",
-                "visibility": "public",
-                "protected": True,
-                "container_format": "bare",
-                "disk_format": "raw",
-                "min_disk": 0,
-                "min_ram": 0,
-                "size": 0,
-                "tags": [],
-                "owner": None,
-                "created_at": "2026-01-01T00:00:00Z",
-                "updated_at": "2026-01-01T00:00:00Z",
-                "file": f"/v2/images/{id_}/file",
-                "schema": "/v2/schemas/image",
-                "self": f"/v2/images/{id_}",
-            },
-        )
+        image = self._store.get(Image, id_)
+        return image or self._store.put(Image(id=id_, name=name))
+
+
+def _to_json(image: Image) -> Document:
+    return {
+        "id": image.id,
+        "name": image.name,
+        "status": "active",
+        "visibility": "public",
+        "protected": True,
+        "container_format": "bare",
+        "disk_format": "raw",
+        "min_disk": 0,
+        "min_ram": 0,
+        "size": 0,
+        "tags": [],
+        "owner": None,
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "file": f"/v2/images/{image.id}/file",
+        "schema": "/v2/schemas/image",
+        "self": f"/v2/images/{image.id}",
+    }

@@ -1,24 +1,46 @@
-"""Networking v2.0: what Neutron's clients say, led to those who keep them.
+"""Networking v2.0: answers Neutron's clients, one set of routes for all its nouns.
 
 Source: https://docs.openstack.org/api-ref/network/v2/
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from infraci.local.api.neutron_json import (
+    SETTABLE,
+    group_to_json,
+    interface_to_json,
+    parse_fields,
+    parse_new,
+    to_json,
+)
+from infraci.local.api.parse import texts
 from infraci.local.api.quotas import network_quotas
-from infraci.local.api.web import Api, body_of, fields_of, reply, route
+from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.records import (
+    FixedIp,
+    FloatingIp,
+    Network,
+    NeutronRecord,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from infraci.local.domain.requests import AddressRequest, GatewayRequest
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.servers import Servers
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
-from infraci.model.nova_limits import judge_name
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
 EXTENSIONS = (
@@ -28,47 +50,12 @@ EXTENSIONS = (
     "subnet_allocation",
 )  # fmt: skip
 
-#: What a client may set: collection → fields. Others are refused, as Neutron refuses them.
-SETTABLE: dict[str, frozenset[str]] = {
-    "network": frozenset({
-        "name", "description", "admin_state_up", "shared", "port_security_enabled", "mtu",
-        "router:external", "tenant_id", "project_id", "tags", "availability_zone_hints",
-    }),
-    "subnet": frozenset({
-        "name", "description", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
-        "allocation_pools", "dns_nameservers", "host_routes", "tenant_id", "project_id", "tags",
-        "prefixlen", "subnetpool_id", "segment_id", "ipv6_ra_mode", "ipv6_address_mode",
-    }),
-    "port": frozenset({
-        "name", "description", "network_id", "fixed_ips", "mac_address", "security_groups",
-        "admin_state_up", "device_id", "device_owner", "allowed_address_pairs",
-        "port_security_enabled", "binding:vnic_type", "binding:host_id", "binding:profile",
-        "tenant_id", "project_id", "tags",
-    }),
-    "router": frozenset({
-        "name", "description", "admin_state_up", "external_gateway_info", "tenant_id",
-        "project_id", "tags", "routes",
-    }),
-    "floatingip": frozenset({
-        "description", "floating_network_id", "floating_ip_address", "port_id",
-        "fixed_ip_address", "subnet_id", "tenant_id", "project_id", "tags",
-    }),
-    "security_group": frozenset({
-        "name", "description", "tenant_id", "project_id", "tags", "stateful",
-    }),
-    "security_group_rule": frozenset({
-        "security_group_id", "direction", "ethertype", "protocol", "port_range_min",
-        "port_range_max", "remote_ip_prefix", "remote_group_id", "description", "tenant_id",
-        "project_id",
-    }),
-}  # fmt: skip
-
-_KINDS = {kind.replace("_", "-") + "s": kind for kind in SETTABLE}
+_KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}
 _LISTING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 
 
-class Network(Api):
-    """One set of routes for all collections; what differs stands in the tables."""
+class NetworkApi(Api):
+    """One set of routes for all collections; what differs stands in tables."""
 
     def __init__(
         self,
@@ -84,28 +71,28 @@ class Network(Api):
         self._servers = servers
         self._routers = routers
         self._groups = groups = SecurityGroups(store)
-        self._create: dict[str, Callable[[Document], Document]] = {
-            "network": networks.create_network,
-            "subnet": networks.create_subnet,
-            "port": networks.create_port,
-            "router": routers.create_router,
-            "floatingip": routers.create_floating,
-            "security_group": groups.create,
-            "security_group_rule": groups.create_rule,
+        self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
+            Network: lambda **values: networks.create_network(Network(**values)),
+            Subnet: lambda **values: networks.create_subnet(Subnet(**values)),
+            Port: self._create_port,
+            Router: self._create_router,
+            FloatingIp: lambda **values: routers.create_floating(FloatingIp(**values)),
+            SecurityGroup: lambda **values: groups.create(SecurityGroup(**values)),
+            SecurityGroupRule: lambda **values: groups.create_rule(SecurityGroupRule(**values)),
         }
-        self._update: dict[str, Callable[[str, Document], Document]] = {
-            "port": self._update_port,
-            "router": routers.update_router,
-            "floatingip": self._update_floating,
+        self._update: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
+            Port: self._update_port,
+            Router: self._update_router,
+            FloatingIp: self._update_floating,
         }
-        self._delete: dict[str, Callable[[str], None]] = {
-            "network": networks.delete_network,
-            "subnet": networks.delete_subnet,
-            "port": networks.delete_port,
-            "router": routers.delete_router,
-            "floatingip": routers.delete_floating,
-            "security_group": groups.delete,
-            "security_group_rule": groups.delete_rule,
+        self._delete: dict[type[NeutronRecord], Callable[[str], None]] = {
+            Network: networks.delete_network,
+            Subnet: networks.delete_subnet,
+            Port: networks.delete_port,
+            Router: routers.delete_router,
+            FloatingIp: routers.delete_floating,
+            SecurityGroup: groups.delete,
+            SecurityGroupRule: groups.delete_rule,
         }
 
     @route("GET", "/")
@@ -137,48 +124,58 @@ class Network(Api):
 
     @route("GET", "/v2.0/<collection>")
     def find(self, request: Request, collection: str) -> Document:
-        """The documents of a collection that have the fields asked for."""
+        """The nouns of a collection that have the fields asked for."""
         kind = _kind(collection)
-        documents = sorted(self._store.find(kind), key=lambda d: str(d.get("name", "")))
+        shown = [self._shown(record) for record in self._store.find(kind)]
+        shown.sort(key=lambda each: str(each.get("name", "")))
         for field in request.args:
             if field not in _LISTING:
-                wanted = request.args.getlist(field)
-                documents = [d for d in documents if _matches(d, field, wanted)]
+                values = request.args.getlist(field)
+                shown = [each for each in shown if _matches(each, field, values)]
         fields = request.args.getlist("fields")
-        shown = [self._shown(kind, document) for document in documents]
         if fields:
-            shown = [{k: v for k, v in d.items() if k in fields} for d in shown]
-        return {kind + "s": shown}
+            shown = [{k: v for k, v in each.items() if k in fields} for each in shown]
+        return {kind.kind + "s": shown}
 
     @route("POST", "/v2.0/<collection>")
     def create(self, request: Request, collection: str) -> Response:
         """A new one, or several at once."""
         kind = _kind(collection)
-        wishes = fields_of(request).get(kind + "s")
-        if wishes is None:
-            return reply({kind: self._new(kind, body_of(request, kind))}, 201)
-        return reply({kind + "s": [self._new(kind, wish) for wish in wishes]}, 201)
+        key = kind.kind
+        bodies = fields_of(request).get(key + "s")
+        if bodies is None:
+            return reply({key: self._new(kind, body_of(request, key))}, 201)
+        if not isinstance(bodies, list):
+            raise InvalidRequestError(f"'{key}s' in the request's body is not a list.")
+        shown = [self._new(kind, check_object(body, key)) for body in bodies]
+        return reply({key + "s": shown}, 201)
 
-    def _new(self, kind: str, wish: Document) -> Document:
-        return self._shown(kind, self._create[kind](self._checked(kind, wish)))
+    def _new(self, kind: type[NeutronRecord], body: Document) -> Document:
+        return self._shown(self._create[kind](**parse_new(kind, body)))
 
     @route("GET", "/v2.0/<collection>/<id_>")
     def show(self, request: Request, collection: str, id_: str) -> Document:
         """One by its id."""
         kind = _kind(collection)
-        return {kind: self._shown(kind, self._networks.require(kind, id_))}
+        return {kind.kind: self._shown(self._networks.require(kind, id_))}
 
     @route("PUT", "/v2.0/<collection>/<id_>")
     def update(self, request: Request, collection: str, id_: str) -> Document:
         """Change one."""
         kind = _kind(collection)
-        document = self._networks.require(kind, id_)
-        changes = self._checked(kind, body_of(request, kind))
+        record = self._networks.require(kind, id_)
+        values = parse_fields(kind, body_of(request, kind.kind))
         if kind in self._update:
-            document = self._update[kind](id_, changes)
+            record = self._update[kind](id_, **values)
         else:
-            document = self._store.change(kind, id_, changes) or document
-        return {kind: self._shown(kind, document)}
+            record = self._set(record, values)
+        return {kind.kind: self._shown(record)}
+
+    def _set(self, record: NeutronRecord, values: Document) -> NeutronRecord:
+        changed = self._store.change(
+            type(record), record.id, lambda record: replace(record, **values)
+        )
+        return changed or record
 
     @route("DELETE", "/v2.0/<collection>/<id_>")
     def delete(self, request: Request, collection: str, id_: str) -> None:
@@ -190,81 +187,108 @@ class Network(Api):
     @route("GET", "/v2.0/<collection>/<id_>/tags")
     def tags(self, request: Request, collection: str, id_: str) -> Document:
         """The tags of one."""
-        return {"tags": self._networks.require(_kind(collection), id_).get("tags", [])}
+        return {"tags": list(self._networks.require(_kind(collection), id_).tags)}
 
     @route("PUT", "/v2.0/<collection>/<id_>/tags")
     def replace_tags(self, request: Request, collection: str, id_: str) -> Document:
         """Set the tags of one."""
-        kind = _kind(collection)
-        self._networks.require(kind, id_)
-        tags = fields_of(request).get("tags")
-        if not isinstance(tags, list):
-            raise InvalidRequestError("Invalid input for tags: not a list.")
-        self._store.change(kind, id_, {"tags": tags})
-        return {"tags": tags}
+        record = self._networks.require(_kind(collection), id_)
+        tags = texts(fields_of(request).get("tags"))
+        self._set(record, {"tags": tags})
+        return {"tags": list(tags)}
 
     @route("PUT", "/v2.0/routers/<id_>/add_router_interface")
     def add_interface(self, request: Request, id_: str) -> Document:
-        """Give a router a leg in a subnet."""
-        return self._routers.add_interface(id_, fields_of(request))
+        """Give a router an interface, in a subnet or by a port."""
+        body = fields_of(request)
+        if body.get("port_id"):
+            leg = self._routers.add_port(id_, str(body["port_id"]))
+        else:
+            leg = self._routers.add_subnet(id_, str(body.get("subnet_id")))
+        return interface_to_json(id_, leg)
 
     @route("PUT", "/v2.0/routers/<id_>/remove_router_interface")
     def remove_interface(self, request: Request, id_: str) -> Document:
-        """Take a router's leg out of a subnet."""
-        return self._routers.remove_interface(id_, fields_of(request))
+        """Remove a router's interface."""
+        body = fields_of(request)
+        leg = self._routers.remove_interface(
+            id_, subnet_id=body.get("subnet_id"), port_id=body.get("port_id")
+        )
+        return interface_to_json(id_, leg)
 
-    def _update_port(self, id_: str, changes: Document) -> Document:
-        port = self._networks.require("port", id_)
-        if not port["device_id"] or not _is_renumbered(port, changes):
-            return self._networks.update_port(id_, changes)
-        if port["device_owner"] != NOVA_OWNER:
-            raise ConflictError(f"Port {id_} is in use; the embedded cloud can't renumber it.")
-        return self._servers.renumber(id_, lambda: self._networks.update_port(id_, changes))
+    def _create_port(
+        self,
+        fixed_ips: tuple[AddressRequest, ...] | None = None,
+        security_groups: tuple[str, ...] | None = None,
+        **values: Any,
+    ) -> Port:
+        return self._networks.create_port(
+            Port(**values), addresses=fixed_ips, group_ids=security_groups
+        )
 
-    def _update_floating(self, id_: str, changes: Document) -> Document:
-        document = self._networks.require("floatingip", id_)
-        if "port_id" in changes:
-            document = self._routers.associate(
-                id_, changes["port_id"], changes.get("fixed_ip_address")
+    def _update_port(
+        self, id_: str, fixed_ips: tuple[AddressRequest, ...] | None = None, **values: Any
+    ) -> Port:
+        port = self._networks.require(Port, id_)
+
+        def change() -> Port:
+            return self._networks.update_port(
+                id_, lambda port: replace(port, **values), addresses=fixed_ips
             )
-        if "description" in changes:
-            plain = {"description": changes["description"]}
-            document = self._store.change("floatingip", id_, plain) or document
-        return document
 
-    def _shown(self, kind: str, document: Document) -> Document:
-        return self._groups.show(document) if kind == "security_group" else document
+        is_renumbered = (
+            fixed_ips is not None and _pairs(fixed_ips) != _pairs(port.fixed_ips)
+        ) or values.get("mac_address", port.mac_address) != port.mac_address
+        if not port.device_id or not is_renumbered:
+            return change()
+        if port.device_owner != NOVA_OWNER:
+            raise ConflictError(f"Port {id_} is in use; the embedded cloud can't renumber it.")
+        return self._servers.renumber(id_, change)
 
-    @staticmethod
-    def _checked(kind: str, wish: Document) -> Document:
-        unknown = sorted(wish.keys() - SETTABLE[kind])
-        if unknown:
-            raise InvalidRequestError(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
-        for excess in judge_name(str(wish.get("name") or "")):
-            raise InvalidRequestError(f"Invalid input for name. Reason: {excess.message}.")
-        return wish
+    def _create_router(
+        self, external_gateway_info: GatewayRequest | None = None, **values: Any
+    ) -> Router:
+        return self._routers.create_router(Router(**values), external_gateway_info)
+
+    def _update_router(self, id_: str, **values: Any) -> NeutronRecord:
+        router = self._networks.require(Router, id_)
+        if "external_gateway_info" in values:
+            router = self._routers.set_gateway(id_, values.pop("external_gateway_info"))
+        return self._set(router, values)
+
+    def _update_floating(self, id_: str, **values: Any) -> NeutronRecord:
+        floating = self._networks.require(FloatingIp, id_)
+        fixed = values.pop("fixed_ip_address", None)
+        if "port_id" in values:
+            floating = self._routers.associate(id_, values.pop("port_id"), fixed)
+        return self._set(floating, values)
+
+    def _shown(self, record: NeutronRecord) -> Document:
+        if isinstance(record, SecurityGroup):
+            return group_to_json(record, self._groups.rules(record.id))
+        return to_json(record)
 
 
-def _kind(collection: str) -> str:
+def _kind(collection: str) -> type[NeutronRecord]:
     try:
         return _KINDS[collection]
     except KeyError:
         raise NotFoundError.of("Collection", collection) from None
 
 
-def _is_renumbered(port: Document, changes: Document) -> bool:
-    return any(changes.get(key, port[key]) != port[key] for key in ("fixed_ips", "mac_address"))
+def _pairs(addresses: Iterable[AddressRequest | FixedIp]) -> list[tuple[str | None, str | None]]:
+    return [(address.subnet_id, address.ip_address) for address in addresses]
 
 
-def _matches(document: Document, field: str, wanted: list[str]) -> bool:
+def _matches(document: Document, field: str, values: list[str]) -> bool:
     if field == "fixed_ips":
         addresses = {f"ip_address={f['ip_address']}" for f in document["fixed_ips"]} | {
             f"subnet_id={f['subnet_id']}" for f in document["fixed_ips"]
         }
-        return bool(addresses.intersection(wanted))
+        return bool(addresses.intersection(values))
     value = document.get(field)
     if isinstance(value, bool):
-        return str(value).lower() in {w.lower() for w in wanted}
+        return str(value).lower() in {w.lower() for w in values}
     if isinstance(value, list):
-        return set(",".join(wanted).split(",")) <= set(map(str, value))
-    return str(value) in wanted
+        return set(",".join(values).split(",")) <= set(map(str, value))
+    return str(value) in values

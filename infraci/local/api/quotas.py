@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
+from infraci.local.api.web import Document
 from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.networks import PUBLIC_ID
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.records import FloatingIp, NeutronRecord, Router, Server, Subnet
+from infraci.local.domain.store import Store
 
 _NO_LIMIT = -1
 
@@ -17,8 +19,8 @@ def compute_limits(store: Store, access: ipaddress.IPv4Network) -> Document:
 
     CPUs and memory have none: servers share them, and flavors only bound what each may take.
     """
-    servers = store.find("server")
-    flavors = [FLAVORS[server["flavor"]] for server in servers]
+    servers = store.find(Server)
+    flavors = [FLAVORS[server.flavor] for server in servers]
     return {
         "maxServerMeta": 128, "maxPersonality": 0, "maxPersonalitySize": 0,
         "maxTotalInstances": access.num_addresses - 2, "totalInstancesUsed": len(servers),
@@ -29,33 +31,34 @@ def compute_limits(store: Store, access: ipaddress.IPv4Network) -> Document:
     }  # fmt: skip
 
 
-def network_quotas(store: Store, kinds: Iterable[str]) -> Mapping[str, Document]:
+def network_quotas(store: Store, kinds: Iterable[type[NeutronRecord]]) -> Mapping[str, Document]:
     """Neutron's quotas with what is used: as many floating IPs as the external network has."""
-    limits = dict.fromkeys(kinds, _NO_LIMIT)
-    limits["floatingip"] = _addresses(store)
     return {
-        kind: {"limit": limit, "used": len(_ours(store, kind)), "reserved": 0}
-        for kind, limit in limits.items()
+        kind.kind: {
+            "limit": _addresses(store) if kind is FloatingIp else _NO_LIMIT,
+            "used": len(_clients_own(store, kind)),
+            "reserved": 0,
+        }
+        for kind in kinds
     }
 
 
 def _addresses(store: Store) -> int:
     """How many addresses floating IPs may have; routers' gateways take some of them."""
-    subnets = store.find("subnet", network_id=PUBLIC_ID)
-    pools = [pool for subnet in subnets for pool in subnet["allocation_pools"]]
+    subnets = store.find(Subnet, lambda subnet: subnet.network_id == PUBLIC_ID)
     size = sum(
-        int(ipaddress.IPv4Address(pool["end"])) - int(ipaddress.IPv4Address(pool["start"])) + 1
-        for pool in pools
+        int(ipaddress.IPv4Address(pool.end)) - int(ipaddress.IPv4Address(pool.start)) + 1
+        for subnet in subnets
+        for pool in subnet.allocation_pools
     )
-    gateways = [router for router in store.find("router") if router.get("external_gateway_info")]
+    gateways = store.find(Router, lambda router: router.external_gateway_info is not None)
     return size - len(gateways)
 
 
-def _ours(store: Store, kind: str) -> list[Document]:
-    """What is not the cloud's own: its external network and that one's subnet."""
-    cloud = (PUBLIC_ID,)
+def _clients_own(store: Store, kind: type[NeutronRecord]) -> list[NeutronRecord]:
+    """All records but the external network, its subnet and its ports."""
     return [
-        document
-        for document in store.find(kind)
-        if document["id"] not in cloud and document.get("network_id") not in cloud
+        record
+        for record in store.find(kind)
+        if PUBLIC_ID not in (record.id, getattr(record, "network_id", None))
     ]

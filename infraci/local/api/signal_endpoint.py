@@ -10,7 +10,7 @@ from typing import Any
 from cheroot.wsgi import Server
 from werkzeug.exceptions import Forbidden
 
-from infraci.local.domain.store import Document
+from infraci.local.api.web import Document
 
 WsgiApp = Callable[..., Iterable[bytes]]
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from infraci.local.api.web import reply
-from infraci.local.domain.store import Document
+from infraci.local.api.web import Document, reply
 from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, Room
 
 #: Requests by method and path, and the room that each needs.

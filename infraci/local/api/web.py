@@ -14,7 +14,6 @@ from werkzeug.wrappers import Request, Response
 from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
 from infraci.local.api.shapes import misfits
-from infraci.local.domain.store import Document
 from infraci.local.errors import (
     ConflictError,
     ForbiddenError,
@@ -24,6 +23,8 @@ from infraci.local.errors import (
 )
 
 LOG = logging.getLogger(__name__)
+
+Document = dict[str, Any]  # a JSON object
 
 
 class UnauthenticatedError(RequestError):
@@ -61,6 +62,11 @@ def body_of(request: Request, key: str) -> Document:
         value = read_json(request.get_data())[key]
     except (ValueError, KeyError, TypeError):
         raise InvalidRequestError(f"The request's body lacks a JSON object {key!r}.") from None
+    return check_object(value, key)
+
+
+def check_object(value: object, key: str) -> Document:
+    """Refuse what is no object, or has fields of a wrong kind."""
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{key!r} in the request's body is not an object.")
     for misfit in misfits(value, key):

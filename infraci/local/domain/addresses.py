@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
+from infraci.local.domain.records import Pool
 from infraci.local.errors import InvalidRequestError
 
-Pool = Mapping[str, str]  # Neutron's form: {"start": address, "end": address}
 
-
-def default_pools(cidr: ipaddress.IPv4Network, gateway: str | None) -> list[dict[str, str]]:
+def default_pools(cidr: ipaddress.IPv4Network, gateway: str | None) -> tuple[Pool, ...]:
     """All of a subnet but its network, broadcast and gateway addresses, as Neutron does it."""
     first, last = int(cidr.network_address) + 1, int(cidr.broadcast_address) - 1
     if cidr.prefixlen >= 31:
         first, last = int(cidr.network_address), int(cidr.broadcast_address)
     if gateway is None or ipaddress.IPv4Address(gateway) not in cidr:
-        return [_pool(first, last)] if first <= last else []
+        return (_pool(first, last),) if first <= last else ()
     hole = int(ipaddress.IPv4Address(gateway))
     ranges = ((first, hole - 1), (hole + 1, last))
-    return [_pool(start, end) for start, end in ranges if start <= end]
+    return tuple(_pool(start, end) for start, end in ranges if start <= end)
 
 
-def next_free(pools: Iterable[Pool], taken: Collection[str]) -> str | None:
-    """The lowest address of the pools that nobody has; None when all are taken."""
+def next_free(pools: Iterable[Pool], taken: Collection[str | None]) -> str | None:
+    """The lowest address of the pools that is not taken; None when all are."""
     for pool in pools:
-        start, end = (int(ipaddress.IPv4Address(pool[k])) for k in ("start", "end"))
-        for number in range(start, end + 1):
+        start, end = ipaddress.IPv4Address(pool.start), ipaddress.IPv4Address(pool.end)
+        for number in range(int(start), int(end) + 1):
             address = str(ipaddress.IPv4Address(number))
             if address not in taken:
                 return address
@@ -50,8 +49,5 @@ def ipv4_network(cidr: object) -> ipaddress.IPv4Network:
     return network
 
 
-def _pool(start: int, end: int) -> dict[str, str]:
-    return {
-        "start": str(ipaddress.IPv4Address(start)),
-        "end": str(ipaddress.IPv4Address(end)),
-    }
+def _pool(start: int, end: int) -> Pool:
+    return Pool(start=str(ipaddress.IPv4Address(start)), end=str(ipaddress.IPv4Address(end)))

@@ -1,19 +1,28 @@
 """Networks, subnets and ports, with Neutron's rules for them.
 
-The documents are Neutron's own. What they mean for the machine is handed to it when a server or a
-router first needs it: a network that nobody uses is only a document.
+The machine makes a network when a server or a router first needs it; before that it is a record.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from infraci.local.domain.addresses import default_pools, ipv4_network, new_mac, next_free
-from infraci.local.domain.neutron import Neutron, network_defaults, port_defaults, subnet_defaults
+from infraci.local.domain.neutron import Neutron
+from infraci.local.domain.records import (
+    FIRST_ADDRESS,
+    FixedIp,
+    FloatingIp,
+    Network,
+    Port,
+    Subnet,
+)
+from infraci.local.domain.requests import AddressRequest
 from infraci.local.domain.security_groups import SecurityGroups
-from infraci.local.domain.store import Document, Store, new_id
+from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError
 
 PUBLIC = "public"
@@ -70,203 +79,220 @@ class Networks(Neutron):
 
     def _add_public(self, cidr: ipaddress.IPv4Network) -> None:
         gateway = str(cidr.network_address + 1)
-        if self.store.get("network", PUBLIC_ID) is None:
+        if self.store.get(Network, PUBLIC_ID) is None:
             self.store.put(
-                "network",
-                {
-                    **network_defaults(PUBLIC_ID),
-                    "name": PUBLIC,
-                    "router:external": True,
-                    "is_default": True,
-                    "subnets": [PUBLIC_SUBNET_ID],
-                },
+                Network(
+                    id=PUBLIC_ID,
+                    name=PUBLIC,
+                    is_external=True,
+                    is_default=True,
+                    subnets=(PUBLIC_SUBNET_ID,),
+                )
             )
         self.store.put(
-            "subnet",
-            {
-                **subnet_defaults(PUBLIC_SUBNET_ID, PUBLIC_ID),
-                "name": PUBLIC,
-                "cidr": str(cidr),
-                "gateway_ip": gateway,
-                "enable_dhcp": False,
-                "allocation_pools": default_pools(cidr, gateway),
-            },
+            Subnet(
+                id=PUBLIC_SUBNET_ID,
+                network_id=PUBLIC_ID,
+                name=PUBLIC,
+                cidr=str(cidr),
+                gateway_ip=gateway,
+                enable_dhcp=False,
+                allocation_pools=default_pools(cidr, gateway),
+            )
         )
 
     # Networks and subnets
 
-    def create_network(self, wish: Document) -> Document:
-        """A new network; nothing happens on the machine yet."""
-        if wish.get("router:external"):
+    def create_network(self, network: Network) -> Network:
+        """Add a network; nothing happens on the machine yet."""
+        if network.is_external:
             raise ForbiddenError("The embedded cloud has one external network, 'public'.")
-        return self.store.put("network", {**network_defaults(new_id()), **wish})
+        return self.store.put(network)
 
     def delete_network(self, id_: str) -> None:
-        """Remove a network that nobody uses any more."""
-        self.require("network", id_)
+        """Remove a network that has no ports any more."""
+        network = self.require(Network, id_)
         if id_ == PUBLIC_ID:
             raise ConflictError("The external network 'public' belongs to the cloud.")
-        self.refuse_in_use("Network", id_, self.store.find("port", network_id=id_))
-        for subnet in self.store.find("subnet", network_id=id_):
-            self.store.drop("subnet", subnet["id"])
+        self.refuse_in_use(network, self.store.find(Port, lambda port: port.network_id == id_))
+        for subnet in self._subnets_of(network):
+            self.store.drop(subnet)
         self._wiring.delete_network(id_)
-        self.store.drop("network", id_)
+        self.store.drop(network)
 
-    def create_subnet(self, wish: Document) -> Document:
-        """A new IPv4 subnet of a network."""
+    def create_subnet(self, subnet: Subnet) -> Subnet:
+        """Add an IPv4 subnet to its network; chooses the gateway and the pools if left open."""
         with self.store.locked():
-            network = self.require("network", str(wish.get("network_id")))
-            if wish.get("ip_version", 4) != 4:
+            network = self.require(Network, subnet.network_id)
+            if subnet.ip_version != 4:
                 raise InvalidRequestError("The embedded cloud has IPv4 networks only.")
-            cidr = ipv4_network(wish.get("cidr"))
-            for other in self.store.find("subnet", network_id=network["id"]):
-                if cidr.overlaps(ipv4_network(other["cidr"])):
+            cidr = ipv4_network(subnet.cidr)
+            for other in self._subnets_of(network):
+                if cidr.overlaps(ipv4_network(other.cidr)):
                     raise InvalidRequestError(
-                        f"Requested subnet with cidr: {cidr} for network: {network['id']}"
-                        f" overlaps with another subnet, {other['cidr']}.",
+                        f"Requested subnet with cidr: {cidr} for network: {network.id}"
+                        f" overlaps with another subnet, {other.cidr}.",
                         neutron_type="InvalidInput",
                     )
-            gateway = wish.get("gateway_ip", str(cidr.network_address + 1)) or None
-            document = {
-                **subnet_defaults(new_id(), network["id"]),
-                **{k: v for k, v in wish.items() if v is not None},
-                "cidr": str(cidr),
-                "gateway_ip": gateway,
-                "allocation_pools": wish.get("allocation_pools") or default_pools(cidr, gateway),
-            }
-            self.store.change(
-                "network", network["id"], {"subnets": [*network["subnets"], document["id"]]}
+            gateway = subnet.gateway_ip or None
+            if gateway == FIRST_ADDRESS:
+                gateway = str(cidr.network_address + 1)
+            subnet = replace(
+                subnet,
+                cidr=str(cidr),
+                gateway_ip=gateway,
+                allocation_pools=subnet.allocation_pools or default_pools(cidr, gateway),
             )
-            return self.store.put("subnet", document)
+            self.store.put(replace(network, subnets=(*network.subnets, subnet.id)))
+            return self.store.put(subnet)
 
     def delete_subnet(self, id_: str) -> None:
-        """Remove a subnet that no port has an address of."""
+        """Remove a subnet of which no port has an address."""
         with self.store.locked():
-            subnet = self.require("subnet", id_)
-            users = [p for p in self.store.find("port") if address_in(p, id_) is not None]
-            self.refuse_in_use("Subnet", id_, users)
-            network = self.require("network", subnet["network_id"])
-            left = [s for s in network["subnets"] if s != id_]
-            self.store.change("network", network["id"], {"subnets": left})
-            self.store.drop("subnet", id_)
+            subnet = self.require(Subnet, id_)
+            users = self.store.find(Port, lambda port: address_in(port, id_) is not None)
+            self.refuse_in_use(subnet, users)
+            network = self.require(Network, subnet.network_id)
+            left = tuple(each for each in network.subnets if each != id_)
+            self.store.put(replace(network, subnets=left))
+            self.store.drop(subnet)
+
+    def _subnets_of(self, network: Network) -> list[Subnet]:
+        return self.store.find(Subnet, lambda subnet: subnet.network_id == network.id)
 
     # Ports
 
-    def create_port(self, wish: Document) -> Document:
-        """A new port, with the addresses wished for, or the next free one."""
-        with self.store.locked():
-            network = self.require("network", str(wish.get("network_id")))
-            fixed_ips = self._choose_addresses(network, wish.get("fixed_ips"))
-            document = {
-                **port_defaults(new_id(), network["id"]),
-                **{k: v for k, v in wish.items() if v is not None},
-                "fixed_ips": fixed_ips,
-                "mac_address": wish.get("mac_address") or new_mac(),
-            }
-            if wish.get("security_groups") is None and not wish.get("device_owner"):
-                document["security_groups"] = [self._groups.default()["id"]]
-            return self.store.put("port", document)
+    def create_port(
+        self,
+        port: Port,
+        *,
+        addresses: Sequence[AddressRequest] | None = None,
+        group_ids: Sequence[str] | None = None,
+    ) -> Port:
+        """Add a port, with the addresses that are asked for, or the next free one.
 
-    def update_port(self, id_: str, changes: Document) -> Document:
+        Without groups, a port that is not a router's or a floating IP's has the default group.
+        """
+        with self.store.locked():
+            network = self.require(Network, port.network_id)
+            fixed_ips = self._choose_addresses(network, addresses)
+            if group_ids is None:
+                group_ids = [] if port.device_owner else [self._groups.default().id]
+            return self.store.put(
+                replace(
+                    port,
+                    fixed_ips=fixed_ips,
+                    mac_address=port.mac_address or new_mac(),
+                    security_groups=tuple(group_ids),
+                )
+            )
+
+    def update_port(
+        self,
+        id_: str,
+        change: Callable[[Port], Port],
+        *,
+        addresses: Sequence[AddressRequest] | None = None,
+    ) -> Port:
         """Change a port; the card of a server that has it is not changed here."""
         with self.store.locked():
-            port = self.require("port", id_)
-            wished = changes.get("fixed_ips")
-            if wished is not None:
-                network = self.require("network", port["network_id"])
-                chosen = self._choose_addresses(network, wished, but=id_)
-                changes = {**changes, "fixed_ips": chosen}
-            return self.store.change("port", id_, changes) or port
+            port = self.require(Port, id_)
+            if addresses is not None:
+                network = self.require(Network, port.network_id)
+                chosen = self._choose_addresses(network, addresses, except_port=id_)
+                port = replace(port, fixed_ips=chosen)
+            return self.store.put(change(port))
 
     def delete_port(self, id_: str) -> None:
-        """Remove a port; a floating IP on it is let go."""
-        port = self.require("port", id_)
-        if port["device_owner"] in (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP):
+        """Remove a port, and take it from its floating IP."""
+        port = self.require(Port, id_)
+        if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP):
             raise ConflictError(
-                f"Port {id_} belongs to {port['device_owner']}.", neutron_type="PortInUse"
+                f"Port {id_} belongs to {port.device_owner}.", neutron_type="PortInUse"
             )
         self.release(port)
 
-    def release(self, port: Document) -> None:
-        """Remove a port whoever has it; a floating IP on it is let go."""
-        for floating in self.store.find("floatingip", port_id=port["id"]):
-            self.let_go(floating)
-        self.store.drop("port", port["id"])
+    def release(self, port: Port) -> None:
+        """Remove a port, also a router's, and take it from its floating IP."""
+        for floating in self.store.find(FloatingIp, lambda floating: floating.port_id == port.id):
+            self.dissociate(floating)
+        self.store.drop(port)
 
-    def let_go(self, floating: Document) -> Document:
+    def dissociate(self, floating: FloatingIp) -> FloatingIp:
         """Take a floating IP from its port, if it is on one."""
-        if floating["router_id"]:
-            self._wiring.remove_floating(floating["router_id"], floating["floating_ip_address"])
-        free: Document = {
-            "port_id": None,
-            "fixed_ip_address": None,
-            "router_id": None,
-            "status": "DOWN",
-        }
-        return self.store.change("floatingip", floating["id"], free) or floating
+        if floating.router_id:
+            self._wiring.remove_floating(floating.router_id, floating.floating_ip_address)
+        changed = self.store.change(
+            FloatingIp,
+            floating.id,
+            lambda floating: replace(
+                floating, port_id=None, fixed_ip_address=None, router_id=None, status="DOWN"
+            ),
+        )
+        return changed or floating
 
     def _choose_addresses(
-        self, network: Document, wished: Iterable[Document] | None, *, but: str | None = None
-    ) -> list[Document]:
-        if wished is None:
-            subnets = self.store.find("subnet", network_id=network["id"])
-            by_age = sorted(subnets, key=lambda s: network["subnets"].index(s["id"]))
-            wished = [{"subnet_id": s["id"]} for s in by_age[:1]]
-        chosen: list[Document] = []
-        for wish in wished:
-            taken = self._taken(network["id"], but) | {c["ip_address"] for c in chosen}
-            chosen.append(self._choose_address(network, wish, taken))
-        return chosen
+        self,
+        network: Network,
+        requests: Sequence[AddressRequest] | None,
+        *,
+        except_port: str | None = None,
+    ) -> tuple[FixedIp, ...]:
+        if requests is None:
+            requests = [AddressRequest(subnet_id=id_) for id_ in network.subnets[:1]]
+        chosen: list[FixedIp] = []
+        for request in requests:
+            taken = self._taken(network, except_port) | {fixed.ip_address for fixed in chosen}
+            chosen.append(self._choose_address(network, request, taken))
+        return tuple(chosen)
 
-    def _choose_address(self, network: Document, wish: Document, taken: set[str]) -> Document:
-        subnet = self._subnet_for(network, wish)
-        address = wish.get("ip_address")
+    def _choose_address(
+        self, network: Network, request: AddressRequest, taken: set[str | None]
+    ) -> FixedIp:
+        subnet = self._subnet_for(network, request)
+        address = request.ip_address or next_free(subnet.allocation_pools, taken)
         if address is None:
-            address = next_free(subnet["allocation_pools"], taken)
-            if address is None:
-                raise ConflictError(
-                    f"No more IP addresses available on network {network['id']}.",
-                    neutron_type="IpAddressGenerationFailure",
-                )
-        elif address in taken:
             raise ConflictError(
-                f"IP address {address} already allocated in subnet {subnet['id']}.",
+                f"No more IP addresses available on network {network.id}.",
+                neutron_type="IpAddressGenerationFailure",
+            )
+        if address in taken:
+            raise ConflictError(
+                f"IP address {address} already allocated in subnet {subnet.id}.",
                 neutron_type="IpAddressAlreadyAllocated",
             )
-        return {"subnet_id": subnet["id"], "ip_address": address}
+        return FixedIp(subnet_id=subnet.id, ip_address=address)
 
-    def _subnet_for(self, network: Document, wish: Document) -> Document:
-        subnets = self.store.find("subnet", network_id=network["id"])
-        if wish.get("subnet_id"):
-            subnets = [s for s in subnets if s["id"] == wish["subnet_id"]]
-        if wish.get("ip_address"):
-            address = ipaddress.ip_address(wish["ip_address"])
-            subnets = [s for s in subnets if address in ipv4_network(s["cidr"])]
+    def _subnet_for(self, network: Network, request: AddressRequest) -> Subnet:
+        subnets = self._subnets_of(network)
+        if request.subnet_id:
+            subnets = [subnet for subnet in subnets if subnet.id == request.subnet_id]
+        if request.ip_address:
+            address = ipaddress.ip_address(request.ip_address)
+            subnets = [subnet for subnet in subnets if address in ipv4_network(subnet.cidr)]
         if not subnets:
             raise InvalidRequestError(
-                f"IP address {wish.get('ip_address')} is not a valid IP for any of the subnets"
-                f" on network {network['name']}."
-                if wish.get("ip_address")
-                else f"Network {network['name']} has no such subnet to take an address of.",
+                f"IP address {request.ip_address} is not a valid IP for any of the subnets"
+                f" on network {network.name}."
+                if request.ip_address
+                else f"Network {network.name} has no such subnet to take an address of.",
                 neutron_type="InvalidIpForNetwork",
             )
         return subnets[0]
 
-    def _taken(self, network_id: str, but: str | None = None) -> set[str]:
-        taken = {
-            fixed["ip_address"]
-            for port in self.store.find("port", network_id=network_id)
-            if port["id"] != but
-            for fixed in port["fixed_ips"]
+    def _taken(self, network: Network, except_port: str | None = None) -> set[str | None]:
+        taken: set[str | None] = {
+            fixed.ip_address
+            for port in self.store.find(Port, lambda port: port.network_id == network.id)
+            if port.id != except_port
+            for fixed in port.fixed_ips
         }
-        for subnet in self.store.find("subnet", network_id=network_id):
-            taken.add(subnet["gateway_ip"])
-        return taken
+        return taken | {subnet.gateway_ip for subnet in self._subnets_of(network)}
 
 
-def address_in(port: Document, subnet_id: str | None) -> str | None:
+def address_in(port: Port, subnet_id: str | None) -> str | None:
     """The address that a port has in a subnet, None if it has none."""
-    for fixed in port["fixed_ips"]:
-        if fixed["subnet_id"] == subnet_id:
-            return str(fixed["ip_address"])
+    for fixed in port.fixed_ips:
+        if fixed.subnet_id == subnet_id:
+            return fixed.ip_address
     return None

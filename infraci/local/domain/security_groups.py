@@ -2,78 +2,64 @@
 
 from __future__ import annotations
 
-from infraci.local.domain.neutron import Neutron, owned
-from infraci.local.domain.store import Document, new_id
+from infraci.local.domain.neutron import Neutron
+from infraci.local.domain.records import Port, SecurityGroup, SecurityGroupRule
 from infraci.local.errors import ConflictError
 
 
 class SecurityGroups(Neutron):
     """Security groups, kept in the store."""
 
-    def default(self) -> Document:
-        """The project's security group 'default', made when first asked for."""
+    def default(self) -> SecurityGroup:
+        """The project's security group 'default', made when first needed."""
         with self.store.locked():
-            for group in self.store.find("security_group", name="default"):
+            for group in self.store.find(SecurityGroup, lambda group: group.name == "default"):
                 return group
-            return self.create({"name": "default", "description": "Default security group"})
+            return self.create(SecurityGroup(name="default", description="Default security group"))
 
-    def create(self, wish: Document) -> Document:
-        """A security group, with Neutron's own first rules: all egress."""
-        group = {
-            "id": new_id(),
-            **owned(),
-            "description": "",
-            "tags": [],
-            "stateful": True,
-            **wish,
-        }
-        self.store.put("security_group", group)
+    def create(self, group: SecurityGroup) -> SecurityGroup:
+        """Add a security group, with Neutron's own first rules: all egress."""
+        self.store.put(group)
         for ethertype in ("IPv4", "IPv6"):
             self.create_rule(
-                {"security_group_id": group["id"], "direction": "egress", "ethertype": ethertype}
+                SecurityGroupRule(
+                    security_group_id=group.id, direction="egress", ethertype=ethertype
+                )
             )
         return group
 
-    def create_rule(self, wish: Document) -> Document:
-        """A rule of a security group."""
-        self.require("security_group", str(wish.get("security_group_id")))
-        rule = {"id": new_id(), **owned(), **_RULE_DEFAULTS, **wish}
-        for other in self.store.find("security_group_rule"):
-            if all(other.get(k) == rule.get(k) for k in ("security_group_id", *_RULE_IDENTITY)):
+    def create_rule(self, rule: SecurityGroupRule) -> SecurityGroupRule:
+        """Add a rule to its security group."""
+        self.require(SecurityGroup, rule.security_group_id)
+        for other in self.store.find(SecurityGroupRule):
+            if _identity(other) == _identity(rule):
                 raise ConflictError(
-                    f"Security group rule already exists. Rule id is {other['id']}.",
+                    f"Security group rule already exists. Rule id is {other.id}.",
                     neutron_type="SecurityGroupRuleExists",
                 )
-        return self.store.put("security_group_rule", rule)
+        return self.store.put(rule)
 
     def delete(self, id_: str) -> None:
         """Remove a security group that no port has."""
-        self.require("security_group", id_)
-        users = [p for p in self.store.find("port") if id_ in p["security_groups"]]
-        self.refuse_in_use("SecurityGroup", id_, users)
-        for rule in self.store.find("security_group_rule", security_group_id=id_):
-            self.store.drop("security_group_rule", rule["id"])
-        self.store.drop("security_group", id_)
+        group = self.require(SecurityGroup, id_)
+        self.refuse_in_use(group, self.store.find(Port, lambda port: id_ in port.security_groups))
+        for rule in self.rules(id_):
+            self.store.drop(rule)
+        self.store.drop(group)
 
     def delete_rule(self, id_: str) -> None:
         """Remove a rule of a security group."""
-        self.require("security_group_rule", id_)
-        self.store.drop("security_group_rule", id_)
+        self.store.drop(self.require(SecurityGroupRule, id_))
 
-    def show(self, group: Document) -> Document:
-        """A security group with its rules, as the API shows it."""
-        rules = self.store.find("security_group_rule", security_group_id=group["id"])
-        return {**group, "security_group_rules": rules}
+    def rules(self, id_: str) -> list[SecurityGroupRule]:
+        """The rules of a security group."""
+        return self.store.find(SecurityGroupRule, lambda rule: rule.security_group_id == id_)
 
 
-_RULE_DEFAULTS: Document = {
-    "description": "",
-    "direction": "ingress",
-    "ethertype": "IPv4",
-    "protocol": None,
-    "port_range_min": None,
-    "port_range_max": None,
-    "remote_ip_prefix": None,
-    "remote_group_id": None,
-}
-_RULE_IDENTITY = tuple(key for key in _RULE_DEFAULTS if key != "description")
+def _identity(rule: SecurityGroupRule) -> tuple[str | int | None, ...]:
+    """What no two rules may have in common."""
+    return (
+        *(rule.security_group_id, rule.direction, rule.ethertype, rule.protocol),
+        *(rule.port_range_min, rule.port_range_max),
+        *(rule.remote_ip_prefix, rule.remote_group_id),
+    )

@@ -1,19 +1,21 @@
-"""A server's ports: claimed for it when it is made, let go when it goes."""
+"""A server's ports: claimed for it when it is made, released when it is removed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 from infraci.local.domain.addresses import ipv4_network
 from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.records import Network, Port, SecurityGroup, Subnet
+from infraci.local.domain.requests import CardRequest
 from infraci.local.domain.security_groups import SecurityGroups
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError
 from infraci.local.host.fabric import Nic
 
 NOVA_OWNER = "compute:local"
-
-_UNCLAIMED: Document = {"device_id": "", "device_owner": "", "status": "DOWN"}
 
 
 class ServerPorts:
@@ -24,120 +26,125 @@ class ServerPorts:
         self._networks = networks
         self._groups = SecurityGroups(store)
 
-    def claim(self, server_id: str, wished: object, groups: list[str]) -> list[Document]:
-        """Give a server the ports that its networks ask for, made where need be; returns them."""
+    def claim(
+        self, server_id: str, requests: Sequence[CardRequest] | None, group_ids: Sequence[str]
+    ) -> list[Port]:
+        """Give a server the ports that are asked for, made where need be; returns them.
+
+        Without requests, it has one in the only network that there is.
+        """
+        if requests is None:
+            requests = self._default_requests()
         claimed = []
-        taken = {port["infraci:position"] for port in self.of(server_id)}
+        taken = {port.position for port in self.of(server_id)}
         free = (position for position in count() if position not in taken)
-        for position, wish in zip(free, self._wished(wished), strict=False):
-            claim = {
-                "device_id": server_id,
-                "device_owner": NOVA_OWNER,
-                "status": "ACTIVE",
-                "infraci:position": position,
-            }
+        for position, request in zip(free, requests, strict=False):
             with self._store.locked():
-                port = self._given_port(wish) or self._new_port(wish, groups)
-                claimed.append(self._store.change("port", port["id"], claim) or port)
+                port = self._existing_port(request) or self._new_port(request, group_ids)
+                claim = replace(
+                    port,
+                    device_id=server_id,
+                    device_owner=NOVA_OWNER,
+                    status="ACTIVE",
+                    position=position,
+                )
+                claimed.append(self._store.put(claim))
         return claimed
 
-    def _given_port(self, wish: Document) -> Document | None:
-        if not wish.get("port"):
+    def _existing_port(self, request: CardRequest) -> Port | None:
+        if not request.port_id:
             return None
-        port = self._networks.require("port", wish["port"])
-        if port["device_id"]:
-            raise ConflictError(f"Port {port['id']} is still in use.")
+        port = self._networks.require(Port, request.port_id)
+        if port.device_id:
+            raise ConflictError(f"Port {port.id} is still in use.")
         return port
 
-    def _new_port(self, wish: Document, groups: list[str]) -> Document:
-        if wish.get("uuid") == PUBLIC_ID:
+    def _new_port(self, request: CardRequest, group_ids: Sequence[str]) -> Port:
+        if request.network_id == PUBLIC_ID:
             raise InvalidRequestError(
                 "The embedded cloud can't put a server on the external network itself;"
-                " give it a floating IP.",
+                " give it a floating IP."
             )
-        fixed_ips = [{"ip_address": wish["fixed_ip"]}] if wish.get("fixed_ip") else None
         return self._networks.create_port(
-            {
-                "network_id": wish.get("uuid"),
-                "fixed_ips": fixed_ips,
-                "security_groups": groups or None,
-                "infraci:by_nova": True,
-            }
+            Port(network_id=str(request.network_id), is_servers_own=True),
+            addresses=request.addresses,
+            group_ids=group_ids or None,
         )
 
-    def _wished(self, wished: object) -> list[Document]:
-        if wished == "none":
-            return []
-        if isinstance(wished, list):
-            return wished
-        ours = [n for n in self._store.find("network") if not n["router:external"] and n["subnets"]]
-        if len(ours) > 1:
+    def _default_requests(self) -> list[CardRequest]:
+        networks = self._store.find(
+            Network, lambda network: not network.is_external and bool(network.subnets)
+        )
+        if len(networks) > 1:
             raise ConflictError(
                 "Multiple possible networks found, use a Network ID to be more specific."
             )
-        return [{"uuid": network["id"]} for network in ours]
+        return [CardRequest(network_id=network.id) for network in networks]
 
-    def group_ids(self, wished: list[Document]) -> list[str]:
-        """The ids of security groups that were wished for by name or id."""
+    def group_ids(self, names: Sequence[str]) -> list[str]:
+        """The ids of security groups, each known by its name or its id."""
         ids = []
-        for wish in wished:
-            name = wish.get("name")
+        for name in names:
             if name == "default":
                 self._groups.default()
-            found = [g for g in self._store.find("security_group") if name in (g["id"], g["name"])]
-            if len(found) != 1:
+            groups = [g for g in self._store.find(SecurityGroup) if name in (g.id, g.name)]
+            if len(groups) != 1:
                 raise InvalidRequestError(
-                    f"Security group {name} found {len(found)} times, not once."
+                    f"Security group {name} found {len(groups)} times, not once."
                 )
-            ids.append(found[0]["id"])
+            ids.append(groups[0].id)
         return ids
 
-    def of(self, server_id: str) -> list[Document]:
+    def of(self, server_id: str) -> list[Port]:
         """The server's ports, in the order of its network cards."""
-        ports = self._store.find("port", device_id=server_id)
-        return sorted(ports, key=lambda port: int(port["infraci:position"]))
+        ports = self._store.find(Port, lambda port: port.device_id == server_id)
+        return sorted(ports, key=lambda port: port.position)
 
     def nics(self, server_id: str) -> tuple[Nic, ...]:
         """The server's network cards."""
         return tuple(self.nic(port) for port in self.of(server_id))
 
-    def nic(self, port: Document) -> Nic:
+    def nic(self, port: Port) -> Nic:
         """A port as a network card."""
-        subnets = [self._networks.require("subnet", f["subnet_id"]) for f in port["fixed_ips"]]
-        gateways = [s["gateway_ip"] for s in subnets if s["gateway_ip"]]
+        subnets = [self._networks.require(Subnet, fixed.subnet_id) for fixed in port.fixed_ips]
+        gateways = [subnet.gateway_ip for subnet in subnets if subnet.gateway_ip]
         return Nic(
-            device=f"eth{port['infraci:position']}",
-            network_id=port["network_id"],
-            mac=port["mac_address"],
+            device=f"eth{port.position}",
+            network_id=port.network_id,
+            mac=port.mac_address,
             addresses=tuple(
-                f"{fixed['ip_address']}/{ipv4_network(subnet['cidr']).prefixlen}"
-                for fixed, subnet in zip(port["fixed_ips"], subnets, strict=True)
+                f"{fixed.ip_address}/{ipv4_network(subnet.cidr).prefixlen}"
+                for fixed, subnet in zip(port.fixed_ips, subnets, strict=True)
             ),
             gateway=gateways[0] if gateways else None,
             routes=tuple(
-                (route["destination"], route["nexthop"])
+                (route.destination, route.nexthop)
                 for subnet in subnets
-                for route in subnet["host_routes"]
+                for route in subnet.host_routes
             ),
         )
 
     def name_servers(self, server_id: str) -> tuple[str, ...]:
-        """The name servers of the subnets a server is in."""
-        found: dict[str, None] = {}
+        """The name servers of the subnets that a server is in."""
+        addresses: dict[str, None] = {}
         for port in self.of(server_id):
-            for fixed in port["fixed_ips"]:
-                subnet = self._networks.require("subnet", fixed["subnet_id"])
-                found.update(dict.fromkeys(subnet["dns_nameservers"]))
-        return tuple(found)
+            for fixed in port.fixed_ips:
+                subnet = self._networks.require(Subnet, fixed.subnet_id)
+                addresses.update(dict.fromkeys(subnet.dns_nameservers))
+        return tuple(addresses)
 
-    def release(self, server_id: str) -> None:
-        """Let go of a server's ports; those that were made for it are removed."""
+    def release_all(self, server_id: str) -> None:
+        """Release a server's ports."""
         for port in self.of(server_id):
-            self.let_go(port)
+            self.release(port)
 
-    def let_go(self, port: Document) -> None:
+    def release(self, port: Port) -> None:
         """Take a port from its server; one that was made for it is removed."""
-        if port.get("infraci:by_nova"):
-            self._networks.delete_port(port["id"])
+        if port.is_servers_own:
+            self._networks.delete_port(port.id)
         else:
-            self._store.change("port", port["id"], _UNCLAIMED)
+            self._store.change(
+                Port,
+                port.id,
+                lambda port: replace(port, device_id="", device_owner="", status="DOWN"),
+            )

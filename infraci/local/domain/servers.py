@@ -7,25 +7,34 @@ import ipaddress
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from infraci.errors import InfraciError
-from infraci.local.account import PROJECT_ID, USER_ID
+from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.records import (
+    DELETING,
+    Fault,
+    Image,
+    KeyPair,
+    Network,
+    Port,
+    Router,
+    Server,
+)
+from infraci.local.domain.requests import CardRequest
 from infraci.local.domain.server_ports import ServerPorts
-from infraci.local.domain.store import Document, Store, new_id
+from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
 LOG = logging.getLogger(__name__)
-
-#: A server that is being removed; Nova shows it as active, with a task.
-DELETING = "DELETING"
 
 
 class Servers:
@@ -38,7 +47,7 @@ class Servers:
         machine: HostInterface,
         *,
         access_cidr: ipaddress.IPv4Network,
-        labels_of: Callable[[Document], Mapping[str, str]],
+        labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
         self._store = store
         self._networks = networks
@@ -49,44 +58,33 @@ class Servers:
         # A server's life is a sequence, whatever is asked for while it is being built.
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def create(self, wish: Document, hints: Document) -> Document:
-        """Accept a new server; it boots in the background, as Nova's do."""
-        flavor = FLAVORS.get(str(wish.get("flavorRef")))
-        if flavor is None:
-            raise InvalidRequestError(f"Flavor {wish.get('flavorRef')} could not be found.")
-        key_name = wish.get("key_name")
-        if key_name and self._store.get("keypair", key_name) is None:
+    def create(
+        self,
+        server: Server,
+        *,
+        cards: Sequence[CardRequest] | None = None,
+        groups: Sequence[str] = (),
+    ) -> Server:
+        """Accept a new server; it boots in the background, as Nova's do.
+
+        Without ``cards`` it has one in the only network; ``groups`` are names of security groups.
+        """
+        if server.flavor not in FLAVORS:
+            raise _no_flavor(server.flavor)
+        if server.key_name and self._store.get(KeyPair, server.key_name) is None:
             raise InvalidRequestError("Invalid key_name provided.")
         now = _now()
-        server: Document = {
-            "id": new_id(),
-            "name": wish["name"],
-            "status": "BUILD",
-            "image": wish.get("imageRef"),
-            "flavor": flavor.name,
-            "key_name": key_name,
-            "user_data": wish.get("user_data"),
-            "metadata": wish.get("metadata") or {},
-            "config_drive": bool(wish.get("config_drive")),
-            "description": wish.get("description"),
-            "tags": wish.get("tags") or [],
-            "hints": hints,
-            "created": now,
-            "updated": now,
-            "access": None,
-        }
-        self._store.put("server", server)
+        server = self._store.put(replace(server, created=now, updated=now))
         try:
-            groups = self.ports.group_ids(wish.get("security_groups") or [])
-            self.ports.claim(server["id"], wish.get("networks"), groups)
+            self.ports.claim(server.id, cards, self.ports.group_ids(groups))
         except Exception:
-            self._forget(server["id"])
+            self._forget(server)
             raise
-        self._in_background(self._boot, server["id"])
+        self._in_background(self._boot, server.id)
         return server
 
     def _boot(self, id_: str) -> None:
-        if self.require(id_)["status"] == DELETING:
+        if self.require(id_).status == DELETING:
             return
         try:
             server = self._with_access(self.require(id_))
@@ -101,47 +99,54 @@ class Servers:
 
     def _settle(self, id_: str, status: str) -> None:
         with self._store.locked():
-            server = self._store.get("server", id_)
-            if server and server["status"] != DELETING:
-                self._store.change("server", id_, {"status": status, "updated": _now()})
+            server = self._store.get(Server, id_)
+            if server and server.status != DELETING:
+                self._store.put(replace(server, status=status, updated=_now()))
 
     def _fail(self, id_: str, message: str) -> None:
-        fault = {"code": 500, "created": _now(), "message": message}
-        self._store.change("server", id_, {"status": "ERROR", "fault": fault, "updated": _now()})
+        now = _now()
+        fault = Fault(created=now, message=message)
+        self._store.change(
+            Server, id_, lambda server: replace(server, status="ERROR", fault=fault, updated=now)
+        )
 
-    def _with_access(self, server: Document) -> Document:
-        if server["access"] or not self.ports.of(server["id"]):
+    def _with_access(self, server: Server) -> Server:
+        if server.access or not self.ports.of(server.id):
             return server
         with self._store.locked():
-            taken = {s["access"] for s in self._store.find("server")}
+            taken = {other.access for other in self._store.find(Server)}
             pools = default_pools(self.access_cidr, str(self.access_cidr[1]))
             address = next_free(pools, taken)
             if address is None:
                 raise ConflictError(f"No access address is left in {self.access_cidr}.")
-            return self._store.change("server", server["id"], {"access": address}) or server
+            changed = self._store.change(
+                Server, server.id, lambda server: replace(server, access=address)
+            )
+            return changed or server
 
-    def _boot_plan(self, server: Document) -> BootPlan:
-        flavor = FLAVORS[server["flavor"]]
-        nics = self.ports.nics(server["id"])
-        key = self._store.get("keypair", server["key_name"] or "")
-        user_data = server["user_data"]
+    def _boot_plan(self, server: Server) -> BootPlan:
+        flavor = FLAVORS[server.flavor]
+        key = self._store.get(KeyPair, server.key_name or "")
+        image = self._store.get(Image, server.image)
+        if image is None:
+            raise InvalidRequestError(f"Image {server.image} could not be found.")
         return BootPlan(
-            id=server["id"],
-            name=server["name"],
-            hostname=hostname(server["name"]),
-            image=self._store.get("image", server["image"])["name"],  # type: ignore[index]
+            id=server.id,
+            name=server.name,
+            hostname=hostname(server.name),
+            image=image.name,
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
-            nics=nics,
-            access=server["access"],
-            dns=self.ports.name_servers(server["id"]),
+            nics=self.ports.nics(server.id),
+            access=server.access,
+            dns=self.ports.name_servers(server.id),
             labels=self._labels_of(server),
             config_drive=config_drive(
-                server_id=server["id"],
-                name=server["name"],
-                metadata=server["metadata"],
-                keys={key["name"]: key["public_key"]} if key else {},
-                user_data=base64.b64decode(user_data) if user_data else None,
+                server_id=server.id,
+                name=server.name,
+                metadata=server.metadata,
+                keys={key.name: key.public_key} if key else {},
+                user_data=base64.b64decode(server.user_data) if server.user_data else None,
                 project_id=PROJECT_ID,
             ),
         )
@@ -149,112 +154,116 @@ class Servers:
     def delete(self, id_: str) -> None:
         """Remove a server, and the ports that were made for it, in the background."""
         server = self.require(id_)
-        if server["status"] != DELETING:
-            self._store.change("server", id_, {"status": DELETING})
+        if server.status != DELETING:
+            self._store.change(Server, id_, lambda server: replace(server, status=DELETING))
             self._in_background(self._remove, id_)
 
     def _remove(self, id_: str) -> None:
         server = self.require(id_)
         ports = self.ports.of(id_)
-        network_id = ports[0]["network_id"] if ports else None
+        network_id = ports[0].network_id if ports else None
         try:
-            self._machine.remove(id_, access=server["access"], network_id=network_id)
+            self._machine.remove(id_, access=server.access, network_id=network_id)
         except Exception as error:
             LOG.exception("cannot remove server %s", id_)
             self._fail(id_, str(error))
         else:
-            self._forget(id_)
+            self._forget(server)
             self._turns.pop(id_, None)
 
-    def _forget(self, id_: str) -> None:
-        self.ports.release(id_)
-        self._store.drop("server", id_)
+    def _forget(self, server: Server) -> None:
+        self.ports.release_all(server.id)
+        self._store.drop(server)
 
-    def act(self, id_: str, action: str, arguments: Document) -> Document | None:
-        """What Nova calls an action: start, stop, reboot, rebuild, resize, console."""
+    def console(self, id_: str, lines: int | None) -> str:
+        """The last lines that a server wrote to its console; all of them for None or 0."""
+        self.require(id_)
+        text = self._machine.console(id_)
+        return "".join(text.splitlines(keepends=True)[-lines:]) if lines else text
+
+    def stop(self, id_: str) -> None:
+        """Shut a server down."""
+        with self._turns[self.require(id_).id]:
+            self._machine.stop(id_)
+            self._settle(id_, "SHUTOFF")
+
+    def start(self, id_: str) -> None:
+        """Start a server that was stopped."""
         server = self.require(id_)
-        match action:
-            case "os-getConsoleOutput":
-                text = self._machine.console(id_)
-                length = arguments.get("length")
-                lines = text.splitlines(keepends=True)
-                return {"output": "".join(lines[-int(length) :] if length else lines)}
-            case "os-stop" | "os-start" | "reboot":
-                with self._turns[id_]:
-                    self._power(server, action, arguments)
-            case "rebuild":
-                return self._rebuild(server, arguments)
-            case "resize":
-                self._resize(server, arguments)
-            case "confirmResize":
-                self._settle(id_, "ACTIVE")
-            case "addSecurityGroup" | "removeSecurityGroup":
-                self._regroup(id_, action, arguments)
-            case _:
-                raise InvalidRequestError(f"The embedded cloud has no server action {action!r}.")
-        return None
-
-    def _power(self, server: Document, action: str, arguments: Document) -> None:
-        if action == "os-stop":
-            self._machine.stop(server["id"])
-            self._settle(server["id"], "SHUTOFF")
-            return
-        if action == "os-start":
+        with self._turns[id_]:
             self._machine.start(self._boot_plan(server))
-        else:
-            self._machine.reboot(server["id"], hard=arguments.get("type") == "HARD")
-        self._settle(server["id"], "ACTIVE")
+            self._settle(id_, "ACTIVE")
 
-    def _rebuild(self, server: Document, wish: Document) -> Document:
-        changes = {"image": wish["imageRef"], "status": "REBUILD"}
-        for key in ("name", "metadata", "description"):
-            if wish.get(key) is not None:
-                changes[key] = wish[key]
-        server = self._store.change("server", server["id"], changes) or server
-        self._machine.remove(server["id"], access=None, network_id=None)
-        self._in_background(self._boot, server["id"])
-        return {"server": server}
+    def reboot(self, id_: str, *, hard: bool) -> None:
+        """Shut a server down and start it."""
+        with self._turns[self.require(id_).id]:
+            self._machine.reboot(id_, hard=hard)
+            self._settle(id_, "ACTIVE")
 
-    def _resize(self, server: Document, wish: Document) -> None:
-        flavor = FLAVORS.get(str(wish.get("flavorRef")))
+    def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
+        """Replace a server by a new one of the same id, in the background."""
+        server = self.require(id_)
+
+        def to_rebuild(server: Server) -> Server:
+            return replace(change(server), status="REBUILD")
+
+        server = self._store.change(Server, id_, to_rebuild) or server
+        self._machine.remove(id_, access=None, network_id=None)
+        self._in_background(self._boot, id_)
+        return server
+
+    def resize(self, id_: str, flavor_id: str) -> None:
+        """Change a server's flavor, with its limits."""
+        self.require(id_)
+        flavor = FLAVORS.get(flavor_id)
         if flavor is None:
-            raise InvalidRequestError(f"Flavor {wish.get('flavorRef')} could not be found.")
-        self._machine.resize(server["id"], vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
-        self._store.change("server", server["id"], {"flavor": flavor.name})
-        self._settle(server["id"], "VERIFY_RESIZE")
+            raise _no_flavor(flavor_id)
+        self._machine.resize(id_, vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
+        self._store.change(Server, id_, lambda server: replace(server, flavor=flavor.name))
+        self._settle(id_, "VERIFY_RESIZE")
 
-    def _regroup(self, id_: str, action: str, wish: Document) -> None:
-        (group,) = self.ports.group_ids([wish])
-        for port in self.ports.of(id_):
-            groups = [g for g in port["security_groups"] if g != group]
-            if action == "addSecurityGroup":
-                groups.append(group)
-            self._store.change("port", port["id"], {"security_groups": groups})
+    def confirm_resize(self, id_: str) -> None:
+        """Keep the new flavor."""
+        self._settle(self.require(id_).id, "ACTIVE")
 
-    def attach(self, id_: str, wish: Document) -> Document:
+    def add_group(self, id_: str, name: str) -> None:
+        """Add a security group to a server's ports."""
+        self._regroup(id_, name, is_added=True)
+
+    def remove_group(self, id_: str, name: str) -> None:
+        """Take a security group from a server's ports."""
+        self._regroup(id_, name, is_added=False)
+
+    def _regroup(self, id_: str, name: str, *, is_added: bool) -> None:
+        self.require(id_)
+        (group,) = self.ports.group_ids([name])
+        with self._store.locked():
+            for port in self.ports.of(id_):
+                others = tuple(each for each in port.security_groups if each != group)
+                groups = (*others, group) if is_added else others
+                self._store.put(replace(port, security_groups=groups))
+
+    def attach(self, id_: str, card: CardRequest) -> Port:
         """Give a server one more port; returns the port."""
         self.require(id_)
-        spec = {"port": wish.get("port_id"), "uuid": wish.get("net_id")}
-        if wish.get("fixed_ips"):
-            spec["fixed_ip"] = wish["fixed_ips"][0]["ip_address"]
         with self._keeping_access(id_):
-            (port,) = self.ports.claim(id_, [spec], [])
+            (port,) = self.ports.claim(id_, [card], [])
             self._machine.plug(id_, self.ports.nic(port))
         return port
 
     def detach(self, id_: str, port_id: str) -> None:
         """Take a port from a server."""
         self.require(id_)
-        port = self._networks.require("port", port_id)
-        if port["device_id"] != id_:
+        port = self._networks.require(Port, port_id)
+        if port.device_id != id_:
             raise NotFoundError.of("Port", port_id)
         with self._keeping_access(id_):
             self._machine.unplug(id_, self.ports.nic(port).device)
-            self.ports.let_go(port)
+            self.ports.release(port)
 
-    def renumber(self, port_id: str, change: Callable[[], Document]) -> Document:
+    def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
         """Change the addresses of a port that a server has, and its card with them."""
-        id_ = self._networks.require("port", port_id)["device_id"]
+        id_ = self._networks.require(Port, port_id).device_id
         with self._keeping_access(id_):
             port = change()
             nic = self.ports.nic(port)
@@ -270,15 +279,15 @@ class Servers:
         after = self.ports.nics(id_)[:1]
         if before != after:
             server = self._with_access(self.require(id_))
-            if server["access"]:
-                self._machine.move_access(id_, server["access"], before=before, after=after)
+            if server.access:
+                self._machine.move_access(id_, server.access, before=before, after=after)
 
     def watch(self) -> None:
         """Start servers again that asked for a reboot from within; others that ended are off."""
         for id_, wants_reboot in self._machine.ended().items():
             with self._turns[id_]:
-                server = self._store.get("server", id_)
-                if server is None or server["status"] != "ACTIVE":
+                server = self._store.get(Server, id_)
+                if server is None or server.status != "ACTIVE":
                     continue
                 if wants_reboot:
                     self._machine.start(self._boot_plan(server))
@@ -292,27 +301,28 @@ class Servers:
         """
         states = self._machine.states()
         if not dry_run:
-            for server in self._store.find("server"):
-                self._take_over(server, states.get(server["id"]))
-        known = {s["id"] for s in self._store.find("server")}
+            for server in self._store.find(Server):
+                self._take_over(server, states.get(server.id))
+        known = {server.id for server in self._store.find(Server)}
         removed = []
         for id_ in sorted(states.keys() - known):
             removed.append(f"server {id_}")
             if not dry_run:
                 self._machine.remove(id_, access=None, network_id=None)
-        known |= {d["id"] for kind in ("network", "router") for d in self._store.find(kind)}
+        known |= {network.id for network in self._store.find(Network)}
+        known |= {router.id for router in self._store.find(Router)}
         return removed + self._machine.sweep(known=known, dry_run=dry_run)
 
-    def _take_over(self, server: Document, runs: bool | None) -> None:
-        if server["status"] in ("BUILD", "REBUILD", DELETING) or runs is None:
-            if server["status"] != "ERROR":
-                self._fail(server["id"], "The embedded cloud was killed before it was built.")
-        elif server["status"] in ("ACTIVE", "SHUTOFF"):
-            self._settle(server["id"], "ACTIVE" if runs else "SHUTOFF")
+    def _take_over(self, server: Server, runs: bool | None) -> None:
+        if server.status in ("BUILD", "REBUILD", DELETING) or runs is None:
+            if server.status != "ERROR":
+                self._fail(server.id, "The embedded cloud was killed before it was built.")
+        elif server.status in ("ACTIVE", "SHUTOFF"):
+            self._settle(server.id, "ACTIVE" if runs else "SHUTOFF")
 
-    def require(self, id_: str) -> Document:
-        """A server, or the API's 404."""
-        server = self._store.get("server", id_)
+    def require(self, id_: str) -> Server:
+        """A server; raises NotFoundError when it is not there."""
+        server = self._store.get(Server, id_)
         if server is None:
             raise NotFoundError(f"Instance {id_} could not be found.")
         return server
@@ -320,7 +330,7 @@ class Servers:
     def _in_background(self, work: Callable[[str], None], id_: str) -> None:
         def in_turn() -> None:
             with self._turns[id_]:
-                if self._store.get("server", id_):
+                if self._store.get(Server, id_):
                     work(id_)
 
         threading.Thread(target=in_turn, name=f"server-{id_}", daemon=True).start()
@@ -330,5 +340,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-#: Whom the servers belong to, as Nova shows it.
-OWNER: Document = {"tenant_id": PROJECT_ID, "user_id": USER_ID}
+def _no_flavor(flavor_id: str) -> InvalidRequestError:
+    return InvalidRequestError(f"Flavor {flavor_id} could not be found.")

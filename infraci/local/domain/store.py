@@ -1,24 +1,21 @@
-"""What the embedded cloud remembers: API documents by kind and id, in SQLite.
+"""The store keeps the records of the embedded cloud in SQLite, by kind and id.
 
-The documents are the bodies that the Compute, Network and Image APIs show. A process that is
-killed loses none of them: every change is one committed transaction.
+A process that is killed loses none of them: every change is one committed transaction. Only one
+process has the store at a time, so that it reads each kind once, and has it in memory from then on.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import CHECKPOINT_PAGES, open_database
-
-Document = dict[str, Any]
+from infraci.local.domain.record import AnyRecord, Record, decode, encode
 
 #: SQLite can no longer keep its word: the disk is full or broken, or no more files can be opened.
 _LOST = (
@@ -37,16 +34,11 @@ def is_lost(error: BaseException | None) -> bool:
     return code & 0xFF in _LOST
 
 
-def new_id() -> str:
-    """A fresh UUID, as OpenStack writes them."""
-    return str(uuid.uuid4())
-
-
 class Store:
-    """Documents by kind and id; safe to share among threads.
+    """Records by kind and id; threads share it.
 
-    ``path`` None keeps everything in memory: that is how a plan is made without a cloud.
-    ``pulse`` beats with each change; ``on_lost`` is told when the database takes no more.
+    Without a path it keeps all in memory. ``pulse`` beats with each change; ``on_lost`` is called
+    when the database takes no more.
     """
 
     def __init__(
@@ -59,6 +51,7 @@ class Store:
         self._lock = threading.RLock()
         self._pulse = pulse or ChangeSignal()
         self._on_lost = on_lost
+        self._tables: dict[str, dict[str, Any]] = {}
         self._db = open_database(path)
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._db.execute(
@@ -68,7 +61,7 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold everybody else off: for a choice that must not be made twice, as of an address."""
+        """Keep other threads from the store while an address, or the like, is chosen."""
         with self._lock:
             yield
 
@@ -80,48 +73,57 @@ class Store:
                 self._on_lost(error)
             raise
 
-    def put(self, kind: str, document: Document) -> Document:
-        """Keep ``document`` under its ``id``, in place of any there was."""
+    def _table(self, kind: type[AnyRecord]) -> dict[str, AnyRecord]:
+        """The records of a kind, by id."""
+        table = self._tables.get(kind.kind)
+        if table is None:
+            rows = self._execute("SELECT id, body FROM document WHERE kind = ?", (kind.kind,))
+            table = self._tables[kind.kind] = {id_: decode(kind, text) for id_, text in rows}
+        return table
+
+    def put(self, record: AnyRecord) -> AnyRecord:
+        """Keep a record, in place of any there was of its id."""
         with self._lock:
             self._execute(
                 "INSERT INTO document VALUES (?, ?, ?)"
                 " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-                (kind, document["id"], json.dumps(document)),
+                (record.kind, record.id, encode(record)),
             )
+            self._table(type(record))[record.id] = record
         self._pulse.beat()
-        return document
+        return record
 
-    def get(self, kind: str, id_: str) -> Document | None:
-        """The document of that id, or None."""
+    def get(self, kind: type[AnyRecord], id_: str) -> AnyRecord | None:
+        """The record of that id, or None."""
         with self._lock:
-            rows = self._execute("SELECT body FROM document WHERE kind = ? AND id = ?", (kind, id_))
-        return self._load(rows[0]) if rows else None
+            return self._table(kind).get(id_)
 
-    def find(self, kind: str, **wanted: object) -> list[Document]:
-        """The documents whose fields equal all those wanted, oldest id order undefined."""
+    def find(
+        self, kind: type[AnyRecord], matches: Callable[[AnyRecord], bool] | None = None
+    ) -> list[AnyRecord]:
+        """The records that match, in no order; all of them without a condition."""
         with self._lock:
-            rows = self._execute("SELECT body FROM document WHERE kind = ?", (kind,))
-        documents = [self._load(row) for row in rows]
-        return [d for d in documents if all(d.get(k) == v for k, v in wanted.items())]
+            records = list(self._table(kind).values())
+        return [record for record in records if matches is None or matches(record)]
 
-    def change(self, kind: str, id_: str, changes: Mapping[str, object]) -> Document | None:
-        """Set fields of a document; None when it is gone meanwhile."""
+    def change(
+        self, kind: type[AnyRecord], id_: str, change: Callable[[AnyRecord], AnyRecord]
+    ) -> AnyRecord | None:
+        """Put what ``change`` makes of a record in its place; None when it is gone meanwhile."""
         with self._lock:
-            document = self.get(kind, id_)
-            return None if document is None else self.put(kind, {**document, **changes})
+            record = self.get(kind, id_)
+            return None if record is None else self.put(change(record))
 
-    def drop(self, kind: str, id_: str) -> None:
-        """Forget a document; forgetting one that is gone is fine."""
+    def drop(self, record: Record) -> None:
+        """Forget a record; forgetting one that is gone is fine."""
         with self._lock:
-            self._execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id_))
+            self._execute(
+                "DELETE FROM document WHERE kind = ? AND id = ?", (record.kind, record.id)
+            )
+            self._table(type(record)).pop(record.id, None)
         self._pulse.beat()
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
-
-    @staticmethod
-    def _load(row: tuple[str]) -> Document:
-        document: Document = json.loads(row[0])
-        return document

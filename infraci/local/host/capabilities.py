@@ -105,11 +105,6 @@ class Capabilities:
     ip_forward: bool
     uplink: Uplink | None
 
-    @property
-    def rootless(self) -> bool:
-        """Whether containers would run without root (which their networks cannot)."""
-        return not self.is_root
-
     def missing(self) -> tuple[Missing, ...]:
         """Return what must be mended before a server can start, each with its remedy."""
         found: list[Missing] = []

@@ -9,7 +9,6 @@ signals. Nothing from outside the machine reaches either.
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import os
 import shutil
@@ -20,6 +19,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infraci.base.locks import acquire
 from infraci.errors import CloudError
 from infraci.local.host.netns import HOST, WiringError, clip, label_text, label_values, mac_for
 
@@ -117,13 +117,10 @@ def _lock(bridge: str) -> bool:
         return True
     try:
         _LOCKS.mkdir(mode=0o755, exist_ok=True)
-        lock = os.open(_LOCKS / f"{bridge}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = acquire(_LOCKS / f"{bridge}.lock", timeout_s=0.0)
     except PermissionError:
-        return True  # who may not lock it can't make it either: a cloud that only plans
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+        return True  # a user who may not lock it cannot make it either: a cloud that only plans
+    if lock is None:
         return False
     _held[bridge] = lock
     return True

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import platformdirs
 
-from infraci.base.deadline import Deadline, duration
-from infraci.base.locks import lock_file
+from infraci.base.deadline import Deadline
+from infraci.base.locks import acquire
 from infraci.base.program import ProgramTimeoutError, run_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import CloudError
+from infraci.local.host.podman_command import reason_in, run_podman
 from infraci.local.host.recipe import (
     RECIPES,
     Mirrors,
@@ -129,7 +130,8 @@ def built() -> frozenset[str]:
 
 def list_images() -> tuple[ImageRef, ...]:
     """Return the images built from recipes, those of earlier recipes included."""
-    found = _podman("image", "ls", "--format=json", f"--filter=label={_LABEL_RECIPE}")
+    done = _podman("image", "ls", "--format=json", f"--filter=label={_LABEL_RECIPE}")
+    _check(done, "list images")
     return tuple(
         ImageRef(
             name=image["Labels"][_LABEL_RECIPE],
@@ -138,7 +140,7 @@ def list_images() -> tuple[ImageRef, ...]:
             size_bytes=image["Size"],
             created=_when(image["CreatedAt"]),
         )
-        for image in json.loads(found.stdout or "[]")
+        for image in json.loads(done.stdout or "[]")
         for name in image.get("Names") or [image["Id"]]
     )
 
@@ -153,20 +155,20 @@ def remove(name: str) -> None:
     else:
         references = [name]
     for reference in references:
-        done = _podman("image", "rm", "--", reference, check=False)
+        done = _podman("image", "rm", "--", reference)
         if done.returncode != 0 and _find(name, reference) is not None:
             raise CloudError(
-                f"cannot remove image {reference}: {_reason(done.stderr)}",
+                f"cannot remove image {reference}: {reason_in(done.stderr)}",
                 hint="destroy the servers that use it first",
             )
 
 
 def _find(name: str, reference: str) -> ImageRef | None:
-    done = _podman("image", "inspect", "--format=json", "--", reference, check=False)
+    done = _podman("image", "inspect", "--format=json", "--", reference)
     if done.returncode != 0:
         if "not known" in done.stderr or "no such" in done.stderr:
             return None
-        raise CloudError(f"cannot look up image {reference}: {_reason(done.stderr)}")
+        raise CloudError(f"cannot look up image {reference}: {reason_in(done.stderr)}")
     (image,) = json.loads(done.stdout)
     return ImageRef(
         name=name,
@@ -183,10 +185,10 @@ def _pull(name: str, on_progress: Progress) -> ImageRef:
             f"cannot use image {name}: podman has no image of that name on this machine"
         )
     on_progress(f"pulling {name}")
-    done = _podman("image", "pull", "--quiet", "--", name, check=False)
+    done = _podman("image", "pull", "--quiet", "--", name)
     image = _find(name, name) if done.returncode == 0 else None
     if image is None:
-        raise ImageNotFoundError(f"cannot pull image {name}: {_reason(done.stderr)}")
+        raise ImageNotFoundError(f"cannot pull image {name}: {reason_in(done.stderr)}")
     return image
 
 
@@ -214,7 +216,8 @@ def _build(recipe: Recipe, mirrors: Mirrors, on_progress: Progress) -> ImageRef:
             "STOPSIGNAL SIGRTMIN+3",
             f"LABEL {_LABEL_RECIPE}={recipe.name}",
         )
-        _podman("import", "--quiet", *(f"--change={c}" for c in changes), "--", str(tarball), tag)
+        options = ("--quiet", *(f"--change={change}" for change in changes))
+        _check(_podman("import", *options, "--", str(tarball), tag), f"import image {recipe.name}")
     image = _find(recipe.name, tag)
     if image is None:
         raise CloudError(f"cannot build image {recipe.name}: podman has no {tag} after its import")
@@ -283,42 +286,27 @@ def _phase(line: str) -> str | None:
 @contextmanager
 def _lock(name: str, on_progress: Progress) -> Iterator[None]:
     folder = platformdirs.user_cache_path("infraci", ensure_exists=True)
-    with (folder / f"image-{name}.lock").open("w") as file:
-        if not lock_file(file.fileno(), timeout_s=0.0):
-            on_progress(f"{name}: another process is building it")
-            if not lock_file(file.fileno(), timeout_s=2 * _BUILD_S):
-                raise CloudError(f"cannot build image {name}: another process keeps it locked")
-        yield
-
-
-def _podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    path = folder / f"image-{name}.lock"
+    descriptor = acquire(path, timeout_s=0.0)
+    if descriptor is None:
+        on_progress(f"{name}: another process is building it")
+        descriptor = acquire(path, timeout_s=2 * _BUILD_S)
+    if descriptor is None:
+        raise CloudError(f"cannot build image {name}: another process keeps it locked")
     try:
-        done = subprocess.run(
-            ["podman", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_PODMAN_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CloudError(
-            f"cannot run podman {arguments[0]}: it did not end within {duration(_PODMAN_S)}"
-        ) from error
-    except FileNotFoundError as error:
-        raise CloudError(
-            "cannot look up images: podman is not installed",
-            hint="apt-get install --yes podman",
-        ) from error
-    if check and done.returncode != 0:
-        raise CloudError(f"cannot run podman {arguments[0]}: {_reason(done.stderr)}")
-    return done
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _podman(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_podman(*arguments, timeout_s=_PODMAN_S)
+
+
+def _check(done: subprocess.CompletedProcess[str], purpose: str) -> None:
+    if done.returncode != 0:
+        raise CloudError(f"cannot {purpose}: {reason_in(done.stderr)}")
 
 
 def _when(iso: str) -> datetime:
     return datetime.fromisoformat(iso).astimezone(UTC).replace(microsecond=0)
-
-
-def _reason(stderr: str) -> str:
-    lines = [line for line in stderr.strip().splitlines() if line]
-    return lines[-1].removeprefix("Error: ") if lines else "podman gave no reason"

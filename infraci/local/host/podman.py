@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from infraci.errors import CloudError
 from infraci.local.host.capabilities import Capabilities
+from infraci.local.host.podman_command import reason_in, run_podman
 
 #: Labels: which cloud a server belongs to, and what garbage collection goes by.
 LABEL_CLOUD = "infraci.cloud"
@@ -177,13 +178,13 @@ class Podman:
 
     def inspect(self, server_id: str) -> ContainerState | None:
         """Return a server's state, or None when there is no such container."""
-        done = _podman(
-            ["container", "inspect", "--", container_name(server_id)], timeout_s=_QUICK_S
+        done = run_podman(
+            "container", "inspect", "--", container_name(server_id), timeout_s=_QUICK_S
         )
         if done.returncode != 0:
             if "no such" in done.stderr.lower():
                 return None
-            raise CloudError(f"cannot inspect server {server_id}: {_reason(done.stderr)}")
+            raise CloudError(f"cannot inspect server {server_id}: {reason_in(done.stderr)}")
         (found,) = json.loads(done.stdout)
         state = found["State"]
         return ContainerState(
@@ -227,11 +228,11 @@ class Podman:
     def exec(self, server_id: str, argv: Sequence[str], *, timeout_s: float) -> Executed:
         """Run a command in a server as root, without SSH. It is killed after ``timeout_s``."""
         bounded = ["timeout", "--kill-after=5", f"{timeout_s:g}", *argv]
-        done = _podman(
-            ["exec", "--", container_name(server_id), *bounded], timeout_s=timeout_s + 15
+        done = run_podman(
+            "exec", "--", container_name(server_id), *bounded, timeout_s=timeout_s + 15
         )
         if done.returncode in (125, 126) and done.stderr.startswith("Error:"):
-            raise CloudError(f"cannot run {argv[0]} in {server_id}: {_reason(done.stderr)}")
+            raise CloudError(f"cannot run {argv[0]} in {server_id}: {reason_in(done.stderr)}")
         return Executed(exit_status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def _run_command(self, spec: ContainerSpec, folder: Path) -> list[str]:
@@ -303,34 +304,7 @@ def _console(log: str) -> str:
 def _run(
     arguments: Sequence[str], verb: str, *, timeout_s: float = _QUICK_S
 ) -> subprocess.CompletedProcess[str]:
-    done = _podman(arguments, timeout_s=timeout_s)
+    done = run_podman(*arguments, timeout_s=timeout_s)
     if done.returncode != 0:
-        raise CloudError(f"cannot {verb}: {_reason(done.stderr)}")
+        raise CloudError(f"cannot {verb}: {reason_in(done.stderr)}")
     return done
-
-
-def _podman(arguments: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["podman", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
-        )
-    except FileNotFoundError as error:
-        raise CloudError(
-            f"cannot run podman {arguments[0]}: it is not installed",
-            hint="apt-get install --yes podman",
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise CloudError(
-            f"cannot run podman {arguments[0]}: it did not end within {timeout_s:g} s"
-        ) from error
-
-
-def _reason(stderr: str) -> str:
-    lines = [line for line in stderr.strip().splitlines() if line]
-    return lines[-1].removeprefix("Error: ") if lines else "podman gave no reason"

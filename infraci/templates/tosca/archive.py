@@ -67,22 +67,27 @@ def _leads_out(name: str) -> bool:
 def _entry(folder: Path) -> str:
     """What TOSCA.meta names; without that file, the one definition at the archive's top."""
     meta = folder / _META
-    if meta.is_file():
-        try:
-            if meta.stat().st_size > _MAX_META_BYTES:
-                raise ArchiveError(f"{_META} is larger than {_MAX_META_BYTES >> 10} KiB")
-            said = yaml.safe_load(meta.read_text("utf-8"))
-        except (yaml.YAMLError, ValueError) as error:
-            raise ArchiveError(f"{_META} is not valid: {error}") from error
-        except RecursionError as error:
-            raise ArchiveError(f"{_META} is not valid: nested too deeply") from error
-        entry = said.get("Entry-Definitions") if isinstance(said, dict) else None
-        if not isinstance(entry, str) or not entry:
-            raise ArchiveError(f"{_META} names no Entry-Definitions")
-        if _leads_out(entry) or "\0" in entry or not (folder / entry).is_file():
-            raise ArchiveError(f'{_META} names "{entry}", which is not in the archive')
-        return entry
-    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    if len(found) != 1:
-        raise ArchiveError(f"holds no {_META}, and {len(found)} definitions at its top, not one")
-    return found[0].name
+    if not meta.is_file():
+        files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        if len(files) != 1:
+            reason = f"holds no {_META}, and {len(files)} definitions at its top, not one"
+            raise ArchiveError(reason)
+        return files[0].name
+    content = _read_meta(meta)
+    entry = content.get("Entry-Definitions") if isinstance(content, dict) else None
+    if not isinstance(entry, str) or not entry:
+        raise ArchiveError(f"{_META} names no Entry-Definitions")
+    if _leads_out(entry) or "\0" in entry or not (folder / entry).is_file():
+        raise ArchiveError(f'{_META} names "{entry}", which is not in the archive')
+    return entry
+
+
+def _read_meta(meta: Path) -> object:
+    if meta.stat().st_size > _MAX_META_BYTES:
+        raise ArchiveError(f"{_META} is larger than {_MAX_META_BYTES >> 10} KiB")
+    try:
+        return yaml.safe_load(meta.read_text("utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ArchiveError(f"{_META} is not valid: {error}") from error
+    except RecursionError as error:
+        raise ArchiveError(f"{_META} is not valid: nested too deeply") from error

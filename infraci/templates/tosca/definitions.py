@@ -13,6 +13,7 @@ import yaml
 from infraci.model.paths import PathTrouble, judge_path
 from infraci.model.problem import Problem
 from infraci.model.yaml_error import describe
+from infraci.templates.places import compose
 from infraci.templates.sources import TemplateFile
 
 _VERSION = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?tosca_definitions_version[\"']?\s*:", re.M)
@@ -94,7 +95,7 @@ class Definitions:
         text = ""
         try:
             text = (self.folder / path).read_text("utf-8")
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = compose(text)
         except yaml.YAMLError as error:
             self.problems.append(describe(error, text, file))
             return

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import yaml
 
+from infraci.base.lines import last_line
 from infraci.base.program import own_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import UsageError
@@ -133,8 +134,8 @@ class _Work:
         except subprocess.TimeoutExpired as error:
             raise self._failed(f"it did not end within {_TIMEOUT_S:.0f} s") from error
         except (subprocess.CalledProcessError, ValueError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-            raise self._failed(said[-1] if said else "it ended without a word") from error
+            output = str(getattr(error, "stderr", "") or error)
+            raise self._failed(last_line(output, "it printed nothing")) from error
         return answer
 
     def _failed(self, reason: str) -> TemplateError:

@@ -147,25 +147,29 @@ def _lost_parts(tosca: Any, translator: Any, files: Mapping[str, str]) -> Iterat
 
 def _lost_of_node(node: Any, has_policies: bool) -> Iterator[Lost]:
     scalable = node.get_capability("scalable")
-    wanted = scalable.get_property_value("default_instances") if scalable else None
-    if isinstance(wanted, int) and wanted > 1 and not has_policies:
-        reason = f"{wanted} instances are wanted, but the translator makes one"
+    instances = scalable.get_property_value("default_instances") if scalable else None
+    if isinstance(instances, int) and instances > 1 and not has_policies:
+        reason = f"{instances} instances are wanted, but the translator makes one"
         yield _lost("node_templates", node.name, reason)
     for requirement in node.requirements or ():
-        for said in requirement.values():
-            relation = said.get("relationship") if isinstance(said, dict) else None
-            interfaces = relation.get("interfaces") if isinstance(relation, dict) else None
-            for operation in _scripts(interfaces):
+        for assignment in requirement.values():
+            relationship = _mapping(_mapping(assignment).get("relationship"))
+            for operation in _scripts(relationship.get("interfaces")):
                 if operation not in ("pre_configure_source", "pre_configure_target"):
                     reason = f"the relationship's operation {operation} is not translated"
                     yield _lost("node_templates", node.name, reason)
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    """The value, if it is a mapping; else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def _scripts(interfaces: object) -> Iterator[str]:
     """The operations of interfaces that have something to run."""
-    for interface in interfaces.values() if isinstance(interfaces, dict) else ():
-        for name, said in interface.items() if isinstance(interface, dict) else ():
-            if name not in ("type", "inputs") and said:
+    for interface in _mapping(interfaces).values():
+        for name, operation in _mapping(interface).items():
+            if name not in ("type", "inputs") and operation:
                 yield name
 
 

@@ -9,14 +9,14 @@ import pytest
 from werkzeug.test import Client
 
 from infraci.local.api.bodies import MOST_BYTES, Bodies
-from infraci.local.api.identity import Identity, Tokens
+from infraci.local.api.identity import IdentityApi, Tokens
 
 PATH = "/v3/auth/tokens"
 
 
 @pytest.fixture
 def client() -> Client:
-    return Client(Bodies(Identity("http://127.0.0.1:1", "pw", Tokens())))
+    return Client(Bodies(IdentityApi("http://127.0.0.1:1", "pw", Tokens())))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from infraci.local.domain.change_signal import ChangeSignal
+from infraci.local.domain.records import SecurityGroup
 from infraci.local.domain.store import Store
 
 _LONG_S = 60.0
@@ -37,9 +39,9 @@ def test_a_change_wakes_all_who_wait() -> None:
 def test_each_change_of_the_store_is_one() -> None:
     pulse = ChangeSignal()
     store = Store(pulse=pulse)
-    store.put("server", {"id": "1"})
+    group = store.put(SecurityGroup())
     assert pulse.wait(0, _LONG_S) == 1
-    store.change("server", "1", {"status": "ACTIVE"})
+    store.change(SecurityGroup, group.id, lambda group: replace(group, name="web"))
     assert pulse.wait(1, _LONG_S) == 2
-    store.drop("server", "1")
+    store.drop(group)
     assert pulse.wait(2, _LONG_S) == 3

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infraci.errors import CloudError
 from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.record import Record
+from infraci.local.domain.records import (
+    FloatingIp,
+    Network,
+    Pool,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from infraci.local.domain.requests import AddressRequest, GatewayRequest
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.security_groups import SecurityGroups
-from infraci.local.domain.store import Document, Store
+from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError, RequestError
 
 
@@ -78,9 +91,19 @@ def groups(networks: Networks) -> SecurityGroups:
     return SecurityGroups(networks.store)
 
 
-def subnet_of(networks: Networks, cidr: str = "10.0.0.0/24", **more: object) -> Document:
-    network = networks.create_network({"name": "n"})
-    return networks.create_subnet({"network_id": network["id"], "cidr": cidr, **more})
+PUBLIC_GATEWAY = GatewayRequest(network_id=PUBLIC_ID)
+
+
+def subnet_of(
+    networks: Networks, cidr: str = "10.0.0.0/24", *, pools: tuple[Pool, ...] = ()
+) -> Subnet:
+    network = networks.create_network(Network(name="n"))
+    return networks.create_subnet(Subnet(network_id=network.id, cidr=cidr, allocation_pools=pools))
+
+
+def port_of(networks: Networks, subnet: Subnet, address: str | None = None) -> Port:
+    addresses = [AddressRequest(ip_address=address)] if address else None
+    return networks.create_port(Port(network_id=subnet.network_id), addresses=addresses)
 
 
 def refusal(error: pytest.ExceptionInfo[RequestError]) -> tuple[type[RequestError], str]:
@@ -89,58 +112,54 @@ def refusal(error: pytest.ExceptionInfo[RequestError]) -> tuple[type[RequestErro
 
 def test_addresses_are_given_in_order_and_leave_the_gateway_out(networks: Networks) -> None:
     subnet = subnet_of(networks, "10.0.0.0/29")
-    ports = [networks.create_port({"network_id": subnet["network_id"]}) for _ in range(5)]
-    addresses = [port["fixed_ips"][0]["ip_address"] for port in ports]
+    ports = [port_of(networks, subnet) for _ in range(5)]
+    addresses = [port.fixed_ips[0].ip_address for port in ports]
     assert addresses == ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]
     with pytest.raises(RequestError) as error:
-        networks.create_port({"network_id": subnet["network_id"]})
+        port_of(networks, subnet)
     assert refusal(error) == (ConflictError, "IpAddressGenerationFailure")
 
 
 def test_an_address_is_given_once(networks: Networks) -> None:
     subnet = subnet_of(networks)
-    wish = {"network_id": subnet["network_id"], "fixed_ips": [{"ip_address": "10.0.0.9"}]}
-    networks.create_port(wish)
+    port_of(networks, subnet, "10.0.0.9")
     with pytest.raises(RequestError) as error:
-        networks.create_port(wish)
+        port_of(networks, subnet, "10.0.0.9")
     assert refusal(error) == (ConflictError, "IpAddressAlreadyAllocated")
 
 
 def test_an_address_outside_of_the_network_is_refused(networks: Networks) -> None:
     subnet = subnet_of(networks)
     with pytest.raises(RequestError) as error:
-        networks.create_port(
-            {"network_id": subnet["network_id"], "fixed_ips": [{"ip_address": "10.9.0.9"}]}
-        )
+        port_of(networks, subnet, "10.9.0.9")
     assert refusal(error) == (InvalidRequestError, "InvalidIpForNetwork")
 
 
 def test_allocation_pools_are_kept_to(networks: Networks) -> None:
-    pool = {"start": "10.0.0.100", "end": "10.0.0.101"}
-    subnet = subnet_of(networks, allocation_pools=[pool])
-    port = networks.create_port({"network_id": subnet["network_id"]})
-    assert port["fixed_ips"][0]["ip_address"] == "10.0.0.100"
+    subnet = subnet_of(networks, pools=(Pool(start="10.0.0.100", end="10.0.0.101"),))
+    port = port_of(networks, subnet)
+    assert port.fixed_ips[0].ip_address == "10.0.0.100"
 
 
 def test_subnets_of_one_network_may_not_overlap_but_those_of_two_may(networks: Networks) -> None:
     subnet = subnet_of(networks, "10.0.0.0/16")
     with pytest.raises(RequestError) as error:
-        networks.create_subnet({"network_id": subnet["network_id"], "cidr": "10.0.1.0/24"})
+        networks.create_subnet(Subnet(network_id=subnet.network_id, cidr="10.0.1.0/24"))
     assert refusal(error) == (InvalidRequestError, "InvalidInput")
-    assert subnet_of(networks, "10.0.0.0/16")["cidr"] == "10.0.0.0/16"
+    assert subnet_of(networks, "10.0.0.0/16").cidr == "10.0.0.0/16"
 
 
 def test_subnets_of_one_router_may_not_overlap(networks: Networks, routers: Routers) -> None:
-    router, other = routers.create_router({}), routers.create_router({})
+    router, other = routers.create_router(Router()), routers.create_router(Router())
     first, second = subnet_of(networks, "10.0.0.0/16"), subnet_of(networks, "10.0.1.0/24")
-    routers.add_interface(router["id"], {"subnet_id": first["id"]})
-    port = networks.create_port({"network_id": second["network_id"]})
-    for wish in ({"subnet_id": second["id"]}, {"port_id": port["id"]}):
+    routers.add_subnet(router.id, first.id)
+    port = port_of(networks, second)
+    for add, id_ in ((routers.add_subnet, second.id), (routers.add_port, port.id)):
         with pytest.raises(RequestError) as error:
-            routers.add_interface(router["id"], wish)
+            add(router.id, id_)
         assert refusal(error) == (InvalidRequestError, "BadRequest")
         assert error.value.message.startswith("Bad router request: Cidr 10.0.1.0/24 of subnet ")
-    assert routers.add_interface(other["id"], {"subnet_id": second["id"]})["port_id"]
+    assert routers.add_subnet(other.id, second.id).device_id == other.id
 
 
 @pytest.mark.parametrize("cidr", ["fd00::/64", "ten", None])
@@ -154,16 +173,16 @@ def test_a_floating_ip_needs_a_router_to_the_outside(
     networks: Networks, routers: Routers, wires: Wires
 ) -> None:
     subnet = subnet_of(networks)
-    port = networks.create_port({"network_id": subnet["network_id"]})
-    floating = routers.create_floating({"floating_network_id": PUBLIC_ID})
+    port = port_of(networks, subnet)
+    floating = routers.create_floating(FloatingIp(floating_network_id=PUBLIC_ID))
     with pytest.raises(RequestError) as error:
-        routers.associate(floating["id"], port["id"], None)
+        routers.associate(floating.id, port.id)
     assert refusal(error) == (NotFoundError, "ExternalGatewayForFloatingIPNotFound")
 
-    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
-    floating = routers.associate(floating["id"], port["id"], None)
-    assert floating["status"] == "ACTIVE"
+    router = routers.create_router(Router(), PUBLIC_GATEWAY)
+    routers.add_subnet(router.id, subnet.id)
+    floating = routers.associate(floating.id, port.id)
+    assert floating.status == "ACTIVE"
     assert wires.calls[-1] == ("add_floating", "172.24.4.2", "10.0.0.2")
 
 
@@ -171,29 +190,29 @@ def test_a_router_interface_stays_while_a_floating_ip_needs_it(
     networks: Networks, routers: Routers
 ) -> None:
     subnet = subnet_of(networks)
-    port = networks.create_port({"network_id": subnet["network_id"]})
-    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
-    floating = routers.create_floating({"floating_network_id": PUBLIC_ID, "port_id": port["id"]})
+    port = port_of(networks, subnet)
+    router = routers.create_router(Router(), PUBLIC_GATEWAY)
+    routers.add_subnet(router.id, subnet.id)
+    floating = routers.create_floating(FloatingIp(floating_network_id=PUBLIC_ID, port_id=port.id))
     with pytest.raises(RequestError) as error:
-        routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
+        routers.remove_interface(router.id, subnet_id=subnet.id)
     assert refusal(error) == (ConflictError, "RouterInterfaceInUseByFloatingIP")
-    routers.delete_floating(floating["id"])
-    routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
+    routers.delete_floating(floating.id)
+    routers.remove_interface(router.id, subnet_id=subnet.id)
 
 
 def test_nothing_is_removed_that_is_in_use(
     networks: Networks, groups: SecurityGroups, routers: Routers
 ) -> None:
     subnet = subnet_of(networks)
-    port = networks.create_port({"network_id": subnet["network_id"]})
-    router = routers.create_router({})
-    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    port = port_of(networks, subnet)
+    router = routers.create_router(Router())
+    routers.add_subnet(router.id, subnet.id)
     for remove, id_ in (
-        (networks.delete_network, subnet["network_id"]),
-        (networks.delete_subnet, subnet["id"]),
-        (routers.delete_router, router["id"]),
-        (groups.delete, port["security_groups"][0]),
+        (networks.delete_network, subnet.network_id),
+        (networks.delete_subnet, subnet.id),
+        (routers.delete_router, router.id),
+        (groups.delete, port.security_groups[0]),
         (networks.delete_network, PUBLIC_ID),
     ):
         with pytest.raises(RequestError) as error:
@@ -205,13 +224,13 @@ def test_everything_goes_in_the_reverse_order(
     networks: Networks, routers: Routers, wires: Wires
 ) -> None:
     subnet = subnet_of(networks)
-    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    routers.add_interface(router["id"], {"subnet_id": subnet["id"]})
+    router = routers.create_router(Router(), PUBLIC_GATEWAY)
+    routers.add_subnet(router.id, subnet.id)
     wires.calls.clear()
-    routers.remove_interface(router["id"], {"subnet_id": subnet["id"]})
-    routers.delete_router(router["id"])
-    networks.delete_subnet(subnet["id"])
-    networks.delete_network(subnet["network_id"])
+    routers.remove_interface(router.id, subnet_id=subnet.id)
+    routers.delete_router(router.id)
+    networks.delete_subnet(subnet.id)
+    networks.delete_network(subnet.network_id)
     assert [call[0] for call in wires.calls] == [
         "remove_router_leg",
         "clear_router_gateway",
@@ -236,44 +255,47 @@ def test_what_is_gone_is_not_found(
         assert error.type is NotFoundError
 
 
-def test_a_security_group_shows_its_rules_and_refuses_a_second_of_a_kind(
+def test_a_security_group_has_its_rules_and_refuses_a_second_of_a_kind(
     groups: SecurityGroups,
 ) -> None:
-    group = groups.create({"name": "web"})
-    rule = {"security_group_id": group["id"], "protocol": "tcp", "port_range_min": 80}
+    group = groups.create(SecurityGroup(name="web"))
+    rule = SecurityGroupRule(security_group_id=group.id, protocol="tcp", port_range_min=80)
     groups.create_rule(rule)
-    shown = groups.show(group)["security_group_rules"]
-    assert sorted(r["direction"] for r in shown) == ["egress", "egress", "ingress"]
+    directions = sorted(rule.direction for rule in groups.rules(group.id))
+    assert directions == ["egress", "egress", "ingress"]
     with pytest.raises(RequestError) as error:
-        groups.create_rule(rule)
+        groups.create_rule(replace(rule, id="another", description="another"))
     assert refusal(error) == (ConflictError, "SecurityGroupRuleExists")
 
 
-def test_documents_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
+def test_records_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
     first = Networks(Store(tmp_path / "cloud.sqlite"), wires, public_cidr="172.24.4.0/24")
     subnet = subnet_of(first)
     second = Networks(Store(tmp_path / "cloud.sqlite"), wires, public_cidr="172.24.4.0/24")
-    assert second.require("subnet", subnet["id"]) == subnet
+    assert second.require(Subnet, subnet.id) == subnet
 
 
 def test_what_fails_half_way_leaves_nothing(
     networks: Networks, routers: Routers, wires: Wires
 ) -> None:
     subnet = subnet_of(networks)
-    own = networks.create_port({"network_id": subnet["network_id"]})
-    router = routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}})
-    kinds = ("router", "port", "floatingip")
-    before = {kind: networks.store.find(kind) for kind in kinds}
+    own = port_of(networks, subnet)
+    router = routers.create_router(Router(), PUBLIC_GATEWAY)
+
+    def everything() -> list[Record]:
+        store = networks.store
+        return [*store.find(Router), *store.find(Port), *store.find(FloatingIp)]
+
+    before = everything()
     wires.broken = True
     attempts: tuple[Callable[[], object], ...] = (
-        lambda: routers.create_router({"external_gateway_info": {"network_id": PUBLIC_ID}}),
-        lambda: routers.add_interface(router["id"], {"subnet_id": subnet["id"]}),
-        lambda: routers.add_interface(router["id"], {"port_id": own["id"]}),
+        lambda: routers.create_router(Router(), PUBLIC_GATEWAY),
+        lambda: routers.add_subnet(router.id, subnet.id),
+        lambda: routers.add_port(router.id, own.id),
     )
     for attempt in attempts:
         with pytest.raises(CloudError):
             attempt()
-    wish = {"floating_network_id": PUBLIC_ID, "port_id": own["id"]}
     with pytest.raises(RequestError):
-        routers.create_floating(wish)
-    assert {kind: networks.store.find(kind) for kind in kinds} == before
+        routers.create_floating(FloatingIp(floating_network_id=PUBLIC_ID, port_id=own.id))
+    assert everything() == before

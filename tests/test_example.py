@@ -1,4 +1,4 @@
-"""The story of examples/: a good commit, one that breaks the web servers, and its fix."""
+"""The example in examples/: a good commit, one that breaks the web servers, and its fix."""
 
 from __future__ import annotations
 
