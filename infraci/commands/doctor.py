@@ -77,12 +77,12 @@ def _machine(as_json: bool) -> int:
     from infraci.local.host import capabilities
     from infraci.sandbox.bubblewrap import PACKAGE, sandbox_trouble
 
-    found = capabilities.probe()
-    missing = found.missing()
+    host = capabilities.probe()
+    missing = host.missing()
     if as_json:
-        data = {"missing": [asdict(lack) for lack in missing], "runtime": found.runtime,
-                "cgroups": found.cgroups, "podman": found.podman,
-                "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits,
+        data = {"missing": [asdict(lack) for lack in missing], "runtime": host.runtime,
+                "cgroups": host.cgroups, "podman": host.podman,
+                "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
                 "sandbox": sandbox_trouble() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -93,21 +93,21 @@ def _machine(as_json: bool) -> int:
             say(f"all packages at once:\n  {together}")
     else:
         say(
-            f"the embedded cloud can run here: podman {found.podman}, {found.runtime}, "
-            f"{found.cgroups} control groups"
+            f"the embedded cloud can run here: podman {host.podman}, {host.runtime}, "
+            f"{host.cgroups} control groups"
         )
-        for name, has in (("memory", found.memory_limits), ("cpu", found.cpu_limits)):
+        for name, has in (("memory", host.memory_limits), ("cpu", host.cpu_limits)):
             if not has:
                 say(f"note: {name} limits of flavors cannot be enforced on this machine")
-        if found.cgroups is not capabilities.Cgroups.V2:
+        if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
-                f" {found.cgroups} control groups; on a machine with v2 each has its own part only"
+                f" {host.cgroups} control groups; on a machine with v2 each has its own part only"
             )
-    trouble = sandbox_trouble()
-    if trouble and not as_json:
+    lack = sandbox_trouble()
+    if lack and not as_json:
         say(
-            f"note: there is no sandbox for programs of commits: {trouble}. Playbooks and specs are"
+            f"note: there is no sandbox for programs of commits: {lack}. Playbooks and specs are"
             f" not judged before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )

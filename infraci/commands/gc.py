@@ -56,7 +56,7 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
         if LOCAL in (clouds or sweep.clouds()):
             sweep.machine()
     sweep.files()
-    if not sweep.found and sweep.exit_code == ExitCode.PASSED:
+    if not sweep.count and sweep.exit_code == ExitCode.PASSED:
         say("nothing to remove")
     return sweep.exit_code
 
@@ -70,7 +70,7 @@ class Sweep:
         self._root = _repository()
         # Outside of a repository there are still the clouds.
         self._ledger = Ledger(self._root or Path("/nonexistent"))
-        self.found = 0
+        self.count = 0
         self.exit_code = ExitCode.PASSED
 
     def clouds(self) -> list[str]:
@@ -104,7 +104,7 @@ class Sweep:
             self.fail(error)
             return
         for line in lines:
-            self.found += 1
+            self.count += 1
             say_line(line)
 
     def files(self) -> None:
@@ -124,7 +124,7 @@ class Sweep:
         say(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 
     def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:
-        self.found += 1
+        self.count += 1
         if self._dry_run:
             say(f"would remove {what}: {why}")
             return

@@ -1,4 +1,4 @@
-"""``.infraci/runs/``: what is known of every run, kept so that no run can be lost.
+"""The ledger of a repository, ``.infraci/runs/``: a record and a lock for each run.
 
 A run has a folder of its own, :class:`RunFolder`. Its record is replaced atomically, never edited.
 The process at work on the run holds its lock (flock): the kernel releases it however that process
@@ -55,7 +55,7 @@ class UnknownRunError(UsageError):
 
 
 class BusyRunError(UsageError):
-    """A run that another process is at work on, and what that does where it says so."""
+    """A run that another process is at work on, with that process's purpose where it states one."""
 
     def __init__(self, run_id: str, *, holder: str, purpose: str = "") -> None:
         super().__init__(
@@ -66,7 +66,7 @@ class BusyRunError(UsageError):
 
 
 class RunLock:
-    """Proof that this process is at work on a run; let go by ``release`` or by the process's end.
+    """The lock of a run; ``release`` or the end of the process releases it.
 
     A context manager. Processes that this one starts do not inherit it, forked ones do.
     """
@@ -77,7 +77,7 @@ class RunLock:
         self._maker = os.getpid()
 
     def release(self) -> None:
-        """Let go of the run; again is no error."""
+        """Release the lock; again is no error."""
         if self._sign is not None and self._maker == os.getpid():
             with suppress(OSError):
                 self._sign.rmdir()
@@ -101,7 +101,7 @@ class RunLock:
 def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     """Whether a process of this machine is at work on a run, of whichever repository.
 
-    A lock is seen only by who knows where the repository is; so its holder puts a sign as well.
+    A lock is visible only to processes that know the repository; so its holder puts a sign as well.
     Signs of this user, of root, and of the ``user`` who began the run count; no other user's do.
     """
     users = {0, os.geteuid()} | ({user} if user is not None else set())
@@ -147,9 +147,9 @@ class Ledger:
         return RunFolder(self.runs / run_id)
 
     def create(self, record: RunRecord) -> RunLock:
-        """Write a new run's record, its lock held first, so that nobody ever sees it dead.
+        """Acquire a new run's lock, then write its record, so that it never looks dead.
 
-        Raises UsageError where its folder has a path that ssh cannot be told of.
+        Raises UsageError where no ssh_config can name the path of its folder.
         """
         folder = self.folder(record.id).path
         if _UNUSABLE.search(str(folder)):
@@ -174,7 +174,7 @@ class Ledger:
     def update(self, record: RunRecord) -> None:
         """Replace a run's record, atomically; write it again should it have been deleted.
 
-        On a disk without room for it, that the run is destroyed is kept all the same.
+        On a full disk, that the run is destroyed is written all the same, as an empty file.
         """
         folder = self.folder(record.id)
         with _saying(f"cannot write the record of run {record.id}"):
@@ -236,14 +236,14 @@ class Ledger:
         Runs that stand come before those that are destroyed. Raises UsageError for several, and
         UnknownRunError for none.
         """
-        known = self.ids()
-        if prefix in known:
+        ids = self.ids()
+        if prefix in ids:
             return prefix
         records = self.list()
         named = [record for record in records if record.pipeline == prefix]
         if named:
             return max(named, key=lambda record: (not record.destroyed, record.created)).id
-        matches = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
+        matches = [run_id for run_id in ids if prefix and run_id.startswith(prefix)]
         destroyed = {record.id for record in records if record.destroyed}
         matches = [run_id for run_id in matches if run_id not in destroyed] or matches
         if len(matches) == 1:
@@ -257,9 +257,9 @@ class Ledger:
         raise self._unknown(prefix)
 
     def lock(self, run_id: str, *, purpose: str = "") -> RunLock:
-        """Take a run for this process. Raises BusyRunError while another works on it.
+        """Acquire a run's lock for this process. Raises BusyRunError while another holds it.
 
-        The purpose is told to processes that try meanwhile.
+        Processes that try meanwhile get the purpose in that error.
         """
         folder = self.folder(run_id)
         if not folder.path.is_dir():
@@ -271,7 +271,7 @@ class Ledger:
                     line = os.read(descriptor, 40).decode("ascii", "replace")
                     holder, _, its_purpose = line.strip().partition(" ")
                     raise BusyRunError(run_id, holder=holder, purpose=its_purpose)
-                with suppress(OSError):  # a full disk does not keep us from working on it
+                with suppress(OSError):  # works on a full disk, too
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BaseException:
@@ -293,14 +293,14 @@ class Ledger:
         return False
 
     def remove(self, run_id: str) -> None:
-        """Forget a run, its folder and all; gone already is no error."""
+        """Remove a run's folder; gone already is no error."""
         folder = self.folder(run_id)
         with _saying(f"cannot remove run {run_id}"), suppress(FileNotFoundError):
-            folder.record.unlink(missing_ok=True)  # first: half a folder is no run
+            folder.record.unlink(missing_ok=True)  # first: a folder without a record is no run
             shutil.rmtree(folder.path)
 
     def tidy(self) -> None:
-        """Remove what processes that were killed have left of records half written."""
+        """Remove the half-written records of processes that were killed."""
         with suppress(OSError):
             remove_dead(self.home, *self.runs.iterdir())
 

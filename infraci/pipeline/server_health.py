@@ -91,16 +91,16 @@ class ServerHealth:
         """
         name = self._server.name
         try:
-            found = self._cloud.server(self._server.id)
+            nova_server = self._cloud.server(self._server.id)
         except GoneError as error:
             raise self._dead("it is gone", hint="who deleted it?") from error
         self.look()
-        if found.status in DEAD:
-            fault = f": {found.fault}" if found.fault else ""
+        if nova_server.status in DEAD:
+            fault = f": {nova_server.fault}" if nova_server.fault else ""
             raise self._dead(
-                f"Nova says it is in {found.status}{fault}",
-                hint=f"`openstack server show {found.id}` and `openstack server event list "
-                f"{found.id}` may say more",
+                f"Nova says it is in {nova_server.status}{fault}",
+                hint=f"`openstack server show {nova_server.id}` and `openstack server event list "
+                f"{nova_server.id}` may say more",
             )
         if line := fatal_line(self._text):
             raise self._dead(

@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on; how it looks is up to the teller."""
+"""What the user sees of a run while it goes on: the protocol, and which view is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SILENCE_S = 30.0
 
 
 class Progress(Protocol):
-    """Hears what happens. Called from several threads; never raises."""
+    """Shows what happens. Called from several threads; never raises."""
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None:
         """A run begins; ``cleanup`` is the command that removes all it will make."""
@@ -28,12 +28,12 @@ class Progress(Protocol):
         """A phase has ended."""
 
     def event(self, *events: Event) -> None:
-        """Heat says something: what is new since the last look."""
+        """Events of Heat since the last call."""
 
     def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
-        """A server is at that: ``booting``, ``script x.sh``.
+        """A server has this status: ``booting``, ``script x.sh``.
 
-        A detail is shown while it lasts, and is worth no line.
+        A detail is shown while it lasts, and gets no line.
         """
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
