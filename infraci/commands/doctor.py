@@ -104,10 +104,10 @@ def _machine(as_json: bool) -> int:
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
                 f" {host.cgroups} control groups; on a machine with v2 each has its own part only"
             )
-    lack = sandbox_trouble()
-    if lack and not as_json:
+    unsafe = sandbox_trouble()
+    if unsafe and not as_json:
         say(
-            f"note: there is no sandbox for programs of commits: {lack}. Playbooks and specs are"
+            f"note: there is no sandbox for programs of commits: {unsafe}. Playbooks and specs are"
             f" not judged before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )

@@ -16,6 +16,14 @@ from infraci.heat.preview import read_preview
 _PAGE = 100
 #: Heat's message for a resource type that it hides, and for one whose service is missing.
 _NOT_OFFERED = re.compile(r" is not supported\.|is not available for resource type")
+#: Types that Heat hides from new stacks' authors and still makes; others that it hides do nothing.
+HIDDEN_AND_WORKING = frozenset({
+    "OS::Heat::SoftwareDeployments",
+    "OS::Heat::StructuredDeployments",
+    "OS::Neutron::RouterGateway",
+    "OS::Nova::FloatingIP",
+    "OS::Nova::FloatingIPAssociation",
+})  # fmt: skip
 #: The likely reason where Heat gives none.
 _NO_TRUST = (
     "for a stack with servers Heat asks Keystone for a trust, and application credentials get none "
@@ -65,6 +73,8 @@ class Stacks:
 
     def is_retired(self, resource_type: str) -> bool:
         """Whether Heat keeps a type only as a placeholder for stacks that have it already."""
+        if resource_type in HIDDEN_AND_WORKING:
+            return False
         path = f"/resource_types/{quote(resource_type, safe='')}"
         try:
             self._ask("GET", path, f"read resource type {resource_type}")

@@ -8,3 +8,4 @@ PROJECT = "infraci"
 PROJECT_ID = "1f7ac1000000400080000000000000aa"
 ROLES = ("admin", "member", "reader")
 REGION = "local"
+ZONE = "nova"

@@ -32,6 +32,7 @@ with warnings.catch_warnings():
     from heat.db import models
     from heat.engine import resources, scheduler, service
     from heat.engine.clients.os.keystone import fake_keystoneclient
+    from heat.objects.resource import Resource
     from heat.objects.stack import Stack
     from heat.objects.stack_tag import StackTagList
     from heat.rpc import api as rpc_api
@@ -138,6 +139,16 @@ def stack_tags(stack_id: str) -> list[str]:
     """Return the tags of a stack; none when there is no such stack."""
     found = StackTagList.get(context.get_admin_context(), stack_id)
     return [tag.tag for tag in found or ()]
+
+
+def root_stack_of(physical_id: str) -> str:
+    """Return the id of the root stack that made something; empty if no stack did."""
+    admin = context.get_admin_context()
+    try:
+        made_by = Resource.get_all_by_physical_resource_id(admin, physical_id)
+    except exception.NotFound:
+        return ""
+    return next((str(Stack.get_root_id(admin, made.stack_id)) for made in made_by), "")
 
 
 def _is_busy(stack_id: str) -> bool:

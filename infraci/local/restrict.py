@@ -7,14 +7,15 @@ not be so.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from heat.engine import constraints, properties, support
 from heat.engine.environment import Environment
 from heat.engine.resource import Resource
+from heat.engine.resources.openstack.heat.none_resource import NoneResource
 
-from infraci.local.supported_properties import OWN_TYPES, PROPERTIES, VALUES
+from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES, VALUES
 
 #: Modules of Heat's that ask a service, and the services that are here.
 _CLIENTS = "heat.engine.clients.os."
@@ -61,8 +62,20 @@ def _classes(registry: Mapping[str, Any]) -> list[tuple[str, type[Resource]]]:
 
 def _narrowed(name: str, resource_class: type[Resource]) -> type[Resource]:
     if name in PROPERTIES or name in OWN_TYPES:
-        schema = _narrowed_schema(name, resource_class.properties_schema)
-        return type(resource_class.__name__, (resource_class,), {"properties_schema": schema})
+        changes = _supported(name, resource_class)
+    else:
+        changes = _refused(resource_class)
+    return type(resource_class.__name__, (resource_class,), changes)
+
+
+def _supported(name: str, resource_class: type[Resource]) -> dict[str, Any]:
+    schema = _narrowed_schema(name, resource_class.properties_schema)
+    if name == "OS::Nova::Server":
+        return {"properties_schema": schema, "_build_nics": _nics_or_auto(resource_class)}
+    return {"properties_schema": schema}
+
+
+def _refused(resource_class: type[Resource]) -> dict[str, Any]:
     reason = _retired(resource_class) or "the embedded cloud has nothing that could honour it"
 
     def is_service_available(cls: type[Resource], context: object) -> tuple[bool, str]:
@@ -71,14 +84,26 @@ def _narrowed(name: str, resource_class: type[Resource]) -> type[Resource]:
     def validate(self: Resource) -> None:
         self._validate_service_availability(self.stack.context, self.t.resource_type)
 
-    changes = {"is_service_available": classmethod(is_service_available), "validate": validate}
-    return type(resource_class.__name__, (resource_class,), changes)
+    return {"is_service_available": classmethod(is_service_available), "validate": validate}
+
+
+def _nics_or_auto(server: type[Resource]) -> Callable[..., Any]:
+    """Ask for ``auto`` where a server names no networks: Nova 2.37 refuses to choose one unasked.
+
+    Heat asks with the newest microversion that Nova has, unless its operator sets an older one,
+    with which Nova still takes the project's network. Templates without networks count on that.
+    """
+
+    def build(self: Resource, *arguments: Any, **options: Any) -> Any:
+        return server._build_nics(self, *arguments, **options) or "auto"
+
+    return build
 
 
 def _retired(resource_class: type[Resource]) -> str:
-    """Why Heat keeps a type only for stacks that have it already; empty if it is not so."""
+    """Why Heat keeps a type as a placeholder that does nothing; empty for other types."""
     status = resource_class.support_status
-    if status.status != support.HIDDEN:
+    if status.status != support.HIDDEN or not issubclass(resource_class, NoneResource):
         return ""
     advice, earlier = "", status
     while earlier is not None and not advice:
@@ -91,12 +116,12 @@ def _retired(resource_class: type[Resource]) -> str:
 def _narrowed_schema(
     name: str, schema: Mapping[str, properties.Schema], path: str = ""
 ) -> dict[str, properties.Schema]:
-    honoured = PROPERTIES.get(name)
+    supported = None if name in OWN_TYPES else PROPERTIES[name] | KEPT.get(name, {}).keys()
     narrowed = {}
     for key, original in schema.items():
         entry = narrowed[key] = copy.copy(original)
         here = f"{path}{key}"
-        if honoured is not None and here not in honoured:
+        if supported is not None and here not in supported:
             entry.implemented = False
             entry.required = False
         elif original.schema:

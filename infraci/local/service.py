@@ -37,6 +37,7 @@ from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import Spare
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.servers import Servers
@@ -106,6 +107,9 @@ class Cloud:
             self._store,
             self._networks,
             self._machine,
+            project_network=ProjectNetwork(
+                self._store, self._networks, self._routers, engine.root_stack_of
+            ),
             access_cidr=self._machine.pools.access,
             labels_of=_labels_of,
         )

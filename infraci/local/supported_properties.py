@@ -1,4 +1,9 @@
-"""What a template may ask of the embedded cloud: types and properties, and nothing else."""
+"""Which types and properties of a template the embedded cloud supports, and how.
+
+A property is *honoured* (it does here what it does on a cloud) or *kept*: stored and shown as a
+cloud does, without the effect that one machine cannot have. A plan says so of each kept property.
+Heat refuses every other type and property by its name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from collections.abc import Mapping
 #: Types of Heat's own that need nothing but Heat.
 OWN_TYPES = frozenset({
     "AWS::CloudFormation::Stack",
+    "OS::Heat::AccessPolicy",
     "OS::Heat::AutoScalingGroup",
     "OS::Heat::CloudConfig",
     "OS::Heat::Delay",
@@ -16,14 +22,17 @@ OWN_TYPES = frozenset({
     "OS::Heat::ResourceChain",
     "OS::Heat::ResourceGroup",
     "OS::Heat::ScalingPolicy",
+    "OS::Heat::SoftwareComponent",
     "OS::Heat::SoftwareConfig",
+    "OS::Heat::StructuredConfig",
     "OS::Heat::TestResource",
+    "OS::Heat::UpdateWaitConditionHandle",
     "OS::Heat::Value",
     "OS::Heat::WaitCondition",
     "OS::Heat::WaitConditionHandle",
 })  # fmt: skip
 
-#: Types that stand for something on this machine → the properties that mean something there.
+#: Types that stand for something on this machine → the properties that are honoured.
 PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::Server": frozenset({
         "name", "image", "flavor", "flavor_update_policy", "image_update_policy", "key_name",
@@ -33,7 +42,13 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "networks.fixed_ip", "networks.floating_ip", "networks.allocate_network",
     }),
     "OS::Nova::KeyPair": frozenset({"name", "public_key", "save_private_key"}),
+    "OS::Nova::ServerGroup": frozenset({"name"}),
+    "OS::Nova::FloatingIP": frozenset({"pool"}),
+    "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
     "OS::Neutron::Net": frozenset({"name", "admin_state_up", "port_security_enabled", "tags"}),
+    "OS::Neutron::ProviderNet": frozenset({
+        "name", "admin_state_up", "port_security_enabled", "tags",
+    }),
     "OS::Neutron::Subnet": frozenset({
         "name", "network", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
         "dns_nameservers", "allocation_pools", "allocation_pools.start", "allocation_pools.end",
@@ -51,6 +66,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "external_gateway_info.external_fixed_ips.ip_address",
         "external_gateway_info.external_fixed_ips.subnet",
     }),
+    "OS::Neutron::RouterGateway": frozenset({"router_id", "network", "network_id"}),
     "OS::Neutron::RouterInterface": frozenset({
         "router", "router_id", "subnet", "subnet_id", "port", "port_id",
     }),
@@ -72,6 +88,63 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 
+_ZONE = "there is one zone, nova"
+_PROJECT = "there is one project, and all that is made belongs to it"
+_PROVIDER = "every network is a bridge on this machine; none is led to a network of a provider"
+_AGENTS = "one machine does the work of all agents"
+_NO_NAMES = "no name server has the names of ports"
+
+#: Properties that are kept → what differs here, as a plan tells it.
+KEPT: Mapping[str, Mapping[str, str]] = {
+    "OS::Nova::Server": {
+        "admin_pass": "no password is set, as on clouds that do not inject one",
+        "availability_zone": _ZONE,
+        "diskConfig": "disks have no partitions",
+        "scheduler_hints": "all servers are on this machine",
+        "networks.tag": "it is not on the config drive",
+    },
+    "OS::Nova::ServerGroup": {
+        "policies": "all servers are on this machine, whatever the policy",
+        "rules": "all servers are on this machine, whatever the policy",
+    },
+    "OS::Neutron::Net": {
+        "shared": _PROJECT,
+        "tenant_id": _PROJECT,
+        "value_specs": _PROVIDER,
+        "availability_zone_hints": _ZONE,
+        "dns_domain": _NO_NAMES,
+    },
+    "OS::Neutron::ProviderNet": {
+        "network_type": _PROVIDER,
+        "physical_network": _PROVIDER,
+        "segmentation_id": _PROVIDER,
+        "shared": _PROJECT,
+        "tenant_id": _PROJECT,
+        "availability_zone_hints": _ZONE,
+        "dns_domain": _NO_NAMES,
+    },
+    "OS::Neutron::Subnet": {"tenant_id": _PROJECT, "value_specs": _PROVIDER},
+    "OS::Neutron::Port": {
+        "binding:vnic_type": "every port is a virtual card of this machine",
+        "dns_name": _NO_NAMES,
+        "propagate_uplink_status": "no port has an uplink of its own",
+        "value_specs": _PROVIDER,
+    },
+    "OS::Neutron::Router": {
+        "availability_zone_hints": _ZONE,
+        "distributed": _AGENTS,
+        "ha": _AGENTS,
+        "tenant_id": _PROJECT,
+        "value_specs": _PROVIDER,
+    },
+    "OS::Neutron::FloatingIP": {
+        "dns_domain": _NO_NAMES,
+        "dns_name": _NO_NAMES,
+        "floating_subnet": "the network public has one subnet",
+        "value_specs": _PROVIDER,
+    },
+}
+
 #: Properties of which only some values mean something here.
 VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS"),
@@ -80,6 +153,8 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ),
     ("OS::Neutron::Net", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "admin_state_up"): (True,),
+    ("OS::Neutron::Port", "binding:vnic_type"): ("normal",),
+    ("OS::Neutron::ProviderNet", "admin_state_up"): (True,),
     ("OS::Neutron::Router", "admin_state_up"): (True,),
     ("OS::Neutron::Subnet", "ip_version"): (4,),
 }  # fmt: skip

@@ -105,7 +105,7 @@ def verify(run: Run) -> None:
                 case for server in judged_servers for case in done.get(server.name, ())
             )
             run.state.add_testcases(all_testcases)
-        if not all_testcases:
+        if judged_servers and not all_testcases:
             raise DefinitionError(
                 f"cannot verify pipeline {run.state.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",

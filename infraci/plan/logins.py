@@ -36,8 +36,8 @@ def login_notices(request: StackRequest, pipeline: Pipeline) -> Iterator[str]:
             yield from _userless(name, user, reading.cloud_configs(properties))
             if not properties.get("networks"):
                 yield (
-                    f"{name} has no networks: Nova refuses such a server, or gives it no address"
-                    " to log in at"
+                    f"{name} names no networks: it gets the one that its stack or project has; a "
+                    "cloud whose Heat asks Nova by microversion 2.37 or newer refuses such a server"
                 )
 
 

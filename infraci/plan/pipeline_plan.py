@@ -15,6 +15,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.model.server_names import distinct_names
 from infraci.plan.draft import Draft
+from infraci.plan.fidelity import fidelity_notices
 from infraci.plan.files import judge_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.logins import login_notices, user_data_texts
@@ -231,12 +232,6 @@ def _steps(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Pla
 
 def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Problem]:
     file = str(pipeline.path)
-    if not servers:
-        yield Problem(
-            file=str(pipeline.stack.template),
-            message="holds no OS::Nova::Server, so that there is nothing to verify",
-        )
-        return
     present = sorted({server.role for server in servers} - {""})
     for role, key_path in required_roles(pipeline).items():
         if role not in present:
@@ -254,6 +249,13 @@ def _notices(
 ) -> Iterator[str]:
     if cloud == LOCAL and any(resource.type in _UNENFORCED for resource in preview.walk()):
         yield "security group rules are not enforced on the embedded cloud"
+    if cloud == LOCAL:
+        yield from fidelity_notices(preview)
+    if not servers:
+        yield (
+            "the stack has no server: the run verifies that the stack can be created and deleted, "
+            "and no spec judges it"
+        )
     yield from _equal_names(preview, servers)
     for server in servers:
         if not server.specs:

@@ -45,10 +45,13 @@ resources:
     type: OS::Neutron::FloatingIP
     depends_on: way_out
     properties: {floating_network: {get_param: world}, port_id: {get_resource: port}}
+  apart: {type: OS::Nova::ServerGroup, properties: {policies: [anti-affinity]}}
   server:
     type: OS::Nova::Server
     properties:
       name: web
+      availability_zone: nova
+      scheduler_hints: {group: {get_resource: apart}}
       image: {get_param: image}
       flavor: {get_param: flavor}
       key_name: {get_param: key_name}

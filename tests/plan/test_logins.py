@@ -161,7 +161,7 @@ def test_another_value_for_the_key(tmp_path: Path) -> None:
 def test_a_server_without_networks(tmp_path: Path) -> None:
     lonely = SERVER.replace("      networks: [{network: private}]\n", "")
     (notice,) = notices(tmp_path, lonely + KEY)
-    assert notice.startswith("web has no networks")
+    assert notice.startswith("web names no networks")
 
 
 def test_servers_of_groups_and_nested_templates(tmp_path: Path) -> None:

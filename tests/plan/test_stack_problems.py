@@ -44,7 +44,7 @@ parameters:
 resources:
   net:
     type: OS::Neutron::Net
-    properties: {shared: true, nme: a}
+    properties: {dhcp_agent_ids: [x], nme: a}
   pool: {type: OS::Neutron::Pool, properties: {x: 1}}
   domain: {type: OS::Designate::Domain}
   vol: {type: OS::Cinder::Volume, properties: {size: 1}}
@@ -80,16 +80,17 @@ stacks/e.yaml:1:14: parameters.volme: stacks/s.yaml declares no such parameter; 
 "volume"?
 pipelines/p.yaml:6:5: stack.parameters.image: Parameter 'image' is invalid: Error validating value \
 'debain-12': No images matching {'name': 'debain-12'}; did you mean "debian-12"?
-stacks/n.yaml:7:18: resources.inner.properties.shred: Unknown Property shred
+stacks/n.yaml:7:18: resources.inner.properties.shred: Unknown Property shred; did you mean \
+"shared"?
 stacks/n.yaml:7:28: resources.inner.properties.nme: Unknown Property nme; did you mean "name"?
 stacks/n.yaml:9:5: resources.lost.type: The Resource Type (OS::Neutron::Prt) could not be found; \
 did you mean "OS::Neutron::Port"?
 stacks/n.yaml:10:18: resources.lost.depends_on[0]: there is no resource "nowhere"
 stacks/s.yaml:5:3: parameters.volume: Parameter 'volume' is invalid: Error validating value 'v1': \
 the embedded cloud has no cinder that could know it
-stacks/s.yaml:10:18: resources.net.properties.shared: the embedded cloud does not honour the \
-property shared
-stacks/s.yaml:10:32: resources.net.properties.nme: Unknown Property nme; did you mean "name"?
+stacks/s.yaml:10:18: resources.net.properties.dhcp_agent_ids: the embedded cloud does not honour \
+the property dhcp_agent_ids
+stacks/s.yaml:10:39: resources.net.properties.nme: Unknown Property nme; did you mean "name"?
 stacks/s.yaml:11:10: resources.pool.type: OS::Neutron::Pool cannot be had: it is retired. Use \
 octavia instead
 stacks/s.yaml:12:12: resources.domain.type: OS::Designate::Domain cannot be had: it is retired. \

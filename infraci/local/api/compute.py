@@ -11,7 +11,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from infraci.local.account import USER_ID
+from infraci.local.account import USER_ID, ZONE
 from infraci.local.api.nova_json import (
     address_to_json,
     card_to_json,
@@ -22,6 +22,8 @@ from infraci.local.api.nova_json import (
     parse_group,
     parse_rebuild,
     parse_server,
+    parse_server_group,
+    server_group_to_json,
     server_to_json,
 )
 from infraci.local.api.parse import number, texts
@@ -36,8 +38,10 @@ from infraci.local.domain.records import (
     Port,
     SecurityGroup,
     Server,
+    ServerGroup,
 )
 from infraci.local.domain.requests import CardRequest
+from infraci.local.domain.server_groups import ServerGroups
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
 from infraci.local.errors import (
@@ -75,6 +79,7 @@ class ComputeApi(Api):
         super().__init__(is_valid_token)
         self._store = store
         self._servers = servers
+        self._server_groups = ServerGroups(store)
 
     def may_ask(self, request: Request) -> bool:
         """Anybody may ask for the versions."""
@@ -128,7 +133,7 @@ class ComputeApi(Api):
         """A new server."""
         body = body_of(request, "server")
         _refuse_excess(body)
-        hints = fields_of(request).get("os:scheduler_hints") or {}
+        hints = self._server_groups.resolve(fields_of(request).get("os:scheduler_hints") or {})
         server = self._servers.create(
             parse_server(body, hints),
             cards=parse_cards(body.get("networks")),
@@ -303,6 +308,32 @@ class ComputeApi(Api):
         groups = [self._store.get(SecurityGroup, group) for group in sorted(ids)]
         return [{"id": group.id, "name": group.name} for group in groups if group]
 
+    # Server groups
+
+    @route("GET", "/v2.1/os-server-groups")
+    def list_server_groups(self, request: Request) -> Document:
+        """The server groups."""
+        return {"server_groups": [self._group_shown(g) for g in self._server_groups.all()]}
+
+    @route("POST", "/v2.1/os-server-groups")
+    def create_server_group(self, request: Request) -> Document:
+        """A new server group."""
+        group = self._server_groups.add(parse_server_group(body_of(request, "server_group")))
+        return {"server_group": self._group_shown(group)}
+
+    @route("GET", "/v2.1/os-server-groups/<id_>")
+    def show_server_group(self, request: Request, id_: str) -> Document:
+        """One server group."""
+        return {"server_group": self._group_shown(self._server_groups.require(id_))}
+
+    @route("DELETE", "/v2.1/os-server-groups/<id_>")
+    def delete_server_group(self, request: Request, id_: str) -> None:
+        """Remove a server group."""
+        self._server_groups.delete(id_)
+
+    def _group_shown(self, group: ServerGroup) -> Document:
+        return server_group_to_json(group, self._server_groups.members(group))
+
     # Flavors, key pairs, limits
 
     @route("GET", "/v2.1/flavors")
@@ -380,7 +411,7 @@ class ComputeApi(Api):
     @route("GET", "/v2.1/os-availability-zone")
     def zones(self, request: Request) -> Document:
         """The one zone."""
-        zone = {"zoneName": "local", "zoneState": {"available": True}, "hosts": None}
+        zone = {"zoneName": ZONE, "zoneState": {"available": True}, "hosts": None}
         return {"availabilityZoneInfo": [zone]}
 
 

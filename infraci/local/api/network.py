@@ -47,7 +47,8 @@ EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
     "net-mtu", "quotas", "quota_details", "availability_zone", "network_availability_zone",
-    "subnet_allocation",
+    "subnet_allocation", "provider", "dns-integration", "dvr", "l3-ha", "router_availability_zone",
+    "uplink-status-propagation",
 )  # fmt: skip
 
 _KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from functools import singledispatch
 from typing import Any
 
+from infraci.local.account import ZONE
 from infraci.local.api.parse import addresses, flag, gateway, number, objects, text, texts
 from infraci.local.api.web import Document
 from infraci.local.domain.records import (
@@ -56,6 +57,10 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         "router:external": ("is_external", flag),
         **_same(number, "mtu"),
         **_same(texts, "availability_zone_hints"),
+        **_same(text, "dns_domain"),
+        "provider:network_type": ("network_type", text),
+        "provider:physical_network": ("physical_network", text),
+        "provider:segmentation_id": ("segmentation_id", number),
     },
     Subnet: {
         **_NAMED,
@@ -76,6 +81,8 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(texts, "security_groups"),
         **_same(objects(AddressPair), "allowed_address_pairs"),
         **_same(flag, "port_security_enabled"),
+        **_same(text, "dns_name"),
+        "propagate_uplink_status": _IGNORED,
         "binding:vnic_type": ("vnic_type", text),
         "binding:host_id": ("binding_host", text),
         "binding:profile": _IGNORED,
@@ -85,10 +92,13 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_UP,
         **_same(gateway, "external_gateway_info"),
         **_same(objects(Route), "routes"),
+        **_same(flag, "distributed", "ha"),
+        **_same(texts, "availability_zone_hints"),
     },
     FloatingIp: {
         **_COMMON,
         **_same(text, "floating_network_id", "floating_ip_address", "port_id", "fixed_ip_address"),
+        **_same(text, "dns_name", "dns_domain"),
         "subnet_id": _IGNORED,
     },
     SecurityGroup: {**_NAMED, **_same(flag, "stateful")},
@@ -161,9 +171,12 @@ def _(network: Network) -> Document:
         "admin_state_up": network.admin_state_up, "shared": network.shared,
         "router:external": network.is_external, "subnets": list(network.subnets),
         "mtu": network.mtu, "port_security_enabled": network.port_security_enabled,
-        "availability_zones": ["local"],
+        "availability_zones": [ZONE],
         "availability_zone_hints": list(network.availability_zone_hints),
-        "qos_policy_id": None, "dns_domain": "",
+        "qos_policy_id": None, "dns_domain": network.dns_domain,
+        "provider:network_type": network.network_type,
+        "provider:physical_network": network.physical_network,
+        "provider:segmentation_id": network.segmentation_id,
     }  # fmt: skip
     return shown | ({"is_default": True} if network.is_default else {})
 
@@ -191,7 +204,7 @@ def _(port: Port) -> Document:
         "device_owner": port.device_owner, "security_groups": list(port.security_groups),
         "allowed_address_pairs": _objects(port.allowed_address_pairs), "extra_dhcp_opts": [],
         "port_security_enabled": port.port_security_enabled,
-        "binding:vnic_type": port.vnic_type, "qos_policy_id": None, "dns_name": "",
+        "binding:vnic_type": port.vnic_type, "qos_policy_id": None, "dns_name": port.dns_name,
         "dns_assignment": [], "propagate_uplink_status": False,
     }  # fmt: skip
     return shown | ({"binding:host_id": port.binding_host} if port.binding_host else {})
@@ -207,8 +220,9 @@ def _(router: Router) -> Document:
             "network_id": way.network_id, "enable_snat": way.enable_snat,
             "external_fixed_ips": _objects(way.external_fixed_ips),
         },
-        "routes": _objects(router.routes), "distributed": False, "ha": False,
-        "availability_zones": ["local"], "availability_zone_hints": [], "flavor_id": None,
+        "routes": _objects(router.routes), "distributed": router.distributed, "ha": router.ha,
+        "availability_zones": [ZONE], "flavor_id": None,
+        "availability_zone_hints": list(router.availability_zone_hints),
     }  # fmt: skip
 
 
@@ -218,7 +232,8 @@ def _(floating: FloatingIp) -> Document:
         **_common(floating), "floating_network_id": floating.floating_network_id,
         "floating_ip_address": floating.floating_ip_address, "status": floating.status,
         "port_id": floating.port_id, "fixed_ip_address": floating.fixed_ip_address,
-        "router_id": floating.router_id, "dns_name": "", "dns_domain": "", "qos_policy_id": None,
+        "router_id": floating.router_id, "dns_name": floating.dns_name,
+        "dns_domain": floating.dns_domain, "qos_policy_id": None,
         "port_details": None,
     }  # fmt: skip
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from infraci.local.account import PROJECT_ID, USER_ID
+from infraci.local.account import PROJECT_ID, USER_ID, ZONE
 from infraci.local.api.parse import addresses, flag, texts
 from infraci.local.api.web import Document
 from infraci.local.domain.flavors import FLAVORS, Flavor
-from infraci.local.domain.records import DELETING, KeyPair, Port, Server
+from infraci.local.domain.records import DELETING, KeyPair, Port, Server, ServerGroup
 from infraci.local.domain.requests import AddressRequest, CardRequest
 from infraci.local.errors import InvalidRequestError
 
@@ -19,8 +19,10 @@ from infraci.local.errors import InvalidRequestError
 SERVER_FIELDS = frozenset({
     "name", "imageRef", "flavorRef", "networks", "key_name", "user_data", "metadata",
     "config_drive", "security_groups", "min_count", "max_count", "description", "tags",
-    "availability_zone", "OS-DCF:diskConfig",
+    "availability_zone", "adminPass", "OS-DCF:diskConfig",
 })  # fmt: skip
+
+_POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 _VM_STATES = {"ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error"}
 
@@ -116,7 +118,7 @@ def server_to_json(server: Server, *, addresses: Document, groups: list[Document
         "links": [],
         "os-extended-volumes:volumes_attached": [],
         "OS-DCF:diskConfig": "MANUAL",
-        "OS-EXT-AZ:availability_zone": "local",
+        "OS-EXT-AZ:availability_zone": ZONE,
         "OS-EXT-SRV-ATTR:instance_name": f"infraci-{server.id}",
         "OS-EXT-SRV-ATTR:host": "local",
         "OS-EXT-STS:task_state": "deleting" if is_deleting else None,
@@ -128,6 +130,22 @@ def server_to_json(server: Server, *, addresses: Document, groups: list[Document
     if server.fault and server.status == "ERROR":
         shown["fault"] = {"code": 500, **asdict(server.fault)}
     return shown
+
+
+def parse_server_group(body: Document) -> ServerGroup:
+    """The record of a new server group; older microversions say its one policy as a list."""
+    policies = body.get("policies") or [body.get("policy")]
+    if not isinstance(policies, list) or len(policies) != 1 or policies[0] not in _POLICIES:
+        raise InvalidRequestError(f"Invalid input for field/attribute policies: {policies}.")
+    return ServerGroup(name=str(body.get("name") or ""), policy=policies[0])
+
+
+def server_group_to_json(group: ServerGroup, members: list[str]) -> Document:
+    """A server group as Nova shows it, with the ids of its servers."""
+    return {
+        "id": group.id, "name": group.name, "policies": [group.policy], "members": members,
+        "metadata": {}, "project_id": PROJECT_ID, "user_id": USER_ID,
+    }  # fmt: skip
 
 
 def flavor_to_json(flavor: Flavor) -> Document:

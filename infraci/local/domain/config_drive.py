@@ -12,6 +12,8 @@ import re
 import secrets
 from collections.abc import Mapping
 
+from infraci.local.account import ZONE
+
 _LATEST = "openstack/latest"
 
 
@@ -29,7 +31,7 @@ def config_drive(
         "uuid": server_id,
         "name": name,
         "hostname": f"{hostname(name)}.novalocal",
-        "availability_zone": "local",
+        "availability_zone": ZONE,
         "launch_index": 0,
         "project_id": project_id,
         "meta": dict(metadata),

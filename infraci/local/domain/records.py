@@ -82,6 +82,14 @@ class Network(NeutronRecord):
     mtu: int = 1400
     port_security_enabled: bool = True
     availability_zone_hints: tuple[str, ...] = ()
+    dns_domain: str = ""
+    network_type: str | None = field(default=None, metadata=stored_as("provider:network_type"))
+    physical_network: str | None = field(
+        default=None, metadata=stored_as("provider:physical_network")
+    )
+    segmentation_id: int | None = field(
+        default=None, metadata=stored_as("provider:segmentation_id")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +132,7 @@ class Port(NeutronRecord):
     security_groups: tuple[str, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
+    dns_name: str = ""
     vnic_type: str = field(default="normal", metadata=stored_as("binding:vnic_type"))
     binding_host: str = field(default="", metadata=stored_as("binding:host_id"))
     #: Which of its server's network cards it is, from 0.
@@ -152,6 +161,9 @@ class Router(NeutronRecord):
     admin_state_up: bool = True
     external_gateway_info: Gateway | None = None
     routes: tuple[Route, ...] = ()
+    distributed: bool = False
+    ha: bool = False
+    availability_zone_hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +179,8 @@ class FloatingIp(NeutronRecord):
     port_id: str | None = None
     fixed_ip_address: str | None = None
     router_id: str | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +229,16 @@ class Image(Record):
     kind = "image"
 
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroup(Record):
+    """Servers with a policy for where they run, which is this machine whatever it says."""
+
+    kind = "server_group"
+
+    name: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from itertools import count
 
 from infraci.local.domain.addresses import ipv4_network
 from infraci.local.domain.networks import PUBLIC_ID, Networks
-from infraci.local.domain.records import Network, Port, SecurityGroup, Subnet
+from infraci.local.domain.project_network import ProjectNetwork
+from infraci.local.domain.records import Port, SecurityGroup, Subnet
 from infraci.local.domain.requests import CardRequest
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Store
@@ -21,20 +22,26 @@ NOVA_OWNER = "compute:local"
 class ServerPorts:
     """What Nova asks of Neutron."""
 
-    def __init__(self, store: Store, networks: Networks) -> None:
+    def __init__(self, store: Store, networks: Networks, project_network: ProjectNetwork) -> None:
         self._store = store
         self._networks = networks
+        self._project_network = project_network
         self._groups = SecurityGroups(store)
 
     def claim(
-        self, server_id: str, requests: Sequence[CardRequest] | None, group_ids: Sequence[str]
+        self,
+        server_id: str,
+        requests: Sequence[CardRequest] | None,
+        group_ids: Sequence[str],
+        *,
+        stack_id: str = "",
     ) -> list[Port]:
-        """Give a server the ports that are asked for, made where need be; returns them.
+        """Give a server of a stack the ports that are asked for, made where need be; returns them.
 
-        Without requests, it has one in the only network that there is.
+        Without requests, it has one in the network of its stack or project.
         """
         if requests is None:
-            requests = self._default_requests()
+            requests = [CardRequest(network_id=self._project_network.choose(stack_id))]
         claimed = []
         taken = {port.position for port in self.of(server_id)}
         free = (position for position in count() if position not in taken)
@@ -70,16 +77,6 @@ class ServerPorts:
             addresses=request.addresses,
             group_ids=group_ids or None,
         )
-
-    def _default_requests(self) -> list[CardRequest]:
-        networks = self._store.find(
-            Network, lambda network: not network.is_external and bool(network.subnets)
-        )
-        if len(networks) > 1:
-            raise ConflictError(
-                "Multiple possible networks found, use a Network ID to be more specific."
-            )
-        return [CardRequest(network_id=network.id) for network in networks]
 
     def group_ids(self, names: Sequence[str]) -> list[str]:
         """The ids of security groups, each known by its name or its id."""
@@ -137,6 +134,7 @@ class ServerPorts:
         """Release a server's ports."""
         for port in self.of(server_id):
             self.release(port)
+        self._project_network.release()
 
     def release(self, port: Port) -> None:
         """Take a port from its server; one that was made for it is removed."""

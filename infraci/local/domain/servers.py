@@ -18,6 +18,7 @@ from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
     Fault,
@@ -46,12 +47,13 @@ class Servers:
         networks: Networks,
         machine: HostInterface,
         *,
+        project_network: ProjectNetwork,
         access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
         self._store = store
         self._networks = networks
-        self.ports = ServerPorts(store, networks)
+        self.ports = ServerPorts(store, networks, project_network)
         self._machine = machine
         self.access_cidr = access_cidr
         self._labels_of = labels_of
@@ -67,7 +69,8 @@ class Servers:
     ) -> Server:
         """Accept a new server; it boots in the background, as Nova's do.
 
-        Without ``cards`` it has one in the only network; ``groups`` are names of security groups.
+        Without ``cards`` it has one in its stack's or project's network; ``groups`` are names of
+        security groups.
         """
         if server.flavor not in FLAVORS:
             raise _no_flavor(server.flavor)
@@ -76,7 +79,8 @@ class Servers:
         now = _now()
         server = self._store.put(replace(server, created=now, updated=now))
         try:
-            self.ports.claim(server.id, cards, self.ports.group_ids(groups))
+            stack_id = str(server.hints.get("heat_root_stack_id", ""))
+            self.ports.claim(server.id, cards, self.ports.group_ids(groups), stack_id=stack_id)
         except Exception:
             self._forget(server)
             raise

@@ -1,0 +1,35 @@
+"""What a stack would not do on the embedded cloud as on another one: notes of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infraci.heat import StackPreview
+from infraci.local.supported_properties import KEPT
+from infraci.model.problem import quoted
+
+#: So many resources of one note are named.
+_NAMED = 4
+
+
+def fidelity_notices(preview: StackPreview) -> Iterator[str]:
+    """Yield a sentence for each property that the embedded cloud keeps without its effect."""
+    users: dict[tuple[str, str], list[str]] = {}
+    for resource in preview.walk():
+        for name, difference in KEPT.get(resource.type, {}).items():
+            if _value(resource.properties, name):
+                users.setdefault((name, difference), []).append(resource.path)
+    for (name, difference), paths in users.items():
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        named = ", ".join(f'"{path}"' for path in paths[:_NAMED]) if more else quoted(paths, "and")
+        yield f"{name} of {named}{more} has no effect on the embedded cloud: {difference}"
+
+
+def _value(properties: object, path: str) -> object:
+    """Return what is set at a path such as ``networks.tag``; None if nothing is."""
+    name, _, rest = path.partition(".")
+    value = properties.get(name) if isinstance(properties, dict) else None
+    if not rest:
+        return value
+    entries = value if isinstance(value, list) else [value]
+    return next((found for entry in entries if (found := _value(entry, rest))), None)

@@ -1,0 +1,39 @@
+"""Notes of a plan about what the embedded cloud keeps without its effect."""
+
+from __future__ import annotations
+
+from infraci.heat import PreviewResource, StackPreview
+from infraci.plan.fidelity import fidelity_notices
+
+
+def server(name: str, **properties: object) -> PreviewResource:
+    return PreviewResource(
+        name=name, type="OS::Nova::Server", path=name, stack_name="s", properties=properties
+    )
+
+
+def notices(*resources: PreviewResource) -> list[str]:
+    return list(fidelity_notices(StackPreview(name="s", description="", resources=resources)))
+
+
+def test_one_line_names_all_resources_of_a_property() -> None:
+    assert notices(server("a", availability_zone="x"), server("b", availability_zone="y")) == [
+        'availability_zone of "a" and "b" has no effect on the embedded cloud: '
+        "there is one zone, nova"
+    ]
+
+
+def test_many_resources_are_counted() -> None:
+    (notice,) = notices(*(server(str(number), admin_pass="x") for number in range(9)))
+    assert notice.startswith('admin_pass of "0", "1", "2", "3" and 5 more ')
+
+
+def test_what_is_not_set_is_not_told() -> None:
+    networks = [{"network": "net", "tag": None}]
+    assert notices(server("a", availability_zone=None, networks=networks)) == []
+
+
+def test_a_property_within_a_list_is_told() -> None:
+    networks = [{"network": "net", "tag": None}, {"network": "other", "tag": "x"}]
+    (notice,) = notices(server("a", networks=networks))
+    assert notice.startswith('networks.tag of "a"')
