@@ -25,7 +25,7 @@ from infraci.blame.search import Budget
 from infraci.errors import ExitCode, UsageError
 from infraci.pipeline import Interrupts
 
-#: How many stacks may be stood up, if nobody says.
+#: How many stacks may be stood up without --budget.
 _STACKS = 24
 
 

@@ -1,4 +1,4 @@
-"""Whose a run is: tags by which anybody, on any machine, can tell what may be removed."""
+"""The owner of a run, in tags: every user and machine can read from them what may be removed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Ownership:
         return " ".join(self.tags())
 
     def is_expired(self, now: float) -> bool:
-        """Whether anybody may remove it."""
+        """Whether every user may remove it."""
         return self.expires <= now
 
     @property

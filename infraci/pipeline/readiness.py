@@ -42,7 +42,7 @@ def log_in_to_all(run: Run, servers: Sequence[Server], deadline: Deadline) -> tu
 
     Returns the servers with their keys; the record says from where these are known. Raises
     GuestError for one that does not come up in time, at once for one that is dead, LockedOutError
-    for one that is up and lets nobody in, :class:`~infraci.ssh.HostKeyError`, and
+    for one that is up and refuses logins, :class:`~infraci.ssh.HostKeyError`, and
     :class:`~infraci.heat.TransientCloudError` when the cloud is lost, whatever the servers do.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
