@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pipeline", nargs="?", default="single")
     pipeline = parser.parse_args().pipeline
-    with tempfile.TemporaryDirectory() as name, real_openstack() as cloud:
+    with tempfile.TemporaryDirectory() as name, real_openstack(Path(name)) as cloud:
         record, consoles = measure(cloud, pipeline, Path(name))
         print("| phase | infraci | the cloud | overhead | |\n|---|---|---|---|---|")
         for row in rows(cloud, record, consoles):

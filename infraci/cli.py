@@ -129,9 +129,9 @@ def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
     A real Heat stack, real servers, Testinfra specs, a JUnit report, and nothing left behind.
     """
     early_signals.begin()
-    from infraci.base.temporary import choose_place
+    from infraci.base.temporary import choose_folder
 
-    choose_place()
+    choose_folder()
     ctx.obj = verbose - quiet
     ctx.meta["infraci.json"] = as_json
 

@@ -154,5 +154,5 @@ def of_machine(error: BaseException) -> MachineError | None:
 
 def raise_of_machine(error: BaseException) -> None:
     """Raise what this machine lacks, if that is the cause: no file of a commit is to blame then."""
-    if (trouble := of_machine(error)) is not None:
-        raise trouble from error
+    if (machine_error := of_machine(error)) is not None:
+        raise machine_error from error

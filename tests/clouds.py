@@ -25,6 +25,8 @@ from tests.processes import run_infraci, start_infraci
 _OPENSTACK = Path(__file__).parent / "live/openstack/cloud"
 #: Bringing it up installs hundreds of packages the first time.
 _OPENSTACK_TIMEOUT_S = 3600
+#: The file, in a test session's temporary folder, that says that the session brings OpenStack up.
+_BRINGS_UP = "brings-openstack-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +88,14 @@ def embedded_cloud(state: Path, *, http_proxy: str = "") -> Iterator[CloudUnderT
 
 
 @contextmanager
-def real_openstack() -> Iterator[CloudUnderTest]:
+def real_openstack(folder: Path) -> Iterator[CloudUnderTest]:
     """The OpenStack of ``tests/live/openstack``; one that was not up goes down in the end.
 
-    Fails the test, and never skips it, when there can be none.
+    ``folder`` is the process's temporary folder, where :func:`end_openstack_of` finds that it has
+    to do so. Fails the test, and never skips it, when there can be none.
     """
-    was_up = is_openstack_up()
+    if not _is_openstack_up():
+        (folder / _BRINGS_UP).touch()
     try:
         brought = _openstack("up")
         if brought.returncode:
@@ -101,8 +105,7 @@ def real_openstack() -> Iterator[CloudUnderTest]:
         with _connected(clouds_yaml, MEMBER) as connection:
             yield CloudUnderTest(name=MEMBER, environment=environment, connection=connection)
     finally:
-        if not was_up:
-            take_openstack_down()
+        end_openstack_of(folder)
 
 
 def end_embedded_below(folder: Path) -> None:
@@ -130,16 +133,24 @@ def end_embedded_below(folder: Path) -> None:
         Host(place, signal_port=1).sweep(known=(), dry_run=False)
 
 
-def is_openstack_up() -> bool:
-    """Whether an OpenStack of ``tests/live/openstack`` is up."""
-    return _openstack("status").returncode == 0
+def end_openstack_of(folder: Path) -> None:
+    """Take the OpenStack down, whole or in part, if tests with that temporary folder bring it up.
 
-
-def take_openstack_down() -> None:
-    """End it, or fail."""
+    The folders of xdist's workers are in that of the session. Fails if it does not end well.
+    """
+    notes = [*folder.glob(_BRINGS_UP), *folder.glob(f"*/{_BRINGS_UP}")]
+    if not notes:
+        return
     ended = _openstack("down")
     if ended.returncode:
         pytest.fail(f"the OpenStack did not end well:\n{ended.stderr}", pytrace=False)
+    for note in notes:
+        note.unlink(missing_ok=True)
+
+
+def _is_openstack_up() -> bool:
+    """Whether an OpenStack of ``tests/live/openstack`` is up."""
+    return _openstack("status").returncode == 0
 
 
 def check_openstack() -> None:

@@ -49,9 +49,9 @@ else:
             "return read_document(Path('/etc/hostname'), file='x')",
         ),
         (
-            "from infraci.base.temporary import choose_place, make_folder",
+            "from infraci.base.temporary import choose_folder, make_folder",
             "",
-            "choose_place(); return make_folder('x')",
+            "choose_folder(); return make_folder('x')",
         ),
         (
             "from infraci.local.state_dir import StateDir",

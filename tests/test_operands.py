@@ -71,7 +71,7 @@ SAFE_OTHERWISE = {
     "sandbox/relay.py:main": "the command is in_sandbox's",
     "sandbox/bubblewrap.py:in_sandbox": "paths are absolute or values; the command follows --",
     "sandbox/bubblewrap.py:run_sandboxed": "the command is in_sandbox's",
-    "sandbox/bubblewrap.py:sandbox_trouble": "the command is in_sandbox's",
+    "sandbox/bubblewrap.py:no_sandbox_reason": "the command is in_sandbox's",
     "verify/serverspec.py:judge": "the command is _command's",
     "verify/specs.py:run": "the command is confined()'s",
     "verify/specs.py:start": "the command is own_program's",

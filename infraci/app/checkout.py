@@ -78,7 +78,7 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
             _prepare(trees)
             remove_dead_trees(root)
             remove_dead()
-            tree = stack.enter_context(locked_folder(commit.sha[:10], place=trees))
+            tree = stack.enter_context(locked_folder(commit.sha[:10], parent=trees))
         if commit.dirty:
             git.export_working_tree(root, tree)
         else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from infraci.app.image_preparation import look_for_images
@@ -9,7 +12,9 @@ from infraci.base.terminal import say
 from infraci.base.trust import is_untrusted
 from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
+from infraci.model.catalog import Catalog
 from infraci.model.pipeline import Pipeline
+from infraci.plan.offline import Unasked
 
 
 def open_cloud(name: str) -> Cloud:
@@ -23,6 +28,28 @@ def open_cloud(name: str) -> Cloud:
     if name == LOCAL:
         look_for_images()  # while the cloud is connected
     return Cloud.connect(name, local=up)
+
+
+@contextmanager
+def open_unasked(name: str) -> Iterator[Unasked]:
+    """Stand for a cloud that is not to be asked; the embedded one's Heat validates in its place."""
+    from infraci.local.account import ANY_CLOUD
+    from infraci.local.cloud_process import ensure_up
+
+    online = "or have the cloud's own Heat asked: `infraci plan --online`"
+    try:
+        clouds_yaml = ensure_up(on_progress=lambda text: say(f"{text} …", err=True))
+        heat = Cloud.connect(ANY_CLOUD, clouds_yaml=clouds_yaml)
+    except UsageError as error:
+        hint = error.hint or "`infraci cloud down` ends one of an earlier infraci"
+        raise UsageError(error.message, hint=f"{hint}; {online}") from error
+
+    def stand_in() -> Catalog:
+        with Cloud.connect(LOCAL, clouds_yaml=clouds_yaml) as embedded:
+            return replace(embedded.catalog(), cloud=name)
+
+    with heat:
+        yield Unasked(name=name, heat=heat, stand_in=stand_in)
 
 
 def cloud_of(pipeline: Pipeline, cloud: str) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from infraci.app.checkout import Checkout
-from infraci.app.cloud_opening import cloud_of, open_cloud
+from infraci.app.cloud_opening import cloud_of, open_cloud, open_unasked
 from infraci.app.options import Overrides
 from infraci.app.stack_loading import LoadStack, base_opener, host_key_placeholder, stack_loader
 from infraci.base.trust import is_untrusted
@@ -54,12 +54,13 @@ def plans_of(
 
 @contextmanager
 def open_planner(cloud: str, *, online: bool) -> Iterator[Cloud | Unasked]:
-    """The embedded cloud, or a cloud that may be asked."""
+    """The embedded cloud, a cloud that may be asked, or what stands for one that may not."""
     if online or cloud == LOCAL:
         with open_cloud(cloud) as opened:
             yield opened
     else:
-        yield Unasked(name=cloud)
+        with open_unasked(cloud) as unasked:
+            yield unasked
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def _plan(
     if is_untrusted():
         site = load_project(checkout.tree).cloud(cloud.name)
         plan = replace(plan, problems=(*plan.problems, *judge_untrusted(pipeline, site)))
-    if isinstance(cloud, Unasked) or pipeline.upgrade is None:
+    if pipeline.upgrade is None:
         return plan
     open_base = base_opener(
         pipeline,

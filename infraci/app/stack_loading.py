@@ -75,7 +75,7 @@ def base_opener(
     checkout: Checkout,
     *,
     revision: str | None,
-    cloud: Cloud,
+    cloud: Cloud | Unasked,
     overrides: Overrides,
     known: Commit | None = None,
 ) -> OpenBase:

@@ -1,4 +1,4 @@
-"""What a ``with`` statement closes."""
+"""A base class for objects that a ``with`` statement closes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Something that is open; the end of a ``with`` statement closes it, after an error too."""
+    """An open object; the end of a ``with`` statement closes it, after an error too."""
 
     @abstractmethod
     def close(self) -> object:
-        """End the use of it."""
+        """Release what the object holds."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Rows of text in columns, as wide as their widest cell."""
+"""Formats rows of text as columns, each as wide as its widest cell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infraci.base.terminal import shown
 
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "") -> Iterator[str]:
-    """A line a row; all rows have the same number of cells."""
+    """One line for each row; all rows have the same number of cells."""
     rows = [[" ".join(shown(cell).split("\n")) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:

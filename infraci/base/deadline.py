@@ -1,4 +1,4 @@
-"""One limit of time, shared by everything a phase waits for."""
+"""A deadline that all waits of a phase share, and the intervals between polls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Deadline:
     """A limit of time that starts to run when it is made.
 
     ``phase`` names whose time it is in messages. Threads may share one; :meth:`cancel` ends
-    every wait on it at once. ``clock`` and ``sleep`` are given by tests.
+    every wait on it at once. Tests pass ``clock`` and ``sleep``.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Deadline:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether somebody has cancelled it."""
+        """Whether :meth:`cancel` was called."""
         return self._cancelled.is_set()
 
     def check(self, what: str | Callable[[], str]) -> None:

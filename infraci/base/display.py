@@ -1,7 +1,7 @@
-"""What others have written, made fit to be shown: no text may steer a terminal or forge a line.
+"""Makes text of others safe to show: it steers no terminal and forges no line.
 
-Whatever comes from a commit, a server, a cloud, a report or a note may hold escape sequences,
-characters that print over others, and such as turn the direction of text.
+Text of a commit, a server, a cloud, a report or a note may hold escape sequences, characters that
+print over others, and characters that turn the direction of text.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-#: Terminals' sequences (ECMA-48): CSI; OSC, DCS and other strings with their ends; others. A string
-#: without an end only loses its begin, lest it hides the rest.
+#: Terminals' sequences (ECMA-48): CSI; OSC, DCS and other strings with their ends; others. Of a
+#: string without an end only the beginning is removed, or the rest of the text would be.
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"

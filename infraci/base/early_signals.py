@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP before a run has its own handling of them: a sentence, and status 130.
+"""Handles SIGINT, SIGTERM and SIGHUP until a run does: prints a sentence, exits with 130.
 
 The command line imports this before anything else, so it may import nothing that takes time.
 """
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _State:
-    """What has come, and what to do about it."""
+    """The first signal, and whether it raises an exception."""
 
     def __init__(self) -> None:
         self.number: int | None = None  # the first signal
@@ -27,16 +27,16 @@ _state = _State()
 def catch() -> None:
     """Handle the signals from now on: until :func:`begin`, end the process at once.
 
-    What is ignored stays so: a process that is started with nohup shall outlive the terminal.
+    An ignored signal stays ignored: a process that nohup starts shall outlive the terminal.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _hear)
-    sys.unraisablehook = _tell_unraisable
+            signal.signal(number, _handle)
+    sys.unraisablehook = _report_unraisable
 
 
 def begin() -> None:
-    """From now on there may be something to tidy: a first signal raises KeyboardInterrupt."""
+    """From now on, have the first signal raise KeyboardInterrupt, so that a run can tidy up."""
     _state.raises = True
 
 
@@ -53,14 +53,14 @@ def check() -> None:
 
 
 def sentence() -> str:
-    """What to say of an interruption."""
+    """The sentence that tells the user of an interruption."""
     if _state.number is None:
         return "interrupted"
     name = "Ctrl-C" if _state.number == signal.SIGINT else signal.Signals(_state.number).name
     return f"interrupted by {name}"
 
 
-def _hear(number: int, frame: object) -> None:
+def _handle(number: int, frame: object) -> None:
     is_first = _state.number is None
     if is_first:
         _state.number = number
@@ -72,7 +72,7 @@ def _hear(number: int, frame: object) -> None:
         os._exit(INTERRUPTED)
 
 
-def _tell_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Python's own, but for our signals: they may come in a callback, and :func:`check` follows."""
+def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Call Python's own hook, but not for a signal in a callback: :func:`check` raises it later."""
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)

@@ -1,8 +1,8 @@
-"""What programs of a commit inherit of infraci's own environment variables: those of an allow-list.
+"""The environment variables that a commit's programs inherit: those of an allow-list.
 
-Tokens and passwords of clouds, CI engines and registries are in variables of any name. So none is
-handed on but those that programs need to run at all; what else they need, a pipeline names under
-``environment:``.
+Tokens and passwords of clouds, CI engines and registries are in variables of any name. So programs
+inherit only the variables that any program needs to run; a pipeline names others that its programs
+need under ``environment:``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
 
 
 def inherited(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Those variables that programs of a commit inherit. A proxy that takes a password is none."""
+    """The variables that a commit's programs inherit; no proxy whose address holds a password."""
     return {name: value for name, value in environment.items() if _is_inherited(name, value)}
 
 

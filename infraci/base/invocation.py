@@ -1,4 +1,4 @@
-"""The commands of infraci's that messages name: each works as it stands, copied into a shell."""
+"""The command lines of infraci that messages print; each works when copied into a shell."""
 
 from __future__ import annotations
 

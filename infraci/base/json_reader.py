@@ -1,4 +1,4 @@
-"""Reading JSON that others have written: a record, a note, a request's body, a server's file."""
+"""Reads JSON that others have written: a record, a note, a request's body, a server's file."""
 
 from __future__ import annotations
 

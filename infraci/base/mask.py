@@ -1,4 +1,4 @@
-"""Keeping secrets out of all that is written or sent: one masker for the whole process.
+"""Masks secrets in all that infraci writes or sends: one masker for the whole process.
 
 What reads a secret calls :func:`hide` with it; what writes a file or sends text calls
 :func:`mask`. Neither has to know the other.
@@ -70,7 +70,7 @@ class Masker:
         """Return ``text`` without the secrets."""
         if not self._forms or not text:
             return text
-        # This line sees all that is ever written, so it has to be quick.
+        # All that is ever written passes here, so it has to be fast.
         forms = {form for needle, form in self._needles if needle in text}
         spans = [span for form in forms for span in _find(form, text)]
         for joint in self._joints if "\n" in text or "\x1b" in text else ():
@@ -120,19 +120,19 @@ def mask(text: str) -> str:
 
 def _find(form: str, text: str) -> Iterator[_Span]:
     """Where ``form`` is in ``text``: whole, or what is left of it beside a cut."""
-    place = 0
-    while (start := text.find(form[:_PIECE], place)) >= 0:
+    position = 0
+    while (start := text.find(form[:_PIECE], position)) >= 0:
         end = start + _common(form, text, start)
         is_whole = end - start == len(form)
-        place = start + 1
+        position = start + 1
         if is_whole or _CUT_AFTER.match(text, end):
             yield start, end
-            place = end
-    place = 0
-    while len(form) > _PIECE and (begin := text.find(form[-_PIECE:], place)) >= 0:
+            position = end
+    position = 0
+    while len(form) > _PIECE and (begin := text.find(form[-_PIECE:], position)) >= 0:
         end = begin + _PIECE
         start = end - _common_end(form, text, end)
-        place = end if end - start == len(form) else begin + 1
+        position = end if end - start == len(form) else begin + 1
         if _is_cut_before(text, start):
             yield start, end
 

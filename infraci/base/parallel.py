@@ -1,4 +1,4 @@
-"""One piece of work for each of many servers, at once."""
+"""Calls a function with many items at once, each in a thread."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ def in_parallel(
 ) -> list[Result | Exception]:
     """Call ``work`` with each item in a thread; returns results or exceptions, in order.
 
-    Ctrl-C is not kept waiting: what has not begun is dropped, and what runs is left to the
-    caller, who can end it by closing what it works on.
+    On Ctrl-C this function raises at once: items that are not begun are dropped, and the threads
+    that still run are left to the caller, who ends them by closing what they work on.
     """
     # No executor of the standard library: an exception that a signal's handler raises while it
-    # starts threads leaves it with one that nobody ends, and the interpreter waits for it.
+    # starts threads leaves it with one that never ends, and the interpreter waits for it.
     slots: list[_Slot[Result]] = [_Slot() for _ in items]
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    remaining: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(items)):
-        todo.put(number)
-    given_up = threading.Event()
+        remaining.put(number)
+    is_cancelled = threading.Event()
 
-    def labour() -> None:
-        while not given_up.is_set():
+    def run_items() -> None:
+        while not is_cancelled.is_set():
             try:
-                number = todo.get_nowait()
+                number = remaining.get_nowait()
             except queue.Empty:
                 return
             slots[number].fill(work, items[number])
 
     try:
         for _ in range(min(at_once, len(items))):
-            threading.Thread(target=labour, daemon=True).start()
+            threading.Thread(target=run_items, daemon=True).start()
         return [slot.take() for slot in slots]
     finally:
-        given_up.set()
+        is_cancelled.set()
 
 
 class _Slot(Generic[Result]):
-    """Where the outcome of one piece of work is put, and waited for."""
+    """The result of one item, once its thread has put it there."""
 
     def __init__(self) -> None:
         self._done = threading.Event()

@@ -1,4 +1,4 @@
-"""Processes told apart, also when their numbers are used again: ``PID.START``."""
+"""Identifies processes by ``PID.START``, since the kernel uses numbers again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def this_host() -> str:
-    """The machine on which processes have these numbers, by a hash that gives nothing away.
+    """The machine on which processes have these numbers, as a hash.
 
     A container is a machine of its own, for it does not see the processes of others; those of one
     image may share an ``/etc/machine-id``, and two machines the number of a namespace.
@@ -29,9 +29,9 @@ def this_process() -> str:
 
 
 def is_alive(process: str) -> bool:
-    """Whether that process of this machine still runs; one that we may not look at may.
+    """Whether that process of this machine still runs; True if we may not look at it.
 
-    Raises OSError where nothing can be looked at, as with too few open files.
+    Raises OSError if no process can be looked at, as with too few open files.
     """
     pid, _, start = process.partition(".")
     try:

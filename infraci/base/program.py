@@ -1,4 +1,4 @@
-"""Programs that run on this machine, and end when they should."""
+"""Runs programs on this machine, within limits of time and output."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LOOK_S = 0.2
 #: Between asking it to end and killing it.
 _GRACE_S = 3.0
 _LAST_LINES = 20
-#: A longer line is handed on in pieces.
+#: A longer line is passed on in pieces.
 _LONGEST_LINE = 1 << 20
 
 
 def own_program(module: str = "infraci") -> tuple[str, ...]:
-    """How a module of ours is started: never with the user's folder in its path (``-P``)."""
+    """How a module of infraci's is started: never with the user's folder in its path (``-P``)."""
     return (sys.executable, "-P", "-m", module)
 
 
@@ -61,13 +61,13 @@ def run_program(
     ends = time.monotonic() + limit_s
     last: deque[str] = deque(maxlen=_LAST_LINES)
 
-    def hear(line: bytes) -> None:
+    def handle_line(line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         last.append(text)
         on_line(text)
 
     output, written = os.pipe()
-    with os.fdopen(output, "rb", buffering=0) as said:
+    with os.fdopen(output, "rb", buffering=0) as stream:
         try:
             process = subprocess.Popen(
                 command,
@@ -83,12 +83,12 @@ def run_program(
             os.close(written)
         try:
             rest, total = b"", 0
-            while (chunk := _read(process, said.fileno())) is not None:
+            while (chunk := _read(process, stream.fileno())) is not None:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    hear(line)
+                    handle_line(line)
                 if len(rest) > _LONGEST_LINE:
-                    hear(rest)
+                    handle_line(rest)
                     rest = b""
                 total += len(chunk)
                 if output_mb is not None and total > output_mb << 20:
@@ -106,7 +106,7 @@ def run_program(
                         details="\n".join(last),
                     )
             if rest:
-                hear(rest)
+                handle_line(rest)
             return process.wait(_GRACE_S)
         finally:
             _end(process)

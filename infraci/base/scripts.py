@@ -1,4 +1,4 @@
-"""Scripts of the tree, judged before they are sent to a server."""
+"""Checks the scripts of a commit before they are sent to a server."""
 
 from __future__ import annotations
 

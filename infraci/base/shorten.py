@@ -1,10 +1,10 @@
-"""Text made short enough to be read or kept."""
+"""Shortens a long text to its beginning and its end."""
 
 from __future__ import annotations
 
 
 def shortened(text: str, most: int) -> str:
-    """The text; of a longer one than ``most`` characters its beginning and end, and the gap."""
+    """The text; if it has more than ``most`` characters, its beginning, a gap and its end."""
     if len(text) <= most:
         return text
     half = most // 2

@@ -3,7 +3,7 @@
 A process that is killed (SIGKILL, a lost machine) removes nothing. A name here ends with
 ``.HOST.PID.START.RANDOM``: which process it was, and on which machine that number counts, for
 containers and machines may share a folder. Only processes of the same machine can tell that it
-died. Where any of them shall remove what is left, a folder is locked instead
+died. A folder that any machine's process may remove is locked instead
 (:func:`locked_folder`).
 """
 
@@ -28,30 +28,30 @@ _NAMED = re.compile(r"\.([0-9a-f]+)\.([0-9]+\.[0-9]+)\.[^.]+\Z")
 _COMMON = "/tmp"  # noqa: S108
 
 
-def choose_place() -> None:
-    """Have this process make temporary files where there is a folder for them, full or not.
+def choose_folder() -> None:
+    """Choose the folder for this process's temporary files without writing to it.
 
-    Python's own choice writes a file in each, and says of full disks and of too few open files
-    that there is no such folder.
+    Python's own choice writes a file in each folder, and reports full disks and too few open files
+    as a missing folder.
     """
-    places = (os.environ.get("TMPDIR"), _COMMON, "/var/tmp")  # noqa: S108
-    usable = (place for place in places if place and os.access(place, os.W_OK | os.X_OK))
+    folders = (os.environ.get("TMPDIR"), _COMMON, "/var/tmp")  # noqa: S108
+    usable = (f for f in folders if f and os.access(f, os.W_OK | os.X_OK))
     tempfile.tempdir = tempfile.tempdir or next(usable, None)
 
 
 @contextmanager
-def temporary_folder(kind: str, *, place: str | Path | None = None) -> Iterator[Path]:
+def temporary_folder(kind: str, *, parent: str | Path | None = None) -> Iterator[Path]:
     """A private folder that is removed at the end, or by a later process if this one is killed."""
-    folder = make_folder(kind, place=place)
+    folder = make_folder(kind, parent=parent)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_folder(kind: str, *, place: str | Path | None = None) -> Path:
-    """The same for a caller that removes it itself. Raises OSError."""
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}.{_this_mark()}.", dir=place))
+def make_folder(kind: str, *, parent: str | Path | None = None) -> Path:
+    """Make such a folder, for a caller that removes it itself. Raises OSError."""
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}.{_this_mark()}.", dir=parent))
 
 
 def draft_of(path: Path) -> Path:
@@ -59,33 +59,33 @@ def draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_this_mark()}.{secrets.token_hex(4)}")
 
 
-def remove_dead(*places: Path) -> int:
-    """Remove from some folders what processes of this user that died have left; returns how many.
+def remove_dead(*parents: Path) -> int:
+    """Remove the files and folders that dead processes of this user have left; returns how many.
 
-    Without places, from those where temporary folders are made.
+    Looks in these parents; without any, in the folders where temporary folders are made.
     """
-    found = {
+    dead = {
         entry
-        for place in places or (Path(tempfile.gettempdir()), Path(_COMMON))
-        for entry in place.glob(".*.*.*.*.*" if places else f"{_PREFIX}*.*.*.*.*")
+        for parent in parents or (Path(tempfile.gettempdir()), Path(_COMMON))
+        for entry in parent.glob(".*.*.*.*.*" if parents else f"{_PREFIX}*.*.*.*.*")
         if _is_dead(entry)
     }
-    for entry in found:
+    for entry in dead:
         shutil.rmtree(entry, ignore_errors=True)
         with suppress(OSError):
             entry.unlink(missing_ok=True)
-    return len(found)
+    return len(dead)
 
 
 @contextmanager
-def locked_folder(kind: str, *, place: Path) -> Iterator[Path]:
-    """A new folder in a place, locked until it is removed at the end. Raises OSError.
+def locked_folder(kind: str, *, parent: Path) -> Iterator[Path]:
+    """A new folder below a parent, locked until it is removed at the end. Raises OSError.
 
-    The kernel unlocks it when this process and those that it has forked have ended, in whichever
-    container; then any process that has the place removes it, by :func:`remove_unlocked`.
+    The kernel unlocks it when this process and those that it has forked have ended, in any
+    container; then any process that sees the parent can remove it, by :func:`remove_unlocked`.
     """
-    with guarding(place):
-        folder = place / f"{kind}.{secrets.token_hex(4)}"
+    with guarding(parent):
+        folder = parent / f"{kind}.{secrets.token_hex(4)}"
         folder.mkdir()
         lock = open_folder(folder)
         lock_file(lock, timeout_s=0)
@@ -96,16 +96,16 @@ def locked_folder(kind: str, *, place: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_unlocked(place: Path) -> int:
-    """Remove the folders in a place that no living process has locked; returns how many.
+def remove_unlocked(parent: Path) -> int:
+    """Remove the folders below a parent that no living process has locked; returns how many.
 
-    Raises OSError where the place cannot be read.
+    Raises OSError if the parent cannot be read.
     """
-    return sum(_remove_unlocked(folder) for folder in place.iterdir())
+    return sum(_remove_unlocked(folder) for folder in parent.iterdir())
 
 
 def _remove_unlocked(folder: Path) -> bool:
-    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile, or another file
         with guarding(folder.parent):
             lock = open_folder(folder)
             is_ours = lock_file(lock, timeout_s=0)
@@ -119,20 +119,20 @@ def _remove_unlocked(folder: Path) -> bool:
 
 
 def put_sign(what: str) -> Path | None:
-    """Say to all users of this machine that this process is at work on something.
+    """Show all users of this machine that this process works on something, by a folder's name.
 
-    Returns the sign, to be removed by ``rmdir``; None where none can be made.
+    Returns the folder, to be removed by ``rmdir``; None if it cannot be made.
     """
     with suppress(OSError):
-        return make_folder(what, place=_COMMON)
+        return make_folder(what, parent=_COMMON)
     return None
 
 
 def has_sign(what: str, *, users: Collection[int]) -> bool:
-    """Whether a living process of one of these users (by number) has put such a sign.
+    """Whether a living process of one of these users (by number) has made such a folder.
 
-    A sign is a folder, and a user can neither give a folder away nor link to it: what another user
-    puts there under the same name is that user's.
+    A user can neither give a folder away nor link to it: a folder that another user makes under the
+    same name belongs to that user.
     """
     for entry in Path(_COMMON).glob(f"{_PREFIX}{what}.*.*.*.*"):
         named = _NAMED.search(entry.name)

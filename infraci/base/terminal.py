@@ -1,4 +1,4 @@
-"""Where infraci speaks to its user: what it prints is free of secrets and steers no terminal."""
+"""Prints to the user: text without secrets and without control characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infraci.base.mask import Masker, process_masker
 
 
 def shown(text: str, masker: Masker | None = None) -> str:
-    """Text, of one or more lines, as it may be printed; without secrets."""
+    """Text, of one or more lines, made safe to print, without secrets."""
     masker = masker or process_masker()
     # Twice: a secret may have had characters in it that are not shown.
     return masker.mask(displayable_lines(masker.mask(text)))

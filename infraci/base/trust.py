@@ -1,7 +1,7 @@
-"""Whether the commit under test is trusted: whoever wrote it may do all that its maintainers may.
+"""Whether the commit under test is trusted, that is, comes from a maintainer.
 
-An environment variable says so, for this process and all that it starts. It is no setting of the
-repository's, as the commit could change that.
+An environment variable says so, for this process and all that it starts. A setting in the
+repository would not do: the commit could change it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where infraci writes what others can read: logs and other text files, free of secrets.
+"""Writes files that others can read, such as logs, without secrets.
 
-``tests/test_writes.py`` lists all that is written elsewhere, and why that needs no masking.
+``tests/test_writes.py`` lists all other code that writes, and why its text needs no masking.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from infraci.base.closing import Closing
 from infraci.base.mask import Masker, process_masker
 from infraci.base.terminal import shown
 
-#: So much of a line without an end is held back, so that no secret is written in two parts.
+#: A line without an end is kept until it is longer, so that no secret is written in two parts.
 _LONGEST_LINE = 1 << 20
 
 
 def write_text(path: Path, text: str, *, masker: Masker | None = None) -> None:
-    """Write text to a file, whose folder is made if need be."""
+    """Write text to a file, without secrets; makes its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = (masker or process_masker()).mask(text)
     path.write_text(content, encoding="utf-8", errors="replace")
@@ -26,7 +26,7 @@ def write_text(path: Path, text: str, *, masker: Masker | None = None) -> None:
 class Log(Closing):
     """A file to which text is appended, whole lines at a time; threads may share it.
 
-    What is in it can be shown in a terminal as it is.
+    Its text can be shown in a terminal as it is.
     """
 
     def __init__(self, path: Path, *, masker: Masker | None = None) -> None:
@@ -39,7 +39,7 @@ class Log(Closing):
     def write(self, text: str) -> str:
         """Append text, but for a last line that has no end yet; returns what was written.
 
-        A closed log takes no more, without complaint.
+        After :meth:`close`, it does nothing.
         """
         with self._lock:
             lines, end, rest = (self._rest + text).rpartition("\n")

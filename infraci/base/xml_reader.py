@@ -1,4 +1,4 @@
-"""Reading XML that others have written: a report of a build, of RSpec."""
+"""Reads XML that others have written, such as a build's report."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def command(
 def _machine(as_json: bool) -> int:
     """What this machine lacks for the embedded cloud."""
     from infraci.local.host import capabilities
-    from infraci.sandbox.bubblewrap import PACKAGE, sandbox_trouble
+    from infraci.sandbox.bubblewrap import PACKAGE, no_sandbox_reason
 
     host = capabilities.probe()
     missing = host.missing()
@@ -83,7 +83,7 @@ def _machine(as_json: bool) -> int:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": host.runtime,
                 "cgroups": host.cgroups, "podman": host.podman,
                 "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
-                "sandbox": sandbox_trouble() is None}  # fmt: skip
+                "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
         for lack in missing:
@@ -104,7 +104,7 @@ def _machine(as_json: bool) -> int:
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
                 f" {host.cgroups} control groups; on a machine with v2 each has its own part only"
             )
-    unsafe = sandbox_trouble()
+    unsafe = no_sandbox_reason()
     if unsafe and not as_json:
         say(
             f"note: there is no sandbox for programs of commits: {unsafe}. Playbooks and specs are"

@@ -14,7 +14,7 @@ from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.terminal import say_json, say_line
 from infraci.ledger.run_folder import RunFolder
-from infraci.model.cause import cause_of
+from infraci.model.cause import failure_sentence
 from infraci.model.run import Outcome, RunRecord
 
 
@@ -42,7 +42,7 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
 
 def _lines(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
     commit = record.commit
-    cause = cause_of(record)
+    cause = failure_sentence(record)
     yield f"run {record.id}: {record.verdict or state}" + (f": {cause}" if cause else "")
     yield f"commit {commit.short} {commit.subject} ({commit.author})"
     if record.base is not None:

@@ -1,4 +1,4 @@
-"""What is done to servers between their first login and the specs; one file a driver."""
+"""Configures servers between their first login and the specs; one file a driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``ansible`` step: a playbook of the commit, run once for all its servers."""
+"""The ``ansible`` step: runs a playbook of the commit once for all its servers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Ansible(Step):
             commit=context.commit,
             mark=mark,
         )
-        account = PlaybookResults(targets, self._options.playbook, context.root, mark)
+        results = PlaybookResults(targets, self._options.playbook, context.root, mark)
         limit_s = context.deadline.within(self._options.timeout_s)
         try:
             with calling(self._options, context.root, stage) as call:
@@ -60,9 +60,9 @@ class Ansible(Step):
                     environment=call.environment,
                     timeout_s=limit_s,
                     deadline=context.deadline,
-                    on_line=account.hear,
+                    on_line=results.take_line,
                     pass_fds=call.pass_fds,
                 )
         except ProgramTimeoutError:
-            return [account.stopped(server, limit_s) for server in limit]
-        return [account.result(server, status) for server in limit]
+            return [results.stopped(server, limit_s) for server in limit]
+        return [results.result(server, status) for server in limit]

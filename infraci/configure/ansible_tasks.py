@@ -1,4 +1,4 @@
-"""What became of a playbook's tasks on one host, and why one of them failed."""
+"""The tasks of a playbook on one host: how each ended, and why one failed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from infraci.base.lines import first_line
 from infraci.configure.step import Part
-from infraci.configure.step_failure import SILENT, Cause, cause_of, failed_part
-from infraci.diagnosis.reason import shortened
+from infraci.configure.step_failure import SILENT, StepCause, failed_part, step_cause
+from infraci.diagnosis.reason import clipped
 from infraci.diagnosis.sudo import find_refusal
 from infraci.model.run import Outcome, Server
 
@@ -25,19 +25,19 @@ _VAGUE = ("non-zero return code", "MODULE FAILURE", "Module result deserializati
 
 #: What Ansible itself says of sudo and su.
 _OF_BECOME = re.compile(
-    r"^(?:Task failed: )?(?:(?:Missing|Incorrect) \S+ password"
+    r"^(?:AnsibleTask failed: )?(?:(?:Missing|Incorrect) \S+ password"
     r"|Timeout \(\d+s\) waiting for privilege escalation prompt)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class AnsibleTask:
     """A task on a host: "begun", or how it ended."""
 
     name: str  # "PLAY: TASK", as written in the playbook; a number tells those of one name apart
-    place: str  # "site.yml:12"
+    location: str  # "site.yml:12"
     status: str
-    cause: Cause | None = None  # of one that failed
+    cause: StepCause | None = None  # of one that failed
     text: str = ""
     rescuer: str | None = None  # the block whose rescue takes the failure
     within: Collection[str] = ()  # the blocks in whose rescue it is
@@ -48,11 +48,11 @@ class HostTasks:
     """The tasks of one host, in their order."""
 
     suffix: str = ""  # of their names, on a host that is no server
-    tasks: dict[str, Task] = field(default_factory=dict)  # by Ansible's id
+    tasks: dict[str, AnsibleTask] = field(default_factory=dict)  # by Ansible's id
     names: Counter[str] = field(default_factory=Counter)
 
     def take(
-        self, event: Mapping[str, Any], place: str, own_hosts: Collection[str], user: str
+        self, event: Mapping[str, Any], location: str, own_hosts: Collection[str], user: str
     ) -> None:
         """Note an event of a task on a host where ``user`` logs in.
 
@@ -70,9 +70,9 @@ class HostTasks:
         ):
             return
         is_bad = status in ("failed", "unreachable")
-        self.tasks[id_] = Task(
+        self.tasks[id_] = AnsibleTask(
             name=before.name if before else self._unique(event["part"]),
-            place=place,
+            location=location,
             status=status,
             cause=(refused or cause_of_task(event.get("failures", ()), own_hosts))
             if is_bad
@@ -82,13 +82,13 @@ class HostTasks:
             within=tuple(event.get("within", ())),
         )
 
-    def failed(self) -> list[Task]:
+    def failed(self) -> list[AnsibleTask]:
         """The tasks that failed and were not rescued."""
         failed = [task for task in self.tasks.values() if task.status == "failed"]
         lost = {block for task in failed if task.rescuer is None for block in task.within}
         return [task for task in failed if task.rescuer is None or task.rescuer in lost]
 
-    def running(self) -> Task | None:
+    def running(self) -> AnsibleTask | None:
         """The task that has begun last and did not end."""
         begun = (task for task in reversed(self.tasks.values()) if task.status == "begun")
         return next(begun, None)
@@ -97,18 +97,20 @@ class HostTasks:
         self,
         server: Server,
         playbook: PurePosixPath,
-        failed: Sequence[Task] = (),
+        failed: Sequence[AnsibleTask] = (),
         *,
         stopped: str = "",
     ) -> Iterator[Part]:
         """A part for each task, of which these failed; ``stopped`` tells what ended one."""
         for task in self.tasks.values():
             if task in failed:
-                cause = task.cause or Cause(text=SILENT)
-                place, text = task.place, task.text
-                yield failed_part(server, str(playbook), task.name, cause, place=place, text=text)
+                cause = task.cause or StepCause(text=SILENT)
+                location, text = task.location, task.text
+                yield failed_part(
+                    server, str(playbook), task.name, cause, location=location, text=text
+                )
             elif task.status == "begun" and stopped:
-                message = f"{server.name}: {playbook}: {task.name} {stopped} ({task.place})"
+                message = f"{server.name}: {playbook}: {task.name} {stopped} ({task.location})"
                 yield Part(name=task.name, outcome=Outcome.FAILURE, message=message)
             elif task.status not in ("begun", "unreachable"):
                 is_skipped = task.status == "skipped"
@@ -127,7 +129,7 @@ class HostTasks:
         return numbered
 
 
-def _refused(failures: Sequence[Mapping[str, Any]], user: str) -> Cause | None:
+def _refused(failures: Sequence[Mapping[str, Any]], user: str) -> StepCause | None:
     """Why sudo or su did not let Ansible begin a module; what a command prints is not searched."""
     for failure in failures:
         texts = [str(failure.get(name) or "") for name in ("module_stderr", "module_stdout")]
@@ -135,35 +137,35 @@ def _refused(failures: Sequence[Mapping[str, Any]], user: str) -> Cause | None:
         if _OF_BECOME.search(message):
             texts.insert(0, message)
         if refusal := find_refusal("\n".join(texts), user):
-            return Cause(text=refusal.reason)
+            return StepCause(text=refusal.reason)
     return None
 
 
-def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> Cause:
+def cause_of_task(failures: Sequence[Mapping[str, Any]], own_hosts: Collection[str]) -> StepCause:
     """Why a task failed; of a loop, the first item whose failure is the commit's doing."""
     causes = [_cause(failure, own_hosts) for failure in failures]
     blamed = (cause for cause in causes if not cause.is_outside)
-    return next(blamed, causes[0] if causes else Cause(text=SILENT))
+    return next(blamed, causes[0] if causes else StepCause(text=SILENT))
 
 
-def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> Cause:
+def _cause(failure: Mapping[str, Any], own_hosts: Collection[str]) -> StepCause:
     """By its message, or by its output where that says more."""
     message = str(failure.get("censored") or failure.get("msg") or "").strip()
     response = str(failure.get("response") or "")
     if response and response not in message:
         message = f"{message}: {response}"
     is_vague = message.startswith(_VAGUE) or not message
-    asked = f"url: {failure['url']}\n" if "url" in failure else ""
-    texts = [] if is_vague else [asked + message]
+    url = f"url: {failure['url']}\n" if "url" in failure else ""
+    texts = [] if is_vague else [url + message]
     names = ("stderr", "module_stderr", "stdout", "module_stdout", "exception")
     outputs = [str(failure[name]) for name in names if failure.get(name)]
     texts += [output for output in outputs if output != _NO_TRACEBACK]
-    causes = [cause_of(text, own_hosts=own_hosts) for text in texts]
+    causes = [step_cause(text, own_hosts=own_hosts) for text in texts]
     sure = next((cause for cause in causes if cause.is_sure), None)
     if sure is not None and (sure.is_outside or is_vague or sure.text in message):
         return sure
     if not is_vague:
-        return Cause(text=shortened(first_line(message)))
-    told = [f"exit status {failure['rc']}"] if "rc" in failure else []
-    told += [cause.text for cause in causes[:1]]
-    return Cause(text=": ".join(told) or SILENT)
+        return StepCause(text=clipped(first_line(message)))
+    reasons = [f"exit status {failure['rc']}"] if "rc" in failure else []
+    reasons += [cause.text for cause in causes[:1]]
+    return StepCause(text=": ".join(reasons) or SILENT)

@@ -1,4 +1,4 @@
-"""The ``chef`` step: cookbooks of the commit, converged on the server by Chef or Cinc."""
+"""The ``chef`` step: converges cookbooks of the commit on the server, by Chef or Cinc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from infraci.configure.chef_output import Resource, read_resources
+from infraci.configure.chef_output import ChefResource, read_chef_resources
 from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -17,7 +17,7 @@ from infraci.configure.step import (
     StepError,
     StepOutsideError,
 )
-from infraci.configure.step_failure import cause_of, failed_part, step_error, without_folder
+from infraci.configure.step_failure import failed_part, step_cause, step_error, without_folder
 from infraci.model.configure_steps import ChefStep
 from infraci.model.run import Outcome, Server
 from infraci.model.secret import reveal_all
@@ -54,10 +54,10 @@ class Chef(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            resources = read_resources(ended.said)
+            resources = read_chef_resources(ended.lines)
             if ended.exit_status != 0:
                 raise self._failed(ended, resources, server, context)
-        if counts := _counts(ended.said):
+        if counts := _counts(ended.lines):
             context.log(f"{counts[0]} of {counts[1]} resources changed")
         return Applied(
             changes=tuple(resource.action for resource in resources if resource.is_changed),
@@ -70,7 +70,7 @@ class Chef(Step):
     def _settings(self, folder: str, server: Server) -> str:
         """The client.rb; its strings are JSON's, which Ruby reads alike."""
         tree = f"{folder}/tree"
-        said: dict[str, object] = {
+        settings: dict[str, object] = {
             "node_name": server.word,
             "chef_repo_path": tree,
             "cookbook_path": [f"{tree}/{path}" for path in self._options.cookbook_path],
@@ -79,10 +79,10 @@ class Chef(Step):
             "file_backup_path": "/var/chef/backup",
         }
         if self._options.role_path:
-            said["role_path"] = f"{tree}/{self._options.role_path}"
+            settings["role_path"] = f"{tree}/{self._options.role_path}"
         if self._options.data_bag_path:
-            said["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
-        return "".join(f"{name} {json.dumps(value)}\n" for name, value in said.items())
+            settings["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
+        return "".join(f"{name} {json.dumps(value)}\n" for name, value in settings.items())
 
     def _attributes(self, server: Server, context: StepContext) -> Mapping[str, object]:
         known = {
@@ -96,16 +96,16 @@ class Chef(Step):
         run_list = list(self._options.run_list)
         return {"infraci": known, **self._options.attributes, "run_list": run_list}
 
-    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: ChefResource, server: Server, context: StepContext) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
-        cause = cause_of(resource.text, own_hosts=context.own_hosts)
-        place, text = resource.place, resource.text
-        return failed_part(server, self.name, resource.name, cause, place=place, text=text)
+        cause = step_cause(resource.text, own_hosts=context.own_hosts)
+        location, text = resource.location, resource.text
+        return failed_part(server, self.name, resource.name, cause, location=location, text=text)
 
     def _failed(
-        self, ended: Ended, resources: Sequence[Resource], server: Server, context: StepContext
+        self, ended: Ended, resources: Sequence[ChefResource], server: Server, context: StepContext
     ) -> StepError | StepOutsideError:
         status = ended.exit_status
         if status == _ABSENT:
@@ -114,13 +114,13 @@ class Chef(Step):
                 " chef-client is installed there",
                 hint="use an image with one of them, or install it in a step before",
             )
-        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts)
         parts = [self._part(resource, server, context) for resource in resources]
         failed = [part for part in parts if part.message]
         if failed:  # last comes the innermost: the others failed because of it
             message = failed[-1].message
         else:
-            reason = cause.text if cause.is_outside else _reason(ended.said)
+            reason = cause.text if cause.is_outside else _reason(ended.lines)
             message = f"{server.name}: {self.name} failed: {without_folder(reason)} ({ended.how})"
         return step_error(
             message,
@@ -140,14 +140,14 @@ def _lines(folder: str) -> Iterator[str]:
     )
 
 
-def _counts(said: Sequence[str]) -> tuple[int, int] | None:
+def _counts(lines: Sequence[str]) -> tuple[int, int] | None:
     """How many resources were updated, and how many there are."""
-    found = next((match for line in reversed(said) if (match := _FINISHED.match(line))), None)
-    return (int(found[1]), int(found[2])) if found else None
+    finished = next((match for line in reversed(lines) if (match := _FINISHED.match(line))), None)
+    return (int(finished[1]), int(finished[2])) if finished else None
 
 
-def _reason(said: Sequence[str]) -> str:
-    lines = [line.strip() for line in said if line.strip()]
-    errors = [found[1] for line in lines if (found := _ERROR.match(line))]
+def _reason(lines: Sequence[str]) -> str:
+    full = [line.strip() for line in lines if line.strip()]
+    errors = [match[1] for line in full if (match := _ERROR.match(line))]
     named = [e for e in errors if not e.startswith(("Stacktrace", "Please provide", "----"))]
-    return (named or lines or ["it did not say why"])[-1]
+    return (named or full or ["it did not say why"])[-1]

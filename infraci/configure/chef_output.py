@@ -1,4 +1,4 @@
-"""What Chef's doc formatter prints of each resource."""
+"""Reads what Chef's doc formatter prints of each resource."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ _RESOURCE = re.compile(r"^(\s*)\* (\S+\[.*\]) action (\S+)(.*)$")
 _FAILED = re.compile(r"^\s*Error executing action [`'](\w+)['`] on resource '(.+)'$")
 _IGNORED = re.compile(r"ERROR: (\S+\[.*?\]) .*ignore_failure is set, continuing")
 #: What ends the message in such a box.
-_SECTION = re.compile(r"^(?:Resource Declaration|Compiled Resource|Cookbook Trace|System Info):")
+_SECTION = re.compile(
+    r"^(?:ChefResource Declaration|Compiled ChefResource|Cookbook Trace|System Info):"
+)
 _DECLARED = re.compile(r"^# Declared in (\S+):(\d+)")
 _RULE = re.compile(r"^(?:=+|-+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """What became of one action of a resource."""
+class ChefResource:
+    """How one action of a resource ended."""
 
     recipe: str
     action: str  # "apt_package[nginx] action install"
@@ -31,39 +33,39 @@ class Resource:
     is_skipped: bool = False
     is_failed: bool = False
     text: str = ""  # why it failed
-    place: str = ""  # where it is declared, on the server: "/…/default.rb:1"
+    location: str = ""  # where it is declared, on the server: "/…/default.rb:1"
 
 
-def read_resources(lines: Sequence[str]) -> tuple[Resource, ...]:
+def read_chef_resources(lines: Sequence[str]) -> tuple[ChefResource, ...]:
     """Read what Chef printed. A failure that the recipe ignores is none."""
-    ignored = {found[1] for line in lines if (found := _IGNORED.search(line))}
-    found_so_far: list[Resource] = []
+    ignored = {match[1] for line in lines if (match := _IGNORED.search(line))}
+    resources: list[ChefResource] = []
     names: Counter[str] = Counter()
     recipe = ""
     for at, line in enumerate(lines):
-        if found := _RECIPE.match(line):
-            recipe = found[1].strip()
-        elif found := _RESOURCE.match(line):
-            found_so_far.append(_resource(recipe, found, lines, at, names))
-        elif (found := _FAILED.match(line)) and found[2] not in ignored:
-            _mark_failed(found_so_far, f"{found[2]} action {found[1]}", lines[at + 1 :])
-    return tuple(found_so_far)
+        if match := _RECIPE.match(line):
+            recipe = match[1].strip()
+        elif match := _RESOURCE.match(line):
+            resources.append(_resource(recipe, match, lines, at, names))
+        elif (match := _FAILED.match(line)) and match[2] not in ignored:
+            _mark_failed(resources, f"{match[2]} action {match[1]}", lines[at + 1 :])
+    return tuple(resources)
 
 
 def _resource(
-    recipe: str, found: re.Match[str], lines: Sequence[str], at: int, names: Counter[str]
-) -> Resource:
+    recipe: str, match: re.Match[str], lines: Sequence[str], at: int, names: Counter[str]
+) -> ChefResource:
     """The resource of a line.
 
     Under one that was changed, lines indented deeper say what was done; one that is up to date or
     was skipped says so on its own line.
     """
-    action, rest = f"{found[2]} action {found[3]}", found[4].strip()
+    action, rest = f"{match[2]} action {match[3]}", match[4].strip()
     following = lines[at + 1] if at + 1 < len(lines) else ""
-    is_deeper = _depth(following) > len(found[1])
+    is_deeper = _depth(following) > len(match[1])
     name = f"{recipe}: {action}" if recipe else action
     names[name] += 1
-    return Resource(
+    return ChefResource(
         recipe=recipe,
         action=action,
         name=name if names[name] == 1 else f"{name} #{names[name]}",
@@ -72,14 +74,14 @@ def _resource(
     )
 
 
-def _mark_failed(resources: list[Resource], action: str, box: Sequence[str]) -> None:
+def _mark_failed(resources: list[ChefResource], action: str, box: Sequence[str]) -> None:
     """Mark the last resource of this action as failed, for the reason that its box has."""
     for number in reversed(range(len(resources))):
         if resources[number].action == action:
-            declared = (found for line in box if (found := _DECLARED.match(line.strip())))
-            place = next((f"{found[1]}:{found[2]}" for found in declared), "")
+            declared = (match for line in box if (match := _DECLARED.match(line.strip())))
+            location = next((f"{match[1]}:{match[2]}" for match in declared), "")
             text = "\n".join(_message(box))
-            failed = replace(resources[number], is_failed=True, text=text, place=place)
+            failed = replace(resources[number], is_failed=True, text=text, location=location)
             resources[number] = failed
             return
 

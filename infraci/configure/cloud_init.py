@@ -1,4 +1,4 @@
-"""The ``cloud-init`` step: wait until cloud-init has ended, and take its verdict.
+"""The ``cloud-init`` step: waits until cloud-init has ended, and reads its result.
 
 The verdict is read from the files in ``/run/cloud-init``, which are the same in every release
 since 2014, rather than from exit codes: 22.4 (Debian 12) knows 0 and 1, newer ones also 2 for
@@ -15,7 +15,7 @@ from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import first_line, last_lines
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
-from infraci.configure.step_failure import Cause, cause_of, step_error
+from infraci.configure.step_failure import StepCause, step_cause, step_error
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
@@ -126,8 +126,8 @@ def _failed(
     """The error for modules that failed; the first that is the commit's doing is named."""
     causes = [(error, _cause(error, output, context)) for error in errors]
     error, cause = next((each for each in causes if not each[1].is_outside), causes[0])
-    found = _FAILED_MODULE.match(error)
-    who = f"cloud-init's module {_module(found)}" if found else "cloud-init"
+    match = _FAILED_MODULE.match(error)
+    who = f"cloud-init's module {_module(match)}" if match else "cloud-init"
     return step_error(
         f"{server.name}: {who} failed: {cause.text}",
         is_outside=cause.is_outside,
@@ -136,24 +136,24 @@ def _failed(
     )
 
 
-def _cause(error: str, output: str, context: StepContext) -> Cause:
-    """Why a module failed: what it printed tells it better than its exception."""
-    found = _FAILED_MODULE.match(error)
-    cause = cause_of(
-        _output_of(_module(found) if found else "", output), own_hosts=context.own_hosts
+def _cause(error: str, output: str, context: StepContext) -> StepCause:
+    """Why a module failed, by its output, which tells more than its exception."""
+    match = _FAILED_MODULE.match(error)
+    cause = step_cause(
+        _output_of(_module(match) if match else "", output), own_hosts=context.own_hosts
     )
     if cause.is_sure:
         return cause
-    return Cause(text=found[2].strip("'\"") if found else error)
+    return StepCause(text=match[2].strip("'\"") if match else error)
 
 
-def _module(found: re.Match[str]) -> str:
+def _module(match: re.Match[str]) -> str:
     """A module's name; releases differ in whether it has dashes or underscores."""
-    return found[1].replace("-", "_")
+    return match[1].replace("-", "_")
 
 
 def _output_of(module: str, output: str) -> str:
-    """What was printed until cloud-init says that a module failed, but for what it says itself."""
+    """What was printed until a module failed, without cloud-init's own lines."""
     lines = []
     for line in output.splitlines():
         if module and f"Running module {module} " in line.replace("-", "_"):
@@ -164,7 +164,7 @@ def _output_of(module: str, output: str) -> str:
 
 
 def _shown(output: str) -> str:
-    """The end of cloud-init's output, for people."""
+    """The end of cloud-init's output, for an error's details."""
     return f"/var/log/cloud-init-output.log:\n{last_lines(output, _LAST_LINES)}"
 
 
@@ -175,7 +175,7 @@ def _too_slow(
     with suppress(InfraciError):
         status, _, _, output, *_ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
-    cause = cause_of(_output_of("", output), own_hosts=context.own_hosts)
+    cause = step_cause(_output_of("", output), own_hosts=context.own_hosts)
     return step_error(
         f"{server.name}: cloud-init did not end in {duration(timeout_s)}"
         + (f", it is still in {stage}" if stage else ""),
@@ -197,10 +197,10 @@ def _parts(output: str) -> tuple[Mapping[str, object], Mapping[str, object], str
 
 def _v1(text: str) -> Mapping[str, object]:
     try:
-        found = read_json(text)["v1"]
+        values = read_json(text)["v1"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
 def _stages(status: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
@@ -213,7 +213,7 @@ def _errors(stage: Mapping[str, object]) -> list[str]:
 
 
 def _warnings(status: Mapping[str, object]) -> Iterator[str]:
-    """Name what newer releases call recoverable errors: nobody is stopped by them."""
+    """The recoverable errors of newer releases, which stop nothing."""
     for stage in _stages(status):
         recoverable = stage.get("recoverable_errors")
         for lines in recoverable.values() if isinstance(recoverable, dict) else ():

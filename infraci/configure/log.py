@@ -1,4 +1,4 @@
-"""A server's own log in the run's folder: one line after the other, each with its time."""
+"""A server's log in the run's folder: lines with their times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ServerLog(Closing):
         self._clock = clock
 
     def write(self, line: str) -> None:
-        """Append a line; a closed log takes no more, without complaint."""
+        """Append a line; does nothing after :meth:`close`."""
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
         for part in line.split("\n"):
             # By itself, as a secret's end is looked for where a line begins.

@@ -1,4 +1,4 @@
-"""How ``ansible-playbook`` is called: without anybody's settings, on the run's servers."""
+"""Calls ``ansible-playbook`` on the run's servers, without settings of the user's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ORIGIN = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What a playbook meets besides the commit's tree."""
+    """The run that a playbook is for."""
 
     servers: Sequence[Server]  # all of the stack's
     limit: Sequence[Server]  # those that the step is for
@@ -67,8 +67,8 @@ class Stage:
 
 @contextmanager
 def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxed]:
-    """The call that runs the playbook. What it needs on disk is private, and gone at the end."""
-    with temporary_folder("ansible", place=_short_place()) as folder:
+    """The call that runs the playbook. Its files on disk are private, and removed at the end."""
+    with temporary_folder("ansible", parent=_short_folder()) as folder:
         _write(folder / "inventory.yaml", inventory(stage))
         _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
         limit = ",".join([*(server.word for server in stage.limit), "localhost"])
@@ -103,12 +103,13 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxe
             _close_connections(folder / "ssh")
 
 
-def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
-    """What Ansible finds wrong with a playbook without running it, such as a role that lacks.
+def check_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
+    """What Ansible finds wrong with a playbook without running it, such as a missing role.
 
-    Ansible loads what the commit brings along (plugins, scripts of its ansible.cfg), so it runs in
-    a sandbox. Without its secrets a playbook cannot be judged. Raises ConfigureError where there
-    is no Ansible, NoSandboxError, and ProgramTimeoutError after too much time or output.
+    Ansible loads the commit's own code (plugins, scripts of its ansible.cfg), so it runs in a
+    sandbox. A playbook that needs secrets cannot be checked without them. Raises ConfigureError
+    where there is no Ansible, NoSandboxError, and ProgramTimeoutError after too much time or
+    output.
     """
     lines: deque[str] = deque(maxlen=_CHECK_LINES)
     with temporary_folder("ansible") as folder:
@@ -131,20 +132,20 @@ def judge_playbook(options: AnsibleStep, root: Path) -> tuple[Problem, ...]:
     return (_problem("\n".join(lines), options, root),) if status else ()
 
 
-def first_error(said: str) -> str:
-    """What Ansible calls an error in its output; its last line where it names none."""
-    found = _ERROR.search(said)
-    if found is None:
-        return last_line(said, "it did not say why")
-    reason = found[1].strip().removesuffix(".")
+def first_error(output: str) -> str:
+    """The error that Ansible names in its output; the last line if it names none."""
+    match = _ERROR.search(output)
+    if match is None:
+        return last_line(output, "it did not say why")
+    reason = match[1].strip().removesuffix(".")
     is_vague = reason == "Unable to retrieve file contents"
-    return first_line(said[found.end() :], reason) if is_vague else reason
+    return first_line(output[match.end() :], reason) if is_vague else reason
 
 
-def error_place(said: str) -> str:
-    """Where Ansible says that the error of its output is, as FILE:LINE; empty if it does not."""
-    found = _ORIGIN.search(said)
-    return f"{found[1]}:{found[2]}" if found else ""
+def error_location(output: str) -> str:
+    """Where Ansible says that the error is, as FILE:LINE; empty if it does not say."""
+    match = _ORIGIN.search(output)
+    return f"{match[1]}:{match[2]}" if match else ""
 
 
 def inventory(stage: Stage) -> str:
@@ -195,8 +196,8 @@ _Dumper.add_representer(
 
 
 def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]:
-    """The step's own, and those that a repository's settings must not touch: host keys stay
-    pinned, and the way to a server is the run's, whatever group_vars or ansible.cfg say.
+    """The step's own variables, and those that no group_vars or ansible.cfg may change: host keys
+    stay pinned, and servers are reached as the run reaches them.
     """  # noqa: D205
     folder = stage.run_folder
     ssh = [
@@ -221,12 +222,12 @@ def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> S
         _write(folder / "vault", options.vault_password.reveal())
         command.append(f"--vault-password-file={folder / 'vault'}")
     _write(folder / "ansible.cfg", "")
-    found = _nearest_config(options, root)
+    config = _nearest_config(options, root)
     paths = {}
-    if options.roles_path or found is None:
+    if options.roles_path or config is None:
         roles = [root / path for path in options.roles_path] or [root / "roles"]
         paths["ANSIBLE_ROLES_PATH"] = _joined(roles)
-    if options.collections_path or found is None:
+    if options.collections_path or config is None:
         collections = [root / path for path in options.collections_path] or [root / "collections"]
         paths["ANSIBLE_COLLECTIONS_PATH"] = _joined(
             [*collections, Path("/usr/share/ansible/collections")]
@@ -235,12 +236,12 @@ def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> S
         command=tuple(command),
         environment={
             **inherited(),
-            "ANSIBLE_CONFIG": str(found or folder / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(config or folder / "ansible.cfg"),
             "ANSIBLE_FORKS": str(_FORKS),
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
             "ANSIBLE_SSH_RETRIES": "2",
-            **({} if _sets_timeout(found) else {"ANSIBLE_TIMEOUT": str(_TIMEOUT_S)}),
+            **({} if _sets_timeout(config) else {"ANSIBLE_TIMEOUT": str(_TIMEOUT_S)}),
             "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS": "ignore",
             **paths,
             **reveal_all(options.environment),
@@ -256,15 +257,15 @@ def _call(options: AnsibleStep, root: Path, folder: Path, *, scratch: Path) -> S
 
 
 def _program(options: AnsibleStep) -> str:
-    """That of this Python's environment, else that of the search path."""
+    """The ``ansible-playbook`` of this Python's environment, else of the search path."""
     own = Path(sys.executable).parent / "ansible-playbook"
-    found = str(own) if own.exists() else shutil.which("ansible-playbook")
-    if found is None:
+    program = str(own) if own.exists() else shutil.which("ansible-playbook")
+    if program is None:
         raise ConfigureError(
             f"cannot run the playbook {options.playbook}: ansible-playbook is not installed here",
             hint="pip install 'infraci[ansible]', where infraci runs",
         )
-    return found
+    return program
 
 
 def _nearest_config(options: AnsibleStep, root: Path) -> Path | None:
@@ -283,14 +284,14 @@ def _sets_timeout(config: Path | None) -> bool:
     return any(parser.has_option(name, "timeout") for name in ("defaults", "ssh_connection"))
 
 
-def _problem(said: str, options: AnsibleStep, root: Path) -> Problem:
-    found = _ORIGIN.search(said)
-    file, line, column = found.groups() if found else (str(root / options.playbook), 1, 1)
+def _problem(output: str, options: AnsibleStep, root: Path) -> Problem:
+    match = _ORIGIN.search(output)
+    file, line, column = match.groups() if match else (str(root / options.playbook), 1, 1)
     return Problem(
         file=file.removeprefix(f"{root}/"),
         line=int(line),
         column=int(column),
-        message=f"Ansible cannot read it: {first_error(said).replace(f'{root}/', '')}",
+        message=f"Ansible cannot read it: {first_error(output).replace(f'{root}/', '')}",
     )
 
 
@@ -306,7 +307,7 @@ def _close_connections(sockets: Path) -> None:
             )
 
 
-def _short_place() -> str:
+def _short_folder() -> str:
     """Where temporary files go; the paths of ssh's sockets must not become too long there."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= _LONGEST_PLACE else "/tmp"  # noqa: S108

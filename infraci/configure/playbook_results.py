@@ -1,4 +1,4 @@
-"""What is heard of a playbook while it runs, and what that means for each server."""
+"""Reads a playbook's events while it runs, and makes of them each server's result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import last_line
-from infraci.configure.ansible_tasks import HostTasks, Task
-from infraci.configure.playbook import error_place, first_error
+from infraci.configure.ansible_tasks import AnsibleTask, HostTasks
+from infraci.configure.playbook import error_location, first_error
 from infraci.configure.step import Applied, Part, StepError, StepOutsideError, Target
-from infraci.configure.step_failure import cause_of, first_failed, needs_sudo, step_error, stopped
+from infraci.configure.step_failure import first_failed, needs_sudo, step_cause, step_error, stopped
 from infraci.errors import InfraciError, UnreachableError
 from infraci.model.run import Server
 
@@ -34,26 +34,26 @@ class PlaybookResults:
         self._root = root
         self._mark = mark
         self._own_hosts = targets[0].context.own_hosts
-        self._said: list[str] = []  # what is no event
+        self._output: list[str] = []  # lines that are no events
         self._lines: dict[str, list[str]] = {name: [] for name in self._targets}
         self._changed: dict[str, list[str]] = {name: [] for name in self._targets}
         self._tasks: dict[str, HostTasks] = {name: HostTasks() for name in self._targets}
         self._stats: Mapping[str, Mapping[str, int]] | None = None
 
-    def hear(self, line: str) -> None:
+    def take_line(self, line: str) -> None:
         """Take a line of Ansible's output."""
         if line.startswith(self._mark):
             with suppress(ValueError, TypeError, KeyError, AttributeError):  # one made up by a task
                 self._take(read_json(line.removeprefix(self._mark)))
         elif line.strip():
-            self._said.append(line)
+            self._output.append(line)
             for name in self._targets:
                 self._log(name, line)
 
     def result(self, server: Server, status: int) -> Applied | InfraciError:
         """What became of a server in a playbook that ended with that exit status."""
         name = server.word
-        if self._stats is None or (status != 0 and not self._is_anybody_bad()):
+        if self._stats is None or (status != 0 and not self._is_any_bad()):
             return self._unread(server)
         failed = [
             *(task for other in self._others() for task in self._failed(other)),
@@ -130,18 +130,18 @@ class PlaybookResults:
         """Hosts that are none of the step's servers: localhost, mostly."""
         return [name for name in self._tasks if name not in self._targets]
 
-    def _failed(self, name: str) -> list[Task]:
+    def _failed(self, name: str) -> list[AnsibleTask]:
         is_bad = self._is_bad(name, "failures") or self._is_bad(name, "unreachable")
         return self._tasks[name].failed() if is_bad and name in self._tasks else []
 
     def _parts(
-        self, server: Server, failed: Sequence[Task] = (), *, stopped: str = ""
+        self, server: Server, failed: Sequence[AnsibleTask] = (), *, stopped: str = ""
     ) -> tuple[Part, ...]:
         of_all = [self._tasks[name] for name in [*self._others(), server.word]]
         parts = (tasks.parts(server, self._playbook, failed, stopped=stopped) for tasks in of_all)
         return tuple(chain.from_iterable(parts))
 
-    def _is_anybody_bad(self) -> bool:
+    def _is_any_bad(self) -> bool:
         return any(
             self._is_bad(name, count)
             for name in self._stats or ()
@@ -151,7 +151,7 @@ class PlaybookResults:
     def _is_bad(self, name: str, count: str) -> bool:
         return bool((self._stats or {}).get(name, {}).get(count))
 
-    def _error(self, server: Server, failed: Sequence[Task]) -> StepError | StepOutsideError:
+    def _error(self, server: Server, failed: Sequence[AnsibleTask]) -> StepError | StepOutsideError:
         parts = self._parts(server, failed)
         first = first_failed(parts)
         return step_error(
@@ -163,12 +163,12 @@ class PlaybookResults:
 
     def _unread(self, server: Server) -> StepError | StepOutsideError:
         """The error for a playbook that Ansible could not run to its end, whatever tasks did."""
-        said = "\n".join(self._said)
-        place = self._relative(error_place(said))
-        reason = self._relative(first_error(said)) + (f" ({place})" if place else "")
+        output = "\n".join(self._output)
+        where = self._relative(error_location(output))
+        reason = self._relative(first_error(output)) + (f" ({where})" if where else "")
         return step_error(
             f"{server.name}: {self._playbook} failed: {reason}",
-            is_outside=cause_of(said, own_hosts=self._own_hosts).is_outside,
+            is_outside=step_cause(output, own_hosts=self._own_hosts).is_outside,
             details=self._last(server),
             parts=self._parts(server, self._tasks[server.word].failed()),
         )
@@ -176,9 +176,9 @@ class PlaybookResults:
     def _unreachable(self, server: Server) -> UnreachableError:
         tasks = self._tasks[server.word].tasks.values()
         task = next((task for task in reversed(tasks) if task.status == "unreachable"), None)
-        where = f", {task.name} ({task.place})" if task else ""
+        where = f", {task.name} ({task.location})" if task else ""
         reason = last_line(task.text) if task else ""
         return UnreachableError(
             f"cannot reach {server.name} in {self._playbook}{where}{reason and ': '}{reason}",
-            hint="its sshd or the way to it is in trouble; the commit's tasks are not to blame",
+            hint="its sshd or the network to it fails; the commit's tasks are not to blame",
         )

@@ -1,4 +1,4 @@
-"""The ``puppet`` step: a manifest of the commit, applied on the server."""
+"""The ``puppet`` step: applies a manifest of the commit on the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from infraci.configure.puppet_report import Resource, read_report
+from infraci.configure.puppet_report import PuppetResource, read_puppet_report
 from infraci.configure.remote_folder import Ended, Program, archive, run_pushed, run_variables
 from infraci.configure.step import (
     Applied,
@@ -18,9 +18,9 @@ from infraci.configure.step import (
     StepOutsideError,
 )
 from infraci.configure.step_failure import (
-    cause_of,
     failed_part,
     first_failed,
+    step_cause,
     step_error,
     without_folder,
 )
@@ -44,7 +44,7 @@ _REPORT = "report.yaml"
 #: "change from 'absent' to 'file' failed: "
 _CHANGE = re.compile(r"^(?:Error: )?(?:/Stage\[main\]\S*: )?(?:change from .*? to .*? failed: )?")
 #: "(file: /tmp/infraci.x/tree/site.pp, line: 3, column: 1)", and what is said of the node.
-_PLACE = re.compile(r" ?\(file: ([^,)]+)(?:, line: (\d+))?(?:, column: \d+)?\)")
+_LOCATION = re.compile(r" ?\(file: ([^,)]+)(?:, line: (\d+))?(?:, column: \d+)?\)")
 _NODE = re.compile(r" (?:on node \S+$|for environment \w+(?=:))")
 
 
@@ -72,7 +72,7 @@ class Puppet(Step):
             timeout_s=options.timeout_s,
         )
         with run_pushed(program, session, server, context) as ended:
-            resources = read_report(ended.read(_REPORT))
+            resources = read_puppet_report(ended.read(_REPORT))
             parts = tuple(self._part(resource, server, context) for resource in resources)
             if ended.exit_status not in _WELL:
                 raise self._failed(ended, resources, parts, server, context)
@@ -96,31 +96,31 @@ class Puppet(Step):
             command.append(f"--hiera_config={folder}/tree/{self._options.hiera}")
         yield f"exec {shlex.join([*command, str(self._options.manifest)])}"
 
-    def _part(self, resource: Resource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: PuppetResource, server: Server, context: StepContext) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
         text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
-        cause = cause_of(text, own_hosts=context.own_hosts)
+        cause = step_cause(text, own_hosts=context.own_hosts)
         return failed_part(
             server,
             str(self._options.manifest),
             resource.name,
             replace(cause, text=_tidy(cause.text)),
-            place=f"{resource.file}:{resource.line}" if resource.file else "",
+            location=f"{resource.file}:{resource.line}" if resource.file else "",
             text=resource.text,
         )
 
     def _failed(
         self,
         ended: Ended,
-        resources: Sequence[Resource],
+        resources: Sequence[PuppetResource],
         parts: Sequence[Part],
         server: Server,
         context: StepContext,
     ) -> StepError | StepOutsideError:
         status, manifest = ended.exit_status, self._options.manifest
-        cause = cause_of(ended.text, own_hosts=context.own_hosts)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts)
         hint = None
         if status == _ABSENT:
             message = f"{server.name}: {manifest} cannot be applied: puppet is not installed there"
@@ -135,7 +135,7 @@ class Puppet(Step):
             more = f" (and {number - 1} more)" if number > 1 else ""
             message = f"{failed.message}{more}"
         else:
-            reason = _tidy(cause.text) + _place(cause.text)
+            reason = _tidy(cause.text) + _location(cause.text)
             reason = reason if cause.is_sure else f"{ended.how}: {reason}"
             message = f"{server.name}: {manifest} failed: {reason}"
         return step_error(
@@ -148,11 +148,11 @@ class Puppet(Step):
 
 
 def _tidy(reason: str) -> str:
-    """A reason without the resource, the node and the place that it is about."""
-    return _NODE.sub("", _PLACE.sub("", _NODE.sub("", _CHANGE.sub("", reason))))
+    """A reason without the resource, the node and the location that it is about."""
+    return _NODE.sub("", _LOCATION.sub("", _NODE.sub("", _CHANGE.sub("", reason))))
 
 
-def _place(reason: str) -> str:
-    """The place that a reason is about, as " (FILE:LINE)"; empty if it names none."""
-    found = _PLACE.search(reason)
-    return f" ({found[1]}{f':{found[2]}' if found[2] else ''})" if found else ""
+def _location(reason: str) -> str:
+    """The location that a reason is about, as " (FILE:LINE)"; empty if it names none."""
+    match = _LOCATION.search(reason)
+    return f" ({match[1]}{f':{match[2]}' if match[2] else ''})" if match else ""

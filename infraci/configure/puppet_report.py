@@ -1,4 +1,4 @@
-"""What Puppet's own report says of each resource."""
+"""Reads Puppet's report: how each resource ended."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _PUPPETS_OWN = ("Schedule[", "Filebucket[")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """What became of one resource, called as in ``File[/etc/motd]``."""
+class PuppetResource:
+    """How one resource ended, with a name such as ``File[/etc/motd]``."""
 
     name: str
     is_changed: bool = False
@@ -25,7 +25,7 @@ class Resource:
     text: str = ""  # what was printed of it, and at last why it failed
 
 
-def read_report(text: str) -> tuple[Resource, ...]:
+def read_puppet_report(text: str) -> tuple[PuppetResource, ...]:
     """Read a report of Puppet's, formats 4 to 12; nothing when there is none."""
     try:
         report = yaml.load(text, _Loader)  # noqa: S506  (a safe one)
@@ -42,10 +42,10 @@ def read_report(text: str) -> tuple[Resource, ...]:
     )
 
 
-def _resource(name: str, status: Mapping[str, Any], logs: Sequence[object]) -> Resource:
+def _resource(name: str, status: Mapping[str, Any], logs: Sequence[object]) -> PuppetResource:
     is_failed = status.get("failed") is True or status.get("failed_to_restart") is True
     printed = [*_logged(name, logs), *_events(status)] if is_failed else []
-    return Resource(
+    return PuppetResource(
         name=name,
         is_changed=status.get("changed") is True,
         is_failed=is_failed,

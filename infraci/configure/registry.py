@@ -1,4 +1,4 @@
-"""The drivers, by the options that the pipeline file has for them."""
+"""The driver of each kind of configure step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A private folder on a server: what a step pushes there, and the program that it runs."""
+"""A private folder on a server, and the program that a step pushes there and runs."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a program ended: what it said, and what it left in its folder."""
+    """How a program ended: what it printed, and what it left in its folder."""
 
     exit_status: int  # of a signal, as shells have it: 128 and its number
-    said: tuple[str, ...]
+    lines: tuple[str, ...]  # that it printed
     read: Callable[[str], str]  # a file of the folder; empty if there is none
 
     @property
     def text(self) -> str:
         """All that it printed."""
-        return "\n".join(self.said)
+        return "\n".join(self.lines)
 
     @property
     def how(self) -> str:
@@ -74,7 +74,7 @@ class Ended:
     @property
     def last(self) -> str:
         """Its last lines."""
-        return "\n".join(self.said[-_LAST_LINES:])
+        return "\n".join(self.lines[-_LAST_LINES:])
 
 
 @contextmanager
@@ -83,31 +83,31 @@ def run_pushed(
 ) -> Iterator[Ended]:
     """Push the program into a private folder and run it; the folder is removed at the end.
 
-    Its environment never shows in a process list. Raises StepError and UnreachableError; an exit
-    status is for the caller to judge.
+    Its environment never shows in a process list. Raises StepError and UnreachableError, but for no
+    exit status.
     """
     sudo = "sudo -n -- " if program.sudo and server.user != "root" else ""
-    hearing = _Hearing(server, context)
-    folder = _push(program, hearing.mark, session, server, context)
+    reader = _OutputReader(server, context)
+    folder = _push(program, reader.mark, session, server, context)
     try:
-        status = _run(program, hearing, sudo, folder, session, server, context)
-        lines = tuple(hearing.said)
+        status = _run(program, reader, sudo, folder, session, server, context)
+        lines = tuple(reader.lines)
 
         def read(name: str) -> str:
             done = session.run(f"{sudo}cat {folder}/{name}", timeout_s=_CHORE_S)
             return done.stdout if done.exit_status == 0 else ""
 
-        yield Ended(exit_status=status, said=lines, read=read)
+        yield Ended(exit_status=status, lines=lines, read=read)
     finally:
         with suppress(InfraciError):
             # As root, who may have left files there.
             remove = f"rm -rf {folder}"
-            as_root = f"{sudo}{remove} 2>/dev/null || " if sudo and hearing.is_begun else ""
+            as_root = f"{sudo}{remove} 2>/dev/null || " if sudo and reader.is_begun else ""
             session.run(f"{as_root}{remove}", timeout_s=_CHORE_S)
 
 
 def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
-    """What every program may want to know, as environment variables."""
+    """The run's facts for every program, as environment variables."""
     outputs = {
         f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": output_text(value)
         for name, value in context.outputs.items()
@@ -125,7 +125,7 @@ def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
 def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes:
     """A tar archive for a server, of files and folders of the tree, laid out as there."""
 
-    def nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    def as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = "root"
         return None if PurePosixPath(entry.name).name in _LEFT_OUT else entry
@@ -134,7 +134,7 @@ def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes
     try:
         with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
             for path in dict.fromkeys(paths):
-                tar.add(root / path, arcname=str(path), filter=nobodys)
+                tar.add(root / path, arcname=str(path), filter=as_root)
     except OSError as error:
         raise_of_machine(error)
         name = str(error.filename).removeprefix(f"{root}/")
@@ -142,8 +142,8 @@ def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes
     return packed.getvalue()
 
 
-class _Hearing:
-    """What is heard of a program: until it has printed a mark, sudo speaks."""
+class _OutputReader:
+    """Takes the lines of a program; those before its mark are sudo's."""
 
     def __init__(self, server: Server, context: StepContext) -> None:
         self._server = server
@@ -151,18 +151,18 @@ class _Hearing:
         self.mark = secrets.token_hex(8)
         self.is_begun = False
         self.before: list[str] = []
-        self._said: list[str] = []
+        self._lines: list[str] = []
 
     @property
-    def said(self) -> list[str]:
-        """What the program has printed, or what kept it from beginning."""
-        return self._said if self.is_begun else self.before
+    def lines(self) -> list[str]:
+        """What the program has printed; sudo's lines if it has not begun."""
+        return self._lines if self.is_begun else self.before
 
-    def hear(self, line: str) -> None:
+    def take_line(self, line: str) -> None:
         """Take a line."""
         if self.is_begun:
             self._context.log(line)
-            self._said.append(line)
+            self._lines.append(line)
         elif line.endswith(self.mark):
             self.is_begun = True
             for remark in remarks_of("\n".join(self.before), self._server.name):
@@ -175,7 +175,7 @@ class _Hearing:
 def _push(
     program: Program, mark: str, session: Session, server: Server, context: StepContext
 ) -> str:
-    """Copy all over; once more if the connection breaks meanwhile."""
+    """Copy the files to the server; once more if the connection breaks."""
     for tries_left in reversed(range(_TRIES)):
         try:
             made = session.run("umask 077; mktemp -d /tmp/infraci.XXXXXXXX", timeout_s=_CHORE_S)
@@ -199,9 +199,9 @@ def _push(
 
 
 def _wrapper(program: Program, mark: str, folder: str) -> bytes:
-    """What starts the program: a file, so that nobody else can read the environment.
+    """A script that starts the program, so that other users cannot read the environment.
 
-    It prints the mark first: what came before is sudo's.
+    It prints the mark first: lines before the mark are sudo's.
     """
     variables = program.environment.items()
     lines = [
@@ -217,7 +217,7 @@ def _wrapper(program: Program, mark: str, folder: str) -> bytes:
 
 def _run(
     program: Program,
-    hearing: _Hearing,
+    reader: _OutputReader,
     sudo: str,
     folder: str,
     session: Session,
@@ -231,25 +231,27 @@ def _run(
     timeout_s = context.deadline.within(program.timeout_s)
     command = f"exec {sudo}sh {folder}/.run 2>&1"
     try:
-        done = session.run(command, timeout_s=timeout_s, on_output=hearing.hear, keep_bytes=1 << 16)
+        done = session.run(
+            command, timeout_s=timeout_s, on_output=reader.take_line, keep_bytes=1 << 16
+        )
     except CommandTimeoutError as error:
         with suppress(InfraciError):
             kill = _KILL.format(pid=f"{folder}/.pid").encode()
             session.run(f"{sudo}sh -s", timeout_s=_CHORE_S, stdin=kill)
         raise stopped(
             server,
-            program.what if hearing.is_begun or not sudo else f"sudo for {program.what}",
+            program.what if reader.is_begun or not sudo else f"sudo for {program.what}",
             timeout_s,
-            "\n".join(hearing.said),
+            "\n".join(reader.lines),
             own_hosts=context.own_hosts,
-            details="\n".join(hearing.said[-_LAST_LINES:]),
+            details="\n".join(reader.lines[-_LAST_LINES:]),
         ) from error
     except UnreachableError as error:
         raise UnreachableError(
             f"cannot configure {server.name}: the connection was lost while {program.what} ran",
             hint=error.message,
         ) from error
-    if sudo and not hearing.is_begun:
-        printed = "\n".join(hearing.before)
+    if sudo and not reader.is_begun:
+        printed = "\n".join(reader.before)
         raise not_as_root(server, program.what, printed, hint=program.without_sudo)
     return done.exit_status

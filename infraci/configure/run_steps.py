@@ -1,4 +1,4 @@
-"""Steps in order; within a step, all its servers at once. Each is a testcase on each server."""
+"""Runs configure steps in order, each on all its servers at once, and reports testcases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infraci.configure.step import (
     Applied,
     Changes,
     OnStep,
-    Patience,
+    RecoveryLimits,
     Step,
     StepContext,
     Target,
@@ -32,7 +32,7 @@ from infraci.model.configure_steps import ConfigureStep
 from infraci.model.run import READY, Server, Testcase
 from infraci.ssh import Session
 
-_PATIENCE = Patience()
+_RECOVERY = RecoveryLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class ServerFailure:
     error: InfraciError
 
     @property
-    def story(self) -> str:
-        """Everything that is known of it."""
+    def text(self) -> str:
+        """The error's message and details."""
         return "\n\n".join(filter(None, (self.error.message, self.error.details)))
 
 
@@ -69,12 +69,12 @@ class StepFailedError(InfraciError):
             message,
             hint=first.error.hint,
             category=category,
-            details="\n\n".join(failure.story for failure in self.failures),
+            details="\n\n".join(failure.text for failure in self.failures),
         )
 
 
 class NotIdempotentError(CommitError):
-    """The second time changed something."""
+    """Steps applied a second time changed something."""
 
     def __init__(self, changed: Sequence[tuple[str, Server, Changes]]) -> None:
         steps = list(dict.fromkeys(step for step, _, _ in changed))
@@ -107,7 +107,7 @@ def configure_servers(
     on_step: OnStep | None = None,
     on_testcases: Callable[[Sequence[Testcase]], None] | None = None,
     driver: Callable[[ConfigureStep], Step] = driver_of,
-    patience: Patience = _PATIENCE,
+    recovery: RecoveryLimits = _RECOVERY,
 ) -> None:
     """Take ``servers`` through ``steps``; what each prints is in ``<logs>/<server>.log``.
 
@@ -136,7 +136,7 @@ def configure_servers(
                     show=partial(_tell, tell, masker, server, is_detail=True),
                     servers=tuple(servers),
                     run_folder=run_folder,
-                    patience=patience,
+                    recovery=recovery,
                 ),
             )
             for server in servers
@@ -153,7 +153,7 @@ def configure_servers(
 
 
 def _silent(step: str, servers: Sequence[Server], *, is_detail: bool = False) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 def _tell(
@@ -164,7 +164,7 @@ def _tell(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """A step's turn: with the servers that it is for."""
+    """A step with the servers that it is for."""
 
     step: Step
     title: str  # names it in testcases: no other step of the pipeline has it

@@ -1,4 +1,4 @@
-"""The ``script`` step: a script of the commit, run on the server."""
+"""The ``script`` step: runs a script of the commit on the server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from infraci.base.scripts import find_flaw
 from infraci.configure.remote_folder import Ended, Program, run_pushed, run_variables
-from infraci.configure.script_line import line_of, without_place
+from infraci.configure.script_line import line_of, without_location
 from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
-from infraci.configure.step_failure import cause_of, needs_sudo, step_error
+from infraci.configure.step_failure import needs_sudo, step_cause, step_error
 from infraci.diagnosis.reason import plain_lines
 from infraci.errors import raise_of_machine
 from infraci.model.configure_steps import ScriptStep
@@ -47,7 +47,7 @@ class Script(Step):
             if ended.exit_status != 0:
                 raise self._failed(ended, content, server, context)
         mark = self._options.changed_when
-        changes = tuple(line.strip() for line in ended.said if mark and mark in line)
+        changes = tuple(line.strip() for line in ended.lines if mark and mark in line)
         return Applied(changes=changes)
 
     @property
@@ -66,7 +66,7 @@ class Script(Step):
         return content
 
     def _line(self, content: bytes, folder: str) -> str:
-        """As the kernel does: an interpreter, and at most one argument."""
+        """The interpreter and at most one argument, as the kernel splits a script's first line."""
         shebang = content.partition(b"\n")[0][2:].decode(errors="replace").strip()
         script = f"{folder}/{self._file}"
         return f"exec {shlex.join([*shebang.split(maxsplit=1), script, *self._options.arguments])}"
@@ -75,11 +75,13 @@ class Script(Step):
         self, ended: Ended, content: bytes, server: Server, context: StepContext
     ) -> StepError | StepOutsideError:
         script = content.decode(errors="replace")
-        cause = cause_of(ended.text, own_hosts=context.own_hosts, source=script)
+        cause = step_cause(ended.text, own_hosts=context.own_hosts, source=script)
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
         more += [] if cause.is_sure else [ended.how]
-        reason = without_place(self._file, cause.text) + (f" ({', '.join(more)})" if more else "")
+        reason = without_location(self._file, cause.text) + (
+            f" ({', '.join(more)})" if more else ""
+        )
         return step_error(
             f"{server.name}: {self._options.path} failed: {reason}",
             is_outside=cause.is_outside,

@@ -1,4 +1,4 @@
-"""Which line of a script failed, where that can be known from what was printed."""
+"""Finds the line of a script that failed, if what it printed tells."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def line_of(name: str, script: str, output: Sequence[str], cause: str) -> int | 
     return _printed(name, output, cause) or _only_line_with(script, cause)
 
 
-def without_place(name: str, cause: str) -> str:
+def without_location(name: str, cause: str) -> str:
     """A cause without what a shell puts before it: "app.sh: line 14: "."""
     return re.sub(rf"^(?:\S*/)?{re.escape(name)}: (?:line )?\d+: ", "", cause)
 
@@ -49,8 +49,8 @@ def _printed(name: str, output: Sequence[str], cause: str) -> int | None:
         return None
     end = len(output) - 1 - list(reversed(output)).index(cause)
     for line in reversed(output[max(0, end - _TRACEBACK) : end]):
-        if found := re.match(rf'File "(?:\S*/)?{own}", line (\d+)', line):
-            return int(found[1])
+        if match := re.match(rf'File "(?:\S*/)?{own}", line (\d+)', line):
+            return int(match[1])
         if line.startswith("Traceback (most recent call last)"):
             break
     return None

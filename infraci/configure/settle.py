@@ -1,7 +1,7 @@
-"""After a step: its servers can be logged in to, after the reboot that it may have asked for.
+"""Waits after a step until its servers can be logged in to again.
 
-A step may end with a reboot, give its server other host keys, or shut infraci out. Told at once,
-each is told of the step that did it; later it would look like a server that was lost.
+A step may end with a reboot, give its server other host keys, or lock infraci out. Detected at
+once, each is an error of that step; later it would look like the loss of a server.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Before:
 
 
 def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
-    """Note the boot that each server is in; None for one that cannot be asked, as the step will be.
+    """The boot that each server is in before the step; None for a server that does not answer.
 
-    One that is away is waited for: it may have begun a reboot that could not be foreseen. Half of
-    the time that is left is the step's, so that the other servers get theirs.
+    Waits for a server that does not answer, which may have begun a reboot; at most half of the time
+    that is left, so that the step keeps the rest for the other servers.
     """
 
     def look(target: Target) -> Before | None:
         deadline = target.context.deadline
         begun_s, last_message = deadline.remaining_s, ""
-        longest_s = min(target.context.patience.back_s, begun_s / 2)
+        longest_s = min(target.context.recovery.back_s, begun_s / 2)
         for _ in deadline.poll(target.server.name, first_s=_PACE_S[0], ceiling_s=_PACE_S[1]):
             try:
                 session = target.open()
@@ -62,7 +62,7 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
                     target.context.tell(last_message)
         raise AssertionError("poll() ends only by an exception")
 
-    return [found if isinstance(found, Before) else None for found in in_parallel(look, targets)]
+    return [each if isinstance(each, Before) else None for each in in_parallel(look, targets)]
 
 
 def settle(
@@ -71,7 +71,7 @@ def settle(
     befores: Sequence[Before | None],
     results: Sequence[Applied | Exception],
 ) -> Sequence[Applied | Exception]:
-    """Wait for each server, unless the step failed on it; returns the results, or what is worse."""
+    """Wait for each server on which the step did not fail; returns the result or a worse error."""
 
     def one(work: tuple[Target, Before | None, Applied | Exception]) -> Applied | Exception:
         target, before, result = work
@@ -101,12 +101,12 @@ class _Wait:
         self._target = target
         self._server = target.server
         self._before = before
-        self._patience = target.context.patience
+        self._recovery = target.context.recovery
         self._deadline: Deadline = target.context.deadline
         self._begun_s = self._deadline.remaining_s
-        self._refused_s: float | None = None  # since when it refuses logins
-        self._gone_s: float | None = None  # since when it does not answer at all
-        self._told = ""
+        self._refused_s: float | None = None  # the time at which it began to refuse logins
+        self._gone_s: float | None = None  # the time at which it ceased to answer
+        self._last_text = ""
 
     def over(self) -> bool:
         """Block until the server can be logged in to; returns whether it has rebooted.
@@ -121,7 +121,7 @@ class _Wait:
             except HostKeyError as error:
                 raise self._other_host_key(error) from error
             except (UnreachableError, PhaseTimeoutError) as error:
-                self._judge(error)
+                self._check(error)
                 continue
             if boot.id != self._before.boot.id:
                 self._tell("it has rebooted")
@@ -138,7 +138,7 @@ class _Wait:
             self._server,
             private_key=self._before.session.private_key,
             timeout_s=self._deadline.within(_LOGIN_S),
-            busy_s=self._deadline.within(self._patience.slow_s),
+            busy_s=self._deadline.within(self._recovery.slow_s),
         ) as session:
             boot = look_at_boot(session)
             if self._is_believed(boot):
@@ -147,30 +147,30 @@ class _Wait:
 
     def _is_believed(self, boot: Boot) -> bool:
         """Whether the boot is about to end: a guess is believed for a while only."""
-        return bool(boot.ending) and not (boot.is_guess and self._waited_s > self._patience.guess_s)
+        return bool(boot.ending) and not (boot.is_guess and self._waited_s > self._recovery.guess_s)
 
-    def _judge(self, trouble: UnreachableError | PhaseTimeoutError) -> None:
-        """Raise when no waiting mends it."""
-        self._tell(trouble.message)
-        if isinstance(trouble, RebootingError):
+    def _check(self, error: UnreachableError | PhaseTimeoutError) -> None:
+        """Raise once waiting longer does not help."""
+        self._tell(error.message)
+        if isinstance(error, RebootingError):
             self._gone_s = self._refused_s = None
         elif self._is_up():
             self._gone_s = None
             self._refused_s = self._waited_s if self._refused_s is None else self._refused_s
-            if self._waited_s - self._refused_s >= self._grace_s(trouble):
-                raise self._shut_out(trouble)
+            if self._waited_s - self._refused_s >= self._grace_s(error):
+                raise self._shut_out(error)
         else:
             self._refused_s = None
             self._gone_s = self._waited_s if self._gone_s is None else self._gone_s
-            if self._waited_s - self._gone_s >= self._patience.back_s:
-                limit = duration(self._patience.back_s)
+            if self._waited_s - self._gone_s >= self._recovery.back_s:
+                limit = duration(self._recovery.back_s)
                 raise UnreachableError(
-                    f"{trouble.message}: it has not come back in {limit} after {self._step.name}",
-                    hint=trouble.hint,
+                    f"{error.message}: it has not come back in {limit} after {self._step.name}",
+                    hint=error.hint,
                 )
 
     def _is_up(self) -> bool:
-        """Whether it answers on the connection of before, in a boot that goes on."""
+        """Whether it answers on the connection from before the step, in a boot that goes on."""
         session = self._before.session
         try:
             boot = look_at_boot(session) if session.is_alive else None
@@ -178,17 +178,17 @@ class _Wait:
             return False
         return boot is not None and boot.id == self._before.boot.id and not self._is_believed(boot)
 
-    def _shut_out(self, trouble: UnreachableError | PhaseTimeoutError) -> StepError:
+    def _shut_out(self, error: UnreachableError | PhaseTimeoutError) -> StepError:
         return StepError(
-            f"cannot go on after {self._step.name}: {trouble.message}, though the connection of"
-            " before still stands",
+            f"cannot go on after {self._step.name}: {error.message}, though the connection from"
+            " before still works",
             hint="what does the step change about users, keys, the SSH server or a firewall?",
         )
 
     def _other_host_key(self, error: HostKeyError) -> InfraciError:
-        """The error for other host keys than before: a failure of the step's if they are its own.
+        """The error for other host keys than before: the step's failure if the server made them.
 
-        Only the connection of before can vouch for that.
+        Only the connection from before the step can prove that.
         """
         now, before = (
             fingerprint(error.shown),
@@ -217,13 +217,13 @@ class _Wait:
         return any(line.startswith(host_key) for line in done.stdout.splitlines())
 
     def _tell(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
+        if text != self._last_text:
+            self._last_text = text
             self._target.context.log(text)
             self._target.context.tell(f"{self._step.name}: {text}")
 
-    def _grace_s(self, trouble: UnreachableError | PhaseTimeoutError) -> float:
-        if isinstance(trouble, LoginRefusedError):
-            return self._patience.refused_s
-        is_closed = isinstance(trouble, PortClosedError)
-        return self._patience.closed_s if is_closed else self._patience.slow_s
+    def _grace_s(self, error: UnreachableError | PhaseTimeoutError) -> float:
+        if isinstance(error, LoginRefusedError):
+            return self._recovery.refused_s
+        is_closed = isinstance(error, PortClosedError)
+        return self._recovery.closed_s if is_closed else self._recovery.slow_s

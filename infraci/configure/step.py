@@ -1,4 +1,4 @@
-"""The interface of configure drivers, and the facts about the run that they are given."""
+"""The interface of configure drivers, and what they are told of the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Outcome, Server
 from infraci.ssh import Session
 
-#: What a step has changed on a server, in its own words; empty if nothing, or if it cannot tell.
+#: What a step has changed on a server, as its tool names it; empty if nothing, or unknown.
 Changes: TypeAlias = tuple[str, ...]
 
 
@@ -74,20 +74,20 @@ _HOST = re.compile(r"(?<=://)[^/:\s]+|\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long what a step has done to its server's SSH may last."""
+class RecoveryLimits:
+    """How long a server may take until it can be logged in to after a step."""
 
-    back_s: float = 180.0  # for one that was lost to come back, as from a reboot
-    guess_s: float = 60.0  # for something in the background that seems to ask for a reboot
-    #: While the connection of before still stands, for another one that is refused, or not
-    #: answered at the port, or not brought to its end.
+    back_s: float = 180.0  # until it answers again, as after a reboot
+    guess_s: float = 60.0  # while something in the background seems to ask for a reboot
+    #: While the connection from before still works: for a new one that is refused, or not
+    #: answered at the port, or not completed.
     refused_s: float = 5.0
     closed_s: float = 15.0
     slow_s: float = 90.0
 
 
 class OnStep(Protocol):
-    """Hears what servers are at; a detail is a task that is worth no line of its own."""
+    """Is called with the step that servers begin; a detail is a task that gets no line."""
 
     def __call__(  # noqa: D102
         self, step: str, servers: Sequence[Server], /, *, is_detail: bool = False
@@ -95,12 +95,12 @@ class OnStep(Protocol):
 
 
 def _silent(text: str) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """What a step may know of the run, for one server."""
+    """What a driver is told of the run, for one server."""
 
     root: Path  # the commit's tree
     outputs: Mapping[str, object]  # of the stack, as Heat has them
@@ -108,16 +108,16 @@ class StepContext:
     commit: str  # the full sha
     deadline: Deadline  # the configure phase's
     log: Callable[[str], None]  # a line of the server's own log
-    tell: Callable[[str], None] = _silent  # the user, of what a step is at or has done
-    show: Callable[[str], None] = _silent  # the user, of a task while it lasts; worth no line
+    tell: Callable[[str], None] = _silent  # a line for the user
+    show: Callable[[str], None] = _silent  # a task, for the user to see while it lasts
     servers: tuple[Server, ...] = ()  # all of the stack's
     #: Has the files with which programs log in to the servers.
     run_folder: RunFolder = field(default_factory=lambda: RunFolder(Path()))
-    patience: Patience = Patience()
+    recovery: RecoveryLimits = RecoveryLimits()
     _noted: set[str] = field(default_factory=set, init=False)
 
     def note(self, text: str) -> None:
-        """Tell the user and the server's log something that is no failure; once for a server."""
+        """Tell the user and the server's log of something that is no failure; once a server."""
         if text not in self._noted:
             self._noted.add(text)
             self.log(f"note: {text}")
@@ -159,13 +159,13 @@ class Step(ABC):
 
     @abstractmethod
     def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
-        """Do it. Raises StepError, StepOutsideError, UnreachableError or PhaseTimeoutError."""
+        """Apply it. Raises StepError, StepOutsideError, UnreachableError, PhaseTimeoutError."""
 
     def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
-        """Do it on all servers at once; returns for each, in order, what came of it.
+        """Apply the step to all servers at once; returns the result or error of each, in order.
 
-        This one gives each server a thread; a driver that has a way of its own with many servers
-        says so here.
+        By default each server has a thread; a driver whose tool takes many servers overrides
+        this.
         """
 
         def one(target: Target) -> Applied:

@@ -1,4 +1,4 @@
-"""What a step's failure is: one sentence that names who did what and why, and who is to blame."""
+"""Makes the errors of steps: who did what, why it failed, and whether the commit is to blame."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from infraci.base.deadline import duration
 from infraci.configure.step import Part, StepError, StepOutsideError
 from infraci.diagnosis.outside import outside_cause
-from infraci.diagnosis.reason import find_reason, plain_lines, shortened
+from infraci.diagnosis.reason import clipped, find_reason, plain_lines
 from infraci.diagnosis.sudo import find_refusal, refusal_of
 from infraci.model.run import Outcome, Server
 
-#: Where steps put their files on a server: another place in each run.
+#: Where steps put their files on a server: another folder in each run.
 _FOLDER = re.compile(r"/tmp/infraci\.\w+/(?:tree/)?")  # noqa: S108
-#: The cause of what fails without a word.
+#: The cause if the program prints nothing.
 SILENT = "it did not say why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class StepCause:
     """Why something failed: a line of its output, and whether a mirror or registry did it."""
 
     text: str
@@ -28,21 +28,21 @@ class Cause:
     is_sure: bool = True  # whether that line speaks of an error at all
 
 
-def cause_of(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> Cause:
-    """Find out from an output why its program failed; ``source`` is the script, if it is one."""
+def step_cause(text: str, *, own_hosts: Collection[str] = (), source: str = "") -> StepCause:
+    """Why a program failed, by its output; ``source`` is its text if it is a script."""
     lines = plain_lines(text)
     if outside := outside_cause(text, own_hosts=own_hosts, source=source):
-        return Cause(text=without_folder(shortened(outside)), is_outside=True)
+        return StepCause(text=without_folder(clipped(outside)), is_outside=True)
     if reason := find_reason(lines):
-        return Cause(text=without_folder(reason.text), is_sure=reason.is_sure)
-    return Cause(text=SILENT, is_sure=False)
+        return StepCause(text=without_folder(reason.text), is_sure=reason.is_sure)
+    return StepCause(text=SILENT, is_sure=False)
 
 
 def failed_part(
-    server: Server, what: str, name: str, cause: Cause, *, place: str = "", text: str = ""
+    server: Server, what: str, name: str, cause: StepCause, *, location: str = "", text: str = ""
 ) -> Part:
     """The part of a step that failed; its message reads as the step's own would."""
-    where = f" ({without_folder(place)})" if place else ""
+    where = f" ({without_folder(location)})" if location else ""
     return Part(
         name=name,
         outcome=Outcome.ERROR if cause.is_outside else Outcome.FAILURE,
@@ -107,11 +107,11 @@ def not_as_root(server: Server, what: str, printed: str, *, hint: str) -> StepEr
 
 
 def needs_sudo(server: Server, text: str) -> str | None:
-    """The hint for a program whose own sudo or su was refused, if that was the trouble."""
+    """The hint for a program whose own sudo or su was refused; None for another failure."""
     refusal = find_refusal(text, server.user)
     return refusal.remedy if refusal else None
 
 
 def without_folder(text: str) -> str:
-    """A text without the paths of the folder on the server that a step had its files in."""
+    """A text without the paths of the step's folder on the server."""
     return _FOLDER.sub("", text)

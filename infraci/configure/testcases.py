@@ -1,4 +1,4 @@
-"""What became of a step on a server, as testcases: the step as a whole, and its parts."""
+"""Makes the testcases of a step on a server: the step as a whole, and its parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONFIGURE = Phase.CONFIGURE
 def of_success(
     title: str, server: Server, applied: Applied, took_s: float, masker: Masker
 ) -> Iterator[Testcase]:
-    """Those of a step that ended well."""
+    """The testcases of a step that ended well."""
     yield phase_testcase(_CONFIGURE, title, server=server, duration_s=took_s)
     yield from _parts(title, server, applied.parts, None, masker)
 
@@ -30,7 +30,7 @@ def of_success(
 def of_unchanged(
     title: str, server: Server, applied: Applied, took_s: float, masker: Masker
 ) -> Iterator[Testcase]:
-    """That of a step applied a second time, which was to change nothing."""
+    """The testcase of a step applied a second time, which must change nothing."""
     changes = [masker.mask(change) for change in applied.changes]
     first = f"applied a second time, it still changes something: {changes[0]}" if changes else ""
     yield phase_testcase(
@@ -47,7 +47,7 @@ def of_unchanged(
 def of_failure(
     title: str, server: Server, error: InfraciError, took_s: float, masker: Masker
 ) -> Iterator[Testcase]:
-    """Those of a step that failed: the parts that failed, or the step where none is to blame."""
+    """The testcases of a step that failed: its failed parts, or the step if no part failed."""
     parts = error.parts if isinstance(error, StepError | StepOutsideError) else ()
     yield from _parts(title, server, parts, error, masker)
     if not any(part.outcome in (Outcome.FAILURE, Outcome.ERROR) for part in parts):
@@ -55,7 +55,7 @@ def of_failure(
 
 
 def not_begun(title: str, server: Server, why: str) -> Testcase:
-    """That of a step that was never begun."""
+    """The testcase of a step that was never begun."""
     return phase_testcase(
         _CONFIGURE,
         title,

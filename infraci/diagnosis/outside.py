@@ -1,8 +1,8 @@
-"""What package managers, git and registries print when *they* cannot be reached.
+"""Tells from an output that a mirror, registry or name server failed, and not the commit.
 
-Such a failure is no commit's fault by itself: the same commit may pass a minute later. What they
-print when they were reached and refuse ("404", "Unable to locate package", a wrong password, a
-name that does not exist) is not here: the commit asked for it.
+It knows what package managers, git and registries print when a service cannot be reached: the same
+commit may pass a minute later. Refusals of a service that answers ("404", "Unable to locate
+package", a wrong password, a name that does not exist) are not here: the commit caused them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class Signature(NamedTuple):
 
     program: str
     prints: str  # an example
-    pattern: re.Pattern[str]  # its group "host", if there is one, is who does not answer
+    pattern: re.Pattern[
+        str
+    ]  # its group "host", if there is one, is the server that does not answer
 
 
 def _signature(program: str, prints: str, pattern: str) -> Signature:
@@ -221,7 +223,7 @@ SIGNATURES = (
     ),
 )
 
-#: These ask nobody but a mirror or registry, so that they need not name it.
+#: These connect only to a mirror or registry, so they need not name it.
 _MIRRORS_ONLY = {"apt", "dnf, yum", "zypper", "apk", "pip", "npm", "gem", "docker, podman",
                  "puppet module", "ansible-galaxy", "Ansible's modules", "anything"}  # fmt: skip
 #: What these print later is missing because of them.
@@ -275,8 +277,8 @@ def outside_cause(text: str, *, own_hosts: Collection[str] = (), source: str = "
     """The line that tells of an unreachable mirror or registry as the cause; None if none does.
 
     ``text`` is the output of what failed, read from its end: up to an error of another kind, or
-    to what shows that the script went on. ``own_hosts`` are the stack's servers: that these, or
-    others of a private network, do not answer is the commit's own doing. ``source`` is the script
+    to a line that shows that the script went on. ``own_hosts`` are the stack's servers: if these,
+    or others of a private network, do not answer, the commit is to blame. ``source`` is the script
     itself, for programs that do not name the server that they asked.
     """
     lines = [line for line in plain_lines(text) if not is_aside(line)]
@@ -328,8 +330,8 @@ def _is_outside(
         return not _is_own(hosts[0], own_hosts)
     if signature.program in _MIRRORS_ONLY:
         return True
-    asked = list(_hosts(source))
-    return bool(asked) and not any(_is_own(host, own_hosts) for host in asked)
+    source_hosts = list(_hosts(source))
+    return bool(source_hosts) and not any(_is_own(host, own_hosts) for host in source_hosts)
 
 
 def _hosts(line: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Testcases of the phases before the specs: a boot, a resource of the stack, a configure step."""
+"""Makes testcases of the phases before the specs: a boot, a resource, a configure step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which line of a program's output tells why it failed: rarely the last one."""
+"""Finds the line of a program's output that tells why it failed: rarely the last one."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _CAUSE = re.compile(
     """,
     re.VERBOSE,
 )
-#: Words with which a program tells that something went wrong.
+#: Words with which programs complain.
 _COMPLAINT = re.compile(
     r"\b(?:errors?|fail(?:ed|ure|s)?|cannot|can't|couldn't|could not|unable|denied|not found"
     r"|no such|invalid|refused|tim(?:ed|e) ?out|unknown|unrecognized|missing|already exists"
     r"|not permitted|abort(?:ed|ing)?|expected|no space left|unreachable)\b",
     re.IGNORECASE,
 )
-#: What follows an error, and adds nothing to it.
+#: Lines that follow an error and add nothing to it.
 _AFTERMATH = re.compile(
     r"""
       ^E:\ (?:Sub-process\ .*\ returned\ an\ error\ code|Unable\ to\ fetch\ some\ archives)
@@ -63,7 +63,7 @@ _AFTERMATH = re.compile(
     """,
     re.VERBOSE,
 )
-#: What a program prints besides, whether or not it goes on: of no error the cause.
+#: Lines that no error causes: programs print them whether or not they fail.
 _ASIDE = re.compile(r"^sudo: unable to resolve host ")
 #: Several errors that begin so belong together, and the first of them is the cause.
 _GROUP = re.compile(r"^(?:E|fatal|[Ee]rror|ERROR|npm ERR!|npm error)(?=\W)")
@@ -93,12 +93,12 @@ def is_cause(line: str) -> bool:
 
 
 def is_aftermath(line: str) -> bool:
-    """Whether a line only follows an error that was told of before, or is an aside."""
+    """Whether a line only follows an error in an earlier line, or is an aside."""
     return bool(_AFTERMATH.search(line)) or is_aside(line)
 
 
 def is_aside(line: str) -> bool:
-    """Whether a line tells of something that kept no program from going on."""
+    """Whether a line tells of something that stopped no program."""
     return bool(_ASIDE.match(line))
 
 
@@ -122,11 +122,13 @@ def _is_complaint(line: str) -> bool:
 
 
 def _first_of_group(lines: Sequence[str], at: int) -> int:
-    found = _GROUP.match(lines[at])
+    beginning = _GROUP.match(lines[at])
+    if beginning is None:
+        return at
     first = at
-    while found and at > 0 and (lines[at - 1].startswith(found[0]) or is_aftermath(lines[at - 1])):
+    while at > 0 and (lines[at - 1].startswith(beginning[0]) or is_aftermath(lines[at - 1])):
         at -= 1
-        first = at if is_cause(lines[at]) and lines[at].startswith(found[0]) else first
+        first = at if is_cause(lines[at]) and lines[at].startswith(beginning[0]) else first
     return first
 
 
@@ -134,9 +136,9 @@ def _reason(lines: Sequence[str], at: int, *, is_sure: bool) -> Reason:
     text = lines[at]
     if text.endswith(":") and at + 1 < len(lines):
         text = f"{text} {lines[at + 1]}"
-    return Reason(text=shortened(text), at=at, is_sure=is_sure)
+    return Reason(text=clipped(text), at=at, is_sure=is_sure)
 
 
-def shortened(text: str) -> str:
+def clipped(text: str) -> str:
     """A line that is not too long to be read, with an ellipsis where something was cut off."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

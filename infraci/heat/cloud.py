@@ -60,11 +60,19 @@ class Cloud(Closing):
         self._events_s = 0.5 if near else 3.0
 
     @classmethod
-    def connect(cls, name: str, *, local: Callable[[], Path] | None = None) -> Self:
+    def connect(
+        cls,
+        name: str,
+        *,
+        local: Callable[[], Path] | None = None,
+        clouds_yaml: Path | None = None,
+    ) -> Self:
         """Open a cloud of ``clouds.yaml``; ``local`` brings the embedded one up.
 
         Raises UsageError for an unknown name.
         """
+        if clouds_yaml is not None:
+            return cls(Connection.open(name, clouds_yaml=clouds_yaml))
         return cls(connect(name, local=local))
 
     def close(self) -> None:

@@ -9,3 +9,5 @@ PROJECT_ID = "1f7ac1000000400080000000000000aa"
 ROLES = ("admin", "member", "reader")
 REGION = "local"
 ZONE = "nova"
+#: Where Heat judges templates for clouds that are not asked; it has no other service.
+ANY_CLOUD = "any-cloud"

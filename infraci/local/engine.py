@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,6 +44,7 @@ with warnings.catch_warnings():
     from sqlalchemy.engine import Engine as Database
     from sqlalchemy.pool import QueuePool
 
+from infraci.local import any_cloud
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
 from infraci.local.api.long_poll import Patient, WsgiApp
@@ -127,9 +128,9 @@ def start(
     _keep_connections(connections)
     models.BASE.metadata.create_all(connections)
     _remove_dangling(connections)
-    engine = service.EngineService("local", rpc_api.ENGINE_TOPIC)
+    engine = any_cloud.Engine("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = threads = Threads()
-    narrow(resources.global_env())
+    any_cloud.install(narrow(resources.global_env()))
     engine.start()
     threads.engine_id = engine.engine_id
     return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
@@ -254,19 +255,25 @@ def _watch_database(on_lost: Callable[[BaseException], object]) -> None:
             on_lost(failed.original_exception)
 
 
-def _api(url: str) -> WsgiApp:
+def any_cloud_api(url: str) -> WsgiApp:
+    """Heat's API as it judges for a cloud that is not asked; only a plan may be asked for."""
+    return _api(url, roles=(*ROLES, any_cloud.ROLE))
+
+
+def _api(url: str, roles: Sequence[str] = ROLES) -> WsgiApp:
     app = context.ContextMiddleware(API(cfg.CONF), {})
     app = version_negotiation_filter(app, cfg.CONF)
-    wrapped: WsgiApp = FaultWrapper(_Authenticated(app, url))
+    wrapped: WsgiApp = FaultWrapper(_Authenticated(app, url, roles))
     return wrapped
 
 
 class _Authenticated:
     """Tells Heat who asks; whether they may was checked before."""
 
-    def __init__(self, app: WsgiApp, url: str) -> None:
+    def __init__(self, app: WsgiApp, url: str, roles: Sequence[str]) -> None:
         self._app = app
         self._url = url
+        self._roles = roles
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
         environ |= {
@@ -275,7 +282,7 @@ class _Authenticated:
             "HTTP_X_PROJECT_NAME": PROJECT,
             "HTTP_X_USER_ID": USER_ID,
             "HTTP_X_USER_NAME": USER,
-            "HTTP_X_ROLES": ",".join(ROLES),
+            "HTTP_X_ROLES": ",".join(self._roles),
             "HTTP_X_AUTH_URL": f"{self._url}/identity/v3",
         }
         return self._app(environ, start_response)

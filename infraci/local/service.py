@@ -20,14 +20,14 @@ from contextlib import suppress
 from typing import Any
 
 from cheroot.wsgi import Server
-from werkzeug.exceptions import NotFound, Unauthorized
+from werkzeug.exceptions import Forbidden, NotFound, Unauthorized
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
 from infraci.local.api.admin import AdminApi
 from infraci.local.api.bodies import Bodies
 from infraci.local.api.compute import ComputeApi
-from infraci.local.api.identity import IdentityApi, Tokens
+from infraci.local.api.identity import ANY_CLOUD_PATH, IdentityApi, Tokens
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import NetworkApi
@@ -198,6 +198,7 @@ class Cloud:
         routes: dict[str, Any] = {
             "/identity": IdentityApi(self.url, self.password, self._tokens),
             "/orchestration": _authenticated(heat_api, good),
+            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), good),
             "/compute": ComputeApi(self._store, self._servers, good),
             "/network": NetworkApi(self._store, self._networks, self._routers, self._servers, good),
             "/image": ImageApi(
@@ -215,6 +216,20 @@ class Cloud:
             return dispatch(environ, start_response)
 
         return application
+
+
+class PlansOnly:
+    """Lets nothing be made where the embedded cloud's restrictions do not hold."""
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+
+    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
+        """Answer what a plan asks."""
+        path = str(environ.get("PATH_INFO", ""))
+        if environ.get("REQUEST_METHOD") == "GET" or path.endswith("/stacks/preview"):
+            return self._app(environ, start_response)
+        return Forbidden()(environ, start_response)
 
 
 def _authenticated(app: WsgiApp, is_valid_token: Callable[[str | None], bool]) -> WsgiApp:

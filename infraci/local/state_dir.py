@@ -16,7 +16,7 @@ import yaml
 import infraci
 from infraci.base.atomic import replace_file
 from infraci.base.state_folder import state_folder
-from infraci.local.account import PROJECT, REGION, USER
+from infraci.local.account import ANY_CLOUD, PROJECT, REGION, USER
 
 CLOUD = "local"
 
@@ -107,7 +107,8 @@ class StateDir:
             "region_name": REGION,
             "identity_api_version": 3,
         }
-        self._write(self.clouds_yaml, yaml.safe_dump({"clouds": {CLOUD: entry}}))
+        clouds = {CLOUD: entry, ANY_CLOUD: {**entry, "region_name": ANY_CLOUD}}
+        self._write(self.clouds_yaml, yaml.safe_dump({"clouds": clouds}))
 
     def write_address(self, address: Address) -> None:
         """Say that the cloud runs, and where."""

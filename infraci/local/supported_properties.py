@@ -37,11 +37,14 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::Server": frozenset({
         "name", "image", "flavor", "flavor_update_policy", "image_update_policy", "key_name",
         "security_groups", "metadata", "user_data", "user_data_format", "user_data_update_policy",
-        "config_drive", "tags",
+        "config_drive", "tags", "software_config_transport",
         "networks", "networks.network", "networks.uuid", "networks.port", "networks.subnet",
         "networks.fixed_ip", "networks.floating_ip", "networks.allocate_network",
     }),
     "OS::Nova::KeyPair": frozenset({"name", "public_key", "save_private_key"}),
+    "OS::Nova::Flavor": frozenset({
+        "name", "flavorid", "vcpus", "ram", "disk", "extra_specs", "is_public",
+    }),
     "OS::Nova::ServerGroup": frozenset({"name"}),
     "OS::Nova::FloatingIP": frozenset({"pool"}),
     "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
@@ -57,7 +60,8 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Neutron::Port": frozenset({
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
         "fixed_ips.ip_address", "security_groups", "mac_address", "admin_state_up", "tags",
-        "port_security_enabled", "no_fixed_ips", "replacement_policy", "allowed_address_pairs",
+        "port_security_enabled", "no_fixed_ips", "replacement_policy", "binding:vnic_type",
+        "allowed_address_pairs",
         "allowed_address_pairs.ip_address", "allowed_address_pairs.mac_address",
     }),
     "OS::Neutron::Router": frozenset({
@@ -88,6 +92,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 
+_ONE_DISK = "servers have one disk"
 _ZONE = "there is one zone, nova"
 _PROJECT = "there is one project, and all that is made belongs to it"
 _PROVIDER = "every network is a bridge on this machine; none is led to a network of a provider"
@@ -97,6 +102,7 @@ _NO_NAMES = "no name server has the names of ports"
 #: Properties that are kept → what differs here, as a plan tells it.
 KEPT: Mapping[str, Mapping[str, str]] = {
     "OS::Nova::Server": {
+        "admin_user": "Nova sets no user; the image's own and the user data's can log in",
         "admin_pass": "no password is set, as on clouds that do not inject one",
         "availability_zone": _ZONE,
         "diskConfig": "disks have no partitions",
@@ -106,6 +112,11 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     "OS::Nova::ServerGroup": {
         "policies": "all servers are on this machine, whatever the policy",
         "rules": "all servers are on this machine, whatever the policy",
+    },
+    "OS::Nova::Flavor": {
+        "ephemeral": _ONE_DISK,
+        "swap": "servers have the swap of this machine",
+        "tenants": _PROJECT,
     },
     "OS::Neutron::Net": {
         "shared": _PROJECT,
@@ -125,7 +136,6 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     },
     "OS::Neutron::Subnet": {"tenant_id": _PROJECT, "value_specs": _PROVIDER},
     "OS::Neutron::Port": {
-        "binding:vnic_type": "every port is a virtual card of this machine",
         "dns_name": _NO_NAMES,
         "propagate_uplink_status": "no port has an uplink of its own",
         "value_specs": _PROVIDER,
@@ -145,9 +155,18 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+#: Values that are kept → what differs here.
+KEPT_VALUES: Mapping[tuple[str, str, object], str] = {
+    ("OS::Nova::Server", "user_data_format", "SOFTWARE_CONFIG"): (
+        "no agent in the servers asks for deployments"
+    ),
+}
+
 #: Properties of which only some values mean something here.
 VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
-    ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS"),
+    ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS", "SOFTWARE_CONFIG"),
+    ("OS::Nova::Server", "software_config_transport"): ("POLL_SERVER_CFN", "POLL_SERVER_HEAT"),
+    ("OS::Nova::Flavor", "is_public"): (True,),
     ("OS::Heat::WaitConditionHandle", "signal_transport"): (
         "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
     ),

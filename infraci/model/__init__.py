@@ -1,1 +1,1 @@
-"""What infraci knows: pipelines, commits, servers, runs, verdicts. Frozen values, no behaviour."""
+"""The values that all rooms share: pipelines, commits, servers, runs, verdicts; frozen."""

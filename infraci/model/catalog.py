@@ -1,4 +1,4 @@
-"""What a cloud offers servers: flavors and images, as far as a template may ask for sizes."""
+"""The flavors and images that a cloud offers, by which a template's sizes are matched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OfferedFlavor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedImage:
-    """An image, as its metadata describes it; what is not known is empty."""
+    """An image, as its metadata describes it; unknown fields are empty."""
 
     name: str
     distribution: str = ""  # "debian"
@@ -34,12 +34,12 @@ class OfferedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """What there is on one cloud, both by name."""
+    """The flavors and images of one cloud."""
 
     cloud: str
     flavors: tuple[OfferedFlavor, ...] = ()
     images: tuple[OfferedImage, ...] = ()
-    #: What servers get of which nothing is said; empty where nothing is known.
+    #: For servers whose template asks for no size; empty if the cloud has no default.
     default_flavor: str = ""
     default_image: str = ""
     default_network: str = ""
@@ -47,9 +47,9 @@ class Catalog:
     def by_names(
         self, *, images: Names = _NONE, flavors: Names = _NONE, networks: Names = _NONE
     ) -> Catalog:
-        """The offer with a project file's names for what the cloud has.
+        """The catalog with the names that a project file gives to what the cloud has.
 
-        ``default`` is for servers of which nothing is said.
+        The name ``default`` is for servers whose template asks for no size.
         """
         known = {image.name for image in self.images}
         more = tuple(OfferedImage(name=n) for n in images if n not in known and n != _DEFAULT)

@@ -1,15 +1,15 @@
-"""Why a run did not pass, in one sentence: what failed where, and the cause."""
+"""Says in one sentence why a run did not pass: what failed where, and the cause."""
 
 from __future__ import annotations
 
 from infraci.base.shorten import shortened
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Testcase, Verdict
 
-#: No sentence is longer, whatever a spec has for its reason.
+#: A spec's reason is shortened to so many characters.
 _LONGEST = 500
 
 
-def cause_of(record: RunRecord) -> str:
+def failure_sentence(record: RunRecord) -> str:
     """The first failure, before any error; empty for a run that passed or has no verdict yet."""
     if record.verdict in (None, Verdict.PASSED):
         return ""
@@ -17,13 +17,13 @@ def cause_of(record: RunRecord) -> str:
         for case in record.testcases:
             if case.outcome is outcome:
                 return sentence_of(case)
-    troubles = [r.trouble for r in record.phases if r.trouble and r.round is Round.HEAD]
-    troubles += [r.trouble for r in record.phases if r.trouble]
-    return troubles[0].message if troubles else ""
+    failures = [r.trouble for r in record.phases if r.trouble and r.round is Round.HEAD]
+    failures += [r.trouble for r in record.phases if r.trouble]
+    return failures[0].message if failures else ""
 
 
 def sentence_of(case: Testcase) -> str:
-    """What failed and why: other phases' messages are such sentences, pytest's are not."""
+    """What failed and why; of a spec, pytest's message alone would not say what failed."""
     if case.phase is not Phase.VERIFY:
         return case.message
     where = f"{case.server}: " if case.server else ""

@@ -1,4 +1,4 @@
-"""Nodes from a YAML text, by YAML 1.2's core schema, with all that could mislead refused."""
+"""Reads a YAML text into nodes by YAML 1.2's core schema, and refuses misleading forms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TAGS = "tag:yaml.org,2002:"
 
 
 class UnreadableError(Exception):
-    """A text of which no nodes can be made at all."""
+    """A text that is no YAML, or has a form that is refused."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -45,7 +45,7 @@ class _Open:
 
 
 class Composer:
-    """Nodes from YAML events, without recursion, so that no input can exhaust the stack."""
+    """Makes nodes of YAML events without recursion, so that no input can exhaust the stack."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -98,9 +98,9 @@ class Composer:
         if len(self._open) >= MAX_DEPTH:
             self._refuse(event, f"nested deeper than {MAX_DEPTH} levels")
         if self._open and isinstance(self._open[-1].node.value, dict) and not self._open[-1].key:
-            found = "a mapping" if is_mapping else "a list"
-            self._refuse(event, f"expected a key, found {found}; quote a value that begins so")
-        line, column = _place(event)
+            kind = "a mapping" if is_mapping else "a list"
+            self._refuse(event, f"expected a key, found {kind}; quote a value that begins so")
+        line, column = _position(event)
         node = Node({} if is_mapping else [], line, column)
         if event.anchor:
             self._anchors[event.anchor] = None
@@ -134,7 +134,7 @@ class Composer:
             frame.node.keys[name] = (line, column)
 
     def _key(self, node: Node, event: yaml.Event) -> tuple[str, int, int]:
-        line, column = _place(event)
+        line, column = _position(event)
         if isinstance(node.value, str):
             name = node.value
         elif isinstance(node.value, Plain) and node.value.value is not None:
@@ -154,7 +154,7 @@ class Composer:
         return node
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
-        line, column = _place(event)
+        line, column = _position(event)
         text = event.value
         if event.tag is None:
             return Node(resolve(text) if event.implicit[0] else text, line, column)
@@ -168,13 +168,13 @@ class Composer:
 
     def _report_tag(self, event: yaml.Event) -> None:
         tag = str(getattr(event, "tag", "")).replace(_TAGS, "!!")
-        self._report(*_place(event), f'the tag "{tag}" is not known here')
+        self._report(*_position(event), f'the tag "{tag}" is not known here')
 
     def _report(self, line: int, column: int, message: str) -> None:
         self.problems.append(Problem(file=self.file, line=line, column=column, message=message))
 
     def _refuse(self, event: yaml.Event, message: str) -> NoReturn:
-        line, column = _place(event)
+        line, column = _position(event)
         raise UnreadableError(Problem(file=self.file, line=line, column=column, message=message))
 
 
@@ -192,6 +192,6 @@ def resolve(text: str) -> Plain | str:
     return text
 
 
-def _place(event: yaml.Event) -> tuple[int, int]:
+def _position(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -1,4 +1,4 @@
-"""The configure steps: what is done to servers before the specs, one class a driver.
+"""The options of the configure steps, which change servers before the specs: one class each.
 
 As in :mod:`infraci.model.pipeline`, these are both the values and the format of the file.
 """
@@ -256,7 +256,7 @@ ConfigureStep = Annotated[
 ]
 
 
-def secrets_of(step: ConfigureStep) -> list[str]:
-    """The secrets that a step is given. Raises MissingSecretError."""
-    said = [*getattr(step, "environment", {}).values(), getattr(step, "vault_password", None)]
-    return secrets_among(said)
+def secrets_of_step(step: ConfigureStep) -> list[str]:
+    """The secrets among a step's options. Raises MissingSecretError."""
+    password = getattr(step, "vault_password", None)
+    return secrets_among([*getattr(step, "environment", {}).values(), password])

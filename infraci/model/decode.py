@@ -1,4 +1,4 @@
-"""The pipelines and the project file of a tree."""
+"""Loads the pipelines and the project file of a tree."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from infraci.errors import UsageError
 from infraci.model.document import Document, parse_document, read_document
 from infraci.model.matrix import cells, choose, split_name, validate_matrix
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.pipeline import MatrixDefinition, Pipeline, PipelineDefinition, Schedule
 from infraci.model.problem import PipelineFileError, Problem, ProjectFileError, near, quoted
 from infraci.model.project import Project
-from infraci.model.validate import Judged, judge, key_path
+from infraci.model.validate import Validated, key_path, validate
 
 PIPELINES = PurePosixPath("pipelines")
 PROJECT_FILE = PurePosixPath("infraci.yaml")
@@ -28,17 +28,17 @@ def load_pipeline(path: Path, *, root: Path) -> Pipeline:
 
     Raises PipelineFileError with every problem the file has.
     """
-    judged = _judge_pipeline(path, root)
-    if judged.value is None:
-        raise PipelineFileError(judged.problems)
-    return judged.value
+    result = _validate_pipeline(path, root)
+    if result.value is None:
+        raise PipelineFileError(result.problems)
+    return result.value
 
 
 def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
     """The named pipelines of the tree at the root, in that order; without names, all of them.
 
-    ``@hourly`` names all that have this schedule, of which there may be none. A pipeline with a
-    matrix is its cells; ``web[small]`` names those of them that have this label. Raises UsageError
+    ``@hourly`` names all pipelines with this schedule, if any. A pipeline with a matrix stands for
+    its cells; ``web[small]`` names the cells with this label. Raises UsageError
     where a name is unknown or there is no pipeline at all, and PipelineFileError with every
     problem of all the files.
     """
@@ -46,15 +46,15 @@ def load_pipelines(root: Path, names: Sequence[str] = ()) -> tuple[Pipeline, ...
     split = {name: split_name(name) for name in names if not name.startswith("@")}
     named = {name: _named(stem, files) for name, (stem, _) in split.items()}
     scheduled = {name: _schedule(name) for name in names if name not in named}
-    wanted = list(files) if scheduled or not names else list(named.values())
-    judged = _judge_pipelines(root, files, wanted)
+    stems = list(files) if scheduled or not names else list(named.values())
+    pipelines = _validate_pipelines(root, files, stems)
     chosen: dict[str, Pipeline] = {}
-    for name in names or judged:
+    for name in names or pipelines:
         if name in scheduled:
-            found = [p for p in judged.values() if scheduled[name] in p.schedule]
+            matching = [p for p in pipelines.values() if scheduled[name] in p.schedule]
         else:
-            found = [judged[named.get(name, name)]]
-        run = [cell for pipeline in found for cell in cells(pipeline)]
+            matching = [pipelines[named.get(name, name)]]
+        run = [cell for pipeline in matching for cell in cells(pipeline)]
         _, labels = split.get(name, (name, ()))
         chosen |= {
             cell.name: cell for cell in (choose(run, labels, reference=name) if labels else run)
@@ -72,10 +72,10 @@ def load_project(root: Path) -> Project:
     document = _document(root / PROJECT_FILE, root)
     if document.root is None and [p.message for p in document.problems] == ["the file is empty"]:
         return Project()
-    judged = judge(document, Project)
-    if judged.value is None:
-        raise ProjectFileError(judged.problems)
-    return judged.value
+    result = validate(document, Project)
+    if result.value is None:
+        raise ProjectFileError(result.problems)
+    return result.value
 
 
 def parse_pipeline(text: str, *, name: str = "pipeline", root: Path | None = None) -> Pipeline:
@@ -84,33 +84,33 @@ def parse_pipeline(text: str, *, name: str = "pipeline", root: Path | None = Non
     Without a root, its paths need not exist.
     """
     file = PIPELINES / f"{name}.yaml"
-    judged = _as_pipeline(parse_document(text.encode(), file=str(file)), file, root)
-    if judged.value is None:
-        raise PipelineFileError(judged.problems)
-    return judged.value
+    result = _as_pipeline(parse_document(text.encode(), file=str(file)), file, root)
+    if result.value is None:
+        raise PipelineFileError(result.problems)
+    return result.value
 
 
-def _judge_pipelines(
+def _validate_pipelines(
     root: Path, files: Mapping[str, Path], names: Iterable[str]
 ) -> dict[str, Pipeline]:
-    wanted = list(dict.fromkeys(names))
-    judged = {name: _judge_pipeline(files[name], root) for name in wanted}
-    problems = [problem for result in judged.values() for problem in result.problems]
-    problems += _twins(root, wanted)
+    stems = list(dict.fromkeys(names))
+    results = {name: _validate_pipeline(files[name], root) for name in stems}
+    problems = [problem for result in results.values() for problem in result.problems]
+    problems += _twins(root, stems)
     if problems:
         raise PipelineFileError(problems)
-    return {name: result.value for name, result in judged.items() if result.value is not None}
+    return {name: result.value for name, result in results.items() if result.value is not None}
 
 
-def _judge_pipeline(path: Path, root: Path) -> Judged[Pipeline]:
+def _validate_pipeline(path: Path, root: Path) -> Validated[Pipeline]:
     return _as_pipeline(_document(path, root), PurePosixPath(_shown(path, root)), root)
 
 
-def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> Judged[Pipeline]:
-    judged = judge(document, PipelineDefinition, root=root)
-    problems = judged.problems
+def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> Validated[Pipeline]:
+    result = validate(document, PipelineDefinition, root=root)
+    problems = result.problems
     if _lacks_specs(document):
-        line, column = document.place(())
+        line, column = document.position(())
         message = "the required key is missing"
         problem = Problem(
             file=str(file), line=line, column=column, key_path="specs", message=message
@@ -119,19 +119,19 @@ def _as_pipeline(document: Document, file: PurePosixPath, root: Path | None) -> 
     if not _NAME.match(file.stem):
         message = "the file's name, which names the pipeline, may hold letters, digits, _ . and -"
         problems = (Problem(file=str(file), message=message), *problems)
-    if judged.value is not None and judged.value.matrix is not None:
-        problems = (*problems, *_of_matrix(judged.value.matrix, document, root))
-    if judged.value is None or problems:
-        return Judged(value=None, problems=problems)
-    said = {item.name: getattr(judged.value, item.name) for item in fields(judged.value)}
-    return Judged(value=Pipeline(name=file.stem, path=file, **said), problems=())
+    if result.value is not None and result.value.matrix is not None:
+        problems = (*problems, *_of_matrix(result.value.matrix, document, root))
+    if result.value is None or problems:
+        return Validated(value=None, problems=problems)
+    values = {item.name: getattr(result.value, item.name) for item in fields(result.value)}
+    return Validated(value=Pipeline(name=file.stem, path=file, **values), problems=())
 
 
 def _of_matrix(
     matrix: MatrixDefinition, document: Document, root: Path | None
 ) -> Iterator[Problem]:
     for flaw in validate_matrix(matrix, root=root):
-        line, column = document.place(("matrix", *flaw.path), key=True)
+        line, column = document.position(("matrix", *flaw.path), key=True)
         yield Problem(
             file=document.file,
             line=line,
@@ -143,22 +143,22 @@ def _of_matrix(
 
 
 def _lacks_specs(document: Document) -> bool:
-    """Whether neither of the keys is there that have specs."""
-    said = document.root.value if document.root is not None else None
-    return isinstance(said, dict) and not {"specs", "serverspec"} & said.keys()
+    """Whether both keys that hold specs are missing."""
+    content = document.root.value if document.root is not None else None
+    return isinstance(content, dict) and not {"specs", "serverspec"} & content.keys()
 
 
 def _document(path: Path, root: Path) -> Document:
     shown = _shown(path, root)
-    judged = judge_path(shown, root=root)
-    if isinstance(judged, PathTrouble):
-        problem = Problem(file=shown, message=judged.message, suggestion=judged.suggestion)
+    checked = check_path(shown, root=root)
+    if isinstance(checked, PathProblem):
+        problem = Problem(file=shown, message=checked.message, suggestion=checked.suggestion)
         return Document(file=shown, root=None, problems=(problem,))
     return read_document(path, file=shown)
 
 
 def _shown(path: Path, root: Path) -> str:
-    """The path relative to the root, whatever links lead to the root itself."""
+    """The path relative to the root, also where symbolic links lead to the root."""
     for base, full in ((root, path), (root.resolve(), path.absolute())):
         if full.is_relative_to(base):
             return full.relative_to(base).as_posix()
@@ -198,7 +198,7 @@ def _named(name: str, files: Iterable[str]) -> str:
 
 
 def _schedule(name: str) -> Schedule:
-    """The schedule that ``@nightly`` speaks of."""
+    """The schedule that a name such as ``@nightly`` stands for."""
     known = [f"@{schedule}" for schedule in Schedule]
     if name in known:
         return Schedule(name[1:])

@@ -1,8 +1,8 @@
-"""A YAML file as plain data that remembers where every value stands.
+"""A YAML file as plain data that knows the line and column of each value.
 
 The scalars are those of YAML 1.2's core schema, so ``yes``, ``on``, ``1:30`` and ``0o17``'s old
-spelling ``017`` bring no surprises, and a number or boolean keeps the text it was written with
-(``1.10`` stays ``1.10`` where text is wanted). Anything that could mislead a reader is refused:
+spelling ``017`` bring no surprises, and a number or boolean keeps its text (``1.10`` stays ``1.10``
+where a field is text). Forms that could mislead a reader are refused:
 duplicate keys, merge keys, tags, a second document, aliases that multiply.
 """
 
@@ -28,24 +28,24 @@ class Document:
     root: Node | None
     problems: tuple[Problem, ...] = ()
 
-    def place(self, path: Sequence[Key], *, key: bool = False) -> tuple[int, int]:
+    def position(self, path: Sequence[Key], *, key: bool = False) -> tuple[int, int]:
         """Line and column of the value at that path, or of its key.
 
-        Where the path leads to nothing, it is the key of the nearest thing around it; or the text
+        If the path leads to nothing, the key of the nearest mapping or list around it, or the text
         there, which a short form has in place of a mapping.
         """
-        node, place = self.root, (1, 1)
+        node, position = self.root, (1, 1)
         for index, step in enumerate(path):
             if node is None:
-                return place
+                return position
             child, key_place = _child(node, step)
             if child is None:
-                return (node.line, node.column) if node.is_text() else place
-            place = key_place or (child.line, child.column)
+                return (node.line, node.column) if node.is_text() else position
+            position = key_place or (child.line, child.column)
             if index == len(path) - 1 and not key:
-                place = (child.line, child.column)
+                position = (child.line, child.column)
             node = child
-        return place
+        return position
 
 
 def read_document(path: Path, *, file: str) -> Document:

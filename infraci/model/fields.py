@@ -1,8 +1,8 @@
-"""What a single value in a file of ours may be: text, durations, paths, roles, choices.
+"""The types of single values in infraci's files: text, durations, paths, roles, choices.
 
-Each is a type whose validator takes :mod:`infraci.model.nodes` and raises an
-:func:`unexpected` that says what would have been right; the JSON Schema says the same. Paths are
-judged against the tree given as the validation's context.
+The validator of each type takes :mod:`infraci.model.nodes` and raises :func:`unexpected`, which
+names the expected form; the JSON Schema has the same. Paths are checked against the tree that is
+the validation's context.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from infraci.model.nodes import Data, Plain, plain
-from infraci.model.paths import PathTrouble, PathWanted, judge_path
+from infraci.model.paths import PathKind, PathProblem, check_path
 from infraci.model.problem import near, quoted
 
 MAX_DURATION_S = 7 * 24 * 3600
@@ -39,13 +39,13 @@ _VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 def unexpected(
     expected: str, value: object, *, suggestion: str | None = None, at: str | None = None
 ) -> PydanticCustomError:
-    """What a validator raises: that was expected, this was found (under the key ``at``)."""
-    message = f"expected {expected}, found {found(value)}"
+    """The error of a validator that found another value (under the key ``at``) than expected."""
+    message = f"expected {expected}, found {described(value)}"
     context = {"message": message, "expected": expected, "suggestion": suggestion, "at": at}
     return PydanticCustomError("infraci", "{message}", context)
 
 
-def found(value: object) -> str:
+def described(value: object) -> str:
     """A value as a message shows it."""
     if isinstance(value, Plain):
         kind = "the number " if isinstance(value.value, int | float) else ""
@@ -62,7 +62,7 @@ def found(value: object) -> str:
 
 
 def read_text(value: object) -> str:
-    """Text; a number or boolean is the text it was written with."""
+    """Text; of a number or boolean the text in the file."""
     if isinstance(value, Plain) and value.value is not None:
         value = value.text
     if not isinstance(value, str):
@@ -90,7 +90,7 @@ def parse_duration(value: object) -> float:
 
 
 def _meant_duration(value: object) -> str | None:
-    """``10 minutes``, ``1:30`` and ``10M`` as we write them."""
+    """The duration that ``10 minutes``, ``1:30`` or ``10M`` stands for, in the file's form."""
     if not isinstance(value, str):
         return None
     if clock := re.fullmatch(r"(\d{1,3}):(\d\d)(?::(\d\d))?", value, re.ASCII):
@@ -111,7 +111,7 @@ def _read_flag(value: object) -> bool:
 
 
 def _read_parameter(value: object) -> object:
-    """A Heat parameter's value: scalars as they were written, JSON as it is meant."""
+    """A Heat parameter's value: scalars as text, lists and mappings as JSON."""
     if isinstance(value, list | dict):
         return _json(plain(value))
     if isinstance(value, Plain) and value.value is None:
@@ -120,7 +120,7 @@ def _read_parameter(value: object) -> object:
 
 
 def _read_json(value: object) -> object:
-    """A value of whatever type YAML says."""
+    """A value of any type that YAML has."""
     return _json(plain(cast(Data, value)))
 
 
@@ -170,16 +170,16 @@ def choice(enum: type[StrEnum]) -> Callable[[object], StrEnum]:
     return read
 
 
-def path_in_tree(wanted: PathWanted) -> BeforeValidator:
+def path_in_tree(kind: PathKind) -> BeforeValidator:
     """A validator for a path that must exist in the tree given as the validation's context."""
 
     def read(value: object, info: ValidationInfo) -> PurePosixPath:
-        expected = f"the path of {wanted}"
+        expected = f"the path of {kind}"
         if not isinstance(value, str) or not value or "\0" in value:
             raise unexpected(expected, value)
         root = info.context if isinstance(info.context, Path) else None
-        result = judge_path(value, root=root, wanted=wanted)
-        if isinstance(result, PathTrouble):
+        result = check_path(value, root=root, kind=kind)
+        if isinstance(result, PathProblem):
             context = {
                 "message": result.message,
                 "expected": expected,
@@ -247,8 +247,8 @@ VariableName = Annotated[
     BeforeValidator(read_variable_name),
     WithJsonSchema({"type": "string", "pattern": _VARIABLE_PATTERN}),
 ]
-FilePath = Annotated[PurePosixPath, path_in_tree(PathWanted.FILE), _PATH]
-FolderPath = Annotated[PurePosixPath, path_in_tree(PathWanted.FOLDER), _PATH]
-AnyPath = Annotated[PurePosixPath, path_in_tree(PathWanted.ANY), _PATH]
-SpecPath = Annotated[PurePosixPath, path_in_tree(PathWanted.SPECS), _PATH]
-ServerspecPath = Annotated[PurePosixPath, path_in_tree(PathWanted.SERVERSPECS), _PATH]
+FilePath = Annotated[PurePosixPath, path_in_tree(PathKind.FILE), _PATH]
+FolderPath = Annotated[PurePosixPath, path_in_tree(PathKind.FOLDER), _PATH]
+AnyPath = Annotated[PurePosixPath, path_in_tree(PathKind.ANY), _PATH]
+SpecPath = Annotated[PurePosixPath, path_in_tree(PathKind.SPECS), _PATH]
+ServerspecPath = Annotated[PurePosixPath, path_in_tree(PathKind.SERVERSPECS), _PATH]

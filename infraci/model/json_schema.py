@@ -1,4 +1,4 @@
-"""The JSON Schemas of our files, for editors: made from the model, so that they agree with it."""
+"""Makes the JSON Schemas of infraci's files, for editors, from the classes of the model."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _schema(model: type, identity: str, title: str) -> Schema:
     schema = TypeAdapter(model).json_schema(by_alias=True, mode="validation")
     schema = {"$schema": _DIALECT, "$id": identity} | schema | {"title": title}
     for part in _parts(schema):
-        for name, said in part.get("properties", {}).items():
-            definition = schema["$defs"].get(said.get("$ref", "").rpartition("/")[2], {})
-            said.setdefault("title", name.replace("_", " ").title())
-            said.setdefault("description", definition.get("description"))
+        for name, field in part.get("properties", {}).items():
+            definition = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+            field.setdefault("title", name.replace("_", " ").title())
+            field.setdefault("description", definition.get("description"))
         if "patternProperties" in part:
             part["additionalProperties"] = False
         if "minItems" in part:

@@ -1,4 +1,4 @@
-"""A pipeline's matrix: its cells, each a pipeline of its own with a name such as ``web[small]``."""
+"""Makes the cells of a pipeline's matrix, each a pipeline with a name such as ``web[small]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 
 from infraci.errors import UsageError
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.pipeline import MatrixDefinition, Pipeline
 from infraci.model.problem import near, quoted
 
@@ -62,7 +62,7 @@ def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[
 
 def _parameter_flaws(matrix: MatrixDefinition) -> Iterator[Flaw]:
     if "image" in matrix.parameters and matrix.images:
-        message = "is said twice: images are values of the parameter image"
+        message = "is set twice: images are values of the parameter image"
         yield Flaw(path=("parameters", "image"), message=message)
     for name in {"environment", "cloud"} & matrix.parameters.keys():
         message = f'a parameter cannot be called so here: "{name}" is an axis of its own'
@@ -83,8 +83,8 @@ def _exclude_flaws(
 
 
 def _environment_flaws(text: str, path: _Path, root: Path) -> Iterator[Flaw]:
-    result = judge_path(text, root=root)
-    if isinstance(result, PathTrouble):
+    result = check_path(text, root=root)
+    if isinstance(result, PathProblem):
         yield Flaw(path=path, message=result.message, suggestion=result.suggestion)
 
 

@@ -1,4 +1,4 @@
-"""What Nova and Neutron take of a name, of metadata, tags and user data.
+"""Checks names, metadata, tags and user data against the limits of Nova and Neutron.
 
 Sources: nova/api/openstack/compute/schemas/servers.py, nova/api/validation/parameter_types.py and
 the default quota metadata_items; neutron_lib/db/constants.py. A cloud may have other quotas.
@@ -23,19 +23,19 @@ _TAG = re.compile(r"[^,/]+\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """A property that is more than the cloud takes, and why."""
+    """A property beyond a limit of the cloud, and the limit."""
 
     field: str
     message: str
 
 
 def base64_bytes(size: int) -> int:
-    """How long that many bytes are in base64."""
+    """The length in base64 of so many bytes."""
     return 4 * ((size + 2) // 3)
 
 
-def judge_user_data(encoded_bytes: int) -> Iterator[Excess]:
-    """User data that is too long."""
+def check_user_data(encoded_bytes: int) -> Iterator[Excess]:
+    """The excess of user data that is too long."""
     if encoded_bytes > USER_DATA_BYTES:
         yield Excess(
             field="user_data",
@@ -44,15 +44,15 @@ def judge_user_data(encoded_bytes: int) -> Iterator[Excess]:
         )
 
 
-def judge_name(name: str) -> Iterator[Excess]:
-    """A name that is too long, of a server or of anything of Neutron's."""
+def check_name(name: str) -> Iterator[Excess]:
+    """The excess of a server's or a Neutron resource's name that is too long."""
     if len(name) > NAME_LENGTH:
         message = f"the name has {len(name)} characters, and {NAME_LENGTH} are taken"
         yield Excess(field="name", message=message)
 
 
-def judge_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:
-    """Too many items, and keys and values that are too long or have other characters."""
+def check_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:
+    """The excess of metadata: too many items, keys and values too long or with wrong characters."""
     if len(metadata) > METADATA_ITEMS:
         message = f"metadata has {len(metadata)} items, and Nova takes {METADATA_ITEMS}"
         yield Excess(field="metadata", message=message)
@@ -71,7 +71,7 @@ def judge_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:
             )
 
 
-def judge_tags(tags: Collection[str]) -> Iterator[Excess]:
+def check_tags(tags: Collection[str]) -> Iterator[Excess]:
     """Too many tags, or wrong ones."""
     if len(tags) > TAGS:
         yield Excess(field="tags", message=f"there are {len(tags)} tags, and Nova takes {TAGS}")

@@ -1,4 +1,4 @@
-"""Paths that a file of the repository names: they must exist in the tree, and stay in it."""
+"""Checks paths that a file of the repository names: they must exist in the tree and stay in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from infraci.model.problem import near
 
 
-class PathWanted(StrEnum):
-    """What a path has to lead to."""
+class PathKind(StrEnum):
+    """What a path must lead to."""
 
     FILE = "a file"
     FOLDER = "a directory"
@@ -21,58 +21,58 @@ class PathWanted(StrEnum):
 
 
 #: What a file is called that holds specs.
-_SPEC_SUFFIX = {PathWanted.SPECS: ".py", PathWanted.SERVERSPECS: ".rb"}
+_SPEC_SUFFIX = {PathKind.SPECS: ".py", PathKind.SERVERSPECS: ".rb"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PathTrouble:
-    """Why a path is not good."""
+class PathProblem:
+    """Why a path is refused."""
 
     message: str
     suggestion: str | None = None
 
 
-def judge_path(
-    text: str, *, root: Path | None, wanted: PathWanted = PathWanted.FILE
-) -> PurePosixPath | PathTrouble:
+def check_path(
+    text: str, *, root: Path | None, kind: PathKind = PathKind.FILE
+) -> PurePosixPath | PathProblem:
     """The path, normalised, relative to the tree at the root; or what is wrong with it.
 
-    Without a root only the spelling is judged.
+    Without a root only the spelling is checked.
     """
     if text.startswith(("/", "~")):
-        return PathTrouble(
+        return PathProblem(
             message=f'"{text}" is not relative to the repository\'s top',
             suggestion=_relative(text, root),
         )
     if "\0" in text:
-        return PathTrouble(message=f"{text!r} holds a NUL character, which no path does")
+        return PathProblem(message=f"{text!r} holds a NUL character, which no path does")
     path = posixpath.normpath(text)
     if path == ".." or path.startswith("../"):
-        return PathTrouble(message=f'"{text}" leads out of the repository')
+        return PathProblem(message=f'"{text}" leads out of the repository')
     if root is None:
         return PurePosixPath(path)
-    return _on_disk(text, PurePosixPath(path), root.resolve(), wanted)
+    return _on_disk(text, PurePosixPath(path), root.resolve(), kind)
 
 
 def _on_disk(
-    text: str, path: PurePosixPath, root: Path, wanted: PathWanted
-) -> PurePosixPath | PathTrouble:
+    text: str, path: PurePosixPath, root: Path, kind: PathKind
+) -> PurePosixPath | PathProblem:
     try:
         real = (root / path).resolve()
         if not real.is_relative_to(root):
-            return PathTrouble(message=f'"{text}" leads out of the repository, by a symbolic link')
+            return PathProblem(message=f'"{text}" leads out of the repository, by a symbolic link')
         if not real.exists():
-            return PathTrouble(message=f'no such file: "{text}"', suggestion=_near(path, root))
+            return PathProblem(message=f'no such file: "{text}"', suggestion=_near(path, root))
         is_directory = real.is_dir()
     except (OSError, RuntimeError) as error:  # a loop of links, a name too long, no permission
         reason = getattr(error, "strerror", None) or "its symbolic links go in a circle"
-        return PathTrouble(message=f'"{text}" cannot be read: {reason}')
-    if wanted is PathWanted.FILE and is_directory:
-        return PathTrouble(message=f'expected {wanted}, found the directory "{text}"')
-    if wanted is PathWanted.FOLDER and not is_directory:
-        return PathTrouble(message=f'expected {wanted}, found the file "{text}"')
-    if not is_directory and path.suffix != _SPEC_SUFFIX.get(wanted, path.suffix):
-        return PathTrouble(message=f'expected {wanted}, found "{text}"')
+        return PathProblem(message=f'"{text}" cannot be read: {reason}')
+    if kind is PathKind.FILE and is_directory:
+        return PathProblem(message=f'expected {kind}, found the directory "{text}"')
+    if kind is PathKind.FOLDER and not is_directory:
+        return PathProblem(message=f'expected {kind}, found the file "{text}"')
+    if not is_directory and path.suffix != _SPEC_SUFFIX.get(kind, path.suffix):
+        return PathProblem(message=f'expected {kind}, found "{text}"')
     return path
 
 

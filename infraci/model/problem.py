@@ -1,4 +1,4 @@
-"""What is wrong in a file of the repository: where, and what was expected there."""
+"""The problems of files of the repository: where, and what was expected there."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Problem:
     suggestion: str | None = None  # what was probably meant
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        parts = [place, self.key_path, self.message]
+        position = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        parts = [position, self.key_path, self.message]
         text = shortened(": ".join(part for part in parts if part), _LONGEST)
         return f'{text}; did you mean "{self.suggestion}"?' if self.suggestion else text
 
@@ -91,12 +91,12 @@ class RefusedTemplateError(FileError):
 
 
 def near(word: str, words: Iterable[str]) -> str | None:
-    """The one of the words that was probably meant, if any is near enough."""
+    """The word that is most similar to a misspelt one; None if none is similar enough."""
     if len(word) > _LONGEST_NAME:
         return None
-    by_folded = {word.casefold(): word for word in words if len(word) <= _LONGEST_NAME}
-    found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    by_folded = {each.casefold(): each for each in words if len(each) <= _LONGEST_NAME}
+    similar = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[similar[0]] if similar else None
 
 
 def quoted(words: Sequence[str], last: str = "or") -> str:
@@ -107,10 +107,10 @@ def quoted(words: Sequence[str], last: str = "or") -> str:
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Each problem once, by file and line."""
-    return tuple(sorted(set(problems), key=_place))
+    return tuple(sorted(set(problems), key=_sort_key))
 
 
-def _place(problem: Problem) -> tuple[str, int, int, str, str]:
+def _sort_key(problem: Problem) -> tuple[str, int, int, str, str]:
     return (
         problem.file,
         problem.line or 0,

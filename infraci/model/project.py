@@ -1,7 +1,7 @@
-"""The optional project file, ``infraci.yaml``: what differs from cloud to cloud.
+"""The optional project file, ``infraci.yaml``: settings that differ from cloud to cloud.
 
-How a cloud calls what templates name, how its servers are reached, and how their host keys
-become known.
+It maps names in templates to names on a cloud, and says how to reach a cloud's servers and how to
+know their host keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class HostKeySource(StrEnum):
 
     CONSOLE = "console"  # cloud-init prints them there
     INJECTED = "injected"  # infraci makes them, and gives them to the guest as user data
-    UNVERIFIED = "unverified"  # from nowhere: whoever answers first is believed
+    UNVERIFIED = "unverified"  # not at all: the first key that is seen is trusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,5 +114,5 @@ class Project(Section):
     ] = field(default_factory=dict)
 
     def cloud(self, name: str) -> CloudDefinition:
-        """What is said of a cloud; the templates' own names, and the defaults, if nothing is."""
+        """A cloud's settings; if the file has none, the defaults."""
         return self.clouds.get(name, CloudDefinition())

@@ -1,4 +1,4 @@
-"""Run records as JSON, and back; what a newer version has added is ignored."""
+"""Writes run records as JSON, and reads them; ignores fields that a newer version has added."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
     data = dataclasses.asdict(masked_record(record))
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
-    return text.encode("utf-8", "replace")  # a server may have said what is no Unicode
+    return text.encode("utf-8", "replace")  # a server may have printed invalid Unicode
 
 
 def masked_record(record: RunRecord) -> RunRecord:
-    """The record without secrets; only what it is found and compared by stays as it is."""
+    """The record without secrets; fields by which it is found or compared stay as they are."""
     blame = {mask(case): text for case, text in record.blame.items()}  # called as testcases are
     return cast(RunRecord, _masked(dataclasses.replace(record, blame=blame)))
 
@@ -64,5 +64,5 @@ def parse_record(content: bytes) -> RunRecord:
         return TypeAdapter(RunRecord).validate_python(read_json(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = key_path([step for step in first["loc"] if step != "[key]"])
-        raise ValueError(f"{place or 'the record'}: {first['msg'].lower()}") from error
+        path = key_path([step for step in first["loc"] if step != "[key]"])
+        raise ValueError(f"{path or 'the record'}: {first['msg'].lower()}") from error

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from infraci.errors import ExitCode
 from infraci.model.server_names import aliases
 
-#: What a server is told to be when nothing of it is waited for.
+#: A server's state in the progress display when no phase waits for it.
 READY = "ready"
 
 

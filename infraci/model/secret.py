@@ -1,4 +1,4 @@
-"""Values that stand in no file of the repository: the machine that runs infraci knows them."""
+"""Secrets: values that are in no file of the repository, but on the machine that runs infraci."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMS = "{from: VARIABLE} or {file: PATH}"
 
 
 class MissingSecretError(ConfigureError):
-    """This machine does not have a secret; no commit is to blame for that."""
+    """This machine lacks a secret; no commit is to blame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What every mapping in a file of ours is made of."""
+"""The base class of every mapping in infraci's files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A mapping in a file of ours: unknown keys are problems."""
+    """A mapping in a file of infraci's: unknown keys are problems."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Names of servers: a cloud allows any text, any of them twice; files and programs do not."""
+"""Makes the names of servers unique, and their aliases fit for files and programs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def distinct_names(names: Sequence[str], paths: Sequence[str]) -> tuple[str, ...
 
 
 def aliases(names: Sequence[str], roles: Sequence[str] = ()) -> tuple[str, ...]:
-    """Give each of the names a word of its own, which only it has in whichever case.
+    """Give each of the names an alias, which no other name has, whatever the case.
 
-    A name that is such a word already is its own alias, unless it is the role of other servers:
+    A name that is fit already is its own alias, unless it is the role of other servers:
     an inventory has roles and servers side by side. Others end in a digest of the name, so that
     their aliases are the same in every run.
     """
@@ -58,7 +58,7 @@ def _is_fine(name: str) -> bool:
 
 
 def _candidates(name: str) -> Iterator[str]:
-    """The readable part of a name and a digest of all of it; the first is nearly always free."""
+    """Aliases for a name: its readable part with a digest; the first is nearly always free."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:_READABLE] or "server"
     for number in count():
         digest = sha256(f"{name}\0{number}".encode("utf-8", "surrogatepass")).hexdigest()

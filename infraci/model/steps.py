@@ -1,4 +1,4 @@
-"""The forms of a configure step in the file: ``- script: {…}``, ``- script: PATH``, ``- NAME``."""
+"""Reads the forms of a configure step: ``- script: {…}``, ``- script: PATH``, ``- NAME``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a document to a value of the model, or to everything that is wrong with it at once."""
+"""Validates a document: makes it a value of the model, or lists all that is wrong with it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from infraci.model.document import Document
-from infraci.model.fields import found
+from infraci.model.fields import described
 from infraci.model.nodes import Key
 from infraci.model.problem import Problem, near, quoted
 
 T = TypeVar("T")
 
-_WANTED = {
+_EXPECTED = {
     "dataclass_type": "a mapping",
     "dataclass_exact_type": "a mapping",
     "mapping_type": "a mapping",
@@ -30,26 +30,26 @@ _WANTED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged(Generic[T]):
+class Validated(Generic[T]):
     """A value, or the reasons why there is none."""
 
     value: T | None
     problems: tuple[Problem, ...]
 
 
-def judge(document: Document, into: type[T], *, root: Path | None = None) -> Judged[T]:
-    """The document as that dataclass; paths in it must exist in the tree at the root."""
+def validate(document: Document, into: type[T], *, root: Path | None = None) -> Validated[T]:
+    """Make a value of that class of a document; its paths must exist in the tree at the root."""
     if document.root is None:
-        return Judged(value=None, problems=document.problems)
+        return Validated(value=None, problems=document.problems)
     try:
         value = TypeAdapter(into).validate_python(document.root.data(), context=root)
     except ValidationError as error:
         details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
-        judged = [_problem(detail, document, into) for detail in details]
+        reported = [_problem(detail, document, into) for detail in details]
         known = {(problem.line, problem.column) for problem in document.problems}
-        more = (problem for problem in judged if (problem.line, problem.column) not in known)
-        return Judged(value=None, problems=(*document.problems, *more))
-    return Judged(value=None if document.problems else value, problems=document.problems)
+        more = (problem for problem in reported if (problem.line, problem.column) not in known)
+        return Validated(value=None, problems=(*document.problems, *more))
+    return Validated(value=None if document.problems else value, problems=document.problems)
 
 
 def _follows(detail: ErrorDetails) -> bool:
@@ -77,17 +77,17 @@ def _problem(detail: ErrorDetails, document: Document, into: type) -> Problem:
             message = "the required key is missing"
         case "too_short":
             expected = "at least one"
-            message = f"expected at least one, found {found(detail['input'])}"
+            message = f"expected at least one, found {described(detail['input'])}"
             if path in {("specs",), ("serverspec",)}:
                 message = "a pipeline without specs proves nothing"
-        case kind if kind in _WANTED:
-            expected = _WANTED[kind]
-            message = f"expected {expected}, found {found(detail['input'])}"
+        case kind if kind in _EXPECTED:
+            expected = _EXPECTED[kind]
+            message = f"expected {expected}, found {described(detail['input'])}"
             if expected == "a list" and isinstance(detail["input"], str):
                 suggestion = f"[{detail['input']}]"
         case _:
-            message = f"{message[:1].lower()}{message[1:]}, found {found(detail['input'])}"
-    line, column = document.place(path, key=at_key)
+            message = f"{message[:1].lower()}{message[1:]}, found {described(detail['input'])}"
+    line, column = document.position(path, key=at_key)
     return Problem(
         file=document.file,
         line=line,
@@ -108,7 +108,7 @@ def key_path(path: Sequence[Key]) -> str:
         elif step and all(c.isalnum() or c in "_-" for c in step):
             text += f".{step}" if text else step
         else:
-            text += f"[{found(step)}]"
+            text += f"[{described(step)}]"
     return text
 
 
@@ -138,7 +138,7 @@ def _inner(annotation: Any, step: Key) -> Any:
 
 
 def _bare(annotation: Any) -> Any:
-    """The annotation without what is said about it, and without ``| None``."""
+    """The annotation's type, without metadata and without ``| None``."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     choices = [choice for choice in get_args(annotation) if choice is not NoneType]

@@ -1,4 +1,4 @@
-"""PyYAML's complaints in words that say what to do, at the place where the trouble began."""
+"""Explains PyYAML's errors in words that say what to do, at the place where each began."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import yaml
 
 from infraci.model.problem import Problem
 
-#: PyYAML's words, what they mean, and whether the trouble began where its context did.
+#: PyYAML's words, what they mean, and whether the mistake is where its context begins.
 _MEANINGS = (
     ("found character '\\t'", "a tab; YAML is indented with spaces", False),
     (

@@ -12,7 +12,7 @@ from infraci.base.display import with_relative_paths
 from infraci.base.invocation import invocation
 from infraci.base.mask import process_masker
 from infraci.errors import InfraciError
-from infraci.model.configure_steps import secrets_of
+from infraci.model.configure_steps import secrets_of_step
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import CloudDefinition
@@ -122,7 +122,7 @@ class RunState:
     def hide_secrets_of_pipeline(self) -> None:
         """The same for what steps and specs take from this machine. Raises MissingSecretError."""
         self.hide(secrets_among(self.pipeline.environment.values()))
-        self.hide(secret for step in self.pipeline.configure for secret in secrets_of(step))
+        self.hide(secret for step in self.pipeline.configure for secret in secrets_of_step(step))
 
     def save(self, record: RunRecord) -> None:
         """Replace the record, in memory and on disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import StackPreview
-from infraci.local.supported_properties import KEPT
+from infraci.local.supported_properties import KEPT, KEPT_VALUES
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
@@ -19,6 +19,9 @@ def fidelity_notices(preview: StackPreview) -> Iterator[str]:
         for name, difference in KEPT.get(resource.type, {}).items():
             if _value(resource.properties, name):
                 users.setdefault((name, difference), []).append(resource.path)
+        for (type_, name, value), difference in KEPT_VALUES.items():
+            if type_ == resource.type and _value(resource.properties, name) == value:
+                users.setdefault((f"{name} {value}", difference), []).append(resource.path)
     for (name, difference), paths in users.items():
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         named = ", ".join(f'"{path}"' for path in paths[:_NAMED]) if more else quoted(paths, "and")

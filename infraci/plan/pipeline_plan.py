@@ -57,7 +57,7 @@ def plan_pipeline(
     pipeline: Pipeline,
     *,
     root: Path,
-    cloud: Planner | Unasked,
+    cloud: Planner,
     load: Callable[[], StackRequest],
     name: str,
     with_template: bool = False,
@@ -69,7 +69,8 @@ def plan_pipeline(
     Meanwhile ``examine`` judges playbooks and specs; see :func:`infraci.plan.sandboxed_checks`.
 
     ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
-    run adds to each server's user data. A cloud that is not asked leaves only what the files show.
+    run adds to each server's user data.
+    Of a cloud that is :class:`Unasked` notices say what is not known.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = pool.submit(examine, pipeline, root)
@@ -85,7 +86,7 @@ def plan_pipeline(
 def _planned(
     pipeline: Pipeline,
     root: Path,
-    cloud: Planner | Unasked,
+    cloud: Planner,
     load: Callable[[], StackRequest],
     name: str,
     with_template: bool,
@@ -122,7 +123,7 @@ def _planned(
         servers=servers,
         notices=(
             *map(str, request.notices),
-            *([cloud.notice] if isinstance(cloud, Unasked) else ()),
+            *(cloud.notices(preview, stack=name) if isinstance(cloud, Unasked) else ()),
             *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
             *login_notices(request, pipeline),
             *map(str, play_notices(pipeline, servers, root) if servers else ()),
@@ -147,16 +148,13 @@ def _servers(
 def _ask(
     pipeline: Pipeline,
     request: StackRequest,
-    cloud: Planner | Unasked,
+    cloud: Planner,
     name: str,
     unfit: Collection[str],
     root: Path,
 ) -> Collected:
     """What Heat says of the request; no key pair is made for the question."""
     draft = Draft(request)
-    if isinstance(cloud, Unasked):
-        refusals = Refusals.of(request, pipeline.stack.template, root, cloud=cloud.name)
-        return Collected(preview=None, problems=in_order(judge_request(draft, refusals)))
     refusals = Refusals.of(
         request,
         pipeline.stack.template,

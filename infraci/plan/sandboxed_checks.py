@@ -16,7 +16,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 from infraci.model.secret import Secret
 from infraci.plan.roles import specs_for
-from infraci.sandbox.bubblewrap import NoSandboxError, sandbox_trouble
+from infraci.sandbox.bubblewrap import NoSandboxError, no_sandbox_reason
 
 #: In the place of a secret.
 _SECRET = "hidden"  # noqa: S105
@@ -45,7 +45,7 @@ def examine(pipeline: Pipeline, root: Path, *, collect: bool = True) -> Examinat
     specs = _groups(pipeline) if collect else {}
     parts = [partial(_playbook, step, root) for step in playbooks]
     parts += [partial(_specs, pipeline, specs, root)] if specs else []
-    if parts and (trouble := sandbox_trouble()):
+    if parts and (trouble := no_sandbox_reason()):
         what = [*(str(step.playbook) for step in playbooks), *(("the specs",) if specs else ())]
         verb = "is" if len(what) == 1 and playbooks else "are"
         return Examination(
@@ -67,10 +67,10 @@ def _groups(pipeline: Pipeline) -> Mapping[str, tuple[PurePosixPath, ...]]:
 
 
 def _playbook(step: AnsibleStep, root: Path) -> Examination:
-    from infraci.configure.playbook import judge_playbook  # the room is heavy
+    from infraci.configure.playbook import check_playbook  # the room is heavy
 
     try:
-        return Examination(problems=judge_playbook(step, root))
+        return Examination(problems=check_playbook(step, root))
     except (NoSandboxError, ProgramTimeoutError) as error:
         return _not_judged(str(step.playbook), error)
 

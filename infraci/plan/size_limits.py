@@ -17,10 +17,10 @@ from infraci.heat import PreviewResource, StackPreview
 from infraci.model.nova_limits import (
     Excess,
     base64_bytes,
-    judge_metadata,
-    judge_name,
-    judge_tags,
-    judge_user_data,
+    check_metadata,
+    check_name,
+    check_tags,
+    check_user_data,
 )
 from infraci.model.problem import Problem
 from infraci.plan.preview_servers import SERVER
@@ -78,15 +78,15 @@ def _problem(refusals: Refusals, place: Site, field: str, message: str) -> Probl
 def _excesses(resource: PreviewResource) -> Iterator[Excess]:
     name = resource.properties.get("name")
     if isinstance(name, str) and resource.type.startswith(("OS::Nova::", "OS::Neutron::")):
-        yield from judge_name(name)
+        yield from check_name(name)
     if resource.type == SERVER:
         metadata, tags = resource.properties.get("metadata"), resource.properties.get("tags")
         if isinstance(metadata, dict):
-            yield from judge_metadata(
+            yield from check_metadata(
                 {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
             )
         if isinstance(tags, list):
-            yield from judge_tags([str(tag) for tag in tags])
+            yield from check_tags([str(tag) for tag in tags])
 
 
 def _user_data(texts: list[str], own_part: str, form: str) -> Iterator[Excess]:
@@ -102,7 +102,7 @@ def _user_data(texts: list[str], own_part: str, form: str) -> Iterator[Excess]:
         return
     whole = parts[0] if len(parts) == 1 else _message(parts)
     size = len(whole.encode()) + (_CFNTOOLS_BYTES if form == "HEAT_CFNTOOLS" else 0)
-    for excess in judge_user_data(base64_bytes(size)):
+    for excess in check_user_data(base64_bytes(size)):
         given = sum(len(text.encode()) for text in texts)
         added = "" if size == given else f", {size - given} of them added by Heat and infraci"
         message = f"{excess.message}; before it is {size} bytes{added}"

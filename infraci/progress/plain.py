@@ -10,7 +10,7 @@ from infraci.base.deadline import duration
 from infraci.base.display import displayable
 from infraci.base.terminal import shown
 from infraci.heat.objects import Event
-from infraci.model.cause import cause_of
+from infraci.model.cause import failure_sentence
 from infraci.model.run import (
     Failure,
     Phase,
@@ -204,7 +204,7 @@ def calls(record: RunRecord) -> str:
 
 def ending(record: RunRecord, elapsed_s: float) -> list[str]:
     """A run in one line; before it the first one of the cause, where it did not pass."""
-    cause = cause_of(record).partition("\n")[0]
+    cause = failure_sentence(record).partition("\n")[0]
     head = [f"{record.pipeline} {record.verdict}: {cause}"] if cause else []
     return [*head, _ending(record, elapsed_s)]
 

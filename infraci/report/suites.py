@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infraci.history.result import Case, case_name
 from infraci.ledger.run_folder import evidence_of
-from infraci.model.cause import cause_of
+from infraci.model.cause import failure_sentence
 from infraci.model.run import (
     Outcome,
     Phase,
@@ -218,7 +218,7 @@ def properties(record: RunRecord, folder: Path, server: Server | None = None) ->
         "infraci.cloud": record.cloud,
         "infraci.host_keys": record.host_keys,
         "infraci.verdict": record.verdict or "",
-        "infraci.cause": cause_of(record),
+        "infraci.cause": failure_sentence(record),
         "infraci.api.calls": str(sum(record.api_calls.values())),
     }
     found |= {

@@ -1,1 +1,1 @@
-"""Where a commit's programs run without rights: few files, no network, limits."""
+"""Runs a commit's programs without rights: few files, no network, limits."""

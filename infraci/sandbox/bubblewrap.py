@@ -1,9 +1,10 @@
-"""A sandbox for programs that a commit brings along: few files, all read-only, and no rights.
+"""Runs a commit's programs in a sandbox: few files, all read-only, and no rights.
 
-bubblewrap (``bwrap``) makes it, of namespaces of the kernel's. In it there is no network, no other
-process, and of the file system the programs of this machine and what is named. Root's programs run
-there as a user of their own, who owns nothing; any other user's in a user namespace. As there is a
-limit to each process's memory and to their number, nothing in it can take all of the machine.
+bubblewrap (``bwrap``) makes the sandbox of the kernel's namespaces. In it a program sees no
+network, no other process, and of the file system only this machine's programs and the paths that
+the caller names. If infraci runs as root, each sandbox has a user of its own, who owns nothing;
+else it has a user namespace. Limits of memory and of processes keep it from taking all of the
+machine.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from infraci.base.lines import last_line
 from infraci.base.program import run_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import InfraciError
-from infraci.sandbox.relay import Place, relay_to
+from infraci.sandbox.relay import Endpoint, relay_to
 
 #: The package that has bubblewrap, for advice.
 PACKAGE = "bubblewrap"
@@ -63,7 +64,7 @@ class NoSandboxError(InfraciError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a sandbox may take of the machine."""
+    """How much of the machine a sandbox may use."""
 
     processes: int = 64  # all together
     memory_mb: int = 1024  # each process's address space
@@ -77,7 +78,7 @@ class Sandboxed:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    pass_fds: tuple[int, ...] = ()  # files that it has to inherit
+    pass_fds: tuple[int, ...] = ()  # file descriptors that the command must inherit
 
 
 @contextmanager
@@ -90,15 +91,15 @@ def in_sandbox(
     write: Path | None = None,
     environment: Mapping[str, str] | None = None,
     limits: Limits = Limits(),
-    network: Sequence[Place] = (),
+    network: Sequence[Endpoint] = (),
 ) -> Iterator[Sandboxed]:
-    """How to run a command in a sandbox; see :func:`sandbox_trouble` for whether there is one.
+    """Prepare to run a command in a sandbox; :func:`no_sandbox_reason` tells whether that works.
 
-    It sees the files and folders under ``read`` at their own paths. These must be infraci's own, as
-    a commit's exported tree is: the sandbox's group is made theirs. The files under ``own`` it sees
-    as copies that belong to its user, as ssh wants it of a key, and the folder ``write`` is its
-    user's. It has the ``environment`` besides what it inherits, its home is :data:`SCRATCH`, and
-    ``network`` is all that it can connect to.
+    The command sees the files and folders of ``read`` at their own paths. These must be infraci's
+    own, such as a commit's exported tree: they get the sandbox's group. Of the files of ``own`` it
+    sees copies that belong to its user, which ssh requires of a key. Its user owns the folder
+    ``write``. It gets ``environment`` besides the variables that it inherits, its home is
+    :data:`SCRATCH`, and it can connect to nothing but ``network``.
     """
     user = _new_user()
     for path in read:
@@ -116,7 +117,7 @@ def in_sandbox(
                 *_namespaces(has_network=relay is not None),
                 *_system(limits),
                 *_etc(folder, user),
-                *_shown([*_programs(command), *read, entry]),
+                *_visible([*_programs(command), *read, entry]),
                 *(option for path in own for option in _copied(path, folder, user)),
                 *(_bound("--bind", write, write) if write is not None else ()),
                 *("--remount-ro", "/", "--remount-ro", "/dev"),
@@ -125,7 +126,7 @@ def in_sandbox(
                 *(sys.executable, "-I", "-S", str(_ENTRY), str(entry)),
                 *command,
             ),
-            environment=inherited(),  # infraci's own: what a commit names is only for the program
+            environment=inherited(),  # not the commit's, which only the program gets
             pass_fds=relay.pass_fds if relay else (),
         )
 
@@ -143,17 +144,17 @@ def run_sandboxed(
 ) -> int:
     """Run a command in a sandbox, as :func:`in_sandbox` describes it; returns its exit status.
 
-    ``on_line`` gets each line of its output. Raises NoSandboxError where there is no sandbox, and
-    ProgramTimeoutError after too much time or output.
+    ``on_line`` gets each line of its output. Raises NoSandboxError if this machine has no sandbox,
+    and ProgramTimeoutError after too much time or output.
     """
-    if trouble := sandbox_trouble():
-        raise NoSandboxError(trouble)
-    failed = ""
+    if reason := no_sandbox_reason():
+        raise NoSandboxError(reason)
+    complaint = ""
 
-    def hear(line: str) -> None:
-        nonlocal failed
+    def take_line(line: str) -> None:
+        nonlocal complaint
         if line.startswith(_MAKERS):
-            failed = line
+            complaint = line
         on_line(line)
 
     with in_sandbox(command, cwd=cwd, read=read, environment=environment, limits=limits) as call:
@@ -163,17 +164,17 @@ def run_sandboxed(
             environment=call.environment,
             timeout_s=timeout_s,
             deadline=Deadline(timeout_s),
-            on_line=hear,
+            on_line=take_line,
             output_mb=output_mb,
         )
-    if status and failed:
-        raise NoSandboxError(f"it cannot be made: {failed}")
+    if status and complaint:
+        raise NoSandboxError(f"it cannot be made: {complaint}")
     return status
 
 
 @cache
-def sandbox_trouble() -> str | None:
-    """Why programs cannot be run in a sandbox on this machine; None if they can. Takes 50 ms."""
+def no_sandbox_reason() -> str | None:
+    """Why this machine cannot run programs in a sandbox; None if it can. Takes 50 ms."""
     if sys.platform != "linux" or _bwrap() is None:
         return f"{PACKAGE} is not installed"
     try:
@@ -201,7 +202,7 @@ def _new_user() -> int:
 
 
 def _group() -> int:
-    """The group of all sandboxes of this process: what it owns they may read."""
+    """The group of all sandboxes of this process, which may read the group's files."""
     return _FIRST_USER + os.getpid() % _USERS if _is_root() else os.getegid()
 
 
@@ -213,7 +214,7 @@ def _namespaces(*, has_network: bool) -> Iterator[str]:
     yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
     yield from () if has_network else ("--unshare-net",)
     yield from ("--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL")
-    if _is_root():  # to become another user, which gives both up
+    if _is_root():  # needed to become another user, who then has neither
         yield from ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
     else:
         yield from ("--unshare-user", "--disable-userns")
@@ -235,7 +236,7 @@ def _system(limits: Limits) -> Iterator[str]:
 
 
 def _etc(folder: Path, user: int) -> Iterator[str]:
-    """What the sandbox has of /etc: names of its user, and settings that hold no secret."""
+    """The sandbox's /etc: the names of its user, and settings that hold no secret."""
     texts = {
         "passwd": f"root:x:0:0::/:/bin/sh\ninfraci:x:{user}:{_group()}::{SCRATCH}:/bin/sh\n",
         "group": f"root:x:0:\ninfraci:x:{_group()}:\n",
@@ -254,20 +255,20 @@ def _etc(folder: Path, user: int) -> Iterator[str]:
 
 
 def _programs(command: Sequence[str]) -> list[Path]:
-    """Where Python, infraci and the program are, other than in /usr."""
+    """The folders of Python, infraci and the program that are not in /usr."""
     package = Path(__file__).parents[1]
-    places = {Path(sys.prefix), Path(sys.base_prefix), package}
+    folders = {Path(sys.prefix), Path(sys.base_prefix), package}
     # Never the folder around our package, which may be its repository, nor a current folder.
-    places |= {p for p in map(Path, sys.path) if p.name in ("site-packages", "dist-packages")}
+    folders |= {p for p in map(Path, sys.path) if p.name in ("site-packages", "dist-packages")}
     program = shutil.which(command[0])
     if program is not None:
         real = Path(program).resolve()
-        places |= {Path(program), real.parent.parent if real.parent.name == "bin" else real}
+        folders |= {Path(program), real.parent.parent if real.parent.name == "bin" else real}
     refused = {Path("/"), Path.home(), *package.parents}
-    return [p for p in places if p not in refused and not p.is_relative_to("/usr")]
+    return [p for p in folders if p not in refused and not p.is_relative_to("/usr")]
 
 
-def _shown(paths: Sequence[Path]) -> Iterator[str]:
+def _visible(paths: Sequence[Path]) -> Iterator[str]:
     """Files and folders at their own paths, read-only, in folders that hold nothing else."""
     full = {path.absolute() for path in paths if path.exists()}
     for path in sorted(path for path in full if full.isdisjoint(path.parents)):
@@ -291,7 +292,7 @@ def _bound(how: str, path: Path, there: Path) -> Iterator[str]:
 
 
 def _without_rights(user: int) -> tuple[str, ...]:
-    """What becomes the sandbox's user; other users than root have no rights to lose."""
+    """The beginning of a command that becomes the sandbox's user, if infraci runs as root."""
     if not _is_root():
         return ()
     users = ("--reuid", str(user), "--regid", str(_group()), "--clear-groups")
@@ -299,7 +300,7 @@ def _without_rights(user: int) -> tuple[str, ...]:
 
 
 def _write_entry(path: Path, environment: Mapping[str, str], limits: Limits, user: int) -> None:
-    """What infraci/sandbox/child.py takes before it becomes the program."""
+    """Write limits and environment for infraci/sandbox/child.py, which becomes the program."""
     own = {"HOME": str(SCRATCH), "TMPDIR": str(SCRATCH), "USER": "infraci", "LOGNAME": "infraci"}
     entry = {
         "environment": {**inherited(), **environment, **own},
@@ -317,24 +318,24 @@ def _write_entry(path: Path, environment: Mapping[str, str], limits: Limits, use
 
 
 def _give(path: Path, user: int) -> None:
-    """Let a file or folder of our own be the sandbox's user's."""
+    """Make the sandbox's user the owner of a file or folder of infraci's."""
     if _is_root():
         os.chown(path, user, _group())
 
 
 def _bwrap() -> str | None:
-    """Where bubblewrap is; never relative to a folder that may be a commit's."""
+    """The absolute path of bubblewrap: a relative one could lead into a commit's folder."""
     bwrap = shutil.which("bwrap")
     return bwrap and str(Path(bwrap).absolute())
 
 
 def _let_read(path: Path) -> None:
-    """Make the sandboxes' group that of files of our own, with the right to read them."""
+    """Let the sandboxes' group read files of infraci's."""
     if not _is_root():
         return
     group = _group()
     for entry in _entries(path):
-        with suppress(OSError):  # of one that is gone meanwhile
+        with suppress(OSError):  # the entry is gone meanwhile
             status = entry.lstat()
             if status.st_gid != group:
                 os.chown(entry, -1, group, follow_symlinks=False)

@@ -1,8 +1,8 @@
-"""How programs of a commit are started that look at a run's servers, or change them.
+"""Starts a commit's programs that look at a run's servers or change them.
 
-Those of a trusted commit run as infraci does, in its surroundings. Those of an untrusted one get a
-sandbox that holds the commit's files and what it takes to log in to this run's servers, and whose
-network is these servers' SSH ports.
+Programs of a trusted commit run as infraci does. Programs of an untrusted commit run in a sandbox
+that holds the commit's files and the run's keys, and whose network has only the SSH ports of the
+run's servers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from infraci.sandbox.bubblewrap import (
     NoSandboxError,
     Sandboxed,
     in_sandbox,
-    sandbox_trouble,
+    no_sandbox_reason,
 )
-from infraci.sandbox.relay import Place
+from infraci.sandbox.relay import Endpoint
 
 _LIMITS = Limits(processes=512, memory_mb=2048, scratch_mb=256, cpu_s=3600)
 
@@ -38,9 +38,10 @@ def confined(
     read: Sequence[Path] = (),
     write: Path | None = None,
 ) -> Iterator[Sandboxed]:
-    """How to start a program of the commit whose files are in ``tree``.
+    """Prepare to start a program of the commit whose files are in ``tree``.
 
-    ``read`` is what else infraci has written for it, and ``write`` a folder for what it leaves.
+    The program may also read ``read``, files that infraci has written, and write to the folder
+    ``write``.
     """
     if not is_untrusted():
         yield Sandboxed(command=tuple(command), environment=environment)
@@ -59,13 +60,13 @@ def confined(
 
 
 def check_confinement() -> None:
-    """Raise NoSandboxError where untrusted commits cannot be run."""
-    if is_untrusted() and (trouble := sandbox_trouble()):
-        raise NoSandboxError(trouble)
+    """Raise NoSandboxError if the commit is untrusted and this machine has no sandbox."""
+    if is_untrusted() and (reason := no_sandbox_reason()):
+        raise NoSandboxError(reason)
 
 
-def _first_hop(server: Server) -> Place:
-    """Where a connection to a server begins: there, or at the bastion before all others."""
+def _first_hop(server: Server) -> Endpoint:
+    """The endpoint that a connection to a server begins with: its own, or the first bastion's."""
     peer: Server | Bastion = server
     while peer.bastion is not None:
         peer = peer.bastion

@@ -1,10 +1,11 @@
-"""A network for a sandbox in which only some servers are, and of each only one port.
+"""A network for a sandbox: it holds one port of each of some servers, and nothing else.
 
-The sandbox gets a network namespace of its own, in which the servers' addresses are its own. What
-connects to one of them is connected, by infraci outside, to the server itself; all else has no
-route. So what runs in the sandbox needs no setting, and infraci no right but to make namespaces.
+The sandbox gets a network namespace, whose loopback device has the servers' addresses. infraci,
+outside, connects each connection to one of them with the server itself; other addresses have no
+route. So programs in the sandbox need no setting, and infraci needs only the right to make
+namespaces.
 
-Started as ``python -m infraci.sandbox.relay FD PLACES -- COMMAND…``, this module makes the
+Started as ``python -m infraci.sandbox.relay FD ENDPOINTS -- COMMAND…``, this module makes the
 namespace, listens in it, hands the listening sockets out through FD, and becomes the command.
 """
 
@@ -28,11 +29,11 @@ from pathlib import Path
 from infraci.base.program import own_program
 
 #: An address and a port.
-Place = tuple[str, int]
+Endpoint = tuple[str, int]
 
 _CONNECT_S = 30.0
 _END_S = 5.0
-#: At once, each two threads of infraci's; a server that has more waiting is to blame for none.
+#: The most connections at once; each takes two threads of infraci's, and others wait.
 _MOST = 256
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C
@@ -42,23 +43,23 @@ _UP_LOOPBACK_RUNNING = 0x1 | 0x8 | 0x40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """The beginning of a command that runs the rest of it in the network."""
+    """The words before a command that run it in the network."""
 
     command: tuple[str, ...]
-    pass_fds: tuple[int, ...]  # files that the command has to inherit
+    pass_fds: tuple[int, ...]  # file descriptors that the command must inherit
 
 
 @contextmanager
-def relay_to(places: Sequence[Place]) -> Iterator[Relay]:
-    """A network of these places, for one command. At the end its connections are cut."""
+def relay_to(endpoints: Sequence[Endpoint]) -> Iterator[Relay]:
+    """A network of these endpoints, for one command. At the end its connections are closed."""
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as stack:
-        stack.enter_context(_serving(places, ours, theirs))
+        stack.enter_context(_serving(endpoints, ours, theirs))
         number = theirs.fileno()
         command = (
             *own_program("infraci.sandbox.relay"),
             str(number),
-            json.dumps(list(places)),
+            json.dumps(list(endpoints)),
             "--",
         )
         yield Relay(command=command, pass_fds=(number,))
@@ -66,9 +67,9 @@ def relay_to(places: Sequence[Place]) -> Iterator[Relay]:
 
 @contextmanager
 def _serving(
-    places: Sequence[Place], control: socket.socket, theirs: socket.socket
+    endpoints: Sequence[Endpoint], control: socket.socket, theirs: socket.socket
 ) -> Iterator[None]:
-    thread = threading.Thread(target=_serve, args=(places, control), name="relay", daemon=True)
+    thread = threading.Thread(target=_serve, args=(endpoints, control), name="relay", daemon=True)
     thread.start()
     try:
         yield
@@ -77,16 +78,16 @@ def _serving(
         thread.join(_END_S)
 
 
-def _serve(places: Sequence[Place], control: socket.socket) -> None:
-    """Take the listening sockets, then what connects to them, until the control socket ends."""
-    _, numbers, _, _ = socket.recv_fds(control, 1, len(places))
+def _serve(endpoints: Sequence[Endpoint], control: socket.socket) -> None:
+    """Accept connections to the listening sockets until the control socket is closed."""
+    _, numbers, _, _ = socket.recv_fds(control, 1, len(endpoints))
     room = threading.BoundedSemaphore(_MOST)
     opened: list[socket.socket] = []
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
-        for number, place in zip(numbers, places, strict=False):
+        for number, endpoint in zip(numbers, endpoints, strict=False):
             listener = stack.enter_context(socket.socket(fileno=number))
-            selector.register(listener, selectors.EVENT_READ, place)
+            selector.register(listener, selectors.EVENT_READ, endpoint)
         while numbers:
             for key, _ in selector.select():
                 if key.fileobj is control:
@@ -100,20 +101,20 @@ def _serve(places: Sequence[Place], control: socket.socket) -> None:
 
 
 def _accept(
-    listener: socket.socket, place: Place, room: threading.BoundedSemaphore
+    listener: socket.socket, endpoint: Endpoint, room: threading.BoundedSemaphore
 ) -> list[socket.socket]:
     try:
         near, _ = listener.accept()
     except OSError:
         return []
-    threading.Thread(target=_connect, args=(near, place, room), daemon=True).start()
+    threading.Thread(target=_connect, args=(near, endpoint, room), daemon=True).start()
     return [near]
 
 
-def _connect(near: socket.socket, place: Place, room: threading.BoundedSemaphore) -> None:
+def _connect(near: socket.socket, endpoint: Endpoint, room: threading.BoundedSemaphore) -> None:
     with near, room:
         try:
-            far = socket.create_connection(place, _CONNECT_S)
+            far = socket.create_connection(endpoint, _CONNECT_S)
         except OSError:
             return
         with far:
@@ -127,7 +128,7 @@ def _connect(near: socket.socket, place: Place, room: threading.BoundedSemaphore
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Hand on what comes, until one end has no more or is gone."""
+    """Copy from one socket to the other until either is closed."""
     with suppress(OSError):
         while data := source.recv(1 << 16):
             sink.sendall(data)
@@ -142,13 +143,15 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def main() -> None:
-    """Make the namespace, hand the sockets out, become the command."""
+    """Make the namespace, send the listening sockets, become the command."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    places: list[Place] = [(str(address), int(port)) for address, port in json.loads(sys.argv[2])]
+    endpoints: list[Endpoint] = [
+        (str(address), int(port)) for address, port in json.loads(sys.argv[2])
+    ]
     _unshare()
     _bring_up()
     listeners = []
-    for number, (address, port) in enumerate(places):
+    for number, (address, port) in enumerate(endpoints):
         _add(address, number)
         listeners.append(_listen(address, port))
     socket.send_fds(control, [b"\n"], [each.fileno() for each in listeners])
@@ -202,7 +205,7 @@ def _add(address: str, number: int) -> None:
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    if family == socket.AF_INET6:  # which may not be there at once
+    if family == socket.AF_INET6:  # the address may not be ready at once
         listener.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
     listener.bind((address, port))
     listener.listen(64)

@@ -1,7 +1,7 @@
-"""SSH to a run's servers: logins, commands, files, keys, and an ``ssh_config`` for people.
+"""SSH to a run's servers: logins, commands, files, keys, and an ``ssh_config`` for users.
 
-Host keys are pinned: a server that shows another key than its console log printed is never
-talked to. The SSH library is imported in this room only.
+Host keys are pinned: infraci sends nothing to a server that shows another key than its console
+log printed. The SSH library is imported in this room only.
 """
 
 from __future__ import annotations

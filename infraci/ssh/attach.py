@@ -1,4 +1,4 @@
-"""A command on a server with this process's own input and output, as ssh has it."""
+"""Runs a command on a server with this process's own input and output, as ssh does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import paramiko
 
-from infraci.ssh.command_script import Answer, Marks, once
+from infraci.ssh.command_script import CommandStreams, Marks, once
 from infraci.ssh.session import CHUNK, LOOK_S, Session, drain, shown_as
 
 #: For the server to begin with the command.
@@ -28,20 +28,22 @@ def attach(
     its output cannot be written.
     """
     marks, out, err = Marks(), _Sink(stdout), _Sink(stderr)
-    answer = Answer(marks, out.write, err.write)
+    streams = CommandStreams(marks, out.write, err.write)
     with session.channel(_BEGIN_S) as channel:
-        with session.telling(channel, shown_as(command), timeout_s=_BEGIN_S, said=lambda: ""):
+        with session.translating_errors(
+            channel, shown_as(command), timeout_s=_BEGIN_S, output=lambda: ""
+        ):
             channel.settimeout(_BEGIN_S)
             session.begin(channel, once(os.fsencode(command), marks), _BEGIN_S)
-            pump = _Pump(session, channel, answer, stdin)
+            pump = _Pump(session, channel, streams, stdin)
             while not (pump.is_over or out.error or err.error):
                 pump.turn()
-        drain(channel, answer)  # what came with the command's end
+        drain(channel, streams)  # what came with the command's end
         if error := out.error or err.error:
             raise error
-        session.check_shell(answer)
-        answer.finish()
-        return channel.exit_status if answer.exit_status is None else answer.exit_status
+        session.check_shell(streams)
+        streams.finish()
+        return channel.exit_status if streams.exit_status is None else streams.exit_status
 
 
 class _Sink:
@@ -60,17 +62,21 @@ class _Sink:
 
 
 class _Pump:
-    """Between this process and a channel, in both directions."""
+    """Copies between this process and a channel, in both directions."""
 
     def __init__(
-        self, session: Session, channel: paramiko.Channel, answer: Answer, stdin: BinaryIO | None
+        self,
+        session: Session,
+        channel: paramiko.Channel,
+        streams: CommandStreams,
+        stdin: BinaryIO | None,
     ) -> None:
         self._session = session
         self._channel = channel
-        self._answer = answer
+        self._streams = streams
         self._input = None if stdin is None else stdin.fileno()
         self._unsent = b""
-        self._heard = time.monotonic()
+        self._last_sign = time.monotonic()
         if self._input is None:
             channel.shutdown_write()
 
@@ -78,12 +84,12 @@ class _Pump:
     def is_over(self) -> bool:
         """Whether the command has ended, and all that it printed has come."""
         channel = self._channel
-        if self._answer.is_over or channel.closed:
+        if self._streams.is_over or channel.closed:
             return True
         return bool(channel.eof_received) and channel.exit_status_ready()
 
     def turn(self) -> None:
-        """Wait for either side, and hand on what has come."""
+        """Wait for either side, and pass on what has arrived."""
         watched: list[int] = [self._channel.fileno()]
         if self._input is not None and not self._unsent:
             watched.append(self._input)
@@ -96,9 +102,9 @@ class _Pump:
                 self._channel.shutdown_write()
         if self._unsent and self._channel.send_ready():
             self._send()
-        if drain(self._channel, self._answer):
-            self._heard = time.monotonic()
-        self._heard = self._session.judge(self._channel, self._heard, math.inf)
+        if drain(self._channel, self._streams):
+            self._last_sign = time.monotonic()
+        self._last_sign = self._session.check_progress(self._channel, self._last_sign, math.inf)
 
     def _send(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which boot a server is in, and whether that is about to end."""
+"""Tells which boot a server is in, and whether that boot is about to end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SUDO_S = 20
 _SOON_S = 600
 
 #: The first line names the boot: the kernel's, and in a container, which has none of its own, the
-#: start of its first process. Each other line says why it is about to end. That is asked in the
-#: order in which it comes about, so that what has just become another thing is not missed:
-#: - cloud-init was told to (power_state in its cloud-config): it asks for it when it has ended,
+#: start of its first process. Each other line says why it is about to end. The reasons are looked
+#: for in the order in which one becomes the next, so that none is missed in between:
+#: - cloud-init is configured to (power_state in its cloud-config): it asks for it at its end,
 #:   once in a server's life, and then leaves config_power_state_change behind;
 #: - a program asks for it, or has asked for it at a time that is near;
 #: - logind grants some seconds' delay to programs that wish for it;
 #: - systemd stops one unit after the other, and no user may log in any more.
-#: That a shell in the background has a word for it in its command line is but a guess.
+#: A shell in the background with such a word in its command line is only a guess.
 _LOOK = f"""\
 : infraci-look
 echo "$(cat /proc/sys/kernel/random/boot_id) $(cut -d ' ' -f 22 /proc/1/stat)"

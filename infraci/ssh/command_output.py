@@ -1,4 +1,4 @@
-"""What a command says: kept as bytes, and handed on line by line while it comes."""
+"""Keeps a command's output as bytes, and passes its lines on as they arrive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LAST_LINES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """How a command ended: by a signal, as shells tell it, with 128 and the signal's number.
+    """How a command ended; as in shells, its status is 128 and the signal's number after a signal.
 
-    -1 means that it took its shell with it, so that nothing is known.
+    A status of -1 means that the shell has ended with the command, so that it is unknown.
     """
 
     exit_status: int
@@ -37,7 +37,7 @@ class Stream:
         self._line = ""
 
     def feed(self, chunk: bytes) -> None:
-        """Take what has arrived, and hand on the lines that it ends."""
+        """Take a chunk, and pass on the lines that it completes."""
         self._chunks.append(chunk)
         self._size += len(chunk)
         while self._keep is not None and self._size > self._keep and len(self._chunks) > 1:
@@ -47,7 +47,7 @@ class Stream:
         self._split(self._decoder.decode(chunk))
 
     def finish(self) -> None:
-        """Hand on the last line, which no newline ended."""
+        """Pass on the last line, which has no newline."""
         self._split(self._decoder.decode(b"", final=True))
         if self._line:
             self._line, line = "", self._line
@@ -67,7 +67,7 @@ class Stream:
             self._on_line(line)
 
 
-class Output:
+class CommandOutput:
     """Both streams of one command."""
 
     def __init__(

@@ -1,9 +1,9 @@
-"""How a command is sent, so that the user's login shell neither reads it nor answers for it.
+"""Wraps a command so that the user's login shell neither interprets it nor adds to its output.
 
-sshd hands every command to the login shell, which may be fish or csh, and may print what it likes
-before it runs anything. So that shell is only asked to become ``/bin/sh``, in words that every
-shell reads alike; the command itself travels in ``printf %b``'s escapes. Marks that cannot be
-guessed stand around its output.
+sshd passes every command to the login shell, which may be fish or csh, and may print text of its
+own before it runs anything. So the login shell only executes ``/bin/sh``, by a line that every
+shell reads alike; the command itself is in escapes of ``printf %b``. Random marks stand before and
+after its output.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _escaped(text: bytes) -> bytes:
 
 
 class Payload:
-    """One stream of a command's, of which only what is between the marks is handed on."""
+    """One stream of a command; only what is between the marks is passed on."""
 
     def __init__(self, marks: Marks) -> None:
         self._begin, self._end = marks.begin, marks.end
@@ -171,7 +171,7 @@ class Payload:
         return int(status) if dot else None
 
 
-class Answer:
+class CommandStreams:
     """Both streams of a command's, of which its own part goes to ``stdout`` and ``stderr``."""
 
     def __init__(

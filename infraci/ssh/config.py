@@ -1,4 +1,4 @@
-"""Keys, and the ``ssh_config`` of a run: what people and other programs log in with."""
+"""Writes a run's keys and ``ssh_config``, with which users and programs log in to its servers."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def host_keys_from_console(text: str) -> tuple[str, ...]:
     begin = text.rfind(_KEYS_BEGIN, 0, end) if end >= 0 else -1
     if begin < 0:
         return ()
-    found = (_KEY_LINE.search(line) for line in text[begin:end].splitlines())
-    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in found if match))
+    matches = (_KEY_LINE.search(line) for line in text[begin:end].splitlines())
+    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in matches if match))
 
 
 class LoginFiles(Protocol):
@@ -86,7 +86,7 @@ def write_ssh_config(files: LoginFiles, servers: Iterable[Server]) -> Path:
         while bastion is not None:
             peers.setdefault(bastion.word, bastion)
             bastion = bastion.bastion
-    everybody = (
+    defaults = (
         "Host *\n"
         f"  IdentityFile {_quoted(files.login_key.absolute())}\n"
         "  IdentitiesOnly yes\n"
@@ -105,12 +105,12 @@ def write_ssh_config(files: LoginFiles, servers: Iterable[Server]) -> Path:
     )
     replace_file(known_hosts, known.encode())
     blocks = [_block(name, peer, config) for name, peer in peers.items()]
-    replace_file(config, "\n".join([*blocks, everybody]).encode())
+    replace_file(config, "\n".join([*blocks, defaults]).encode())
     return config
 
 
 def _block(name: str, peer: Server | Bastion, config: Path) -> str:
-    """How ssh gets to one of them."""
+    """The section of one server or bastion."""
     lines = [
         f"Host {name}",
         f"HostName {peer.address}",
@@ -121,12 +121,12 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
     if isinstance(peer, Bastion) and peer.private_key:
         lines.append(f"IdentityFile {_quoted(Path(peer.private_key))}")
     if peer.bastion is not None:
-        way, path = peer.bastion.word, str(config)
+        bastion, path = peer.bastion.word, str(config)
         if shlex.quote(path) == path and "%" not in path:
-            lines.append(f"ProxyJump {way}")
-        else:  # ssh hands the configuration's path on to ProxyJump's ssh unquoted
+            lines.append(f"ProxyJump {bastion}")
+        else:  # ssh passes the configuration's path to ProxyJump's ssh unquoted
             quoted = shlex.quote(path.replace("%", "%%"))
-            lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {way}")
+            lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {bastion}")
     return "\n  ".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""One authenticated connection to a server or bastion whose host key is the pinned one."""
+"""Connects and logs in to a server or bastion whose host key is the pinned one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from infraci.errors import UnreachableError, UsageError, raise_of_machine
 from infraci.model.run import Bastion, Server
 from infraci.ssh.jump import Jumps
 
-# What the library has to say is said again, better, by the errors below.
+# The library's log would only repeat the errors below.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
-#: A packet that nobody took is sent again ever less often; to knock anew is quicker.
+#: The kernel repeats a lost packet ever less often; a new connection is quicker.
 _DIAL_S = 10.0
-#: So long a server that drops connections is tried again, ever less often.
+#: A server that drops connections is tried again for so long, ever less often.
 BUSY_S = 120.0
 _BUSY_PACE_S = (0.1, 2.0)
 #: SSH_MSG_CHANNEL_DATA, _EXTENDED_DATA and _EOF (RFC 4254, 9)
@@ -50,11 +50,11 @@ class LoginRefusedError(UnreachableError):
 
 
 class DroppedError(UnreachableError):
-    """A server took the connection and dropped it before the login was done, as a busy one does."""
+    """A server closed the connection before the login was done, as a busy one does."""
 
 
 class RebootingError(UnreachableError):
-    """A server is about to reboot, or has not come so far that its users may log in."""
+    """A server is about to reboot, or has not booted far enough for users to log in."""
 
 
 class PortClosedError(UnreachableError):
@@ -80,9 +80,9 @@ class _PromptSocket(socket.socket):
 class _Transport(paramiko.Transport):
     """Sends nothing on a channel after its close, and remembers why the server ended it.
 
-    The library puts a message together and then sends it; if another thread closes the channel in
-    between, sshd hears of a channel that it no longer has, and ends the connection, which is
-    everybody's who goes through that bastion.
+    The library makes a message and then sends it; if another thread closes the channel in between,
+    sshd gets a message for a channel that it no longer has, and ends the connection, which all
+    connections through that bastion share.
     """
 
     parting = ""
@@ -94,7 +94,7 @@ class _Transport(paramiko.Transport):
             super()._send_message(data)  # type: ignore[misc]
 
     def _parse_disconnect(self, message: paramiko.Message) -> None:
-        """Keep what a server says as it ends the connection; the library only logs it."""
+        """Keep the reason with which a server ends the connection; the library only logs it."""
         message.get_int()
         self.parting = message.get_text()
 
@@ -141,7 +141,7 @@ def _try(peer: Server | Bastion, private_key: Path, timeout_s: float) -> paramik
 
 
 def shown_host_key(peer: Server | Bastion, *, private_key: Path, timeout_s: float) -> str:
-    """The host key that whoever answers shows, as ``"ssh-ed25519 AAAA…"``; proves nothing.
+    """The host key that the answering machine shows, as ``"ssh-ed25519 AAAA…"``; proves nothing.
 
     Raises :class:`~infraci.errors.UnreachableError`.
     """
@@ -166,7 +166,7 @@ def close_jumps(private_key: Path) -> None:
 def unreachable(
     peer: Server | Bastion, reason: str, kind: type[UnreachableError] = UnreachableError
 ) -> UnreachableError:
-    """Make the error for a peer that cannot be talked to."""
+    """Make the error for a peer that cannot be reached."""
     return kind(
         f"cannot reach {peer.name} ({peer.user}@{peer.address}:{peer.port}"
         + (f" through {peer.bastion.name}" if peer.bastion else "")
@@ -180,7 +180,7 @@ _JUMPS = Jumps(connect)
 
 @contextlib.contextmanager
 def _transport(peer: Server | Bastion, private_key: Path, timeout_s: float) -> Iterator[_Transport]:
-    """A connection that does not outlive an error."""
+    """A connection that is closed after an error."""
     sock: socket.socket | paramiko.Channel
     if peer.bastion is None:
         sock = _dial(peer, min(timeout_s, _DIAL_S))
@@ -201,7 +201,7 @@ def _transport(peer: Server | Bastion, private_key: Path, timeout_s: float) -> I
 def _pass(
     peer: Server | Bastion, bastion: Bastion, private_key: Path, timeout_s: float
 ) -> paramiko.Channel:
-    """Have the bastion open the connection."""
+    """Let the bastion open the connection."""
     try:
         return _JUMPS.channel(
             bastion,
@@ -235,7 +235,7 @@ def _of_bastion(error: UnreachableError) -> UnreachableError:
 
 
 def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
-    """Open the TCP connection, told to notice within a minute that nobody is there any more."""
+    """Open the TCP connection; keepalives notice within a minute that the peer is gone."""
     try:
         plain = socket.create_connection((peer.address, peer.port), timeout=timeout_s)
         sock = _PromptSocket(fileno=plain.detach())
@@ -259,13 +259,13 @@ def _left(ends: float) -> float:
 
 
 def _handshake(transport: paramiko.Transport, peer: Server | Bastion, timeout_s: float) -> None:
-    """Agree on keys, and hold the peer's against the pinned ones."""
+    """Exchange keys, and compare the peer's host key with the pinned ones."""
     pinned = {_algorithm(key): _blob(key) for key in peer.host_keys}
     options = transport.get_security_options()
     known = set(options.key_types)
-    wanted = [name for key in pinned for name in _signatures(key) if name in known]
+    algorithms = [name for key in pinned for name in _signatures(key) if name in known]
     # The pinned kinds first, so that a server with several keys shows one of those.
-    options.key_types = (*wanted, *(name for name in options.key_types if name not in wanted))
+    options.key_types = (*algorithms, *(n for n in options.key_types if n not in algorithms))
     shown = _exchange_keys(transport, peer, timeout_s)
     if pinned.get(shown.get_name()) != shown.asbytes():
         host_key = f"{shown.get_name()} {shown.get_base64()}"
@@ -281,7 +281,7 @@ def _handshake(transport: paramiko.Transport, peer: Server | Bastion, timeout_s:
 def _exchange_keys(
     transport: paramiko.Transport, peer: Server | Bastion, timeout_s: float
 ) -> paramiko.PKey:
-    """Begin to talk; returns the host key that was shown."""
+    """Begin the SSH protocol; returns the host key that the peer shows."""
     transport.banner_timeout = transport.handshake_timeout = timeout_s
     ends = time.monotonic() + timeout_s
     try:
@@ -341,7 +341,7 @@ def _refused(peer: Server | Bastion, reason: str) -> LoginRefusedError:
 
 
 def _parting(transport: _Transport) -> str:
-    """What the server said before it ended the connection: in so many words, or as a banner."""
+    """What the server said before it ended the connection: its reason, or a banner."""
     # The library itself shows no banner of a connection that has ended.
     banner: bytes = getattr(transport.auth_handler, "banner", None) or b""
     text = f"{banner.decode(errors='replace')}\n{transport.parting}"

@@ -1,4 +1,4 @@
-"""Bastions: one connection to each, shared by everything that goes through it."""
+"""Connections to bastions: one to each, shared by all connections through it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Jump:
 class Jumps:
     """A process's connections to bastions. Threads may share it.
 
-    A connection that was lost is made anew by whoever needs it next.
+    A lost connection is made anew when it is needed next.
     """
 
     def __init__(self, connect: Connect) -> None:
@@ -52,14 +52,14 @@ class Jumps:
     ) -> paramiko.Channel:
         """A connection that the bastion opens to ``address`` (RFC 4254, 7.2) in ``open_s``.
 
-        Nothing of ours is forwarded to it: no agent, no key. Raises what ``connect`` raises,
+        Neither an agent nor a key is forwarded to it. Raises what ``connect`` raises,
         TimeoutError, and paramiko's SSHException where the bastion does not open it.
         """
         ends = time.monotonic() + timeout_s
         with self._lock:
             jump = self._jumps.setdefault((bastion, private_key), _Jump())
         if not jump.lock.acquire(timeout=timeout_s):
-            raise TimeoutError  # somebody else still tries to get there
+            raise TimeoutError  # another thread still tries to connect
         try:
             if jump.transport is None or not jump.transport.is_active():
                 left_s = max(0.1, ends - time.monotonic())

@@ -1,4 +1,4 @@
-"""One try to log in to a server, which may still be booting."""
+"""Tries once to log in to a server, which may still be booting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infraci.ssh.session import Session
 def log_in(server: Server, *, private_key: Path, timeout_s: float) -> Session:
     """Log in and run a command; an open port is no proof of either. Returns the open session.
 
-    A server that drops the connection, or is about to reboot, is for the caller to try again.
+    The caller tries again if the server drops the connection or is about to reboot.
     Raises :class:`~infraci.errors.UnreachableError`.
     """
     session = Session.open(server, private_key=private_key, timeout_s=timeout_s, busy_s=0)

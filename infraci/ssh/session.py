@@ -1,4 +1,4 @@
-"""A session with one server: commands with a limit of time, and files."""
+"""A session with one server: runs commands within a limit of time, and writes files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from infraci.base.deadline import duration, waits
 from infraci.base.lines import last_line
 from infraci.errors import ConfigureError, PhaseTimeoutError
 from infraci.model.run import Server
-from infraci.ssh.command_output import Completed, Output
-from infraci.ssh.command_script import Answer, Marks, once
+from infraci.ssh.command_output import CommandOutput, Completed
+from infraci.ssh.command_script import CommandStreams, Marks, once
 from infraci.ssh.connection import BUSY_S, LoginRefusedError, connect, unreachable
 
-#: A process in the background may keep a command's output open; it is not waited for longer.
+#: The longest wait for output that a process in the background keeps open.
 _LINGER_S = 0.5
-#: So long a refused channel is tried again: sshd may not have noticed yet that another has ended.
+#: A refused channel is tried again for so long: sshd may be slow to notice that another ended.
 _REFUSED_S = 1.0
 #: Between looks at whether a command that says nothing has ended.
 LOOK_S = 0.5
@@ -46,9 +46,9 @@ class CommandTimeoutError(PhaseTimeoutError):
 class Session(Closing):
     """A persistent connection to a server. Threads may share it.
 
-    After ``silence_s`` without a word from a command, the server is asked for a sign of life,
-    for which it has ``answer_s``. A server that grants no second channel beside the first
-    (MaxSessions) is logged in to once more.
+    If a command prints nothing for ``silence_s``, the session asks the server for an answer and
+    waits for it for ``answer_s``. If the server grants no second channel (MaxSessions), the session
+    logs in once more.
     """
 
     silence_s = 20.0
@@ -92,9 +92,9 @@ class Session(Closing):
         on_output: Callable[[str], None] | None = None,
         keep_bytes: int | None = _KEEP,
     ) -> Completed:
-        """Run ``command`` in bash or ``/bin/sh``; its exit status is for the caller to judge.
+        """Run ``command`` in bash or ``/bin/sh``; returns its result, whatever its exit status.
 
-        See :mod:`infraci.ssh.command_script` for what the user's login shell has to do with it.
+        See :mod:`infraci.ssh.command_script` for the part of the user's login shell.
         ``command`` and ``environment`` show in the server's process list: no place for secrets.
         ``on_output`` gets each line of either stream as it comes, without its end. Of each stream
         the last ``keep_bytes`` are returned. Raises :class:`CommandTimeoutError` after killing what
@@ -105,31 +105,31 @@ class Session(Closing):
         if environment:
             command = with_environment(command, environment)
         ends = time.monotonic() + timeout_s
-        output = Output(on_output, keep_bytes=keep_bytes)
+        output = CommandOutput(on_output, keep_bytes=keep_bytes)
         marks = Marks()
-        answer = Answer(marks, output.stdout.feed, output.stderr.feed)
+        streams = CommandStreams(marks, output.stdout.feed, output.stderr.feed)
 
-        def heard() -> str:
-            answer.finish()
+        def output_so_far() -> str:
+            streams.finish()
             return output.finish()
 
         with self.channel(timeout_s) as channel:
-            with self.telling(channel, shown, timeout_s=timeout_s, said=heard):
+            with self.translating_errors(channel, shown, timeout_s=timeout_s, output=output_so_far):
                 channel.settimeout(max(0.1, ends - time.monotonic()))
                 self.begin(channel, once(os.fsencode(command), marks), ends - time.monotonic())
-                status = self._follow(channel, answer, stdin or b"", ends)
-            self.check_shell(answer)
-        heard()
+                status = self._follow(channel, streams, stdin or b"", ends)
+            self.check_shell(streams)
+        output_so_far()
         return output.completed(status)
 
-    def check_shell(self, answer: Answer) -> None:
+    def check_shell(self, streams: CommandStreams) -> None:
         """Raise LoginRefusedError for a command that has ended without having been begun."""
-        if not answer.is_begun:
-            answer.finish()
+        if not streams.is_begun:
+            streams.finish()
             server = self.server
-            said = answer.noise or f"the login shell of {server.user} runs no /bin/sh"
+            reason = streams.noise or f"the login shell of {server.user} runs no /bin/sh"
             raise LoginRefusedError(
-                f"cannot run a command on {server.name}: {said}",
+                f"cannot run a command on {server.name}: {reason}",
                 hint=f"has {server.user} a login shell that runs commands, and no ForceCommand?",
             )
 
@@ -151,17 +151,17 @@ class Session(Closing):
             raise ConfigureError(f"cannot write {path} on {self.server.name}: {reason}")
 
     @contextlib.contextmanager
-    def telling(
+    def translating_errors(
         self,
         channel: paramiko.Channel,
         shown: str,
         *,
         timeout_s: float,
-        said: Callable[[], str],
+        output: Callable[[], str],
     ) -> Iterator[None]:
-        """Make of what goes wrong with a command the errors of :meth:`run`.
+        """Translate what goes wrong with a command into the errors of :meth:`run`.
 
-        ``said`` tells what it has printed.
+        ``output`` returns what the command has printed so far.
         """
         try:
             yield
@@ -170,7 +170,7 @@ class Session(Closing):
             raise CommandTimeoutError(
                 f"cannot finish a command on {self.server.name}:"
                 f" it was killed after {duration(timeout_s)}: {shown}",
-                details=said(),
+                details=output(),
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
             if channel.get_transport().is_active() and isinstance(error, TimeoutError):
@@ -191,8 +191,8 @@ class Session(Closing):
     def open_channel(self, timeout_s: float) -> paramiko.Channel:
         """Open a channel; a connection that died since the last command is made anew, once.
 
-        Where the server refuses one more on this connection it gets another connection for it,
-        which ends with it. Raises :class:`~infraci.errors.UnreachableError`.
+        If the server refuses one more on this connection, a new connection is made for it, which
+        is closed with it. Raises :class:`~infraci.errors.UnreachableError`.
         """
         limit_s = max(0.1, min(timeout_s, self.answer_s))
         with self._lock:
@@ -233,7 +233,7 @@ class Session(Closing):
             raise unreachable(self.server, "the connection was lost") from error
 
     def _ask_for_channel(self, limit_s: float) -> paramiko.Channel | None:
-        """Ask, and again for a while where no other of ours is open that could stand in the way."""
+        """Ask for a channel; for a while again unless an open one of the session's may block it."""
         ends = time.monotonic() + min(limit_s, _REFUSED_S)
         for wait_s in waits(0.02, 0.2):
             with contextlib.suppress(paramiko.ChannelException):
@@ -280,50 +280,54 @@ class Session(Closing):
             raise TimeoutError
         channel._wait_for_event()  # type: ignore[attr-defined] # the answer is there: take it
 
-    def _follow(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> int:
+    def _follow(
+        self, channel: paramiko.Channel, streams: CommandStreams, stdin: bytes, ends: float
+    ) -> int:
         """Feed and read the command until it has ended; returns its exit status."""
-        self._feed(channel, answer, stdin, ends)
+        self._feed(channel, streams, stdin, ends)
         channel.shutdown_write()
         ready = select.poll()
         ready.register(channel.fileno(), select.POLLIN)
-        heard = time.monotonic()
-        while not (answer.is_over or channel.eof_received or channel.closed):
+        last_sign = time.monotonic()
+        while not (streams.is_over or channel.eof_received or channel.closed):
             exited = channel.exit_status_ready()
             wait_s = _LINGER_S if exited else min(LOOK_S, ends - time.monotonic())
             ready.poll(max(0.0, wait_s) * 1000)
-            if drain(channel, answer):
-                heard = time.monotonic()
+            if drain(channel, streams):
+                last_sign = time.monotonic()
             elif exited and not channel.eof_received:
                 break
-            heard = self.judge(channel, heard, ends)
-        drain(channel, answer)
-        if answer.exit_status is not None:
+            last_sign = self.check_progress(channel, last_sign, ends)
+        drain(channel, streams)
+        if streams.exit_status is not None:
             channel.status_event.wait(_LINGER_S)  # until sshd has room for the next channel
-            return answer.exit_status
+            return streams.exit_status
         while not channel.status_event.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
-            heard = self.judge(channel, heard, ends)
+            last_sign = self.check_progress(channel, last_sign, ends)
         if not channel.get_transport().is_active() and channel.exit_status < 0:
             raise EOFError
         return channel.exit_status
 
-    def _feed(self, channel: paramiko.Channel, answer: Answer, stdin: bytes, ends: float) -> None:
+    def _feed(
+        self, channel: paramiko.Channel, streams: CommandStreams, stdin: bytes, ends: float
+    ) -> None:
         """Send ``stdin`` while reading, so that neither side waits for the other for ever."""
         channel.settimeout(0.1)
         while stdin and not channel.closed:
             try:
                 stdin = stdin[channel.send(stdin[:CHUNK]) :]
             except TimeoutError:
-                self.judge(channel, time.monotonic(), ends)
+                self.check_progress(channel, time.monotonic(), ends)
             except OSError:
                 if channel.closed and channel.get_transport().is_active():
                     break  # the command ended without reading it all
                 raise
-            drain(channel, answer)
+            drain(channel, streams)
 
-    def judge(self, channel: paramiko.Channel, heard: float, ends: float) -> float:
-        """Raise when the time is up, or when a silent server gives no sign of life.
+    def check_progress(self, channel: paramiko.Channel, last_sign: float, ends: float) -> float:
+        """Raise when the time is up, or when a silent server does not answer.
 
-        Returns when it gave the last.
+        Returns the time of the server's last sign of life.
         """
         now = time.monotonic()
         if now >= ends:
@@ -331,13 +335,13 @@ class Session(Closing):
         transport = channel.get_transport()
         if not transport.is_active():
             raise EOFError
-        if now - heard >= self.silence_s and not channel.closed:
+        if now - last_sign >= self.silence_s and not channel.closed:
             self._probe(transport, min(self.answer_s, ends - now))
             return time.monotonic()
-        return heard
+        return last_sign
 
     def _probe(self, transport: paramiko.Transport, timeout_s: float) -> None:
-        """Ask for a channel: whether it is granted or not, an answer is a sign of life."""
+        """Ask for a channel: granted or not, an answer is a sign of life."""
         try:
             transport.open_session(timeout=timeout_s).close()
         except paramiko.ChannelException:
@@ -351,7 +355,7 @@ class TimeIsUpError(Exception):
 
 
 def with_environment(command: str | bytes, environment: Mapping[str, str]) -> bytes:
-    """Put variables before ``command``: sshd refuses those that its operator did not list."""
+    """Put variables before ``command``: sshd accepts only those that its operator lists."""
     for name in environment:
         if not _NAME.match(name):
             raise ConfigureError(f"cannot set the variable {name!r}: not a name a shell knows")
@@ -359,14 +363,14 @@ def with_environment(command: str | bytes, environment: Mapping[str, str]) -> by
     return os.fsencode(f"export {pairs}; ") + os.fsencode(command)
 
 
-def drain(channel: paramiko.Channel, answer: Answer) -> bool:
-    """Hand on what has come in; returns whether there was anything."""
+def drain(channel: paramiko.Channel, streams: CommandStreams) -> bool:
+    """Pass on what has arrived; returns whether there was anything."""
     any_read = False
     while channel.recv_ready():
-        answer.feed_stdout(channel.recv(CHUNK))
+        streams.feed_stdout(channel.recv(CHUNK))
         any_read = True
     while channel.recv_stderr_ready():
-        answer.feed_stderr(channel.recv_stderr(CHUNK))
+        streams.feed_stderr(channel.recv_stderr(CHUNK))
         any_read = True
     return any_read
 

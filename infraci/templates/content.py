@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from infraci.model.paths import PathTrouble
+from infraci.model.paths import PathProblem
 
 _TIMEOUT_S = 30.0
 _MAX_BYTES = 16 << 20
@@ -29,7 +29,7 @@ def as_base64(content: bytes) -> str:
     return base64.encodebytes(content).decode("ascii")
 
 
-def fetch(url: str) -> bytes | PathTrouble:
+def fetch(url: str) -> bytes | PathProblem:
     """What a URL leads to; or why that cannot be had."""
     import requests
 
@@ -38,7 +38,7 @@ def fetch(url: str) -> bytes | PathTrouble:
             response.raise_for_status()
             content = b"".join(response.iter_content(1 << 16))[: _MAX_BYTES + 1]
     except requests.RequestException as error:
-        return PathTrouble(message=f"cannot be fetched: {error}")
+        return PathProblem(message=f"cannot be fetched: {error}")
     if len(content) > _MAX_BYTES:
-        return PathTrouble(message=f"cannot be fetched: more than {_MAX_BYTES >> 20} MiB")
+        return PathProblem(message=f"cannot be fetched: more than {_MAX_BYTES >> 20} MiB")
     return content

@@ -52,21 +52,21 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Validated:
     """What is wrong with values, and the parameters whose values do not fit."""
 
     problems: tuple[Problem, ...]
     unfit: frozenset[str]
 
 
-def judge_parameters(request: StackRequest, given: Given) -> Judged:
+def judge_parameters(request: StackRequest, given: Given) -> Validated:
     """Values for parameters that are not declared, or that do not fit them.
 
     The place is where the value stands: an environment, the pipeline file, an option, the
     template's default.
     """
     unfitting = dict(_unfit(request, given))
-    return Judged(
+    return Validated(
         problems=(*_undeclared(request, given), *unfitting.values()), unfit=frozenset(unfitting)
     )
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urljoin
 import yaml
 
 from infraci.errors import raise_of_machine
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.problem import Problem
 from infraci.templates.content import as_text, fetch, is_text
 from infraci.templates.sources import DocumentKind, TemplateFile, judge_source
@@ -33,10 +33,10 @@ _OUTSIDE = "file://command-line/"
 _REMOTE = ("http://", "https://")
 
 
-def too_large(size: int, most: int, *, is_file: bool = False) -> PathTrouble:
+def too_large(size: int, most: int, *, is_file: bool = False) -> PathProblem:
     """What is wrong with a template or an environment of that many bytes, or with another file."""
     option = "max_json_body_size" if is_file else "max_template_size"
-    return PathTrouble(message=f"is {size} bytes, more than the {most} that Heat takes ({option})")
+    return PathProblem(message=f"is {size} bytes, more than the {most} that Heat takes ({option})")
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class Tree:
 
     def _load(self, url: str, reference: _Reference) -> TemplateFile | None:
         content = self._content(url, reference)
-        if isinstance(content, PathTrouble):
+        if isinstance(content, PathProblem):
             self.is_unreadable |= reference.kind is not DocumentKind.FILE
             self.problems.append(
                 Problem(
@@ -175,18 +175,18 @@ class Tree:
         self.is_unreadable |= bool(problems)
         return source
 
-    def _content(self, url: str, reference: _Reference) -> bytes | PathTrouble:
+    def _content(self, url: str, reference: _Reference) -> bytes | PathProblem:
         """A file's bytes; it is not read if it is larger than what Heat takes."""
         is_file = reference.kind is DocumentKind.FILE
         most = 2 * self.max_bytes if is_file else self.max_bytes
         if url.startswith(_REMOTE):
             fetched = fetch(url)
-            if isinstance(fetched, PathTrouble) or len(fetched) <= most:
+            if isinstance(fetched, PathProblem) or len(fetched) <= most:
                 return fetched
             return too_large(len(fetched), most, is_file=is_file)
         root, path = self._locate(url)
-        judged = judge_path(reference.stands_in or path, root=root)
-        if isinstance(judged, PathTrouble):
+        judged = check_path(reference.stands_in or path, root=root)
+        if isinstance(judged, PathProblem):
             return judged
         try:
             if (size := (root / judged).stat().st_size) > most:
@@ -194,12 +194,12 @@ class Tree:
             return (root / judged).read_bytes()
         except OSError as error:
             raise_of_machine(error)
-            return PathTrouble(message=f"cannot be read: {error.strerror or error}")
+            return PathProblem(message=f"cannot be read: {error.strerror or error}")
 
     def _judge_references(self, url: str, source: TemplateFile) -> None:
         for reference in source.references:
             target = self._judge_reference(url, reference.text, reference.kind)
-            if isinstance(target, PathTrouble):
+            if isinstance(target, PathProblem):
                 self.problems.append(
                     Problem(
                         file=self.shown(url),
@@ -211,7 +211,7 @@ class Tree:
                     )
                 )
 
-    def _judge_reference(self, url: str, text: str, kind: DocumentKind) -> PathTrouble | None:
+    def _judge_reference(self, url: str, text: str, kind: DocumentKind) -> PathProblem | None:
         """Prepare for reading what a file refers to, as openstacksdk will: by its URL."""
         root, path = self._locate(url)
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(text)))
@@ -221,7 +221,7 @@ class Tree:
             return None
         if not text:
             self._refused.add(target)
-            return PathTrouble(message="expected a file's name, found nothing")
+            return PathProblem(message="expected a file's name, found nothing")
         if target.startswith(_REMOTE) and self.allow_remote:
             return self._follow(url, target, text, kind)
         if scheme := _SCHEME.match(text):
@@ -229,24 +229,24 @@ class Tree:
             message = f'"{scheme[0]}…" is not a file of the repository'
             if scheme[1] in ("http", "https"):
                 message += " (stack: allow_remote: true allows it)"
-            return PathTrouble(message=message)
+            return PathProblem(message=message)
         if text.startswith("/"):
             self._refused.add(target)
-            return PathTrouble(message=f'"{text}" is not relative to this file')
-        judged = judge_path(joined, root=root)
-        if isinstance(judged, PathTrouble):
+            return PathProblem(message=f'"{text}" is not relative to this file')
+        judged = check_path(joined, root=root)
+        if isinstance(judged, PathProblem):
             self._refused.add(target)
             folder = posixpath.dirname(path) or "."
             meant = judged.suggestion and posixpath.relpath(judged.suggestion, folder)
-            return PathTrouble(message=judged.message, suggestion=meant)
+            return PathProblem(message=judged.message, suggestion=meant)
         return self._follow(url, target, joined, kind)
 
-    def _follow(self, url: str, target: str, shown: str, kind: DocumentKind) -> PathTrouble | None:
+    def _follow(self, url: str, target: str, shown: str, kind: DocumentKind) -> PathProblem | None:
         """Have a file read that another one names, unless they contain each other."""
         self._edges.setdefault(url, set()).add(target)
         if self._reaches(target, url):
             self._refused.add(target)
-            return PathTrouble(message=f'"{shown}" contains itself')
+            return PathProblem(message=f'"{shown}" contains itself')
         known = self._expected.setdefault(target, _Reference(kind))
         if kind is DocumentKind.TEMPLATE:
             known.kind = kind

@@ -54,35 +54,35 @@ def start(house: House, *, ignored: bool = False) -> subprocess.Popen[str]:
 def hit(process: subprocess.Popen[str], mark: str, number: int) -> str:
     """Send a signal once the module is imported; returns what the command says itself."""
     assert process.stderr is not None
-    said, is_hit = [], False
+    output, is_hit = [], False
     for line in process.stderr:
         if not line.startswith("import time:"):
-            said.append(line)
+            output.append(line)
         elif line.rpartition("|")[2].strip() == mark:
             os.kill(process.pid, number)
             is_hit = True
     process.wait()
     assert is_hit
-    return "".join(said)
+    return "".join(output)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_signal_while_something_is_imported(house: House, mark: str, number: int) -> None:
     with start(house) as process:
-        said = hit(process, mark, number)
-    assert process.returncode == 130, said
+        output = hit(process, mark, number)
+    assert process.returncode == 130, output
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-    assert f"error: interrupted by {name}" in said
-    assert "Traceback" not in said
+    assert f"error: interrupted by {name}" in output
+    assert "Traceback" not in output
     assert not list((house.folder / ".infraci").glob("trees/*"))
 
 
 def test_what_is_ignored_stays_ignored(house: House) -> None:
     with start(house, ignored=True) as process:
-        said = hit(process, "click", signal.SIGINT)
+        output = hit(process, "click", signal.SIGINT)
     assert process.returncode == 2
-    assert "nowhere" in said
+    assert "nowhere" in output
 
 
 def test_an_interruption_that_a_library_swallows_is_not_lost(tmp_path: Path) -> None:

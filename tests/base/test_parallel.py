@@ -80,9 +80,9 @@ def test_an_interruption_at_any_moment_leaves_no_thread_to_wait_for(number: int)
         time.sleep(number / 97)  # wherever it is by now
         process.send_signal(2)
         try:
-            said, _ = process.communicate(timeout=20)
+            stdout, _ = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    assert said == "stopped\n"
+    assert stdout == "stopped\n"
     assert process.returncode == 0

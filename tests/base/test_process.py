@@ -20,8 +20,8 @@ def test_a_number_that_is_used_again_is_another_process() -> None:
 
 def test_a_dead_process_is_not_alive() -> None:
     code = "from infraci.base.process import this_process; print(this_process())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert not is_alive(said.stdout.decode().strip())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert not is_alive(done.stdout.decode().strip())
 
 
 def test_a_zombie_is_not_alive() -> None:

@@ -28,6 +28,6 @@ def test_check_script(tmp_path: Path, content: bytes, flaw: str | None) -> None:
     path = tmp_path / "script"
     path.write_bytes(content)
     path.chmod(stat.S_IRUSR)  # the mode in the tree does not matter
-    found = check_script(path)
-    assert found is None if flaw is None else flaw in (found or "")
+    reason = check_script(path)
+    assert reason is None if flaw is None else flaw in (reason or "")
     assert "No such file" in (check_script(tmp_path / "none") or "")

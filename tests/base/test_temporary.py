@@ -23,7 +23,7 @@ from tests.records import record
 _HOLD = """
 import sys, pathlib
 from infraci.base.temporary import temporary_folder
-with temporary_folder("held", place=sys.argv[1]) as folder:
+with temporary_folder("held", parent=sys.argv[1]) as folder:
     (folder / "file").write_text("x")
     print(folder, flush=True)
     sys.stdin.read()
@@ -31,7 +31,7 @@ with temporary_folder("held", place=sys.argv[1]) as folder:
 _LOCK = """
 import sys, pathlib
 from infraci.base.temporary import locked_folder
-with locked_folder("held", place=pathlib.Path(sys.argv[1])) as folder:
+with locked_folder("held", parent=pathlib.Path(sys.argv[1])) as folder:
     (folder / "file").write_text("x")
     print(folder, flush=True)
     sys.stdin.read()
@@ -99,7 +99,7 @@ def test_a_run_that_its_process_works_on_is_at_work(tmp_path: Path) -> None:
 
 def test_no_other_user_can_say_that_a_run_is_at_work() -> None:
     run_id = "web-01234567-forged"
-    sign = make_folder(f"at-work-{run_id}", place="/tmp")  # as another user could make it
+    sign = make_folder(f"at-work-{run_id}", parent="/tmp")  # as another user could make it
     try:
         os.chown(sign, NOBODY, NOBODY)
         assert not is_at_work(run_id)
@@ -138,7 +138,7 @@ def test_a_locked_folder_stays_until_its_process_ends_in_whichever_container(
 
 
 def test_a_locked_folder_is_gone_in_the_end(tmp_path: Path) -> None:
-    with locked_folder("ours", place=tmp_path) as folder, locked_folder("ours", place=tmp_path):
+    with locked_folder("ours", parent=tmp_path) as folder, locked_folder("ours", parent=tmp_path):
         assert folder.name.startswith("ours.")
         assert len(list(tmp_path.iterdir())) == 2
     assert list(tmp_path.iterdir()) == []

@@ -116,3 +116,46 @@ def test_a_cloud_that_is_described_badly(
     assert said in done.stdout + done.stderr
     done = elsewhere.infraci("doctor", "--cloud", "elswhere", OS_CLIENT_CONFIG_FILE=str(clouds))
     assert 'did you mean "elsewhere"?' in done.stderr
+
+
+#: What the embedded cloud has nothing for, and names that it does not know.
+ELSEWHERE = """\
+heat_template_version: 2018-08-31
+parameters: {key_name: {type: string, constraints: [{custom_constraint: nova.keypair}]}}
+resources:
+  disk: {type: OS::Cinder::Volume, properties: {size: 1, volume_type: fast}}
+  balancer: {type: OS::Octavia::LoadBalancer, properties: {vip_subnet: lan-subnet}}
+  web:
+    type: OS::Nova::Server
+    properties:
+      name: web
+      image: Debian 13
+      flavor: large-ssd
+      availability_zone: north
+      key_name: {get_param: key_name}
+      networks: [{network: lan}]
+      metadata: {role: web}
+"""
+
+
+def test_a_plan_for_any_cloud_asks_nothing_of_it(elsewhere: Elsewhere) -> None:
+    auth = {**elsewhere.auth, "auth_url": "http://127.0.0.1:1/v3"}
+    files = {"OS_CLIENT_CONFIG_FILE": str(elsewhere.write("clouds.yaml", {"auth": auth}))}
+    files["INFRACI_STATE_DIR"] = str(elsewhere.house.state)
+    elsewhere.house.write({"stack.yaml": ELSEWHERE}, "Go elsewhere")
+    done = elsewhere.infraci("plan", "--cloud", "elsewhere", "--json", **files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (plan,) = json.loads(done.stdout)["pipelines"]
+    assert [resource["name"] for resource in plan["resources"]] == ["balancer", "disk", "web"]
+    (server,) = plan["servers"]
+    assert (server["role"], server["image"], server["specs"]) == ("web", "Debian 13", ["specs"])
+    assert [step["servers"] for step in plan["steps"]] == [["web"], ["web"]]
+    needs = 'flavor "large-ssd", image "Debian 13", network "lan"'
+    assert f"a run needs on cloud elsewhere: {needs}" in plan["notices"]
+    elsewhere.house.write({"stack.yaml": ELSEWHERE.replace("flavor", "flavour")}, "Break it")
+    done = elsewhere.infraci("plan", "--cloud", "elsewhere", **files)
+    assert done.returncode == 1
+    assert "stack.yaml:11:7: resources.web.properties.flavour: Unknown Property" in done.stdout
+    assert 'did you mean "flavor"?' in done.stdout
+    done = elsewhere.infraci("plan", "--cloud", "elsewhere", "--online", **files)
+    assert done.returncode == 125

@@ -37,6 +37,9 @@ def test_the_example_stands_up(shop: House) -> None:
         "default_network_way_out",
         "store_server_deployed",
     ]
+    elsewhere = shop.infraci("plan", "--cloud", "nowhere")
+    assert elsewhere.returncode == 0, elsewhere.stdout
+    assert "front_server  OS::Nova::Server" in elsewhere.stdout
     done = shop.infraci("run")
     assert done.returncode == 0, done.stderr
     (run,) = (shop.folder / ".infraci" / "runs").iterdir()

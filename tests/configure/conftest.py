@@ -13,7 +13,7 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure import configure_servers
-from infraci.configure.step import Patience
+from infraci.configure.step import RecoveryLimits
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.run import Server, Testcase
@@ -28,8 +28,8 @@ class Site:
     sshd: Sshd
     folder: Path
     sessions: dict[str, Session] = field(default_factory=dict)
-    patience: Patience = field(
-        default_factory=lambda: Patience(back_s=1.0, refused_s=0.5, closed_s=1.0)
+    recovery: RecoveryLimits = field(
+        default_factory=lambda: RecoveryLimits(back_s=1.0, refused_s=0.5, closed_s=1.0)
     )
     begun: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     shown: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # while it lasts
@@ -77,14 +77,14 @@ class Site:
             deadline=Deadline(limit_s),
             idempotence=idempotence,
             masker=Masker(secrets),
-            patience=self.patience,
+            recovery=self.recovery,
             on_step=self._hear,
             on_testcases=None if testcases is None else testcases.extend,
         )
 
     def _hear(self, step: str, concerned: Sequence[Server], *, is_detail: bool = False) -> None:
-        heard = self.shown if is_detail else self.begun
-        heard.append((step, tuple(server.name for server in concerned)))
+        lines = self.shown if is_detail else self.begun
+        lines.append((step, tuple(server.name for server in concerned)))
 
     def log(self, name: str = "web-0") -> list[str]:
         """The lines of a server's log, without their times."""

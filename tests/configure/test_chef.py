@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infraci.configure import NotIdempotentError, StepError, StepFailedError
-from infraci.configure.chef_output import read_resources
+from infraci.configure.chef_output import read_chef_resources
 from infraci.configure.step import StepOutsideError
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import ChefStep
@@ -18,7 +18,7 @@ from tests.configure.conftest import Site
 from tests.configure.test_script import stand_in
 
 #: As Chef's doc formatter prints it.
-SAID = """\
+OUTPUT = """\
 Converging 4 resources
 Recipe: web::default
   * apt_package[nginx] action install
@@ -47,12 +47,12 @@ CHANGED = (
 
 
 def test_what_was_changed() -> None:
-    resources = read_resources(SAID.splitlines())
+    resources = read_chef_resources(OUTPUT.splitlines())
     assert tuple(r.action for r in resources if r.is_changed) == CHANGED
     assert [r.name for r in resources if r.is_skipped] == [
         "web::default: service[nginx] action start"
     ]
-    assert read_resources([]) == ()
+    assert read_chef_resources([]) == ()
 
 
 def _step(**options: Any) -> ChefStep:
@@ -119,7 +119,7 @@ def test_cinc_comes_first_and_what_is_changed_twice_is_named(site: Site) -> None
     site.script("chef/cookbooks/shop/recipes/default.rb", "")
     with (
         stand_in(site, "chef-client", "exit 1"),
-        stand_in(site, "cinc-client", f"cat <<'END'\n{SAID}END\n"),
+        stand_in(site, "cinc-client", f"cat <<'END'\n{OUTPUT}END\n"),
         pytest.raises(NotIdempotentError) as caught,
     ):
         site.configure(_step(), idempotence=True)
@@ -156,13 +156,13 @@ Mixlib::ShellOut::ShellCommandFailed: no; ignore_failure is set, continuing
       -------------------------
       %(reason)s
 
-      Resource Declaration:
+      ChefResource Declaration:
       ---------------------
       # In /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb
 
         4:   package '%(package)s'
 
-      Compiled Resource:
+      Compiled ChefResource:
       ------------------
       # Declared in /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb:4:in `from_file'
 
@@ -192,10 +192,10 @@ NO_MIRROR = {
 }
 
 
-def _fails(site: Site, said: str) -> InfraciError:
+def _fails(site: Site, output: str) -> InfraciError:
     site.script("chef/cookbooks/shop/recipes/default.rb", "")
     with (
-        stand_in(site, "chef-client", f"cat <<'END'\n{said}END\nexit 1\n"),
+        stand_in(site, "chef-client", f"cat <<'END'\n{output}END\nexit 1\n"),
         pytest.raises(StepFailedError) as caught,
     ):
         site.configure(_step())
@@ -226,13 +226,13 @@ def test_a_mirror_that_does_not_answer_is_no_failure_of_a_recipe(site: Site) -> 
 
 
 def test_a_recipe_that_cannot_be_read(site: Site) -> None:
-    said = """\
+    output = """\
 [2026-01-01T00:00:00+00:00] ERROR: Running exception handlers
 Chef Infra Client failed. 0 resources updated in 02 seconds
 [2026-01-01T00:00:00+00:00] FATAL: Stacktrace dumped to /var/chef/cache/chef-stacktrace.out
 [2026-01-01T00:00:00+00:00] FATAL: NameError: undefined local variable or method `foo'
 """
-    assert _fails(site, said).message == (
+    assert _fails(site, output).message == (
         "web-0: chef role[web],recipe[shop] failed: NameError: undefined local variable or method"
         " `foo' (exit status 1)"
     )

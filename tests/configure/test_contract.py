@@ -21,7 +21,7 @@ from infraci.model.configure_steps import (
     ConfigureStep,
     PuppetStep,
     ScriptStep,
-    secrets_of,
+    secrets_of_step,
 )
 from infraci.model.run import Outcome
 from infraci.model.secret import Secret
@@ -235,7 +235,7 @@ def test_its_title_begins_with_its_kind_and_its_secrets_are_known(
     if kind is not CloudInitStep:
         monkeypatch.setenv("TOKEN", "sesame")
         environment: Any = {"A": Secret(variable="TOKEN"), "B": "b"}
-        assert secrets_of(replace(options, environment=environment)) == ["sesame"]
+        assert secrets_of_step(replace(options, environment=environment)) == ["sesame"]
 
 
 def test_a_server_that_is_gone_is_unreachable(

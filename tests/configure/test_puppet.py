@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infraci.configure import StepError, StepFailedError
-from infraci.configure.puppet_report import read_report
+from infraci.configure.puppet_report import read_puppet_report
 from infraci.configure.step import StepOutsideError
 from infraci.errors import ExitCode, InfraciError
 from infraci.model.configure_steps import PuppetStep
@@ -75,7 +75,7 @@ NO_MIRROR = {
 
 
 def test_a_report() -> None:
-    resources = read_report(REPORT % NO_PACKAGE)
+    resources = read_puppet_report(REPORT % NO_PACKAGE)
     assert [(r.name, r.is_changed, r.is_failed, r.is_skipped) for r in resources] == [
         ("File[/etc/motd]", True, False, False),
         ("Package[nginx]", False, True, False),
@@ -87,7 +87,7 @@ def test_a_report() -> None:
 
 @pytest.mark.parametrize("text", ["", "--- []", "a: [", "resource_statuses: 3"])
 def test_no_report(text: str) -> None:
-    assert read_report(text) == ()
+    assert read_puppet_report(text) == ()
 
 
 def _step(**options: Any) -> PuppetStep:

@@ -221,7 +221,7 @@ def test_ctrl_c_closes_the_sessions(site: Site) -> None:
     assert not any(session.is_alive for session in sessions)
 
 
-def _found(testcases: list[Testcase]) -> list[tuple[str, str, str]]:
+def _summaries(testcases: list[Testcase]) -> list[tuple[str, str, str]]:
     assert all(case.phase is Phase.CONFIGURE for case in testcases)
     return [(c.server, c.nodeid.removeprefix("configure: "), c.outcome.value) for c in testcases]
 
@@ -230,7 +230,7 @@ def test_each_step_on_each_server_is_a_testcase(sshd: Sshd, tmp_path: Path) -> N
     testcases: list[Testcase] = []
     steps = [_step("first", "parts", roles=("db",)), _step("second", roles=("web",))]
     _configure(sshd, tmp_path, *steps, _step("second", roles=("db",)), testcases=testcases)
-    assert _found(testcases) == [
+    assert _summaries(testcases) == [
         ("db-0", "first", "passed"),
         ("db-0", "first: PLAY: one", "passed"),
         ("db-0", "first: PLAY: two", "passed"),
@@ -245,7 +245,7 @@ def test_what_failed_within_a_step_is_the_failure(sshd: Sshd, tmp_path: Path) ->
     first = _step("first", "db-0", "web-0", "parts", "part-fails", roles=("db",))
     with pytest.raises(StepFailedError):
         _configure(sshd, tmp_path, first, _step("second"), testcases=testcases)
-    assert _found(testcases) == [
+    assert _summaries(testcases) == [
         ("db-0", "first: PLAY: one", "passed"),
         ("db-0", "first: PLAY: two", "failure"),
         ("web-0", "second", "skipped"),
@@ -261,7 +261,7 @@ def test_a_step_that_failed_as_a_whole_is_the_failure(sshd: Sshd, tmp_path: Path
     testcases: list[Testcase] = []
     with pytest.raises(StepFailedError):
         _configure(sshd, tmp_path, _step("first", "web-1"), testcases=testcases)
-    assert [outcome for _, _, outcome in _found(testcases)] == ["passed", "failure", "passed"]
+    assert [outcome for _, _, outcome in _summaries(testcases)] == ["passed", "failure", "passed"]
     assert testcases[1].message == "web-1: first failed"
     assert "E: no" in testcases[1].text
 
@@ -297,8 +297,8 @@ def test_what_changes_the_second_time_is_the_failure(sshd: Sshd, tmp_path: Path)
     with pytest.raises(NotIdempotentError):
         _configure(sshd, tmp_path, *steps, idempotence=True, testcases=testcases)
     failed = [case for case in testcases if case.outcome is Outcome.FAILURE]
-    assert _found(failed) == [("web-1", "second (again)", "failure")]
-    assert ("db-0", "first (again)", "passed") in _found(testcases)
+    assert _summaries(failed) == [("web-1", "second (again)", "failure")]
+    assert ("db-0", "first (again)", "passed") in _summaries(testcases)
 
 
 def test_nothing_to_do(sshd: Sshd, tmp_path: Path) -> None:

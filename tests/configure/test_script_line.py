@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from infraci.configure.script_line import line_of, without_place
+from infraci.configure.script_line import line_of, without_location
 
 SCRIPT = """\
 #!/bin/sh
@@ -53,6 +53,6 @@ def test_the_line(cause: str, output: list[str], line: int | None) -> None:
 
 
 def test_the_place_is_not_told_twice() -> None:
-    assert without_place("app.sh", "/tmp/x/app.sh: line 14: no") == "no"
-    assert without_place("app.sh", "app.sh: 14: foo: not found") == "foo: not found"
-    assert without_place("app.sh", "lib.sh: 14: no") == "lib.sh: 14: no"
+    assert without_location("app.sh", "/tmp/x/app.sh: line 14: no") == "no"
+    assert without_location("app.sh", "app.sh: 14: foo: not found") == "foo: not found"
+    assert without_location("app.sh", "lib.sh: 14: no") == "lib.sh: 14: no"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.configure import StepError, StepFailedError
-from infraci.configure.step import Patience
+from infraci.configure.step import RecoveryLimits
 from infraci.errors import ExitCode, UnreachableError
 from infraci.model.configure_steps import ScriptStep
 from infraci.ssh import HostKeyError, fingerprint, generate_key
@@ -52,7 +52,7 @@ def test_a_server_that_no_longer_listens(own: Site) -> None:
 def test_a_server_that_restarts(own: Site) -> None:
     """Its listener is away for a moment."""
     sshd = own.sshd
-    own.patience = Patience()
+    own.recovery = RecoveryLimits()
     again = f"(sleep 1; exec /usr/sbin/sshd -D -f {sshd.folder}/sshd_config) >/dev/null 2>&1 &"
     own.script("restart.sh", f"#!/bin/sh\nkill {sshd.process.pid}\n{again}\n")
     own.script("next.sh", "#!/bin/sh\necho went on\n")
@@ -95,7 +95,7 @@ def test_a_server_that_is_away_does_not_take_the_others_time(site: Site, tmp_pat
     """It is waited for, as it may come back; the step is still tried on the others."""
     with running_sshd(tmp_path / "away") as sshd:
         away = sshd.named("web-1")
-    site.patience = Patience()
+    site.recovery = RecoveryLimits()
     site.script("ok.sh", "#!/bin/sh\necho went on\n")
     with pytest.raises(StepFailedError) as caught:
         site.configure(_script("ok.sh"), servers=[site.sshd.named("web-0"), away], limit_s=8)

@@ -21,7 +21,7 @@ from infraci.configure.ansible_tasks import cause_of_task
 from infraci.diagnosis.outside import SIGNATURES, outside_cause
 
 DATA = Path(__file__).parents[1] / "data" / "outside"
-TROUBLE = ("no-resolver", "refused", "blackhole", "silent", "reset", "http-503", "http-429")
+FAULTS = ("no-resolver", "refused", "blackhole", "silent", "reset", "http-503", "http-429")
 NO_TROUBLE = ("no-such-name", "http-404", "no-route")
 #: The script in which these programs were called.
 SOURCE = "get https://download.example.com/a.tgz"
@@ -49,7 +49,7 @@ def _outputs(scenarios: tuple[str, ...]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("scenario", "tool", "output"), _outputs(TROUBLE))
+@pytest.mark.parametrize(("scenario", "tool", "output"), _outputs(FAULTS))
 def test_a_mirror_in_trouble(scenario: str, tool: str, output: str) -> None:
     cause = outside_cause(output, source=SOURCE)
     if (scenario, tool) in SILENT_ABOUT_IT:
@@ -91,7 +91,7 @@ UNTOLD = {
 )
 def test_modules_of_ansible(scenario: str, module: str) -> None:
     cause = cause_of_task([MODULES[scenario][module]], ())
-    expected = (scenario in TROUBLE) != ((scenario, module) in UNTOLD)
+    expected = (scenario in FAULTS) != ((scenario, module) in UNTOLD)
     assert cause.is_outside == expected
 
 
@@ -132,8 +132,8 @@ def test_servers_of_the_stack_are_not_outside(host: str, is_outside: bool) -> No
 def test_a_program_that_names_no_server_is_judged_by_its_script(
     source: str, is_outside: bool
 ) -> None:
-    said = "curl: (22) The requested URL returned error: 503\n"
-    assert (outside_cause(said, source=source) is not None) == is_outside
+    output = "curl: (22) The requested URL returned error: 503\n"
+    assert (outside_cause(output, source=source) is not None) == is_outside
 
 
 RETRIED = "curl: (6) Could not resolve host: download.example.com\n"

@@ -85,7 +85,7 @@ class Ruled:
         folder.mkdir(exist_ok=True)
         (folder / "test_it.py").write_text(textwrap.dedent(text))
         (self.tree / "pytest.ini").write_text(f"[pytest]\naddopts = {addopts}\n")
-        found = specs.run(
+        testcases = specs.run(
             self.server,
             ("specs",),
             run_folder=make_run_folder(self.tree, [self.server], self.key),
@@ -93,7 +93,7 @@ class Ruled:
             log=self.log,
             root=self.tree,
         )
-        return {case.name.partition("[")[0]: case for case in found}
+        return {case.name.partition("[")[0]: case for case in testcases}
 
     def serverspec(self, text: str) -> Testcase:
         """Run a file of Serverspec's with one example."""
@@ -217,9 +217,10 @@ def test_what_is_no_refusal(output: str) -> None:
 
 
 def test_a_refusal_in_another_language_is_shown_as_it_is() -> None:
-    said = "sudo: unable to resolve host web-0: Nein\nsudo: Ein Passwort ist notwendig\n"
+    output = "sudo: unable to resolve host web-0: Nein\nsudo: Ein Passwort ist notwendig\n"
     assert (
-        refusal_of(said, "debian").reason == "sudo refuses debian: sudo: Ein Passwort ist notwendig"
+        refusal_of(output, "debian").reason
+        == "sudo refuses debian: sudo: Ein Passwort ist notwendig"
     )
 
 
@@ -389,9 +390,9 @@ SPECS = """\
 @pytest.mark.parametrize(("rules", "reason"), REFUSALS.values(), ids=REFUSALS)
 def test_specs_that_sudo_refuses(ruled: Ruled, specs: SpecSession, rules: str, reason: str) -> None:
     ruled.rules(rules)
-    found = ruled.run_specs(specs, SPECS)
-    own = found.pop("test_own_sudo")
-    for case in found.values():
+    testcases = ruled.run_specs(specs, SPECS)
+    own = testcases.pop("test_own_sudo")
+    for case in testcases.values():
         assert case.outcome is Outcome.FAILURE
         assert case.message.removeprefix("infraci.diagnosis.sudo.SudoRefusedError: ") == (
             f"cannot use sudo on web-0: {reason}"
@@ -462,16 +463,16 @@ def test_specs_with_sudo_see_what_their_commands_print(ruled: Ruled, specs: Spec
         def test_own_refusal_that_is_looked_for(host):
             assert host.run("sudo -n -u nobody sudo -n true").rc == 1
     """
-    found = ruled.run_specs(specs, text, addopts="-W error")
-    unknown = found.pop("test_unknown_user")
-    assert {case.outcome for case in found.values()} == {Outcome.PASSED}, found
+    testcases = ruled.run_specs(specs, text, addopts="-W error")
+    unknown = testcases.pop("test_unknown_user")
+    assert {case.outcome for case in testcases.values()} == {Outcome.PASSED}, testcases
     assert unknown.outcome is Outcome.FAILURE
     assert unknown.message.startswith(
         "cannot use sudo on web-0: sudo refuses the user of the outer sudo: sudo: "
     )
     assert "nosuch" in unknown.text
-    told = "sudo on web-0 cannot resolve the server's own name web-0: "
-    assert ruled.log.read_text().count(told) == 1
+    remark = "sudo on web-0 cannot resolve the server's own name web-0: "
+    assert ruled.log.read_text().count(remark) == 1
 
 
 # -- evidence --------------------------------------------------------------------------------
@@ -493,9 +494,9 @@ def _evidence(ruled: Ruled) -> dict[str, str]:
 def test_evidence_is_collected_without_sudo_too_and_says_why(ruled: Ruled) -> None:
     assert "sudo.txt" not in _evidence(ruled)
     ruled.rules("debian ALL=(ALL) ALL")
-    found = _evidence(ruled)
-    assert "sudo: a password is required" in found["sudo.txt"]
-    assert found["df.txt"].startswith("Filesystem")
+    files = _evidence(ruled)
+    assert "sudo: a password is required" in files["sudo.txt"]
+    assert files["df.txt"].startswith("Filesystem")
 
 
 # -- Serverspec ------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from infraci.cli import main
-from infraci.configure.chef_output import read_resources
-from infraci.configure.puppet_report import read_report as read_puppet_report
-from infraci.configure.step_failure import cause_of
+from infraci.configure.chef_output import read_chef_resources
+from infraci.configure.puppet_report import read_puppet_report
+from infraci.configure.step_failure import step_cause
 from infraci.history.result import dump, result_of
 from infraci.jenkins.builds import Build
 from infraci.jenkins.results import read_report
@@ -202,8 +202,8 @@ def _output(name: str, content: bytes) -> int:
     if name == "puppet.yaml":
         read_puppet_report(text)
     else:
-        read_resources(text.splitlines())
-    cause_of(text)
+        read_chef_resources(text.splitlines())
+    step_cause(text)
     return 0
 
 

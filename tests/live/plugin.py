@@ -6,34 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clouds import (
-    CloudUnderTest,
-    check_openstack,
-    is_openstack_up,
-    real_openstack,
-    take_openstack_down,
-)
-
-#: Whether the OpenStack was up before the tests; not there in workers.
-_WAS_UP = pytest.StashKey[bool]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Look whether the OpenStack is up, unless this is a worker of xdist."""
-    if not hasattr(config, "workerinput"):
-        config.stash[_WAS_UP] = is_openstack_up()
+from tests.clouds import CloudUnderTest, check_openstack, end_openstack_of, real_openstack
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Take down what workers could not, as they were ended before."""
-    if not config.stash.get(_WAS_UP, True) and is_openstack_up():
-        take_openstack_down()
+    if not hasattr(config, "workerinput"):
+        end_openstack_of(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
-def openstack() -> Iterator[CloudUnderTest]:
+def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudUnderTest]:
     """A real OpenStack."""
-    with real_openstack() as cloud:
+    with real_openstack(tmp_path_factory.getbasetemp()) as cloud:
         yield cloud
 
 

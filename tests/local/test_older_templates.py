@@ -55,6 +55,7 @@ def test_types_and_properties_of_older_templates(cloud: Connection) -> None:
     leg = {"router": {"get_resource": "router"}, "subnet": {"get_resource": "subnet"}}
     net = {"shared": True, "value_specs": {"provider:network_type": "vxlan"}}
     policy = {"policies": ["anti-affinity"]}
+    size = {"ram": 700, "vcpus": 1, "disk": 3, "extra_specs": {"hw:cpu_policy": "shared"}}
     template = hot(
         {
             **network(),
@@ -63,8 +64,11 @@ def test_types_and_properties_of_older_templates(cloud: Connection) -> None:
             "gateway": resource("OS::Neutron::RouterGateway", **link),
             "leg": resource("OS::Neutron::RouterInterface", **leg),
             "group": resource("OS::Nova::ServerGroup", **policy),
+            "size": resource("OS::Nova::Flavor", **size),
             "web": server(
                 name="web",
+                flavor={"get_resource": "size"},
+                user_data_format="SOFTWARE_CONFIG",
                 networks=[{"subnet": {"get_resource": "subnet"}}],
                 availability_zone="elsewhere",
                 scheduler_hints={"group": {"get_resource": "group"}},
@@ -82,11 +86,13 @@ def test_types_and_properties_of_older_templates(cloud: Connection) -> None:
     (group,) = cloud.compute.server_groups()
     assert group.member_ids == [web.id]
     assert web.availability_zone == "nova"
+    assert (web.flavor.ram, web.flavor.disk) == (700, 3)
     (addresses,) = web.addresses.values()
     assert [a["OS-EXT-IPS:type"] for a in addresses] == ["fixed", "floating"]
     deleted(cloud, stack)
     assert list(cloud.network.ips()) == []
     assert list(cloud.compute.server_groups()) == []
+    assert 700 not in [flavor.ram for flavor in cloud.compute.flavors()]
 
 
 def test_a_group_that_is_not_there_is_refused(cloud: Connection) -> None:

@@ -36,7 +36,7 @@ def test_types(cloud: Connection, type_: str, properties: dict[str, object]) -> 
     [
         ({"block_device_mapping_v2": [{"volume_id": "x"}]}, "block_device_mapping_v2"),
         ({"reservation_id": "x"}, "reservation_id"),
-        ({"user_data_format": "SOFTWARE_CONFIG"}, "SOFTWARE_CONFIG"),
+        ({"software_config_transport": "ZAQAR_MESSAGE"}, "ZAQAR_MESSAGE"),
         ({"flavour": "m1.small"}, "flavour"),
         ({"key_name": "nobody's"}, "nobody's"),
     ],
@@ -119,7 +119,7 @@ def test_the_tables_name_types_and_properties_that_heat_has(cloud: Connection) -
         schema = cloud.orchestration.get(f"/resource_types/{type_}").json()["properties"]
         hidden = {"network_id", "router_id", "subnet_id", "port_id", "floating_network_id"}
         names = {name for name in properties if "." not in name} - hidden
-        assert names - schema.keys() - {"replacement_policy"} == set()
+        assert names - schema.keys() - {"replacement_policy", "admin_user"} == set()
         for honoured_type, path in VALUES:
             if honoured_type == type_:
                 assert path in schema

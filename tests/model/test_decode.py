@@ -332,8 +332,8 @@ def test_pipelines_by_their_schedule(tmp_path: Path) -> None:
     write(tmp_path, "pipelines/long.yaml", f"schedule: [nightly]\n{MINIMAL}")
     write(tmp_path, "pipelines/both.yaml", f"schedule: [commit, hourly]\n{MINIMAL}")
 
-    def names(*wanted: str) -> list[str]:
-        return [pipeline.name for pipeline in load_pipelines(tmp_path, wanted)]
+    def names(*schedules: str) -> list[str]:
+        return [pipeline.name for pipeline in load_pipelines(tmp_path, schedules)]
 
     assert "long" not in names("@commit")
     assert "both" in names("@commit")

@@ -79,23 +79,23 @@ def test_block_text_and_windows_line_ends() -> None:
 
 def test_a_byte_order_mark_is_ignored() -> None:
     document = parse_document("\ufeffa: 1\n".encode(), file="x.yaml")
-    assert document.place(("a",), key=True) == (1, 1)
+    assert document.position(("a",), key=True) == (1, 1)
 
 
 def test_places_of_keys_and_values() -> None:
     text = "a:\n  b:\n    - c: 1\n      'd e':  2\n  ünï: x\n"
     document = parse_document(text.encode(), file="x.yaml")
-    assert document.place(()) == (1, 1)
-    assert document.place(("a", "b", 0, "d e"), key=True) == (4, 7)
-    assert document.place(("a", "b", 0, "d e")) == (4, 15)
-    assert document.place(("a", "ünï")) == (5, 8)
-    assert document.place(("a", "b", 0, "missing")) == (3, 7)
-    assert document.place(("a", "missing", "further")) == (1, 1)
+    assert document.position(()) == (1, 1)
+    assert document.position(("a", "b", 0, "d e"), key=True) == (4, 7)
+    assert document.position(("a", "b", 0, "d e")) == (4, 15)
+    assert document.position(("a", "ünï")) == (5, 8)
+    assert document.position(("a", "b", 0, "missing")) == (3, 7)
+    assert document.position(("a", "missing", "further")) == (1, 1)
 
 
 def test_places_behind_an_alias_are_where_the_value_stands() -> None:
     document = parse_document(b"a: &x {b: 1}\nc: *x\n", file="x.yaml")
-    assert document.place(("c", "b")) == (1, 11)
+    assert document.position(("c", "b")) == (1, 11)
 
 
 def test_shared_values_within_limits_are_fine() -> None:

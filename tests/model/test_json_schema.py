@@ -50,14 +50,14 @@ def test_every_key_is_titled_and_described(schema: dict[str, Any]) -> None:
     for section in (schema, *schema["$defs"].values()):
         assert section["title"]
         assert section["description"]
-        for name, said in section.get("properties", {}).items():
-            assert said["title"], name
-            assert said["description"], name
+        for name, schema in section.get("properties", {}).items():
+            assert schema["title"], name
+            assert schema["description"], name
 
 
 def test_examples_in_the_schema_are_shown_as_people_write_them() -> None:
     timeouts = json_schema()["$defs"]["Timeouts"]["properties"]
-    assert {name: said["default"] for name, said in timeouts.items()} == {
+    assert {name: schema["default"] for name, schema in timeouts.items()} == {
         "provision": "10m",
         "update": "10m",
         "configure": "10m",
@@ -72,7 +72,7 @@ def test_good_pipelines_are_valid(content: str) -> None:
 
 
 def test_pipelines_of_this_repository_are_valid() -> None:
-    assert {path: found for path in PIPELINES if (found := _errors_in(path))} == {}
+    assert {path: errors for path in PIPELINES if (errors := _errors_in(path))} == {}
 
 
 @pytest.mark.parametrize(

@@ -67,15 +67,15 @@ def test_every_key_is_there_with_its_default() -> None:
     }
     by_name = {"timeouts", "stack", "servers", "servers.roles", "specs", "serverspec"}
     leaves = {
-        f"{prefix}{name}": said
+        f"{prefix}{name}": schema
         for prefix, section in sections.items()
-        for name, said in section["properties"].items()
+        for name, schema in section["properties"].items()
         if f"{prefix}{name}" not in by_name
     }
     rows = {**_rows(MANUAL.partition("## Keys")[2].partition("### Steps")[0])}
     assert set(rows) == {*leaves, "specs.ROLE", "serverspec.ROLE"}
-    for name, said in leaves.items():
-        _assert_default(rows[name], said)
+    for name, schema in leaves.items():
+        _assert_default(rows[name], schema)
 
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
@@ -90,8 +90,8 @@ def test_every_key_of_every_step_is_there_with_its_default(kind: str) -> None:
         if line.startswith("| |") and len(cells := line.strip("|").split("|")) == 4
     }
     assert set(rows) == set(properties)
-    for key, said in properties.items():
-        _assert_default(rows[key], said)
+    for key, schema in properties.items():
+        _assert_default(rows[key], schema)
 
 
 def test_the_messages_shown_are_those_that_are_printed(tmp_path: Path) -> None:
@@ -118,16 +118,16 @@ def _rows(text: str) -> dict[str, str]:
     return {cells[0].strip("` "): cells[2].strip("` ") for cells in lines}
 
 
-def _assert_default(shown: str, said: dict[str, object]) -> None:
-    default = said.get("default")
+def _assert_default(shown: str, schema: dict[str, object]) -> None:
+    default = schema.get("default")
     expected = "" if default in (None, [], {}, "") else json.dumps(default).strip('"')
     assert shown == expected
 
 
 def test_the_project_files_of_the_guide_load(tmp_path: Path) -> None:
     guide = (Path(__file__).parents[2] / "docs/openstack.md").read_text()
-    found = re.findall(r"```yaml\n( *# infraci.yaml\n.*?)```", guide, re.DOTALL)
-    names, access = (textwrap.dedent(block) for block in found)
+    examples = re.findall(r"```yaml\n( *# infraci.yaml\n.*?)```", guide, re.DOTALL)
+    names, access = (textwrap.dedent(block) for block in examples)
     write(tmp_path, "infraci.yaml", names)
     assert load_project(tmp_path).cloud("production").networks == {"public": "ext-net"}
     write(tmp_path, "infraci.yaml", access)

@@ -33,8 +33,8 @@ def tree(tmp_path: Path) -> Path:
     return made
 
 
-def names(tree: Path, *asked: str) -> list[str]:
-    return [pipeline.name for pipeline in load_pipelines(tree, asked)]
+def names(tree: Path, *references: str) -> list[str]:
+    return [pipeline.name for pipeline in load_pipelines(tree, references)]
 
 
 def test_every_combination_but_the_excluded_ones(tree: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_pipeline_without_a_matrix_has_no_cells(tree: Path) -> None:
         ),
         (
             "{images: [a], parameters: {image: [b], cloud: [c]}}",
-            ["5:36: matrix.parameters.image: is said twice: images are values of the parameter "
+            ["5:36: matrix.parameters.image: is set twice: images are values of the parameter "
              "image",
              '5:48: matrix.parameters.cloud: a parameter cannot be called so here: "cloud" is an '
              "axis of its own"],
@@ -125,5 +125,7 @@ def test_bad_matrices(tree: Path, matrix: str, messages: list[str]) -> None:
     write(tree, "pipelines/web.yaml", f"{MATRIX.partition('matrix:')[0]}matrix: {matrix}\n")
     with pytest.raises(PipelineFileError) as caught:
         names(tree)
-    found = [str(problem).removeprefix("pipelines/web.yaml:") for problem in caught.value.problems]
-    assert found == messages
+    problems = [
+        str(problem).removeprefix("pipelines/web.yaml:") for problem in caught.value.problems
+    ]
+    assert problems == messages

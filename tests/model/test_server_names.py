@@ -22,19 +22,19 @@ def test_a_name_that_will_do_is_its_own_alias(name: str) -> None:
 
 def test_aliases_are_safe_and_told_apart_in_whichever_case() -> None:
     names = [*AWKWARD, "web-1", "DB", "db", "server", "escaped"]
-    found = dict(zip(names, aliases(names), strict=True))
-    assert len({alias.lower() for alias in found.values()}) == len(names)
-    for alias in found.values():
+    by_name = dict(zip(names, aliases(names), strict=True))
+    assert len({alias.lower() for alias in by_name.values()}) == len(names)
+    for alias in by_name.values():
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", alias)
-    assert found["web-1"] == "web-1"
-    assert found["web/1"].startswith("web-1-")
-    assert not {"localhost", "all"} & set(found.values())
+    assert by_name["web-1"] == "web-1"
+    assert by_name["web/1"].startswith("web-1-")
+    assert not {"localhost", "all"} & set(by_name.values())
 
 
 def test_an_alias_does_not_depend_on_the_other_servers_or_their_order() -> None:
-    found = dict(zip(AWKWARD, aliases(AWKWARD), strict=True))
+    by_name = dict(zip(AWKWARD, aliases(AWKWARD), strict=True))
     backwards = dict(zip(AWKWARD[::-1], aliases(AWKWARD[::-1]), strict=True))
-    assert found == backwards == {name: aliases([name])[0] for name in AWKWARD}
+    assert by_name == backwards == {name: aliases([name])[0] for name in AWKWARD}
 
 
 def test_a_name_that_is_the_alias_of_another_is_not_taken_for_it() -> None:
@@ -52,11 +52,11 @@ def test_equal_names_are_told_apart_by_their_resources() -> None:
 
 
 def test_a_name_made_so_may_be_that_of_a_third() -> None:
-    found = distinct_names(("twin", "twin", "twin-a"), ("a", "b", "c"))
-    assert found == ("twin-a-a", "twin-b", "twin-a-c")
+    distinct = distinct_names(("twin", "twin", "twin-a"), ("a", "b", "c"))
+    assert distinct == ("twin-a-a", "twin-b", "twin-a-c")
 
 
 def test_a_server_is_not_called_as_the_role_of_others() -> None:
-    found = aliases(["db", "web", "one"], ["web", "web", "db"])
-    assert found[1:] == ("web", "one")
-    assert found[0].startswith("db-")
+    words = aliases(["db", "web", "one"], ["web", "web", "db"])
+    assert words[1:] == ("web", "one")
+    assert words[0].startswith("db-")

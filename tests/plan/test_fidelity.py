@@ -37,3 +37,9 @@ def test_a_property_within_a_list_is_told() -> None:
     networks = [{"network": "net", "tag": None}, {"network": "other", "tag": "x"}]
     (notice,) = notices(server("a", networks=networks))
     assert notice.startswith('networks.tag of "a"')
+
+
+def test_a_value_that_is_kept_is_told() -> None:
+    (notice,) = notices(server("a", user_data_format="SOFTWARE_CONFIG"))
+    assert notice.startswith('user_data_format SOFTWARE_CONFIG of "a" has no effect')
+    assert notices(server("a", user_data_format="RAW")) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from infraci.errors import CloudError, ExitCode
 from infraci.heat import PreviewResource, RefusedError, StackPreview
+from infraci.model.catalog import Catalog
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import StackDefinition
 from infraci.plan import PipelinePlan, plan_pipeline
@@ -250,18 +252,34 @@ def test_as_data_is_json(tree: Path) -> None:
     assert data["commit"]["sha"] == COMMIT.sha
 
 
-def test_a_cloud_that_is_not_asked_leaves_what_the_files_show(tree: Path) -> None:
-    (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
+def unasked(tree: Path, answer: StackPreview | Exception) -> PipelinePlan:
     pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
-    found = plan_pipeline(
+    return plan_pipeline(
         pipeline,
         root=tree,
-        cloud=Unasked(name="far"),
+        cloud=Unasked(name="far", heat=Heat(answer), stand_in=lambda: Catalog(cloud="far")),
         load=lambda: load_stack(pipeline.stack, root=tree),
         name="s",
     )
-    assert {problem.message for problem in found.problems} == {'there is no resource "x"'}
-    assert any(notice.startswith("cloud far was not asked") for notice in found.notices)
+
+
+def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_named(
+    tree: Path,
+) -> None:
+    nics = [{"network": "public"}, {"network": "net"}, {"port": ""}]
+    web = server("web", "web", "s", networks=nics, key_name="s")
+    found = unasked(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
+    assert [s.role for s in found.servers] == ["app", "app", "web"]
+    assert (found.problems, found.exit_code) == ((), ExitCode.PASSED)
+    assert found.notices[0].startswith("cloud far was not asked: ")
+    needs = 'flavor "m1.small", image "debian-12", network "public"'
+    assert found.notices[1] == f"a run needs on cloud far: {needs}"
+
+
+def test_what_is_wrong_is_told_without_the_cloud(tree: Path) -> None:
+    (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
+    found = unasked(tree, RefusedError("no", reason="resources.web: no"))
+    assert 'there is no resource "x"' in {problem.message for problem in found.problems}
     assert found.exit_code == ExitCode.FAILED
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infraci.model.decode import parse_pipeline
 from infraci.plan import Examination, examine
-from infraci.sandbox.bubblewrap import sandbox_trouble
+from infraci.sandbox.bubblewrap import no_sandbox_reason
 
 PIPELINE = """\
 stack: {template: stack.yaml}
@@ -181,11 +181,11 @@ def test_without_a_sandbox_nothing_is_executed(
     mark = tmp_path / "executed"
     tree.put("specs/conftest.py", f"open({str(mark)!r}, 'w')\n")
     monkeypatch.setenv("PATH", "/nowhere")
-    sandbox_trouble.cache_clear()
+    no_sandbox_reason.cache_clear()
     try:
         found = tree.examine(PIPELINE)
     finally:
-        sandbox_trouble.cache_clear()
+        no_sandbox_reason.cache_clear()
     assert found == Examination(
         notices=(
             "ansible/site.yml, the specs are not judged before the run: bubblewrap is not"

@@ -17,8 +17,8 @@ from infraci.sandbox.bubblewrap import (
     Limits,
     NoSandboxError,
     in_sandbox,
+    no_sandbox_reason,
     run_sandboxed,
-    sandbox_trouble,
 )
 
 LIMITS = Limits(processes=16, memory_mb=512, scratch_mb=8, cpu_s=20)
@@ -48,7 +48,7 @@ def run(
 
 
 def test_this_machine_has_one() -> None:
-    assert sandbox_trouble() is None
+    assert no_sandbox_reason() is None
 
 
 def test_setup_installs_it() -> None:
@@ -58,13 +58,13 @@ def test_setup_installs_it() -> None:
 
 def test_it_is_told_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    sandbox_trouble.cache_clear()
+    no_sandbox_reason.cache_clear()
     try:
         with pytest.raises(NoSandboxError, match="bubblewrap is not installed") as caught:
             run("print('executed')")
         assert caught.value.hint == "apt-get install bubblewrap"
     finally:
-        sandbox_trouble.cache_clear()
+        no_sandbox_reason.cache_clear()
 
 
 def test_it_has_no_rights() -> None:

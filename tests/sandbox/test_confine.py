@@ -19,7 +19,7 @@ from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, Outcome, Server, Testcase
 from infraci.model.secret import MissingSecretError, Secret
-from infraci.sandbox.bubblewrap import NoSandboxError, sandbox_trouble
+from infraci.sandbox.bubblewrap import NoSandboxError, no_sandbox_reason
 from infraci.ssh import Session, write_ssh_config
 from infraci.verify import open_specs
 from infraci.verify.serverspec import run_serverspec
@@ -60,7 +60,7 @@ class Stage:
 
     def specs(self, timeout_s: float = 60, server: Server | None = None) -> dict[str, Testcase]:
         with open_specs(self.tree) as specs:
-            found = specs.run(
+            testcases = specs.run(
                 server or self.sshd.server,
                 [PurePosixPath("specs")],
                 run_folder=self.run,
@@ -68,10 +68,10 @@ class Stage:
                 log=self.log,
                 environment={"NAMED": "yes"},
             )
-        return {testcase.name: testcase for testcase in found}
+        return {testcase.name: testcase for testcase in testcases}
 
     def serverspec(self) -> dict[str, Testcase]:
-        found = run_serverspec(
+        testcases = run_serverspec(
             self.sshd.server,
             [PurePosixPath("ruby/spec/a_spec.rb")],
             run_folder=self.run,
@@ -79,7 +79,7 @@ class Stage:
             deadline=Deadline(60),
             log=self.log,
         )
-        return {testcase.name: testcase for testcase in found}
+        return {testcase.name: testcase for testcase in testcases}
 
     def ansible(self, **environment: str) -> str:
         """What Ansible prints of a playbook."""
@@ -180,11 +180,11 @@ def test_specs(stage: Stage) -> None:
         """,
     )
     stage.write("specs/test_bad.py", stage.attack() + "def test_bad(host): assert not result\n")
-    found = stage.specs()
-    assert found["test_server[web-0]"].outcome is Outcome.PASSED, stage.log.read_text()
-    assert found["test_bad[web-0]"].outcome is Outcome.FAILURE
-    assert NOTHING in found["test_bad[web-0]"].text
-    ssh = next(case for name, case in found.items() if name.startswith("test_ssh"))
+    testcases = stage.specs()
+    assert testcases["test_server[web-0]"].outcome is Outcome.PASSED, stage.log.read_text()
+    assert testcases["test_bad[web-0]"].outcome is Outcome.FAILURE
+    assert NOTHING in testcases["test_bad[web-0]"].text
+    ssh = next(case for name, case in testcases.items() if name.startswith("test_ssh"))
     assert ssh.outcome is Outcome.PASSED, ssh.text
 
 
@@ -192,14 +192,14 @@ def test_specs_through_a_bastion(stage: Stage, tmp_path: Path) -> None:
     """Only the bastion can be connected to; the server is behind it."""
     with running_sshd(tmp_path / "gate") as running:
         running.authorize(stage.sshd.key.public)
-        gate = Bastion(
+        bastion = Bastion(
             name="gate",
             user=running.server.user,
             address=running.server.address,
             port=running.server.port,
             host_keys=running.server.host_keys,
         )
-        server = replace(stage.sshd.server, bastion=gate)
+        server = replace(stage.sshd.server, bastion=bastion)
         write_ssh_config(stage.run, [server])
         stage.write(
             "specs/test_it.py",
@@ -231,9 +231,9 @@ def test_specs_through_a_bastion(stage: Stage, tmp_path: Path) -> None:
 def test_specs_that_take_all_they_can(stage: Stage, code: str) -> None:
     """The verdict is theirs, and all is as before."""
     stage.write("specs/test_it.py", f"def test_it(host):\n{indent(code, '    ')}\n")
-    found = stage.specs(timeout_s=10)
-    assert found
-    assert all(case.outcome is not Outcome.PASSED for case in found.values())
+    testcases = stage.specs(timeout_s=10)
+    assert testcases
+    assert all(case.outcome is not Outcome.PASSED for case in testcases.values())
 
 
 def test_specs_that_write_into_the_answers(stage: Stage) -> None:
@@ -256,9 +256,11 @@ def test_specs_that_write_into_the_answers(stage: Stage) -> None:
                         pass
         """,
     )
-    found = stage.specs()
-    assert {case.server for case in found.values()} == {stage.sshd.server.name}
-    assert any("written into infraci's own connection" in case.message for case in found.values())
+    testcases = stage.specs()
+    assert {case.server for case in testcases.values()} == {stage.sshd.server.name}
+    assert any(
+        "written into infraci's own connection" in case.message for case in testcases.values()
+    )
 
 
 def test_serverspec(stage: Stage) -> None:
@@ -279,9 +281,9 @@ def test_serverspec(stage: Stage) -> None:
     )
     stage.write("ruby/bad.py", stage.attack() + "print(result)\n")
     stage.write("ruby/.rspec", "")
-    found = stage.serverspec()
-    assert found['File "/etc/hostname" is expected to be file'].outcome is Outcome.PASSED
-    (attack,) = (case for name, case in found.items() if "attack" in name)
+    testcases = stage.serverspec()
+    assert testcases['File "/etc/hostname" is expected to be file'].outcome is Outcome.PASSED
+    (attack,) = (case for name, case in testcases.items() if "attack" in name)
     assert NOTHING in attack.text
 
 
@@ -364,10 +366,10 @@ def test_nothing_runs_without_a_sandbox(stage: Stage, monkeypatch: pytest.Monkey
     from infraci.sandbox.confine import check_confinement
 
     monkeypatch.setenv("PATH", "/nowhere")
-    sandbox_trouble.cache_clear()
+    no_sandbox_reason.cache_clear()
     try:
         with pytest.raises(NoSandboxError) as caught:
             check_confinement()
     finally:
-        sandbox_trouble.cache_clear()
+        no_sandbox_reason.cache_clear()
     assert isinstance(caught.value, InfraciError)

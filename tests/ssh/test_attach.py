@@ -14,32 +14,34 @@ from infraci.ssh import Session, attach
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Path:
+def output_path(tmp_path: Path) -> Path:
     return tmp_path / "stdin"
 
 
-def run(session: Session, command: str, stdin: bytes, told: Path) -> tuple[int, bytes, bytes]:
-    told.write_bytes(stdin)
+def run(
+    session: Session, command: str, stdin: bytes, output_path: Path
+) -> tuple[int, bytes, bytes]:
+    output_path.write_bytes(stdin)
     out, err = io.BytesIO(), io.BytesIO()
-    with told.open("rb") as file:
+    with output_path.open("rb") as file:
         status = attach(session, command, stdin=file, stdout=out, stderr=err)
     return status, out.getvalue(), err.getvalue()
 
 
-def test_what_goes_in_and_comes_out(session: Session, told: Path) -> None:
+def test_what_goes_in_and_comes_out(session: Session, output_path: Path) -> None:
     command = "cat; echo err >&2; exit 3"
-    assert run(session, command, b"in\xff", told) == (3, b"in\xff", b"err\n")
+    assert run(session, command, b"in\xff", output_path) == (3, b"in\xff", b"err\n")
     assert attach(session, "cat", stdin=None, stdout=io.BytesIO(), stderr=io.BytesIO()) == 0
 
 
-def test_much_goes_in_while_much_comes_out(session: Session, told: Path) -> None:
+def test_much_goes_in_while_much_comes_out(session: Session, output_path: Path) -> None:
     content = os.urandom(1 << 20) * 8
-    status, out, err = run(session, "tee /dev/stderr", content, told)
+    status, out, err = run(session, "tee /dev/stderr", content, output_path)
     assert (status, out == content, err == content) == (0, True, True)
 
 
-def test_input_that_is_never_read(session: Session, told: Path) -> None:
-    assert run(session, "exec <&-; echo done", b"x" * (8 << 20), told) == (0, b"done\n", b"")
+def test_input_that_is_never_read(session: Session, output_path: Path) -> None:
+    assert run(session, "exec <&-; echo done", b"x" * (8 << 20), output_path) == (0, b"done\n", b"")
 
 
 def test_output_comes_while_input_is_awaited(session: Session) -> None:
@@ -48,10 +50,10 @@ def test_output_comes_while_input_is_awaited(session: Session) -> None:
     replies, sink = os.pipe()
 
     def talk() -> None:
-        with os.fdopen(replies, "rb") as heard, os.fdopen(writer, "wb", buffering=0) as say:
+        with os.fdopen(replies, "rb") as output, os.fdopen(writer, "wb", buffering=0) as keyboard:
             for _ in range(3):
-                say.write(b"again\n")
-                assert heard.readline() == b"again\n"
+                keyboard.write(b"again\n")
+                assert output.readline() == b"again\n"
 
     talking = threading.Thread(target=talk)
     talking.start()
@@ -68,6 +70,11 @@ def test_output_that_nobody_takes(session: Session) -> None:
     assert session.run("echo there", timeout_s=10).stdout == "there\n"
 
 
-def test_the_connection_is_lost(session: Session, told: Path) -> None:
+def test_the_connection_is_lost(session: Session, output_path: Path) -> None:
     with pytest.raises(UnreachableError, match="the connection was lost in"):
-        run(session, "kill -9 $(awk '/^PPid/ {print $2}' /proc/$PPID/status); sleep 600", b"", told)
+        run(
+            session,
+            "kill -9 $(awk '/^PPid/ {print $2}' /proc/$PPID/status); sleep 600",
+            b"",
+            output_path,
+        )

@@ -36,9 +36,13 @@ def target(sshd: Sshd, own_sshd: Sshd) -> Iterator[Server]:
 
 
 def _bastion(sshd: Sshd) -> Bastion:
-    said = sshd.server
+    server = sshd.server
     return Bastion(
-        name="lb", user=said.user, address=said.address, port=said.port, host_keys=said.host_keys
+        name="lb",
+        user=server.user,
+        address=server.address,
+        port=server.port,
+        host_keys=server.host_keys,
     )
 
 
@@ -49,18 +53,18 @@ def _open(server: Server, sshd: Sshd) -> Session:
 def test_sessions_share_the_connection_to_the_bastion(
     target: Server, sshd: Sshd, own_sshd: Sshd
 ) -> None:
-    said: dict[int, str] = {}
+    answers: dict[int, str] = {}
 
     def work(number: int) -> None:
         with _open(target, sshd) as session:
-            said[number] = session.run(f"seq {number} 3000", timeout_s=30).stdout.split()[-1]
+            answers[number] = session.run(f"seq {number} 3000", timeout_s=30).stdout.split()[-1]
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert said == dict.fromkeys(range(5), "3000")
+    assert answers == dict.fromkeys(range(5), "3000")
     log = (own_sshd.folder / "sshd.log").read_text()
     assert log.count("Accepted publickey") == 1
 
@@ -139,8 +143,8 @@ def test_through_two_bastions(target: Server, sshd: Sshd, own_sshd: Sshd) -> Non
 def test_openssh_jumps_as_well(
     target: Server, sshd: Sshd, own_sshd: Sshd, tmp_path: Path, folder: str
 ) -> None:
-    place = tmp_path / folder
-    place.mkdir()
+    config_folder = tmp_path / folder
+    config_folder.mkdir()
     lb = replace(own_sshd.server, name="lb")
     assert target.bastion is not None
     outside = Bastion(
@@ -152,7 +156,7 @@ def test_openssh_jumps_as_well(
         private_key=str(sshd.key.private_path),
     )
     far = replace(target, name="far", bastion=replace(target.bastion, bastion=outside))
-    config = make_run_folder(place, [lb, target, far], sshd.key).ssh_config
+    config = make_run_folder(config_folder, [lb, target, far], sshd.key).ssh_config
     for name in ("lb", "db-0", "far"):
         done = subprocess.run(
             ["ssh", "-F", config, name, "echo", "hello"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infraci.ssh import Completed, LoginRefusedError, Session, Shell
-from infraci.ssh.command_script import Answer, Marks
+from infraci.ssh.command_script import CommandStreams, Marks
 from tests.sshd import Sshd, running_sshd
 
 #: A login shell is what sshd gives "-c COMMAND"; this one hands it on to another.
@@ -124,7 +124,7 @@ def test_marks_come_in_any_pieces() -> None:
     stderr = b"<abc[" + b"<abc" + b"<abc]"
     for size in range(1, len(stdout)):
         out, err = bytearray(), bytearray()
-        answer = Answer(marks, out.extend, err.extend)
+        answer = CommandStreams(marks, out.extend, err.extend)
         for begin in range(0, len(stdout), size):
             answer.feed_stdout(stdout[begin : begin + size])
         assert not answer.is_over
@@ -139,7 +139,7 @@ def test_marks_come_in_any_pieces() -> None:
 def test_what_was_held_back_is_handed_on_at_the_end() -> None:
     marks = Marks(token="abc")
     out = bytearray()
-    answer = Answer(marks, out.extend, out.extend)
+    answer = CommandStreams(marks, out.extend, out.extend)
     answer.feed_stdout(b"<abc[text<ab")
     assert out == b"text"
     answer.finish()

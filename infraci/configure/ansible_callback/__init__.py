@@ -1,1 +1,1 @@
-"""What Ansible loads of ours, by this folder's path: nothing else may lie here."""
+"""The folder of infraci's callback plugin, which Ansible loads by its path; holds nothing else."""

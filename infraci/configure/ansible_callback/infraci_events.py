@@ -55,10 +55,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task went well."""
-        said = _said(result)
+        values = _values_of(result)
         debug = _task(result).action in ("debug", "ansible.builtin.debug")
-        text = _text(said) if debug else ""
-        self._end(result, "changed" if said.get("changed") else "ok", text)
+        text = _text(values) if debug else ""
+        self._end(result, "changed" if values.get("changed") else "ok", text)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed; a rescue may still mend that."""
@@ -77,8 +77,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         _send({"stats": {host: stats.summarize(host) for host in stats.processed}})
 
     def _end_badly(self, result: Any, status: str) -> None:
-        said = _said(result)
-        self._end(result, status, _text(said), failures=_failures(said), **_rescue(_task(result)))
+        values = _values_of(result)
+        self._end(
+            result, status, _text(values), failures=_failures(values), **_rescue(_task(result))
+        )
 
     def _end(self, result: Any, status: str, text: str, **more: Any) -> None:
         host = getattr(result, "host", None) or result._host
@@ -141,10 +143,10 @@ def _has(tasks: Any, task: Any) -> bool:
     return any(one._uuid == task._uuid for one in tasks or ())
 
 
-def _failures(said: dict[str, Any]) -> list[dict[str, Any]]:
+def _failures(values: dict[str, Any]) -> list[dict[str, Any]]:
     """What failed of a task: itself, or those items of a loop that did."""
-    items = [item for item in said.get("results") or () if isinstance(item, dict)]
-    bad = [item for item in items if item.get("failed")] or [said]
+    items = [item for item in values.get("results") or () if isinstance(item, dict)]
+    bad = [item for item in items if item.get("failed")] or [values]
     return [{name: item[name] for name in _TELLING if item.get(name)} for item in bad]
 
 
@@ -159,9 +161,9 @@ def _task(result: Any) -> Any:
     return getattr(result, "task", None) or result._task
 
 
-def _said(result: Any) -> dict[str, Any]:
-    said = getattr(result, "result", None)  # before 2.19 it was private
-    return dict(result._result if said is None else said)
+def _values_of(result: Any) -> dict[str, Any]:
+    values = getattr(result, "result", None)  # before 2.19 it was private
+    return dict(result._result if values is None else values)
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from infraci.local.api.nova_json import (
     keypair_to_json,
     parse_card_addresses,
     parse_cards,
+    parse_flavor,
     parse_group,
     parse_rebuild,
     parse_server,
@@ -29,9 +30,9 @@ from infraci.local.api.nova_json import (
 from infraci.local.api.parse import number, texts
 from infraci.local.api.quotas import compute_limits
 from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
-from infraci.local.domain.flavors import FLAVORS
 from infraci.local.domain.keypairs import fingerprint, new_key
 from infraci.local.domain.records import (
+    Flavor,
     FloatingIp,
     KeyPair,
     Network,
@@ -52,10 +53,10 @@ from infraci.local.errors import (
 )
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
-    judge_metadata,
-    judge_name,
-    judge_tags,
-    judge_user_data,
+    check_metadata,
+    check_name,
+    check_tags,
+    check_user_data,
 )
 
 MAX_MICROVERSION = "2.60"
@@ -286,7 +287,10 @@ class ComputeApi(Api):
 
     def _shown(self, server: Server) -> Document:
         return server_to_json(
-            server, addresses=self._addresses(server.id), groups=self._groups(server.id)
+            server,
+            flavor=self._servers.flavors.of(server),
+            addresses=self._addresses(server.id),
+            groups=self._groups(server.id),
         )
 
     def _addresses(self, id_: str) -> Document:
@@ -346,19 +350,50 @@ class ComputeApi(Api):
         """The flavors."""
         if request.args.get("marker"):
             return {"flavors": []}
-        return {"flavors": [flavor_to_json(flavor) for flavor in FLAVORS.values()]}
+        return {"flavors": [flavor_to_json(flavor) for flavor in self._servers.flavors.all()]}
 
     @route("GET", "/v2.1/flavors/<id_>")
     def show_flavor(self, request: Request, id_: str) -> Document:
         """One flavor."""
-        if id_ not in FLAVORS:
+        return {"flavor": flavor_to_json(self._flavor(id_))}
+
+    def _flavor(self, id_: str) -> Flavor:
+        flavor = self._servers.flavors.get(id_)
+        if flavor is None:
             raise NotFoundError(f"Flavor {id_} could not be found.")
-        return {"flavor": flavor_to_json(FLAVORS[id_])}
+        return flavor
+
+    @route("POST", "/v2.1/flavors")
+    def create_flavor(self, request: Request) -> Document:
+        """A new flavor."""
+        flavor = self._servers.flavors.add(parse_flavor(body_of(request, "flavor")))
+        return {"flavor": flavor_to_json(flavor)}
+
+    @route("DELETE", "/v2.1/flavors/<id_>")
+    def delete_flavor(self, request: Request, id_: str) -> Response:
+        """Remove a flavor."""
+        self._servers.flavors.delete(self._flavor(id_))
+        return Response(status=202)
 
     @route("GET", "/v2.1/flavors/<id_>/os-extra_specs")
     def extra_specs(self, request: Request, id_: str) -> Document:
-        """None."""
-        return {"extra_specs": {}}
+        """A flavor's extra specs."""
+        return {"extra_specs": dict(self._flavor(id_).extra_specs)}
+
+    @route("POST", "/v2.1/flavors/<id_>/os-extra_specs")
+    def set_extra_specs(self, request: Request, id_: str) -> Document:
+        """Add to a flavor's extra specs."""
+        flavor = self._flavor(id_)
+        specs = {**flavor.extra_specs, **body_of(request, "extra_specs")}
+        self._servers.flavors.set_extra_specs(flavor, specs)
+        return {"extra_specs": specs}
+
+    @route("DELETE", "/v2.1/flavors/<id_>/os-extra_specs/<key>")
+    def delete_extra_spec(self, request: Request, id_: str, key: str) -> None:
+        """Remove one of a flavor's extra specs."""
+        flavor = self._flavor(id_)
+        left = {k: v for k, v in flavor.extra_specs.items() if k != key}
+        self._servers.flavors.set_extra_specs(flavor, left)
 
     @route("GET", "/v2.1/os-keypairs")
     def list_keypairs(self, request: Request) -> Document:
@@ -425,10 +460,10 @@ def _refuse_excess(body: Document) -> None:
     if len(metadata) > METADATA_ITEMS:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
     excesses = (
-        *judge_user_data(len(body.get("user_data") or "")),
-        *judge_name(str(body.get("name") or "")),
-        *judge_metadata(metadata),
-        *judge_tags(list(map(str, tags))),
+        *check_user_data(len(body.get("user_data") or "")),
+        *check_name(str(body.get("name") or "")),
+        *check_metadata(metadata),
+        *check_tags(list(map(str, tags))),
     )
     for excess in excesses:
         message = f"Invalid input for field/attribute {excess.field}. It is too long: "

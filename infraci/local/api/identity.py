@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
-from infraci.local.account import PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
+from infraci.local.account import ANY_CLOUD, PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
 from infraci.local.api.web import Api, Document, UnauthenticatedError, reply, route
 from infraci.local.errors import InvalidRequestError, NotFoundError
 
@@ -33,6 +33,9 @@ class Service:
     name: str
     path: str
 
+
+#: Heat for clouds that are not asked.
+ANY_CLOUD_PATH = f"/{ANY_CLOUD}"
 
 SERVICES = (
     Service(type="identity", name="keystone", path="/identity/v3"),
@@ -52,17 +55,27 @@ def catalog(url: str) -> list[Document]:
             "name": service.name,
             "endpoints": [
                 {
-                    "id": f"{service.type}-{interface}",
+                    "id": f"{service.type}-{interface}{suffix}",
                     "interface": interface,
-                    "region": REGION,
-                    "region_id": REGION,
-                    "url": url + service.path,
+                    "region": region,
+                    "region_id": region,
+                    "url": url + path,
                 }
+                for region, path, suffix in _places(service)
                 for interface in ("public", "internal", "admin")
             ],
         }
         for service in SERVICES
     ]
+
+
+def _places(service: Service) -> list[tuple[str, str, str]]:
+    """The regions that have a service, its path there, and what its endpoints' ids end with."""
+    places = [(REGION, service.path, "")]
+    if service.type == "orchestration":
+        path = f"{ANY_CLOUD_PATH}/v1/{PROJECT_ID}"
+        places.append((ANY_CLOUD, path, f"-{ANY_CLOUD}"))
+    return places
 
 
 class Tokens:

@@ -27,7 +27,7 @@ from infraci.local.domain.records import (
     Subnet,
 )
 from infraci.local.errors import InvalidRequestError
-from infraci.model.nova_limits import judge_name
+from infraci.model.nova_limits import check_name
 
 #: A field that a client may set, but of which the embedded cloud makes nothing.
 _IGNORED = None
@@ -137,7 +137,7 @@ def parse_fields(kind: type[NeutronRecord], body: Document) -> dict[str, Any]:
     unknown = sorted(body.keys() - SETTABLE[kind])
     if unknown:
         raise InvalidRequestError(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
-    for excess in judge_name(str(body.get("name") or "")):
+    for excess in check_name(str(body.get("name") or "")):
         raise InvalidRequestError(f"Invalid input for name. Reason: {excess.message}.")
     parsed: dict[str, Any] = {}
     for key, value in body.items():

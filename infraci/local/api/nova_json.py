@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from infraci.local.account import PROJECT_ID, USER_ID, ZONE
-from infraci.local.api.parse import addresses, flag, texts
+from infraci.local.api.parse import addresses, flag, number, texts
 from infraci.local.api.web import Document
-from infraci.local.domain.flavors import FLAVORS, Flavor
-from infraci.local.domain.records import DELETING, KeyPair, Port, Server, ServerGroup
+from infraci.local.domain.records import DELETING, Flavor, KeyPair, Port, Server, ServerGroup
 from infraci.local.domain.requests import AddressRequest, CardRequest
 from infraci.local.errors import InvalidRequestError
 
@@ -90,7 +89,9 @@ def parse_group(group: object) -> str:
     return str(group["name"])
 
 
-def server_to_json(server: Server, *, addresses: Document, groups: list[Document]) -> Document:
+def server_to_json(
+    server: Server, *, flavor: Flavor, addresses: Document, groups: list[Document]
+) -> Document:
     """A server as Nova shows it."""
     is_deleting = server.status == DELETING
     shown = {
@@ -100,7 +101,7 @@ def server_to_json(server: Server, *, addresses: Document, groups: list[Document
         "name": server.name,
         "status": "ACTIVE" if is_deleting else server.status,
         "image": {"id": server.image},
-        "flavor": _embedded(FLAVORS[server.flavor]),
+        "flavor": _embedded(flavor),
         "metadata": server.metadata,
         "key_name": server.key_name,
         "config_drive": "True" if server.config_drive else "",
@@ -154,8 +155,22 @@ def flavor_to_json(flavor: Flavor) -> Document:
         "id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram_mb,
         "disk": flavor.disk_gb, "swap": "", "rxtx_factor": 1.0, "os-flavor-access:is_public": True,
         "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False, "description": None,
-        "extra_specs": {}, "links": [],
+        "extra_specs": dict(flavor.extra_specs), "links": [],
     }  # fmt: skip
+
+
+def parse_flavor(body: Document) -> Flavor:
+    """The record of a new flavor; its id is made up unless the client gives one."""
+    id_, name = body.get("id") or "auto", str(body.get("name") or "")
+    if not name:
+        raise InvalidRequestError("Invalid input for field/attribute name. It is missing.")
+    flavor = Flavor(
+        name=name,
+        vcpus=number(body.get("vcpus")),
+        ram_mb=number(body.get("ram")),
+        disk_gb=number(body.get("disk") or 0),
+    )
+    return flavor if id_ == "auto" else replace(flavor, id=str(id_))
 
 
 def _embedded(flavor: Flavor) -> Document:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from infraci.local.api.web import Document
-from infraci.local.domain.flavors import FLAVORS
+from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import PUBLIC_ID
 from infraci.local.domain.records import FloatingIp, NeutronRecord, Router, Server, Subnet
 from infraci.local.domain.store import Store
@@ -20,7 +20,7 @@ def compute_limits(store: Store, access: ipaddress.IPv4Network) -> Document:
     CPUs and memory have none: servers share them, and flavors only bound what each may take.
     """
     servers = store.find(Server)
-    flavors = [FLAVORS[server.flavor] for server in servers]
+    flavors = [Flavors(store).of(server) for server in servers]
     return {
         "maxServerMeta": 128, "maxPersonality": 0, "maxPersonalitySize": 0,
         "maxTotalInstances": access.num_addresses - 2, "totalInstancesUsed": len(servers),

@@ -232,6 +232,19 @@ class Image(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flavor(Record):
+    """A size of server: CPUs and memory become limits of its container where the machine can."""
+
+    kind = "flavor"
+
+    name: str
+    vcpus: int
+    ram_mb: int
+    disk_gb: int
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerGroup(Record):
     """Servers with a policy for where they run, which is this machine whatever it says."""
 

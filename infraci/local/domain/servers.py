@@ -16,7 +16,7 @@ from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
-from infraci.local.domain.flavors import FLAVORS
+from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
@@ -52,6 +52,7 @@ class Servers:
         labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
         self._store = store
+        self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
         self._machine = machine
@@ -72,7 +73,7 @@ class Servers:
         Without ``cards`` it has one in its stack's or project's network; ``groups`` are names of
         security groups.
         """
-        if server.flavor not in FLAVORS:
+        if self.flavors.get(server.flavor) is None:
             raise _no_flavor(server.flavor)
         if server.key_name and self._store.get(KeyPair, server.key_name) is None:
             raise InvalidRequestError("Invalid key_name provided.")
@@ -129,7 +130,7 @@ class Servers:
             return changed or server
 
     def _boot_plan(self, server: Server) -> BootPlan:
-        flavor = FLAVORS[server.flavor]
+        flavor = self.flavors.of(server)
         key = self._store.get(KeyPair, server.key_name or "")
         image = self._store.get(Image, server.image)
         if image is None:
@@ -219,11 +220,11 @@ class Servers:
     def resize(self, id_: str, flavor_id: str) -> None:
         """Change a server's flavor, with its limits."""
         self.require(id_)
-        flavor = FLAVORS.get(flavor_id)
+        flavor = self.flavors.get(flavor_id)
         if flavor is None:
             raise _no_flavor(flavor_id)
         self._machine.resize(id_, vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
-        self._store.change(Server, id_, lambda server: replace(server, flavor=flavor.name))
+        self._store.change(Server, id_, lambda server: replace(server, flavor=flavor.id))
         self._settle(id_, "VERIFY_RESIZE")
 
     def confirm_resize(self, id_: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.problem import Problem
 from infraci.model.yaml_error import describe
 from infraci.templates.places import compose
@@ -121,8 +121,8 @@ class Definitions:
         elif target in on_the_way:
             trouble = f'"{said.value}" imports itself: {" → ".join((*on_the_way, target))}'
         else:
-            judged = judge_path(target, root=self.folder)
-            if isinstance(judged, PathTrouble):
+            judged = check_path(target, root=self.folder)
+            if isinstance(judged, PathProblem):
                 trouble = judged.message
             else:
                 self._read(str(judged), on_the_way)

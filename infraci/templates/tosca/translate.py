@@ -20,7 +20,7 @@ from infraci.base.program import own_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import UsageError
 from infraci.model.catalog import Catalog
-from infraci.model.paths import PathTrouble, judge_path
+from infraci.model.paths import PathProblem, check_path
 from infraci.model.problem import Problem, TemplateError, near
 from infraci.templates.content import as_text
 from infraci.templates.tosca import flavors_and_images
@@ -228,8 +228,8 @@ class _Work:
     def _file(self, name: str) -> str:
         """The URL of a script, whose content becomes one of Heat's files."""
         for folder in self.definitions.folders:
-            path = judge_path(posixpath.join(folder, name), root=self.definitions.folder)
-            if not isinstance(path, PathTrouble):
+            path = check_path(posixpath.join(folder, name), root=self.definitions.folder)
+            if not isinstance(path, PathProblem):
                 url = f"file:///{quote(self.definitions.shown + str(path))}"
                 self.files[url] = as_text((self.definitions.folder / path).read_bytes())
                 return url
