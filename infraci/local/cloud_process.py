@@ -56,22 +56,22 @@ def ensure_up(*, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     Raises CloudError when the cloud does not start, and UsageError when its packages are not
     installed.
     """
-    place = StateDir.of_this_user()
-    if (address := running(place)) is not None:
-        if address.build == build() or _is_used(place):
-            return place.clouds_yaml
+    state_dir = StateDir.of_this_user()
+    if (address := running(state_dir)) is not None:
+        if address.build == build() or _is_used(state_dir):
+            return state_dir.clouds_yaml
         on_progress("restarting the embedded cloud, which is of another build of infraci")
         down()
-    while not _is_up_by_another(place, on_progress):
+    while not _is_up_by_another(state_dir, on_progress):
         on_progress("starting the embedded cloud")
-        if _start(place):
+        if _start(state_dir):
             break
-    return place.clouds_yaml
+    return state_dir.clouds_yaml
 
 
-def running(place: StateDir) -> Address | None:
+def running(state_dir: StateDir) -> Address | None:
     """Where the cloud answers; None while it is down or starting."""
-    holder = find_holder(place)
+    holder = find_holder(state_dir)
     return None if holder is None else holder.address
 
 
@@ -80,13 +80,13 @@ def status() -> dict[str, Any] | None:
 
     Raises CloudError when its process lives and does not answer.
     """
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None:
         return None
     if holder.address is None:
-        raise _silent(place, holder, "it has not become ready yet")
-    return _ask(place, "GET", "/status")
+        raise _silent(state_dir, holder, "it has not become ready yet")
+    return _ask(state_dir, "GET", "/status")
 
 
 def gc(*, dry_run: bool = False) -> list[str]:
@@ -106,63 +106,63 @@ def down() -> bool:
     A process that does not end when it is asked to, or cannot be asked, is killed. Raises
     CloudError when that is of no use.
     """
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None:
         return False
     if holder.address is not None:
         with suppress(CloudError):
-            _ask(place, "POST", "/down")
-            if is_gone(place, holder, within_s=_GRACE_S):
+            _ask(state_dir, "POST", "/down")
+            if is_gone(state_dir, holder, within_s=_GRACE_S):
                 return True
-    kill_holder(place, holder)
+    kill_holder(state_dir, holder)
     return True
 
 
 def end_silent(*, on_progress: Callable[[str], None]) -> None:
     """End the process of a cloud that does not answer; the next command starts another."""
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None or holder.address is None:
         return  # one that is starting has a limit of its own
     try:
-        _ask(place, "GET", "/status")
+        _ask(state_dir, "GET", "/status")
     except CloudError as error:
         on_progress(f"ending {holder} of the embedded cloud: {error.message}")
-        kill_holder(place, holder)
+        kill_holder(state_dir, holder)
 
 
-def _is_used(place: StateDir) -> bool:
+def _is_used(state_dir: StateDir) -> bool:
     """Whether there is anything on the cloud: then it goes on, of whichever build it is."""
-    answer = _ask(place, "GET", "/status")
+    answer = _ask(state_dir, "GET", "/status")
     return any(answer[noun] for noun in ("servers", "networks", "routers"))
 
 
-def _is_up_by_another(place: StateDir, on_progress: Callable[[str], None]) -> bool:
+def _is_up_by_another(state_dir: StateDir, on_progress: Callable[[str], None]) -> bool:
     """Whether the process that holds the lock, if there is one, becomes ready.
 
     One that does not in time is ended.
     """
     ends = time.monotonic() + start_limit_s()
     for wait_s in waits(0.02, 0.2):
-        holder = find_holder(place)
+        holder = find_holder(state_dir)
         if holder is None:
             return False
         if holder.address is not None:
             return True
         if time.monotonic() >= ends:
             on_progress(f"ending {holder} of the embedded cloud, which does not become ready")
-            kill_holder(place, holder)
+            kill_holder(state_dir, holder)
             return False
         time.sleep(wait_s)
     raise AssertionError("waits() never ends")
 
 
-def _start(place: StateDir) -> bool:
+def _start(state_dir: StateDir) -> bool:
     """Start the process; False if another one has the lock. Raises CloudError, UsageError."""
-    place.make()
-    _rotate(place.log)
-    with private(place.log).open("ab") as log:
+    state_dir.make()
+    _rotate(state_dir.log)
+    with private(state_dir.log).open("ab") as log:
         began = log.tell()
         pid, output = _spawn(log)
     with output:
@@ -173,13 +173,15 @@ def _start(place: StateDir) -> bool:
     _reap(pid)
     if word == LOCKED:
         return False
-    reason = word or _last_line(place.log, began)
+    reason = word or _last_line(state_dir.log, began)
     if "No module named" in reason:
         raise UsageError(
             f"cannot start the embedded cloud: {reason}",
             hint="install its packages: pip install 'infraci[local]'",
         )
-    raise CloudError(f"cannot start the embedded cloud: {reason}", hint=f"its log is {place.log}")
+    raise CloudError(
+        f"cannot start the embedded cloud: {reason}", hint=f"its log is {state_dir.log}"
+    )
 
 
 def _rotate(log: Path) -> None:
@@ -248,31 +250,31 @@ def _last_line(log: Path, began: int) -> str:
     return lines[-1]
 
 
-def _silent(place: StateDir, holder: Holder, reason: object) -> CloudError:
+def _silent(state_dir: StateDir, holder: Holder, reason: object) -> CloudError:
     return CloudError(
         f"cannot ask the embedded cloud, which is {holder}: {reason}",
-        hint=f"its log is {place.log}; `infraci cloud down` ends it",
+        hint=f"its log is {state_dir.log}; `infraci cloud down` ends it",
     )
 
 
 def _ask(
-    place: StateDir, method: str, path: str, *, timeout_s: float = _ANSWER_S
+    state_dir: StateDir, method: str, path: str, *, timeout_s: float = _ANSWER_S
 ) -> dict[str, Any]:
     """The cloud's answer about itself; ``timeout_s`` is for how long it may be silent.
 
     Raises CloudError.
     """
     try:
-        entry = yaml.safe_load(place.clouds_yaml.read_text())["clouds"][CLOUD]
+        entry = yaml.safe_load(state_dir.clouds_yaml.read_text())["clouds"][CLOUD]
         text = _answer(entry["auth"], method, path, timeout_s=timeout_s)
     except (OSError, HTTPException) as error:
-        holder = find_holder(place)
+        holder = find_holder(state_dir)
         if holder is None:
             raise CloudError(
                 f"cannot ask the embedded cloud: its process has ended: {error}",
-                hint=f"its log is {place.log}",
+                hint=f"its log is {state_dir.log}",
             ) from error
-        raise _silent(place, holder, error) from error
+        raise _silent(state_dir, holder, error) from error
     return dict(json.loads(text)) if text else {}
 
 

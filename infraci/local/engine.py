@@ -47,13 +47,13 @@ with warnings.catch_warnings():
 from infraci.local import any_cloud
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
-from infraci.local.api.long_poll import Patient, WsgiApp
+from infraci.local.api.long_poll import LongPoll, WsgiApp
 from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import CHECKPOINT_PAGES
 from infraci.local.domain.store import is_lost
 from infraci.local.engine_limits import Threads, share_session
-from infraci.local.restrict import narrow
+from infraci.local.restrict import restrict
 from infraci.local.rpc import TRANSPORT_URL
 
 #: Heat looks at its resources when something has changed, and this often all the same.
@@ -107,7 +107,7 @@ def start(
     signal_url: str,
     service_token: str,
     issue_token: Callable[[], str],
-    pulse: ChangeSignal,
+    change_signal: ChangeSignal,
     on_lost: Callable[[BaseException], object],
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
@@ -121,7 +121,7 @@ def start(
     _issue_token = issue_token
     _configure(state, database, url, signal_url)
     _authenticate_as(url, service_token)
-    _follow(pulse)
+    _follow(change_signal)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
     connections = db_api.get_engine()
@@ -130,16 +130,16 @@ def start(
     _remove_dangling(connections)
     engine = any_cloud.Engine("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = threads = Threads()
-    any_cloud.install(narrow(resources.global_env()))
+    any_cloud.install(restrict(resources.global_env()))
     engine.start()
     threads.engine_id = engine.engine_id
-    return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
+    return engine, LongPoll(_api(url), change_signal=change_signal, is_busy=_is_busy)
 
 
 def stack_tags(stack_id: str) -> list[str]:
     """Return the tags of a stack; none when there is no such stack."""
-    found = StackTagList.get(context.get_admin_context(), stack_id)
-    return [tag.tag for tag in found or ()]
+    tags = StackTagList.get(context.get_admin_context(), stack_id)
+    return [tag.tag for tag in tags or ()]
 
 
 def root_stack_of(physical_id: str) -> str:
@@ -225,13 +225,13 @@ def _authenticate_as(url: str, token: str) -> None:
     share_session(plugin)
 
 
-def _follow(pulse: ChangeSignal) -> None:
+def _follow(change_signal: ChangeSignal) -> None:
     """Have Heat's tasks sleep until something changes, what they write themselves included."""
 
     def sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
         if wait_time is not None:
             seen = getattr(self, "seen", -1)
-            self.seen = pulse.wait(seen, min(wait_time, _LOOK_S))
+            self.seen = change_signal.wait(seen, min(wait_time, _LOOK_S))
 
     scheduler.TaskRunner._sleep = sleep
 
@@ -241,9 +241,9 @@ def _follow(pulse: ChangeSignal) -> None:
             connection.info["wrote"] = True
 
     @event.listens_for(Database, "commit")
-    def beat(connection: Any) -> None:
+    def notify(connection: Any) -> None:
         if connection.info.pop("wrote", False):
-            pulse.beat()
+            change_signal.notify()
 
 
 def _watch_database(on_lost: Callable[[BaseException], object]) -> None:

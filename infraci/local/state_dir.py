@@ -122,9 +122,9 @@ class StateDir:
     def read_address(self) -> Address | None:
         """Where the cloud answered when it was last heard of."""
         try:
-            said = json.loads((self.folder / _ADDRESS).read_text())
+            address = json.loads((self.folder / _ADDRESS).read_text())
             # Another build may have written it, with other fields.
-            return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
+            return Address(pid=address["pid"], url=address["url"], build=address.get("build", ""))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 

@@ -63,8 +63,8 @@ def contract_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clou
 )
 def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
     """Each cloud in turn."""
-    found: CloudUnderTest = request.getfixturevalue(request.param)
-    return found
+    cloud: CloudUnderTest = request.getfixturevalue(request.param)
+    return cloud
 
 
 @pytest.fixture

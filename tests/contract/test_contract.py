@@ -57,8 +57,8 @@ def test_login_and_delete(site: Site) -> None:
     made = finish(site.start("provision", "web"))
     assert made.returncode == 0, made.stderr
     run = made.stdout.strip()
-    said = site.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
-    assert (said.stdout, said.returncode) == ("a  b\n", 5)
+    output = site.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
+    assert (output.stdout, output.returncode) == ("a  b\n", 5)
     assert site.infraci("gc", "--cloud", site.cloud.name).stdout == "nothing to remove\n"
     for _ in range(2):
         gone = site.infraci("destroy", run)

@@ -69,9 +69,9 @@ def network(cidr: str = "10.0.0.0/24", **subnet: object) -> dict[str, object]:
     }
 
 
-def create(cloud: Connection, name: str, template: Mapping[str, object], **wish: Any) -> Any:
+def create(cloud: Connection, name: str, template: Mapping[str, object], **options: Any) -> Any:
     """Create a stack and return it when Heat is done with it, however it ended."""
-    stack = cloud.orchestration.create_stack(name=name, template=template, **wish)
+    stack = cloud.orchestration.create_stack(name=name, template=template, **options)
     return settled(cloud, stack.id)
 
 

@@ -25,15 +25,15 @@ _SOONEST_S, _LATEST_S = 0.02, 0.2
 WsgiApp = Callable[..., Iterable[bytes]]
 
 
-class Patient:
+class LongPoll:
     """Heat's API application, asked as late as its client prefers."""
 
     def __init__(
-        self, app: WsgiApp, *, pulse: ChangeSignal, is_busy: Callable[[str], bool]
+        self, app: WsgiApp, *, change_signal: ChangeSignal, is_busy: Callable[[str], bool]
     ) -> None:
         """``is_busy`` tells whether Heat still works on the stack of that id."""
         self._app = app
-        self._pulse = pulse
+        self._change_signal = change_signal
         self._is_busy = is_busy
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -48,5 +48,5 @@ class Patient:
         deadline = time.monotonic() + seconds
         seen = -1
         while self._is_busy(stack_id) and (left_s := deadline - time.monotonic()) > 0:
-            seen = self._pulse.wait(seen, min(left_s, _LATEST_S))
+            seen = self._change_signal.wait(seen, min(left_s, _LATEST_S))
             time.sleep(min(left_s, _SOONEST_S))

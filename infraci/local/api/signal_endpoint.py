@@ -17,7 +17,7 @@ WsgiApp = Callable[..., Iterable[bytes]]
 _SIGNAL = re.compile(r"/orchestration/v1/[0-9a-f]+/stacks/[^/]+/[^/]+/resources/[^/]+/signal")
 
 
-class SignalsOnly:
+class SignalFilter:
     """Lets the signals of servers through to Heat."""
 
     def __init__(self, app: WsgiApp) -> None:

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
-from infraci.local.api.shapes import misfits
+from infraci.local.api.field_types import type_errors
 from infraci.local.errors import (
     ConflictError,
     ForbiddenError,
@@ -69,8 +69,8 @@ def check_object(value: object, key: str) -> Document:
     """Refuse what is no object, or has fields of a wrong kind."""
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{key!r} in the request's body is not an object.")
-    for misfit in misfits(value, key):
-        raise InvalidRequestError(misfit)
+    for type_error in type_errors(value, key):
+        raise InvalidRequestError(type_error)
     return value
 
 

@@ -20,12 +20,12 @@ class ChangeSignal:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._beats = 0
+        self._changes = 0
 
-    def beat(self) -> None:
+    def notify(self) -> None:
         """Something has changed."""
         with self._changed:
-            self._beats += 1
+            self._changes += 1
             self._changed.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> int:
@@ -34,6 +34,6 @@ class ChangeSignal:
         Returns the number of changes there were so far: ``seen`` for the next time.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._beats != seen, timeout_s)
+            self._changed.wait_for(lambda: self._changes != seen, timeout_s)
         time.sleep(_GATHER_S)
-        return self._beats
+        return self._changes

@@ -39,7 +39,7 @@ def open_database(path: Path | None, *, busy_s: float = 5.0) -> sqlite3.Connecti
     return database
 
 
-class Spare:
+class DatabaseReserve:
     """So many bytes in a database and in its log; the connection stays open, or the log goes."""
 
     def __init__(self, path: Path, size: int) -> None:
@@ -50,7 +50,7 @@ class Spare:
         self._db = open_database(path, busy_s=_BUSY_S)
 
     @property
-    def left(self) -> int:
+    def free_bytes(self) -> int:
         """The bytes that there are."""
         page_bytes = self._number("page_size")
         if self._path.stat().st_size < self._number("page_count") * page_bytes:
@@ -61,10 +61,10 @@ class Spare:
     def _number(self, pragma: str) -> int:
         return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
 
-    def top_up(self) -> None:
+    def refill(self) -> None:
         """Make the room again once half of it is used; where it cannot be, the next call may."""
         with self._lock:
-            if self.left >= self._size // 2:
+            if self.free_bytes >= self._size // 2:
                 return
             try:
                 self._db.execute("BEGIN IMMEDIATE")

@@ -107,27 +107,27 @@ class Capabilities:
 
     def missing(self) -> tuple[Missing, ...]:
         """Return what must be mended before a server can start, each with its remedy."""
-        found: list[Missing] = []
+        missing: list[Missing] = []
         if not self.is_root:
-            found.append(
+            missing.append(
                 Missing(what="root (networks are made of network namespaces)", remedy="sudo -i")
             )
         if self.podman is None:
-            found.append(_package("podman", "podman"))
+            missing.append(_package("podman", "podman"))
         if self.runtime is None:
             need = "runc" if self.cgroups is Cgroups.HYBRID else "crun"
-            found.append(_package(f"{need} (for {self.cgroups} control groups)", need))
+            missing.append(_package(f"{need} (for {self.cgroups} control groups)", need))
         if not self.ip:
-            found.append(_package("ip", "iproute2"))
+            missing.append(_package("ip", "iproute2"))
         if not self.nft:
-            found.append(_package("nft", "nftables"))
+            missing.append(_package("nft", "nftables"))
         if not self.mmdebstrap:
-            found.append(_package("mmdebstrap", "mmdebstrap"))
+            missing.append(_package("mmdebstrap", "mmdebstrap"))
         if not self.debian_keyring:
-            found.append(_package("Debian's archive keys", "debian-archive-keyring"))
+            missing.append(_package("Debian's archive keys", "debian-archive-keyring"))
         if self.is_root and self.ip and self.nft:
-            found.extend(self._missing_in_kernel())
-        return tuple(found)
+            missing.extend(self._missing_in_kernel())
+        return tuple(missing)
 
     def _missing_in_kernel(self) -> tuple[Missing, ...]:
         if "namespaces" not in self.kernel:
@@ -230,8 +230,8 @@ def _cgroups(root: Path) -> Cgroups:
 
 def _runtime(cgroups: Cgroups) -> str | None:
     # crun refuses the hybrid layout; elsewhere it is the lighter of the two.
-    wanted = ("runc",) if cgroups is Cgroups.HYBRID else ("crun", "runc")
-    return next((name for name in wanted if shutil.which(name) is not None), None)
+    runtimes = ("runc",) if cgroups is Cgroups.HYBRID else ("crun", "runc")
+    return next((name for name in runtimes if shutil.which(name) is not None), None)
 
 
 def _effective_capabilities(status: Path) -> int:

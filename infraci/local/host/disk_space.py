@@ -19,7 +19,7 @@ NEEDED_BYTES = 32 << 20
 _RESERVE_BYTES = 4 << 20
 
 
-class Room:
+class DiskSpace:
     """The room that is left; threads share it."""
 
     def __init__(self, folder: Path) -> None:
@@ -27,22 +27,22 @@ class Room:
         self._reserve = folder / "reserve"
         self._lock = threading.Lock()
 
-    def look(self) -> int:
+    def measure(self) -> int:
         """The bytes that are left; takes the reserve, or gives it up, as there is room."""
         with self._lock:
-            left = self._left()
-            if left < LOW_BYTES:
+            free_bytes = self._free_bytes()
+            if free_bytes < LOW_BYTES:
                 self._reserve.unlink(missing_ok=True)
-                left = self._left()
-            elif left > NEEDED_BYTES + _RESERVE_BYTES and not self._reserve.exists():
-                self._take()
-        return left
+                free_bytes = self._free_bytes()
+            elif free_bytes > NEEDED_BYTES + _RESERVE_BYTES and not self._reserve.exists():
+                self._hold_reserve()
+        return free_bytes
 
-    def _left(self) -> int:
+    def _free_bytes(self) -> int:
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize
 
-    def _take(self) -> None:
+    def _hold_reserve(self) -> None:
         try:
             file = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -55,10 +55,12 @@ class Room:
 
     def shortage(self, needed: int) -> str | None:
         """Why something that needs so many bytes cannot be; None if it can."""
-        left = self.look()
-        if left >= needed:
+        free_bytes = self.measure()
+        if free_bytes >= needed:
             return None
-        return f"the disk of {self._folder} has {_mb(left)} left, and {_mb(needed)} are needed"
+        return (
+            f"the disk of {self._folder} has {_mb(free_bytes)} left, and {_mb(needed)} are needed"
+        )
 
 
 def _mb(size: int) -> str:

@@ -51,7 +51,7 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class OwnNamespace:
     """A namespace of ours on this machine."""
 
     #: ``network``, ``server`` or ``router``.
@@ -61,10 +61,10 @@ class Found:
     labels: Mapping[str, str]
 
 
-def find_all() -> tuple[Found, ...]:
+def find_all() -> tuple[OwnNamespace, ...]:
     """Return every namespace of ours on this machine, of whichever cloud."""
     return tuple(
-        Found(kind=kind, namespace=namespace.name, labels=namespace.labels() or {})
+        OwnNamespace(kind=kind, namespace=namespace.name, labels=namespace.labels() or {})
         for prefix, kind in _KINDS.items()
         for namespace in namespaces(prefix)
     )
@@ -106,18 +106,18 @@ class Fabric:
     def teardown(self) -> None:
         """Remove everything of this cloud and leave the host as it was found."""
         with self._lock:
-            for found in self.list_ours():
-                self._remove(found)
+            for own in self.list_ours():
+                self._remove(own)
             self._host.remove()
 
-    def list_ours(self) -> tuple[Found, ...]:
+    def list_ours(self) -> tuple[OwnNamespace, ...]:
         """Return what there is of this cloud."""
         return tuple(f for f in find_all() if f.labels.get("cloud") == clip(self._cloud_id))
 
-    def remove_found(self, found: Found) -> None:
+    def remove_namespace(self, own: OwnNamespace) -> None:
         """Remove a namespace that :meth:`list_ours` or :func:`find_all` found."""
         with self._lock:
-            self._remove(found)
+            self._remove(own)
 
     def label(self, kind: str, object_id: str, labels: Mapping[str, str]) -> None:
         """Add labels to a network, a server or a router: its run, its expiry."""
@@ -240,10 +240,10 @@ class Fabric:
         return {**(labels or {}), "cloud": self._cloud_id, "id": object_id}
 
     @staticmethod
-    def _remove(found: Found) -> None:
-        namespace = Namespace(found.namespace)
+    def _remove(own: OwnNamespace) -> None:
+        namespace = Namespace(own.namespace)
         remove = {"network": segment.delete, "router": router.delete, "server": Namespace.delete}
-        remove[found.kind](namespace)
+        remove[own.kind](namespace)
 
 
 def _server(server_id: str) -> Namespace:

@@ -79,7 +79,7 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
         if any(first.overlaps(other) or second.overlaps(other) for other in taken):
             continue
         if _lock(bridge):
-            if _is_ours_or_nobodys(cloud_id, HOST.labels(bridge)):
+            if _is_ours_or_unlabelled(cloud_id, HOST.labels(bridge)):
                 return Pools(bridge=bridge, public=first, access=second)
             _unlock(bridge)  # it was made, and its maker killed, since we looked
     if public:
@@ -99,11 +99,13 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
 def _owners() -> dict[str, dict[str, str]]:
     """The labels of the bridges that stand, by their names."""
     links = {link["ifname"]: link for link in HOST.show("link", "show", "type", "bridge")}
-    found = {name: label_values(links[name].get("ifalias", "")) for name in _SLOTS if name in links}
-    return {name: labels or {} for name, labels in found.items()}
+    aliases = {
+        name: label_values(links[name].get("ifalias", "")) for name in _SLOTS if name in links
+    }
+    return {name: labels or {} for name, labels in aliases.items()}
 
 
-def _is_ours_or_nobodys(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
+def _is_ours_or_unlabelled(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
     return labels is None or _is_of(cloud_id, labels)
 
 
@@ -156,7 +158,7 @@ class HostBridge:
         """
         bridge = self.pools.bridge
         labels = HOST.labels(bridge)
-        if not _is_ours_or_nobodys(self._cloud_id, labels):
+        if not _is_ours_or_unlabelled(self._cloud_id, labels):
             raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
         forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
         alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})

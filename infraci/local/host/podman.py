@@ -185,15 +185,15 @@ class Podman:
             if "no such" in done.stderr.lower():
                 return None
             raise CloudError(f"cannot inspect server {server_id}: {reason_in(done.stderr)}")
-        (found,) = json.loads(done.stdout)
-        state = found["State"]
+        (document,) = json.loads(done.stdout)
+        state = document["State"]
         return ContainerState(
             id=server_id,
             running=state["Status"] == "running",
             exit_code=state["ExitCode"],
             pid=state["Pid"],
             started=datetime.fromisoformat(state["StartedAt"]).astimezone(UTC),
-            labels=MappingProxyType(dict(found["Config"]["Labels"] or {})),
+            labels=MappingProxyType(dict(document["Config"]["Labels"] or {})),
         )
 
     def list_servers(self, labels: Mapping[str, str] | None = None) -> tuple[ContainerState, ...]:
@@ -203,14 +203,14 @@ class Podman:
         done = _run(["ps", "--all", "--no-trunc", "--format=json", *filters], "list servers")
         return tuple(
             ContainerState(
-                id=found["Labels"][LABEL_SERVER],
-                running=found["State"] == "running",
-                exit_code=found["ExitCode"],
-                pid=found["Pid"],
-                started=datetime.fromtimestamp(found["StartedAt"], UTC),
-                labels=MappingProxyType(found["Labels"]),
+                id=document["Labels"][LABEL_SERVER],
+                running=document["State"] == "running",
+                exit_code=document["ExitCode"],
+                pid=document["Pid"],
+                started=datetime.fromtimestamp(document["StartedAt"], UTC),
+                labels=MappingProxyType(document["Labels"]),
             )
-            for found in json.loads(done.stdout or "[]")
+            for document in json.loads(done.stdout or "[]")
         )
 
     def logs(self, server_id: str, *, tail: int | None = None) -> str:

@@ -166,10 +166,10 @@ class Router:
         self.namespace.ip_undo([f"addr del {floating}/32 dev {_EXTERNAL}"])
 
     def _addresses(self) -> list[str]:
-        found = self.namespace.show("-4", "addr", "show", "dev", _EXTERNAL)
+        links = self.namespace.show("-4", "addr", "show", "dev", _EXTERNAL)
         return [
             f"{address['local']}/{address['prefixlen']}"
-            for link in found
+            for link in links
             for address in link["addr_info"]
         ]
 

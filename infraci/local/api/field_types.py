@@ -39,21 +39,21 @@ _LISTS = {
 }
 
 
-def misfits(value: object, where: str) -> Iterator[str]:
+def type_errors(value: object, where: str) -> Iterator[str]:
     """What is wrong with the fields in a value, each in a sentence."""
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from misfits(item, f"{where}[{number}]")
+            yield from type_errors(item, f"{where}[{number}]")
     elif isinstance(value, dict):
         for name, inner in value.items():
-            kind = _kind_that_lacks(name, inner)
-            if kind:
-                yield f"{where}.{name} is not {kind}."
+            expected = _expected_type(name, inner)
+            if expected:
+                yield f"{where}.{name} is not {expected}."
             elif name != "metadata":  # its names are anybody's
-                yield from misfits(inner, f"{where}.{name}")
+                yield from type_errors(inner, f"{where}.{name}")
 
 
-def _kind_that_lacks(name: str, value: object) -> str:
+def _expected_type(name: str, value: object) -> str:
     """What kind of value a field should hold; empty if it holds such a value."""
     if value is None:
         return ""

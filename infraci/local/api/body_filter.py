@@ -15,7 +15,7 @@ MOST_BYTES = 16 << 20
 WsgiApp = Callable[..., Iterable[bytes]]
 
 
-class Bodies:
+class BodyFilter:
     """Refuses bodies that no API of an OpenStack takes, and hands on all others."""
 
     def __init__(self, app: WsgiApp) -> None:
