@@ -31,7 +31,7 @@ _BRINGS_UP = "brings-openstack-up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudUnderTest:
-    """A cloud, and how infraci and anybody else reach it."""
+    """A cloud, and how infraci and other clients reach it."""
 
     name: str
     environment: Mapping[str, str]  # of a process that is to know this cloud
@@ -167,7 +167,7 @@ def _openstack(command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """This process's environment, without clouds and settings of whoever runs the tests."""
+    """This process's environment, without clouds and settings of the user who runs the tests."""
     foreign = ("OS_", "INFRACI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 

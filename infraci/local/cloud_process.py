@@ -1,4 +1,4 @@
-"""Starts, finds and ends the process of the embedded cloud."""
+"""Starts, finds and ends the process of the embedded cloud, from another process."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _GC_S = 300.0
 _GRACE_S = 15.0
 #: A log that is larger is put aside at the next start.
 _LOG_BYTES = 4 << 20
-#: With this faulthandler begins to say where a process hangs that it ends.
+#: The beginning of what faulthandler writes of a process that it ends because it hangs.
 _OVERDUE = "Timeout ("
-#: A process that has given its first word and is to end needs no longer for that.
+#: A process that has said why it does not start ends within this time.
 _REAP_S = 10.0
 #: Each of its many threads would otherwise come to hoard memory of its own: an arena, a cache.
 _MALLOC = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
@@ -76,7 +76,7 @@ def running(state_dir: StateDir) -> Address | None:
 
 
 def status() -> dict[str, Any] | None:
-    """What the cloud says of itself (see :class:`infraci.local.api.admin.Admin`), None if down.
+    """The cloud's status (see :class:`infraci.local.api.admin.AdminApi`), None if it is down.
 
     Raises CloudError when its process lives and does not answer.
     """
@@ -90,7 +90,7 @@ def status() -> dict[str, Any] | None:
 
 
 def gc(*, dry_run: bool = False) -> list[str]:
-    """Remove what this machine still has of servers and networks that nobody knows.
+    """Remove servers and networks on this machine that the cloud does not know.
 
     Starts the cloud if need be. Returns what was (or would be) removed, a line each.
     """
@@ -101,10 +101,9 @@ def gc(*, dry_run: bool = False) -> list[str]:
 
 
 def down() -> bool:
-    """End the process; its servers stay, and the next start takes them over. False if it was.
+    """End the process; the next start takes its servers over. False if there is no process.
 
-    A process that does not end when it is asked to, or cannot be asked, is killed. Raises
-    CloudError when that is of no use.
+    A process that does not end by a request is killed. Raises CloudError when that fails, too.
     """
     state_dir = StateDir.of_this_user()
     holder = find_holder(state_dir)
@@ -133,7 +132,7 @@ def end_silent(*, on_progress: Callable[[str], None]) -> None:
 
 
 def _is_used(state_dir: StateDir) -> bool:
-    """Whether there is anything on the cloud: then it goes on, of whichever build it is."""
+    """Whether there is anything on the cloud: then another build does not replace it."""
     answer = _ask(state_dir, "GET", "/status")
     return any(answer[noun] for noun in ("servers", "networks", "routers"))
 
@@ -141,7 +140,7 @@ def _is_used(state_dir: StateDir) -> bool:
 def _is_up_by_another(state_dir: StateDir, on_progress: Callable[[str], None]) -> bool:
     """Whether the process that holds the lock, if there is one, becomes ready.
 
-    One that does not in time is ended.
+    A process that does not become ready in time is killed.
     """
     ends = time.monotonic() + start_limit_s()
     for wait_s in waits(0.02, 0.2):
@@ -214,7 +213,7 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
 
 
 def _first_line(descriptor: int, *, within_s: float) -> str:
-    """The first line that comes; what there is of it when the writer or the time has ended."""
+    """The first line of an output, or its beginning when the writer or the time has ended."""
     ends = time.monotonic() + within_s
     ready = select.poll()
     ready.register(descriptor, select.POLLIN)
@@ -241,7 +240,7 @@ def _reap(pid: int) -> None:
 
 
 def _last_line(log: Path, began: int) -> str:
-    """What the process wrote last to its log, of which ``began`` bytes are older."""
+    """The last line that the process wrote to its log; the first ``began`` bytes are older."""
     with log.open("rb") as file:
         file.seek(began)
         lines = file.read().decode(errors="replace").strip().splitlines()
@@ -260,7 +259,7 @@ def _silent(state_dir: StateDir, holder: Holder, reason: object) -> CloudError:
 def _ask(
     state_dir: StateDir, method: str, path: str, *, timeout_s: float = _ANSWER_S
 ) -> dict[str, Any]:
-    """The cloud's answer about itself; ``timeout_s`` is for how long it may be silent.
+    """Send a request to the cloud's own API; it may be silent for ``timeout_s``.
 
     Raises CloudError.
     """

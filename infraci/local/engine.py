@@ -1,8 +1,8 @@
-"""Heat itself: its engine and its API application, unmodified, in this process.
+"""Runs Heat itself, its engine and its API application, unmodified, in this process.
 
-The engine's clients are led to the APIs of the embedded cloud by the catalog that
-:mod:`infraci.local.api.identity` writes; nothing else is different from a Heat in a cloud, but for
-what :class:`Keystone` puts in place of a service that only a whole OpenStack has.
+The engine's clients find the APIs of the embedded cloud in the catalog that
+:mod:`infraci.local.api.identity` writes. Otherwise this is a Heat as in a cloud, but that
+:class:`Keystone` replaces a service that only a whole OpenStack has.
 
 Import this module first of all that belongs to OpenStack: the threading backend of oslo.service
 must be chosen before anything else of it is loaded.
@@ -56,7 +56,7 @@ from infraci.local.engine_limits import Threads, share_session
 from infraci.local.restrict import restrict
 from infraci.local.rpc import TRANSPORT_URL
 
-#: Heat looks at its resources when something has changed, and this often all the same.
+#: Heat polls its resources when something has changed, and at least this often.
 _LOOK_S = 0.2
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
@@ -112,10 +112,10 @@ def start(
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
 
-    ``database`` is a file of SQLite's that has a write-ahead log: who reads does not wait for who
-    writes. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
-    ``service_token`` is the token with which the engine itself asks, ``issue_token`` makes those
-    for signals; ``on_lost`` is told when Heat's database takes no more.
+    ``database`` is a file of SQLite's that has a write-ahead log, so that readers do not wait for
+    writers. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers.
+    ``service_token`` is the engine's own token, ``issue_token`` makes those for signals;
+    ``on_lost`` is called when Heat's database takes no more transactions.
     """
     global _issue_token
     _issue_token = issue_token
@@ -226,7 +226,7 @@ def _authenticate_as(url: str, token: str) -> None:
 
 
 def _follow(change_signal: ChangeSignal) -> None:
-    """Have Heat's tasks sleep until something changes, what they write themselves included."""
+    """Let Heat's tasks sleep until something changes, also by a write of their own."""
 
     def sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
         if wait_time is not None:
@@ -247,7 +247,7 @@ def _follow(change_signal: ChangeSignal) -> None:
 
 
 def _watch_database(on_lost: Callable[[BaseException], object]) -> None:
-    """Tell when the database takes no more: Heat's threads end then, their stacks forgotten."""
+    """Call ``on_lost`` when the database takes no more: Heat's threads end then."""
 
     @event.listens_for(Database, "handle_error")
     def note(failed: Any) -> None:
@@ -268,7 +268,7 @@ def _api(url: str, roles: Sequence[str] = ROLES) -> WsgiApp:
 
 
 class _Authenticated:
-    """Tells Heat who asks; whether they may was checked before."""
+    """Tells Heat whose request it is; the token was checked before."""
 
     def __init__(self, app: WsgiApp, url: str, roles: Sequence[str]) -> None:
         self._app = app

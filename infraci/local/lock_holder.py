@@ -1,4 +1,4 @@
-"""The process that holds the lock of an embedded cloud: there is one at most, up or not.
+"""Finds and kills the one process that holds the lock of an embedded cloud, and takes the lock.
 
 The lock alone says that the process lives. Its file names the process, ``address.json`` where it
 answers; either may be left over from an earlier process.
@@ -18,9 +18,9 @@ from infraci.base.process import is_alive, this_process
 from infraci.errors import CloudError
 from infraci.local.state_dir import Address, StateDir
 
-#: The first word of a process that is to be the cloud: it is, or another process is already.
+#: The first line that the process writes: it is ready, or another process has the lock.
 READY, LOCKED = "ready", "locked"
-#: Longer than other processes look at the lock, and no longer than a user notices.
+#: Longer than other processes hold the lock to test it, and no longer than a user notices.
 _LOCK_S = 1.0
 #: Within this time a killed process is gone, unless the kernel itself hangs.
 _KILLED_S = 10.0
@@ -45,7 +45,7 @@ class Holder:
 
 
 def take_lock(state_dir: StateDir) -> int | None:
-    """Lock the place until this process ends; None while another process holds the lock.
+    """Lock the state folder until this process ends; None while another process holds the lock.
 
     Returns the descriptor of the lock's file, which has to stay open.
     """
@@ -78,7 +78,7 @@ def find_holder(state_dir: StateDir) -> Holder | None:
 
 
 def is_gone(state_dir: StateDir, holder: Holder, *, within_s: float) -> bool:
-    """Whether the holder lets go of the lock in time."""
+    """Whether the holder releases the lock in time."""
     ends = time.monotonic() + within_s
     for wait_s in waits(0.02, 0.2):
         now = find_holder(state_dir)
@@ -91,7 +91,7 @@ def is_gone(state_dir: StateDir, holder: Holder, *, within_s: float) -> bool:
 
 
 def kill_holder(state_dir: StateDir, holder: Holder) -> None:
-    """Kill the holder. Raises CloudError when it cannot be told or does not end."""
+    """Kill the holder. Raises CloudError when it is unknown or does not end."""
     if is_alive(holder.process):
         with suppress(ProcessLookupError):
             os.kill(int(holder.process.partition(".")[0]), signal.SIGKILL)

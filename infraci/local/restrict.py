@@ -1,7 +1,6 @@
-"""Heat's own resource classes and constraints, narrowed to what the embedded cloud honours.
+"""Restricts Heat's resource classes and constraints to what the embedded cloud supports.
 
-So Heat itself refuses, when it judges a template, whatever would otherwise be accepted and then
-not be so.
+So Heat itself refuses, when it validates a template, what it would otherwise accept in vain.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from heat.engine.resources.openstack.heat.none_resource import NoneResource
 from infraci.local.any_cloud import is_meant
 from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES, VALUES
 
-#: Modules of Heat's that ask a service, and the services that are here.
+#: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
 _SERVICES = ("glance", "neutron", "nova")
 
 
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
-    """Replace what Heat has of its own by what refuses all that we can't honour.
+    """Replace Heat's classes and constraints by ones that refuse what is not supported.
 
     Returns Heat's own classes, by their types.
     """
@@ -40,13 +39,13 @@ def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
 
 
 def _service_of(constraint: type) -> str:
-    """The service that a constraint asks; empty if none."""
+    """The service that a constraint queries; empty if none."""
     module = str(constraint.__module__)
     return module.removeprefix(_CLIENTS).partition(".")[0] if module.startswith(_CLIENTS) else ""
 
 
 def _refusing(service: str) -> type[constraints.BaseCustomConstraint]:
-    """A constraint that no value fulfils, since there is no such service to ask."""
+    """A constraint that no value fulfils, since the cloud lacks the service."""
 
     class Refusing(constraints.BaseCustomConstraint):  # type: ignore[misc]
         def validate(self, value: object, context: object) -> bool:

@@ -1,4 +1,4 @@
-"""The process of the embedded cloud: all its parts put together, until nobody needs it.
+"""The process of the embedded cloud: puts its parts together, and ends when it is unused.
 
 Run as ``python -m infraci.local.service``; :mod:`infraci.local.cloud_process` does so.
 """
@@ -52,7 +52,7 @@ from infraci.local.state_dir import Address, StateDir, build
 
 LOG = logging.getLogger(__name__)
 
-#: Without a request for so long, the process ends; its servers stay until somebody comes back.
+#: Without a request for so long the process ends; its servers stay, for the next start.
 IDLE_S = 1800.0
 #: Between two purges of Heat's database.
 PURGE_EVERY_S = 3600.0
@@ -118,7 +118,7 @@ class Cloud:
         )
 
     def serve(self, ready: Callable[[], None]) -> None:
-        """Answer until idle, told to end, or signalled; calls ``ready`` when it answers."""
+        """Answer requests until idle or :meth:`end`; calls ``ready`` once it answers."""
         service_token, _ = self._tokens.issue(life_s=10 * 365 * 86400.0)
         heat, heat_api = engine.start(
             state=self._state_dir.folder,
@@ -155,7 +155,7 @@ class Cloud:
         heat.stop()
 
     def _take_over(self) -> None:
-        """Go on with what an earlier process has left, or a reboot of the machine."""
+        """Take over what an earlier process has left, also after a reboot of the machine."""
         try:
             self._routers.restore()
         except CloudError:
@@ -163,7 +163,7 @@ class Cloud:
         self._servers.reconcile()
 
     def _keep_reserves(self) -> None:
-        """Keep room to remove what stands, while there is room for more than that."""
+        """Keep room for removing stacks and servers, while there is room for more than that."""
         if self._disk_space.measure() > NEEDED_BYTES:
             for reserve in self._reserves:
                 reserve.refill()
@@ -173,7 +173,7 @@ class Cloud:
         self._ended.set()
 
     def _lose(self, error: BaseException) -> None:
-        """End, since a database takes no more: the next process finds it as it was, and goes on."""
+        """End, since a database takes no more transactions; the next process goes on with it."""
         self._lost = error
         self.end()
 
@@ -191,7 +191,7 @@ class Cloud:
                 purge_at = time.monotonic() + PURGE_EVERY_S
                 _purge()
             if time.monotonic() - self._last_request > self._idle_s:
-                LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
+                LOG.warning("ending: no request came for %.0f s", self._idle_s)
                 return
         if self._lost is not None:
             raise CloudError(f"cannot write its databases: {self._lost}") from self._lost
@@ -269,7 +269,7 @@ def _purge() -> None:
 
 
 def main() -> None:
-    """Run the embedded cloud; the process ends with this function, in whatever way it is left.
+    """Run the embedded cloud; the process ends with this function, also by an exception.
 
     The first line on standard output is READY once the cloud answers, LOCKED when another process
     holds the lock, or the reason why the cloud cannot start.
@@ -328,7 +328,7 @@ def _ports(text: str) -> list[int]:
 
 
 def _tell(line: str) -> None:
-    """Tell the process that started this one, the first time; it may be gone by now."""
+    """Write a line to the process that started this one, unless that has ended; then close."""
     with suppress(OSError):
         os.write(1, f"{line}\n".encode())
     null = os.open(os.devnull, os.O_WRONLY)

@@ -20,7 +20,7 @@ Properties = Mapping[str, object]
 
 @pytest.fixture(scope="session")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder; whoever asks for the embedded cloud in a test gets the one that is here."""
+    """A state folder; the tests' embedded cloud is the one that is there."""
     folder = tmp_path_factory.mktemp("cloud")
     before = os.environ.get("INFRACI_STATE_DIR")
     os.environ["INFRACI_STATE_DIR"] = str(folder)

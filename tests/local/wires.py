@@ -1,4 +1,4 @@
-"""A fabric to test on: its own bridge and pools, and processes that speak across it."""
+"""A fabric for tests, with its own bridge and pools, and processes that connect across it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class FabricTestbed:
         return ServerNamespace(id=server_id, path=path)
 
     def listen(self, name: str, host: ServerNamespace | None, port: int = _PORT) -> None:
-        """Let somebody answer each connection with its name and whom it saw."""
+        """Start a process that answers each connection with its name and its client's address."""
         process = subprocess.Popen(
             [*_in(host), sys.executable, "-ISc", _LISTEN, name, str(port)],
             stdout=subprocess.PIPE,
@@ -108,7 +108,7 @@ class FabricTestbed:
         *,
         within_s: float = 5.0,
     ) -> str | None:
-        """What who listens at an address says to who asks; None if nobody can be reached."""
+        """The answer of the listener at an address; None if it cannot be reached."""
         done = subprocess.run(
             [*_in(host), sys.executable, "-ISc", _ASK, address, str(port), str(within_s)],
             capture_output=True,
@@ -118,7 +118,7 @@ class FabricTestbed:
         return done.stdout.strip() or None
 
     def reaches_none(self, host: ServerNamespace | None, address: str, port: int = _PORT) -> bool:
-        """Whether an address, that others do reach, stays silent."""
+        """Whether the address, which others reach, does not answer this host."""
         return self.ask(host, address, port, within_s=0.5) is None
 
 

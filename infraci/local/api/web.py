@@ -1,4 +1,4 @@
-"""What all the APIs share: routes, JSON in and out, errors, and who may ask."""
+"""The base of all the APIs: routes, JSON in and out, errors, and tokens."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Api:
         return self._answer(Request(environ))(environ, start_response)
 
     def may_ask(self, request: Request) -> bool:
-        """Whether the request shows a good token, or asks for what everybody may know."""
+        """Whether the request shows a valid token, or needs none."""
         return request.path == "/" or self._is_valid_token(request.headers.get("X-Auth-Token"))
 
     def _is_route(self, name: str) -> bool:

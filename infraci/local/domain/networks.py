@@ -1,4 +1,4 @@
-"""Networks, subnets and ports, with Neutron's rules for them.
+"""Creates, changes and removes networks, subnets and ports by Neutron's rules.
 
 The machine makes a network when a server or a router first needs it; before that it is a record.
 """
@@ -35,7 +35,7 @@ FLOATING_IP = "network:floatingip"
 
 
 class Wiring(Protocol):
-    """What networks ask of the machine; making what is there, or removing what is gone, is fine."""
+    """What the host does for networks; making or removing something twice is no error."""
 
     def create_network(self, network_id: str) -> None:
         """Make a network."""
@@ -62,10 +62,10 @@ class Wiring(Protocol):
         """Disconnect a router from the external network."""
 
     def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Lead a floating IP to a fixed address behind a router."""
+        """Translate a floating IP to a fixed address behind a router."""
 
     def remove_floating(self, router_id: str, floating: str) -> None:
-        """Stop leading a floating IP."""
+        """Stop translating a floating IP."""
 
 
 class Networks(Neutron):

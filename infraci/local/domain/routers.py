@@ -1,4 +1,4 @@
-"""Routers and floating IPs, with Neutron's rules for them."""
+"""Creates, changes and removes routers and floating IPs by Neutron's rules."""
 
 from __future__ import annotations
 

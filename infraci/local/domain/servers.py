@@ -1,4 +1,4 @@
-"""Servers: Nova's nouns on one side, containers in network namespaces on the other."""
+"""Creates, changes and removes servers: keeps their records, and has the host run them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Servers:
-    """Nova's servers, kept in the store and stood up on the machine."""
+    """Nova's servers, kept in the store and run on the host."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Servers:
         self._machine = machine
         self.access_cidr = access_cidr
         self._labels_of = labels_of
-        # A server's life is a sequence, whatever is asked for while it is being built.
+        # What is done with one server is done in turn, also while it is being built.
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def create(
@@ -278,7 +278,7 @@ class Servers:
 
     @contextmanager
     def _keeping_access(self, id_: str) -> Iterator[None]:
-        """Let the host reach the server at its one access address whatever becomes of its cards."""
+        """Keep a server's access address on its first card, also when its cards change."""
         before = self.ports.nics(id_)[:1]
         yield
         after = self.ports.nics(id_)[:1]
@@ -288,7 +288,7 @@ class Servers:
                 self._machine.move_access(id_, server.access, before=before, after=after)
 
     def watch(self) -> None:
-        """Start servers again that asked for a reboot from within; others that ended are off."""
+        """Start servers again that rebooted themselves; others that have ended are off."""
         for id_, wants_reboot in self._machine.ended().items():
             with self._turns[id_]:
                 server = self._store.get(Server, id_)
@@ -300,7 +300,7 @@ class Servers:
                     self._settle(id_, "SHUTOFF")
 
     def reconcile(self, *, dry_run: bool = False) -> list[str]:
-        """Take over the servers that still are, and remove those of which nothing is known.
+        """Take over the servers that still run, and remove those that the store does not know.
 
         Returns what was (or would be) removed, a line each.
         """

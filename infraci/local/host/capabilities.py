@@ -1,4 +1,4 @@
-"""What this machine can do for the embedded cloud, found by looking, and what is missing.
+"""Probes what this machine can do for the embedded cloud, and what it lacks.
 
 Only facts are gathered here; nothing is installed or changed. The container runtime is chosen
 from what is known to stop a systemd container from starting: the cgroup layout, and limits that
@@ -23,7 +23,7 @@ from infraci.local.host.recipe import KEYRING
 _CAP_SYS_RESOURCE = 24
 #: Devices that a server has beside the usual ones, if this machine has them: for VPNs.
 _DEVICES = (Path("/dev/net/tun"),)
-#: What podman itself asks for when it is told nothing.
+#: What podman itself sets by default.
 _DEFAULT_LIMIT = 1048576
 #: What a server may do beyond podman's default container, with the kernel's numbers: configure its
 #: own network and packet filter, ping, audit, see all its processes, lock memory, reboot (which
@@ -240,7 +240,7 @@ def _effective_capabilities(status: Path) -> int:
 
 
 def _enforces(cgroups: Cgroups, controller: str) -> bool:
-    """Say whether a limit can be set, by making a control group that nobody enters."""
+    """Say whether a limit can be set, by making an empty control group."""
     root = Path("/sys/fs/cgroup")
     if cgroups is Cgroups.V2:
         group, file, value = root, "memory.max" if controller == "memory" else "cpu.max", "max"

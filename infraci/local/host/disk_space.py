@@ -1,8 +1,9 @@
-"""Room on the disk of the state folder: what is made takes some, and so does removing it again.
+"""Measures the disk of the state folder, and reserves room there for removing what was made.
 
-A reserve is held there, a file that is given up when the disk is nearly full: what stands can then
-still be removed. Requests for more are refused before that. Others' files may take what is given
-up; the databases have room within, see :mod:`infraci.local.domain.database_reserve`.
+The reserve is a file, which is removed when the disk is nearly full: stacks and servers can then
+still be removed. Requests for new ones are refused before that. Files of other programs may take
+the room that becomes free; the databases have room within, see
+:mod:`infraci.local.domain.database_reserve`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _RESERVE_BYTES = 4 << 20
 
 
 class DiskSpace:
-    """The room that is left; threads share it."""
+    """The disk of a folder, and the reserve on it. Threads may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +29,7 @@ class DiskSpace:
         self._lock = threading.Lock()
 
     def measure(self) -> int:
-        """The bytes that are left; takes the reserve, or gives it up, as there is room."""
+        """The bytes that are free; makes the reserve, or removes it when the disk is nearly full."""
         with self._lock:
             free_bytes = self._free_bytes()
             if free_bytes < LOW_BYTES:
@@ -49,12 +50,12 @@ class DiskSpace:
                 os.posix_fallocate(file, 0, _RESERVE_BYTES)
             finally:
                 os.close(file)
-        except OSError:  # the next look may have more luck
+        except OSError:  # the next call tries again
             with suppress(OSError):
                 self._reserve.unlink(missing_ok=True)
 
     def shortage(self, needed: int) -> str | None:
-        """Why something that needs so many bytes cannot be; None if it can."""
+        """Why the disk has no room for so many bytes; None if it has."""
         free_bytes = self.measure()
         if free_bytes >= needed:
             return None

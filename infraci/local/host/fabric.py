@@ -4,8 +4,8 @@ A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it
 (:mod:`infraci.local.host.segment`), a server ``infraci-s-…`` with ``eth0``, ``eth1``…, a router
 ``infraci-r-…`` (:mod:`infraci.local.host.router`). So networks of the same addresses never meet.
 
-Nothing is remembered here. What there is, and whose, is asked of the kernel: each namespace's
-loopback device bears its labels.
+The fabric keeps no state: the kernel lists the namespaces, and each one's loopback device bears its
+labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from infraci.local.host.segment import CLOUD_ADDRESS, Segment
 
 _SERVER = "infraci-s-"
 _KINDS = {segment.PREFIX: "network", _SERVER: "server", router.PREFIX: "router"}
-#: A server forwards nothing until it is told to, and has ::1 but no other IPv6 address.
+#: A server forwards nothing by default, and has ::1 but no other IPv6 address.
 _SERVER_SYSCTLS = {
     "ipv4/ip_forward": 0,
     "ipv4/conf/all/rp_filter": 0,
@@ -97,14 +97,14 @@ class Fabric:
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
         """Let servers reach these TCP ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254: who listens there does so at the pools'
-        ``access_host``, and sees each server by its access address. Behind a router they reach
-        those of ``host`` as well, and the host's name server.
+        They reach ``signal`` at 169.254.169.254: its listener has the address ``access_host`` of the
+        pools, and sees each server by its access address. Behind a router they reach those of
+        ``host`` as well, and the host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
 
     def teardown(self) -> None:
-        """Remove everything of this cloud and leave the host as it was found."""
+        """Remove everything of this cloud, and undo what was changed on the host."""
         with self._lock:
             for own in self.list_ours():
                 self._remove(own)
@@ -251,7 +251,7 @@ def _server(server_id: str) -> Namespace:
 
 
 def _nic_lines(nic: Nic) -> list[str]:
-    """Return what ``ip`` is told in the server's namespace once the card is there."""
+    """Return the lines of ``ip`` for the server's namespace once the card is there."""
     number = int(nic.device.removeprefix("eth"))
     lines = [f"addr replace {address} dev {nic.device}" for address in nic.addresses]
     lines.append(f"link set {nic.device} up")

@@ -1,8 +1,8 @@
-"""The machine: servers and networks as containers and namespaces, made when first needed.
+"""Runs servers, networks and routers on this machine, as containers and namespaces.
 
-The cloud's process can judge templates on a machine without podman and without root. Only when a
-network or a server is really to be made, the machine is looked at, and what it lacks is an error
-that says how to mend it. When the last of them goes, the host is left as it was found.
+The cloud's process can validate templates on a machine without podman and without root. Only when
+a first network or server is to be made, it probes the machine; what the machine lacks is an error
+that says how to install it. When the last of them is removed, the host is as it was before.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ASSUMED = Pools(
 
 
 class Host:
-    """Podman and the fabric, behind the nouns of Nova and Neutron."""
+    """This machine, with podman for servers and the fabric for networks."""
 
     def __init__(
         self, state_dir: StateDir, *, signal_port: int, host_ports: Collection[int] = ()
@@ -50,7 +50,7 @@ class Host:
         self._state_dir = state_dir
         self._signal_port = signal_port
         self._host_ports = host_ports
-        # Guards the host's own part: it is made for the first that stands, removed after the last.
+        # Guards the host's bridge: it is made for the first user of it, removed after the last.
         self._lock = threading.RLock()
         self._in_use: set[str] = set()
         self._no_pools: CloudError | None = None  # why this cloud can only plan
@@ -60,7 +60,7 @@ class Host:
 
     @cached_property
     def pools(self) -> Pools:
-        """The bridge and the addresses of this cloud on the host, nobody else's while it runs."""
+        """The bridge and the addresses on the host that only this cloud uses while it runs."""
         try:
             return choose_pools(self._state_dir.owner)
         except CloudError as error:
@@ -123,7 +123,7 @@ class Host:
         self._acquire(network_id, lambda: self._fabric.create_network(network_id))
 
     def delete_network(self, network_id: str) -> None:
-        """Remove a network; nothing is to be done if nobody used it."""
+        """Remove a network; one that was never made is no error."""
         if network_id in self._in_use:
             self._fabric.delete_network(network_id)
             self._labels.pop(network_id, None)
@@ -155,11 +155,11 @@ class Host:
         self._fabric.clear_router_gateway(router_id)
 
     def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Lead a floating IP to a fixed address."""
+        """Translate a floating IP to a fixed address."""
         self._fabric.add_floating(router_id, floating, fixed)
 
     def remove_floating(self, router_id: str, floating: str) -> None:
-        """Stop leading a floating IP."""
+        """Stop translating a floating IP."""
         self._fabric.remove_floating(router_id, floating)
 
     # Servers
@@ -177,7 +177,7 @@ class Host:
         self._inits[plan.id] = init
 
     def _ensure_image(self, image: str) -> str:
-        """Make sure of an image; returns what podman calls it."""
+        """Build or pull an image unless it is there; returns podman's reference to it."""
         found = images.ensure(image, on_progress=LOG.warning)
         self._references[image] = found.reference
         return found.reference
@@ -256,7 +256,7 @@ class Host:
     def move_access(
         self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
     ) -> None:
-        """Lead an access address to another card, or to none: each is one card at most."""
+        """Move an access address from one card to another; each of both is one card at most."""
         for nic in before:
             self._fabric.remove_access(nic.network_id, access)
         for nic in after:
@@ -279,7 +279,7 @@ class Host:
         return {state.id: state.running for state in found}
 
     def ended(self) -> Mapping[str, bool]:
-        """The servers that ended by themselves since last asked → whether for a reboot."""
+        """The servers that ended by themselves since the last call → whether for a reboot."""
         ended = {}
         if self._inits:
             self._fabric.keep_forwarding()
@@ -298,7 +298,7 @@ class Host:
         return state
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
-        """Remove the namespaces of ours that belong to nothing known; returns what, a line each."""
+        """Remove the namespaces of unknown servers and networks; returns a line for each."""
         try:
             unknown = [f for f in self._fabric.list_ours() if f.labels.get("id") not in known]
         except CloudError:

@@ -1,4 +1,4 @@
-"""Images: what a server's root file system comes from.
+"""Builds, pulls, lists and removes images: the root file systems of servers.
 
 An image is a recipe of ours, built from a Debian mirror at first use and cached by content
 (:mod:`infraci.local.host.recipe`), or any OCI reference that podman has or can pull, provided there

@@ -206,7 +206,7 @@ def clip(value: str) -> str:
 
 
 def _first_complaint(stderr: str, batch: Sequence[str], tolerated: Sequence[str]) -> str | None:
-    """Return the first complaint of ``ip -force -batch`` that matters, and the line it is about."""
+    """Return the first error of ``ip -force -batch`` that matters, with the line it is about."""
     lines = stderr.splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("Command failed") or _tolerated(line, tolerated):

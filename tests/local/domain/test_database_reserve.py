@@ -1,4 +1,4 @@
-"""Room within a database: it takes transactions though its disk is full."""
+"""A database with a reserve takes transactions though its disk is full."""
 
 from __future__ import annotations
 
