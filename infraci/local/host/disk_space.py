@@ -29,7 +29,7 @@ class DiskSpace:
         self._lock = threading.Lock()
 
     def measure(self) -> int:
-        """The bytes that are free; makes the reserve, or removes it when the disk is nearly full."""
+        """The bytes that are free; makes the reserve, or removes it when the disk fills."""
         with self._lock:
             free_bytes = self._free_bytes()
             if free_bytes < LOW_BYTES:

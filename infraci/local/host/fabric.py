@@ -97,8 +97,8 @@ class Fabric:
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
         """Let servers reach these TCP ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254: its listener has the address ``access_host`` of the
-        pools, and sees each server by its access address. Behind a router they reach those of
+        They reach ``signal`` at 169.254.169.254: its listener has the pools' ``access_host`` as its
+        address, and sees each server by its access address. Behind a router they reach those of
         ``host`` as well, and the host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
@@ -193,48 +193,17 @@ class Fabric:
     def create_router(self, router_id: str, labels: Mapping[str, str] | None = None) -> None:
         """Make a router without any leg."""
         with self._lock:
-            if not self._router(router_id).namespace.is_whole():
-                self._router(router_id).create(self._labels(router_id, labels))
+            if not self.router(router_id).namespace.is_whole():
+                self.router(router_id).create(self._labels(router_id, labels))
 
     def delete_router(self, router_id: str) -> None:
         """Remove a router and its legs."""
         with self._lock:
-            router.delete(self._router(router_id).namespace)
+            router.delete(self.router(router_id).namespace)
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        """Join a network to a router, which has this address (``10.0.0.1/24``) there."""
-        with self._lock:
-            self._router(router_id).add_leg(
-                network_id, segment.namespace_of(network_id), mac, address
-            )
-
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        """Take a router out of a network."""
-        with self._lock:
-            self._router(router_id).remove_leg(network_id, address)
-
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool = True) -> None:
-        """Give a router an external address of the public pool, and with it a way out."""
-        with self._lock:
-            self._router(router_id).set_gateway(address, snat=snat)
-
-    def clear_router_gateway(self, router_id: str) -> None:
-        """Take a router's external address away, and with it all its floating IPs."""
-        with self._lock:
-            self._router(router_id).clear_gateway()
-
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Let a public address stand for a server's fixed one, inward and outward."""
-        with self._lock:
-            self._router(router_id).add_floating(floating, fixed)
-
-    def remove_floating(self, router_id: str, floating: str) -> None:
-        """Let a floating IP go."""
-        with self._lock:
-            self._router(router_id).remove_floating(floating)
-
-    def _router(self, router_id: str) -> Router:
-        return Router(router_id, self._host)
+    def router(self, router_id: str) -> Router:
+        """A router, made or not."""
+        return Router(router_id, self._host, self._lock)
 
     def _labels(self, object_id: str, labels: Mapping[str, str] | None) -> dict[str, str]:
         return {**(labels or {}), "cloud": self._cloud_id, "id": object_id}

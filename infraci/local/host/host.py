@@ -28,6 +28,7 @@ from infraci.local.host.podman import (
     ContainerState,
     Podman,
 )
+from infraci.local.host.router import Router
 from infraci.local.state_dir import StateDir
 
 LOG = logging.getLogger(__name__)
@@ -138,29 +139,9 @@ class Host:
         self._fabric.delete_router(router_id)
         self._release(router_id)
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        """Connect a router to a network."""
-        self._fabric.add_router_leg(router_id, network_id, mac, address)
-
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        """Disconnect a router from a network."""
-        self._fabric.remove_router_leg(router_id, network_id, address)
-
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
-        """Connect a router to the external network."""
-        self._fabric.set_router_gateway(router_id, address, snat=snat)
-
-    def clear_router_gateway(self, router_id: str) -> None:
-        """Disconnect a router from the external network."""
-        self._fabric.clear_router_gateway(router_id)
-
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Translate a floating IP to a fixed address."""
-        self._fabric.add_floating(router_id, floating, fixed)
-
-    def remove_floating(self, router_id: str, floating: str) -> None:
-        """Stop translating a floating IP."""
-        self._fabric.remove_floating(router_id, floating)
+    def router(self, router_id: str) -> Router:
+        """A router, made or not."""
+        return self._fabric.router(router_id)
 
     # Servers
 

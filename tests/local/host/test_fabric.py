@@ -142,9 +142,9 @@ def test_removing_what_never_was_is_a_success(testbed: FabricTestbed) -> None:
     testbed.fabric.delete_server_namespace(nothing)
     testbed.fabric.remove_access(nothing, testbed.access(9))
     testbed.fabric.delete_network(nothing)
-    testbed.fabric.remove_floating(nothing, testbed.public(9))
-    testbed.fabric.remove_router_leg(nothing, nothing, "10.0.0.1/24")
-    testbed.fabric.clear_router_gateway(nothing)
+    testbed.fabric.router(nothing).remove_floating(testbed.public(9))
+    testbed.fabric.router(nothing).remove_leg(nothing, "10.0.0.1/24")
+    testbed.fabric.router(nothing).clear_gateway()
     testbed.fabric.delete_router(nothing)
 
 
@@ -170,9 +170,9 @@ def test_teardown_leaves_the_host_as_it_was() -> None:
         testbed.host(network, "10.0.0.5/24", gateway="10.0.0.1")
         testbed.fabric.add_access(network, testbed.access(5), "10.0.0.5")
         testbed.fabric.create_router(router)
-        testbed.fabric.add_router_leg(router, network, "fa:16:3e:00:00:01", "10.0.0.1/24")
-        testbed.fabric.set_router_gateway(router, testbed.public(20))
-        testbed.fabric.add_floating(router, testbed.public(30), "10.0.0.5")
+        testbed.fabric.router(router).add_leg(network, "fa:16:3e:00:00:01", "10.0.0.1/24")
+        testbed.fabric.router(router).set_gateway(testbed.public(20), snat=True)
+        testbed.fabric.router(router).add_floating(testbed.public(30), "10.0.0.5")
     testbed.fabric.teardown()
     assert testbed.fabric.list_ours() == ()
     links = subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout

@@ -37,14 +37,14 @@ class RoutedNetwork:
         testbed.listen("a", self.a)
         testbed.listen("b", self.b)
         testbed.fabric.create_router(self.router)
-        testbed.fabric.add_router_leg(self.router, self.network, "fa:16:3e:00:00:01", "10.0.0.1/24")
-        testbed.fabric.set_router_gateway(self.router, testbed.public(external))
+        testbed.fabric.router(self.router).add_leg(self.network, "fa:16:3e:00:00:01", "10.0.0.1/24")
+        testbed.fabric.router(self.router).set_gateway(testbed.public(external), snat=True)
 
 
 @pytest.fixture(scope="module")
 def routed(testbed: FabricTestbed) -> RoutedNetwork:
     routed = RoutedNetwork(testbed, 20)
-    testbed.fabric.add_floating(routed.router, testbed.public(30), "10.0.0.5")
+    testbed.fabric.router(routed.router).add_floating(testbed.public(30), "10.0.0.5")
     return routed
 
 
@@ -96,7 +96,7 @@ def test_servers_behind_two_routers_meet_by_floating_ip_only(
     # The same addresses behind the other router, too.
     other = RoutedNetwork(testbed, 21)
     assert testbed.ask(other.b, testbed.public(30)) == f"a saw {testbed.public(21)}"
-    testbed.fabric.add_floating(other.router, testbed.public(31), "10.0.0.5")
+    testbed.fabric.router(other.router).add_floating(testbed.public(31), "10.0.0.5")
     assert testbed.ask(routed.b, testbed.public(31)) == f"a saw {testbed.public(20)}"
 
 
@@ -113,13 +113,13 @@ def test_routed_server_reaches_no_access_address(
 def test_floating_ip_moves_from_server_to_server(
     testbed: FabricTestbed, routed: RoutedNetwork
 ) -> None:
-    testbed.fabric.add_floating(routed.router, testbed.public(32), "10.0.0.6")
+    testbed.fabric.router(routed.router).add_floating(testbed.public(32), "10.0.0.6")
     assert testbed.ask(None, testbed.public(32)) == f"b saw {testbed.public(1)}"
-    testbed.fabric.add_floating(routed.router, testbed.public(33), "10.0.0.6")
+    testbed.fabric.router(routed.router).add_floating(testbed.public(33), "10.0.0.6")
     assert testbed.ask(None, testbed.public(33)) == f"b saw {testbed.public(1)}"
     assert testbed.reaches_none(None, testbed.public(32))
-    testbed.fabric.remove_floating(routed.router, testbed.public(33))
-    testbed.fabric.remove_floating(routed.router, testbed.public(33))
+    testbed.fabric.router(routed.router).remove_floating(testbed.public(33))
+    testbed.fabric.router(routed.router).remove_floating(testbed.public(33))
     assert testbed.reaches_none(None, testbed.public(33))
     assert testbed.ask(routed.b, testbed.public(1), ON_HOST) == f"host saw {testbed.public(20)}"
 
@@ -128,13 +128,13 @@ def test_floating_ip_moves_from_router_to_router(
     testbed: FabricTestbed, routed: RoutedNetwork
 ) -> None:
     other = RoutedNetwork(testbed, 22)
-    testbed.fabric.add_floating(routed.router, testbed.public(34), "10.0.0.6")
+    testbed.fabric.router(routed.router).add_floating(testbed.public(34), "10.0.0.6")
     # Both the host and the other router have it in their neighbour tables then.
     assert testbed.ask(None, testbed.public(34)) == f"b saw {testbed.public(1)}"
     assert testbed.ask(other.b, testbed.public(34)) == f"b saw {testbed.public(22)}"
-    testbed.fabric.remove_floating(routed.router, testbed.public(34))
+    testbed.fabric.router(routed.router).remove_floating(testbed.public(34))
     third = RoutedNetwork(testbed, 23)
-    testbed.fabric.add_floating(third.router, testbed.public(34), "10.0.0.5")
+    testbed.fabric.router(third.router).add_floating(testbed.public(34), "10.0.0.5")
     assert testbed.ask(None, testbed.public(34)) == f"a saw {testbed.public(1)}"
     assert testbed.ask(other.b, testbed.public(34)) == f"a saw {testbed.public(22)}"
 
@@ -144,22 +144,22 @@ def test_router_joins_two_networks(testbed: FabricTestbed) -> None:
     network = testbed.network()
     far = testbed.host(network, "10.1.0.5/24", gateway="10.1.0.1")
     assert testbed.reaches_none(far, "10.0.0.5")
-    testbed.fabric.add_router_leg(routed.router, network, "fa:16:3e:00:01:01", "10.1.0.1/24")
-    testbed.fabric.add_router_leg(routed.router, network, "fa:16:3e:00:01:01", "10.1.0.1/24")
+    testbed.fabric.router(routed.router).add_leg(network, "fa:16:3e:00:01:01", "10.1.0.1/24")
+    testbed.fabric.router(routed.router).add_leg(network, "fa:16:3e:00:01:01", "10.1.0.1/24")
     assert testbed.ask(far, "10.0.0.5") == "a saw 10.1.0.5"
-    testbed.fabric.remove_router_leg(routed.router, network, "10.1.0.1/24")
-    testbed.fabric.remove_router_leg(routed.router, network, "10.1.0.1/24")
+    testbed.fabric.router(routed.router).remove_leg(network, "10.1.0.1/24")
+    testbed.fabric.router(routed.router).remove_leg(network, "10.1.0.1/24")
     assert testbed.reaches_none(far, "10.0.0.5")
 
 
 def test_router_without_gateway_leads_nowhere(testbed: FabricTestbed) -> None:
     routed = RoutedNetwork(testbed, 25)
-    testbed.fabric.add_floating(routed.router, testbed.public(35), "10.0.0.5")
-    testbed.fabric.set_router_gateway(routed.router, testbed.public(26), snat=False)
+    testbed.fabric.router(routed.router).add_floating(testbed.public(35), "10.0.0.5")
+    testbed.fabric.router(routed.router).set_gateway(testbed.public(26), snat=False)
     assert testbed.reaches_none(routed.b, testbed.public(1), ON_HOST)
     assert testbed.ask(None, testbed.public(35)) == f"a saw {testbed.public(1)}"
-    testbed.fabric.clear_router_gateway(routed.router)
-    testbed.fabric.clear_router_gateway(routed.router)
+    testbed.fabric.router(routed.router).clear_gateway()
+    testbed.fabric.router(routed.router).clear_gateway()
     assert testbed.reaches_none(routed.a, testbed.public(1), ON_HOST)
     assert testbed.reaches_none(None, testbed.public(35))
 
