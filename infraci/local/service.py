@@ -97,23 +97,21 @@ class Cloud:
             DatabaseReserve(database, _RESERVE_BYTES),
             DatabaseReserve(heat, _HEAT_RESERVE_BYTES),
         )
-        self._machine = Host(
+        self._host = Host(
             state_dir,
             signal_port=self._signal_port,
             host_ports=_ports(os.environ.get("INFRACI_CLOUD_HOST_PORTS", "")),
         )
-        self._networks = Networks(
-            self._store, self._machine, public_cidr=str(self._machine.pools.public)
-        )
-        self._routers = Routers(self._store, self._networks, self._machine)
+        self._networks = Networks(self._store, self._host, public_cidr=str(self._host.pools.public))
+        self._routers = Routers(self._store, self._networks, self._host)
         self._servers = Servers(
             self._store,
             self._networks,
-            self._machine,
+            self._host,
             project_network=ProjectNetwork(
                 self._store, self._networks, self._routers, engine.root_stack_of
             ),
-            access_cidr=self._machine.pools.access,
+            access_cidr=self._host.pools.access,
             labels_of=_labels_of,
         )
 
@@ -134,7 +132,7 @@ class Cloud:
         listeners = (
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
-                (str(self._machine.pools.access_host), self._signal_port),
+                (str(self._host.pools.access_host), self._signal_port),
                 SignalFilter(app),
                 numthreads=2,
             ),
@@ -197,20 +195,22 @@ class Cloud:
             raise CloudError(f"cannot write its databases: {self._lost}") from self._lost
 
     def _application(self, heat_api: WsgiApp) -> WsgiApp:
-        good = self._tokens.is_valid
+        is_valid = self._tokens.is_valid
         routes: dict[str, Any] = {
             "/identity": IdentityApi(self.url, self.password, self._tokens),
-            "/orchestration": _authenticated(heat_api, good),
-            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), good),
-            "/compute": ComputeApi(self._store, self._servers, good),
-            "/network": NetworkApi(self._store, self._networks, self._routers, self._servers, good),
+            "/orchestration": _authenticated(heat_api, is_valid),
+            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), is_valid),
+            "/compute": ComputeApi(self._store, self._servers, is_valid),
+            "/network": NetworkApi(
+                self._store, self._networks, self._routers, self._servers, is_valid
+            ),
             "/image": ImageApi(
                 self._store,
-                good,
+                is_valid,
                 is_known=images.known,
                 names=lambda: [recipe.name for recipe in images.recipes()],
             ),
-            "/infraci": AdminApi(self._store, self._servers, good, end=self.end),
+            "/infraci": AdminApi(self._store, self._servers, is_valid, end=self.end),
         }
         dispatch = BodyFilter(
             StorageFilter(DispatcherMiddleware(NotFound(), routes), self._disk_space)

@@ -15,7 +15,7 @@ from tests.processes import finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Repository:
     """A repository, and the cloud that its commits are tested on."""
 
     cloud: CloudUnderTest
@@ -68,9 +68,9 @@ def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
 
 
 @pytest.fixture
-def site(cloud: CloudUnderTest, tmp_path: Path) -> Iterator[Site]:
+def repository(cloud: CloudUnderTest, tmp_path: Path) -> Iterator[Repository]:
     """A repository; whatever the test does there, nothing may be left on the cloud."""
-    made = Site(cloud=cloud, folder=tmp_path / "repository")
+    made = Repository(cloud=cloud, folder=tmp_path / "repository")
     made.folder.mkdir()
     made.git("init", "--quiet")
     made.write(FILES)

@@ -35,7 +35,7 @@ def containers() -> list[str]:
 def namespaces() -> list[str]:
     """The network namespaces of this test's cloud."""
     owner = StateDir.of_this_user().owner
-    return [found.namespace for found in find_all() if found.labels.get("cloud") == owner]
+    return [own.namespace for own in find_all() if own.labels.get("cloud") == owner]
 
 
 def inside(server_id: str, command: str) -> str:
@@ -198,7 +198,7 @@ def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
     stack = heat.create_stack(name="handles", template=template)
 
     def ready() -> bool:
-        states = {found.name: found.status for found in heat.resources(stack)}
+        states = {member.name: member.status for member in heat.resources(stack)}
         return all(states.get(name) == "CREATE_COMPLETE" for name in handles)
 
     until(ready)

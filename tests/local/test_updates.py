@@ -45,8 +45,8 @@ def update(
 
 def only(cloud: Connection) -> Any:
     """The one server there is."""
-    (found,) = cloud.compute.servers()
-    return found
+    (server,) = cloud.compute.servers()
+    return server
 
 
 def inside(server_id: str, command: str) -> str:
@@ -82,8 +82,9 @@ def test_what_needs_no_new_server(cloud: Connection) -> None:
     assert (after.name, after.metadata) == ("renamed", {"role": "app"})
     assert cloud.compute.get(f"/servers/{after.id}/tags").json() == {"tags": ["a"]}
     (port,) = cloud.network.ports(device_id=after.id)
-    (found,) = [g for g in cloud.network.security_groups() if g.name.startswith("updated-group-")]
-    assert port.security_group_ids == [found.id]
+    groups = cloud.network.security_groups()
+    updated = [group.id for group in groups if group.name.startswith("updated-group-")]
+    assert port.security_group_ids == updated
 
 
 def test_user_data_that_is_ignored(cloud: Connection) -> None:
@@ -305,8 +306,8 @@ def test_a_new_group_knows_nothing_of_the_members_that_an_old_one_has_lost(
 
     def members(stack: Any) -> list[str]:
         path = f"/stacks/{stack.name}/{stack.id}/resources?nested_depth=1"
-        found = cloud.orchestration.get(path).json()["resources"]
-        return sorted(one["resource_name"] for one in found if one["resource_name"] != "group")
+        resources = cloud.orchestration.get(path).json()["resources"]
+        return sorted({one["resource_name"] for one in resources} - {"group"})
 
     stack = create_complete(cloud, template(3))
     update(cloud, stack, template(2, "0"))

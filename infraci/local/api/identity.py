@@ -161,10 +161,10 @@ class IdentityApi(Api):
         """A token, for a password or for another token."""
         try:
             identity = read_json(request.get_data())["auth"]["identity"]
-            good = any(self._is_proved(identity, method) for method in identity["methods"])
+            is_proved = any(self._is_proved(identity, method) for method in identity["methods"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidRequestError("The request's body is no authentication request.") from None
-        if not good:
+        if not is_proved:
             raise UnauthenticatedError
         token, expires = self._tokens.issue()
         answer = reply(token_document(self._url, expires), 201)

@@ -37,8 +37,8 @@ def is_lost(error: BaseException | None) -> bool:
 class Store:
     """Records by kind and id; threads share it.
 
-    Without a path it keeps all in memory. ``pulse`` beats with each change; ``on_lost`` is called
-    when the database takes no more.
+    Without a path it keeps all in memory. ``change_signal`` is notified of each change; ``on_lost`` is
+    called when the database takes no more transactions.
     """
 
     def __init__(

@@ -71,8 +71,8 @@ class Host:
 
     @cached_property
     def _tools(self) -> tuple[Podman, Fabric]:
-        found = probe()
-        missing = found.missing()
+        capabilities = probe()
+        missing = capabilities.missing()
         if missing:
             raise CloudError(
                 "cannot stand up servers on this machine: "
@@ -82,12 +82,13 @@ class Host:
         pools = self.pools
         if self._no_pools is not None:
             raise self._no_pools
-        mtu = found.uplink.mtu if found.uplink else 1500
+        uplink = capabilities.uplink
+        mtu = uplink.mtu if uplink else 1500
         fabric = Fabric(self._state_dir.owner, pools, mtu=mtu)
         self._in_use |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
         if self._in_use:
             self._open(fabric)
-        return Podman(found, self._state_dir.folder / "servers"), fabric
+        return Podman(capabilities, self._state_dir.folder / "servers"), fabric
 
     @property
     def _podman(self) -> Podman:
@@ -159,9 +160,9 @@ class Host:
 
     def _ensure_image(self, image: str) -> str:
         """Build or pull an image unless it is there; returns podman's reference to it."""
-        found = images.ensure(image, on_progress=LOG.warning)
-        self._references[image] = found.reference
-        return found.reference
+        present = images.ensure(image, on_progress=LOG.warning)
+        self._references[image] = present.reference
+        return present.reference
 
     def _create(self, plan: BootPlan, image: str) -> int:
         return self._podman.create_server(
@@ -253,11 +254,11 @@ class Host:
     def states(self) -> Mapping[str, bool]:
         """The servers there are, and whether each runs; none on a machine that can't have any."""
         try:
-            found = self._podman.list_servers({LABEL_CLOUD: self._state_dir.owner})
+            containers = self._podman.list_servers({LABEL_CLOUD: self._state_dir.owner})
         except CloudError:
             return {}
-        self._inits = {state.id: state.pid for state in found if state.running}
-        return {state.id: state.running for state in found}
+        self._inits = {state.id: state.pid for state in containers if state.running}
+        return {state.id: state.running for state in containers}
 
     def ended(self) -> Mapping[str, bool]:
         """The servers that ended by themselves since the last call → whether for a reboot."""
@@ -281,11 +282,11 @@ class Host:
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove the namespaces of unknown servers and networks; returns a line for each."""
         try:
-            unknown = [f for f in self._fabric.list_ours() if f.labels.get("id") not in known]
+            unknown = [own for own in self._fabric.list_ours() if own.labels.get("id") not in known]
         except CloudError:
             return []
         if not dry_run:
-            for found in unknown:
-                self._fabric.remove_namespace(found)
-                self._release(found.labels.get("id", found.namespace))
-        return [f"{found.kind} {found.labels.get('id', found.namespace)}" for found in unknown]
+            for own in unknown:
+                self._fabric.remove_namespace(own)
+                self._release(own.labels.get("id", own.namespace))
+        return [f"{own.kind} {own.labels.get('id', own.namespace)}" for own in unknown]

@@ -109,8 +109,8 @@ class Namespace:
 
     def labels(self, device: str = "lo") -> dict[str, str] | None:
         """Return the labels on a device, or None if it is not there or none of ours."""
-        found = self.show("link", "show", "dev", device)
-        return label_values(found[0].get("ifalias", "")) if found else None
+        links = self.show("link", "show", "dev", device)
+        return label_values(links[0].get("ifalias", "")) if links else None
 
     def nft(self, rules: str) -> None:
         """Apply rules, all of them or none."""
@@ -131,8 +131,8 @@ class Namespace:
 
     def map_entries(self, name: str) -> dict[str, str]:
         """Return what a map of our table maps."""
-        found = self.nft_list("map", *TABLE.split(), name)
-        return {key: value for entry in found for key, value in entry["map"].get("elem", [])}
+        listing = self.nft_list("map", *TABLE.split(), name)
+        return {key: value for entry in listing for key, value in entry["map"].get("elem", [])}
 
     def sysctl(self, values: Mapping[str, int]) -> None:
         """Set variables below ``/proc/sys/net``; one that this kernel has not got is skipped."""

@@ -226,7 +226,7 @@ class TestBooted:
         assert Path(f"/proc/{state.pid}").exists()
         assert state.labels[LABEL_CLOUD] == setup.testbed.cloud
         listed = setup.podman.list_servers({LABEL_CLOUD: setup.testbed.cloud})
-        assert booted.id in [found.id for found in listed]
+        assert booted.id in [container.id for container in listed]
 
     def test_second_server_of_that_id_is_refused(
         self, setup: ServerSetup, booted: ContainerSpec
