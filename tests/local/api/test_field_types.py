@@ -8,7 +8,7 @@ from infraci.local.api.field_types import type_errors
 
 
 @pytest.mark.parametrize(
-    ("body", "misfit"),
+    ("body", "type_error"),
     [
         ({"network_id": [{}]}, "port.network_id is not text."),
         ({"fixed_ips": [{"subnet_id": 7}]}, "port.fixed_ips[0].subnet_id is not text."),
@@ -19,7 +19,7 @@ from infraci.local.api.field_types import type_errors
         ({"admin_state_up": "maybe"}, "port.admin_state_up is not true or false."),
     ],
 )
-def test_a_misfit_is_named(body: object, type_error: str) -> None:
+def test_a_type_error_is_named(body: object, type_error: str) -> None:
     assert list(type_errors(body, "port")) == [type_error]
 
 
