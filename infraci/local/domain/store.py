@@ -37,8 +37,8 @@ def is_lost(error: BaseException | None) -> bool:
 class Store:
     """Records by kind and id; threads share it.
 
-    Without a path it keeps all in memory. ``change_signal`` is notified of each change; ``on_lost`` is
-    called when the database takes no more transactions.
+    Without a path it keeps all in memory. It notifies ``change_signal`` of each change, and calls
+    ``on_lost`` when the database takes no more transactions.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from werkzeug.test import Client
 
 from infraci.local.api.network import NetworkApi
 from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
@@ -22,14 +23,15 @@ from tests.local.domain.test_networks import RecordedWiring
 def client() -> Client:
     store, wiring = Store(), RecordedWiring()
     networks = Networks(store, wiring, public_cidr="172.24.4.0/24")
+    routers = Routers(store, networks, wiring)
     servers = Servers(
         store,
         networks,
         cast(HostInterface, wiring),  # no test here has a server
+        project_network=ProjectNetwork(store, networks, routers, lambda _: ""),
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},
     )
-    routers = Routers(store, networks, wiring)
     return Client(NetworkApi(store, networks, routers, servers, lambda _: True))
 
 
