@@ -77,7 +77,7 @@ def clouds(tmp_path: Path) -> Iterator[Clouds]:
 
 def test_a_cloud_whose_starter_was_killed_is_as_good_as_any(clouds: Clouds) -> None:
     with clouds.blocked():
-        starter = clouds.start("cloud", "up", INFRACI_CLOUD_IDLE_S="5")
+        starter = clouds.start("cloud", "up", INFRACI_CLOUD_IDLE_S="20")
         until(clouds.holder)
         starter.kill()
         starter.wait(LIMIT_S)
