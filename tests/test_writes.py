@@ -73,7 +73,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/host/podman.py _write_seed": {"write_bytes": _CLOUD},
     "local/cloud_process.py _start": {"open": _CLOUD},
     "local/host/recipe.py overlay": {"open": _OWN},
-    "local/host/disk_space.py Room._take": {"open": _LOCK},
+    "local/host/disk_space.py DiskSpace._hold_reserve": {"open": _LOCK},
     "local/service.py _tell": {"open": _NULL},
     "progress/live.py LiveProgress._print": {"print": "all that it is given was shown() before"},
     "sandbox/relay.py _unshare": {"write_text": "numbers of users, to the kernel"},
