@@ -1,4 +1,4 @@
-"""What is saved from servers and stack before they go. Nothing here may fail a run."""
+"""Saves logs of servers and events of the stack before they are destroyed; never fails a run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import secrets
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.base.writing import write_text
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.ssh import CommandTimeoutError, Session
 
@@ -39,16 +39,16 @@ def collect(
     open_session: Callable[[Server], Session],
     console: Callable[[Server], str],
     events: Callable[[], str],
-    folder: Path,
+    folder: RunFolder,
     deadline: Deadline,
     masker: Masker | None = None,
 ) -> tuple[str, ...]:
-    """Save what there is to ``<folder>/evidence``; returns the files relative to ``folder``.
+    """Save what there is to the run's folder; returns the files relative to it.
 
-    A server that cannot be reached still has its console log, and a note that says why there
-    is no more. Never raises; ends by ``deadline``, or soon after.
+    A server that cannot be reached still has its console log, and a note with the reason. Never
+    raises; ends by ``deadline``, or soon after.
     """
-    target = folder / "evidence"
+    target = folder.evidence
 
     def save(name: str, text: str) -> None:
         with contextlib.suppress(OSError):
@@ -61,10 +61,10 @@ def collect(
         except Exception as error:
             save(f"{name}/console.log", f"cannot read the console log: {error}\n")
         try:
-            found = _ask(open_session(server), deadline.within(_SERVER_S))
+            outputs = _run_commands(open_session(server), deadline.within(_SERVER_S))
         except Exception as error:
-            found = {"unreachable.txt": f"cannot look at the server: {error}\n"}
-        for file, text in found.items():
+            outputs = {"unreachable.txt": f"cannot look at the server: {error}\n"}
+        for file, text in outputs.items():
             save(f"{name}/{file}", text)
 
     with contextlib.suppress(Exception):
@@ -75,11 +75,11 @@ def collect(
         save("stack-events.txt", f"cannot read the stack's events: {error}\n")
     with contextlib.suppress(OSError):
         files = sorted(path for path in target.rglob("*") if path.is_file())
-        return tuple(str(path.relative_to(folder)) for path in files)
+        return tuple(str(path.relative_to(folder.path)) for path in files)
     return ()
 
 
-def _ask(session: Session, timeout_s: float) -> Mapping[str, str]:
+def _run_commands(session: Session, timeout_s: float) -> Mapping[str, str]:
     """Run all commands in one go: one round trip, however many files."""
     mark = f"----8<---- {secrets.token_hex(8)}"
     script = "".join(
@@ -87,7 +87,7 @@ def _ask(session: Session, timeout_s: float) -> Mapping[str, str]:
         f" | tail -c {_FILE_BYTES}; echo\n"
         for file, command in COMMANDS.items()
     )
-    # As root where that needs no password; much of this is not for everybody's eyes. The
+    # As root where that needs no password; much of this only root may read. The
     # script comes in by stdin, so that the list of processes does not show it.
     # Where sudo refuses, it has read none of it.
     command = "sh -s" if session.server.user == "root" else "sudo -n sh -s || exec sh -s"

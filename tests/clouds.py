@@ -31,7 +31,7 @@ _BRINGS_UP = "brings-openstack-up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudUnderTest:
-    """A cloud, and how infraci and anybody else reach it."""
+    """A cloud, and how infraci and other clients reach it."""
 
     name: str
     environment: Mapping[str, str]  # of a process that is to know this cloud
@@ -71,7 +71,7 @@ def embedded_cloud(state: Path, *, http_proxy: str = "") -> Iterator[CloudUnderT
 
     Its engine asks the other services through the proxy, if there is one.
     """
-    environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state)}
+    environment = {**_clean_environment(), "INFRACI_STATE_DIR": str(state)}
     of_cloud = {**environment, "HTTP_PROXY": http_proxy} if http_proxy else environment
 
     def cloud(verb: str) -> str:
@@ -101,7 +101,7 @@ def real_openstack(folder: Path) -> Iterator[CloudUnderTest]:
         if brought.returncode:
             pytest.fail(f"there is no OpenStack to test on:\n{brought.stderr}", pytrace=False)
         clouds_yaml = OpenStack.of_environment().clouds_yaml
-        environment = {**_nobodys_environment(), "OS_CLIENT_CONFIG_FILE": str(clouds_yaml)}
+        environment = {**_clean_environment(), "OS_CLIENT_CONFIG_FILE": str(clouds_yaml)}
         with _connected(clouds_yaml, MEMBER) as connection:
             yield CloudUnderTest(name=MEMBER, environment=environment, connection=connection)
     finally:
@@ -115,7 +115,7 @@ def end_embedded_below(folder: Path) -> None:
     """
     for database in folder.rglob("cloud.sqlite"):
         state_dir = StateDir(folder=database.parent)
-        environment = {**_nobodys_environment(), "INFRACI_STATE_DIR": str(state_dir.folder)}
+        environment = {**_clean_environment(), "INFRACI_STATE_DIR": str(state_dir.folder)}
         run_infraci("cloud", "down", env=environment, timeout_s=120)
         listing = (
             "podman",
@@ -155,9 +155,9 @@ def _is_openstack_up() -> bool:
 
 def check_openstack() -> None:
     """Fail the test at once, naming agent and log, on an OpenStack that is not well."""
-    if reasons := ailments(OpenStack.of_environment()):
+    if problems := ailments(OpenStack.of_environment()):
         hint = "the live tests cannot pass until it was down and up again (cloud down, cloud up)"
-        pytest.fail("\n".join(["the OpenStack is not well:", *reasons, hint]), pytrace=False)
+        pytest.fail("\n".join(["the OpenStack is not well:", *problems, hint]), pytrace=False)
 
 
 def _openstack(command: str) -> subprocess.CompletedProcess[str]:
@@ -166,8 +166,8 @@ def _openstack(command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _nobodys_environment() -> dict[str, str]:
-    """This process's environment, without clouds and settings of whoever runs the tests."""
+def _clean_environment() -> dict[str, str]:
+    """This process's environment, without clouds and settings of the user who runs the tests."""
     foreign = ("OS_", "INFRACI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 

@@ -22,7 +22,7 @@ from infraci.model.problem import FileError, TemplateError
 from infraci.model.run import ErrorKind, Outcome, Phase, Testcase
 from infraci.pipeline.server_health import GuestError, LockedOutError
 from infraci.pipeline.upgrade import UntestableUpgradeError
-from infraci.pipeline.verdict import of_testcases
+from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.plan import LfsPointerError
 from infraci.ssh import HostKeyError, LoginRefusedError
 
@@ -112,7 +112,7 @@ def _of_check(
         phase=phase,
         kind=kind,
     )
-    exit_code = of_testcases([case]).exit_code
+    exit_code = verdict_of_testcases([case]).exit_code
     return Row(phase=str(phase), what=what, category="", exit_code=exit_code, advice=advice)
 
 

@@ -3,7 +3,7 @@
 Each is a session of its own, so that Ctrl-C at the terminal reaches pytest alone, which then ends
 them in order (:func:`end_all`): infraci takes a second signal as leave to remove nothing. Should
 pytest be killed, the kernel interrupts each of them. They get SIGINT, at which a pytest of theirs
-waits for the stack's keeper, while SIGTERM ends it at once.
+waits for the stack process, while SIGTERM ends it at once.
 """
 
 from __future__ import annotations

@@ -6,17 +6,19 @@ import contextlib
 import getpass
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
-from infraci.ssh import Key, generate_key
+from infraci.ssh import Key, generate_key, write_ssh_config
 
 SSHD = "/usr/sbin/sshd"
 #: How often and how long it is waited for that sshd listens.
@@ -74,6 +76,15 @@ class Sshd:
                     b"\0"
                 ):
                     os.kill(int(process.name), signal.SIGKILL)
+
+
+def make_run_folder(path: Path, servers: Iterable[Server], key: Key) -> RunFolder:
+    """Write the files with which programs log in to the servers, as a run's folder has them."""
+    folder = RunFolder(path)
+    if key.private_path != folder.login_key:
+        shutil.copy(key.private_path, folder.login_key)
+    write_ssh_config(folder, servers)
+    return folder
 
 
 def children(pid: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.errors import CloudError, UnreachableError
 from infraci.evidence import COMMANDS, collect
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.ssh import Session
 from tests.sshd import Sshd, running_sshd
@@ -34,7 +35,7 @@ def test_every_server_has_its_files(sshd: Sshd, tmp_path: Path) -> None:
             open_session=lambda server: session,
             console=lambda server: f"{server.name} booted, password hunter22\n",
             events=lambda: "12:00 web CREATE_FAILED no valid host\n",
-            folder=folder,
+            folder=RunFolder(folder),
             deadline=Deadline(60),
             masker=Masker(["hunter22"]),
         )
@@ -69,7 +70,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path:
         open_session=open_session,
         console=broken_console,
         events=broken_events,
-        folder=tmp_path,
+        folder=RunFolder(tmp_path),
         deadline=Deadline(60),
     )
     assert "evidence/web-0/df.txt" in files
@@ -86,7 +87,7 @@ def test_no_time_is_left(sshd: Sshd, tmp_path: Path) -> None:
             open_session=lambda server: session,
             console=lambda server: "booted\n",
             events=lambda: "",
-            folder=tmp_path,
+            folder=RunFolder(tmp_path),
             deadline=Deadline(0),
         )
     assert set(files) == {
@@ -104,7 +105,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
             open_session=lambda server: pytest.fail("nobody to ask"),
             console=lambda server: "",
             events=lambda: "",
-            folder=tmp_path,
+            folder=RunFolder(tmp_path),
             deadline=Deadline(10),
         )
         == ()

@@ -1,1 +1,1 @@
-"""What the verbs of the command line share: it opens clouds and commits, and runs pipelines."""
+"""The application layer below the command line: opens clouds and commits, and runs pipelines."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from infraci import git
 from infraci.base.atomic import SHARED, replace_file
@@ -20,7 +22,7 @@ _TREES = Path(".infraci") / "trees"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
-    """What is tested: a repository, the commit, and where its files are."""
+    """A repository, the commit under test, and the folder that its files are exported to."""
 
     root: Path
     commit: Commit
@@ -28,18 +30,32 @@ class Checkout:
 
 
 @contextmanager
-def open_source(
+def open_checkout(
     *,
     commit: str | None = None,
     working_tree: bool = False,
     quiet: bool = False,
     may_be_unborn: bool = False,
+    preload: Sequence[str] | None = None,
 ) -> Iterator[Checkout]:
     """The commit's files, exported for as long as they are needed.
 
     Without a commit it is HEAD; a line says so if there are changes that will not be tested. Only
-    a working tree ``may_be_unborn``: of a repository without any commit.
+    a working tree ``may_be_unborn``: of a repository without any commit. With ``preload``, imports
+    openstacksdk and these modules while git works.
     """
+    with ExitStack() as files:
+        with preloading(*preload) if preload is not None else nullcontext():
+            checkout = files.enter_context(
+                _open_checkout(commit, working_tree, quiet=quiet, may_be_unborn=may_be_unborn)
+            )
+        yield checkout
+
+
+@contextmanager
+def _open_checkout(
+    commit: str | None, working_tree: bool, *, quiet: bool, may_be_unborn: bool
+) -> Iterator[Checkout]:
     if commit is not None and working_tree:
         raise UsageError("cannot test --commit and --working-tree at once: choose one")
     root = git.repository_root(Path.cwd())
@@ -76,7 +92,7 @@ def exported(root: Path, commit: Commit) -> Iterator[Path]:
 
 
 def remove_dead_trees(root: Path) -> int:
-    """Remove what processes that died have exported; returns how many trees that were."""
+    """Remove the trees of processes that have died; returns their number."""
     with suppress(FileNotFoundError):
         return remove_unlocked(root / _TREES)
     return 0
@@ -96,3 +112,26 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or folder
         raise InfraciError(f"cannot write {where}: {error.strerror or error}") from error
+
+
+@contextmanager
+def preloading(*modules: str) -> Iterator[None]:
+    """Import openstacksdk and then these modules in a thread, while git does what the block asks.
+
+    Nothing that these might import may be imported in the block as well: two threads must not meet
+    in the same package. GitPython comes first, since the block needs it at once.
+    """
+    with suppress(ImportError):  # the block imports it again, and reports it
+        importlib.import_module("infraci.git.bounded")
+    thread = Thread(target=_import, args=(modules,), name="import", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _import(modules: Sequence[str]) -> None:
+    with suppress(Exception):  # the code that uses the module imports it again, and reports it
+        for name in ("openstack.config", *modules):
+            importlib.import_module(name)

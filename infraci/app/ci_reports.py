@@ -1,4 +1,4 @@
-"""Reports where a CI engine looks for them."""
+"""Writes reports to the folder that a CI engine reads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from infraci.model.run import Commit, Failure, Phase, PhaseResult, RunRecord, Ve
 
 
 def report_path(folder: Path, pipeline: str) -> Path:
-    """A pipeline's report: its name, but for what no file's name may hold."""
+    """A pipeline's report, named after it; characters that no file name can hold become "-"."""
     name = re.sub(r"[^A-Za-z0-9._,+\[\]-]", "-", pipeline)
     return folder / f"{name}.xml"
 
 
-def publish(junit: Path, record: RunRecord, folder: Path | None) -> None:
-    """Copy a run's report to where CI looks for it."""
-    if folder is None or not junit.exists():
+def publish(junit: Path, record: RunRecord, folder: Path) -> None:
+    """Copy a run's report to CI's folder."""
+    if not junit.exists():
         return
     with writing(folder):
         shutil.copyfile(junit, report_path(folder, record.pipeline))
@@ -38,11 +38,11 @@ def report_wrong(
     voting: bool = True,
     verdict: Verdict = Verdict.INVALID,
 ) -> None:
-    """Report a pipeline that cannot be run, for its files are wrong: a failure of the commit."""
+    """Report a pipeline whose files are wrong: a failure of the commit."""
     from infraci.report.junit import write_junit
 
     now = time.time()
-    trouble = Failure(
+    failure = Failure(
         kind=type(error).__name__, message=error.message, hint=error.hint, blames=True
     )
     record = RunRecord(
@@ -55,7 +55,7 @@ def report_wrong(
         created=now,
         expires=now,
         destroy="always",
-        phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=trouble),),
+        phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=failure),),
         verdict=verdict,
         destroyed=True,
     )

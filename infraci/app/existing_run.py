@@ -1,51 +1,41 @@
-"""Verbs that work on a run whose stack stands."""
+"""Goes on with runs whose stack stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from infraci import git
-from infraci.app.checkout import Checkout, exported
-from infraci.app.cloud_opening import (
-    find_pipeline,
-    find_run,
-    make_progress,
-    open_cloud,
-)
-from infraci.app.preload import importing_early
-from infraci.app.run_assembly import make_work
+from infraci.app.checkout import Checkout, exported, preloading
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.lookup import find_pipeline, find_run
+from infraci.app.options import Overrides
 from infraci.base.trust import distrust
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, Verdict
-from infraci.pipeline import Interrupts, Work, carry_out
+from infraci.pipeline import Interrupts, Run, run_phases
+from infraci.progress import make_progress
 from infraci.report.header import reproduce
 
 
-def ledger_here() -> Ledger:
-    """The ledger of the repository we are in."""
-    return Ledger(git.repository_root(Path.cwd()))
-
-
 @contextmanager
-def open_work(
+def open_run(
     run_id: str | None,
     *,
     verbosity: int,
     working_tree: bool = False,
     destroy_policy: str | None = None,
-    parameters: Mapping[str, str] | None = None,
-    environments: Sequence[Path] = (),
-    whole: bool = False,
-) -> Iterator[Work]:
+    overrides: Overrides,
+    with_base: bool = False,
+) -> Iterator[Run]:
     """A run taken up again: its lock, its commit's files (or those of the working tree).
 
-    A ``whole`` one has an upgrade's base as well; single phases are those of the commit alone.
+    ``with_base`` gives an upgrade its base as well; single phases are those of the commit alone.
     """
-    from infraci.app.wiring import make_drivers
+    from infraci.app.execute_run import RunSubject, assemble_run, make_drivers
 
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
@@ -61,33 +51,33 @@ def open_work(
         stack.enter_context(ledger.lock(record.id))
         interrupts = stack.enter_context(Interrupts())
         commit = git.working_tree(root) if working_tree else record.commit
-        with importing_early():
+        with preloading():
             tree = stack.enter_context(exported(root, commit))
         cloud = stack.enter_context(open_cloud(record.cloud))
-        pipeline = find_pipeline(tree, record.pipeline)
         record = replace(record, commit=commit, verdict=None)
         if destroy_policy is not None:
             record = replace(record, destroy=destroy_policy)
-        work = make_work(
-            record,
-            pipeline=pipeline,
-            source=Checkout(root=root, commit=commit, tree=tree),
-            cloud=cloud,
-            drivers=make_drivers(cloud, ledger, make_progress(verbosity)),
-            interrupts=interrupts,
-            parameters=parameters,
-            environments=environments,
-            with_base=whole,
+        subject = RunSubject(
+            pipeline=find_pipeline(tree, record.pipeline),
+            checkout=Checkout(root=root, commit=commit, tree=tree),
+            overrides=overrides,
+            with_base=with_base,
         )
-        stack.callback(work.close)
-        yield work
+        drivers = make_drivers(cloud, ledger, make_progress(verbosity))
+        run = assemble_run(record, subject, cloud=cloud, drivers=drivers, interrupts=interrupts)
+        stack.callback(run.close)
+        yield run
 
 
-def do_again(phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool) -> int:
+def repeat_phase(phase: Phase, run_id: str | None, *, verbosity: int, working_tree: bool) -> int:
     """Take a run whose stack stands through one phase, and keep it; returns the exit status."""
-    with open_work(
-        run_id, verbosity=verbosity, working_tree=working_tree, destroy_policy="never"
-    ) as work:
-        record = carry_out(work, (phase,))
+    with open_run(
+        run_id,
+        verbosity=verbosity,
+        working_tree=working_tree,
+        destroy_policy="never",
+        overrides=Overrides(),
+    ) as run:
+        record = run_phases(run, (phase,))
         code = (record.verdict or Verdict.PASSED).exit_code
-        return ExitCode.INTERRUPTED if work.interrupts.happened else code
+        return ExitCode.INTERRUPTED if run.interrupts.happened else code

@@ -1,4 +1,4 @@
-"""The embedded cloud's images, made before Heat asks for them, so that nobody waits in the dark."""
+"""Makes the embedded cloud's images before Heat asks for them, so that progress shows it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from infraci.templates import StackRequest
 
 @cache
 def look_for_images() -> Future[frozenset[str]]:
-    """Begin to look which images this machine has; their names, or none where podman can't say."""
-    found: Future[frozenset[str]] = Future()
+    """List in a thread which images this machine has; none where podman cannot list them."""
+    images: Future[frozenset[str]] = Future()
 
     def look() -> None:
         from infraci.local.host import image_store
 
         try:
-            found.set_result(image_store.built())
-        except (InfraciError, OSError):  # what will make the image tells it better
-            found.set_result(frozenset())
+            images.set_result(image_store.built())
+        except (InfraciError, OSError):  # making the image will raise it again
+            images.set_result(frozenset())
 
     Thread(target=look, name="images", daemon=True).start()
-    return found
+    return images
 
 
 def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], None]:
-    """Builds or pulls the images of a stack's servers that this machine has not got."""
+    """What builds or pulls the images of a stack's servers that this machine lacks."""
 
     def make(request: StackRequest) -> None:
         from infraci.local.host import image_store
@@ -46,8 +46,8 @@ def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], No
         if names is not None and names <= look_for_images().result():
             return
         preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
-        asked = {str(server.properties.get("image")) for server in servers_of(preview)}
-        for name in sorted(filter(image_store.known, asked)):
+        names_in_preview = {str(server.properties.get("image")) for server in servers_of(preview)}
+        for name in sorted(filter(image_store.known, names_in_preview)):
             image_store.ensure(name, on_progress=progress.note)
 
     return make
@@ -56,20 +56,20 @@ def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], No
 def _plain_images(request: StackRequest) -> set[str] | None:
     """The images of a request's servers, None unless each is a plain name or parameter.
 
-    Only Heat knows what functions and nested templates come to.
+    Only Heat can evaluate functions and nested templates.
     """
     if request.files:
         return None
     declared = request.template.get("parameters") or {}
-    given = {**(request.environment.get("parameters") or {}), **request.parameters}
+    values = {**(request.environment.get("parameters") or {}), **request.parameters}
     names = set()
-    for said in _server_images(request.template.get("resources") or {}):
-        name = said
-        if isinstance(said, dict) and set(said) == {"get_param"}:
-            parameter = said["get_param"]
+    for image in _server_images(request.template.get("resources") or {}):
+        name = image
+        if isinstance(image, dict) and set(image) == {"get_param"}:
+            parameter = image["get_param"]
             if not isinstance(parameter, str):
                 return None
-            name = given.get(parameter, (declared.get(parameter) or {}).get("default"))
+            name = values.get(parameter, (declared.get(parameter) or {}).get("default"))
         if not isinstance(name, str):
             return None
         names.add(name)
@@ -77,7 +77,7 @@ def _plain_images(request: StackRequest) -> set[str] | None:
 
 
 def _server_images(value: object) -> Iterator[Any]:
-    """What is said of the image of each server, those in a group's definition too."""
+    """The ``image`` property of each server, also of those in a group's definition."""
     if isinstance(value, Mapping):
         if value.get("type") == SERVER:
             yield (value.get("properties") or {}).get("image")
@@ -86,7 +86,7 @@ def _server_images(value: object) -> Iterator[Any]:
 
 
 def _check_machine() -> None:
-    """Raise CloudError where it is plain that no server can run here; cheap, so not thorough."""
+    """Raise CloudError where servers surely cannot run here; a quick check, not a full one."""
     if os.geteuid() == 0 and all(map(shutil.which, ("podman", "ip", "nft"))):
         return
     from infraci.local.host import capabilities

@@ -1,4 +1,4 @@
-"""What is known of a commit, for people and as data."""
+"""The results of a commit's builds, as lines and as data."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ def lines(result: CommitResult) -> Iterator[str]:
     """A line a pipeline, with what failed below it."""
     verdict = str(result.verdict or "unknown")
     state = ", still building" if result.is_building else ""
-    yield f"{result.sha[:10]} {verdict}{state}{_about(result)}"
-    for found in result.pipelines:
-        voting = "" if found.voting else " (non-voting)"
-        failed = f", {len(found.failures)} failed" if found.failures else ""
-        yield f"  {found.pipeline}{voting}: {found.verdict}, {found.tests} testcases{failed}"
-        if found.cause:
-            yield f"    {displayable(found.cause)}"
-        yield f"    {found.build.url}"
-        for failure in found.failures:
+    yield f"{result.sha[:10]} {verdict}{state}{_subject(result)}"
+    for outcome in result.pipelines:
+        voting = "" if outcome.voting else " (non-voting)"
+        failed = f", {len(outcome.failures)} failed" if outcome.failures else ""
+        yield f"  {outcome.pipeline}{voting}: {outcome.verdict}, {outcome.tests} testcases{failed}"
+        if outcome.cause:
+            yield f"    {displayable(outcome.cause)}"
+        yield f"    {outcome.build.url}"
+        for failure in outcome.failures:
             kind = "error" if failure.is_error else "failure"
             yield f"    {kind}: {failure.classname}.{failure.name}: {displayable(failure.message)}"
-        if found.failures:
-            yield f"    again: {found.reproduce}"
+        if outcome.failures:
+            yield f"    again: {outcome.reproduce}"
     for doubt in result.doubts:
         yield f"  note: {doubt}"
     if not result.builds:
         yield "  note: it has no build; `infraci jenkins trigger` asks for one"
 
 
-def _about(result: CommitResult) -> str:
+def _subject(result: CommitResult) -> str:
     if not result.pipelines:
         return ""
-    known = result.pipelines[0]
-    return f": {displayable(known.subject)} ({displayable(known.author)})"
+    first = result.pipelines[0]
+    return f": {displayable(first.subject)} ({displayable(first.author)})"
 
 
 def as_data(result: CommitResult) -> dict[str, Any]:
@@ -47,14 +47,14 @@ def as_data(result: CommitResult) -> dict[str, Any]:
         "building": result.is_building,
         "pipelines": [
             {
-                "pipeline": found.pipeline,
-                "voting": found.voting,
-                "verdict": found.verdict,
-                "cause": found.cause,
-                "author": found.author,
-                "email": found.email,
-                "subject": found.subject,
-                "tests": found.tests,
+                "pipeline": outcome.pipeline,
+                "voting": outcome.voting,
+                "verdict": outcome.verdict,
+                "cause": outcome.cause,
+                "author": outcome.author,
+                "email": outcome.email,
+                "subject": outcome.subject,
+                "tests": outcome.tests,
                 "failures": [
                     {
                         "classname": failure.classname,
@@ -62,12 +62,12 @@ def as_data(result: CommitResult) -> dict[str, Any]:
                         "message": failure.message,
                         "error": failure.is_error,
                     }
-                    for failure in found.failures
+                    for failure in outcome.failures
                 ],
-                "build": found.build.url,
-                "again": found.reproduce,
+                "build": outcome.build.url,
+                "again": outcome.reproduce,
             }
-            for found in result.pipelines
+            for outcome in result.pipelines
         ],
         "notes": list(result.doubts),
     }

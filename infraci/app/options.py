@@ -1,8 +1,9 @@
-"""Options that several verbs have."""
+"""The options of `infraci run`, and those that several verbs have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,39 @@ from infraci.base.trust import distrust
 
 #: Where the context keeps whether `--json` stands before the command.
 JSON = "infraci.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line changes of a commit's stack."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environments: Sequence[Path] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options, without any value."""
+        options = [f"-P {name}" for name in self.parameters]
+        return tuple(sorted([*options, *(f"-e {path.name}" for path in self.environments)]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options of ``infraci run``, but for its commit."""
+
+    pipelines: Sequence[str]  # by name; without one, those that the commit touches
+    cloud: str  # of pipelines that name none
+    overrides: Overrides
+    destroy_policy: str | None  # instead of the pipelines' own
+    all_: bool = False  # whether those are run as well that the commit does not touch
+    jobs: int | None = None
+    fail_fast: bool = False
+    report: Path | None = None
+    history: bool = True  # whether results go into the history
+    search: Path | None = None  # where a search reads them
+    run_file: Path | None = None  # where the run's id is written as soon as there is one
+    verbosity: int = 0
+
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

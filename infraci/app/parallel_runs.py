@@ -1,13 +1,12 @@
-"""Several runs at once, each a process of its own.
+"""Parallel runs, each a process of its own.
 
-A run is made for one process: signals come to its main thread, and it tears down by itself whatever
-becomes of others. So the runs of a matrix are ``infraci run`` as anybody would start them, out of
-the terminal's reach: one signal to this process is one signal to each of them.
+A run handles signals in the main thread of its process, and tears down independently of others. So
+each parallel run is an ``infraci run`` in a session of its own, which the terminal's signals do not
+reach: this process forwards each signal to all of them.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -22,19 +21,11 @@ from types import FrameType
 from infraci.base.program import own_program
 from infraci.base.temporary import temporary_folder
 from infraci.errors import ExitCode, InfraciError
-from infraci.heat import LOCAL
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import RunRecord, Verdict
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: A cloud of many machines bears so many of our runs.
-_ELSEWHERE = 4
-
-
-def default_jobs(clouds: Sequence[str]) -> int:
-    """How many runs at once: on the embedded cloud as many as half the CPUs."""
-    return max(1, (os.cpu_count() or 1) // 2) if LOCAL in clouds else _ELSEWHERE
 
 
 @dataclass(slots=True)
@@ -48,8 +39,8 @@ class _Run:
 class ParallelRuns:
     """Runs of several pipelines, ``jobs`` of them at once.
 
-    ``command`` makes the command line of one, which has to write its run's id to the file given;
-    ``tell`` takes the lines of all, each with its pipeline's name before it.
+    ``command`` makes the command line of one, which writes its run's id to the given file;
+    ``tell`` gets the lines of all, each with its pipeline's name before it.
     """
 
     command: Callable[[Pipeline, Path], Sequence[str]]
@@ -59,22 +50,22 @@ class ParallelRuns:
     fail_fast: bool = False
     interrupted: bool = False
     _stopping: bool = False
-    _alive: list[_Run] = field(default_factory=list)
+    _running: list[_Run] = field(default_factory=list)
     _ended: SimpleQueue[_Run] = field(default_factory=SimpleQueue)
 
     def run(self, pipelines: Sequence[Pipeline]) -> tuple[list[RunRecord], ExitCode]:
-        """The records of those that began one; and the worst exit code of the others.
+        """The records of those that began one, and the worst exit code of the others.
 
-        What was not begun, by an interruption or as another one failed, is told.
+        ``tell`` gets a line for each pipeline that was not run after an interruption or a failure.
         """
         waiting = deque(pipelines)
         records, lost = [], [ExitCode.PASSED]
         with temporary_folder("runs") as folder, self._forwarding():
-            while self._alive or (waiting and not self._stopping):
-                while waiting and len(self._alive) < self.jobs and not self._stopping:
+            while self._running or (waiting and not self._stopping):
+                while waiting and len(self._running) < self.jobs and not self._stopping:
                     self._start(waiting.popleft(), folder)
                 run = self._ended.get()  # a signal's handler may run meanwhile
-                self._alive.remove(run)
+                self._running.remove(run)
                 record = self._record(run)
                 if record is not None:
                     records.append(record)
@@ -102,7 +93,7 @@ class ParallelRuns:
             start_new_session=True,
         )
         run = _Run(pipeline, process, run_file)
-        self._alive.append(run)
+        self._running.append(run)
         threading.Thread(target=self._follow, args=(run,), daemon=True).start()
         if self._stopping:  # the signal came while the process was being made
             _signal(run, signal.SIGINT)
@@ -128,12 +119,12 @@ class ParallelRuns:
 
     def _stop(self, number: int) -> None:
         self._stopping = True
-        for run in list(self._alive):
+        for run in list(self._running):
             _signal(run, number)
 
     @contextmanager
     def _forwarding(self) -> Iterator[None]:
-        """In here a signal to this process is one to each run."""
+        """In here a signal to this process is forwarded to each run."""
 
         def forward(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
@@ -177,5 +168,5 @@ def _signal(run: _Run, number: int) -> None:
 
 
 def _code(returncode: int) -> ExitCode:
-    known = [code for code in ExitCode if code == returncode]
-    return known[0] if known else ExitCode.UNTESTABLE
+    codes = [code for code in ExitCode if code == returncode]
+    return codes[0] if codes else ExitCode.UNTESTABLE

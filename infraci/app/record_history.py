@@ -1,14 +1,15 @@
-"""What a run adds to the history, and what the history says of it."""
+"""Writes runs into the history, and what the history says of failures into their reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from infraci.base.invocation import invocation
+from infraci.base.terminal import say_line
 from infraci.diagnosis.phase_testcase import SEPARATOR
 from infraci.errors import InfraciError
 from infraci.history import Case, History, dump, result_of
@@ -17,19 +18,21 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.run import Phase, RunRecord, Verdict
 from infraci.progress.failures import MOST_SHOWN
 
-#: The verdicts of runs whose failures the history may know more of.
+#: The verdicts of runs whose failures the history may explain.
 _EXPLAINED = (Verdict.FAILED, Verdict.INVALID, Verdict.ERROR)
 
 
-def given_by(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
-    """What the command line changes of a commit's stack, without any value."""
-    return tuple(
-        sorted([*(f"-P {n}" for n in parameters), *(f"-e {e.name}" for e in environments)])
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryOptions:
+    """How a run enters the history."""
+
+    write: bool = True
+    search: Path | None = None  # the file where a search reads the result, too
+    partial: bool = False  # a testcase that is missing may exist all the same
 
 
 def matters(pipeline: Pipeline, tree: Path) -> Callable[[Case, Sequence[str]], tuple[str, ...]]:
-    """Tells which of some files a testcase of the pipeline depends on: those of its phase.
+    """What says on which of some files a testcase of the pipeline depends: those of its phase.
 
     A configure step depends on those before it, and a spec on all of them.
     """
@@ -60,20 +63,18 @@ def conclude(
     root: Path,
     pipeline: Pipeline,
     tree: Path,
-    write: bool = True,
-    search: Path | None = None,
-    partial: bool = False,
+    options: HistoryOptions = HistoryOptions(),
     tell: Callable[[str], None],
 ) -> RunRecord:
-    """What a run found goes into the history, and what that knows of its failures into its report.
+    """Write what a run found into the history, and what that knows of its failures into its report.
 
-    Neither changes what the run has found, so trouble with them is only told. The caller has
-    the run's lock.
+    Errors change nothing of what the run has found: ``tell`` gets them. The caller has the run's
+    lock.
     """
     try:
-        if write:
-            remember(record, root=root, search=search, partial=partial)
-        if search is None and record.verdict in _EXPLAINED:
+        if options.write:
+            remember(record, root=root, options=options)
+        if options.search is None and record.verdict in _EXPLAINED:
             explained = explain(record, root=root, pipeline=pipeline, tree=tree)
             if explained.blame != record.blame:
                 renew(explained, root=root)
@@ -89,28 +90,23 @@ def renew(record: RunRecord, *, root: Path) -> None:
 
     ledger = Ledger(root)
     ledger.update(record)
-    write_junit(ledger.folder(record.id) / "junit.xml", record)
+    write_junit(ledger.folder(record.id).junit, record)
 
 
-def remember(
-    record: RunRecord, *, root: Path, search: Path | None = None, partial: bool = False
-) -> None:
-    """Write what a run found into the notes of its commit, and for a search into its file.
-
-    In a ``partial`` one, a testcase that is missing may exist all the same.
-    """
-    result = result_of(record, of_search=search is not None)
+def remember(record: RunRecord, *, root: Path, options: HistoryOptions) -> None:
+    """Write what a run found into the notes of its commit, and for a search into its file."""
+    result = result_of(record, of_search=options.search is not None)
     if result is None:
         return
-    if partial:
+    if options.partial:
         result = replace(result, cut=True)
-    if search is not None:
-        search.write_text(dump(result))
+    if options.search is not None:
+        options.search.write_text(dump(result))
     History(root).add(record.commit.sha, [result])
 
 
 def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) -> RunRecord:
-    """The record with what is known of its failures, without standing anything up."""
+    """The record with what is known of its failures, without making a stack."""
     from infraci.blame.finding_output import summary
     from infraci.blame.inquiry import Inquiry
     from infraci.blame.observations import Evidence
@@ -124,7 +120,7 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
     )
     evidence.add(record.commit.sha, result)
     which = (record.commit.sha[:10], "--pipeline", record.pipeline)
-    again = invocation("blame", *which, cloud=record.cloud)
+    command = invocation("blame", *which, cloud=record.cloud)
     inquiry = Inquiry(
         root=root,
         head=record.commit,
@@ -133,21 +129,26 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
         stand_up=lambda shas: [None for _ in shas],
         budget=Budget(runs=0),
         matters=matters(pipeline, tree),
-        again=again,
-        hint=f"`{again}` finds out",
+        again=command,
+        hint=f"`{command}` finds out",
     )
     findings = inquiry.findings()
     return replace(record, blame={str(f.case or ""): summary(f) for f in findings})
 
 
+def tell_corrupt(sha: str, why: str) -> None:
+    """Say of a line in a note that it is skipped."""
+    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
+
+
 def blame_lines(record: RunRecord, *, most: int | None = MOST_SHOWN) -> Iterator[str]:
-    """What is known of a run's failures: a line for each answer, of many the first ones."""
+    """What blame says of a run's failures: a line for each answer, of many the first ones."""
     by_answer: dict[str, list[str]] = {}
-    for case, said in record.blame.items():
-        headline = said.partition("\n")[0].removeprefix("blame").strip()
+    for case, text in record.blame.items():
+        headline = text.partition("\n")[0].removeprefix("blame").strip()
         by_answer.setdefault(headline, []).append(case)
-    for headline, (first, *others) in islice(by_answer.items(), most):
-        also = f" and {len(others)} more" if others else ""
+    for headline, (first, *other_cases) in islice(by_answer.items(), most):
+        also = f" and {len(other_cases)} more" if other_cases else ""
         yield f"{first}{also}: {headline}" if first else headline
     if most is not None and len(by_answer) > most:
         all_of_it = invocation("logs", record.id)

@@ -17,6 +17,8 @@ from infraci.model.run import Phase, Verdict
 
 #: A commit that could not be tested so often on end is given up.
 MOST_TRIES = 3
+#: So many stacks the first commit of all gets at most for a testcase that passes at none.
+_MOST_AT_FIRST = 2
 #: So probable is a culprit that its change is taken out to see.
 _PROBABLE = 0.5
 #: Of a long line, so many commits are weighed against each other.
@@ -93,6 +95,8 @@ class Search:
     reverts: dict[str, str] = field(default_factory=dict)
     _cannot_revert: set[str] = field(default_factory=set)
     _tries: Counter[str] = field(default_factory=Counter)
+    #: How often this search has stood a commit up, and learnt something.
+    _told: Counter[str] = field(default_factory=Counter)
 
     def go(self, questions: Sequence[Question]) -> str:
         """Run until all is answered; says why it stopped earlier, empty if it did not."""
@@ -115,6 +119,7 @@ class Search:
                 self.evidence.add(sha, result, is_alone=len(shas) == 1)
             if result is not None and _tells(result, sha, questions):
                 self._tries[sha] = 0
+                self._told[sha] += 1
             else:
                 self._tries[sha] += 1
                 invalid = result is not None and result.verdict is Verdict.INVALID
@@ -133,7 +138,11 @@ class Search:
     def _choose(self, views: Sequence[View]) -> tuple[int, ...]:
         line = views[0].question.line
         wanted = {position for seen in views for position in _candidates(seen)}
-        testable = sorted(p for p in wanted if line[p] not in self.untestable)
+        testable = sorted(
+            p
+            for p in wanted
+            if line[p] not in self.untestable and any(self._may_tell(seen, p) for seen in views)
+        )
         for seen in views:
             position = self._again(seen)
             if position is not None:
@@ -144,6 +153,21 @@ class Search:
             if chosen == (seen.belief.leader,) and seen.unproven in testable:
                 return (seen.unproven,)
         return chosen
+
+    def _may_tell(self, seen: View, position: int) -> bool:
+        """Whether a run of a commit can tell anything of a testcase.
+
+        While it passes nowhere, only commits older than all that failed can: repeating a failure
+        does not tell which commit made it. The very first commit has none before it, and gets a
+        second stack.
+        """
+        question = seen.question
+        failed = [s.position for s in seen.sightings if s.seen is Seen.FAILED]
+        is_bounded = any(s.seen is not Seen.FAILED for s in seen.sightings)
+        if is_bounded or question.absent >= 0 or position < min(failed, default=position + 1):
+            return True
+        sha = question.line[position]
+        return position == 0 and question.is_rooted and self._told[sha] < _MOST_AT_FIRST
 
     def _again(self, seen: View) -> int | None:
         """A position that has to be run again, if it can."""

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from infraci import git
+from infraci.app.blame_search import (
+    SearchRequest,
+    inquiry,
+    publish_findings,
+    run_options,
+    subjects,
+)
 from infraci.app.checkout import exported
-from infraci.app.ci_reports import publish
-from infraci.app.cloud_opening import open_cloud
 from infraci.app.jenkins_controller import open_controller
-from infraci.app.options import cloud_option, json_option, stack_options
-from infraci.app.record_history import given_by, matters, renew
-from infraci.base.invocation import invocation
-from infraci.base.terminal import say, say_json, say_line
+from infraci.app.options import Overrides, cloud_option, json_option, stack_options
+from infraci.base.terminal import say, say_json
 from infraci.blame.finding import Finding, FindingKind
-from infraci.blame.finding_output import as_data, as_text, summary
-from infraci.blame.inquiry import Inquiry
-from infraci.blame.line import Matters
-from infraci.blame.local_runs import Runner
-from infraci.blame.observations import Evidence
-from infraci.blame.search import Budget, StandUp
+from infraci.blame.finding_output import as_data, as_text
+from infraci.blame.search import Budget
 from infraci.errors import ExitCode, UsageError
-from infraci.history import History, Result
-from infraci.ledger.ledger import Ledger
-from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
-from infraci.model.problem import FileError
-from infraci.model.run import Commit, Verdict
 from infraci.pipeline import Interrupts
 
-#: How many stacks may be stood up, if nobody says.
+#: How many stacks may be stood up without --budget.
 _STACKS = 24
 
 
@@ -129,13 +120,14 @@ def command(
             hint="put them into the pipeline file, or search here, without --jenkins",
         )
     root = git.repository_root(Path.cwd())
-    asked = _Asked(
+    overrides = Overrides(parameters=parameters, environments=environments)
+    request = SearchRequest(
         root=root,
         head=git.resolve(root, commit),
         since=git.resolve(root, since) if since else None,
         cloud=cloud,
-        given=given_by(parameters, environments),
-        options=_options(parameters, environments),
+        given=overrides.names,
+        options=run_options(overrides),
         target=target,
         budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),
         is_budget_given=budget is not None,
@@ -143,162 +135,16 @@ def command(
     )
     tell = (lambda line: None) if verbosity < 0 else (lambda line: say(line, err=True))
     findings: list[Finding] = []
-    with Interrupts(), exported(root, asked.head) as tree:
-        for subject in _subjects(asked, tree, pipelines):
-            found = _inquiry(asked, subject, tell).findings()
-            findings += found
-            _publish(asked, subject, found, report)
+    with Interrupts(), exported(root, request.head) as tree:
+        for subject in subjects(request, tree, pipelines):
+            of_subject = inquiry(request, subject, tell).findings()
+            findings += of_subject
+            publish_findings(request, subject, of_subject, report)
     if as_json:
-        say_json(as_data(findings, spent=asked.budget.spent))
+        say_json(as_data(findings, spent=request.budget.spent))
     else:
         say(as_text(findings) or "no testcase fails")
     return exit_code(findings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What the command line asks for."""
-
-    root: Path
-    head: Commit
-    since: Commit | None
-    cloud: str
-    given: tuple[str, ...]
-    options: tuple[str, ...]
-    target: float
-    budget: Budget
-    is_budget_given: bool
-    controller: Any  # a Jenkins', whose agents stand stacks up; None for this machine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
-    """A pipeline that is asked about; its file at the commit may be wrong."""
-
-    name: str
-    file: str
-    cloud: str
-    matters: Matters
-
-
-def _subjects(asked: _Asked, tree: Path, names: Sequence[str]) -> Iterator[_Subject]:
-    """The pipelines that were named, or have failed at the commit; if none was run there, all."""
-    known = History(asked.root).results([asked.head.sha], on_corrupt=tell_corrupt)
-    results = known.get(asked.head.sha, ())
-    failed = {r.pipeline for r in results if r.verdict is not Verdict.PASSED}
-    try:
-        found = load_pipelines(tree, names)
-    except FileError as error:
-        wrong = {Path(problem.file).stem for problem in error.problems}
-        for name in names or sorted(wrong):
-            yield _wrong(asked, name)
-        return
-    for pipeline in found:
-        if names or not results or pipeline.name in failed:
-            yield _Subject(
-                name=pipeline.name,
-                file=str(pipeline.path),
-                cloud=pipeline.cloud or asked.cloud,
-                matters=matters(pipeline, tree),
-            )
-
-
-def _wrong(asked: _Asked, name: str) -> _Subject:
-    """A pipeline whose file cannot be read at the commit: its plan is asked about."""
-    file = str(PIPELINES / f"{name.partition('[')[0]}.yaml")
-    return _Subject(
-        name=name,
-        file=file,
-        cloud=asked.cloud,
-        matters=lambda case, paths: tuple(p for p in paths if p in (file, str(PROJECT_FILE))),
-    )
-
-
-def _inquiry(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> Inquiry:
-    history = History(asked.root)
-    return Inquiry(
-        root=asked.root,
-        head=asked.head,
-        pipeline_file=subject.file,
-        evidence=Evidence(
-            lambda shas: history.results(shas, on_corrupt=tell_corrupt),
-            pipeline=subject.name,
-            cloud=subject.cloud,
-            given=asked.given,
-        ),
-        stand_up=_stand_up(asked, subject, tell),
-        can_try_out=asked.controller is None,  # an agent's clone has no commit that is made here
-        budget=asked.budget,
-        matters=subject.matters,
-        target=asked.target,
-        since=asked.since,
-        is_budget_given=asked.is_budget_given,
-        again=_again(asked, subject.name),
-    )
-
-
-def _stand_up(asked: _Asked, subject: _Subject, tell: Callable[[str], None]) -> StandUp:
-    """What tests commits: builds on Jenkins' agents, or runs on this machine."""
-    if asked.controller is not None:
-        from infraci.jenkins.build_search import Builds
-
-        return Builds(
-            root=asked.root,
-            controller=asked.controller,
-            pipeline=subject.name,
-            cloud=subject.cloud,
-            tell=tell,
-        )
-    runner = Runner(
-        root=asked.root,
-        pipeline=subject.name,
-        cloud=subject.cloud,
-        given=asked.given,
-        options=asked.options,
-        tell=tell,
-    )
-
-    def stand_up(shas: Sequence[str]) -> Sequence[Result | None]:
-        with open_cloud(subject.cloud):  # else each run would tell that there is none
-            return runner(shas)
-
-    return stand_up
-
-
-def _again(asked: _Asked, pipeline: str) -> str:
-    """The command that repeats a search, or goes on with it."""
-    words = [asked.head.sha[:10], "--pipeline", pipeline]
-    words += ["--since", asked.since.sha[:10]] if asked.since else []
-    words += ["--jenkins"] if asked.controller is not None else []
-    return invocation("blame", *words, cloud=asked.cloud)
-
-
-def _publish(
-    asked: _Asked, subject: _Subject, found: Sequence[Finding], report: Path | None
-) -> None:
-    """Put the findings into the reports of the commit's runs that this machine has."""
-    ledger = Ledger(asked.root)
-    blame = {str(finding.case or ""): summary(finding) for finding in found}
-    known = History(asked.root).results([asked.head.sha]).get(asked.head.sha, ())
-    searches = {result.run for result in known if result.of_search}
-    which = (asked.head, subject.name, subject.cloud, asked.given)
-    ours = [
-        record
-        for record in ledger.list()
-        if (record.commit, record.pipeline, record.cloud, record.given) == which
-        and record.id not in searches
-    ]
-    for record in ours:
-        with suppress(UsageError), ledger.lock(record.id):  # one at work tells for itself
-            if record.verdict not in (None, Verdict.PASSED):
-                renew(replace(record, blame=blame), root=asked.root)
-    if ours:
-        publish(ledger.folder(ours[-1].id) / "junit.xml", ours[-1], report)
-
-
-def tell_corrupt(sha: str, why: str) -> None:
-    """Say of a line in a note that it is skipped."""
-    say_line(f"a note of {sha[:10]} cannot be read: {why}; it is skipped", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:
@@ -315,10 +161,3 @@ _EXIT_CODES: Mapping[FindingKind, ExitCode] = {
     FindingKind.INFRASTRUCTURE: ExitCode.UNTESTABLE,
     FindingKind.UNKNOWN: ExitCode.UNTESTABLE,
 }
-
-
-def _options(parameters: Mapping[str, str], environments: Sequence[Path]) -> tuple[str, ...]:
-    """-P and -e for the runs that are started."""
-    given = [part for name, value in parameters.items() for part in ("-P", f"{name}={value}")]
-    files = [part for path in environments for part in ("-e", str(path.absolute()))]
-    return (*given, *files)

@@ -13,7 +13,7 @@ from infraci.errors import ExitCode
 def command() -> None:
     """Start, stop and look at the embedded cloud.
 
-    It starts by itself when it is needed, and ends when nobody has asked it for a while.
+    It starts by itself when it is needed, and ends when it was not used for a while.
     """
 
 
@@ -45,16 +45,16 @@ def status(as_json: bool) -> int:
     """
     from infraci.local import cloud_process
 
-    found = cloud_process.status()
+    state = cloud_process.status()
     if as_json:
-        say_json(found)
-    elif found is None:
+        say_json(state)
+    elif state is None:
         say("it is not running")
     else:
-        for name, value in found.items():
+        for name, value in state.items():
             shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
             say(f"{name}: {shown}")
-    return ExitCode.FAILED if found is None else ExitCode.PASSED
+    return ExitCode.FAILED if state is None else ExitCode.PASSED
 
 
 @command.command("clouds-yaml")

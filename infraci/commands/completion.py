@@ -18,7 +18,7 @@ def command(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    if found is None:
+    completion = get_completion_class(shell)
+    if completion is None:
         raise click.UsageError(f"no completion for {shell}")
-    say(found(context.find_root().command, {}, "infraci", "_INFRACI_COMPLETE").source())
+    say(completion(context.find_root().command, {}, "infraci", "_INFRACI_COMPLETE").source())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from infraci.app.existing_run import do_again
+from infraci.app.existing_run import repeat_phase
 from infraci.app.options import run_argument
 from infraci.model.run import Phase
 
@@ -21,4 +21,4 @@ def command(verbosity: int, run_id: str | None, working_tree: bool) -> int:
     RUN is the beginning of a run's id; by default the latest whose stack stands. The stack is
     kept.
     """
-    return do_again(Phase.CONFIGURE, run_id, verbosity=verbosity, working_tree=working_tree)
+    return repeat_phase(Phase.CONFIGURE, run_id, verbosity=verbosity, working_tree=working_tree)

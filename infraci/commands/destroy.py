@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from infraci.app.cloud_opening import make_progress, open_cloud
-from infraci.app.existing_run import ledger_here
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.lookup import ledger_here
 from infraci.base.deadline import Deadline, waits
 from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError, UsageError
@@ -22,16 +22,16 @@ from infraci.ledger.ledger import (
     is_whole_id,
 )
 from infraci.pipeline import Interrupts
+from infraci.pipeline.destroy_phase import DESTROY_S, remove_run
 from infraci.pipeline.garbage import find_runs, has_leftovers, remove_unrecorded
-from infraci.pipeline.removal import DESTROY_S, remove_run
-from infraci.progress import Progress
+from infraci.progress import Progress, make_progress
 
 _PURPOSE = "destroy"
 
 
 @click.command("destroy", short_help="Remove all that runs have made.")
 @click.argument("run_ids", metavar="[RUN]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every run that nobody is at work on.")
+@click.option("--all", "everything", is_flag=True, help="Every run that no process is at work on.")
 @click.option(
     "--cloud",
     "clouds",
@@ -63,11 +63,11 @@ def command(
             interrupts.check()
             run_id = name
             try:
-                known = _find(ledger, name)
-                if known is None:
+                recorded = _find(ledger, name)
+                if recorded is None:
                     run_id = _destroy_unrecorded(ledger, name, clouds)
                 else:
-                    run_id = known
+                    run_id = recorded
                     _destroy(ledger, run_id, progress)
             except InfraciError as error:
                 errors.append(error)
@@ -79,7 +79,7 @@ def command(
 
 
 def _ledger() -> Ledger:
-    """This repository's; outside of one there are still the clouds."""
+    """This repository's; outside of one an empty ledger: the clouds are searched as well."""
     try:
         return ledger_here()
     except UsageError:
@@ -112,7 +112,7 @@ def _destroy(ledger: Ledger, run_id: str, progress: Progress) -> None:
 
 @contextmanager
 def _locked(ledger: Ledger, run_id: str) -> Iterator[None]:
-    """Hold a run; another `infraci destroy` of it is waited for, other work is not."""
+    """Lock a run; waits for another `infraci destroy` of it, and for no other command."""
     deadline = Deadline(DESTROY_S, phase=f"destroying {run_id}")
     for wait_s in waits(0.1, 1.0):
         try:
@@ -129,23 +129,23 @@ def _locked(ledger: Ledger, run_id: str) -> Iterator[None]:
 
 def _destroy_unrecorded(ledger: Ledger, name: str, clouds: tuple[str, ...]) -> str:
     """Find a run on the clouds by its tags, and remove it; returns its id."""
-    known = [record.cloud for record in ledger.list() if not record.destroyed]
-    looked_at = clouds or tuple(dict.fromkeys([LOCAL, *known]))
-    for cloud_name in looked_at:
+    clouds_of_runs = [record.cloud for record in ledger.list() if not record.destroyed]
+    searched = clouds or tuple(dict.fromkeys([LOCAL, *clouds_of_runs]))
+    for cloud_name in searched:
         with open_cloud(cloud_name) as cloud:
-            found = find_runs(cloud, name)
-            if name not in found and len(found) > 1:
+            owners = find_runs(cloud, name)
+            if name not in owners and len(owners) > 1:
                 raise UsageError(
-                    f'cannot find run "{name}": {len(found)} runs on cloud {cloud_name} begin so',
+                    f'cannot find run "{name}": {len(owners)} runs on cloud {cloud_name} begin so',
                     hint="give more of the id",
                 )
-            if not found and not (is_whole_id(name) and has_leftovers(cloud, name)):
+            if not owners and not (is_whole_id(name) and has_leftovers(cloud, name)):
                 continue
-            run_id = name if name in found or not found else next(iter(found))
-            remove_unrecorded(cloud, run_id, found.get(run_id))
+            run_id = name if name in owners or not owners else next(iter(owners))
+            remove_unrecorded(cloud, run_id, owners.get(run_id))
             return run_id
     raise UsageError(
         f"cannot find run {name}: there is no record of it here, and no trace on "
-        f"{'cloud' if len(looked_at) == 1 else 'clouds'} {', '.join(looked_at)}",
+        f"{'cloud' if len(searched) == 1 else 'clouds'} {', '.join(searched)}",
         hint="`infraci list` shows the runs; --cloud NAME looks on another cloud",
     )

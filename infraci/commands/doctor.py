@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from infraci.app.options import json_option, source_options, stack_options
+from infraci.app.options import Overrides, json_option, source_options, stack_options
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
@@ -50,16 +50,17 @@ def command(
                 hint=invocation("doctor", *pipelines, cloud="NAME"),
             )
         return _machine(as_json)
-    from infraci.app.checkout import open_source
+    from infraci.app.checkout import open_checkout
     from infraci.app.cloud_opening import open_cloud
-    from infraci.commands.plan import plans_of
+    from infraci.app.planning import plans_of
     from infraci.doctor import examine
 
     with open_cloud(cloud) as opened:
         if pipelines:
             quiet = verbosity < 0
-            with open_source(commit=commit, working_tree=working_tree, quiet=quiet) as source:
-                plans = plans_of(source, pipelines, opened, parameters, environments)
+            overrides = Overrides(parameters=parameters, environments=environments)
+            with open_checkout(commit=commit, working_tree=working_tree, quiet=quiet) as checkout:
+                plans = plans_of(checkout, pipelines, opened, overrides)
                 findings = list(examine(opened.capacity, plans))
         else:
             findings = list(examine(opened.capacity, []))
@@ -76,12 +77,12 @@ def _machine(as_json: bool) -> int:
     from infraci.local.host import capabilities
     from infraci.sandbox.bubblewrap import PACKAGE, no_sandbox_reason
 
-    found = capabilities.probe()
-    missing = found.missing()
+    host = capabilities.probe()
+    missing = host.missing()
     if as_json:
-        data = {"missing": [asdict(lack) for lack in missing], "runtime": found.runtime,
-                "cgroups": found.cgroups, "podman": found.podman,
-                "memory_limits": found.memory_limits, "cpu_limits": found.cpu_limits,
+        data = {"missing": [asdict(lack) for lack in missing], "runtime": host.runtime,
+                "cgroups": host.cgroups, "podman": host.podman,
+                "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -92,21 +93,21 @@ def _machine(as_json: bool) -> int:
             say(f"all packages at once:\n  {together}")
     else:
         say(
-            f"the embedded cloud can run here: podman {found.podman}, {found.runtime}, "
-            f"{found.cgroups} control groups"
+            f"the embedded cloud can run here: podman {host.podman}, {host.runtime}, "
+            f"{host.cgroups} control groups"
         )
-        for name, has in (("memory", found.memory_limits), ("cpu", found.cpu_limits)):
+        for name, has in (("memory", host.memory_limits), ("cpu", host.cpu_limits)):
             if not has:
                 say(f"note: {name} limits of flavors cannot be enforced on this machine")
-        if found.cgroups is not capabilities.Cgroups.V2:
+        if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
-                f" {found.cgroups} control groups; on a machine with v2 each has its own part only"
+                f" {host.cgroups} control groups; on a machine with v2 each has its own part only"
             )
-    trouble = no_sandbox_reason()
-    if trouble and not as_json:
+    unsafe = no_sandbox_reason()
+    if unsafe and not as_json:
         say(
-            f"note: there is no sandbox for programs of commits: {trouble}. Playbooks and specs are"
+            f"note: there is no sandbox for programs of commits: {unsafe}. Playbooks and specs are"
             f" not judged before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )

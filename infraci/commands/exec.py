@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import click
 
-from infraci.commands.login import choose
+from infraci.app.lookup import choose_server, ledger_here
 from infraci.ssh import Session, attach
 
 _LOGIN_S = 30.0
@@ -48,7 +48,8 @@ def command(where: tuple[str, ...], words: tuple[str, ...]) -> int:
 
     infraci passes the words on unchanged; for a shell's features, run `-- sh -c '…'`.
     """
-    chosen, private_key = choose(*where)
+    record, chosen = choose_server(*where)
+    private_key = ledger_here().folder(record.id).login_key
     with Session.open(chosen, private_key=private_key, timeout_s=_LOGIN_S) as session:
         return attach(
             session,

@@ -12,7 +12,7 @@ import click
 
 from infraci import git
 from infraci.app.checkout import remove_dead_trees
-from infraci.app.cloud_opening import make_progress, open_cloud
+from infraci.app.cloud_opening import open_cloud
 from infraci.base.temporary import remove_dead
 from infraci.base.terminal import say, say_line
 from infraci.errors import ExitCode, InfraciError, UsageError
@@ -20,9 +20,9 @@ from infraci.heat import LOCAL, Cloud
 from infraci.ledger.known_ledgers import forget_old
 from infraci.ledger.ledger import Ledger
 from infraci.pipeline import Interrupts
+from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
-from infraci.pipeline.removal import remove_run
-from infraci.progress import Progress
+from infraci.progress import Progress, make_progress
 
 
 @click.command("gc", short_help="Remove what dead and expired runs have left.")
@@ -37,7 +37,7 @@ from infraci.progress import Progress
 )
 @click.pass_obj
 def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
-    """Remove what dead and expired runs have left, also of runs that nobody remembers.
+    """Remove what dead and expired runs have left, also of runs without a record.
 
     Runs at work and runs that are kept on purpose (`--destroy never`, `infraci provision`) stay
     until they expire, or their record is lost. Nothing without infraci's tags is touched.
@@ -56,13 +56,13 @@ def command(verbosity: int, dry_run: bool, clouds: tuple[str, ...]) -> int:
         if LOCAL in (clouds or sweep.clouds()):
             sweep.machine()
     sweep.files()
-    if not sweep.found and sweep.exit_code == ExitCode.PASSED:
+    if not sweep.count and sweep.exit_code == ExitCode.PASSED:
         say("nothing to remove")
     return sweep.exit_code
 
 
 class Sweep:
-    """One gc: what it finds, it removes (or only names)."""
+    """One gc: removes what it finds, or in a dry run only names it."""
 
     def __init__(self, *, verbosity: int, dry_run: bool) -> None:
         self._dry_run = dry_run
@@ -70,7 +70,7 @@ class Sweep:
         self._root = _repository()
         # Outside of a repository there are still the clouds.
         self._ledger = Ledger(self._root or Path("/nonexistent"))
-        self.found = 0
+        self.count = 0
         self.exit_code = ExitCode.PASSED
 
     def clouds(self) -> list[str]:
@@ -95,7 +95,7 @@ class Sweep:
                 self._remove(f"{leftover.what} {leftover.name}", leftover.why, leftover.remove)
 
     def machine(self) -> None:
-        """Containers and networks of the embedded cloud that belong to nobody."""
+        """Containers and networks of the embedded cloud that belong to no server it knows."""
         from infraci.local import cloud_process
 
         try:
@@ -104,7 +104,7 @@ class Sweep:
             self.fail(error)
             return
         for line in lines:
-            self.found += 1
+            self.count += 1
             say_line(line)
 
     def files(self) -> None:
@@ -119,12 +119,12 @@ class Sweep:
                 remove_dead_trees(self._root)
 
     def fail(self, error: InfraciError) -> None:
-        """Tell, and go on with the rest."""
+        """Show an error, and go on with the rest."""
         self.exit_code = ExitCode.worst([self.exit_code, error.exit_code])
         say(error.message + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
 
     def _remove(self, what: str, why: str, remove: Callable[[], None]) -> None:
-        self.found += 1
+        self.count += 1
         if self._dry_run:
             say(f"would remove {what}: {why}")
             return

@@ -11,13 +11,11 @@ import click
 
 from infraci import git
 from infraci.app.checkout import exported
-from infraci.app.cloud_opening import find_pipeline, find_run
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import find_pipeline, find_run, ledger_here
 from infraci.app.options import json_option
-from infraci.app.record_history import blame_lines, conclude
+from infraci.app.record_history import blame_lines, conclude, tell_corrupt
 from infraci.base.columns import columns
 from infraci.base.terminal import say, say_json, say_line
-from infraci.commands.blame import tell_corrupt
 from infraci.errors import UsageError
 from infraci.history import Class, History, Result
 
@@ -72,7 +70,7 @@ def record_command(run_ids: Sequence[str]) -> None:
     for record in [find_run(ledger, run_id) for run_id in run_ids or (None,)]:
         with ledger.lock(record.id), exported(root, record.commit) as tree:
             pipeline = find_pipeline(tree, record.pipeline)
-            concluded = conclude(record, root=root, pipeline=pipeline, tree=tree, tell=_tell)
+            concluded = conclude(record, root=root, pipeline=pipeline, tree=tree, tell=_show_error)
         say(f"recorded {record.id}: {record.verdict or 'no verdict yet'}")
         for line in blame_lines(concluded):
             say(f"  {line}")
@@ -122,9 +120,9 @@ def prune_command(days: int, gone: bool) -> None:
 
 def _newest(root: Path, history: History) -> list[str]:
     """The newest commits of HEAD that something is known of."""
-    known = history.commits()
-    listed = git.run(root, "rev-list", "HEAD", "--").split() if known else []
-    return [sha for sha in listed if sha in known][:_SHOWN]
+    with_results = history.commits()
+    listed = git.run(root, "rev-list", "HEAD", "--").split() if with_results else []
+    return [sha for sha in listed if sha in with_results][:_SHOWN]
 
 
 def _present(root: Path, history: History) -> frozenset[str]:
@@ -158,8 +156,8 @@ def _rows(known: Mapping[str, Sequence[Result]], shas: Sequence[str]) -> Iterato
 
 
 def _counts(result: Result) -> str:
-    found = list(result.cases.values())
-    return ", ".join(f"{found.count(how)} {how}" for how in Class if how in found) or "-"
+    outcomes = list(result.cases.values())
+    return ", ".join(f"{outcomes.count(how)} {how}" for how in Class if how in outcomes) or "-"
 
 
 def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, object]]]:
@@ -186,5 +184,5 @@ def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, obj
     }
 
 
-def _tell(line: str) -> None:
+def _show_error(line: str) -> None:
     say(line, err=True)

@@ -83,7 +83,7 @@ def install(
 
 @command.command("receive")
 def receive() -> None:
-    """Queue what a push has brought; the hook runs this, and git tells it what was pushed."""
+    """Queue what a push has brought; the hook runs this, and git passes it what was pushed."""
     git_dir = git.find_git_dir(Path.cwd())
     _queue(git_dir, parse_changes(sys.stdin.buffer.read().decode(errors="replace")))
 
@@ -133,7 +133,7 @@ def status() -> None:
 def _queue(git_dir: Path, changes: tuple[RefChange, ...]) -> None:
     config = git_config(git_dir)
     limit = config.get("limit", "")
-    found = new_commits(
+    new = new_commits(
         git_dir,
         changes,
         first_parent=config.get("firstparent") == "true",
@@ -141,20 +141,20 @@ def _queue(git_dir: Path, changes: tuple[RefChange, ...]) -> None:
         limit=int(limit) if limit.isdigit() and int(limit) else LIMIT,
     )
     outbox = Outbox(git_dir)
-    outbox.put(found.shas)
-    for line in _told(found):
+    outbox.put(new.shas)
+    for line in _push_message(new):
         say(line, err=True)
     if outbox.waiting():  # those of earlier pushes, too
         hooks.flush_in_background(git_dir)
 
 
-def _told(found: NewCommits) -> list[str]:
-    """What the pusher reads; no names of theirs, which terminals might obey."""
-    count = len(found.shas)
+def _push_message(new: NewCommits) -> list[str]:
+    """The lines that the pusher reads, without names from the push, which may hold controls."""
+    count = len(new.shas)
     lines = [f"infraci: {count} commit{'' if count == 1 else 's'} will be built"] if count else []
-    if found.left_out:
+    if new.left_out:
         lines += [
-            f"infraci: {found.left_out} older commits of this push are over the limit of {count}, "
+            f"infraci: {new.left_out} older commits of this push are over the limit of {count}, "
             "and will not be built",
             "infraci: `infraci jenkins trigger COMMIT` builds one; `git config infraci.limit` is "
             "the limit",

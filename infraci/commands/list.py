@@ -6,13 +6,13 @@ import time
 
 import click
 
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import ledger_here, state_of
 from infraci.app.options import json_option
 from infraci.base.columns import columns
 from infraci.base.deadline import duration
 from infraci.base.terminal import say, say_json, say_line
 from infraci.ledger.ledger import DamagedRunError, Ledger
-from infraci.model.run import Phase, RunRecord
+from infraci.model.run import RunRecord
 
 
 @click.command("list", short_help="List the runs.")
@@ -22,7 +22,7 @@ from infraci.model.run import Phase, RunRecord
 def command(as_json: bool, standing: bool, limit: int | None) -> None:
     """List the runs, the latest last: what they say, and whether their stack still stands."""
     ledger = ledger_here()
-    records = ledger.list(on_damaged=_tell)
+    records = ledger.list(on_damaged=_show_damage)
     shown = [record for record in records if not (standing and record.destroyed)]
     shown = shown[-limit:] if limit else shown
     if as_json:
@@ -52,18 +52,6 @@ def _row(record: RunRecord, ledger: Ledger, now: float) -> tuple[str, ...]:
     )
 
 
-def state_of(record: RunRecord, ledger: Ledger) -> str:
-    """What has become of a run: ``at work``, ``kept``, ``destroyed``, or ``killed``."""
-    if record.destroyed:
-        return "destroyed"
-    if ledger.is_alive(record.id):
-        return "at work"
-    if record.verdict is not None:
-        return "kept"
-    is_up = any(r.phase is Phase.PROVISION and r.trouble is None for r in record.phases)
-    return "kept" if record.destroy == "never" and is_up else "killed"
-
-
 def _left(seconds: float) -> str:
     return f"in {duration(round(seconds))}" if seconds > 0 else "expired"
 
@@ -85,5 +73,5 @@ def _data(record: RunRecord, ledger: Ledger) -> dict[str, object]:
     }
 
 
-def _tell(error: DamagedRunError) -> None:
+def _show_damage(error: DamagedRunError) -> None:
     say(f"{error.message}", err=True)

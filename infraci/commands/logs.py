@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from infraci.app.cloud_opening import find_run
-from infraci.app.existing_run import ledger_here
+from infraci.app.lookup import find_run, ledger_here, state_of
 from infraci.app.options import json_option, run_argument
 from infraci.app.record_history import blame_lines
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.terminal import say_json, say_line
-from infraci.commands.list import state_of
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.cause import failure_sentence
 from infraci.model.run import Outcome, RunRecord
 
@@ -32,16 +31,16 @@ def command(run_id: str | None, as_json: bool, files: bool) -> None:
         record = find_run(ledger, run_id)
     folder = ledger.folder(record.id)
     if as_json:
-        say_json(read_json((folder / "run.json").read_bytes()))
+        say_json(read_json(folder.record.read_bytes()))
     elif files:
         for path in _files(record, folder):
             say_line(path)
     else:
-        for line in _story(record, folder, state_of(record, ledger)):
+        for line in _lines(record, folder, state_of(record, ledger)):
             say_line(line)
 
 
-def _story(record: RunRecord, folder: Path, state: str) -> Iterator[str]:
+def _lines(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
     commit = record.commit
     cause = failure_sentence(record)
     yield f"run {record.id}: {record.verdict or state}" + (f": {cause}" if cause else "")
@@ -62,16 +61,16 @@ def _story(record: RunRecord, folder: Path, state: str) -> Iterator[str]:
         if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):
             yield f"{testcase.outcome}: {testcase.server}: {testcase.nodeid}"
             yield from (f"  | {line}" for line in (testcase.text or testcase.message).splitlines())
-    for log in sorted((folder / "logs").rglob("*.log")):
+    for log in folder.log_files:
         yield f"==> {log}"
         yield from log.read_text(errors="replace").rstrip("\n").split("\n")
     if record.evidence:
-        yield f"evidence in {folder / 'evidence'}:"
+        yield f"evidence in {folder.evidence}:"
         yield from (f"  {name}" for name in record.evidence)
-    yield f"report: {folder / 'junit.xml'}"
+    yield f"report: {folder.junit}"
 
 
-def _files(record: RunRecord, folder: Path) -> Iterator[Path]:
-    yield from sorted((folder / "logs").rglob("*.log"))
-    yield from (folder / name for name in record.evidence)
-    yield folder / "junit.xml"
+def _files(record: RunRecord, folder: RunFolder) -> Iterator[Path]:
+    yield from folder.log_files
+    yield from (folder.path / name for name in record.evidence)
+    yield folder.junit

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from infraci.app.cloud_opening import make_progress, open_cloud
-from infraci.app.options import cloud_option, source_options, stack_options
-from infraci.app.preload import open_source_early
-from infraci.app.record_history import given_by
-from infraci.app.run_assembly import make_work
-from infraci.app.wiring import make_drivers
+from infraci.app.checkout import open_checkout
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.execute_run import RunSubject, execute_run, make_drivers
+from infraci.app.options import Overrides, cloud_option, source_options, stack_options
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
-from infraci.model.pipeline import DestroyPolicy
+from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Phase, Verdict
-from infraci.pipeline import Interrupts, carry_out, new_record
-from infraci.pipeline.execute_run import WHOLE_WAY, way_of
+from infraci.pipeline import RUN_PHASES, Interrupts, phases_of
+from infraci.progress import make_progress
 
 
 @click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
@@ -49,46 +46,44 @@ def command(
     """
     with (
         Interrupts() as interrupts,
-        open_source_early(commit=commit, working_tree=working_tree, quiet=verbosity < 0) as source,
+        open_checkout(
+            commit=commit, working_tree=working_tree, quiet=verbosity < 0, preload=()
+        ) as checkout,
         open_cloud(cloud) as opened,
     ):
-        from infraci.model.decode import load_pipelines
-
-        chosen, *more = load_pipelines(source.tree, [pipeline])
-        if more:
-            raise UsageError(
-                f"cannot provision {pipeline}: its matrix has {1 + len(more)} cells",
-                hint=f"name one: {invocation('provision', chosen.name, cloud=cloud)}",
-            )
-        if chosen.cloud not in ("", cloud):
-            raise UsageError(
-                f"cannot provision {chosen.name} on cloud {cloud}: it is for {chosen.cloud}",
-                hint=f"say --cloud {chosen.cloud}",
-            )
-        drivers = make_drivers(opened, Ledger(source.root), make_progress(verbosity))
-        record = new_record(
-            chosen,
-            source.commit,
-            cloud=cloud,
-            ledger=drivers.ledger,
-            destroy_policy=DestroyPolicy.NEVER,
-            now=time.time(),
-            given=given_by(parameters, environments),
-        )
-        with drivers.ledger.create(record):
-            say(record.id)  # first: whoever is killed has said what to destroy
-            work = make_work(
-                record,
+        chosen = _choose(checkout.tree, pipeline, cloud)
+        phases = phases_of(chosen) if upgrade else RUN_PHASES
+        record = execute_run(
+            RunSubject(
                 pipeline=chosen,
-                source=source,
-                cloud=opened,
-                drivers=drivers,
-                interrupts=interrupts,
-                parameters=parameters,
-                environments=environments,
+                checkout=checkout,
+                overrides=Overrides(parameters=parameters, environments=environments),
                 with_base=upgrade,
-            )
-            way = way_of(chosen) if upgrade else WHOLE_WAY
-            record = carry_out(work, way[: way.index(Phase.CONFIGURE)])
+            ),
+            phases=phases[: phases.index(Phase.CONFIGURE)],
+            destroy_policy=DestroyPolicy.NEVER,
+            cloud=opened,
+            drivers=make_drivers(opened, Ledger(checkout.root), make_progress(verbosity)),
+            interrupts=interrupts,
+            on_created=say,  # first: a run that is killed has said what to destroy
+        )
     code = (record.verdict or Verdict.PASSED).exit_code
     return ExitCode.INTERRUPTED if interrupts.happened else code
+
+
+def _choose(tree: Path, name: str, cloud: str) -> Pipeline:
+    """The one pipeline of that name. Raises UsageError for several, and for another cloud's."""
+    from infraci.model.decode import load_pipelines
+
+    chosen, *more = load_pipelines(tree, [name])
+    if more:
+        raise UsageError(
+            f"cannot provision {name}: its matrix has {1 + len(more)} cells",
+            hint=f"name one: {invocation('provision', chosen.name, cloud=cloud)}",
+        )
+    if chosen.cloud not in ("", cloud):
+        raise UsageError(
+            f"cannot provision {chosen.name} on cloud {cloud}: it is for {chosen.cloud}",
+            hint=f"say --cloud {chosen.cloud}",
+        )
+    return chosen

@@ -9,13 +9,12 @@ from pathlib import Path
 import click
 
 from infraci.app.ci_reports import report_path, writing
-from infraci.app.cloud_opening import find_run
-from infraci.app.existing_run import ledger_here
-from infraci.app.summary import print_table
+from infraci.app.lookup import find_run, ledger_here
 from infraci.history import RESULT, dump, result_of
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import RunRecord
-from infraci.pipeline import Outcomes
+from infraci.pipeline import exit_code_of
 
 
 @click.command("report", short_help="Write the reports of runs, with evidence and logs.")
@@ -46,8 +45,10 @@ def command(run_ids: Sequence[str], output: Path, attach: bool) -> int:
     with writing(output):
         for record in records:
             _write(record, ledger, output.absolute(), attach)
+    from infraci.report.table import print_table
+
     print_table(records)
-    return Outcomes(records=tuple(records)).exit_code
+    return exit_code_of(records)
 
 
 def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> None:
@@ -56,10 +57,10 @@ def _write(record: RunRecord, ledger: Ledger, output: Path, attach: bool) -> Non
     path = report_path(output, record.pipeline)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in ("evidence", "logs"):
-        source = ledger.folder(record.id) / part
+    copies = zip(ledger.folder(record.id).archived, RunFolder(folder).archived, strict=True)
+    for source, target in copies:
         if source.is_dir():
-            shutil.copytree(source, folder / part, dirs_exist_ok=True)
+            shutil.copytree(source, target, dirs_exist_ok=True)
     if (result := result_of(record)) is not None:
         (folder / RESULT).write_text(dump(result) + "\n")
     write_junit(path, record, folder=folder, attach=attach)

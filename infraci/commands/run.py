@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
+from infraci.app.checkout import open_checkout
 from infraci.app.options import (
+    Overrides,
+    RunOptions,
     cloud_option,
     destroy_option,
     source_options,
     stack_options,
 )
-from infraci.app.preload import open_source_early
-from infraci.app.run_options import RunOptions
 
 
 @click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
@@ -84,11 +85,10 @@ def command(
     Exit status: 0 passed, 1 the commit failed, 2 its files cannot be read, 125 it could not be
     tested, 130 interrupted. Pipelines that do not vote never change it.
     """
-    wish = RunOptions(
+    options = RunOptions(
         pipelines=pipelines,
         cloud=cloud,
-        parameters=parameters,
-        environments=environments,
+        overrides=Overrides(parameters=parameters, environments=environments),
         destroy_policy=destroy_policy,
         all_=all_,
         jobs=jobs,
@@ -104,13 +104,13 @@ def command(
     if resume is not None:
         from infraci.app.run_pipelines import resume_run
 
-        return resume_run(resume, wish)
-    with open_source_early(
-        "infraci.app.run_pipelines",
+        return resume_run(resume, options)
+    with open_checkout(
         commit=commit,
         working_tree=working_tree,
         quiet=verbosity < 0,
-    ) as source:
+        preload=["infraci.app.run_pipelines"],
+    ) as checkout:
         from infraci.app.run_pipelines import run_pipelines
 
-        return run_pipelines(source, wish)
+        return run_pipelines(checkout, options)

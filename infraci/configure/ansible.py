@@ -44,7 +44,7 @@ class Ansible(Step):
         stage = Stage(
             servers=context.servers or limit,
             limit=limit,
-            ssh_config=context.ssh_config,
+            run_folder=context.run_folder,
             outputs=context.outputs,
             run_id=context.run_id,
             commit=context.commit,

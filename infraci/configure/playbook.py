@@ -24,6 +24,7 @@ from infraci.base.lines import first_line, last_line
 from infraci.base.temporary import temporary_folder
 from infraci.base.trust import is_untrusted
 from infraci.errors import ConfigureError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.problem import Problem
 from infraci.model.run import Server
@@ -57,7 +58,7 @@ class Stage:
 
     servers: Sequence[Server]  # all of the stack's
     limit: Sequence[Server]  # those that the step is for
-    ssh_config: Path
+    run_folder: RunFolder
     outputs: Mapping[str, object]
     run_id: str
     commit: str
@@ -85,7 +86,7 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxe
                 ),
                 cwd=root,
                 tree=root,
-                ssh_config=stage.ssh_config,
+                run_folder=stage.run_folder,
                 servers=stage.servers,
                 read=[folder],
                 environment={
@@ -198,11 +199,11 @@ def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]
     """The step's own variables, and those that no group_vars or ansible.cfg may change: host keys
     stay pinned, and servers are reached as the run reaches them.
     """  # noqa: D205
-    config = stage.ssh_config.absolute()
+    folder = stage.run_folder
     ssh = [
-        *("-F", str(config)),
+        *("-F", str(folder.ssh_config.absolute())),
         *("-o", "StrictHostKeyChecking=yes"),
-        *("-o", f"UserKnownHostsFile={config.parent / 'known_hosts'}"),
+        *("-o", f"UserKnownHostsFile={folder.known_hosts.absolute()}"),
         *("-o", "ControlMaster=auto", "-o", "ControlPersist=60s"),
     ]
     return {

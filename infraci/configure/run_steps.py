@@ -27,6 +27,7 @@ from infraci.configure.step import (
 )
 from infraci.configure.testcases import not_begun, of_failure, of_success, of_unchanged
 from infraci.errors import CommitError, ExitCode, InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.run import READY, Server, Testcase
 from infraci.ssh import Session
@@ -94,7 +95,7 @@ def configure_servers(
     servers: Sequence[Server],
     *,
     session_of: Callable[[Server], Session],
-    ssh_config: Path,
+    run_folder: RunFolder,
     root: Path,
     outputs: Mapping[str, object],
     run_id: str,
@@ -134,7 +135,7 @@ def configure_servers(
                     tell=partial(_tell, tell, masker, server),
                     show=partial(_tell, tell, masker, server, is_detail=True),
                     servers=tuple(servers),
-                    ssh_config=ssh_config,
+                    run_folder=run_folder,
                     recovery=recovery,
                 ),
             )

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from infraci.base.deadline import Deadline
 from infraci.base.parallel import in_parallel
 from infraci.errors import CommitError, InfraciError, OutsideError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Outcome, Server
 from infraci.ssh import Session
 
@@ -110,7 +111,8 @@ class StepContext:
     tell: Callable[[str], None] = _silent  # a line for the user
     show: Callable[[str], None] = _silent  # a task, for the user to see while it lasts
     servers: tuple[Server, ...] = ()  # all of the stack's
-    ssh_config: Path = Path("ssh_config")  # with which programs log in to them
+    #: Has the files with which programs log in to the servers.
+    run_folder: RunFolder = field(default_factory=lambda: RunFolder(Path()))
     recovery: RecoveryLimits = RecoveryLimits()
     _noted: set[str] = field(default_factory=set, init=False)
 

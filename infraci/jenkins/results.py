@@ -14,7 +14,7 @@ from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.model.run import Verdict
-from infraci.pipeline.verdict import worst
+from infraci.pipeline.verdict import worst_verdict
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -72,7 +72,7 @@ class CommitResult:
         if not self.pipelines:
             failed = [b for b in self.builds if not b.is_building and b.result != "SUCCESS"]
             return Verdict.ERROR if failed else None
-        return worst(p.verdict or Verdict.ERROR for p in self.pipelines if p.voting)
+        return worst_verdict(p.verdict or Verdict.ERROR for p in self.pipelines if p.voting)
 
 
 def results_of(controller: Controller, sha: str, jobs: Iterable[str]) -> CommitResult:

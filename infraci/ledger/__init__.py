@@ -1,1 +1,1 @@
-"""The records and folders of runs on this machine."""
+"""The records, locks and folders of runs on this machine."""

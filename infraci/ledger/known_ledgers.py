@@ -1,4 +1,4 @@
-"""The ledgers of this machine, so that any repository can tell that a run's record is lost.
+"""The ledgers of this machine: finds out whether the record of a run is lost.
 
 Each ledger has an id, in its repository's git folder: there it outlives ``rm -rf .infraci`` and
 ``git clean``, and no clone inherits it. The user's state folder has a link from the id to the
@@ -29,7 +29,7 @@ _FORGET_S = 90 * 86400.0
 
 
 def register(ledger: Ledger) -> str:
-    """Have this user's other repositories know where a ledger is; returns its id.
+    """Register a ledger, so that the user's other repositories find it; returns its id.
 
     Empty where that cannot be: outside of a repository, on a full disk, or for a folder
     ``.infraci`` that is on a disk of its own, which may be unmounted alone.
@@ -53,7 +53,7 @@ def is_lost(id_: str, run_id: str) -> bool | None:
 
     A repository that was copied has the same id: all that are known must be there.
     """
-    if not _ID_FORM.fullmatch(id_):  # what a stack says of itself may be anything
+    if not _ID_FORM.fullmatch(id_):  # a stack's tags are untrusted text
         return None
     ledgers = [Ledger(root) for root in _known(id_)]
     try:
@@ -88,7 +88,7 @@ def _known(id_: str) -> Iterator[Path]:
 def _is_plain(ledger: Ledger) -> bool:
     """Whether the ledger's folders are on the disk of its repository, or not made yet."""
     disk = ledger.root.stat().st_dev
-    for folder in (ledger.home, ledger.home / "runs"):
+    for folder in (ledger.home, ledger.runs):
         with suppress(FileNotFoundError):
             if folder.is_symlink() or folder.stat().st_dev != disk:
                 return False

@@ -1,8 +1,8 @@
-"""``.infraci/runs/``: what is known of every run, kept so that no run can be lost.
+"""The ledger of a repository, ``.infraci/runs/``: a record and a lock for each run.
 
-A run has a folder of its own with ``run.json`` (replaced atomically, never edited) and ``lock``,
-which the process at work on the run holds (flock): the kernel lets go of it however that
-process ends, so a run is alive exactly as long as somebody works on it.
+A run has a folder of its own, :class:`RunFolder`. Its record is replaced atomically, never edited.
+The process at work on the run holds its lock (flock): the kernel releases it however that process
+ends, so a run is alive exactly as long as a process works on it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from infraci.base.invocation import invocation
 from infraci.base.locks import guarding, is_locked, lock_file, open_lock
 from infraci.base.temporary import has_sign, put_sign, remove_dead
 from infraci.errors import InfraciError, UsageError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.problem import near
 from infraci.model.record_json import dump_record, parse_record
 from infraci.model.run import Commit, RunRecord
@@ -32,21 +33,17 @@ from infraci.model.run import Commit, RunRecord
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _WHOLE_ID = re.compile(rf"[a-z][a-z0-9-]*-[0-9a-f]{{8}}-[{_ALPHABET}]{{6}}\Z")
-_RECORD = "run.json"
 #: A run's files cannot be named to ssh by a path with one of these.
 _UNUSABLE = re.compile(r"""[\x00-\x1f\x7f"]""")
-_LOCK = "lock"
-#: Says of a run that it is destroyed, where its record could not.
-_DESTROYED = "destroyed"
 _MAX_NAME = 32
 
 
 class DamagedRunError(InfraciError):
     """A run whose record cannot be read."""
 
-    def __init__(self, run_id: str, folder: Path, reason: str) -> None:
+    def __init__(self, run_id: str, folder: RunFolder, reason: str) -> None:
         super().__init__(
-            f"cannot read run {run_id}: {folder / _RECORD}: {reason}",
+            f"cannot read run {run_id}: {folder.record}: {reason}",
             hint=f"`{invocation('destroy', run_id)}` still finds what it left, by its tags; "
             "--cloud NAME says on which cloud, but for the embedded one",
         )
@@ -58,7 +55,7 @@ class UnknownRunError(UsageError):
 
 
 class BusyRunError(UsageError):
-    """A run that another process is at work on, and what that does where it says so."""
+    """A run that another process is at work on, with that process's purpose where it states one."""
 
     def __init__(self, run_id: str, *, holder: str, purpose: str = "") -> None:
         super().__init__(
@@ -69,7 +66,7 @@ class BusyRunError(UsageError):
 
 
 class RunLock:
-    """Proof that this process is at work on a run; let go by ``release`` or by the process's end.
+    """The lock of a run; ``release`` or the end of the process releases it.
 
     A context manager. Processes that this one starts do not inherit it, forked ones do.
     """
@@ -80,7 +77,7 @@ class RunLock:
         self._maker = os.getpid()
 
     def release(self) -> None:
-        """Let go of the run; again is no error."""
+        """Release the lock; again is no error."""
         if self._sign is not None and self._maker == os.getpid():
             with suppress(OSError):
                 self._sign.rmdir()
@@ -104,7 +101,7 @@ class RunLock:
 def is_at_work(run_id: str, *, user: int | None = None) -> bool:
     """Whether a process of this machine is at work on a run, of whichever repository.
 
-    A lock is seen only by who knows where the repository is; so its holder puts a sign as well.
+    A lock is visible only to processes that know the repository; so its holder puts a sign as well.
     Signs of this user, of root, and of the ``user`` who began the run count; no other user's do.
     """
     users = {0, os.geteuid()} | ({user} if user is not None else set())
@@ -131,7 +128,7 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.home = root / ".infraci"
-        self._runs = self.home / "runs"
+        self.runs = self.home / "runs"
 
     def new_run_id(self, pipeline: str, commit: Commit) -> str:
         """A name for a new run: a host name, and a part of a Heat stack's name, not used yet."""
@@ -140,21 +137,21 @@ class Ledger:
         while True:
             tail = "".join(secrets.choice(_ALPHABET) for _ in range(6))
             run_id = f"{slug}-{commit.sha[:8].lower()}-{tail}"
-            if not self.folder(run_id).exists():
+            if not self.folder(run_id).path.exists():
                 return run_id
 
-    def folder(self, run_id: str) -> Path:
+    def folder(self, run_id: str) -> RunFolder:
         """The folder of a run, which may not exist. Raises UsageError for what is no run's id."""
         if not is_id(run_id):
             raise UsageError(f'cannot find run "{run_id}": that is not a run\'s id')
-        return self._runs / run_id
+        return RunFolder(self.runs / run_id)
 
     def create(self, record: RunRecord) -> RunLock:
-        """Write a new run's record, its lock held first, so that nobody ever sees it dead.
+        """Acquire a new run's lock, then write its record, so that it never looks dead.
 
-        Raises UsageError where its folder has a path that ssh cannot be told of.
+        Raises UsageError where no ssh_config can name the path of its folder.
         """
-        folder = self.folder(record.id)
+        folder = self.folder(record.id).path
         if _UNUSABLE.search(str(folder)):
             raise UsageError(
                 f"cannot make a run in {displayable(str(self.home.parent))}: the path holds a"
@@ -162,7 +159,7 @@ class Ledger:
                 hint="move or rename the folder",
             )
         with _saying(f"cannot write the record of run {record.id}"):
-            self._runs.mkdir(parents=True, exist_ok=True)
+            self.runs.mkdir(parents=True, exist_ok=True)
             self._ignore()
             folder.mkdir(mode=0o700)
             lock = self.lock(record.id)
@@ -177,23 +174,23 @@ class Ledger:
     def update(self, record: RunRecord) -> None:
         """Replace a run's record, atomically; write it again should it have been deleted.
 
-        On a disk without room for it, that the run is destroyed is kept all the same.
+        On a full disk, that the run is destroyed is written all the same, as an empty file.
         """
         folder = self.folder(record.id)
         with _saying(f"cannot write the record of run {record.id}"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._write(record)
             except OSError as error:
                 if not record.destroyed or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                (folder / _DESTROYED).touch()  # an empty file takes no room
+                folder.destroyed_mark.touch()  # an empty file takes no room
 
     def load(self, run_id: str) -> RunRecord:
         """The record of a run. Raises UsageError when unknown, DamagedRunError when unreadable."""
         folder = self.folder(run_id)
         try:
-            content = (folder / _RECORD).read_bytes()
+            content = folder.record.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._unknown(run_id) from error
         except OSError as error:
@@ -204,19 +201,19 @@ class Ledger:
             raise DamagedRunError(run_id, folder, str(error)) from error
         if record.id != run_id:
             raise DamagedRunError(run_id, folder, f"it is the record of run {record.id}")
-        if (folder / _DESTROYED).exists():
+        if folder.destroyed_mark.exists():
             return replace(record, destroyed=True, leaks=())
         return record
 
     def ids(self) -> tuple[str, ...]:
         """Every run's id, also of those whose record is damaged."""
         try:
-            names = sorted(entry.name for entry in self._runs.iterdir())
+            names = sorted(entry.name for entry in self.runs.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
-            raise InfraciError(f"cannot read {self._runs}: {error.strerror}") from error
-        return tuple(n for n in names if is_id(n) and (self._runs / n / _RECORD).exists())
+            raise InfraciError(f"cannot read {self.runs}: {error.strerror}") from error
+        return tuple(n for n in names if is_id(n) and self.folder(n).record.exists())
 
     def list(
         self, *, on_damaged: Callable[[DamagedRunError], None] | None = None
@@ -239,14 +236,14 @@ class Ledger:
         Runs that stand come before those that are destroyed. Raises UsageError for several, and
         UnknownRunError for none.
         """
-        known = self.ids()
-        if prefix in known:
+        ids = self.ids()
+        if prefix in ids:
             return prefix
         records = self.list()
         named = [record for record in records if record.pipeline == prefix]
         if named:
             return max(named, key=lambda record: (not record.destroyed, record.created)).id
-        matches = [run_id for run_id in known if prefix and run_id.startswith(prefix)]
+        matches = [run_id for run_id in ids if prefix and run_id.startswith(prefix)]
         destroyed = {record.id for record in records if record.destroyed}
         matches = [run_id for run_id in matches if run_id not in destroyed] or matches
         if len(matches) == 1:
@@ -260,21 +257,21 @@ class Ledger:
         raise self._unknown(prefix)
 
     def lock(self, run_id: str, *, purpose: str = "") -> RunLock:
-        """Take a run for this process. Raises BusyRunError while another works on it.
+        """Acquire a run's lock for this process. Raises BusyRunError while another holds it.
 
-        The purpose is told to processes that try meanwhile.
+        Processes that try meanwhile get the purpose in that error.
         """
         folder = self.folder(run_id)
-        if not folder.is_dir():
+        if not folder.path.is_dir():
             raise self._unknown(run_id)
-        with _saying(f"cannot lock run {run_id}"), guarding(folder):
-            descriptor = open_lock(folder / _LOCK)
+        with _saying(f"cannot lock run {run_id}"), guarding(folder.path):
+            descriptor = open_lock(folder.lock)
             try:
                 if not lock_file(descriptor, timeout_s=0.0):
                     line = os.read(descriptor, 40).decode("ascii", "replace")
                     holder, _, its_purpose = line.strip().partition(" ")
                     raise BusyRunError(run_id, holder=holder, purpose=its_purpose)
-                with suppress(OSError):  # a full disk does not keep us from working on it
+                with suppress(OSError):  # works on a full disk, too
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f"{os.getpid()} {purpose}\n".encode())
             except BaseException:
@@ -289,23 +286,23 @@ class Ledger:
         with (
             _saying(what),
             suppress(FileNotFoundError),
-            guarding(folder),
-            (folder / _LOCK).open("rb") as lock,
+            guarding(folder.path),
+            folder.lock.open("rb") as lock,
         ):
             return is_locked(lock.fileno())
         return False
 
     def remove(self, run_id: str) -> None:
-        """Forget a run, its folder and all; gone already is no error."""
+        """Remove a run's folder; gone already is no error."""
         folder = self.folder(run_id)
         with _saying(f"cannot remove run {run_id}"), suppress(FileNotFoundError):
-            (folder / _RECORD).unlink(missing_ok=True)  # first: half a folder is no run
-            shutil.rmtree(folder)
+            folder.record.unlink(missing_ok=True)  # first: a folder without a record is no run
+            shutil.rmtree(folder.path)
 
     def tidy(self) -> None:
-        """Remove what processes that were killed have left of records half written."""
+        """Remove the half-written records of processes that were killed."""
         with suppress(OSError):
-            remove_dead(self.home, *self._runs.iterdir())
+            remove_dead(self.home, *self.runs.iterdir())
 
     def _unknown(self, run_id: str) -> UnknownRunError:
         meant = near(run_id, self.ids())
@@ -313,7 +310,7 @@ class Ledger:
         return UnknownRunError(f"cannot find run {run_id}", hint=hint)
 
     def _write(self, record: RunRecord) -> None:
-        replace_file(self.folder(record.id) / _RECORD, dump_record(record))
+        replace_file(self.folder(record.id).record, dump_record(record))
 
     def _ignore(self) -> None:
         """Hide everything here from git, without touching the user's own .gitignore."""

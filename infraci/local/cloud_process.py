@@ -1,4 +1,4 @@
-"""Starts, finds and ends the process of the embedded cloud."""
+"""Starts, finds and ends the process of the embedded cloud, from another process."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _GC_S = 300.0
 _GRACE_S = 15.0
 #: A log that is larger is put aside at the next start.
 _LOG_BYTES = 4 << 20
-#: With this faulthandler begins to say where a process hangs that it ends.
+#: The beginning of what faulthandler writes of a process that it ends because it hangs.
 _OVERDUE = "Timeout ("
-#: A process that has given its first word and is to end needs no longer for that.
+#: A process that has said why it does not start ends within this time.
 _REAP_S = 10.0
 #: Each of its many threads would otherwise come to hoard memory of its own: an arena, a cache.
 _MALLOC = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
@@ -56,41 +56,41 @@ def ensure_up(*, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     Raises CloudError when the cloud does not start, and UsageError when its packages are not
     installed.
     """
-    place = StateDir.of_this_user()
-    if (address := running(place)) is not None:
-        if address.build == build() or _is_used(place):
-            return place.clouds_yaml
+    state_dir = StateDir.of_this_user()
+    if (address := running(state_dir)) is not None:
+        if address.build == build() or _is_used(state_dir):
+            return state_dir.clouds_yaml
         on_progress("restarting the embedded cloud, which is of another build of infraci")
         down()
-    while not _is_up_by_another(place, on_progress):
+    while not _is_up_by_another(state_dir, on_progress):
         on_progress("starting the embedded cloud")
-        if _start(place):
+        if _start(state_dir):
             break
-    return place.clouds_yaml
+    return state_dir.clouds_yaml
 
 
-def running(place: StateDir) -> Address | None:
+def running(state_dir: StateDir) -> Address | None:
     """Where the cloud answers; None while it is down or starting."""
-    holder = find_holder(place)
+    holder = find_holder(state_dir)
     return None if holder is None else holder.address
 
 
 def status() -> dict[str, Any] | None:
-    """What the cloud says of itself (see :class:`infraci.local.api.admin.Admin`), None if down.
+    """The cloud's status (see :class:`infraci.local.api.admin.AdminApi`), None if it is down.
 
     Raises CloudError when its process lives and does not answer.
     """
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None:
         return None
     if holder.address is None:
-        raise _silent(place, holder, "it has not become ready yet")
-    return _ask(place, "GET", "/status")
+        raise _silent(state_dir, holder, "it has not become ready yet")
+    return _ask(state_dir, "GET", "/status")
 
 
 def gc(*, dry_run: bool = False) -> list[str]:
-    """Remove what this machine still has of servers and networks that nobody knows.
+    """Remove servers and networks on this machine that the cloud does not know.
 
     Starts the cloud if need be. Returns what was (or would be) removed, a line each.
     """
@@ -101,68 +101,67 @@ def gc(*, dry_run: bool = False) -> list[str]:
 
 
 def down() -> bool:
-    """End the process; its servers stay, and the next start takes them over. False if it was.
+    """End the process; the next start takes its servers over. False if there is no process.
 
-    A process that does not end when it is asked to, or cannot be asked, is killed. Raises
-    CloudError when that is of no use.
+    A process that does not end by a request is killed. Raises CloudError when that fails, too.
     """
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None:
         return False
     if holder.address is not None:
         with suppress(CloudError):
-            _ask(place, "POST", "/down")
-            if is_gone(place, holder, within_s=_GRACE_S):
+            _ask(state_dir, "POST", "/down")
+            if is_gone(state_dir, holder, within_s=_GRACE_S):
                 return True
-    kill_holder(place, holder)
+    kill_holder(state_dir, holder)
     return True
 
 
 def end_silent(*, on_progress: Callable[[str], None]) -> None:
     """End the process of a cloud that does not answer; the next command starts another."""
-    place = StateDir.of_this_user()
-    holder = find_holder(place)
+    state_dir = StateDir.of_this_user()
+    holder = find_holder(state_dir)
     if holder is None or holder.address is None:
         return  # one that is starting has a limit of its own
     try:
-        _ask(place, "GET", "/status")
+        _ask(state_dir, "GET", "/status")
     except CloudError as error:
         on_progress(f"ending {holder} of the embedded cloud: {error.message}")
-        kill_holder(place, holder)
+        kill_holder(state_dir, holder)
 
 
-def _is_used(place: StateDir) -> bool:
-    """Whether there is anything on the cloud: then it goes on, of whichever build it is."""
-    answer = _ask(place, "GET", "/status")
+def _is_used(state_dir: StateDir) -> bool:
+    """Whether there is anything on the cloud: then another build does not replace it."""
+    answer = _ask(state_dir, "GET", "/status")
     return any(answer[noun] for noun in ("servers", "networks", "routers"))
 
 
-def _is_up_by_another(place: StateDir, on_progress: Callable[[str], None]) -> bool:
+def _is_up_by_another(state_dir: StateDir, on_progress: Callable[[str], None]) -> bool:
     """Whether the process that holds the lock, if there is one, becomes ready.
 
-    One that does not in time is ended.
+    A process that does not become ready in time is killed.
     """
     ends = time.monotonic() + start_limit_s()
     for wait_s in waits(0.02, 0.2):
-        holder = find_holder(place)
+        holder = find_holder(state_dir)
         if holder is None:
             return False
         if holder.address is not None:
             return True
         if time.monotonic() >= ends:
             on_progress(f"ending {holder} of the embedded cloud, which does not become ready")
-            kill_holder(place, holder)
+            kill_holder(state_dir, holder)
             return False
         time.sleep(wait_s)
     raise AssertionError("waits() never ends")
 
 
-def _start(place: StateDir) -> bool:
+def _start(state_dir: StateDir) -> bool:
     """Start the process; False if another one has the lock. Raises CloudError, UsageError."""
-    place.make()
-    _rotate(place.log)
-    with private(place.log).open("ab") as log:
+    state_dir.make()
+    _rotate(state_dir.log)
+    with private(state_dir.log).open("ab") as log:
         began = log.tell()
         pid, output = _spawn(log)
     with output:
@@ -173,13 +172,15 @@ def _start(place: StateDir) -> bool:
     _reap(pid)
     if word == LOCKED:
         return False
-    reason = word or _last_line(place.log, began)
+    reason = word or _last_line(state_dir.log, began)
     if "No module named" in reason:
         raise UsageError(
             f"cannot start the embedded cloud: {reason}",
             hint="install its packages: pip install 'infraci[local]'",
         )
-    raise CloudError(f"cannot start the embedded cloud: {reason}", hint=f"its log is {place.log}")
+    raise CloudError(
+        f"cannot start the embedded cloud: {reason}", hint=f"its log is {state_dir.log}"
+    )
 
 
 def _rotate(log: Path) -> None:
@@ -212,7 +213,7 @@ def _spawn(log: BinaryIO) -> tuple[int, BinaryIO]:
 
 
 def _first_line(descriptor: int, *, within_s: float) -> str:
-    """The first line that comes; what there is of it when the writer or the time has ended."""
+    """The first line of an output, or its beginning when the writer or the time has ended."""
     ends = time.monotonic() + within_s
     ready = select.poll()
     ready.register(descriptor, select.POLLIN)
@@ -239,7 +240,7 @@ def _reap(pid: int) -> None:
 
 
 def _last_line(log: Path, began: int) -> str:
-    """What the process wrote last to its log, of which ``began`` bytes are older."""
+    """The last line that the process wrote to its log; the first ``began`` bytes are older."""
     with log.open("rb") as file:
         file.seek(began)
         lines = file.read().decode(errors="replace").strip().splitlines()
@@ -248,31 +249,31 @@ def _last_line(log: Path, began: int) -> str:
     return lines[-1]
 
 
-def _silent(place: StateDir, holder: Holder, reason: object) -> CloudError:
+def _silent(state_dir: StateDir, holder: Holder, reason: object) -> CloudError:
     return CloudError(
         f"cannot ask the embedded cloud, which is {holder}: {reason}",
-        hint=f"its log is {place.log}; `infraci cloud down` ends it",
+        hint=f"its log is {state_dir.log}; `infraci cloud down` ends it",
     )
 
 
 def _ask(
-    place: StateDir, method: str, path: str, *, timeout_s: float = _ANSWER_S
+    state_dir: StateDir, method: str, path: str, *, timeout_s: float = _ANSWER_S
 ) -> dict[str, Any]:
-    """The cloud's answer about itself; ``timeout_s`` is for how long it may be silent.
+    """Send a request to the cloud's own API; it may be silent for ``timeout_s``.
 
     Raises CloudError.
     """
     try:
-        entry = yaml.safe_load(place.clouds_yaml.read_text())["clouds"][CLOUD]
+        entry = yaml.safe_load(state_dir.clouds_yaml.read_text())["clouds"][CLOUD]
         text = _answer(entry["auth"], method, path, timeout_s=timeout_s)
     except (OSError, HTTPException) as error:
-        holder = find_holder(place)
+        holder = find_holder(state_dir)
         if holder is None:
             raise CloudError(
                 f"cannot ask the embedded cloud: its process has ended: {error}",
-                hint=f"its log is {place.log}",
+                hint=f"its log is {state_dir.log}",
             ) from error
-        raise _silent(place, holder, error) from error
+        raise _silent(state_dir, holder, error) from error
     return dict(json.loads(text)) if text else {}
 
 

@@ -1,8 +1,8 @@
-"""Heat itself: its engine and its API application, unmodified, in this process.
+"""Runs Heat itself, its engine and its API application, unmodified, in this process.
 
-The engine's clients are led to the APIs of the embedded cloud by the catalog that
-:mod:`infraci.local.api.identity` writes; nothing else is different from a Heat in a cloud, but for
-what :class:`Keystone` puts in place of a service that only a whole OpenStack has.
+The engine's clients find the APIs of the embedded cloud in the catalog that
+:mod:`infraci.local.api.identity` writes. Otherwise this is a Heat as in a cloud, but that
+:class:`Keystone` replaces a service that only a whole OpenStack has.
 
 Import this module first of all that belongs to OpenStack: the threading backend of oslo.service
 must be chosen before anything else of it is loaded.
@@ -47,16 +47,16 @@ with warnings.catch_warnings():
 from infraci.local import any_cloud
 from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
 from infraci.local.api.identity import token_document
-from infraci.local.api.long_poll import Patient, WsgiApp
+from infraci.local.api.long_poll import LongPoll, WsgiApp
 from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import CHECKPOINT_PAGES
 from infraci.local.domain.store import is_lost
 from infraci.local.engine_limits import Threads, share_session
-from infraci.local.restrict import narrow
+from infraci.local.restrict import restrict
 from infraci.local.rpc import TRANSPORT_URL
 
-#: Heat looks at its resources when something has changed, and this often all the same.
+#: Heat polls its resources when something has changed, and at least this often.
 _LOOK_S = 0.2
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
@@ -107,21 +107,21 @@ def start(
     signal_url: str,
     service_token: str,
     issue_token: Callable[[], str],
-    pulse: ChangeSignal,
+    change_signal: ChangeSignal,
     on_lost: Callable[[BaseException], object],
 ) -> tuple[service.EngineService, WsgiApp]:
     """Start the engine and build the API application; once in a process.
 
-    ``database`` is a file of SQLite's that has a write-ahead log: who reads does not wait for who
-    writes. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers;
-    ``service_token`` is the token with which the engine itself asks, ``issue_token`` makes those
-    for signals; ``on_lost`` is told when Heat's database takes no more.
+    ``database`` is a file of SQLite's that has a write-ahead log, so that readers do not wait for
+    writers. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers.
+    ``service_token`` is the engine's own token, ``issue_token`` makes those for signals;
+    ``on_lost`` is called when Heat's database takes no more transactions.
     """
     global _issue_token
     _issue_token = issue_token
     _configure(state, database, url, signal_url)
     _authenticate_as(url, service_token)
-    _follow(pulse)
+    _follow(change_signal)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
     connections = db_api.get_engine()
@@ -130,16 +130,16 @@ def start(
     _remove_dangling(connections)
     engine = any_cloud.Engine("local", rpc_api.ENGINE_TOPIC)
     engine.thread_group_mgr = threads = Threads()
-    any_cloud.install(narrow(resources.global_env()))
+    any_cloud.install(restrict(resources.global_env()))
     engine.start()
     threads.engine_id = engine.engine_id
-    return engine, Patient(_api(url), pulse=pulse, is_busy=_is_busy)
+    return engine, LongPoll(_api(url), change_signal=change_signal, is_busy=_is_busy)
 
 
 def stack_tags(stack_id: str) -> list[str]:
     """Return the tags of a stack; none when there is no such stack."""
-    found = StackTagList.get(context.get_admin_context(), stack_id)
-    return [tag.tag for tag in found or ()]
+    tags = StackTagList.get(context.get_admin_context(), stack_id)
+    return [tag.tag for tag in tags or ()]
 
 
 def root_stack_of(physical_id: str) -> str:
@@ -225,13 +225,13 @@ def _authenticate_as(url: str, token: str) -> None:
     share_session(plugin)
 
 
-def _follow(pulse: ChangeSignal) -> None:
-    """Have Heat's tasks sleep until something changes, what they write themselves included."""
+def _follow(change_signal: ChangeSignal) -> None:
+    """Let Heat's tasks sleep until something changes, also by a write of their own."""
 
     def sleep(self: scheduler.TaskRunner, wait_time: float | None) -> None:
         if wait_time is not None:
             seen = getattr(self, "seen", -1)
-            self.seen = pulse.wait(seen, min(wait_time, _LOOK_S))
+            self.seen = change_signal.wait(seen, min(wait_time, _LOOK_S))
 
     scheduler.TaskRunner._sleep = sleep
 
@@ -241,13 +241,13 @@ def _follow(pulse: ChangeSignal) -> None:
             connection.info["wrote"] = True
 
     @event.listens_for(Database, "commit")
-    def beat(connection: Any) -> None:
+    def notify(connection: Any) -> None:
         if connection.info.pop("wrote", False):
-            pulse.beat()
+            change_signal.notify()
 
 
 def _watch_database(on_lost: Callable[[BaseException], object]) -> None:
-    """Tell when the database takes no more: Heat's threads end then, their stacks forgotten."""
+    """Call ``on_lost`` when the database takes no more: Heat's threads end then."""
 
     @event.listens_for(Database, "handle_error")
     def note(failed: Any) -> None:
@@ -268,7 +268,7 @@ def _api(url: str, roles: Sequence[str] = ROLES) -> WsgiApp:
 
 
 class _Authenticated:
-    """Tells Heat who asks; whether they may was checked before."""
+    """Tells Heat whose request it is; the token was checked before."""
 
     def __init__(self, app: WsgiApp, url: str, roles: Sequence[str]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What keeps the engine from holding ever more: of each stack, Heat would keep something.
+"""Keeps the memory and the database of Heat's engine small: it would keep something of each stack.
 
 Import it after :mod:`infraci.local.engine` has chosen Heat's backend.
 """
@@ -21,7 +21,7 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 _CONNECTIONS = 32
 #: For so long Heat can still be asked about a stack that was deleted.
 _KEEP_DELETED_H = 24
-#: A thread that was told to end needs no longer, or it hangs.
+#: A thread that is to end does so within this time, or it hangs.
 _STOP_S = 10.0
 
 
@@ -33,7 +33,7 @@ class Threads(service.ThreadGroupManager):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        #: By which Heat's database knows who has locked a stack.
+        #: Names this engine in the locks of stacks in Heat's database.
         self.engine_id = ""
         self._starting = threading.Lock()
 

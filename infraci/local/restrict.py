@@ -1,7 +1,6 @@
-"""Heat's own resource classes and constraints, narrowed to what the embedded cloud honours.
+"""Restricts Heat's resource classes and constraints to what the embedded cloud supports.
 
-So Heat itself refuses, when it judges a template, whatever would otherwise be accepted and then
-not be so.
+So Heat itself refuses, when it validates a template, what it would otherwise accept in vain.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from heat.engine.resources.openstack.heat.none_resource import NoneResource
 from infraci.local.any_cloud import is_meant
 from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES, VALUES
 
-#: Modules of Heat's that ask a service, and the services that are here.
+#: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
 _SERVICES = ("glance", "neutron", "nova")
 
 
-def narrow(environment: Environment) -> Mapping[str, type[Resource]]:
-    """Replace what Heat has of its own by what refuses all that we can't honour.
+def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
+    """Replace Heat's classes and constraints by ones that refuse what is not supported.
 
     Returns Heat's own classes, by their types.
     """
     registry = environment.registry
     own = dict(_classes(registry._registry))
     for name, resource_class in own.items():
-        registry.register_class(name, _narrowed(name, resource_class))
+        registry.register_class(name, _restricted(name, resource_class))
     for name, constraint in list(environment.constraints.items()):
         service = _service_of(constraint)
         if service not in ("", *_SERVICES):
@@ -40,13 +39,13 @@ def narrow(environment: Environment) -> Mapping[str, type[Resource]]:
 
 
 def _service_of(constraint: type) -> str:
-    """The service that a constraint asks; empty if none."""
+    """The service that a constraint queries; empty if none."""
     module = str(constraint.__module__)
     return module.removeprefix(_CLIENTS).partition(".")[0] if module.startswith(_CLIENTS) else ""
 
 
 def _refusing(service: str) -> type[constraints.BaseCustomConstraint]:
-    """A constraint that no value fulfils, since there is no such service to ask."""
+    """A constraint that no value fulfils, since the cloud lacks the service."""
 
     class Refusing(constraints.BaseCustomConstraint):  # type: ignore[misc]
         def validate(self, value: object, context: object) -> bool:
@@ -59,16 +58,16 @@ def _refusing(service: str) -> type[constraints.BaseCustomConstraint]:
 
 
 def _classes(registry: Mapping[str, Any]) -> list[tuple[str, type[Resource]]]:
-    found: list[tuple[str, type[Resource]]] = []
+    classes: list[tuple[str, type[Resource]]] = []
     for name, entry in registry.items():
         if isinstance(entry, dict):
-            found += _classes(entry)
+            classes += _classes(entry)
         elif isinstance(entry.value, type) and issubclass(entry.value, Resource):
-            found.append((name, entry.value))
-    return found
+            classes.append((name, entry.value))
+    return classes
 
 
-def _narrowed(name: str, resource_class: type[Resource]) -> type[Resource]:
+def _restricted(name: str, resource_class: type[Resource]) -> type[Resource]:
     if name in PROPERTIES or name in OWN_TYPES:
         changes = _supported(name, resource_class)
     else:
@@ -77,7 +76,7 @@ def _narrowed(name: str, resource_class: type[Resource]) -> type[Resource]:
 
 
 def _supported(name: str, resource_class: type[Resource]) -> dict[str, Any]:
-    schema = _narrowed_schema(name, resource_class.properties_schema)
+    schema = _restricted_schema(name, resource_class.properties_schema)
     if name == "OS::Nova::Server":
         return {"properties_schema": schema, "_build_nics": _nics_or_auto(resource_class)}
     return {"properties_schema": schema}
@@ -121,30 +120,30 @@ def _retired(resource_class: type[Resource]) -> str:
     return f"it is retired. {advice}".strip()
 
 
-def _narrowed_schema(
+def _restricted_schema(
     name: str, schema: Mapping[str, properties.Schema], path: str = ""
 ) -> dict[str, properties.Schema]:
     supported = None if name in OWN_TYPES else PROPERTIES[name] | KEPT.get(name, {}).keys()
-    narrowed = {}
+    restricted = {}
     for key, original in schema.items():
-        entry = narrowed[key] = copy.copy(original)
-        here = f"{path}{key}"
-        if supported is not None and here not in supported:
+        entry = restricted[key] = copy.copy(original)
+        key_path = f"{path}{key}"
+        if supported is not None and key_path not in supported:
             entry.implemented = False
             entry.required = False
         elif original.schema:
-            entry.schema = _narrowed_item(name, original, f"{here}.")
-        values = VALUES.get((name, here))
+            entry.schema = _restricted_item(name, original, f"{key_path}.")
+        values = VALUES.get((name, key_path))
         if values is not None:
             entry.constraints = [constraints.AllowedValues(list(values))]
-    return narrowed
+    return restricted
 
 
-def _narrowed_item(name: str, schema: properties.Schema, path: str) -> Any:
+def _restricted_item(name: str, schema: properties.Schema, path: str) -> Any:
     if schema.type == properties.Schema.LIST:
         item = schema.schema["*"]
         if item.schema:
             item = copy.copy(item)
-            item.schema = _narrowed_schema(name, item.schema, path)
+            item.schema = _restricted_schema(name, item.schema, path)
         return constraints.AnyIndexDict(item)
-    return _narrowed_schema(name, schema.schema, path)
+    return _restricted_schema(name, schema.schema, path)

@@ -24,7 +24,7 @@ class Exchange(impl_fake.FakeExchange):  # type: ignore[misc]
         self._arrived = arrived
 
     def deliver_message(self, *arguments: Any, **options: Any) -> None:
-        """Put a message into its queues, and wake whoever waits."""
+        """Put a message into its queues, and wake the listeners."""
         super().deliver_message(*arguments, **options)
         with self._arrived:
             self._arrived.notify_all()
@@ -48,7 +48,7 @@ class ExchangeManager(impl_fake.FakeExchangeManager):  # type: ignore[misc]
 
 
 class Listener(impl_fake.FakeListener):  # type: ignore[misc]
-    """Waits for messages without looking at the clock."""
+    """Waits for messages, and wakes as soon as one comes."""
 
     @base.batch_poll_helper  # type: ignore[untyped-decorator]
     def poll(self, timeout: float | None = None) -> impl_fake.FakeIncomingMessage | None:

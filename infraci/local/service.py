@@ -1,4 +1,4 @@
-"""The process of the embedded cloud: all its parts put together, until nobody needs it.
+"""The process of the embedded cloud: puts its parts together, and ends when it is unused.
 
 Run as ``python -m infraci.local.service``; :mod:`infraci.local.cloud_process` does so.
 """
@@ -25,17 +25,17 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
 from infraci.local.api.admin import AdminApi
-from infraci.local.api.bodies import Bodies
+from infraci.local.api.body_filter import BodyFilter
 from infraci.local.api.compute import ComputeApi
 from infraci.local.api.identity import ANY_CLOUD_PATH, IdentityApi, Tokens
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import NetworkApi
-from infraci.local.api.signal_endpoint import GatewayServer, SignalsOnly
+from infraci.local.api.signal_endpoint import GatewayServer, SignalFilter
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
-from infraci.local.domain.database_reserve import Spare
+from infraci.local.domain.database_reserve import DatabaseReserve
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
@@ -44,7 +44,7 @@ from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
 from infraci.local.engine_limits import purge_deleted
 from infraci.local.host import image_store as images
-from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, Room
+from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, DiskSpace
 from infraci.local.host.host import Host
 from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
@@ -52,7 +52,7 @@ from infraci.local.state_dir import Address, StateDir, build
 
 LOG = logging.getLogger(__name__)
 
-#: Without a request for so long, the process ends; its servers stay until somebody comes back.
+#: Without a request for so long the process ends; its servers stay, for the next start.
 IDLE_S = 1800.0
 #: Between two purges of Heat's database.
 PURGE_EVERY_S = 3600.0
@@ -63,7 +63,7 @@ FILES = 512
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
 THREADS = 24
 #: The room within the databases: a stack's deletion takes a few kilobytes for each resource.
-_SPARE_BYTES, _HEAT_SPARE_BYTES = 2 << 20, 4 << 20
+_RESERVE_BYTES, _HEAT_RESERVE_BYTES = 2 << 20, 4 << 20
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -71,106 +71,107 @@ WsgiApp = Callable[..., Iterable[bytes]]
 class Cloud:
     """The parts of the embedded cloud, wired together."""
 
-    def __init__(self, place: StateDir, *, idle_s: float = IDLE_S) -> None:
-        place.make()
-        self._place = place
+    def __init__(self, state_dir: StateDir, *, idle_s: float = IDLE_S) -> None:
+        state_dir.make()
+        self._state_dir = state_dir
         self._idle_s = idle_s
         self._last_request = time.monotonic()
         self._ended = threading.Event()
         self._lost: BaseException | None = None
-        self._room = Room(place.folder)
-        database, heat = place.folder / "cloud.sqlite", place.folder / "heat.sqlite"
+        self._disk_space = DiskSpace(state_dir.folder)
+        database, heat = state_dir.folder / "cloud.sqlite", state_dir.folder / "heat.sqlite"
         is_new = not (database.exists() and heat.exists())  # else it may have room within them
-        if is_new and (shortage := self._room.shortage(LOW_BYTES)):
+        if is_new and (shortage := self._disk_space.shortage(LOW_BYTES)):
             raise CloudError(shortage)
-        ports = place.recall("ports")
+        ports = state_dir.recall("ports")
         self._port = free_port("127.0.0.1", ports.get("api"))
         self._signal_port = free_port("127.0.0.1", ports.get("signal"))
-        place.remember("ports", {"api": self._port, "signal": self._signal_port})
+        state_dir.remember("ports", {"api": self._port, "signal": self._signal_port})
         self.url = f"http://127.0.0.1:{self._port}"
-        self.password = place.password()
+        self.password = state_dir.password()
         self._tokens = Tokens()
-        self._pulse = ChangeSignal()
-        self._store = Store(database, pulse=self._pulse, on_lost=self._lose)
+        self._change_signal = ChangeSignal()
+        self._store = Store(database, change_signal=self._change_signal, on_lost=self._lose)
         self._heat_database = heat
-        self._spares = (Spare(database, _SPARE_BYTES), Spare(heat, _HEAT_SPARE_BYTES))
-        self._machine = Host(
-            place,
+        self._reserves = (
+            DatabaseReserve(database, _RESERVE_BYTES),
+            DatabaseReserve(heat, _HEAT_RESERVE_BYTES),
+        )
+        self._host = Host(
+            state_dir,
             signal_port=self._signal_port,
             host_ports=_ports(os.environ.get("INFRACI_CLOUD_HOST_PORTS", "")),
         )
-        self._networks = Networks(
-            self._store, self._machine, public_cidr=str(self._machine.pools.public)
-        )
-        self._routers = Routers(self._store, self._networks, self._machine)
+        self._networks = Networks(self._store, self._host, public_cidr=str(self._host.pools.public))
+        self._routers = Routers(self._store, self._networks, self._host)
         self._servers = Servers(
             self._store,
             self._networks,
-            self._machine,
+            self._host,
             project_network=ProjectNetwork(
                 self._store, self._networks, self._routers, engine.root_stack_of
             ),
-            access_cidr=self._machine.pools.access,
+            access_cidr=self._host.pools.access,
             labels_of=_labels_of,
         )
 
     def serve(self, ready: Callable[[], None]) -> None:
-        """Answer until idle, told to end, or signalled; calls ``ready`` when it answers."""
+        """Answer requests until idle or :meth:`end`; calls ``ready`` once it answers."""
         service_token, _ = self._tokens.issue(life_s=10 * 365 * 86400.0)
         heat, heat_api = engine.start(
-            state=self._place.folder,
+            state=self._state_dir.folder,
             database=self._heat_database,
             url=self.url,
             signal_url=f"http://169.254.169.254:{self._signal_port}",
             service_token=service_token,
             issue_token=lambda: self._tokens.issue()[0],
-            pulse=self._pulse,
+            change_signal=self._change_signal,
             on_lost=self._lose,
         )
         app = self._application(heat_api)
         listeners = (
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
-                (str(self._machine.pools.access_host), self._signal_port),
-                SignalsOnly(app),
+                (str(self._host.pools.access_host), self._signal_port),
+                SignalFilter(app),
                 numthreads=2,
             ),
         )
         threads = [listen(listener) for listener in listeners]
-        self._look_for_room()
+        self._keep_reserves()
         self._take_over()
-        self._place.write_clouds_yaml(self.url, self.password)
-        self._place.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
+        self._state_dir.write_clouds_yaml(self.url, self.password)
+        self._state_dir.write_address(Address(pid=os.getpid(), url=self.url, build=build()))
         ready()
         try:
             self._wait(threads)
         finally:
             faulthandler.dump_traceback_later(END_S, exit=True)
-            self._place.forget_address()
+            self._state_dir.forget_address()
         for listener in listeners:
             listener.stop()
         heat.stop()
 
     def _take_over(self) -> None:
-        """Go on with what an earlier process has left, or a reboot of the machine."""
+        """Take over what an earlier process has left, also after a reboot of the machine."""
         try:
             self._routers.restore()
         except CloudError:
             LOG.exception("cannot restore the routers")
         self._servers.reconcile()
 
-    def _look_for_room(self) -> None:
-        """Keep room to remove what stands, while there is room for more than that."""
-        if self._room.look() > NEEDED_BYTES:
-            for spare in self._spares:
-                spare.top_up()
+    def _keep_reserves(self) -> None:
+        """Keep room for removing stacks and servers, while there is room for more than that."""
+        if self._disk_space.measure() > NEEDED_BYTES:
+            for reserve in self._reserves:
+                reserve.refill()
 
     def end(self) -> None:
         """Make :meth:`serve` return soon."""
         self._ended.set()
 
     def _lose(self, error: BaseException) -> None:
-        """End, since a database takes no more: the next process finds it as it was, and goes on."""
+        """End, since a database takes no more transactions; the next process goes on with it."""
         self._lost = error
         self.end()
 
@@ -180,7 +181,7 @@ class Cloud:
             if not all(thread.is_alive() for thread in threads):
                 raise CloudError("cannot answer requests: a listener has ended, see above")
             try:
-                self._look_for_room()
+                self._keep_reserves()
                 self._servers.watch()
             except Exception:
                 LOG.exception("cannot look after the servers")
@@ -188,28 +189,32 @@ class Cloud:
                 purge_at = time.monotonic() + PURGE_EVERY_S
                 _purge()
             if time.monotonic() - self._last_request > self._idle_s:
-                LOG.warning("ending: nobody asked for %.0f s", self._idle_s)
+                LOG.warning("ending: no request came for %.0f s", self._idle_s)
                 return
         if self._lost is not None:
             raise CloudError(f"cannot write its databases: {self._lost}") from self._lost
 
     def _application(self, heat_api: WsgiApp) -> WsgiApp:
-        good = self._tokens.is_valid
+        is_valid = self._tokens.is_valid
         routes: dict[str, Any] = {
             "/identity": IdentityApi(self.url, self.password, self._tokens),
-            "/orchestration": _authenticated(heat_api, good),
-            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), good),
-            "/compute": ComputeApi(self._store, self._servers, good),
-            "/network": NetworkApi(self._store, self._networks, self._routers, self._servers, good),
+            "/orchestration": _authenticated(heat_api, is_valid),
+            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), is_valid),
+            "/compute": ComputeApi(self._store, self._servers, is_valid),
+            "/network": NetworkApi(
+                self._store, self._networks, self._routers, self._servers, is_valid
+            ),
             "/image": ImageApi(
                 self._store,
-                good,
+                is_valid,
                 is_known=images.known,
                 names=lambda: [recipe.name for recipe in images.recipes()],
             ),
-            "/infraci": AdminApi(self._store, self._servers, good, end=self.end),
+            "/infraci": AdminApi(self._store, self._servers, is_valid, end=self.end),
         }
-        dispatch = Bodies(StorageFilter(DispatcherMiddleware(NotFound(), routes), self._room))
+        dispatch = BodyFilter(
+            StorageFilter(DispatcherMiddleware(NotFound(), routes), self._disk_space)
+        )
 
         def application(environ: Document, start_response: Any) -> Iterable[bytes]:
             self._last_request = time.monotonic()
@@ -264,7 +269,7 @@ def _purge() -> None:
 
 
 def main() -> None:
-    """Run the embedded cloud; the process ends with this function, in whatever way it is left.
+    """Run the embedded cloud; the process ends with this function, also by an exception.
 
     The first line on standard output is READY once the cloud answers, LOCKED when another process
     holds the lock, or the reason why the cloud cannot start.
@@ -282,19 +287,19 @@ def main() -> None:
         os._exit(status)
 
 
-def _run(place: StateDir) -> None:
-    place.make()
+def _run(state_dir: StateDir) -> None:
+    state_dir.make()
     os.chdir("/")  # hold no file system of the user's
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
     )
     # Heat's clients say at each start that they are deprecated; Heat knows.
     logging.getLogger("neutronclient").setLevel(logging.ERROR)
-    if take_lock(place) is None:
+    if take_lock(state_dir) is None:
         _tell(LOCKED)
         return
     _allow_files()
-    cloud = Cloud(place, idle_s=float(os.environ.get("INFRACI_CLOUD_IDLE_S", IDLE_S)))
+    cloud = Cloud(state_dir, idle_s=float(os.environ.get("INFRACI_CLOUD_IDLE_S", IDLE_S)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.end())
 
@@ -323,7 +328,7 @@ def _ports(text: str) -> list[int]:
 
 
 def _tell(line: str) -> None:
-    """Tell the process that started this one, the first time; it may be gone by now."""
+    """Write a line to the process that started this one, unless that has ended; then close."""
     with suppress(OSError):
         os.write(1, f"{line}\n".encode())
     null = os.open(os.devnull, os.O_WRONLY)

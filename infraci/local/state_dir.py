@@ -1,4 +1,4 @@
-"""Where the embedded cloud keeps its things, and how it says where it answers."""
+"""The state folder of the embedded cloud: its files, and the address at which it answers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StateDir:
 
     @classmethod
     def of_this_user(cls) -> StateDir:
-        """The place of the user who asks."""
+        """The state folder of the user who runs this process."""
         return cls(folder=state_folder())
 
     @property
@@ -68,12 +68,12 @@ class StateDir:
 
     @property
     def clouds_yaml(self) -> Path:
-        """What any OpenStack client needs to know."""
+        """The file that any OpenStack client needs."""
         return self.folder / "clouds.yaml"
 
     @property
     def log(self) -> Path:
-        """What the process wrote."""
+        """The log of the process."""
         return self.folder / "cloud.log"
 
     @property
@@ -82,7 +82,7 @@ class StateDir:
         return self.folder / "lock"
 
     def make(self) -> None:
-        """Make the folder; nobody else may look into it."""
+        """Make the folder; no other user may read it."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def password(self) -> str:
@@ -94,7 +94,7 @@ class StateDir:
             return secrets.token_urlsafe(24)
 
     def write_clouds_yaml(self, url: str, password: str) -> None:
-        """Say where the cloud answers, to its user only."""
+        """Write the file for OpenStack clients; only its user may read it."""
         entry = {
             "auth": {
                 "auth_url": f"{url}/identity/v3",
@@ -111,20 +111,20 @@ class StateDir:
         self._write(self.clouds_yaml, yaml.safe_dump({"clouds": clouds}))
 
     def write_address(self, address: Address) -> None:
-        """Say that the cloud runs, and where."""
+        """Write where the cloud answers."""
         self._overwrite(self.folder / _ADDRESS, json.dumps(asdict(address)))
 
     def forget_address(self) -> None:
-        """Say that the cloud answers nowhere."""
+        """Write that the cloud does not answer."""
         if (self.folder / _ADDRESS).exists():
             self._overwrite(self.folder / _ADDRESS, "null")
 
     def read_address(self) -> Address | None:
-        """Where the cloud answered when it was last heard of."""
+        """The address that was last written; the process may have ended since."""
         try:
-            said = json.loads((self.folder / _ADDRESS).read_text())
+            address = json.loads((self.folder / _ADDRESS).read_text())
             # Another build may have written it, with other fields.
-            return Address(pid=said["pid"], url=said["url"], build=said.get("build", ""))
+            return Address(pid=address["pid"], url=address["url"], build=address.get("build", ""))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 

@@ -1,27 +1,31 @@
-"""A run: the phases in order, and what happens when one of them fails."""
+"""The phases of a run in order, tear-down, and garbage collection."""
 
 from __future__ import annotations
 
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.execute_run import carry_out, destroy_run, new_record
 from infraci.pipeline.interrupt import AbandonedError, Interrupts
-from infraci.pipeline.run_outcomes import Outcomes, worst
+from infraci.pipeline.run import OpenBase, Run, RunState, Version
+from infraci.pipeline.run_phases import RUN_PHASES, Verify, new_record, phases_of, run_phases
+from infraci.pipeline.server_phases import verify
 from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
-from infraci.pipeline.work import OpenBase, Version, Work
+from infraci.pipeline.verdict import exit_code_of
 
 __all__ = [
+    "RUN_PHASES",
     "AbandonedError",
     "Drivers",
     "Interrupts",
     "OpenBase",
-    "Outcomes",
+    "Run",
+    "RunState",
     "Specs",
     "UntestableUpgradeError",
+    "Verify",
     "Version",
-    "Work",
-    "carry_out",
-    "destroy_run",
+    "exit_code_of",
     "new_record",
+    "phases_of",
+    "run_phases",
     "untestable",
-    "worst",
+    "verify",
 ]

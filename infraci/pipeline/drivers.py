@@ -1,4 +1,4 @@
-"""What a run works with. All of it is handed in, so that every part can be another one."""
+"""The drivers of a run, as protocols: cloud, ledger, progress, SSH, configure, specs, reports."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import Event, NovaServer, Resource, Stack
 from infraci.heat.stacks import Request
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.pipeline import Pipeline
 from infraci.model.run import ResourceReference, RunRecord, Server, Testcase
@@ -31,7 +32,7 @@ Load = Callable[[], StackRequest]
 
 
 class Remover(Protocol):
-    """What removing asks of a cloud."""
+    """The calls to a cloud that remove what runs have made."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -57,7 +58,7 @@ class Remover(Protocol):
 
 
 class CloudDriver(Remover, Protocol):
-    """What a run asks of a cloud; see :class:`infraci.heat.Cloud`."""
+    """The calls of a run to a cloud; see :class:`infraci.heat.Cloud`."""
 
     @property
     def poll_interval_s(self) -> tuple[float, float]: ...  # noqa: D102
@@ -72,7 +73,7 @@ class CloudDriver(Remover, Protocol):
     ) -> str: ...
 
     def wait(  # noqa: D102
-        self, stack_id: str, wanted: str = ..., *, deadline: Deadline, on_event: OnEvent | None
+        self, stack_id: str, status: str = ..., *, deadline: Deadline, on_event: OnEvent | None
     ) -> Stack: ...
 
     def update_stack(  # noqa: D102
@@ -112,13 +113,13 @@ class Specs(Protocol):
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
-        """Judge one server; called from a thread a server."""
+        """Run the specs on one server; each server has a thread of its own."""
 
 
 class Serverspec(Protocol):
@@ -129,7 +130,7 @@ class Serverspec(Protocol):
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         root: Path,
         deadline: Deadline,
         log: Path,
@@ -147,7 +148,7 @@ class Configure(Protocol):
         servers: Sequence[Server],
         *,
         session_of: Callable[[Server], Session],
-        ssh_config: Path,
+        run_folder: RunFolder,
         root: Path,
         outputs: Mapping[str, object],
         run_id: str,
@@ -171,7 +172,7 @@ class Collect(Protocol):
         open_session: Callable[[Server], Session],
         console: Callable[[Server], str],
         events: Callable[[], str],
-        folder: Path,
+        folder: RunFolder,
         deadline: Deadline,
         masker: Masker | None,
     ) -> tuple[str, ...]: ...
@@ -185,7 +186,7 @@ class LogIn(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drivers:
-    """What a run works with."""
+    """The drivers of a run."""
 
     cloud: CloudDriver
     ledger: Ledger
@@ -196,9 +197,9 @@ class Drivers:
     serverspec: Serverspec
     collect: Collect
     write_junit: Callable[[Path, RunRecord], object]
-    #: Has what a stack needs made beforehand, and says so while it is: the embedded cloud's images.
+    #: Makes what a stack needs beforehand, the embedded cloud's images, and shows progress.
     prepare: Callable[[StackRequest], None] = lambda _: None
-    #: Judges what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
+    #: Finds what only a sandbox can; see :func:`infraci.plan.sandboxed_checks`.
     examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination()
     #: Tells all that is wrong with a pipeline, which takes long: it is asked once something is.
     plan: Callable[[Pipeline, Path, Load], PipelinePlan] = lambda pipeline, root, load: (

@@ -1,4 +1,4 @@
-"""What dead, expired and lost runs have left: found in the ledger, and by tags on the clouds."""
+"""Finds what dead, expired and lost runs have left: by the ledger, and by tags on the clouds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from infraci.ledger.known_ledgers import is_lost
 from infraci.ledger.ledger import Ledger, is_at_work
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord
+from infraci.pipeline.destroy_phase import DESTROY_S, remove
 from infraci.pipeline.drivers import Remover
 from infraci.pipeline.owner import (
     PREFIX,
@@ -26,13 +27,12 @@ from infraci.pipeline.owner import (
     read_ownership,
     tags_of_run,
 )
-from infraci.pipeline.removal import DESTROY_S, remove
 
 _LOOK_S = 60.0
 
 
 class Sweeper(Remover, Protocol):
-    """What gc asks of a cloud."""
+    """The calls of gc to a cloud."""
 
     def find_stacks(self, tags: Iterable[str]) -> tuple[FoundStack, ...]: ...  # noqa: D102
 
@@ -67,8 +67,8 @@ def find_on_cloud(
 ) -> Iterator[Leftover]:
     """Stacks and key pairs that carry our tags, and whose run is dead, expired or lost.
 
-    What is not tagged, or not whole, is not ours to remove, whatever its name. What stays because
-    nothing here tells whether its record is lost is told.
+    What has no tags of ours, or not all of them, is left alone, whatever its name. ``tell`` gets a
+    line for each run that stays because it is not known whether its record is lost.
     """
 
     def tell_left(owner: Ownership) -> None:

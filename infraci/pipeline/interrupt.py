@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the run in order, a second one the waiting for that."""
+"""Ctrl-C and SIGTERM: the first one ends the run in order; a second one ends the tear-down."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class AbandonedError(InterruptedRunError):
-    """The user did not want to wait for the end of a tear-down."""
+    """The user interrupted the tear-down as well."""
 
 
 class Interrupts:
     """Turns signals into InterruptedRunError, raised in the main thread; a context manager.
 
-    Only the first signal raises, and only inside :meth:`until_interrupted` or before it was ever
-    called: those after it could hit code that cleans up. They count for nothing until
-    :meth:`tearing_down`, where the next one raises AbandonedError.
+    Only the first signal raises, and only inside :meth:`until_interrupted` or before its first
+    call: later ones could hit code that cleans up. They are ignored until :meth:`tearing_down`,
+    where the next one raises AbandonedError.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Interrupts:
         early_signals.check()
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                # Who is started with nohup wants to live on when the terminal goes.
+                # A process that nohup started keeps running when the terminal closes.
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._hear)
         return self
@@ -61,19 +61,19 @@ class Interrupts:
         return self._count > 0
 
     def check(self) -> None:
-        """Raise if a signal has come: for code between two pieces of work."""
+        """Raise if a signal has come: for code between two steps."""
         if self.happened:
             raise InterruptedRunError("cannot go on: the run was interrupted")
 
-    def until_interrupted(self, work: Callable[[], object]) -> BaseException | None:
-        """Do the work; returns what it raised, an interruption too.
+    def until_interrupted(self, action: Callable[[], object]) -> BaseException | None:
+        """Call the action; returns what it raised, an interruption too.
 
         After that, no signal raises anything outside of the next such call.
         """
         try:
             try:
                 self._raising = True
-                work()
+                action()
             finally:
                 self._raising = False
         except BaseException as error:
@@ -82,7 +82,7 @@ class Interrupts:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let nothing come between asking for something and writing down that it exists.
+        """Delay signals between the creation of a thing on the cloud and its entry in the record.
 
         A signal that comes meanwhile is raised at the end.
         """
@@ -97,9 +97,9 @@ class Interrupts:
 
     @contextmanager
     def tearing_down(self, on_first: Callable[[], None]) -> Iterator[None]:
-        """In here a signal ends the waiting, unless it is the first of all: that is only told.
+        """In here a signal raises AbandonedError, unless it is the first of all.
 
-        ``on_first`` tells the user that one more signal is needed.
+        That one calls ``on_first``, which says to the user that one more signal is needed.
         """
         self._tearing_down, self._on_first = True, on_first
         try:

@@ -1,4 +1,4 @@
-"""Whose a run is: tags by which anybody, on any machine, can tell what may be removed."""
+"""The owner of a run, in tags: every user and machine can read from them what may be removed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Ownership:
         return " ".join(self.tags())
 
     def is_expired(self, now: float) -> bool:
-        """Whether anybody may remove it."""
+        """Whether every user may remove it."""
         return self.expires <= now
 
     @property
@@ -64,21 +64,21 @@ def tags_of_run(run_id: str) -> tuple[str, ...]:
 
 def read_ownership(tags: Iterable[str]) -> Ownership | None:
     """What tags say; None if they are not ours, or not whole."""
-    said: Mapping[str, str] = {
+    values: Mapping[str, str] = {
         name.removeprefix(f"{TAG}-"): value
         for name, equals, value in (tag.partition("=") for tag in tags)
         if equals and name.startswith(f"{TAG}-")
     }
     try:
-        if not is_id(said["run"]):
+        if not is_id(values["run"]):
             return None
         return Ownership(
-            run_id=said["run"],
-            expires=float(int(said["expires"])),
-            host=said["host"],
-            process=said.get("pid", ""),
-            user=int(said["user"]) if "user" in said else None,
-            ledger=said.get("ledger", ""),
+            run_id=values["run"],
+            expires=float(int(values["expires"])),
+            host=values["host"],
+            process=values.get("pid", ""),
+            user=int(values["user"]) if "user" in values else None,
+            ledger=values.get("ledger", ""),
         )
     except (KeyError, ValueError):
         return None

@@ -17,11 +17,10 @@ from infraci.heat import RefusedError, StackFailedError
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, RefusedTemplateError, in_order, quoted
 from infraci.model.project import HostKeySource
-from infraci.model.run import Phase, Round, Server
+from infraci.model.run import Phase, Server
 from infraci.pipeline.access import assign
-from infraci.pipeline.keys import host_key, login_key
 from infraci.pipeline.readiness import log_in_to_all
-from infraci.pipeline.work import Work
+from infraci.pipeline.run import Run
 from infraci.plan import (
     LfsPointerError,
     PipelinePlan,
@@ -46,134 +45,141 @@ from infraci.verify.stack_view import Stack, StackResource
 _STACK = "stack"
 
 
-def provision(work: Work, request: StackRequest) -> None:
+def provision(run: Run, request: StackRequest) -> None:
     """Stand the stack up, and wait until each server can be logged in to."""
-    with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
-        work.update(cloud_at=work.drivers.cloud.where)
-        _make_key(work)
+    with run.state.phase(Phase.PROVISION, run.state.pipeline.timeouts.provision_s) as deadline:
+        run.state.save(replace(run.state.record, cloud_at=run.drivers.cloud.where))
+        _make_key(run)
         # While Heat works, the interpreter for the specs gets ready.
-        work.warm_specs()
-        request = with_own(work, request)
-        with testing_stack(work, Phase.PROVISION, request):
-            work.drivers.prepare(request)
-            stack_id = _create(work, request, deadline)
-            work.drivers.cloud.wait(
-                stack_id, deadline=deadline, on_event=work.drivers.progress.event
-            )
-        take_servers(work, stack_id, deadline)
+        run.warm_specs()
+        request = with_keys(run, request)
+        with stack_testcases(run, Phase.PROVISION, request):
+            run.drivers.prepare(request)
+            stack_id = _create(run, request, deadline)
+            run.drivers.cloud.wait(stack_id, deadline=deadline, on_event=run.drivers.progress.event)
+        take_servers(run, stack_id, deadline)
 
 
-def plan(work: Work) -> StackRequest:
+def plan(run: Run) -> StackRequest:
     """Read what Heat will be sent; raises FileError with all that is wrong in the tree.
 
     Raises LfsPointerError where the clone lacks the content of a file.
     """
-    if pointers := lfs_pointers(work.pipeline, work.tree):
+    if pointers := lfs_pointers(run.state.pipeline, run.state.tree):
         raise LfsPointerError(pointers)
     try:
-        return _read(work)
+        return _read(run)
     except FileError as error:
-        planned = _plan_again(work)
+        planned = _plan_again(run)
         problems = in_order((*error.problems, *planned.problems))
         if problems == error.problems:
             raise
         if planned.is_refused:
-            raise _refused(problems, work) from error
+            raise _refused(problems, run) from error
         raise FileError(problems, hint=error.hint, category=error.category) from error
 
 
-def _plan_again(work: Work) -> PipelinePlan:
-    """All that is wrong with the commit, Heat's refusals too; nothing if that cannot be told."""
-    with suppress(InfraciError):  # of which the trouble that is known already must not be hidden
-        return work.drivers.plan(work.pipeline, work.tree, work.load)
-    return PipelinePlan(name=work.pipeline.name)
+def _plan_again(run: Run) -> PipelinePlan:
+    """All that is wrong with the commit, Heat's refusals too; nothing if the plan fails."""
+    with suppress(InfraciError):  # the error that is known already is reported instead
+        return run.drivers.plan(run.state.pipeline, run.state.tree, run.state.version.load)
+    return PipelinePlan(name=run.state.pipeline.name)
 
 
-def _read(work: Work) -> StackRequest:
+def _read(run: Run) -> StackRequest:
     """The request for Heat; raises FileError."""
-    examination = work.drivers.examine(work.pipeline, work.tree)
-    problems = examination.besides(judge_files(work.pipeline, work.tree))
+    examination = run.drivers.examine(run.state.pipeline, run.state.tree)
+    problems = examination.besides(judge_files(run.state.pipeline, run.state.tree))
     if is_untrusted():
-        problems += tuple(judge_untrusted(work.pipeline, work.site))
+        problems += tuple(judge_untrusted(run.state.pipeline, run.state.site))
     if problems:
         raise FileError(problems)
-    work.hide_secrets_of_pipeline()
+    run.state.hide_secrets_of_pipeline()
     for notice in examination.notices:
-        work.drivers.progress.note(work.masker.mask(notice))
-    request = work.load()
-    work.hide(secrets_of(request))
-    if short := work.masker.too_short:
+        run.drivers.progress.note(run.state.masker.mask(notice))
+    request = run.state.version.load()
+    run.state.hide(secrets_of(request))
+    if short := run.state.masker.too_short:
         secrets = "secret is" if short == 1 else "secrets are"
-        work.drivers.progress.note(
+        run.drivers.progress.note(
             f"{short} {secrets} shorter than {SHORTEST} characters: logs and reports show them"
         )
-    for notice in (*map(str, request.notices), *login_notices(request, work.pipeline)):
-        work.drivers.progress.note(work.masker.mask(notice))
-    _store(work, request)
+    for notice in (*map(str, request.notices), *login_notices(request, run.state.pipeline)):
+        run.drivers.progress.note(run.state.masker.mask(notice))
+    _store(run, request)
     return request
 
 
-def _store(work: Work, request: StackRequest) -> None:
-    """Keep what Heat is sent with the run; of an upgrade's base by itself."""
-    folder = work.folder if work.round is Round.HEAD else work.folder / work.round
+def _store(run: Run, request: StackRequest) -> None:
+    """Write what Heat is sent to the run's folder; an upgrade's base has files of its own."""
+    folder, round_ = run.folder, run.state.round
     try:
-        save_request(request, folder, mask=work.masker.mask)
+        save_request(
+            request,
+            template=folder.template(round_),
+            environment_file=folder.environment(round_),
+            files=folder.template_files(round_),
+            mask=run.state.masker.mask,
+        )
     except OSError as error:
         raise InfraciError(
-            f"cannot write the template of run {work.record.id}: {error.strerror or error}"
+            f"cannot write the template of run {run.state.record.id}: {error.strerror or error}"
         ) from error
 
 
-def with_own(work: Work, request: StackRequest) -> StackRequest:
-    """The request with what is the run's own in it: its key pair, and host keys if need be."""
-    request = with_key_pair(request, work.pipeline.stack.key_parameter, work.record.stack_name)
-    if work.site.host_keys is not HostKeySource.INJECTED:
+def with_keys(run: Run, request: StackRequest) -> StackRequest:
+    """The request with the run's key pair in it, and host keys where the project injects them."""
+    request = with_key_pair(
+        request, run.state.pipeline.stack.key_parameter, run.state.record.stack_name
+    )
+    if run.state.site.host_keys is not HostKeySource.INJECTED:
         return request
-    key = host_key(work)
+    key = run.key(run.folder.host_key)
     private = key.private_path.read_text()
-    work.hide([private])
+    run.state.hide([private])
     request, left_out = with_host_key(request, private=private, public=key.public)
     for resource, reason in left_out.items():
-        work.drivers.progress.note(
+        run.drivers.progress.note(
             f"no host key can be injected into {resource}: {reason}; its console has to show one"
         )
     return request
 
 
 def take_servers(
-    work: Work, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
+    run: Run, stack_id: str, deadline: Deadline, *, renewed: Collection[str] = ()
 ) -> None:
     """Read the stack's outputs and servers, and wait until each of these can be logged in to.
 
     Servers that were logged in to before keep their host keys, and their sessions but for those
     of ``renewed`` (by Nova's ids), which may have been rebuilt.
     """
-    outputs = work.drivers.cloud.outputs(stack_id)
-    _keep_outputs(work, outputs)
-    known = {server.id: server for server in work.record.servers}
-    found = work.drivers.cloud.servers(stack_id)
+    outputs = run.drivers.cloud.outputs(stack_id)
+    _keep_outputs(run, outputs)
+    known = {server.id: server for server in run.state.record.servers}
+    nova_servers = run.drivers.cloud.servers(stack_id)
     servers = tuple(
         replace(server, host_keys=known[server.id].host_keys) if server.id in known else server
-        for server in assign(found, work.pipeline, work.site.access)
+        for server in assign(nova_servers, run.state.pipeline, run.state.site.access)
     )
-    for before in work.record.servers:
+    for before in run.state.record.servers:
         if before.id in renewed or not any(_is_alike(server, before) for server in servers):
-            work.forget(before)
-    work.update(servers=servers)
-    check_roles(servers, work.pipeline)
-    work.update(servers=log_in_to_all(work, servers, deadline))
-    write_ssh_config(work.folder, work.record.servers, work.private_key)
-    _tell_specs(work, stack_id, outputs)
+            run.sessions.drop(before)
+    run.state.save(replace(run.state.record, servers=servers))
+    check_roles(servers, run.state.pipeline)
+    ready = log_in_to_all(run, servers, deadline)  # adds to the record as well
+    run.state.save(replace(run.state.record, servers=ready))
+    write_ssh_config(run.folder, run.state.record.servers)
+    _write_stack(run, stack_id, outputs)
 
 
-def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> None:
-    """Write down what specs are told of the stack, so that they need no cloud."""
-    record = work.record
+def _write_stack(run: Run, stack_id: str, outputs: Mapping[str, object]) -> None:
+    """Write what specs read of the stack, so that they need no cloud."""
+    record = run.state.record
     resources = {
-        found.path: StackResource(
-            type=found.type, status=found.status, physical_id=found.physical_id
+        resource.path: StackResource(
+            type=resource.type, status=resource.status, physical_id=resource.physical_id
         )
-        for found in work.drivers.cloud.resources(stack_id)
+        for resource in run.drivers.cloud.resources(stack_id)
     }
     stack = Stack(
         run=record.id,
@@ -181,12 +187,14 @@ def _tell_specs(work: Work, stack_id: str, outputs: Mapping[str, object]) -> Non
         cloud=record.cloud,
         name=record.stack_name,
         id=stack_id,
-        outputs={n: work.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()},
+        outputs={
+            n: run.state.masker.mask_value(v, as_text=output_text) for n, v in outputs.items()
+        },
         resources=resources,
         servers=record.servers,
     )
     try:
-        stack.write(work.folder)
+        stack.write(run.folder)
     except OSError as error:
         raise InfraciError(
             f"cannot write the stack of run {record.id}: {error.strerror or error}"
@@ -200,22 +208,29 @@ def _is_alike(server: Server, before: Server) -> bool:
     )  # fmt: skip
 
 
-def read_outputs(work: Work) -> Mapping[str, object]:
+def read_outputs(run: Run) -> Mapping[str, object]:
     """The stack's outputs as Heat has them; the record keeps them as text, without secrets."""
-    if work.outputs is None:
-        outputs = work.drivers.cloud.outputs(work.record.stack_id or work.record.stack_name)
-        return _keep_outputs(work, outputs)
-    return work.outputs
+    if run.state.outputs is None:
+        outputs = run.drivers.cloud.outputs(
+            run.state.record.stack_id or run.state.record.stack_name
+        )
+        return _keep_outputs(run, outputs)
+    return run.state.outputs
 
 
-def _keep_outputs(work: Work, outputs: Mapping[str, object]) -> Mapping[str, object]:
-    work.outputs = dict(outputs)
-    work.update(outputs={n: work.masker.mask(output_text(v)) for n, v in outputs.items()})
-    return work.outputs
+def _keep_outputs(run: Run, outputs: Mapping[str, object]) -> Mapping[str, object]:
+    run.state.outputs = dict(outputs)
+    run.state.save(
+        replace(
+            run.state.record,
+            outputs={n: run.state.masker.mask(output_text(v)) for n, v in outputs.items()},
+        )
+    )
+    return run.state.outputs
 
 
 def check_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
-    """Raise DefinitionError for roles that no server has: nothing would be judged."""
+    """Raise DefinitionError for roles that no server has: nothing would be checked."""
     present = {server.role for server in servers}
     required = required_roles(pipeline)
     absent = sorted(set(required) - present)
@@ -229,45 +244,45 @@ def check_roles(servers: Sequence[Server], pipeline: Pipeline) -> None:
         )
 
 
-def _make_key(work: Work) -> None:
+def _make_key(run: Run) -> None:
     """The run's own key pair, on disk and, under the stack's name, in the cloud."""
-    public = login_key(work).public
-    with work.interrupts.deferred():
-        work.drivers.cloud.create_keypair(work.record.stack_name, public)
+    public = run.key(run.folder.login_key).public
+    with run.interrupts.deferred():
+        run.drivers.cloud.create_keypair(run.state.record.stack_name, public)
 
 
-def _create(work: Work, request: StackRequest, deadline: Deadline) -> str:
-    if (standing := _standing(work, deadline)) is not None:
-        return standing
-    # A stack that is asked for but not written down would have to be searched for.
-    with work.interrupts.deferred():
-        stack_id = work.drivers.cloud.create_stack(
+def _create(run: Run, request: StackRequest, deadline: Deadline) -> str:
+    if (existing := _existing_stack(run, deadline)) is not None:
+        return existing
+    # A stack that is created, but not in the record, would have to be searched for.
+    with run.interrupts.deferred():
+        stack_id = run.drivers.cloud.create_stack(
             request,
-            name=work.record.stack_name,
-            tags=work.record.tags,
+            name=run.state.record.stack_name,
+            tags=run.state.record.tags,
             timeout_s=deadline.remaining_s,
         )
-        work.update(stack_id=stack_id)
+        run.state.save(replace(run.state.record, stack_id=stack_id))
     return stack_id
 
 
 @contextmanager
-def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[None]:
-    """Have testcases tell what became of the stack: each resource that failed, or all of it.
+def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[None]:
+    """Add testcases of the stack: one for each resource that failed, or one for all of it.
 
     What Heat refuses is a :class:`RefusedTemplateError`, which says where it stands.
     """
-    began = work.drivers.clock()
+    began = run.drivers.clock()
 
     def add(name: str, error: InfraciError, message: str = "") -> None:
-        took_s = work.drivers.clock() - began
-        testcase = failed_testcase(phase, name, error, work.masker, duration_s=took_s)
+        took_s = run.drivers.clock() - began
+        testcase = failed_testcase(phase, name, error, run.state.masker, duration_s=took_s)
         if message:
-            testcase = replace(testcase, message=work.masker.mask(message))
-        work.add_testcases([testcase])
+            testcase = replace(testcase, message=run.state.masker.mask(message))
+        run.state.add_testcases([testcase])
 
     try:
-        with _placing_refusals(work, request):
+        with _placing_refusals(run, request):
             yield
     except RefusedTemplateError as error:
         for name, sentences in _sentences(error, request).items():
@@ -284,8 +299,8 @@ def testing_stack(work: Work, phase: Phase, request: StackRequest) -> Iterator[N
     except InfraciError as error:
         add(_STACK, error)
         raise
-    took_s = work.drivers.clock() - began
-    work.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
+    took_s = run.drivers.clock() - began
+    run.state.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
 
 
 def _sentences(error: RefusedTemplateError, request: StackRequest) -> Mapping[str, list[str]]:
@@ -302,28 +317,28 @@ def _sentences(error: RefusedTemplateError, request: StackRequest) -> Mapping[st
 
 
 @contextmanager
-def _placing_refusals(work: Work, request: StackRequest) -> Iterator[None]:
-    """Say where in the files stands what Heat refuses, and what else it would refuse then."""
+def _placing_refusals(run: Run, request: StackRequest) -> Iterator[None]:
+    """Raise what Heat refuses with its position in the files, and all that it would refuse next."""
     try:
         yield
     except RefusedError as error:
         problem = place_refusal(
             error.reason,
-            template=work.pipeline.stack.template,
-            root=work.tree,
-            property_names=work.drivers.cloud.updatable,
-            names=work.drivers.cloud.names,
-            cloud=work.drivers.cloud.name,
+            template=run.state.pipeline.stack.template,
+            root=run.state.tree,
+            property_names=run.drivers.cloud.updatable,
+            names=run.drivers.cloud.names,
+            cloud=run.drivers.cloud.name,
             request=request,
         )
         if problem.file.startswith("-P "):
             meant = f'did you mean "{problem.suggestion}"?' if problem.suggestion else None
             raise UsageError(f"cannot use {problem.file}: {problem.message}", hint=meant) from error
-        others = _plan_again(work).problems
+        others = _plan_again(run).problems
         # The plan's request has neither the run's key pair nor its host keys: it may say it so.
-        known = any(_place(other) == _place(problem) for other in others)
-        first = {} if known else {problem: refused_resource(error.reason, problem)}
-        raise _refused((*first, *others), work, first, category=error.category) from error
+        is_known = any(_place(other) == _place(problem) for other in others)
+        first = {} if is_known else {problem: refused_resource(error.reason, problem)}
+        raise _refused((*first, *others), run, first, category=error.category) from error
 
 
 def _place(problem: Problem) -> tuple[str, int | None, str]:
@@ -332,29 +347,27 @@ def _place(problem: Problem) -> tuple[str, int | None, str]:
 
 def _refused(
     problems: Iterable[Problem],
-    work: Work,
+    run: Run,
     resources: Mapping[Problem, str] = MappingProxyType({}),
     *,
     category: str = "template",
 ) -> RefusedTemplateError:
     """The error of these problems, with the resources that they are of."""
     problems = in_order(problems)
-    template = str(work.pipeline.stack.template)
+    template = str(run.state.pipeline.stack.template)
     named = {p: refused_resource("", p) for p in problems if p.file == template}
     return RefusedTemplateError(problems, resources={**named, **resources}, category=category)
 
 
-def _standing(work: Work, deadline: Deadline) -> str | None:
+def _existing_stack(run: Run, deadline: Deadline) -> str | None:
     """The stack of a run that is resumed; one that failed is removed first."""
-    if work.record.stack_id is None:
+    if run.state.record.stack_id is None:
         return None
-    stack = work.drivers.cloud.find_stack(work.record.stack_id)
+    stack = run.drivers.cloud.find_stack(run.state.record.stack_id)
     if stack is None:
         return None
     if stack.status in ("CREATE_COMPLETE", "CREATE_IN_PROGRESS"):
         return stack.id
-    work.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
-    work.drivers.cloud.delete_stack(
-        stack.id, deadline=deadline, on_event=work.drivers.progress.event
-    )
+    run.drivers.progress.note(f"removing stack {stack.name} ({stack.status})")
+    run.drivers.cloud.delete_stack(stack.id, deadline=deadline, on_event=run.drivers.progress.event)
     return None

@@ -20,78 +20,78 @@ from infraci.errors import (
 from infraci.heat import LOCAL, ExistsError
 from infraci.model.project import HostKeySource
 from infraci.model.run import READY, Phase, Server, Testcase
-from infraci.pipeline.keys import host_key
-from infraci.pipeline.lockout import Lockout
-from infraci.pipeline.server_health import GuestError, LockedOutError, ServerHealth
-from infraci.pipeline.work import Work
+from infraci.pipeline.run import Run
+from infraci.pipeline.server_health import GuestError, LockedOutError, Lockout, ServerHealth
 from infraci.ssh import HostKeyError, host_keys_from_console, shown_host_key
 
-#: One try takes no longer than this: a guest that boots has no time for an SSH handshake.
+#: One try takes no longer than this: a server that boots has no time for an SSH handshake.
 _TRY_S = 30.0
-#: Trouble that lasts longer than this is more than a boot, and everybody hears of it.
-_PATIENCE_S = 10.0
-#: Waits for many servers look no oftener together: what a look costs, booting guests lack.
+#: An error that lasts longer than this is more than a boot, and is shown to the user.
+_BOOT_S = 10.0
+#: The waits for all servers together try no oftener: tries take CPU time from booting servers.
 _TOGETHER_S = 0.04
-#: Every so many tries a look at whether the guest is still alive; sooner if each takes long.
+#: After so many tries, or seconds, checks whether the server is still alive.
 _LOOK_EVERY = 3
 _LOOK_S = 5.0
 #: The testcase of a server that boots and can be logged in to.
 _BOOT = "boot"
 
 
-def log_in_to_all(work: Work, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
+def log_in_to_all(run: Run, servers: Sequence[Server], deadline: Deadline) -> tuple[Server, ...]:
     """Learn each server's host keys and log in, all at once; bastions among them first.
 
     Returns the servers with their keys; the record says from where these are known. Raises
     GuestError for one that does not come up in time, at once for one that is dead, LockedOutError
-    for one that is up and lets nobody in, :class:`~infraci.ssh.HostKeyError`, and
+    for one that is up and refuses logins, :class:`~infraci.ssh.HostKeyError`, and
     :class:`~infraci.heat.TransientCloudError` when the cloud is lost, whatever the servers do.
     """
     jumps = {server.bastion.name for server in servers if server.bastion}
-    ready = _log_in(work, [server for server in servers if server.name in jumps], deadline)
-    known = {server.name: server.host_keys for server in ready}
-    others = [_through(server, known) for server in servers if server.name not in jumps]
-    ready += _log_in(work, others, deadline)
-    order = [server.name for server in servers]
-    work.update(host_keys=_how_known(work, ready))
-    return tuple(sorted(ready, key=lambda server: order.index(server.name)))
+    ready = _log_in(run, [server for server in servers if server.name in jumps], deadline)
+    host_keys = {server.name: server.host_keys for server in ready}
+    behind = [_through(server, host_keys) for server in servers if server.name not in jumps]
+    ready += _log_in(run, behind, deadline)
+    names = [server.name for server in servers]
+    run.state.save(replace(run.state.record, host_keys=_how_known(run, ready)))
+    return tuple(sorted(ready, key=lambda server: names.index(server.name)))
 
 
-def _how_known(work: Work, servers: Sequence[Server]) -> str:
-    """From where the servers' host keys are known, for the record and the report."""
-    source = work.site.host_keys
+def _how_known(run: Run, servers: Sequence[Server]) -> str:
+    """The source of the servers' host keys, for the record and the report."""
+    source = run.state.site.host_keys
     if source is not HostKeySource.INJECTED:
         return str(source)
-    ours = _ours(work)
-    others = [server.name for server in servers if server.host_keys != ours]
-    return f"{source}, console for {', '.join(others)}" if others else str(source)
+    injected = _injected_keys(run)
+    by_console = [server.name for server in servers if server.host_keys != injected]
+    return f"{source}, console for {', '.join(by_console)}" if by_console else str(source)
 
 
-def _ours(work: Work) -> tuple[str, ...]:
-    """The host key that servers were given, as they show it."""
-    return (" ".join(host_key(work).public.split()[:2]),)
+def _injected_keys(run: Run) -> tuple[str, ...]:
+    """The host key that the run injects, as servers show it."""
+    return (" ".join(run.key(run.folder.host_key).public.split()[:2]),)
 
 
-def _through(server: Server, known: dict[str, tuple[str, ...]]) -> Server:
+def _through(server: Server, host_keys: dict[str, tuple[str, ...]]) -> Server:
     """The server, its bastion's host keys filled in if that is one of the stack's."""
-    if server.bastion is None or server.bastion.name not in known:
+    if server.bastion is None or server.bastion.name not in host_keys:
         return server
-    return replace(server, bastion=replace(server.bastion, host_keys=known[server.bastion.name]))
+    return replace(
+        server, bastion=replace(server.bastion, host_keys=host_keys[server.bastion.name])
+    )
 
 
-def _log_in(work: Work, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
+def _log_in(run: Run, servers: Sequence[Server], deadline: Deadline) -> list[Server]:
     ready: list[Server] = []
     errors: list[Exception] = []
     boots: list[Testcase] = []
-    waits = [_Wait(work, server, among=len(servers)) for server in servers]
+    waits = [_Wait(run, server, among=len(servers)) for server in servers]
     results = in_parallel(lambda wait: wait.log_in(deadline), waits)
     for server, result in zip(servers, results, strict=True):
         if isinstance(result, Exception):
             errors.append(result)
         else:
             ready.append(result)
-        boots += _boot(server, result, work.masker)
-    work.add_testcases(boots)
+        boots += _boot(server, result, run.state.masker)
+    run.state.add_testcases(boots)
     if errors:
         raise _together(errors)
     return ready
@@ -106,67 +106,68 @@ def _boot(server: Server, result: Server | Exception, masker: Masker) -> Iterato
 
 
 class _Wait:
-    """The wait for one server, among so many."""
+    """The wait for one server; ``among`` is how many are waited for at once."""
 
-    def __init__(self, work: Work, server: Server, *, among: int) -> None:
-        self._work = work
+    def __init__(self, run: Run, server: Server, *, among: int) -> None:
+        self._run = run
         self._server = server
-        self._guest = ServerHealth(work.drivers.cloud, server)
-        self._lockout = Lockout(server, self._guest, is_near=work.drivers.cloud.name == LOCAL)
-        self._host_key_source = work.site.host_keys
-        first_s, ceiling_s = work.drivers.cloud.poll_interval_s
+        self._health = ServerHealth(run.drivers.cloud, server)
+        self._lockout = Lockout(server, self._health, is_near=run.drivers.cloud.name == LOCAL)
+        self._host_key_source = run.state.site.host_keys
+        first_s, ceiling_s = run.drivers.cloud.poll_interval_s
         self._pace = (first_s, max(ceiling_s, _TOGETHER_S * among))
-        self._is_final = False  # whether another key than these would be nobody's we wait for
+        self._is_final = False  # whether another key than the expected ones is an error at once
         self._is_tried = False  # whether the last try has come as far as the server
-        self._told = self._noted = ""
+        self._last_status = self._last_note = ""
 
     def log_in(self, deadline: Deadline) -> Server:
-        """Whatever a booting guest does is waited for; what no waiting mends is raised."""
-        if self._work.has_session(self._server):  # an update left it as it was
+        """Retry until the server has booted; raises at once what no retry mends."""
+        if self._run.sessions.has(self._server):  # an update left it as it was
             return self._server
         name, begun_s = self._server.name, deadline.remaining_s
         first_s, ceiling_s = self._pace
         looked_s = 0.0
-        trouble: UnreachableError | None = None
-        way = f" through {self._server.bastion.name}" if self._server.bastion else ""
-        self._tell(f"waiting for it at {self._server.address} ({self._server.address_kind}){way}")
+        last_error: UnreachableError | None = None
+        through = f" through {self._server.bastion.name}" if self._server.bastion else ""
+        address = f"{self._server.address} ({self._server.address_kind})"
+        self._show_status(f"waiting for it at {address}{through}")
         try:
             for attempt in deadline.poll(
                 f"a login to {name}", first_s=first_s, ceiling_s=ceiling_s
             ):
                 try:
-                    return self._try(trouble, deadline.within(_TRY_S))
+                    return self._try(last_error, deadline.within(_TRY_S))
                 except UnreachableError as error:
                     if isinstance(error, HostKeyError) and self._is_final:
                         raise
-                    trouble = error
+                    last_error = error
                 waited_s = begun_s - deadline.remaining_s
-                if waited_s > _PATIENCE_S:
-                    self._tell(f"booting: {trouble.message}")
-                    self._note(trouble.message)
+                if waited_s > _BOOT_S:
+                    self._show_status(f"booting: {last_error.message}")
+                    self._note(last_error.message)
                 else:
-                    self._tell("booting")
+                    self._show_status("booting")
                 if attempt % _LOOK_EVERY == _LOOK_EVERY - 1 or waited_s - looked_s >= _LOOK_S:
                     looked_s = waited_s
-                    self._guest.check()
-                    self._lockout.judge(trouble, waited_s, is_tried=self._is_tried)
+                    self._health.check()
+                    self._lockout.check(last_error, waited_s, is_tried=self._is_tried)
         except PhaseTimeoutError as error:
-            if trouble is None:
+            if last_error is None:
                 raise
-            raise self._too_late(trouble, deadline.seconds) from error
+            raise self._too_late(last_error, deadline.seconds) from error
         raise AssertionError("poll() ends only by an exception")
 
-    def _try(self, trouble: UnreachableError | None, timeout_s: float) -> Server:
+    def _try(self, last_error: UnreachableError | None, timeout_s: float) -> Server:
         self._is_tried = True
-        server = replace(self._server, host_keys=self._host_keys(trouble, timeout_s))
-        session = self._work.drivers.log_in(
-            server, private_key=self._work.private_key, timeout_s=timeout_s
+        server = replace(self._server, host_keys=self._host_keys(last_error, timeout_s))
+        session = self._run.drivers.log_in(
+            server, private_key=self._run.folder.login_key, timeout_s=timeout_s
         )
-        self._work.keep(server, session)
-        self._tell(READY)
+        self._run.sessions.add(server, session)
+        self._show_status(READY)
         return server
 
-    def _host_keys(self, trouble: UnreachableError | None, timeout_s: float) -> tuple[str, ...]:
+    def _host_keys(self, last_error: UnreachableError | None, timeout_s: float) -> tuple[str, ...]:
         """The keys of which one has to be shown. Raises UnreachableError while none is known.
 
         Where another one than was expected has been shown, the console decides: a server may
@@ -174,20 +175,20 @@ class _Wait:
         """
         expected = self._server.host_keys  # of one that was logged in to before an update
         if self._host_key_source is HostKeySource.INJECTED and not expected:
-            expected = _ours(self._work)
+            expected = _injected_keys(self._run)
         if self._host_key_source is HostKeySource.UNVERIFIED:
             return (self._shown_host_key(timeout_s),)
-        self._is_final = not expected or isinstance(trouble, HostKeyError)
+        self._is_final = not expected or isinstance(last_error, HostKeyError)
         return self._printed_host_keys(timeout_s) if self._is_final else expected
 
     def _shown_host_key(self, timeout_s: float) -> str:
-        key = self._work.private_key
+        key = self._run.folder.login_key
         return shown_host_key(self._server, private_key=key, timeout_s=timeout_s)
 
     def _printed_host_keys(self, timeout_s: float) -> tuple[str, ...]:
         self._is_tried = False
         try:
-            keys = host_keys_from_console(self._guest.console())
+            keys = host_keys_from_console(self._health.console())
         except ExistsError as error:  # Nova's 409: it is not there yet
             raise UnreachableError(error.message, hint=error.hint) from error
         self._is_tried = True
@@ -201,35 +202,35 @@ class _Wait:
             )
         return keys
 
-    def _tell(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
-            self._work.drivers.progress.server(self._server.name, text)
+    def _show_status(self, text: str) -> None:
+        if text != self._last_status:
+            self._last_status = text
+            self._run.drivers.progress.server(self._server.name, text)
 
     def _note(self, text: str) -> None:
-        if text != self._noted:
-            self._noted = text
-            self._work.drivers.progress.note(f"{self._server.name} still boots: {text}")
+        if text != self._last_note:
+            self._last_note = text
+            self._run.drivers.progress.note(f"{self._server.name} still boots: {text}")
 
-    def _too_late(self, trouble: UnreachableError, waited_s: float) -> UnreachableError:
-        """The last trouble, with what may explain it."""
+    def _too_late(self, last_error: UnreachableError, waited_s: float) -> UnreachableError:
+        """The last error, with what may explain it."""
         with suppress(CloudError):
-            self._guest.check()
-        hint = trouble.hint or "is the server's network up, and its port 22 open?"
+            self._health.check()
+        hint = last_error.hint or "is the server's network up, and its port 22 open?"
         server = self._server
         if server.address_kind == "fixed" and server.bastion is None:
             hint = (
                 f"it has only a fixed address, {server.address}, which may not be reached from "
                 "here; give it a floating IP, or name a bastion (servers: bastion)"
             )
-        message = f"{trouble.message} (for {duration(waited_s)})"
-        return GuestError(message, hint=hint, details=self._guest.last_lines())
+        message = f"{last_error.message} (for {duration(waited_s)})"
+        return GuestError(message, hint=hint, details=self._health.last_lines())
 
 
 def _together(errors: Sequence[Exception]) -> Exception:
-    """The first error, or the first that blames the commit; others are noted in its details."""
+    """The first error, or the first that blames the commit, with the others in its details."""
     first, *others = sorted(errors, key=lambda error: not isinstance(error, LockedOutError))
     if others and isinstance(first, InfraciError):
-        more = "\n".join(str(error) for error in others)
-        first.details = f"{first.details}\n\nand:\n{more}".strip()
+        rest = "\n".join(str(error) for error in others)
+        first.details = f"{first.details}\n\nand:\n{rest}".strip()
     return first

@@ -64,7 +64,7 @@ class Snapshot:
         )
 
 
-def judge_changes(
+def check_changes(
     changes: Sequence[ResourceChange], before: Snapshot, after: Snapshot, pipeline: Pipeline
 ) -> Iterator[Testcase]:
     """A check for every resource of before that the update was not to replace or remove.
@@ -92,7 +92,7 @@ def _check(
 ) -> Testcase:
     failed = kind in _LOST
     old, new = before.resources[path], after.resources.get(path)
-    said = f"{path} ({old.type}) was {kind}, which upgrade.no_replace of {pipeline.path} forbids"
+    message = f"{path} ({old.type}) was {kind}, which upgrade.no_replace of {pipeline.path} forbids"
     ids = f"before: {old.physical_id}\nafter:  {new.physical_id if new else 'none'}"
     return Testcase(
         server="",
@@ -102,6 +102,6 @@ def _check(
         nodeid=f"upgrade.no_replace: {path}",
         phase=Phase.UPDATE,
         outcome=Outcome.FAILURE if failed else Outcome.PASSED,
-        message=said if failed else "",
-        text=f"{said}\n\n{ids}" if failed else "",
+        message=message if failed else "",
+        text=f"{message}\n\n{ids}" if failed else "",
     )

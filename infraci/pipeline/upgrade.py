@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from infraci.errors import InfraciError, InterruptedRunError
 from infraci.heat import UpdateFailedError
 from infraci.model.run import Commit, Outcome, Phase, ResourceChange, Round, Verdict
-from infraci.pipeline import verdict as judge
-from infraci.pipeline.configure_phase import configure
 from infraci.pipeline.provision_phase import (
     plan,
     provision,
+    stack_testcases,
     take_servers,
-    testing_stack,
-    with_own,
+    with_keys,
 )
-from infraci.pipeline.update_changes import Snapshot, judge_changes
-from infraci.pipeline.verify_phase import verify
-from infraci.pipeline.work import Work
+from infraci.pipeline.run import Run
+from infraci.pipeline.server_phases import configure, verify
+from infraci.pipeline.update_changes import Snapshot, check_changes
+from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.templates import StackRequest
 
 
 class UntestableUpgradeError(InfraciError):
-    """The base does not pass by itself, so that nothing can be said of the commit under test."""
+    """The base does not pass by itself, so that the upgrade cannot be tested."""
 
 
 @contextmanager
-def judging_base(base: Commit) -> Iterator[None]:
-    """In here, whatever goes wrong is the base's: the commit under test is not to blame."""
+def blaming_base(base: Commit) -> Iterator[None]:
+    """In here, every error is the base's: the commit under test is not to blame."""
     try:
         yield
     except (InterruptedRunError, UntestableUpgradeError):
@@ -40,7 +40,7 @@ def judging_base(base: Commit) -> Iterator[None]:
 
 
 def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
-    """The trouble of a base as what it means for the commit under test."""
+    """An error of the base, as the error that it means for the commit under test."""
     return UntestableUpgradeError(
         f"cannot test the upgrade from {base.short}: {error.message}",
         hint=error.hint,
@@ -49,66 +49,66 @@ def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
     )
 
 
-def plan_base(work: Work) -> None:
+def plan_base(run: Run) -> None:
     """Find the base and read its files. Raises UntestableUpgradeError if these are wrong."""
-    base = work.base.commit
-    work.drivers.progress.note(f"upgrading from {base.short} {base.subject}")
-    with judging_base(base), work.at(Round.BASE):
-        plan(work)
+    base = run.state.base.commit
+    run.drivers.progress.note(f"upgrading from {base.short} {base.subject}")
+    with blaming_base(base), run.state.at(Round.BASE):
+        plan(run)
 
 
-def stand_up_base(work: Work) -> None:
-    """Take the base all its way. Raises UntestableUpgradeError unless it passes by itself."""
-    base = work.base.commit
-    with judging_base(base), work.at(Round.BASE):
-        provision(work, plan(work))
-        work.interrupts.check()
-        configure(work)
-        work.interrupts.check()
-        verify(work)
-    if judge.of_testcases(work.record.base_testcases) is not Verdict.PASSED:
-        outcomes = [case.outcome for case in work.record.base_testcases]
+def stand_up_base(run: Run) -> None:
+    """Take the base through all phases. Raises UntestableUpgradeError unless it passes."""
+    base = run.state.base.commit
+    with blaming_base(base), run.state.at(Round.BASE):
+        provision(run, plan(run))
+        run.interrupts.check()
+        configure(run)
+        run.interrupts.check()
+        verify(run)
+    if verdict_of_testcases(run.state.record.base_testcases) is not Verdict.PASSED:
+        outcomes = [case.outcome for case in run.state.record.base_testcases]
         bad = outcomes.count(Outcome.FAILURE) + outcomes.count(Outcome.ERROR)
         error = UntestableUpgradeError(
             f"cannot test the upgrade from {base.short}: {bad} of its own checks do not pass",
             hint="mend the base first, or upgrade from another commit (upgrade: {from: REVISION})",
         )
-        work.drivers.progress.note(f"{error.message}; {error.hint}")
+        run.drivers.progress.note(f"{error.message}; {error.hint}")
         raise error
 
 
-def update(work: Work, request: StackRequest) -> None:
+def update(run: Run, request: StackRequest) -> None:
     """Update the stack to the commit under test, and wait until its servers can be logged in to.
 
     What the update was not to replace is checked. Where it fails, UpdateFailedError is raised; a
     stack that was rolled back is verified by the base's specs before.
     """
-    stack_id = work.record.stack_id or work.record.stack_name
+    stack_id = run.state.record.stack_id or run.state.record.stack_name
     try:
-        with work.phase(Phase.UPDATE, work.pipeline.timeouts.update_s) as deadline:
-            request = with_own(work, request)
-            before = _snapshot(work, stack_id)
-            with testing_stack(work, Phase.UPDATE, request):
-                work.drivers.prepare(request)
-                work.drivers.cloud.update_stack(
+        with run.state.phase(Phase.UPDATE, run.state.pipeline.timeouts.update_s) as deadline:
+            request = with_keys(run, request)
+            before = _snapshot(run, stack_id)
+            with stack_testcases(run, Phase.UPDATE, request):
+                run.drivers.prepare(request)
+                run.drivers.cloud.update_stack(
                     stack_id,
                     request,
-                    tags=work.record.tags,
+                    tags=run.state.record.tags,
                     deadline=deadline,
-                    on_event=work.drivers.progress.event,
+                    on_event=run.drivers.progress.event,
                 )
-            after = _snapshot(work, stack_id)
+            after = _snapshot(run, stack_id)
             changes = before.changes_to(after)
-            work.update(changes=changes)
-            work.drivers.progress.note(summary(changes))
-            kept = tuple(judge_changes(changes, before, after, work.pipeline))
-            work.add_testcases(kept)
+            run.state.save(replace(run.state.record, changes=changes))
+            run.drivers.progress.note(summary(changes))
+            kept = tuple(check_changes(changes, before, after, run.state.pipeline))
+            run.state.add_testcases(kept)
             if kept:
-                work.drivers.progress.checked("no_replace", kept)
-            take_servers(work, stack_id, deadline, renewed=before.renewed_by(changes))
+                run.drivers.progress.checked("no_replace", kept)
+            take_servers(run, stack_id, deadline, renewed=before.renewed_by(changes))
     except UpdateFailedError as error:
         if error.rolled_back:
-            _verify_rollback(work, stack_id)
+            _verify_rollback(run, stack_id)
         raise
 
 
@@ -123,20 +123,24 @@ def summary(changes: Sequence[ResourceChange]) -> str:
     return f"the update changed: {'; '.join(parts)}" if parts else "the update changed nothing"
 
 
-def _verify_rollback(work: Work, stack_id: str) -> None:
-    """See whether the base is as good as before; trouble on the way is recorded, not raised."""
+def _verify_rollback(run: Run, stack_id: str) -> None:
+    """Run the base's specs again after the rollback; errors are recorded, not raised."""
     try:
-        with work.at(Round.ROLLBACK):
-            with work.phase(Phase.PROVISION, work.pipeline.timeouts.provision_s) as deadline:
-                take_servers(work, stack_id, deadline, renewed={s.id for s in work.record.servers})
-            work.interrupts.check()
-            verify(work)
+        with run.state.at(Round.ROLLBACK):
+            with run.state.phase(
+                Phase.PROVISION, run.state.pipeline.timeouts.provision_s
+            ) as deadline:
+                take_servers(
+                    run, stack_id, deadline, renewed={s.id for s in run.state.record.servers}
+                )
+            run.interrupts.check()
+            verify(run)
     except InterruptedRunError:
         raise
     except InfraciError as error:
-        work.drivers.progress.note(f"after the rollback: {error.message}")
+        run.drivers.progress.note(f"after the rollback: {error.message}")
 
 
-def _snapshot(work: Work, stack_id: str) -> Snapshot:
-    cloud = work.drivers.cloud
+def _snapshot(run: Run, stack_id: str) -> Snapshot:
+    cloud = run.drivers.cloud
     return Snapshot.of(cloud.resources(stack_id), cloud.servers(stack_id))

@@ -1,4 +1,4 @@
-"""From what went wrong to a verdict."""
+"""Verdicts: what errors, testcases and several runs come to, and the exit code of that."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from infraci.base.display import with_relative_paths
 from infraci.base.mask import Masker
 from infraci.diagnosis.phase_testcase import blames
 from infraci.errors import ExitCode, InfraciError, of_machine
-from infraci.model.run import ErrorKind, Failure, Outcome, Testcase, Verdict
+from infraci.model.run import ErrorKind, Failure, Outcome, RunRecord, Testcase, Verdict
 
 
-def of_error(error: BaseException) -> Verdict:
+def verdict_of_error(error: BaseException) -> Verdict:
     """What an error says of the commit."""
     if isinstance(error, KeyboardInterrupt):
         return Verdict.INTERRUPTED
@@ -22,24 +22,33 @@ def of_error(error: BaseException) -> Verdict:
     return Verdict.ERROR
 
 
-def of_testcases(testcases: Iterable[Testcase]) -> Verdict:
+def verdict_of_testcases(testcases: Iterable[Testcase]) -> Verdict:
     """What testcases say: a failure is the commit's, an error says that nothing is known."""
-    return worst(_of_testcase(testcase) for testcase in testcases)
+    return worst_verdict(_verdict_of_testcase(testcase) for testcase in testcases)
 
 
-def _of_testcase(testcase: Testcase) -> Verdict:
+def _verdict_of_testcase(testcase: Testcase) -> Verdict:
     if testcase.outcome is Outcome.FAILURE:
         return Verdict.INVALID if testcase.kind is ErrorKind.SPEC else Verdict.FAILED
     return Verdict.ERROR if testcase.outcome is Outcome.ERROR else Verdict.PASSED
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
     """The one that decides between several, by their exit codes; passed if there are none."""
     return Verdict.of(ExitCode.worst(verdict.exit_code for verdict in verdicts))
 
 
-def trouble_of(error: BaseException, masker: Masker, *, root: Path) -> Failure:
-    """An error as the record keeps it: without secrets, and paths those of the repository.
+def exit_code_of(records: Iterable[RunRecord]) -> ExitCode:
+    """That of the worst voting run; one that does not vote counts when it was interrupted."""
+    return ExitCode.worst(
+        (record.verdict or Verdict.PASSED).exit_code
+        for record in records
+        if record.voting or record.verdict is Verdict.INTERRUPTED
+    )
+
+
+def failure_of(error: BaseException, masker: Masker, *, root: Path) -> Failure:
+    """An error as the record has it: without secrets, and with the repository's paths.
 
     ``root`` is where the commit's files are now.
     """

@@ -57,7 +57,7 @@ class LiveProgress:
         self._console = console or Console(stderr=True, highlight=False)
         self._verbosity = verbosity
         self._clock = clock
-        self._lock = threading.RLock()  # a signal's handler may tell something, too
+        self._lock = threading.RLock()  # a signal's handler may write, too
         self._live: Live | None = None
         self._began = clock()
         self._phase_began = clock()

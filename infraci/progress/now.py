@@ -1,4 +1,4 @@
-"""What goes on in a run now: the phase, and what its servers and Heat's resources are at."""
+"""The current status of a run: its phase, and the status of its servers and Heat's resources."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _NAMED = 6
 
 
 class Now:
-    """The phase at work, and in it the servers and the resources by their paths."""
+    """The current phase, and in it the servers and the resources by their paths."""
 
     def __init__(self) -> None:
         self.phase = ""
-        self.servers: dict[str, str] = {}  # what each was at last
+        self.servers: dict[str, str] = {}  # the last status of each
         self._resources: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
 
     def begin(self, phase: str) -> None:
-        """A phase begins; none with an empty name."""
+        """A phase begins; an empty name is no phase."""
         self.phase = phase
         self._resources, self._waiting = {}, {}
 
     def server(self, name: str, text: str, *, is_done: bool = False) -> None:
-        """A server is at that, or done with it."""
+        """A server has this status, or is done."""
         self.servers[name] = text
         self._waiting.pop(name, None)
         if not is_done and text != READY:
             self._waiting[name] = text
 
     def event(self, event: Event) -> None:
-        """A resource is at that."""
+        """A resource has a new status."""
         if event.resource != event.stack_name:  # the stack itself
             self._resources[event.path or event.resource] = event.status
 
@@ -49,7 +49,7 @@ class Now:
 
     @property
     def waiting(self) -> str:
-        """What is waited for: ``provision: app-0: booting; db: booting``."""
+        """What the run waits for: ``provision: app-0: booting; db: booting``."""
         servers = [f"{name}: {text}" for name, text in self._waiting.items()]
         parts = servers[:_NAMED]
         if len(servers) > _NAMED:

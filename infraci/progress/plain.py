@@ -27,19 +27,19 @@ from infraci.progress.ticker import Ticker
 from infraci.report.tally import reported, tally
 
 _DETAILS = 15
-#: Of what went wrong, so many lines are shown: a plan may name every flaw of every file.
+#: The most lines of an error that are shown: a plan may name many problems of many files.
 _MOST_LINES = 30
 
-#: So often in the longest silence is looked whether it is one.
+#: How often in that time the silence is checked.
 _LOOKS = 4
 
 Write = Callable[[str], object]
 
 
 class PlainProgress:
-    """One line for everything worth a line, each with the time since the run began.
+    """Writes a line for each message, with the time since the run began.
 
-    With ``silence_s``, no longer silence is without a line that tells what is waited for.
+    With ``silence_s``, a line says after so long a silence what the run waits for.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PlainProgress:
         self._ticker: Ticker | None = None
         self._clock = clock
         self._began = self._spoke = clock()
-        self._lock = threading.RLock()  # a signal's handler may tell something, too
+        self._lock = threading.RLock()  # a signal's handler may write, too
         self._now = Now()
         self._failures = Failures()
 
@@ -90,7 +90,7 @@ class PlainProgress:
             self._say(f"  {line}", -1)
 
     def event(self, *events: Event) -> None:
-        """Heat says something: with -v a line an event, else one for all that came at once."""
+        """Events of Heat: with -v a line an event, else one for all that came at once."""
         for event in events:
             with self._lock:
                 self._now.event(event)
@@ -102,7 +102,7 @@ class PlainProgress:
             self._say(f"heat: {news}")
 
     def server(self, name: str, text: str, *, is_detail: bool = False) -> None:
-        """A server is at that."""
+        """A server has this status."""
         with self._lock:
             self._now.server(name, text)
         if not is_detail:
@@ -123,7 +123,7 @@ class PlainProgress:
         self._say(text)
 
     def remind(self) -> None:
-        """After a silence, tell what is waited for."""
+        """After a silence, write what the run waits for."""
         with self._lock:
             silent_s = self._clock() - self._spoke
             if self._now.phase and self._silence_s is not None and silent_s >= self._silence_s:
@@ -151,53 +151,55 @@ class PlainProgress:
 
 
 def digest(events: Sequence[Event]) -> str:
-    """What several events say in one line: ``created net, subnet; creating web``.
+    """Several events in one line: ``created net, subnet; creating web``.
 
-    A resource counts with its last word. Failures are told elsewhere, and what is in nested
-    stacks is told by what holds them.
+    Of each resource the last event counts. Failures have lines of their own, and resources of
+    nested stacks are left to the resources that hold them.
     """
     last = {
         event.resource: event.status.partition("_")
         for event in events
         if not event.is_nested and event.resource != event.stack_name and not event.is_failure
     }
-    said: dict[str, list[str]] = {}
+    resources_by_verb: dict[str, list[str]] = {}
     for resource, (action, _, state) in last.items():
         stem = action.lower().removesuffix("e")
-        said.setdefault(stem + ("ed" if state == "COMPLETE" else "ing"), []).append(resource)
-    return "; ".join(f"{verb} {named(names)}" for verb, names in said.items())
+        resources_by_verb.setdefault(stem + ("ed" if state == "COMPLETE" else "ing"), []).append(
+            resource
+        )
+    return "; ".join(f"{verb} {named(names)}" for verb, names in resources_by_verb.items())
 
 
 def length(seconds: float) -> str:
-    """A duration, no finer than it matters: ``0.02 s``, ``4.21 s``, ``75.3 s``."""
+    """A duration, rounded to what matters: ``0.02 s``, ``4.21 s``, ``75.3 s``."""
     return duration(max(0.01, round(seconds, 2)) if seconds < 10 else round(seconds, 1))
 
 
-def failure_lines(trouble: Failure) -> list[str]:
+def failure_lines(failure: Failure) -> list[str]:
     """What went wrong, in a few lines; the first one follows the name of what failed."""
-    first, *others = classed(trouble).splitlines()
-    more = len(others) - _MOST_LINES
-    others[_MOST_LINES:] = [f"… and {more} more lines"] if more > 0 else []
-    return [first, *others, *aftermath(trouble)]
+    first, *rest = classed(failure).splitlines()
+    more = len(rest) - _MOST_LINES
+    rest[_MOST_LINES:] = [f"… and {more} more lines"] if more > 0 else []
+    return [first, *rest, *aftermath(failure)]
 
 
-def classed(trouble: Failure) -> str:
+def classed(failure: Failure) -> str:
     """What went wrong, after its class where it has one: `` (quota): cannot create …``."""
-    category = f" ({trouble.category})" if trouble.category else ""
-    return f"{category}: {trouble.message}"
+    category = f" ({failure.category})" if failure.category else ""
+    return f"{category}: {failure.message}"
 
 
-def aftermath(trouble: Failure) -> list[str]:
-    """What helps with trouble: the hint, and the last lines of the story."""
-    hint = [f"hint: {trouble.hint}"] if trouble.hint else []
-    lines = trouble.details.strip().removeprefix(trouble.message).strip().splitlines()
+def aftermath(failure: Failure) -> list[str]:
+    """What follows a failure's message: the hint, and the last lines of its details."""
+    hint = [f"hint: {failure.hint}"] if failure.hint else []
+    lines = failure.details.strip().removeprefix(failure.message).strip().splitlines()
     return hint + [f"| {line}" for line in lines[-_DETAILS:]]
 
 
 def calls(record: RunRecord) -> str:
-    """How often the cloud was asked: ``57 API calls: compute GET 12, …``."""
-    said = ", ".join(f"{what} {number}" for what, number in sorted(record.api_calls.items()))
-    return f"{sum(record.api_calls.values())} API calls: {said}" if said else ""
+    """The number of API calls: ``57 API calls: compute GET 12, …``."""
+    counts = ", ".join(f"{what} {number}" for what, number in sorted(record.api_calls.items()))
+    return f"{sum(record.api_calls.values())} API calls: {counts}" if counts else ""
 
 
 def ending(record: RunRecord, elapsed_s: float) -> list[str]:
@@ -217,7 +219,7 @@ def _ending(record: RunRecord, elapsed_s: float) -> str:
 
 
 class Silent:
-    """Progress that nobody hears."""
+    """Progress that shows nothing."""
 
     def begin(self, record: RunRecord, *, cleanup: str) -> None: ...  # noqa: D102
     def phase(  # noqa: D102

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infraci.history.result import Case, case_name
+from infraci.ledger.run_folder import evidence_of
 from infraci.model.cause import failure_sentence
 from infraci.model.run import (
     Outcome,
@@ -236,7 +237,7 @@ def properties(record: RunRecord, folder: Path, server: Server | None = None) ->
             "infraci.server.address": server.address,
             "infraci.role": server.role,
         }
-    mine = f"evidence/{server.word}/" if server is not None else ""
+    mine = evidence_of(server.word) if server is not None else ""
     for number, name in enumerate(n for n in record.evidence if n.startswith(mine)):
         found[f"infraci.evidence.{number}"] = str(folder / name)
     return found

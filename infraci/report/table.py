@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -71,3 +73,9 @@ def render_table(rows: Sequence[Row]) -> Table:
 def _checks(record: RunRecord) -> str:
     checks = tally(reported(record))
     return f"{checks}, upgrade from {record.base.short}" if record.base else checks
+
+
+def print_table(records: Sequence[RunRecord]) -> None:
+    """Print a line a run to stdout."""
+    console = Console(file=sys.stdout, soft_wrap=True)
+    console.print(render_table([Row.of(record) for record in records]))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infraci.base.trust import is_untrusted
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Bastion, Server
 from infraci.sandbox.bubblewrap import (
     Limits,
@@ -21,11 +22,8 @@ from infraci.sandbox.bubblewrap import (
     no_sandbox_reason,
 )
 from infraci.sandbox.relay import Endpoint
-from infraci.ssh import identity_of
 
 _LIMITS = Limits(processes=512, memory_mb=2048, scratch_mb=256, cpu_s=3600)
-#: Of a run's folder, besides its key.
-_RUN_FILES = ("ssh_config", "known_hosts", "stack.json")
 
 
 @contextmanager
@@ -34,7 +32,7 @@ def confined(
     *,
     cwd: Path,
     tree: Path,
-    ssh_config: Path,
+    run_folder: RunFolder,
     servers: Sequence[Server],
     environment: Mapping[str, str],
     read: Sequence[Path] = (),
@@ -48,13 +46,11 @@ def confined(
     if not is_untrusted():
         yield Sandboxed(command=tuple(command), environment=environment)
         return
-    folder = ssh_config.absolute().parent
-    own = [identity_of(ssh_config), *(folder / name for name in _RUN_FILES)]
     with in_sandbox(
         command,
         cwd=cwd,
         read=[tree, *read],
-        own=[path for path in own if path.exists()],
+        own=[path.absolute() for path in run_folder.for_specs if path.exists()],
         write=write,
         environment=environment,
         limits=_LIMITS,

@@ -13,7 +13,6 @@ from infraci.ssh.config import (
     Key,
     generate_key,
     host_keys_from_console,
-    identity_of,
     write_ssh_config,
 )
 from infraci.ssh.connection import (
@@ -27,6 +26,7 @@ from infraci.ssh.connection import (
 )
 from infraci.ssh.login_attempt import log_in
 from infraci.ssh.session import CommandTimeoutError, Session
+from infraci.ssh.session_pool import SessionPool
 from infraci.ssh.shell import Shell
 
 __all__ = [
@@ -39,13 +39,13 @@ __all__ = [
     "PortClosedError",
     "RebootingError",
     "Session",
+    "SessionPool",
     "Shell",
     "attach",
     "close_jumps",
     "fingerprint",
     "generate_key",
     "host_keys_from_console",
-    "identity_of",
     "log_in",
     "look_at_boot",
     "rebooting",

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from infraci.base.atomic import replace_file
 from infraci.model.run import Bastion, Server
@@ -59,13 +60,26 @@ def host_keys_from_console(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in matches if match))
 
 
-def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path) -> Path:
-    """Write ``ssh_config`` and ``known_hosts`` into ``folder``; returns the former's path.
+class LoginFiles(Protocol):
+    """The files with which an ssh program logs in to servers."""
 
-    ``ssh -F FOLDER/ssh_config web-0`` then logs in to the server whose word that is, through its
+    @property
+    def login_key(self) -> Path: ...  # noqa: D102
+
+    @property
+    def ssh_config(self) -> Path: ...  # noqa: D102
+
+    @property
+    def known_hosts(self) -> Path: ...  # noqa: D102
+
+
+def write_ssh_config(files: LoginFiles, servers: Iterable[Server]) -> Path:
+    """Write the ``ssh_config`` and ``known_hosts``; returns the former's path.
+
+    ``ssh -F SSH_CONFIG web-0`` then logs in to the server whose word that is, through its
     bastion if it has one, and to none that shows another host key than the pinned one.
     """
-    config, known_hosts = (folder / "ssh_config").absolute(), (folder / "known_hosts").absolute()
+    config, known_hosts = files.ssh_config.absolute(), files.known_hosts.absolute()
     peers: dict[str, Server | Bastion] = {server.word: server for server in servers}
     for peer in list(peers.values()):
         bastion = peer.bastion
@@ -74,7 +88,7 @@ def write_ssh_config(folder: Path, servers: Iterable[Server], private_key: Path)
             bastion = bastion.bastion
     defaults = (
         "Host *\n"
-        f"  IdentityFile {_quoted(private_key.absolute())}\n"
+        f"  IdentityFile {_quoted(files.login_key.absolute())}\n"
         "  IdentitiesOnly yes\n"
         "  ForwardAgent no\n"
         f"  UserKnownHostsFile {_quoted(known_hosts)}\n"
@@ -114,16 +128,6 @@ def _block(name: str, peer: Server | Bastion, config: Path) -> str:
             quoted = shlex.quote(path.replace("%", "%%"))
             lines.append(f"ProxyCommand ssh -F {quoted} -W [%h]:%p {bastion}")
     return "\n  ".join(lines) + "\n"
-
-
-def identity_of(ssh_config: Path) -> Path:
-    """Find the run's private key, which an ``ssh_config`` of :func:`write_ssh_config` names."""
-    _, _, defaults = ssh_config.read_text().rpartition("Host *\n")
-    for line in defaults.splitlines():
-        keyword, _, value = line.strip().partition(" ")
-        if keyword == "IdentityFile":
-            return Path(value.strip('"').replace("%%", "%"))
-    raise ValueError(f"{ssh_config} names no IdentityFile")
 
 
 def _quoted(path: Path) -> str:

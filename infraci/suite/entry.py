@@ -1,7 +1,7 @@
 """The entry point: options, marker and fixtures, which import nothing until a stack is asked for.
 
-It is loaded by every pytest on the machine that infraci is installed on, also by those in which
-infraci itself runs specs; so it has to cost nothing, and to keep out of the way.
+Every pytest of the machine loads it, also those in which infraci itself runs specs; so it imports
+little, and does nothing unless a stack is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-#: What :mod:`infraci.verify.hosts` is registered as, by whoever needs it.
+#: The name under which :mod:`infraci.verify.hosts` is registered as a plugin.
 _HOSTS = "infraci-hosts"
 _MARKER = "infraci"
 
@@ -41,8 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Keep apart the modules of folders that a pipeline has for different roles."""
-    given = early_config.known_args_namespace
-    if given.infraci or given.infraci_run:
+    options = early_config.known_args_namespace
+    if options.infraci or options.infraci_run:
         from infraci.verify.modules import keep_apart
 
         keep_apart(early_config)
@@ -72,10 +72,10 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist whom to ask for stacks."""
+    """Give a worker of pytest-xdist the address of the broker."""
     from infraci.suite import xdist_broker
 
-    xdist_broker.invite(node, _controller_of)
+    xdist_broker.add_worker(node, _controller_of)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def infraci_server(request: pytest.FixtureRequest, _testinfra_host: Any) -> Any:
 
 
 def _plugin(request: pytest.FixtureRequest) -> Any:
-    """What knows the stacks; fails the test if there is none for it."""
+    """The plugin that has the stacks; fails the test if it has none for it."""
     plugin = request.config.pluginmanager.get_plugin(_HOSTS)
     if plugin is None or plugin.stack_of(request.node) is None:
         pytest.fail(

@@ -1,4 +1,4 @@
-"""The far side: the verify phase of a run whose specs somebody else's pytest runs."""
+"""The verify phase of a run whose specs the user's pytest runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from infraci.base.json_lines import JsonLines
 from infraci.errors import InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
-from infraci.pipeline import Work
-from infraci.pipeline.verify_phase import kept
+from infraci.pipeline import Run
+from infraci.pipeline.server_phases import kept
 from infraci.progress.plain import PlainProgress
 from infraci.suite import protocol
 from infraci.verify.stack_view import Plan, Stack, find_server
@@ -27,72 +28,74 @@ class NoSpecs:
         server: Server,
         paths: Sequence[PurePosixPath],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
-        """Nobody asks."""
-        raise AssertionError("the specs of this run are run by somebody else's pytest")
+        """Not called: pytest runs the specs."""
+        raise AssertionError("the user's pytest runs the specs of this run")
 
 
 class Progress(PlainProgress):
-    """Progress of a run whose checks are shown by whoever runs them."""
+    """Progress of a run whose checks pytest shows."""
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
-        """Nothing to add."""
+        """Nothing: pytest has shown them."""
 
 
 class ExternalVerify:
-    """Somebody else's pytest at the run's servers."""
+    """Receives the checks of the user's pytest, which runs at the run's servers."""
 
-    def __init__(self, line: JsonLines, plan: Plan) -> None:
-        self._line = line
+    def __init__(self, connection: JsonLines, plan: Plan) -> None:
+        self._connection = connection
         self._plan = plan
         self._checks: list[Mapping[str, Any]] = []
-        self._over = threading.Event()
+        self._pytest_ended = threading.Event()
 
-    def listen(self) -> None:
-        """Hear pytest from now on, in a thread."""
+    def start_listening(self) -> None:
+        """Receive pytest's messages from now on, in a thread."""
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        while (heard := self._line.receive()) is not None:
-            key, value = heard
+        while (message := self._connection.receive()) is not None:
+            key, value = message
             if key == protocol.CHECKED:
                 self._checks.append(value)
             elif key == protocol.DONE:
-                self._over.set()
+                self._pytest_ended.set()
                 return
         os.kill(os.getpid(), signal.SIGINT)
 
-    def verify(self, work: Work) -> None:
+    def verify(self, run: Run) -> None:
         """The verify phase: until pytest has ended."""
-        with work.phase(Phase.VERIFY, work.pipeline.timeouts.verify_s) as deadline:
-            stack = Stack.read(work.folder)
-            self._line.send(protocol.READY, str(work.folder))
+        with run.state.phase(Phase.VERIFY, run.state.pipeline.timeouts.verify_s) as deadline:
+            stack = Stack.read(run.folder)
+            self._connection.send(protocol.READY, str(run.folder.path))
             try:
-                if not self._over.wait(deadline.remaining_s):
+                if not self._pytest_ended.wait(deadline.remaining_s):
                     raise deadline.expired("pytest to end")
             except InfraciError as error:
-                self._line.send(protocol.OVER, protocol.told(error))
+                self._connection.send(protocol.OVER, protocol.error_to_json(error))
                 raise
             finally:
-                found = [self._testcase(check, stack) for check in self._checks]
-                work.add_testcases([kept(case, work.masker, root=work.tree) for case in found])
+                testcases = [self._testcase(check, stack) for check in self._checks]
+                run.state.add_testcases(
+                    [kept(case, run.state.masker, root=run.state.tree) for case in testcases]
+                )
 
     def _testcase(self, check: Mapping[str, Any], stack: Stack) -> Testcase:
-        """A check by its server's own name, which may not have been known when it was planned."""
-        said = {name: value for name, value in check.items() if name != "stack"}
+        """A check as a testcase, with its server's own name, which the plan may not have known."""
+        fields = {name: value for name, value in check.items() if name != "stack"}
         planned = next((s for s in self._plan.servers if s.name == check["server"]), None)
         if planned is not None:
-            said["server"] = name = find_server(stack, planned).name
+            fields["server"] = name = find_server(stack, planned).name
             for text in ("name", "nodeid"):
-                head, bracket, parameters = said[text].partition("[")
-                said[text] = head + bracket + parameters.replace(planned.name, name, 1)
-        kind = said.get("kind")
-        said["outcome"] = Outcome(said["outcome"])
-        said["kind"] = None if kind is None else ErrorKind(kind)
-        said["file"] = PurePosixPath(said["file"])
-        return Testcase(**said)
+                head, bracket, parameters = fields[text].partition("[")
+                fields[text] = head + bracket + parameters.replace(planned.name, name, 1)
+        kind = fields.get("kind")
+        fields["outcome"] = Outcome(fields["outcome"])
+        fields["kind"] = None if kind is None else ErrorKind(kind)
+        fields["file"] = PurePosixPath(fields["file"])
+        return Testcase(**fields)

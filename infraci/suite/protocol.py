@@ -1,4 +1,4 @@
-"""What pytest and the keeper of a stack say to each other: the keys of their messages."""
+"""The messages between pytest and a stack process: their keys, and errors as values."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from infraci.errors import ExitCode, InfraciError, UsageError
 
-#: The keeper says what is planned, or why there is nothing to plan.
+#: The stack process: the plan, or the error that there is none.
 PLANNED, REFUSED = "planned", "refused"
-#: pytest: stand it up; a check that has ended; no more of them, with pytest's exit status.
+#: pytest: stand the stack up; a check that has ended; pytest has ended, with its exit status.
 GO, CHECKED, DONE = "go", "checked", "done"
-#: The keeper: a line for the user; it stands, in this run's folder; no more checks are heard,
-#: and why; the run has ended.
-SAID, READY, OVER, ENDED = "said", "ready", "over", "ended"
+#: The stack process: a line for the user; the stack stands, with the run's folder; the run takes
+#: no more checks, with the error; the run has ended.
+SHOW, READY, OVER, ENDED = "said", "ready", "over", "ended"
 
 
-def told(error: InfraciError) -> Mapping[str, Any]:
+def error_to_json(error: InfraciError) -> Mapping[str, Any]:
     """An error in plain values."""
     return {"message": error.message, "hint": error.hint or "", "exit_code": int(error.exit_code)}
 
 
-def error_of(said: Mapping[str, Any]) -> InfraciError:
-    """The error that was told of."""
-    kind = UsageError if said["exit_code"] == ExitCode.INVALID else InfraciError
-    return kind(said["message"], hint=said["hint"] or None)
+def error_from_json(fields: Mapping[str, Any]) -> InfraciError:
+    """The error that :func:`error_to_json` wrote."""
+    kind = UsageError if fields["exit_code"] == ExitCode.INVALID else InfraciError
+    return kind(fields["message"], hint=fields["hint"] or None)

@@ -1,4 +1,4 @@
-"""The pytest that has the keepers: it plans, tells them of checks, and sees them end."""
+"""The plugin of the pytest that has the stack processes: plans, sends checks, ends the runs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self.keepers = StackProcesses(_wish(config), folder=config.rootpath, say=self._say)
+        self.processes = StackProcesses(
+            _stack_options(config), folder=config.rootpath, say=self._say
+        )
         self.stands: Mapping[str, LazyStack] = {}  # those of this process's own tests
         self._checks: dict[str, CheckReports] = {}
-        self._about: dict[str, Mapping[str, Any]] = {}
+        self._check_fields: dict[str, Mapping[str, Any]] = {}
         self._finished: set[str] = set()
         self._misused = self._interrupted = False
-        self._troubles: list[str] = []
+        self._errors: list[str] = []
         self._kept: list[str] = []
 
     # -- the beginning -----------------------------------------------------------------------
@@ -44,16 +46,16 @@ class Controller:
     def pytest_sessionstart(self) -> None:
         """Plan, before any worker has to know."""
         try:
-            self.keepers.plan_main(MAIN)
+            self.processes.plan_main(MAIN)
         except InfraciError as error:
-            said = f"{error.message}\n{error.hint or ''}".strip()
+            message = f"{error.message}\n{error.hint or ''}".strip()
             if error.exit_code is ExitCode.INVALID:
-                raise pytest.UsageError(said) from error
-            pytest.exit(said, returncode=pytest.ExitCode.INTERNAL_ERROR)
+                raise pytest.UsageError(message) from error
+            pytest.exit(message, returncode=pytest.ExitCode.INTERNAL_ERROR)
 
     def pytest_report_header(self) -> list[str]:
         """Say which servers there will be."""
-        plan = self.keepers.main
+        plan = self.processes.main
         if plan is None:
             return []
         names = ", ".join(server.name for server in plan.servers)
@@ -69,11 +71,11 @@ class Controller:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Notice a stack that is gone, and tear down one that only this module has had."""
-        for key, keeper in self.keepers.kept().items():
-            keeper.hear_news()
-            if keeper.over is not None and key in self.stands:
-                self.stands[key].lost(keeper.over)
+        """Notice a stack that is lost, and tear down one that only this module has used."""
+        for key, process in self.processes.in_use().items():
+            process.show_messages()
+            if process.over is not None and key in self.stands:
+                self.stands[key].lost(process.over)
         done = yield
         if nextitem is None or nextitem.path != item.path:
             for key, stand in self.stands.items():
@@ -85,24 +87,24 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a phase of a check reports, wherever it has run."""
         self._checks.setdefault(report.nodeid, CheckReports()).add(report)
-        if about := report.__dict__.get("infraci"):
-            self._about[report.nodeid] = about
-        elif report.when not in ("setup", "call", "teardown") and MAIN in self.keepers.kept():
-            self._about[report.nodeid] = _crashed(report)  # with its worker
+        if fields := report.__dict__.get("infraci"):
+            self._check_fields[report.nodeid] = fields
+        elif report.when not in ("setup", "call", "teardown") and MAIN in self.processes.in_use():
+            self._check_fields[report.nodeid] = _crashed(report)  # with its worker
             self.pytest_runtest_logfinish(report.nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Tell the keeper of its stack what became of a check."""
-        reports, about = self._checks.pop(nodeid, None), self._about.pop(nodeid, None)
-        if reports is not None and about is not None:
-            keeper = self.keepers.kept().get(about["stack"])
-            if keeper is not None:
-                keeper.tell({**reports.verdict(), **about})
+        """Send what became of a check to the process of its stack."""
+        reports, fields = self._checks.pop(nodeid, None), self._check_fields.pop(nodeid, None)
+        if reports is not None and fields is not None:
+            process = self.processes.in_use().get(fields["stack"])
+            if process is not None:
+                process.report_check({**reports.verdict(), **fields})
 
     # -- the end -----------------------------------------------------------------------------
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell Ctrl-C and ``pytest.exit`` from a session that has seen enough (``-x``)."""
+        """Distinguish Ctrl-C and ``pytest.exit`` from a session that ends early (``-x``)."""
         error = excinfo.value
         self._interrupted = type(error) is KeyboardInterrupt or isinstance(
             error, pytest.exit.Exception
@@ -116,15 +118,15 @@ class Controller:
         for stand in self.stands.values():
             stand.close()
         try:
-            for key in self.keepers.kept():
+            for key in self.processes.in_use():
                 self._finish(key, exitstatus)
-            for key, keeper in self.keepers.kept().items():
-                self._conclude(key, keeper)
+            for key, process in self.processes.in_use().items():
+                self._conclude(key, process)
         except KeyboardInterrupt:
             self._abandon()
         if self._misused:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        elif self._troubles and exitstatus in (
+        elif self._errors and exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):
@@ -132,16 +134,16 @@ class Controller:
         return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what has gone wrong beside the tests."""
+        """Show what has gone wrong beside the tests."""
         for line in self._kept:
             terminalreporter.write_line(line)
-        for trouble in self._troubles:
+        for error in self._errors:
             terminalreporter.section("infraci", red=True)
-            terminalreporter.write_line(trouble)
+            terminalreporter.write_line(error)
 
     def pytest_unconfigure(self) -> None:
-        """Leave nobody waiting, however the session has come to its end."""
-        self.keepers.close()
+        """End the stack processes, however the session has ended."""
+        self.processes.close()
 
     def _finish(self, key: str, exitstatus: int) -> None:
         """Let a run end; once."""
@@ -149,28 +151,28 @@ class Controller:
             return
         self._finished.add(key)
         orderly = not self._interrupted and exitstatus != pytest.ExitCode.INTERNAL_ERROR
-        self.keepers.kept()[key].finish(exitstatus if orderly else None)
+        self.processes.in_use()[key].finish(exitstatus if orderly else None)
 
-    def _conclude(self, key: str, keeper: StackProcess) -> None:
-        ending = keeper.ending()
+    def _conclude(self, key: str, process: StackProcess) -> None:
+        ending = process.ending()
         if ending is None:
             return
         cleanup = self._typed(ending.cleanup)
         if ending.trouble:
-            self._troubles.append(f"{ending.trouble}\nclean up by: {cleanup}")
+            self._errors.append(f"{ending.trouble}\nclean up by: {cleanup}")
         elif ending.cleanup:
             self._kept.append(f"infraci: the stack stands; remove it by: {cleanup}")
         if junit := self._config.stash.get(xml_key, None):
-            prefix = "" if key == MAIN or len(self.keepers.kept()) == 1 else f"{key}."
+            prefix = "" if key == MAIN or len(self.processes.in_use()) == 1 else f"{key}."
             for name, value in ending.properties.items():
                 junit.add_global_property(f"{prefix}{name}", value)
 
     def _abandon(self) -> None:
-        """Interrupted once more: the keepers tear down without anybody waiting for it."""
-        self.keepers.close()
-        pids = ", ".join(str(keeper.pid) for keeper in self.keepers.kept().values())
-        self._troubles.append(
-            f"the tear-down goes on without anybody waiting for it, in process {pids}\n"
+        """Interrupted once more: the stack processes tear down, and pytest does not wait."""
+        self.processes.close()
+        pids = ", ".join(str(process.pid) for process in self.processes.in_use().values())
+        self._errors.append(
+            f"the tear-down goes on in process {pids}, and pytest does not wait for it\n"
             f"`{self._typed(invocation('list'))}` shows whether anything is left"
         )
 
@@ -198,20 +200,20 @@ class Controller:
 
 def controller_of(config: pytest.Config) -> Controller:
     """The plugin, registered when first asked for. Raises pytest.UsageError."""
-    found: Controller | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
-    if found is None:
-        found = Controller(config)
-        config.pluginmanager.register(found, xdist_broker.CONTROLLER)
-    return found
+    controller: Controller | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
+    if controller is None:
+        controller = Controller(config)
+        config.pluginmanager.register(controller, xdist_broker.CONTROLLER)
+    return controller
 
 
-def _wish(config: pytest.Config) -> StackOptions:
+def _stack_options(config: pytest.Config) -> StackOptions:
     option = config.option
-    asked = "--infraci" if option.infraci else "--infraci-run"
+    option_name = "--infraci" if option.infraci else "--infraci-run"
     if (option.infraci or option.infraci_run) and getattr(option, "hosts", None):
         raise pytest.UsageError(
-            f"cannot take both {asked} and --hosts: the one stands servers up, the other names "
-            "some that stand; leave one out"
+            f"cannot take both {option_name} and --hosts: the one stands servers up, the other "
+            "names some that stand; leave one out"
         )
     if option.infraci_run and option.infraci_cloud:
         raise pytest.UsageError(

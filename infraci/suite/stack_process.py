@@ -1,7 +1,7 @@
-"""The near side of a stack's keeper: the process in which its run goes on while pytest tests it.
+"""Starts and ends stack processes: each carries out a run while pytest tests its stack.
 
-It is a session of its own, so that Ctrl-C does not reach it; and it tears down as soon as the
-line to it is closed, however this process came to its end.
+A stack process is a session of its own, so that Ctrl-C does not reach it. It tears down as soon as
+the connection to it is closed, however pytest's process has ended.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from infraci.suite import protocol
 from infraci.verify.stack_view import Plan
 
 _TAIL = 2000
-#: A keeper that has said its last word, or that was to make nothing, needs no longer to end.
+#: A stack process that has ended its run, or has made nothing, needs no longer to end.
 _END_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """What is asked of a keeper."""
+    """The options of a stack process."""
 
     pipeline: str  # empty: that of the run
-    run: str = ""  # one whose stack stands, and is to stand on
-    cloud: str = ""  # empty: as ever
+    run: str = ""  # a run whose stack stands, and is kept
+    cloud: str = ""  # empty: the pipeline's, or the default
     keep: bool = False
     verbosity: int = 0
 
@@ -59,18 +59,20 @@ class Ending:
 
 
 class StackProcess:
-    """A keeper; started at once, to plan, it makes nothing until :meth:`stand_up`."""
+    """A stack process; it plans at once, and makes nothing before :meth:`stand_up`."""
 
-    def __init__(self, wish: StackOptions, *, folder: Path, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, options: StackOptions, *, folder: Path, say: Callable[[str], object]
+    ) -> None:
         self._say = say
-        self._gc = invocation("gc", cloud=wish.cloud)
+        self._gc = invocation("gc", cloud=options.cloud)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [
                     *own_program("infraci.suite.stack_server"),
-                    *(str(theirs.fileno()), wish.to_json()),
+                    *(str(theirs.fileno()), options.to_json()),
                 ],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -79,16 +81,16 @@ class StackProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._line = JsonLines(ours)
-        self._lock = threading.Lock()  # of who hears
+        self._connection = JsonLines(ours)
+        self._lock = threading.Lock()  # held to receive
         self._folder: Path | None = None
         self._ending: Ending | None = None
-        self._begun = False
+        self._has_begun = False
         self._has_planned = False
         self.over: InfraciError | None = None  # why tests can no longer use it
 
     def plan(self) -> Plan:
-        """What would be stood up; blocks. Raises what the keeper says is wrong."""
+        """The plan of the stack; blocks. Raises InfraciError where there is none."""
         with self._lock:
             plan = Plan.from_json(self._until(protocol.PLANNED))
             self._has_planned = True
@@ -100,8 +102,8 @@ class StackProcess:
             if self._folder is None:
                 if not self._has_planned:
                     self._until(protocol.PLANNED)
-                self._begun = True
-                self._line.send(protocol.GO, None)
+                self._has_begun = True
+                self._connection.send(protocol.GO, None)
                 self._folder = Path(self._until(protocol.READY))
             return self._folder
 
@@ -110,40 +112,40 @@ class StackProcess:
         """Whether the tests have a stack."""
         return self._folder is not None
 
-    def tell(self, check: Mapping[str, Any]) -> None:
-        """Have a check written down."""
-        self._line.send(protocol.CHECKED, check)
+    def report_check(self, check: Mapping[str, Any]) -> None:
+        """Send a check that has ended."""
+        self._connection.send(protocol.CHECKED, check)
 
-    def hear_news(self) -> None:
-        """Show what the keeper has said meanwhile, without waiting for more."""
+    def show_messages(self) -> None:
+        """Show the lines that have arrived, without waiting for more."""
         with self._lock:
-            while self._ending is None and self._line.has_news:
-                if self._take() is None:
+            while self._ending is None and self._connection.has_news:
+                if self._receive() is None:
                     return
 
     def finish(self, status: int | None) -> None:
-        """Let it end its run, with pytest's exit status, or as interrupted; does not wait."""
-        if status is not None and self._begun:
-            self._line.send(protocol.DONE, status)
-        self._line.shut_down()
+        """Have it end its run, with pytest's exit status, or as interrupted; does not wait."""
+        if status is not None and self._has_begun:
+            self._connection.send(protocol.DONE, status)
+        self._connection.shut_down()
 
     def ending(self) -> Ending | None:
         """How the run ended; blocks until it has. None if there was none to end."""
         with self._lock:
-            while self._ending is None and self._take() is not None:
+            while self._ending is None and self._receive() is not None:
                 pass
         self._reap()
-        if self._ending is None and self._begun:
-            error = self.over or self._lost()
+        if self._ending is None and self._has_begun:
+            error = self.over or self._died()
             self._ending = Ending(properties={}, trouble=error.message, cleanup=self._gc)
         return self._ending
 
     def close(self) -> None:
-        """Have it end, whatever it is at, without waiting for a tear-down."""
-        self._line.shut_down()
-        if self._ending is not None or not self._begun:
+        """Have it end, without waiting for a tear-down."""
+        self._connection.shut_down()
+        if self._ending is not None or not self._has_begun:
             self._reap()
-        self._line.close()
+        self._connection.close()
         self._log.close()
 
     @property
@@ -160,37 +162,37 @@ class StackProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may hold it up
                 self._process.wait(_END_S)
 
-    def _until(self, wanted: str) -> Any:
-        """What the keeper says under that key; raises its refusal instead."""
-        while (heard := self._take()) is not None:
-            key, value = heard
-            if key == wanted:
+    def _until(self, awaited: str) -> Any:
+        """The value of the next message with that key. Raises InfraciError where there is none."""
+        while (message := self._receive()) is not None:
+            key, value = message
+            if key == awaited:
                 return value
             if key in (protocol.REFUSED, protocol.ENDED):
                 raise self.over or InfraciError("cannot test: the run has ended")
-        raise self.over or self._lost()
+        raise self.over or self._died()
 
-    def _take(self) -> tuple[str, Any] | None:
-        heard = self._line.receive()
-        if heard is None:
+    def _receive(self) -> tuple[str, Any] | None:
+        message = self._connection.receive()
+        if message is None:
             return None
-        key, value = heard
-        if key == protocol.SAID:
+        key, value = message
+        if key == protocol.SHOW:
             self._say(value)
         elif key == protocol.REFUSED or key == protocol.OVER:
-            self.over = protocol.error_of(value)
+            self.over = protocol.error_from_json(value)
         elif key == protocol.ENDED:
             self._ending = Ending(**value)
-        return heard
+        return message
 
-    def _lost(self) -> InfraciError:
+    def _died(self) -> InfraciError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip()[-_TAIL:]
+        printed = self._log.read().decode(errors="replace").strip()[-_TAIL:]
         status = self._process.returncode
         return InfraciError(
-            f"cannot test: the keeper of the stack (process {self.pid}) has died, status {status}"
-            + (f"\n{said}" if said else ""),
+            f"cannot test: the process {self.pid} of the stack has died, status {status}"
+            + (f"\n{printed}" if printed else ""),
             hint=f"`{self._gc}` removes what it has left",
         )

@@ -1,4 +1,4 @@
-"""The keepers of all stacks of a pytest session; of its processes only the controller has them."""
+"""The stack processes of a pytest session; with pytest-xdist the controller has them."""
 
 from __future__ import annotations
 
@@ -11,74 +11,76 @@ from typing import Any
 
 from infraci.base.json_lines import Message
 from infraci.errors import InfraciError
-from infraci.suite.protocol import told
+from infraci.suite.protocol import error_to_json
 from infraci.suite.stack_process import StackOptions, StackProcess
 from infraci.suite.xdist_broker import ANSWER, ASK_STACK, ERROR
 from infraci.verify.stack_view import Plan
 
 
 class StackProcesses:
-    """Starts keepers when they are asked for; see ``infraci.suite.suite_stacks.StackSource``.
+    """Starts stack processes when they are needed. Threads share it.
 
-    Threads share it.
+    See ``infraci.suite.suite_stacks.StackSource``.
     """
 
-    def __init__(self, wish: StackOptions, *, folder: Path, say: Callable[[str], object]) -> None:
-        self._wish = wish
+    def __init__(
+        self, options: StackOptions, *, folder: Path, say: Callable[[str], object]
+    ) -> None:
+        self._options = options
         self._folder = folder
         self._say = say
         self._lock = threading.RLock()
         self._idle: dict[str, list[StackProcess]] = {}  # that have only planned, by pipeline
         self._plans: dict[str, Plan] = {}
-        self._kept: dict[str, StackProcess] = {}  # by the stack's key
+        self._in_use: dict[str, StackProcess] = {}  # by the stack's key
         self.main: Plan | None = None
 
     def plan_main(self, key: str) -> None:
         """Plan what the command line asks for, if it does. Raises InfraciError."""
-        if self._wish.run or self._wish.pipeline:
-            keeper = self._kept[key] = self._start(self._wish)
-            self.main = keeper.plan()
+        if self._options.run or self._options.pipeline:
+            process = self._in_use[key] = self._start(self._options)
+            self.main = process.plan()
 
     def plan(self, pipeline: str) -> Plan:
-        """A pipeline's plan, the same for everybody. Raises InfraciError."""
+        """A pipeline's plan, made once. Raises InfraciError."""
         with self._lock:
             if pipeline not in self._plans:
-                keeper = self._start(self._of(pipeline))
-                self._idle.setdefault(pipeline, []).append(keeper)
-                self._plans[pipeline] = keeper.plan()
+                process = self._start(self._of(pipeline))
+                self._idle.setdefault(pipeline, []).append(process)
+                self._plans[pipeline] = process.plan()
             return self._plans[pipeline]
 
     def stand_up(self, key: str, pipeline: str) -> Path:
         """The folder of the stack's run; blocks until it stands. Raises InfraciError."""
         with self._lock:
-            if key not in self._kept:
+            if key not in self._in_use:
                 idle = self._idle.get(pipeline)
-                self._kept[key] = idle.pop() if idle else self._start(self._of(pipeline))
-            keeper = self._kept[key]
-        return keeper.stand_up()
+                self._in_use[key] = idle.pop() if idle else self._start(self._of(pipeline))
+            process = self._in_use[key]
+        return process.stand_up()
 
-    def _start(self, wish: StackOptions) -> StackProcess:
-        return StackProcess(wish, folder=self._folder, say=self._say)
+    def _start(self, options: StackOptions) -> StackProcess:
+        return StackProcess(options, folder=self._folder, say=self._say)
 
     def _of(self, pipeline: str) -> StackOptions:
-        return replace(self._wish, pipeline=pipeline, run="")
+        return replace(self._options, pipeline=pipeline, run="")
 
-    def kept(self) -> Mapping[str, StackProcess]:
+    def in_use(self) -> Mapping[str, StackProcess]:
         """Those of stacks, by the stacks' keys."""
         with self._lock:
-            return dict(self._kept)
+            return dict(self._in_use)
 
     def close(self) -> None:
-        """Leave none without orders; those that have made something tear it down."""
+        """End all; those that have made a stack tear it down."""
         with self._lock:
-            for keeper in (*self._kept.values(), *itertools.chain(*self._idle.values())):
-                keeper.close()
+            for process in (*self._in_use.values(), *itertools.chain(*self._idle.values())):
+                process.close()
 
     def answer(self, key: str, value: Any) -> Message:
-        """What a worker asks; see :mod:`infraci.suite.xdist_broker`."""
+        """Answer a worker; see :mod:`infraci.suite.xdist_broker`."""
         try:
             if key == ASK_STACK:
                 return ANSWER, str(self.stand_up(*value))
             return ANSWER, self.plan(value).to_json()
         except InfraciError as error:
-            return ERROR, told(error)
+            return ERROR, error_to_json(error)

@@ -1,9 +1,9 @@
-"""The keeper of a stack: a run whose specs somebody else's pytest runs; see infraci/suite.
+"""The stack process: carries out a run whose specs the user's pytest runs.
 
-Started as ``python -m infraci.suite.stack_server FD WISH`` with one end of a socket pair. It plans,
-waits for the word to go on, and is an ordinary run from then on, whose verify phase lasts until
-pytest says that it has ended. When the line is closed without that word, pytest was interrupted
-or has died, and the run is interrupted as by Ctrl-C.
+Started as ``python -m infraci.suite.stack_server FD OPTIONS`` with one end of a socket pair. It
+plans, and waits for the message GO. From then on it is an ordinary run, whose verify phase lasts
+until pytest sends DONE. Where the connection ends without that message, pytest was interrupted or
+has died, and the run is interrupted as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
@@ -21,18 +20,13 @@ from functools import partial
 from pathlib import Path
 
 from infraci import git
-from infraci.app.checkout import Checkout
-from infraci.app.cloud_opening import (
-    find_pipeline,
-    find_run,
-    loader,
-    open_cloud,
-    own_part,
-)
-from infraci.app.preload import open_source_early
-from infraci.app.record_history import blame_lines, conclude
-from infraci.app.run_assembly import make_work
-from infraci.app.wiring import make_drivers
+from infraci.app.checkout import Checkout, open_checkout
+from infraci.app.cloud_opening import open_cloud
+from infraci.app.execute_run import RunSubject, execute_run, make_drivers
+from infraci.app.lookup import find_pipeline, find_run
+from infraci.app.options import Overrides
+from infraci.app.record_history import HistoryOptions
+from infraci.app.stack_loading import host_key_placeholder, stack_loader
 from infraci.base.invocation import invocation
 from infraci.base.json_lines import JsonLines
 from infraci.base.trust import is_untrusted
@@ -44,8 +38,7 @@ from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
 from infraci.model.server_names import distinct_names
-from infraci.pipeline import Interrupts, carry_out, new_record
-from infraci.pipeline.execute_run import WHOLE_WAY
+from infraci.pipeline import RUN_PHASES, Interrupts
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
@@ -55,145 +48,131 @@ from infraci.verify.stack_view import Plan, PlannedServer, Stack
 
 
 def main() -> None:
-    """Keep a stack."""
-    # Whoever started pytest in the background had SIGINT ignored; here it is how a run ends.
+    """Carry out a run for pytest, or show it one that stands."""
+    # A shell that starts pytest in the background has SIGINT ignored; here SIGINT ends a run.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
-    line = JsonLines(end)
-    wish = StackOptions.from_json(sys.argv[2])
+    connection = JsonLines(end)
+    options = StackOptions.from_json(sys.argv[2])
     try:
-        ending = _lend(wish, line) if wish.run else _keep(wish, line)
+        ending = (
+            _show_existing(options, connection) if options.run else _execute(options, connection)
+        )
         if ending is not None:
-            line.send(protocol.ENDED, asdict(ending))
+            connection.send(protocol.ENDED, asdict(ending))
     except InfraciError as error:
-        line.send(protocol.REFUSED, protocol.told(error))
+        connection.send(protocol.REFUSED, protocol.error_to_json(error))
     except KeyboardInterrupt:
-        pass  # before there was anything
+        pass  # before anything was made
     finally:
-        line.close()
+        connection.close()
 
 
-def _keep(wish: StackOptions, line: JsonLines) -> Ending | None:
-    """A run of its own; None if it was not wanted after all."""
+def _execute(options: StackOptions, connection: JsonLines) -> Ending | None:
+    """Execute a run of its own; None if no test needed it."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        source = stack.enter_context(open_source_early(working_tree=True, quiet=True))
-        pipeline, name = _choose(source, wish)
+        checkout = stack.enter_context(open_checkout(working_tree=True, quiet=True, preload=()))
+        pipeline, name = _choose(checkout, options)
         with open_cloud(name) as cloud:
-            plan = _plan(pipeline, source, cloud)
-            line.send(protocol.PLANNED, plan.to_json())
-            if not _is_wanted(line):
+            plan = _plan(pipeline, checkout, cloud)
+            connection.send(protocol.PLANNED, plan.to_json())
+            if not _is_needed(connection):
                 return None
             progress = Progress(
-                lambda said: line.send(protocol.SAID, said), verbosity=wish.verbosity
+                lambda text: connection.send(protocol.SHOW, text), verbosity=options.verbosity
             )
-            drivers = replace(
-                make_drivers(cloud, Ledger(source.root), progress),
-                specs=lambda tree: nullcontext(NoSpecs()),
+            ledger = Ledger(checkout.root)
+            external = ExternalVerify(connection, plan)
+            record = execute_run(
+                RunSubject(
+                    pipeline=pipeline, checkout=checkout, overrides=Overrides(), with_base=False
+                ),
+                phases=RUN_PHASES,
+                destroy_policy=DestroyPolicy.NEVER if options.keep else pipeline.destroy,
+                cloud=cloud,
+                drivers=replace(
+                    make_drivers(cloud, ledger, progress),
+                    specs=lambda tree: nullcontext(NoSpecs()),
+                ),
+                interrupts=interrupts,
+                on_created=lambda run_id: external.start_listening(),
+                verify=external.verify,
+                history=HistoryOptions(write=_writes_history(), partial=True),
             )
-            record = new_record(
-                pipeline,
-                source.commit,
-                cloud=name,
-                ledger=drivers.ledger,
-                destroy_policy=DestroyPolicy.NEVER if wish.keep else pipeline.destroy,
-                now=time.time(),
-            )
-            with drivers.ledger.create(record):
-                work = make_work(
-                    record,
-                    pipeline=pipeline,
-                    source=source,
-                    cloud=cloud,
-                    drivers=drivers,
-                    interrupts=interrupts,
-                    parameters=None,
-                    environments=(),
-                    with_base=False,
-                )
-                visit = ExternalVerify(line, plan)
-                visit.listen()
-                record = carry_out(work, WHOLE_WAY, verify=visit.verify)
-                record = conclude(
-                    record,
-                    root=source.root,
-                    pipeline=pipeline,
-                    tree=source.tree,
-                    write=os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no"),
-                    partial=True,
-                    tell=progress.note,
-                )
-                for said in blame_lines(record):
-                    progress.note(said)
-            return _ending(record, line, work.folder)
+            return _ending(record, connection, ledger.folder(record.id).path)
 
 
-def _is_wanted(line: JsonLines) -> bool:
-    """Wait for pytest's word: whether any test needs the stack."""
-    heard = line.receive()
-    return heard is not None and heard[0] == protocol.GO
+def _writes_history() -> bool:
+    return os.environ.get("INFRACI_HISTORY", "1") not in ("0", "false", "no")
 
 
-def _choose(source: Checkout, wish: StackOptions) -> tuple[Pipeline, str]:
+def _is_needed(connection: JsonLines) -> bool:
+    """Wait for pytest's message GO: whether a test needs the stack."""
+    message = connection.receive()
+    return message is not None and message[0] == protocol.GO
+
+
+def _choose(checkout: Checkout, options: StackOptions) -> tuple[Pipeline, str]:
     """The pipeline, and the name of its cloud. Raises UsageError for several of either."""
     from infraci.model.decode import load_pipelines
 
     if is_untrusted():
         raise UsageError(
             "cannot stand a stack up for pytest, which has no sandbox: the commit is not trusted",
-            hint=invocation("run", "--untrusted", wish.pipeline),
+            hint=invocation("run", "--untrusted", options.pipeline),
         )
-    if wish.pipeline.startswith("@"):
+    if options.pipeline.startswith("@"):
         raise UsageError(
-            f"cannot test {wish.pipeline}: that is a schedule, of several pipelines",
+            f"cannot test {options.pipeline}: that is a schedule, of several pipelines",
             hint="name one pipeline: pytest --infraci PIPELINE",
         )
-    pipeline, *more = load_pipelines(source.tree, [wish.pipeline])
+    pipeline, *more = load_pipelines(checkout.tree, [options.pipeline])
     if more:
         raise UsageError(
-            f"cannot test {wish.pipeline}: its matrix has {1 + len(more)} cells, and tests are of "
-            "one stack",
+            f"cannot test {options.pipeline}: its matrix has {1 + len(more)} cells, and tests "
+            "are of one stack",
             hint=f"name one: pytest --infraci '{pipeline.name}'",
         )
-    if wish.cloud and pipeline.cloud not in ("", wish.cloud):
+    if options.cloud and pipeline.cloud not in ("", options.cloud):
         raise UsageError(
-            f"cannot test {pipeline.name} on cloud {wish.cloud}: it is for {pipeline.cloud}",
+            f"cannot test {pipeline.name} on cloud {options.cloud}: it is for {pipeline.cloud}",
             hint=f"say --infraci-cloud {pipeline.cloud}, or nothing",
         )
     # Serverspec's specs are not pytest's to run, so that nothing has to be there for them.
     pipeline = replace(pipeline, serverspec={})
-    return pipeline, wish.cloud or pipeline.cloud or os.environ.get("INFRACI_CLOUD") or LOCAL
+    return pipeline, options.cloud or pipeline.cloud or os.environ.get("INFRACI_CLOUD") or LOCAL
 
 
-def _plan(pipeline: Pipeline, source: Checkout, cloud: Cloud) -> Plan:
+def _plan(pipeline: Pipeline, checkout: Checkout, cloud: Cloud) -> Plan:
     """The servers that the stack will have. Raises FileError with all that is wrong."""
     name = f"infraci-plan-{secrets.token_hex(4)}"
-    found = plan_pipeline(
+    plan = plan_pipeline(
         pipeline,
-        root=source.tree,
+        root=checkout.tree,
         cloud=cloud,
-        load=loader(pipeline, tree=source.tree, cloud=cloud),
+        load=stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=Overrides()),
         name=name,
-        own_part=own_part(source.tree, cloud.name),
+        own_part=host_key_placeholder(checkout.tree, cloud.name),
         # This pytest's own session collects the specs.
         examine=partial(examine, collect=False),
     )
-    if found.problems:
-        raise FileError(found.problems)
+    if plan.problems:
+        raise FileError(plan.problems)
     # Names that hold the stack's are other ones in each run; tests' should be the same.
-    shown = [server.name.replace(name, pipeline.name) for server in found.servers]
-    paths = [server.path for server in found.servers]
+    shown = [server.name.replace(name, pipeline.name) for server in plan.servers]
+    paths = [server.path for server in plan.servers]
     names = distinct_names(
         [path if name.endswith("…") else name for name, path in zip(shown, paths, strict=True)],
         paths,
     )
     servers = [
         PlannedServer(name=name, path=server.path, role=server.role)
-        for name, server in zip(names, found.servers, strict=True)
+        for name, server in zip(names, plan.servers, strict=True)
     ]
     title = f"pipeline {pipeline.name} on {cloud.name}"
-    return _described(pipeline, title, root=source.root, servers=servers)
+    return _described(pipeline, title, root=checkout.root, servers=servers)
 
 
 def _described(
@@ -213,51 +192,54 @@ def _described(
     )
 
 
-def _ending(record: RunRecord, line: JsonLines, folder: Path) -> Ending:
-    """How the run ended, for whoever has run its checks."""
-    trouble = next((r.trouble for r in record.phases if r.trouble is not None), None)
-    if trouble is not None:
-        error = InfraciError(trouble.message, hint=trouble.hint)
-        line.send(protocol.OVER, protocol.told(error))
-    of_destroy = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
+def _ending(record: RunRecord, connection: JsonLines, folder: Path) -> Ending:
+    """How the run ended, for pytest."""
+    failure = next((r.trouble for r in record.phases if r.trouble is not None), None)
+    if failure is not None:
+        error = InfraciError(failure.message, hint=failure.hint)
+        connection.send(protocol.OVER, protocol.error_to_json(error))
+    destroy_failures = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
     return Ending(
         properties=dict(properties(record, folder)),
-        trouble=of_destroy[0].message if of_destroy else "",
+        trouble=destroy_failures[0].message if destroy_failures else "",
         cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 
 
-def _lend(wish: StackOptions, line: JsonLines) -> Ending | None:
-    """A run whose stack stands, and stands on; None if it was not wanted after all."""
+def _show_existing(options: StackOptions, connection: JsonLines) -> Ending | None:
+    """Show a run whose stack stands, and is kept; None if no test needed it."""
     root = git.repository_root(Path.cwd())
     ledger = Ledger(root)
-    record = find_run(ledger, wish.run)
+    record = find_run(ledger, options.run)
     if record.destroyed:
         raise UsageError(
             f"cannot test run {record.id}: its stack is destroyed",
             hint=f"stand up a new one: pytest --infraci {record.pipeline}",
         )
-    if wish.pipeline not in ("", record.pipeline):
+    if options.pipeline not in ("", record.pipeline):
         raise UsageError(
-            f"cannot test run {record.id} as pipeline {wish.pipeline}: it is of {record.pipeline}",
+            f"cannot test run {record.id} as pipeline {options.pipeline}: it is of "
+            f"{record.pipeline}",
             hint="leave --infraci out",
         )
     if ledger.is_alive(record.id):
         raise UsageError(
-            f"cannot test run {record.id}: somebody is at work on it",
+            f"cannot test run {record.id}: another process is at work on it",
             hint="wait until that has ended",
         )
     folder = ledger.folder(record.id)
     servers = Stack.read(folder).as_planned()
     title = f"run {record.id} on {record.cloud}"
     pipeline = find_pipeline(root, record.pipeline)
-    line.send(protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json())
-    if not _is_wanted(line):
+    connection.send(
+        protocol.PLANNED, _described(pipeline, title, root=root, servers=servers).to_json()
+    )
+    if not _is_needed(connection):
         return None
-    line.send(protocol.READY, str(folder))
-    while line.receive() is not None:
+    connection.send(protocol.READY, str(folder.path))
+    while connection.receive() is not None:
         pass
-    return Ending(properties=dict(properties(record, folder)))
+    return Ending(properties=dict(properties(record, folder.path)))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
-"""Which stacks the tests of a process have, wherever these come from."""
+"""Gives the tests of a process their stacks: from stack processes, or through the broker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.suite import xdist_broker
 from infraci.suite.pytest_controller import MAIN, controller_of
-from infraci.suite.xdist_worker import Asking
+from infraci.suite.xdist_worker import BrokeredStacks
 from infraci.verify.hosts import register
 from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.stack_view import Plan
 
 
 class StackSource(Protocol):
-    """Where plans and stacks come from: keepers, or, in a worker, the controller."""
+    """The source of plans and stacks: stack processes, or in a worker the controller."""
 
     @property
     def main(self) -> Plan | None: ...  # noqa: D102
@@ -57,7 +57,10 @@ class SessionStands:
 
     def _stand(self, key: str, plan: Plan) -> LazyStack:
         if key not in self._stands:
-            stand_up = partial(self._source.stand_up, key, plan.pipeline)
+
+            def stand_up() -> RunFolder:
+                return RunFolder(self._source.stand_up(key, plan.pipeline))
+
             self._stands[key] = LazyStack(key, plan, stand_up)
         return self._stands[key]
 
@@ -65,9 +68,9 @@ class SessionStands:
 def begin(config: pytest.Config) -> None:
     """Have the tests of this process get stacks."""
     if xdist_broker.is_worker(config):
-        register(config, SessionStands(Asking(config)), strict=True)
+        register(config, SessionStands(BrokeredStacks(config)), strict=True)
         return
     controller = controller_of(config)
-    stands = SessionStands(controller.keepers)
+    stands = SessionStands(controller.processes)
     register(config, stands, strict=True)
     controller.stands = stands.known

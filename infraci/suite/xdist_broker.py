@@ -1,8 +1,8 @@
-"""How the workers of pytest-xdist share stacks: they ask the controller, which alone has any.
+"""The broker: workers of pytest-xdist ask it for stacks, which only the controller has.
 
 A question is a message over a Unix socket, and so is the answer. The socket's name is in the
 namespace that has no files (unix(7), "abstract"): a pytest that is killed leaves nothing behind.
-Imports little: it is there in every session with workers, whether any of them asks or not.
+Imports little: every session with workers has it, whether a worker asks or not.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ ASK_PLAN, ASK_STACK = "plan", "stack"
 #: Answers.
 ANSWER, ERROR = "answer", "error"
 
-#: What a worker's input has.
-WHERE, PLAN = "infraci_hub", "infraci_plan"
-#: What the plugins of the controller are registered as.
-CONTROLLER, _PLUGIN = "infraci-controller", "infraci-hub"
-#: A thread that was told to end needs no longer.
+#: The keys of a worker's input.
+ADDRESS, PLAN = "infraci_broker", "infraci_plan"
+#: The names under which the controller's plugins are registered.
+CONTROLLER, _PLUGIN = "infraci-controller", "infraci-broker"
+#: The thread needs no longer to end.
 _END_S = 5.0
-_PEER = struct.Struct("3i")  # process, user, group, as SO_PEERCRED tells
+_PEER = struct.Struct("3i")  # process, user, group, of SO_PEERCRED
 
 
-def invite(node: Any, controller_of: Callable[[Any], Any]) -> None:
-    """Tell a worker where the hub is, and what is planned; the first has the hub made.
+def add_worker(node: Any, controller_of: Callable[[Any], Any]) -> None:
+    """Give a worker the broker's address and the plan; starts the broker for the first one.
 
     ``controller_of`` makes pytest's controller of its configuration, once a worker needs it.
     """
     config = node.config
-    hub = config.pluginmanager.get_plugin(_PLUGIN)
-    if hub is None:
-        hub = Hub(config, controller_of)
-        config.pluginmanager.register(hub, _PLUGIN)
-    node.workerinput[WHERE] = hub.name
-    node.workerinput[PLAN] = hub.plan()
+    broker = config.pluginmanager.get_plugin(_PLUGIN)
+    if broker is None:
+        broker = Broker(config, controller_of)
+        config.pluginmanager.register(broker, _PLUGIN)
+    node.workerinput[ADDRESS] = broker.name
+    node.workerinput[PLAN] = broker.plan()
 
 
-class Hub:
-    """The controller's end."""
+class Broker:
+    """The controller's end: answers the workers."""
 
     def __init__(self, config: Any, controller_of: Callable[[Any], Any]) -> None:
         self._config = config
         self._controller_of = controller_of
-        self.name = f"infraci-hub-{secrets.token_hex(8)}"
+        self.name = f"infraci-broker-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
-        self._server = _Server(f"\0{self.name}", _Talk)
+        self._server = _Server(f"\0{self.name}", _Questions)
         self._server.answer = self._answer
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.daemon = True
@@ -66,11 +66,11 @@ class Hub:
     def plan(self) -> str:
         """What is planned for all tests, as JSON; empty if nothing is."""
         controller = self._config.pluginmanager.get_plugin(CONTROLLER)
-        main = None if controller is None else controller.keepers.main
+        main = None if controller is None else controller.processes.main
         return "" if main is None else json.dumps(main.to_json())
 
     def pytest_unconfigure(self) -> None:
-        """Hear no more."""
+        """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(_END_S)
@@ -78,7 +78,7 @@ class Hub:
     def _answer(self, key: str, value: Any) -> Message:
         with self._lock:
             controller = self._controller_of(self._config)
-        message: Message = controller.keepers.answer(key, value)
+        message: Message = controller.processes.answer(key, value)
         return message
 
 
@@ -88,13 +88,13 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     answer: Answer
 
     def verify_request(self, request: Any, client_address: object) -> bool:
-        """Hear only the user's own processes: names without files have no modes."""
-        told = request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-        _, user, _ = _PEER.unpack(told)
+        """Accept only the user's own processes: a socket without a file has no permissions."""
+        credentials = request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _, user, _ = _PEER.unpack(credentials)
         return bool(user == os.getuid())
 
 
-class _Talk(socketserver.BaseRequestHandler):
+class _Questions(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
@@ -110,9 +110,9 @@ def is_worker(config: Any) -> bool:
 
 def ask(name: str, key: str, value: object) -> Message:
     """The controller's answer; blocks until there is one. Raises OSError if there is none."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hub:
-        hub.connect(f"\0{name}")
-        controller = JsonLines(hub)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as broker:
+        broker.connect(f"\0{name}")
+        controller = JsonLines(broker)
         controller.send(key, value)
         answer = controller.receive()
     if answer is None:

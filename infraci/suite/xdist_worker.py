@@ -1,4 +1,4 @@
-"""A worker of pytest-xdist: it has no stacks of its own, but the controller's."""
+"""The stacks of a worker of pytest-xdist: it asks the controller's broker for them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 
 from infraci.errors import InfraciError
 from infraci.suite import xdist_broker
-from infraci.suite.protocol import error_of
+from infraci.suite.protocol import error_from_json
 from infraci.verify.stack_view import Plan
 
 
-class Asking:
-    """Asks the controller; see ``infraci.suite.suite_stacks.StackSource``."""
+class BrokeredStacks:
+    """Asks the broker; see ``infraci.suite.suite_stacks.StackSource``."""
 
     def __init__(self, config: pytest.Config) -> None:
-        given = config.workerinput  # type: ignore[attr-defined]
-        self._hub: str = given[xdist_broker.WHERE]
+        worker_input = config.workerinput  # type: ignore[attr-defined]
+        self._address: str = worker_input[xdist_broker.ADDRESS]
         self.main = (
-            Plan.from_json(json.loads(given[xdist_broker.PLAN]))
-            if given[xdist_broker.PLAN]
+            Plan.from_json(json.loads(worker_input[xdist_broker.PLAN]))
+            if worker_input[xdist_broker.PLAN]
             else None
         )
 
@@ -36,9 +36,9 @@ class Asking:
 
     def _ask(self, key: str, question: object) -> Any:
         try:
-            kind, answer = xdist_broker.ask(self._hub, key, question)
+            kind, answer = xdist_broker.ask(self._address, key, question)
         except OSError as error:
             raise InfraciError(f"cannot ask pytest's controller for a stack: {error}") from error
         if kind == xdist_broker.ERROR:
-            raise error_of(answer)
+            raise error_from_json(answer)
         return answer

@@ -22,8 +22,15 @@ def show_template(request: StackRequest) -> str:
     return _yaml(_masked(request.template))
 
 
-def save_request(request: StackRequest, folder: Path, *, mask: Callable[[str], str]) -> None:
-    """Write ``template.yaml``, ``environment.yaml`` and ``files/`` into a run's folder."""
+def save_request(
+    request: StackRequest,
+    *,
+    template: Path,
+    environment_file: Path,
+    files: Path,
+    mask: Callable[[str], str],
+) -> None:
+    """Write the template and the environment to these files, and what they name to a folder."""
     declared = template_parameters(request)
     hidden = {name for name, parameter in declared.items() if is_hidden(parameter)}
     environment = dict(request.environment)
@@ -33,12 +40,12 @@ def save_request(request: StackRequest, folder: Path, *, mask: Callable[[str], s
     parameters = {**environment.get("parameters", {}), **_without(request.parameters, hidden)}
     if parameters:
         environment["parameters"] = parameters
-    _write(folder / "template.yaml", mask(show_template(request)))
-    _write(folder / "environment.yaml", mask(_yaml(environment)))
+    _write(template, mask(show_template(request)))
+    _write(environment_file, mask(_yaml(environment)))
     nested = nested_templates(request.files)
     for url, text in request.files.items():
         shown = _yaml(_masked(nested[url])) if url in nested else text
-        _write(folder / "files" / _path(url), mask(shown))
+        _write(files / _path(url), mask(shown))
 
 
 def _masked(template: Mapping[str, Any]) -> dict[str, Any]:

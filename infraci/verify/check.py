@@ -65,7 +65,7 @@ def run_pytest(
         task.environment,
         INFRACI_SERVER=task.server.name,
         INFRACI_ROLE=task.server.role,
-        INFRACI_SSH_CONFIG=str(task.ssh_config),
+        INFRACI_SSH_CONFIG=str(task.run_folder.ssh_config),
     )
     source = OneServer(task)
     if connect:
@@ -95,12 +95,11 @@ class OneServer:
     """The run's stack, with the one server that this process tests; a ``hosts.StackSource``."""
 
     def __init__(self, task: Task) -> None:
-        folder = task.ssh_config.parent
         planned = PlannedServer(name=task.server.name, path="", role=task.server.role)
         servers: tuple[PlannedServer, ...] = (planned,)
         self._pipeline = ""
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
-            stack = Stack.read(folder)
+            stack = Stack.read(task.run_folder)
             servers, self._pipeline = stack.as_planned(), stack.pipeline
         plan = Plan(
             pipeline=self._pipeline,
@@ -111,7 +110,9 @@ class OneServer:
             specs={},
             verify_s=task.timeout_s,
         )
-        self._lazy_stack = LazyStack(self._pipeline, plan, lambda: folder, only=task.server)
+        self._lazy_stack = LazyStack(
+            self._pipeline, plan, lambda: task.run_folder, only=task.server
+        )
         self.connection: ServerConnection = self._lazy_stack.handle(planned).connection
 
     def main(self) -> LazyStack:

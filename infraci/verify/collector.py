@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.sandbox.bubblewrap import SCRATCH
 from infraci.ssh import write_ssh_config
@@ -77,12 +78,13 @@ def _collect_group(
     os.chdir(root)
     server = Server(name=group["role"] or "server", role=group["role"], address="127.0.0.1",
                     user="root", id="0")  # fmt: skip
+    run_folder = RunFolder(folder)
+    write_ssh_config(run_folder, [server])
     task = Task(
         server=server,
         root=root,
         paths=tuple(group["paths"]),
-        private_key=folder / "key",
-        ssh_config=write_ssh_config(folder, [server], folder / "key"),
+        run_folder=run_folder,
         timeout_s=1,
         environment=request["environment"],
     )

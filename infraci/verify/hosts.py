@@ -174,8 +174,7 @@ class HostPlugin:
             pytest.skip(f"for a stack of its own, of pipeline {stack}")
         lazy_stack = self.stack_needed_by(item)
         if lazy_stack is not None:
-            lazy_stack.folder()
-            os.environ["INFRACI_SSH_CONFIG"] = str(lazy_stack.ssh_config)
+            os.environ["INFRACI_SSH_CONFIG"] = str(lazy_stack.folder().ssh_config)
         handle = self.handle_of(item)
         if handle is not None:
             server = handle.server

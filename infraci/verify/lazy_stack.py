@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from infraci.errors import InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
-from infraci.ssh import identity_of
 from infraci.verify import backend
 from infraci.verify.server_connection import ServerConnection
 from infraci.verify.stack_view import Plan, PlannedServer, Stack, find_server
@@ -17,7 +16,7 @@ from infraci.verify.stack_view import Plan, PlannedServer, Stack, find_server
 _AT_ONCE = 16
 #: Stands a stack up, or finds it standing; returns the folder of its run. Blocks; raises
 #: InfraciError.
-StandUp = Callable[[], Path]
+StandUp = Callable[[], RunFolder]
 
 
 class LazyStack:
@@ -33,14 +32,14 @@ class LazyStack:
         self.plan = plan
         self.only = only
         self._stand_up = stand_up
-        self._folder: Path | None = None
+        self._folder: RunFolder | None = None
         self._stack: Stack | None = None
         self._failed: InfraciError | None = None
         self._is_reported = False  # why it has failed
         self._awaited: list[ServerHandle] = []
         self._handles = {server.name: ServerHandle(self, server) for server in plan.servers}
 
-    def folder(self) -> Path:
+    def folder(self) -> RunFolder:
         """The run's folder; stands the stack up first if need be.
 
         Raises InfraciError; after a failure, at once.
@@ -77,11 +76,6 @@ class LazyStack:
         if self._stack is None:
             self._stack = Stack.read(folder)
         return self._stack
-
-    @property
-    def ssh_config(self) -> Path:
-        """The run's ``ssh_config``."""
-        return self.folder() / "ssh_config"
 
     def lost(self, error: InfraciError) -> None:
         """Make all tests of the stack fail from now on."""
@@ -126,11 +120,11 @@ class ServerHandle:
     @property
     def connection(self) -> ServerConnection:
         """The connection; the first call creates it."""
-        self.lazy_stack.folder()
+        folder = self.lazy_stack.folder()
         if self._connection is None:
             self._connection = ServerConnection(
                 self.server,
-                identity_of(self.lazy_stack.ssh_config),
+                folder.login_key,
                 timeout_s=self.lazy_stack.plan.verify_s,
             )
         return self._connection

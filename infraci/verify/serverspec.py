@@ -22,6 +22,7 @@ from infraci.base.writing import Log
 from infraci.base.xml_reader import read_xml
 from infraci.diagnosis.sudo import SudoRefusedError, refusal_of
 from infraci.errors import InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import ErrorKind, Outcome, Server, Testcase
 from infraci.sandbox.confine import confined
 
@@ -62,7 +63,7 @@ def run_serverspec(
     server: Server,
     paths: Iterable[PurePosixPath],
     *,
-    ssh_config: Path,
+    run_folder: RunFolder,
     root: Path,
     deadline: Deadline,
     log: Path,
@@ -81,8 +82,8 @@ def run_serverspec(
     testcases: list[Testcase] = []
     for top, below in by_top.items():
         run = _Run(server, top, below)
-        variables = _environment(server, ssh_config, environment or {})
-        testcases += run.run(variables, root, deadline, log, masker)
+        variables = _environment(server, run_folder.ssh_config, environment or {})
+        testcases += run.run(variables, run_folder, root, deadline, log, masker)
     return tuple(testcases)
 
 
@@ -98,6 +99,7 @@ class _Run:
     def run(
         self,
         environment: Mapping[str, str],
+        run_folder: RunFolder,
         root: Path,
         deadline: Deadline,
         log: Path,
@@ -119,7 +121,7 @@ class _Run:
                     self._command(junit),
                     cwd=root / self._top,
                     tree=root,
-                    ssh_config=Path(environment["SSH_CONFIG"]),
+                    run_folder=run_folder,
                     servers=[self._server],
                     environment=environment,
                     write=folder,

@@ -15,9 +15,9 @@ from infraci.base.inherited_environment import inherited
 from infraci.base.program import own_program
 from infraci.base.trust import is_untrusted
 from infraci.errors import UsageError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server, Testcase
 from infraci.sandbox.confine import confined
-from infraci.ssh import identity_of
 from infraci.verify.pytest_output import Output
 from infraci.verify.result_collector import ResultCollector
 from infraci.verify.stack_view import Stack
@@ -66,7 +66,7 @@ class SpecSession(Closing):
         server: Server,
         paths: Iterable[PurePosixPath | str],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         on_testcase: Callable[[Testcase], None] | None = None,
         log: Path | None = None,
@@ -84,8 +84,7 @@ class SpecSession(Closing):
             server=server,
             root=self._root if root is None else root.absolute(),
             paths=tuple(map(str, paths)),
-            private_key=identity_of(ssh_config),
-            ssh_config=ssh_config.absolute(),
+            run_folder=RunFolder(run_folder.path.absolute()),
             timeout_s=timeout_s,
             environment=environment or {},
         )
@@ -137,7 +136,7 @@ class ConfinedSpecs:
         server: Server,
         paths: Iterable[PurePosixPath | str],
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         log: Path | None = None,
         root: Path | None = None,
@@ -147,7 +146,7 @@ class ConfinedSpecs:
         tree = (self._root if root is None else root).absolute()
         servers: tuple[Server, ...] = (server,)
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
-            servers = (server, *Stack.read(ssh_config.parent).servers)
+            servers = (server, *Stack.read(run_folder).servers)
         near_end, far_end = socket.socketpair()
         with (
             far_end,
@@ -155,7 +154,7 @@ class ConfinedSpecs:
                 _command(far_end),
                 cwd=tree,
                 tree=tree,
-                ssh_config=ssh_config,
+                run_folder=run_folder,
                 servers=servers,
                 environment=inherited(),
             ) as call,
@@ -174,7 +173,7 @@ class ConfinedSpecs:
                 return session.run(
                     server,
                     paths,
-                    ssh_config=ssh_config,
+                    run_folder=run_folder,
                     timeout_s=timeout_s,
                     log=log,
                     environment=environment,

@@ -1,6 +1,6 @@
 """The stack as specs see it: as a :class:`Plan` before it is made, then as a :class:`Stack`.
 
-The stack is read from ``stack.json`` in the run's folder, without a cloud.
+The stack is read from a file in the run's folder, without a cloud.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Any
 from infraci.base.atomic import replace_file
 from infraci.base.json_reader import read_json
 from infraci.errors import UsageError, raise_of_machine
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
-
-FILE = "stack.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +50,15 @@ class Stack:
             for server in self.servers
         )
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: RunFolder) -> None:
         """Write it into the run's folder; only its owner may read it."""
-        replace_file(folder / FILE, json.dumps(dataclasses.asdict(self)))
+        replace_file(folder.stack, json.dumps(dataclasses.asdict(self)))
 
     @classmethod
-    def read(cls, folder: Path) -> Stack:
+    def read(cls, folder: RunFolder) -> Stack:
         """What :meth:`write` wrote; raises UsageError where there is nothing."""
         try:
-            fields = read_json((folder / FILE).read_bytes())
+            fields = read_json(folder.stack.read_bytes())
             return cls(
                 **{
                     **fields,
@@ -71,7 +70,7 @@ class Stack:
             raise_of_machine(error)
             reason = getattr(error, "strerror", None) or f"it is no stack ({error})"
             raise UsageError(
-                f"cannot read the stack of run {folder.name}: {folder / FILE}: {reason}",
+                f"cannot read the stack of run {folder.path.name}: {folder.stack}: {reason}",
                 hint="a run has it when its servers can be logged in to",
             ) from error
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Bastion, ErrorKind, Outcome, Phase, Server, Testcase
 
 #: The keys of answers; each answer has one of them.
@@ -32,8 +33,7 @@ class Task:
     server: Server
     root: Path  # the commit's tree, where pytest runs
     paths: tuple[str, ...]  # relative to it
-    private_key: Path
-    ssh_config: Path
+    run_folder: RunFolder
     timeout_s: float
     environment: Mapping[str, str] = field(default_factory=dict)  # the pipeline's
 
@@ -49,8 +49,7 @@ class Task:
             server=server_from_json(fields["server"]),
             root=Path(fields["root"]),
             paths=tuple(fields["paths"]),
-            private_key=Path(fields["private_key"]),
-            ssh_config=Path(fields["ssh_config"]),
+            run_folder=RunFolder(Path(fields["run_folder"]["path"])),
             timeout_s=fields["timeout_s"],
             environment=fields["environment"],
         )

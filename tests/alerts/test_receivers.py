@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from infraci.alerts import mail, webhook
 from infraci.alerts.alert import Alert, AlertKind
-from infraci.commands.jenkins_alert import Receivers, receivers
+from infraci.app.jenkins_alerts import Receivers, receivers
 from infraci.errors import InfraciError, UsageError
 from infraci.model.run import Verdict
 from tests.alerts.alerts import pipeline, sha_of
@@ -80,12 +80,12 @@ def box() -> Iterator[tuple[Box, str]]:
             controller.stop()
 
 
-def told_by(smtp: str, *, is_author_told: bool = True) -> Receivers:
+def told_by(smtp: str, *, with_author: bool = True) -> Receivers:
     return receivers(
         smtp=smtp,
         sender="ci@example.org",
         addresses=["team@example.org"],
-        is_author_told=is_author_told,
+        with_author=with_author,
         webhooks_file=None,
     )
 
@@ -170,9 +170,7 @@ def test_webhooks_of_all_formats(hooks: _Hooks, tmp_path: Path) -> None:
     kinds = list(webhook.FORMATS)
     lines = [f"{kind}  {url(hooks, kind)}" for kind in kinds]
     file.write_text("# who is told\n\n" + "\n".join(lines))
-    told = receivers(
-        smtp=None, sender="a@b", addresses=[], is_author_told=False, webhooks_file=file
-    )
+    told = receivers(smtp=None, sender="a@b", addresses=[], with_author=False, webhooks_file=file)
     told.tell([alert()])
     assert [path for path, _ in hooks.posts] == ["/json", "/slack", "/teams"]
     data, slack, teams = (body for _, body in hooks.posts)
@@ -206,6 +204,4 @@ def test_a_wrong_line(tmp_path: Path, line: str) -> None:
 
 def test_mail_wants_a_server() -> None:
     with pytest.raises(UsageError, match="by which server is not known"):
-        receivers(
-            smtp=None, sender="a@b", addresses=["c@d"], is_author_told=False, webhooks_file=None
-        )
+        receivers(smtp=None, sender="a@b", addresses=["c@d"], with_author=False, webhooks_file=None)

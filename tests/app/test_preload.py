@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.app.preload import importing_early
+from infraci.app.checkout import preloading
 from tests.app.workspace import FILES, House
 
 HEAVY = ("git", "openstack", "paramiko", "pydantic", "rich", "yaml", "infraci.heat", "infraci.ssh")
@@ -29,7 +29,7 @@ def test_the_command_itself_is_light(tmp_path: Path) -> None:
 
 SPY = """\
 import sys, threading
-from infraci.app import preload
+from infraci.app import checkout
 
 class Spy:
     def find_spec(self, name, path, target=None):
@@ -38,9 +38,9 @@ class Spy:
 
 found = []
 sys.meta_path.insert(0, Spy())
-with preload.importing_early("infraci.app.run_pipelines"):
+with checkout.preloading("infraci.app.run_pipelines"):
     del found[:]
-    with preload.open_source(commit="HEAD", quiet=True):
+    with checkout.open_checkout(commit="HEAD", quiet=True):
         pass
     meanwhile = list(found)
 assert "infraci.app.run_pipelines" in sys.modules
@@ -55,6 +55,6 @@ def test_git_is_asked_without_any_import(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_imported_is_not_told_yet(capfd: pytest.CaptureFixture[str]) -> None:
-    with importing_early("infraci.no_such_module"):
+    with preloading("infraci.no_such_module"):
         pass
     assert capfd.readouterr() == ("", "")

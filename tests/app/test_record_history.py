@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from infraci import git
-from infraci.app.record_history import blame_lines, conclude, given_by, matters
+from infraci.app.options import Overrides
+from infraci.app.record_history import HistoryOptions, blame_lines, conclude, matters
 from infraci.history import Case, History, parse
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import load_pipelines
@@ -37,8 +38,9 @@ def _concluded(
 ) -> tuple[RunRecord, list[str]]:
     (pipeline,) = load_pipelines(root)
     told: list[str] = []
+    options = HistoryOptions(write=write, search=search)
     found = conclude(
-        run, root=root, pipeline=pipeline, tree=root, write=write, search=search, tell=told.append
+        run, root=root, pipeline=pipeline, tree=root, options=options, tell=told.append
     )
     return found, told
 
@@ -115,8 +117,10 @@ def test_trouble_with_the_notes_is_only_told(repository: Repository, run: RunRec
 
 
 def test_values_from_the_command_line_are_not_kept() -> None:
-    given = given_by({"password": "hunter2"}, [Path("/etc/secret/site.yaml")])
-    assert given == ("-P password", "-e site.yaml")
+    overrides = Overrides(
+        parameters={"password": "hunter2"}, environments=[Path("/etc/secret/site.yaml")]
+    )
+    assert overrides.names == ("-P password", "-e site.yaml")
 
 
 def test_what_has_one_answer_is_one_line(run: RunRecord) -> None:

@@ -17,11 +17,11 @@ MARKS = (
     "infraci.errors",
     "click",
     "infraci.cli",
-    "infraci.app.preload",
-    "infraci.app.run_options",
+    "infraci.app.checkout",
+    "infraci.app.options",
     "git.cmd",
     "openstack.connection",
-    "infraci.pipeline.execute_run",
+    "infraci.pipeline.run_phases",
 )
 
 

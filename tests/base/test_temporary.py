@@ -112,7 +112,7 @@ def test_a_record_half_written_by_a_killed_process_is_removed(tmp_path: Path) ->
     ledger = Ledger(tmp_path)
     with ledger.create(RUN), temporary_folder("x") as folder:
         dead = folder.name.partition(".")[2].replace(f"{os.getpid()}.", "1.", 1)
-        half = ledger.folder(RUN.id) / f".run.json.{dead}"
+        half = ledger.folder(RUN.id).path / f".run.json.{dead}"
         half.write_text("{")
         ledger.tidy()
         assert not half.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -130,3 +131,18 @@ def test_a_fault_that_came_back_is_the_commit_that_brought_it_back(
     assert found.culprit is not None
     assert found.culprit.commit.sha == shas[5]
     assert len(world.asked) <= 3
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 20])
+def test_what_passes_nowhere_costs_a_stack_a_commit_and_the_first_one_two(
+    repository: Repository, count: int, is_known: bool
+) -> None:
+    shas = repository.commits([(f"Change {n}", {"stack.yaml": f"{n}"}) for n in range(count)])
+    world = World(truths={ANSWER: broken(shas[0], shas)})
+    history = known(world, shas[-1:]) if is_known else {}
+    world.asked.clear()
+    inquire(repository.folder, world, history, touched=["stack.yaml"])
+    asked = Counter(world.asked)
+    assert asked.pop(shas[0], 0) <= (2 if count > 1 or is_known else 3)
+    assert set(asked.values()) <= {1}

@@ -154,12 +154,12 @@ def test_a_run_taken_phase_by_phase_is_recorded_and_explained(
     head = git.resolve(repository.folder)
     run = record(id="web-run", pipeline="web", commit=head, testcases=MIXED[:3])
     ledger.create(run).release()
-    write_junit(ledger.folder("web-run") / "junit.xml", run)
+    write_junit(ledger.folder("web-run").junit, run)
     assert main(["history", "record"]) == 0
     said = capsys.readouterr().out
     assert "recorded web-run: failed" in said
     assert f"{ANSWER}: was there before: since " in said
-    report = (ledger.folder("web-run") / "junit.xml").read_text()
+    report = ledger.folder("web-run").junit.read_text()
     assert 'name="infraci.blame.0" value="specs/web/test_http.py::test_answer on web: was' in report
     assert ">blame    was there before: since " in report
     assert len(History(repository.folder).results([head.sha])[head.sha]) == 4

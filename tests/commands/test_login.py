@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.commands.login import find_server
+from infraci.app.lookup import find_server
 from infraci.errors import UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Server
@@ -38,7 +38,7 @@ def stand(house: House, sshd: Sshd, *servers: Server) -> None:
     """Have a run whose servers stand."""
     ledger = Ledger(house.folder)
     ledger.create(record(id=RUN, servers=servers, verdict=None)).release()
-    shutil.copy(sshd.key.private_path, ledger.folder(RUN) / "id_ed25519")
+    shutil.copy(sshd.key.private_path, ledger.folder(RUN).login_key)
 
 
 def test_names_that_differ_by_what_no_host_may_be_called(

@@ -14,10 +14,11 @@ from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure import configure_servers
 from infraci.configure.step import RecoveryLimits
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep
 from infraci.model.run import Server, Testcase
-from infraci.ssh import Session, write_ssh_config
-from tests.sshd import Sshd, running_sshd
+from infraci.ssh import Session
+from tests.sshd import Sshd, make_run_folder, running_sshd
 
 
 @dataclass
@@ -48,8 +49,8 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def ssh_config(self, servers: Sequence[Server]) -> Path:
-        return write_ssh_config(self.folder, servers, self.sshd.key.private_path)
+    def run_folder(self, servers: Sequence[Server]) -> RunFolder:
+        return make_run_folder(self.folder, servers, self.sshd.key)
 
     def configure(
         self,
@@ -67,7 +68,7 @@ class Site:
             steps,
             servers,
             session_of=self.session_of,
-            ssh_config=self.ssh_config(servers),
+            run_folder=self.run_folder(servers),
             root=self.tree,
             outputs={"lb url": "http://192.0.2.1"} if outputs is None else outputs,
             run_id="run-1",

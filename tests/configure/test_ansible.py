@@ -18,14 +18,15 @@ from infraci.base.mask import Masker
 from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
 from infraci.configure.playbook import Stage, check_playbook, inventory
 from infraci.errors import ConfigureError, ExitCode, UnreachableError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.model.secret import Secret
-from infraci.ssh import generate_key, write_ssh_config
+from infraci.ssh import generate_key
 from tests.configure.conftest import Site
 from tests.containers import booted, inside, wait_for_login
 from tests.limits import growing_limits
-from tests.sshd import Sshd, running_sshd
+from tests.sshd import Sshd, make_run_folder, running_sshd
 
 
 def _step(playbook: str = "site.yml", **options: Any) -> AnsibleStep:
@@ -119,7 +120,7 @@ def test_the_inventory_does_not_let_outputs_be_templates() -> None:
     stage = Stage(
         servers=[server, replace(server, name="lone", role="")],
         limit=[server],
-        ssh_config=Path("ssh_config"),
+        run_folder=RunFolder(Path()),
         outputs={"a": "{{ 1 + 1 }}", "b": [{"c": "{{ d }}", "e": 1}]},
         run_id="run-1",
         commit="abc",
@@ -367,10 +368,10 @@ def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
     site.script("site.yml", _play("command: 'true'"))
     gone = replace(own.named("web-1"), port=own.server.port)
     servers = [site.sshd.named("web-0"), gone]
-    config = write_ssh_config(site.folder, servers, site.sshd.key.private_path)
+    run_folder = make_run_folder(site.folder, servers, site.sshd.key)
     own.kill()
     with pytest.raises(StepFailedError) as caught:
-        _configure(site, _step(), servers, config)
+        _configure(site, _step(), servers, run_folder)
     (failure,) = caught.value.failures
     assert isinstance(failure.error, UnreachableError)
     assert failure.error.message.startswith(
@@ -522,7 +523,7 @@ def test_on_a_server_as_root_and_idempotent(tmp_path: Path) -> None:
             [AnsibleStep(playbook=PurePosixPath("site.yml"))],
             [server],
             session_of=_nobody,
-            ssh_config=write_ssh_config(tmp_path, [server], key.private_path),
+            run_folder=make_run_folder(tmp_path, [server], key),
             root=tmp_path,
             outputs={},
             run_id="run-1",
@@ -540,12 +541,12 @@ def _nobody(server: Server) -> Any:
     raise AssertionError("Ansible has connections of its own")
 
 
-def _configure(site: Site, step: AnsibleStep, servers: list[Server], config: Path) -> None:
+def _configure(site: Site, step: AnsibleStep, servers: list[Server], run_folder: RunFolder) -> None:
     configure_servers(
         [step],
         servers,
         session_of=site.session_of,
-        ssh_config=config,
+        run_folder=run_folder,
         root=site.tree,
         outputs={},
         run_id="run-1",

@@ -173,7 +173,7 @@ def _context(site: Site, seconds: float) -> StepContext:
         deadline=Deadline(seconds),
         log=lambda line: None,
         servers=(site.sshd.server,),
-        ssh_config=site.ssh_config([site.sshd.server]),
+        run_folder=site.run_folder([site.sshd.server]),
     )
 
 

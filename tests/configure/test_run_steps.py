@@ -20,6 +20,7 @@ from infraci.configure import (
 )
 from infraci.configure.step import Applied, Part, StepOutsideError
 from infraci.errors import ExitCode, PhaseTimeoutError, UnreachableError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep, ScriptStep
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.ssh import Session
@@ -101,7 +102,7 @@ def _configure(
             steps,
             [sshd.named(name, name.partition("-")[0]) for name in NAMES],
             session_of=lambda server: sessions[server.name],
-            ssh_config=folder / "ssh_config",
+            run_folder=RunFolder(folder),
             root=folder,
             outputs={},
             run_id="run-1",
@@ -208,7 +209,7 @@ def test_ctrl_c_closes_the_sessions(site: Site) -> None:
             [_step("first", "interrupt")],
             servers,
             session_of=site.session_of,
-            ssh_config=site.ssh_config(servers),
+            run_folder=site.run_folder(servers),
             root=site.tree,
             outputs={},
             run_id="run-1",

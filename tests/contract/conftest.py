@@ -15,7 +15,7 @@ from tests.processes import finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Repository:
     """A repository, and the cloud that its commits are tested on."""
 
     cloud: CloudUnderTest
@@ -63,14 +63,14 @@ def contract_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clou
 )
 def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
     """Each cloud in turn."""
-    found: CloudUnderTest = request.getfixturevalue(request.param)
-    return found
+    cloud: CloudUnderTest = request.getfixturevalue(request.param)
+    return cloud
 
 
 @pytest.fixture
-def site(cloud: CloudUnderTest, tmp_path: Path) -> Iterator[Site]:
+def repository(cloud: CloudUnderTest, tmp_path: Path) -> Iterator[Repository]:
     """A repository; whatever the test does there, nothing may be left on the cloud."""
-    made = Site(cloud=cloud, folder=tmp_path / "repository")
+    made = Repository(cloud=cloud, folder=tmp_path / "repository")
     made.folder.mkdir()
     made.git("init", "--quiet")
     made.write(FILES)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import Site
+from tests.contract.conftest import Repository
 from tests.contract.repository import OUTSIDE, PIPELINE, SPEC
 from tests.processes import finish
 
@@ -18,34 +18,34 @@ BAD_SPEC = SPEC + "\n\ndef test_nope(host):\n    assert host.file('/nope').exist
 WAITING = PIPELINE.replace("stack.yaml", "stuck.yaml") + "timeouts: {provision: 15s}\n"
 
 
-def test_create(site: Site) -> None:
-    done = site.run()
+def test_create(repository: Repository) -> None:
+    done = repository.run()
     assert done.returncode == 0, done.stderr
     assert "2 passed" in done.stderr
 
 
-def test_fail(site: Site) -> None:
-    site.write({"stack.yaml": OUTSIDE})
-    done = site.run()
+def test_fail(repository: Repository) -> None:
+    repository.write({"stack.yaml": OUTSIDE})
+    done = repository.run()
     assert done.returncode == 1, done.stderr
     assert "port" in done.stderr
     assert "10.60.0.10" in done.stderr
 
 
-def test_timeout(site: Site) -> None:
-    site.write({"pipelines/web.yaml": WAITING})
-    done = site.run()
+def test_timeout(repository: Repository) -> None:
+    repository.write({"pipelines/web.yaml": WAITING})
+    done = repository.run()
     assert done.returncode == 1, done.stderr  # the cloud waits for the commit's servers only
     assert "stuck" in done.stderr
     assert "15 s" in done.stderr
 
 
-def test_evidence(site: Site) -> None:
-    site.write({"specs/test_web.py": BAD_SPEC})
-    done = site.run()
+def test_evidence(repository: Repository) -> None:
+    repository.write({"specs/test_web.py": BAD_SPEC})
+    done = repository.run()
     assert done.returncode == 1, done.stderr
     assert "test_nope[web]" in done.stderr
-    files = [Path(file) for file in site.infraci("logs", "--files").stdout.splitlines()]
+    files = [Path(file) for file in repository.infraci("logs", "--files").stdout.splitlines()]
     saved = {file.name: file.read_text() for file in files if file.is_file()}
     assert "BEGIN SSH HOST KEY KEYS" in saved["console.log"]
     assert "10.50.0.10" in saved["addresses.txt"]
@@ -53,43 +53,47 @@ def test_evidence(site: Site) -> None:
     assert "CREATE_COMPLETE" in saved["stack-events.txt"]
 
 
-def test_login_and_delete(site: Site) -> None:
-    made = finish(site.start("provision", "web"))
+def test_login_and_delete(repository: Repository) -> None:
+    made = finish(repository.start("provision", "web"))
     assert made.returncode == 0, made.stderr
     run = made.stdout.strip()
-    said = site.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
-    assert (said.stdout, said.returncode) == ("a  b\n", 5)
-    assert site.infraci("gc", "--cloud", site.cloud.name).stdout == "nothing to remove\n"
+    output = repository.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
+    assert (output.stdout, output.returncode) == ("a  b\n", 5)
+    assert (
+        repository.infraci("gc", "--cloud", repository.cloud.name).stdout == "nothing to remove\n"
+    )
     for _ in range(2):
-        gone = site.infraci("destroy", run)
+        gone = repository.infraci("destroy", run)
         assert gone.returncode == 0, gone.stderr
-    (listed,) = json.loads(site.infraci("list", "--json").stdout)
+    (listed,) = json.loads(repository.infraci("list", "--json").stdout)
     assert listed["state"] == "destroyed"
 
 
-def test_gc(site: Site, tmp_path: Path) -> None:
+def test_gc(repository: Repository, tmp_path: Path) -> None:
     """What a killed process left is found by its tags, from where nobody remembers the run."""
-    site.write({"pipelines/web.yaml": WAITING.replace("15s", "10m")})
-    process = site.cloud.start(site.folder, "-v", "run", "--cloud", site.cloud.name)
+    repository.write({"pipelines/web.yaml": WAITING.replace("15s", "10m")})
+    process = repository.cloud.start(
+        repository.folder, "-v", "run", "--cloud", repository.cloud.name
+    )
     run = _killed_at(process, "stuck CREATE_IN_PROGRESS")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    gc = ("gc", "--cloud", site.cloud.name)
-    planned = finish(site.cloud.start(elsewhere, *gc, "--dry-run")).stdout
+    gc = ("gc", "--cloud", repository.cloud.name)
+    planned = finish(repository.cloud.start(elsewhere, *gc, "--dry-run")).stdout
     assert planned == f"would remove stack infraci-{run}: its process died\n"
-    assert any(run in name for name in site.cloud.inventory()["stacks"])
-    removed = finish(site.cloud.start(elsewhere, *gc))
+    assert any(run in name for name in repository.cloud.inventory()["stacks"])
+    removed = finish(repository.cloud.start(elsewhere, *gc))
     # The key pair goes with the stack: the fixture sees that nothing is left.
     assert removed.stdout == f"removed stack infraci-{run}: its process died\n", removed.stderr
 
 
-def test_gc_refuses_what_is_not_ours(site: Site) -> None:
-    cloud = site.cloud.connection
+def test_gc_refuses_what_is_not_ours(repository: Repository) -> None:
+    cloud = repository.cloud.connection
     template = {"heat_template_version": "2018-08-31", "resources": {}}
     stack = cloud.orchestration.create_stack(name="infraci-somebody-elses", template=template)
     pair = cloud.compute.create_keypair(name="infraci-somebody-elses")
     try:
-        done = site.infraci("gc", "--cloud", site.cloud.name)
+        done = repository.infraci("gc", "--cloud", repository.cloud.name)
         assert done.stdout == "nothing to remove\n"
         assert cloud.orchestration.find_stack(stack.name) is not None
         assert cloud.compute.find_keypair(pair.name) is not None
@@ -98,8 +102,8 @@ def test_gc_refuses_what_is_not_ours(site: Site) -> None:
         cloud.compute.delete_keypair(pair)
 
 
-def test_two_at_once_with_the_same_addresses(site: Site) -> None:
-    both = [site.start("run") for _ in range(2)]
+def test_two_at_once_with_the_same_addresses(repository: Repository) -> None:
+    both = [repository.start("run") for _ in range(2)]
     done = [finish(process) for process in both]
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
 

@@ -17,12 +17,14 @@ from infraci.diagnosis.outside import outside_cause
 from infraci.diagnosis.reason import find_reason, plain_lines
 from infraci.diagnosis.sudo import find_refusal, refusal_of, remarks_of
 from infraci.evidence import collect
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep, ConfigureStep, ScriptStep
 from infraci.model.run import Outcome, Server, Testcase
-from infraci.ssh import Key, Session, generate_key, write_ssh_config
+from infraci.ssh import Key, Session, generate_key
 from infraci.verify import SpecSession
 from infraci.verify.serverspec import run_serverspec
 from tests.containers import booted, inside, wait_for_login
+from tests.sshd import make_run_folder
 
 ALL = "debian ALL=(ALL) NOPASSWD: ALL"
 #: By what sudo makes of it: the rules of a server, and what its users are told.
@@ -86,7 +88,7 @@ class Ruled:
         testcases = specs.run(
             self.server,
             ("specs",),
-            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
+            run_folder=make_run_folder(self.tree, [self.server], self.key),
             timeout_s=90,
             log=self.log,
             root=self.tree,
@@ -101,7 +103,7 @@ class Ruled:
         (testcase,) = run_serverspec(
             self.server,
             [PurePosixPath("spec")],
-            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
+            run_folder=make_run_folder(self.tree, [self.server], self.key),
             root=self.tree,
             deadline=Deadline(90),
             log=self.log,
@@ -123,7 +125,7 @@ class Ruled:
             commit="abc",
             deadline=Deadline(90),
             log=self.lines.append,
-            ssh_config=write_ssh_config(self.tree, [self.server], self.key.private_path),
+            run_folder=make_run_folder(self.tree, [self.server], self.key),
         )
         driver = driver_of(step)
         return driver.apply(self.session, self.server, context)
@@ -482,7 +484,7 @@ def _evidence(ruled: Ruled) -> dict[str, str]:
         open_session=lambda server: ruled.session,
         console=lambda server: "",
         events=lambda: "",
-        folder=ruled.tree,
+        folder=RunFolder(ruled.tree),
         deadline=Deadline(60),
     )
     return {Path(file).name: (ruled.tree / file).read_text() for file in files}

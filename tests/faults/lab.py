@@ -15,9 +15,9 @@ from infraci.heat import Cloud, NovaServer
 from infraci.heat.openstack_connection import Connection
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, RunRecord
-from infraci.pipeline import Drivers, Interrupts, carry_out
-from infraci.pipeline.execute_run import WHOLE_WAY
-from infraci.pipeline.removal import mark_of, remove_run
+from infraci.pipeline import Drivers, Interrupts, run_phases
+from infraci.pipeline.destroy_phase import mark_of, remove_run
+from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.progress.plain import Silent
 from infraci.templates import StackRequest
 from tests.faults.proxy import Plan, Proxy
@@ -79,10 +79,10 @@ class FaultLab(Lab):
     def _load(self) -> StackRequest:
         return StackRequest(template=self.template)
 
-    def run(self, phases: Sequence[Phase] = WHOLE_WAY) -> RunRecord:
+    def run(self, phases: Sequence[Phase] = RUN_PHASES) -> RunRecord:
         """Take a run all the way."""
         with Interrupts() as interrupts:
-            return carry_out(self.work(interrupts), phases)
+            return run_phases(self.make_run(interrupts), phases)
 
 
 def clouds_yaml(folder: Path, sdk: Sdk, proxy: Proxy, *, name: str = "local") -> Path:

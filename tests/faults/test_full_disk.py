@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.local.host.disk_space import LOW_BYTES, Room
+from infraci.local.host.disk_space import LOW_BYTES, DiskSpace
 from infraci.local.state_dir import StateDir
 from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.faults.waiting import STUCK_STACK, make_repository, until_waiting
@@ -204,21 +204,21 @@ def _run_with_files(
 
 
 def test_the_reserve_is_given_up_and_taken_again(disk: Disk) -> None:
-    room = Room(disk.folder)
-    room.look()
+    disk_space = DiskSpace(disk.folder)
+    disk_space.measure()
     reserve = disk.folder / "reserve"
     assert reserve.exists()
-    assert room.shortage(LOW_BYTES) is None
+    assert disk_space.shortage(LOW_BYTES) is None
     disk.fill()
-    assert room.shortage(LOW_BYTES) is None, "the reserve is room for what is left to do"
+    assert disk_space.shortage(LOW_BYTES) is None, "the reserve is room for what is left to do"
     assert not reserve.exists()
     disk.fill()
     assert (
-        room.shortage(LOW_BYTES)
+        disk_space.shortage(LOW_BYTES)
         == f"the disk of {disk.folder} has 0.0 MB left, and 1.0 MB are needed"
     )
     disk.free()
-    room.look()
+    disk_space.measure()
     assert reserve.exists()
 
 

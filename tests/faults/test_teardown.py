@@ -13,7 +13,7 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.errors import CloudError
 from infraci.heat import Cloud, Mark
-from infraci.pipeline.removal import RemainsError, remove
+from infraci.pipeline.destroy_phase import RemainsError, remove
 from infraci.templates import StackRequest
 from tests.clouds import CloudUnderTest
 from tests.faults.lab import TEMPLATE, ProxiedCloud

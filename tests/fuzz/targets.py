@@ -26,6 +26,7 @@ from infraci.history.result import dump, result_of
 from infraci.jenkins.builds import Build
 from infraci.jenkins.results import read_report
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.record_json import dump_record
 from infraci.report.junit import write_junit
 from infraci.verify.result_collector import ResultCollector
@@ -169,8 +170,7 @@ def _answers(_: str, content: bytes) -> int:
         server=WEB,
         root=Path(),
         paths=("specs",),
-        private_key=Path("key"),
-        ssh_config=Path("ssh_config"),
+        run_folder=RunFolder(Path()),
         timeout_s=2.0,
     )
     collector = ResultCollector(task, lambda testcase: None)

@@ -152,13 +152,16 @@ def test_git_ignores_the_ledger_by_a_file_of_its_own(ledger: Ledger, tmp_path: P
 
 def test_a_runs_folder_is_private(ledger: Ledger) -> None:
     ledger.create(FULL).release()
-    assert ledger.folder(FULL.id).stat().st_mode & 0o777 == 0o700
+    assert ledger.folder(FULL.id).path.stat().st_mode & 0o777 == 0o700
 
 
 def test_nothing_temporary_is_left(ledger: Ledger) -> None:
     ledger.create(FULL).release()
     ledger.update(FULL)
-    assert sorted(path.name for path in ledger.folder(FULL.id).iterdir()) == ["lock", "run.json"]
+    assert sorted(path.name for path in ledger.folder(FULL.id).path.iterdir()) == [
+        "lock",
+        "run.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_no_ledger_is_an_empty_list(ledger: Ledger) -> None:
 
 def test_keys_of_a_newer_version_are_ignored(ledger: Ledger) -> None:
     ledger.create(FULL).release()
-    path = ledger.folder(FULL.id) / "run.json"
+    path = ledger.folder(FULL.id).record
     data = json.loads(path.read_text())
     data["quota"] = {"cores": 4}
     data["servers"][0]["zone"] = "nova"
@@ -232,7 +235,7 @@ def test_keys_of_a_newer_version_are_ignored(ledger: Ledger) -> None:
 def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
     (server, *_) = FULL.servers
     ledger.create(replace(FULL, servers=(replace(server, name="web/1"),))).release()
-    path = ledger.folder(FULL.id) / "run.json"
+    path = ledger.folder(FULL.id).record
     data = json.loads(path.read_text())
     del data["servers"][0]["alias"]
     path.write_text(json.dumps(data))
@@ -259,7 +262,7 @@ def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
 def test_a_damaged_record_is_one_clear_error(ledger: Ledger, content: bytes, reason: str) -> None:
     ledger.create(FULL).release()
     ledger.create(record("good-0-a")).release()
-    (ledger.folder(FULL.id) / "run.json").write_bytes(content)
+    ledger.folder(FULL.id).record.write_bytes(content)
     with pytest.raises(DamagedRunError) as caught:
         ledger.load(FULL.id)
     assert caught.value.message.startswith(f"cannot read run {FULL.id}: ")
@@ -273,9 +276,9 @@ def test_a_damaged_record_is_one_clear_error(ledger: Ledger, content: bytes, rea
 
 def test_the_record_of_another_run_is_damage(ledger: Ledger) -> None:
     ledger.create(FULL).release()
-    (ledger.folder(FULL.id) / "run.json").rename(ledger.folder(FULL.id) / "x")
+    ledger.folder(FULL.id).record.rename(ledger.folder(FULL.id).path / "x")
     ledger.update(record("other-0-a"))
-    (ledger.folder("other-0-a") / "run.json").replace(ledger.folder(FULL.id) / "run.json")
+    ledger.folder("other-0-a").record.replace(ledger.folder(FULL.id).record)
     with pytest.raises(DamagedRunError, match="it is the record of run other-0-a"):
         ledger.load(FULL.id)
 
@@ -311,7 +314,7 @@ def test_removing_forgets_and_again_is_no_error(ledger: Ledger) -> None:
     ledger.remove(FULL.id)
     ledger.remove(FULL.id)
     assert ledger.ids() == ()
-    assert not ledger.folder(FULL.id).exists()
+    assert not ledger.folder(FULL.id).path.exists()
 
 
 def test_a_run_is_alive_while_this_process_works_on_it(ledger: Ledger) -> None:
@@ -433,7 +436,7 @@ def test_a_full_disk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert ledger.load(FULL.id) == FULL
     assert ledger.ids() == (FULL.id,)
-    assert not ledger.folder("new-0-a").exists()
+    assert not ledger.folder("new-0-a").path.exists()
 
 
 def test_runs_that_stand_are_found_before_destroyed_ones(tmp_path: Path) -> None:
@@ -477,7 +480,7 @@ def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
     )
     with ledger.create(known):
         pass
-    text = (ledger.folder(known.id) / "run.json").read_text()
+    text = ledger.folder(known.id).record.read_text()
     assert "hunter22" not in text
     assert text.count(f"pw={MASK}") == 13
     kept = ledger.load(known.id)

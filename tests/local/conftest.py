@@ -20,7 +20,7 @@ Properties = Mapping[str, object]
 
 @pytest.fixture(scope="session")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder; whoever asks for the embedded cloud in a test gets the one that is here."""
+    """A state folder; the tests' embedded cloud is the one that is there."""
     folder = tmp_path_factory.mktemp("cloud")
     before = os.environ.get("INFRACI_STATE_DIR")
     os.environ["INFRACI_STATE_DIR"] = str(folder)
@@ -69,9 +69,9 @@ def network(cidr: str = "10.0.0.0/24", **subnet: object) -> dict[str, object]:
     }
 
 
-def create(cloud: Connection, name: str, template: Mapping[str, object], **wish: Any) -> Any:
+def create(cloud: Connection, name: str, template: Mapping[str, object], **options: Any) -> Any:
     """Create a stack and return it when Heat is done with it, however it ended."""
-    stack = cloud.orchestration.create_stack(name=name, template=template, **wish)
+    stack = cloud.orchestration.create_stack(name=name, template=template, **options)
     return settled(cloud, stack.id)
 
 

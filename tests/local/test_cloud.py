@@ -35,7 +35,7 @@ def containers() -> list[str]:
 def namespaces() -> list[str]:
     """The network namespaces of this test's cloud."""
     owner = StateDir.of_this_user().owner
-    return [found.namespace for found in find_all() if found.labels.get("cloud") == owner]
+    return [own.namespace for own in find_all() if own.labels.get("cloud") == owner]
 
 
 def inside(server_id: str, command: str) -> str:
@@ -192,13 +192,13 @@ def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
         )
         for name in names
     }
-    heard = {name: {"value": {"get_attr": [f"condition_{name}", "data"]}} for name in names}
-    template = hot({**handles, **conditions}, outputs=heard)
+    conditions = {name: {"value": {"get_attr": [f"condition_{name}", "data"]}} for name in names}
+    template = hot({**handles, **conditions}, outputs=conditions)
     heat = cloud.orchestration
     stack = heat.create_stack(name="handles", template=template)
 
     def ready() -> bool:
-        states = {found.name: found.status for found in heat.resources(stack)}
+        states = {member.name: member.status for member in heat.resources(stack)}
         return all(states.get(name) == "CREATE_COMPLETE" for name in handles)
 
     until(ready)
@@ -207,8 +207,8 @@ def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
         assert heat.post(path, json={"data": name}).ok
     stack = settled(cloud, stack.id)
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
-    said = {name: json.loads(data) for name, data in outputs(stack).items()}
-    assert said == {name: {"1": name} for name in names}
+    signals = {name: json.loads(data) for name, data in outputs(stack).items()}
+    assert signals == {name: {"1": name} for name in names}
 
 
 def test_an_answer_waits_for_heat_if_that_is_preferred(cloud: Connection) -> None:
@@ -409,8 +409,8 @@ def test_only_its_user_may_read_its_files(state: Path, cloud: Connection) -> Non
 def test_a_wrong_password_is_refused(state: Path, cloud: Connection) -> None:
     url = f"{StateDir(folder=state).read_address().url}/identity/v3/auth/tokens"  # type: ignore[union-attr]
     user = {"name": "infraci", "password": "wrong", "domain": {"id": "default"}}
-    wish = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
-    answer = cloud.session.post(url, json=wish, authenticated=False, raise_exc=False)
+    login = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+    answer = cloud.session.post(url, json=login, authenticated=False, raise_exc=False)
     assert answer.status_code == 401
     for path in ("compute/v2.1/servers", "network/v2.0/networks", "orchestration/v1/x/stacks"):
         blank = cloud.session.get(
@@ -428,7 +428,7 @@ def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
         "from openstack.connection import Connection\n"
         "from infraci.local import cloud_process\n"
         "from tests.local.conftest import create, hot, network, resource, until\n"
-        "place = str(cloud_process.ensure_up())\n"
+        "clouds_yaml = str(cloud_process.ensure_up())\n"
         "config = OpenStackConfig(config_files=[place], load_envvars=False)\n"
         "cloud = Connection(config=config.get_one('local'))\n"
         "router = resource('OS::Neutron::Router', external_gateway_info={'network': 'public'})\n"
@@ -457,8 +457,8 @@ def test_the_process_ends_when_nobody_asks_and_its_servers_stay(tmp_path: Path) 
     }
     start = "from infraci.local import cloud_process; cloud_process.ensure_up()"
     subprocess.run([sys.executable, "-c", start], env=environment, check=True)
-    place = StateDir(folder=tmp_path)
-    until(lambda: cloud_process.running(place) is None)
+    state_dir = StateDir(folder=tmp_path)
+    until(lambda: cloud_process.running(state_dir) is None)
     assert StateDir(folder=tmp_path).read_address() is None
 
 

@@ -28,12 +28,14 @@ LIMIT_S = 120.0
 class Clouds:
     """The commands, with a state folder of their own."""
 
-    place: StateDir
+    state_dir: StateDir
 
     def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         environment = self.environment(settings)
-        return run_infraci(*arguments, cwd=self.place.folder, env=environment, timeout_s=LIMIT_S)
+        return run_infraci(
+            *arguments, cwd=self.state_dir.folder, env=environment, timeout_s=LIMIT_S
+        )
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         """Run a command in the background."""
@@ -42,11 +44,11 @@ class Clouds:
         return start_infraci(*arguments, env=environment, stdout=silent, stderr=silent)
 
     def environment(self, settings: Mapping[str, str]) -> Mapping[str, str]:
-        return {**os.environ, **settings, "INFRACI_STATE_DIR": str(self.place.folder)}
+        return {**os.environ, **settings, "INFRACI_STATE_DIR": str(self.state_dir.folder)}
 
     def holder(self) -> Holder | None:
         """The process, once its name is known."""
-        holder = find_holder(self.place)
+        holder = find_holder(self.state_dir)
         return holder if holder is not None and holder.process else None
 
     def send(self, number: signal.Signals) -> None:
@@ -58,7 +60,7 @@ class Clouds:
     @contextmanager
     def blocked(self) -> Iterator[None]:
         """While in here, a process that starts gets no further than Heat's database."""
-        with closing(sqlite3.connect(self.place.folder / "heat.sqlite")) as database:
+        with closing(sqlite3.connect(self.state_dir.folder / "heat.sqlite")) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("BEGIN EXCLUSIVE")
             yield
@@ -67,7 +69,7 @@ class Clouds:
 @pytest.fixture
 def clouds(tmp_path: Path) -> Iterator[Clouds]:
     """No cloud yet; whatever process there is in the end is killed."""
-    clouds = Clouds(place=StateDir(folder=tmp_path))
+    clouds = Clouds(state_dir=StateDir(folder=tmp_path))
     yield clouds
     if clouds.holder() is not None:
         clouds.send(signal.SIGKILL)
@@ -75,7 +77,7 @@ def clouds(tmp_path: Path) -> Iterator[Clouds]:
 
 def test_a_cloud_whose_starter_was_killed_is_as_good_as_any(clouds: Clouds) -> None:
     with clouds.blocked():
-        starter = clouds.start("cloud", "up", INFRACI_CLOUD_IDLE_S="5")
+        starter = clouds.start("cloud", "up", INFRACI_CLOUD_IDLE_S="20")
         until(clouds.holder)
         starter.kill()
         starter.wait(LIMIT_S)
@@ -84,12 +86,23 @@ def test_a_cloud_whose_starter_was_killed_is_as_good_as_any(clouds: Clouds) -> N
     until(lambda: clouds.holder() is None)  # its main thread lives: it ends when it is idle
 
 
+@contextmanager
+def _irreplaceable(path: Path) -> Iterator[None]:
+    """Make an empty file that the kernel lets no process replace, since it is mounted on itself."""
+    path.touch(mode=0o600)
+    subprocess.run(["mount", "--bind", path, path], check=True, timeout=10)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True, timeout=10)
+
+
 def test_a_cloud_that_cannot_say_where_it_answers_ends(clouds: Clouds) -> None:
-    (clouds.place.folder / "clouds.partial").mkdir()  # what is written last, Heat's engine running
-    up = clouds.command("cloud", "up")
+    with _irreplaceable(clouds.state_dir.clouds_yaml):  # what is written last, with Heat running
+        up = clouds.command("cloud", "up")
     assert up.returncode == 125
-    assert "cannot start the embedded cloud: [Errno 21] Is a directory" in up.stderr
-    assert find_holder(clouds.place) is None
+    assert "cannot start the embedded cloud: [Errno 16] Device or resource busy" in up.stderr
+    assert find_holder(clouds.state_dir) is None
     status = clouds.command("cloud", "status")
     assert (status.returncode, status.stdout) == (1, "it is not running\n")
 
@@ -99,8 +112,8 @@ def test_a_start_that_hangs_has_a_limit(clouds: Clouds) -> None:
         up = clouds.command("cloud", "up", INFRACI_CLOUD_START_S="3")
     assert up.returncode == 125
     assert "cannot start the embedded cloud: it was not ready within 3 s" in up.stderr
-    assert find_holder(clouds.place) is None
-    assert "in create_all" in clouds.place.log.read_text(), "the log says where it hung"
+    assert find_holder(clouds.state_dir) is None
+    assert "in create_all" in clouds.state_dir.log.read_text(), "the log says where it hung"
 
 
 def test_a_process_that_never_becomes_ready_is_told_and_replaced(clouds: Clouds) -> None:
@@ -129,7 +142,7 @@ def test_a_process_that_does_not_answer_is_told_and_ended(clouds: Clouds) -> Non
     assert status.returncode == 125
     assert f"which is {first}: timed out" in status.stderr
     assert clouds.command("cloud", "down").stdout == "ended\n"
-    assert find_holder(clouds.place) is None
+    assert find_holder(clouds.state_dir) is None
 
 
 def test_gc_replaces_a_process_that_does_not_answer(clouds: Clouds) -> None:
@@ -143,17 +156,17 @@ def test_gc_replaces_a_process_that_does_not_answer(clouds: Clouds) -> None:
 
 def test_a_large_log_is_put_aside(clouds: Clouds) -> None:
     old = b"x" * (5 << 20)
-    clouds.place.log.write_bytes(old)
+    clouds.state_dir.log.write_bytes(old)
     assert clouds.command("cloud", "up").returncode == 0
-    assert clouds.place.log.stat().st_size < len(old)
-    assert clouds.place.log.with_name("cloud.log.old").read_bytes() == old
+    assert clouds.state_dir.log.stat().st_size < len(old)
+    assert clouds.state_dir.log.with_name("cloud.log.old").read_bytes() == old
 
 
 def test_a_leftover_address_is_not_believed(clouds: Clouds) -> None:
     assert clouds.command("cloud", "up").returncode == 0
     clouds.send(signal.SIGKILL)
     until(lambda: clouds.holder() is None)
-    assert clouds.place.read_address() is not None
+    assert clouds.state_dir.read_address() is not None
     with clouds.blocked():
         starter = clouds.start("cloud", "up")
         holder = until(clouds.holder)

@@ -14,45 +14,45 @@ DEAD = "4194304.1"
 
 
 def test_a_lock_that_is_free_has_no_holder(tmp_path: Path) -> None:
-    place = StateDir(folder=tmp_path)
-    assert find_holder(place) is None
-    place.lock.write_text(this_process())
-    place.write_address(ADDRESS)
-    assert find_holder(place) is None
+    state_dir = StateDir(folder=tmp_path)
+    assert find_holder(state_dir) is None
+    state_dir.lock.write_text(this_process())
+    state_dir.write_address(ADDRESS)
+    assert find_holder(state_dir) is None
 
 
 def test_a_holder_is_starting_until_it_says_where_it_answers(tmp_path: Path) -> None:
-    place = StateDir(folder=tmp_path)
-    place.write_address(ADDRESS)  # of an earlier process that had the same number
-    lock = take_lock(place)
+    state_dir = StateDir(folder=tmp_path)
+    state_dir.write_address(ADDRESS)  # of an earlier process that had the same number
+    lock = take_lock(state_dir)
     assert lock is not None
-    assert take_lock(place) is None
-    assert find_holder(place) == Holder(process=this_process(), address=None)
-    place.write_address(ADDRESS)
-    holder = find_holder(place)
+    assert take_lock(state_dir) is None
+    assert find_holder(state_dir) == Holder(process=this_process(), address=None)
+    state_dir.write_address(ADDRESS)
+    holder = find_holder(state_dir)
     assert holder == Holder(process=this_process(), address=ADDRESS)
-    assert not is_gone(place, holder, within_s=0.0)
+    assert not is_gone(state_dir, holder, within_s=0.0)
     os.close(lock)
-    assert is_gone(place, holder, within_s=0.0)
+    assert is_gone(state_dir, holder, within_s=0.0)
 
 
 def test_a_process_that_is_ending_answers_nowhere_and_is_not_gone(tmp_path: Path) -> None:
     """The kernel calls a process dead before it has closed its files."""
-    place = StateDir(folder=tmp_path)
-    lock = take_lock(place)
+    state_dir = StateDir(folder=tmp_path)
+    lock = take_lock(state_dir)
     assert lock is not None
-    place.write_address(ADDRESS)
-    place.lock.write_text(DEAD)
-    assert find_holder(place) == Holder(process="", address=None)
-    assert not is_gone(place, Holder(process=DEAD, address=ADDRESS), within_s=0.0)
+    state_dir.write_address(ADDRESS)
+    state_dir.lock.write_text(DEAD)
+    assert find_holder(state_dir) == Holder(process="", address=None)
+    assert not is_gone(state_dir, Holder(process=DEAD, address=ADDRESS), within_s=0.0)
     os.close(lock)
 
 
 def test_a_holder_of_an_earlier_build_names_no_process(tmp_path: Path) -> None:
-    place = StateDir(folder=tmp_path)
-    lock = take_lock(place)
+    state_dir = StateDir(folder=tmp_path)
+    lock = take_lock(state_dir)
     assert lock is not None
-    place.lock.write_text("")
-    place.write_address(ADDRESS)
-    assert find_holder(place) == Holder(process="", address=ADDRESS)
+    state_dir.lock.write_text("")
+    state_dir.write_address(ADDRESS)
+    assert find_holder(state_dir) == Holder(process="", address=ADDRESS)
     os.close(lock)

@@ -182,9 +182,9 @@ def test_nova_refuses_what_is_too_large(
 ) -> None:
     (flavor, *_) = cloud.compute.flavors()
     (image, *_) = cloud.image.images()
-    wish = {"name": "web", "flavorRef": flavor.id, "imageRef": image.id, **properties}
+    options = {"name": "web", "flavorRef": flavor.id, "imageRef": image.id, **properties}
     answer = cloud.compute.post(
-        "/servers", json={"server": wish}, microversion="2.60", raise_exc=False
+        "/servers", json={"server": options}, microversion="2.60", raise_exc=False
     )
     assert answer.status_code in (400, 403)
     assert named in answer.text

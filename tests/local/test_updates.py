@@ -24,7 +24,7 @@ def with_server(extra: Mapping[str, object] | None = None, **properties: Any) ->
     return hot({**network(), "web": {**web, "depends_on": "subnet"}, **(extra or {})})
 
 
-def stand(cloud: Connection, template: Template) -> Any:
+def create_complete(cloud: Connection, template: Template) -> Any:
     """A stack that stands."""
     stack = create(cloud, "updated", template)
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
@@ -32,21 +32,21 @@ def stand(cloud: Connection, template: Template) -> Any:
 
 
 def update(
-    cloud: Connection, stack: Any, template: Template, wanted: str = "UPDATE_COMPLETE"
+    cloud: Connection, stack: Any, template: Template, status: str = "UPDATE_COMPLETE"
 ) -> Any:
     """Update a stack, with rollback."""
     body = {"template": template, "disable_rollback": False, "files": {}, "environment": {}}
     answer = cloud.orchestration.put(f"/stacks/{stack.name}/{stack.id}", json=body)
     assert answer.status_code == 202, answer.text
     after = settled(cloud, stack.id)
-    assert after.status == wanted, after.status_reason
+    assert after.status == status, after.status_reason
     return after
 
 
 def only(cloud: Connection) -> Any:
     """The one server there is."""
-    (found,) = cloud.compute.servers()
-    return found
+    (server,) = cloud.compute.servers()
+    return server
 
 
 def inside(server_id: str, command: str) -> str:
@@ -61,7 +61,9 @@ def inside(server_id: str, command: str) -> str:
 
 def test_what_needs_no_new_server(cloud: Connection) -> None:
     group = {"group": resource("OS::Neutron::SecurityGroup", rules=[{"protocol": "tcp"}])}
-    stack = stand(cloud, with_port("10.0.0.10", group, metadata={"role": "web", "old": "1"}))
+    stack = create_complete(
+        cloud, with_port("10.0.0.10", group, metadata={"role": "web", "old": "1"})
+    )
     before = only(cloud)
     update(
         cloud,
@@ -80,8 +82,9 @@ def test_what_needs_no_new_server(cloud: Connection) -> None:
     assert (after.name, after.metadata) == ("renamed", {"role": "app"})
     assert cloud.compute.get(f"/servers/{after.id}/tags").json() == {"tags": ["a"]}
     (port,) = cloud.network.ports(device_id=after.id)
-    (found,) = [g for g in cloud.network.security_groups() if g.name.startswith("updated-group-")]
-    assert port.security_group_ids == [found.id]
+    groups = cloud.network.security_groups()
+    updated = [group.id for group in groups if group.name.startswith("updated-group-")]
+    assert port.security_group_ids == updated
 
 
 def test_user_data_that_is_ignored(cloud: Connection) -> None:
@@ -92,7 +95,7 @@ def test_user_data_that_is_ignored(cloud: Connection) -> None:
             user_data_update_policy="IGNORE",
         )
 
-    stack = stand(cloud, template("one"))
+    stack = create_complete(cloud, template("one"))
     before = only(cloud)
     update(cloud, stack, template("two"))
     assert only(cloud).id == before.id
@@ -123,22 +126,22 @@ def two_networks() -> dict[str, object]:
 
 
 def test_the_host_reaches_a_server_whatever_becomes_of_its_cards(cloud: Connection) -> None:
-    more = two_networks()
+    resources = two_networks()
     second = {"network": {"get_resource": "net2"}}
-    stack = stand(cloud, with_server(more))
+    stack = create_complete(cloud, with_server(resources))
     before = only(cloud)
     assert reached(cloud)
-    update(cloud, stack, with_server(more, networks=[NIC, second]))
+    update(cloud, stack, with_server(resources, networks=[NIC, second]))
     assert only(cloud).id == before.id
     assert {a["addr"][:6] for net in only(cloud).addresses.values() for a in net} == {
         "10.0.0", "10.0.2",
     }  # fmt: skip
     assert "10.0.2." in inside(before.id, "hostname -I || ip -br -4 address")
-    update(cloud, stack, with_server(more, networks=[second]))
+    update(cloud, stack, with_server(resources, networks=[second]))
     assert only(cloud).id == before.id
     assert "10.0.0." not in inside(before.id, "ip -br -4 address")
     assert reached(cloud)
-    update(cloud, stack, with_server(more, networks=[{**second, "fixed_ip": "10.0.2.77"}]))
+    update(cloud, stack, with_server(resources, networks=[{**second, "fixed_ip": "10.0.2.77"}]))
     assert only(cloud).id == before.id
     assert "10.0.2.77/24" in inside(before.id, "ip -br -4 address")
     assert reached(cloud)
@@ -162,7 +165,7 @@ def with_port(
 
 
 def test_a_port_gets_another_address(cloud: Connection) -> None:
-    stack = stand(cloud, with_port("10.0.0.10"))
+    stack = create_complete(cloud, with_port("10.0.0.10"))
     before = only(cloud)
     update(cloud, stack, with_port("10.0.0.20"))
     assert only(cloud).id == before.id
@@ -171,7 +174,9 @@ def test_a_port_gets_another_address(cloud: Connection) -> None:
 
 
 def test_a_replaced_server_takes_its_port_over(cloud: Connection) -> None:
-    stack = stand(cloud, with_port("10.0.0.10", user_data_format="RAW", user_data="#!/bin/sh\n:\n"))
+    stack = create_complete(
+        cloud, with_port("10.0.0.10", user_data_format="RAW", user_data="#!/bin/sh\n:\n")
+    )
     before = only(cloud)
     update(
         cloud, stack, with_port("10.0.0.10", user_data_format="RAW", user_data="#!/bin/sh\ntrue\n")
@@ -185,7 +190,7 @@ def test_a_subnet_changes_in_place(cloud: Connection) -> None:
     def template(**subnet: Any) -> dict[str, object]:
         return hot(network(**subnet))
 
-    stack = stand(cloud, template(dns_nameservers=["192.0.2.1"]))
+    stack = create_complete(cloud, template(dns_nameservers=["192.0.2.1"]))
     (before,) = [s for s in cloud.network.subnets() if s.cidr == "10.0.0.0/24"]
     update(
         cloud,
@@ -212,12 +217,12 @@ def group(count: int, word: str = "one", **policy: Any) -> dict[str, object]:
         user_data_format="RAW",
         user_data=f"#!/bin/sh\n: {word}\n",
     )
-    said = resource("OS::Heat::ResourceGroup", count=count, resource_def=member)
-    return hot({**network(), "group": {**said, "depends_on": "subnet", **policy}})
+    members = resource("OS::Heat::ResourceGroup", count=count, resource_def=member)
+    return hot({**network(), "group": {**members, "depends_on": "subnet", **policy}})
 
 
 def test_a_group_grows_and_shrinks(cloud: Connection) -> None:
-    stack = stand(cloud, group(2))
+    stack = create_complete(cloud, group(2))
     before = {s.name: s.id for s in cloud.compute.servers()}
     update(cloud, stack, group(3))
     grown = {s.name: s.id for s in cloud.compute.servers()}
@@ -231,7 +236,7 @@ def test_a_group_is_replaced_batch_by_batch(cloud: Connection) -> None:
     policy: dict[str, Any] = {
         "update_policy": {"rolling_update": {"max_batch_size": 1, "min_in_service": 1}},
     }
-    stack = stand(cloud, group(2, **policy))
+    stack = create_complete(cloud, group(2, **policy))
     before = {s.id for s in cloud.compute.servers()}
     update(cloud, stack, group(2, "two", **policy))
     after = {s.id for s in cloud.compute.servers()}
@@ -240,12 +245,12 @@ def test_a_group_is_replaced_batch_by_batch(cloud: Connection) -> None:
 
 
 def test_a_failed_update_is_rolled_back(cloud: Connection) -> None:
-    def template(role: str, **more: object) -> dict[str, object]:
-        return with_server(more, metadata={"role": role})
+    def template(role: str, **resources: object) -> dict[str, object]:
+        return with_server(resources, metadata={"role": role})
 
     extra = server(name="extra", networks=[NIC])
     never = resource("OS::Heat::TestResource", fail=True)
-    stack = stand(cloud, template("web"))
+    stack = create_complete(cloud, template("web"))
     before = only(cloud)
     after = update(
         cloud,
@@ -263,7 +268,7 @@ def test_a_failed_update_is_rolled_back(cloud: Connection) -> None:
 
 
 def test_a_replacement_that_fails_leaves_the_server_and_its_port(cloud: Connection) -> None:
-    stack = stand(cloud, with_port("10.0.0.10"))
+    stack = create_complete(cloud, with_port("10.0.0.10"))
     before = only(cloud)
     broken: dict[str, Any] = {
         "image": "localhost/no-such/image:1",
@@ -276,7 +281,7 @@ def test_a_replacement_that_fails_leaves_the_server_and_its_port(cloud: Connecti
 
 
 def test_nothing_is_left_of_what_was_updated(cloud: Connection) -> None:
-    stack = stand(cloud, with_port("10.0.0.10"))
+    stack = create_complete(cloud, with_port("10.0.0.10"))
     update(cloud, stack, with_server(two_networks()))
     cloud.orchestration.delete_stack(stack)
     until(lambda: not list(cloud.orchestration.stacks()))
@@ -301,12 +306,12 @@ def test_a_new_group_knows_nothing_of_the_members_that_an_old_one_has_lost(
 
     def members(stack: Any) -> list[str]:
         path = f"/stacks/{stack.name}/{stack.id}/resources?nested_depth=1"
-        found = cloud.orchestration.get(path).json()["resources"]
-        return sorted(one["resource_name"] for one in found if one["resource_name"] != "group")
+        resources = cloud.orchestration.get(path).json()["resources"]
+        return sorted({one["resource_name"] for one in resources} - {"group"})
 
-    stack = stand(cloud, template(3))
+    stack = create_complete(cloud, template(3))
     update(cloud, stack, template(2, "0"))
     assert members(stack) == ["1", "2"]
     cloud.orchestration.delete_stack(stack)
     assert until(lambda: not list(cloud.orchestration.stacks()))
-    assert members(stand(cloud, template(3))) == ["0", "1", "2"]
+    assert members(create_complete(cloud, template(3))) == ["0", "1", "2"]

@@ -1,4 +1,4 @@
-"""A fabric to test on: its own bridge and pools, and processes that speak across it."""
+"""A fabric for tests, with its own bridge and pools, and processes that connect across it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _PORT = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class ServerNamespace:
     """A server's namespace without a container: what the fabric sees of a server."""
 
     id: str
     path: Path
 
 
-class Bench:
+class FabricTestbed:
     """A cloud's fabric of one test module, removed with all that speaks on it."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Bench:
         self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
         self._processes: list[subprocess.Popen[str]] = []
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> FabricTestbed:
         self.fabric.ensure_host()
         return self
 
@@ -82,15 +82,15 @@ class Bench:
         self.fabric.create_network(network_id)
         return network_id
 
-    def host(self, network_id: str, address: str, *, gateway: str | None = None) -> Host:
+    def host(self, network_id: str, address: str, *, gateway: str | None = None) -> ServerNamespace:
         """A new server's namespace, with ``eth0`` in a network."""
         server_id = str(uuid.uuid4())
         path = self.fabric.create_server_namespace(server_id)
         self.fabric.plug(server_id, nic(network_id, address, gateway=gateway))
-        return Host(id=server_id, path=path)
+        return ServerNamespace(id=server_id, path=path)
 
-    def listen(self, name: str, host: Host | None, port: int = _PORT) -> None:
-        """Let somebody answer each connection with its name and whom it saw."""
+    def listen(self, name: str, host: ServerNamespace | None, port: int = _PORT) -> None:
+        """Start a process that answers each connection with its name and its client's address."""
         process = subprocess.Popen(
             [*_in(host), sys.executable, "-ISc", _LISTEN, name, str(port)],
             stdout=subprocess.PIPE,
@@ -101,9 +101,14 @@ class Bench:
         assert process.stdout.readline() == "ready\n"
 
     def ask(
-        self, host: Host | None, address: str, port: int = _PORT, *, within_s: float = 5.0
+        self,
+        host: ServerNamespace | None,
+        address: str,
+        port: int = _PORT,
+        *,
+        within_s: float = 5.0,
     ) -> str | None:
-        """What who listens at an address says to who asks; None if nobody can be reached."""
+        """The answer of the listener at an address; None if it cannot be reached."""
         done = subprocess.run(
             [*_in(host), sys.executable, "-ISc", _ASK, address, str(port), str(within_s)],
             capture_output=True,
@@ -112,8 +117,8 @@ class Bench:
         )
         return done.stdout.strip() or None
 
-    def reaches_nobody(self, host: Host | None, address: str, port: int = _PORT) -> bool:
-        """Whether an address, that others do reach, stays silent."""
+    def reaches_none(self, host: ServerNamespace | None, address: str, port: int = _PORT) -> bool:
+        """Whether the address, which others reach, does not answer this host."""
         return self.ask(host, address, port, within_s=0.5) is None
 
 
@@ -124,10 +129,10 @@ def nic(network_id: str, address: str, *, device: str = "eth0", gateway: str | N
     return Nic(device=device, network_id=network_id, mac=mac, addresses=(address,), gateway=gateway)
 
 
-def run_in(host: Host, *command: str) -> str:
+def run_in(host: ServerNamespace, *command: str) -> str:
     """What a command prints in a server's namespace."""
     return subprocess.run([*_in(host), *command], capture_output=True, text=True, check=True).stdout
 
 
-def _in(host: Host | None) -> list[str]:
+def _in(host: ServerNamespace | None) -> list[str]:
     return ["nsenter", f"--net={host.path}", "--"] if host is not None else []

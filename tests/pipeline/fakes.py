@@ -25,11 +25,12 @@ from infraci.heat import (
     Stack,
 )
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import Problem
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
-from infraci.pipeline import Drivers, Interrupts, OpenBase, Work, new_record
+from infraci.pipeline import Drivers, Interrupts, OpenBase, Run, RunState, Version, new_record
 from infraci.plan import PipelinePlan
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
@@ -235,7 +236,7 @@ class FakeSpecs:
         server: Server,
         paths: Any,
         *,
-        ssh_config: Path,
+        run_folder: RunFolder,
         timeout_s: float,
         root: Path,
         log: Path | None,
@@ -318,14 +319,14 @@ class Lab:
         self.traps.spring("plan")
         return PipelinePlan(name=pipeline.name, problems=self.problems, is_refused=True)
 
-    def work(
+    def make_run(
         self,
         interrupts: Interrupts,
         *,
         policy: DestroyPolicy = DestroyPolicy.ALWAYS,
         record: RunRecord | None = None,
         open_base: OpenBase | None = None,
-    ) -> Work:
+    ) -> Run:
         if record is None:
             record = new_record(
                 self.pipeline,
@@ -336,15 +337,12 @@ class Lab:
                 now=self.now,
             )
             self.ledger.create(record).release()
-        return Work(
-            record,
-            pipeline=self.pipeline,
-            tree=self.root,
-            load=self._load,
-            drivers=self.drivers(),
-            interrupts=interrupts,
-            open_base=open_base,
+        drivers = self.drivers()
+        version = Version(
+            commit=record.commit, pipeline=self.pipeline, tree=self.root, load=self._load
         )
+        state = RunState(record, version=version, drivers=drivers, open_base=open_base)
+        return Run(state, drivers=drivers, interrupts=interrupts)
 
     def _load(self) -> StackRequest:
         self.traps.spring("load")

@@ -16,9 +16,9 @@ from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord, Verdict
 from infraci.pipeline import new_record
+from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
 from infraci.pipeline.owner import Ownership
-from infraci.pipeline.removal import remove_run
 from infraci.progress.plain import Silent
 from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
 

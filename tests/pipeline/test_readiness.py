@@ -13,10 +13,11 @@ from infraci.base.deadline import Deadline
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.model.run import Bastion, Server, Verdict
-from infraci.pipeline import Interrupts, Work
+from infraci.pipeline import Interrupts
 from infraci.pipeline.readiness import log_in_to_all
+from infraci.pipeline.run import Run
 from infraci.pipeline.server_health import GuestError, LockedOutError
-from infraci.pipeline.verdict import of_error
+from infraci.pipeline.verdict import verdict_of_error
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
 from tests.pipeline.fakes import Lab
 from tests.sshd import Sshd, running_sshd
@@ -43,17 +44,17 @@ class Boot:
 
 
 class Scene:
-    """A work on one real sshd, whose cloud is not real."""
+    """A run on one real sshd, whose cloud is not real."""
 
-    def __init__(self, work: Work, lab: Lab, sshd: Sshd) -> None:
-        self.work = work
+    def __init__(self, run: Run, lab: Lab, sshd: Sshd) -> None:
+        self.run = run
         self.lab = lab
         self.sshd = sshd
         self.server = replace(sshd.server, id="1", host_keys=(), address_kind="floating")
         self.told: list[str] = []
         lab.progress.server = self.hear  # type: ignore[method-assign]
         lab.cloud.poll_interval_s = (0.5, 3.0)  # each try is a real one
-        sshd.authorize(generate_key(work.folder, "run").public)
+        sshd.authorize(generate_key(run.folder.path, "run").public)
         self.print_keys()
 
     def hear(self, name: str, text: str, *, is_detail: bool = False) -> None:
@@ -72,16 +73,16 @@ class Scene:
 
     def say(self, host_keys: str) -> None:
         text = f"clouds: {{local: {{host_keys: {host_keys}}}}}\n"
-        (self.work.tree / "infraci.yaml").write_text(text)
+        (self.run.state.tree / "infraci.yaml").write_text(text)
 
     def take_for_the_run(self) -> None:
         """Make the sshd's host key the one that the run injects."""
-        folder, (public,) = self.work.folder, self.sshd.server.host_keys
-        (folder / "host_key").write_bytes((self.sshd.folder / "host_key").read_bytes())
-        (folder / "host_key.pub").write_text(f"{public} ours\n")
+        folder, (public,) = self.run.folder, self.sshd.server.host_keys
+        folder.host_key.write_bytes((self.sshd.folder / "host_key").read_bytes())
+        folder.host_key.with_suffix(".pub").write_text(f"{public} ours\n")
 
     def log_in(self, boot: Boot | None = None, seconds: float = 60) -> Server:
-        (server,) = log_in_to_all(self.work, [self.server], (boot or Boot()).deadline(seconds))
+        (server,) = log_in_to_all(self.run, [self.server], (boot or Boot()).deadline(seconds))
         return server
 
 
@@ -94,9 +95,9 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
     lab._log_in = really  # type: ignore[method-assign]
     with running_sshd(tmp_path / "sshd") as sshd, Interrupts() as interrupts:
-        work = lab.work(interrupts)
-        yield Scene(work, lab, sshd)
-        work.close()
+        run = lab.make_run(interrupts)
+        yield Scene(run, lab, sshd)
+        run.close()
 
 
 def _nothing() -> None:
@@ -107,7 +108,7 @@ def test_a_server_that_is_ready(scene: Scene) -> None:
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
     assert scene.told[0] == "waiting for it at 127.0.0.1 (floating)"
     assert scene.told[-1] == "ready"
-    assert scene.work.record.host_keys == "console"
+    assert scene.run.state.record.host_keys == "console"
 
 
 def test_a_boot_is_waited_for_and_told(scene: Scene) -> None:
@@ -206,41 +207,41 @@ def test_an_injected_key_needs_no_console(scene: Scene) -> None:
     scene.lab.cloud.console_text = ""
     scene.take_for_the_run()
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
-    assert scene.work.record.host_keys == "injected"
+    assert scene.run.state.record.host_keys == "injected"
 
 
 def test_a_guest_that_did_not_take_the_key_prints_its_own(scene: Scene) -> None:
     scene.say("injected")
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
-    assert scene.work.record.host_keys == "injected, console for web-0"
+    assert scene.run.state.record.host_keys == "injected, console for web-0"
 
 
 def test_whoever_answers_first(scene: Scene) -> None:
     scene.say("unverified")
     scene.lab.cloud.console_text = ""
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
-    assert scene.work.record.host_keys == "unverified"
+    assert scene.run.state.record.host_keys == "unverified"
 
 
 def test_a_bastion_of_the_stack_comes_first(scene: Scene) -> None:
     gate = scene.server
     jump = Bastion(name=gate.name, user=gate.user, address=gate.address, port=gate.port)
     hidden = replace(gate, name="db-0", bastion=jump)
-    db, web = log_in_to_all(scene.work, [hidden, gate], Boot().deadline())
+    db, web = log_in_to_all(scene.run, [hidden, gate], Boot().deadline())
     assert (db.name, web.name) == ("db-0", "web-0")
     assert db.bastion == replace(jump, host_keys=scene.sshd.server.host_keys)
     assert scene.told.index("ready") < scene.told.index(
         "waiting for it at 127.0.0.1 (floating) through web-0"
     )
     assert "Accepted" in (scene.sshd.folder / "sshd.log").read_text()
-    close_jumps(scene.work.private_key)
+    close_jumps(scene.run.folder.login_key)
 
 
 def test_two_that_fail(scene: Scene) -> None:
     scene.sshd.authorize()
     twin = replace(scene.server, name="web-1")
     with pytest.raises(GuestError) as caught:
-        log_in_to_all(scene.work, [scene.server, twin], Boot().deadline(5))
+        log_in_to_all(scene.run, [scene.server, twin], Boot().deadline(5))
     assert "and:\ncannot log in to web-1" in caught.value.details
     assert not isinstance(caught.value, LoginRefusedError)
 
@@ -258,12 +259,12 @@ def test_a_key_that_is_refused_when_all_has_ended(scene: Scene) -> None:
     )
     assert "`users:` in user_data has to contain `default`" in str(caught.value.hint)
     assert "no authorized SSH keys" in caught.value.details
-    assert of_error(caught.value) is Verdict.FAILED
+    assert verdict_of_error(caught.value) is Verdict.FAILED
 
 
 def test_a_shell_that_runs_nothing_when_all_has_ended(tmp_path: Path, scene: Scene) -> None:
     with running_sshd(tmp_path / "mute", "ForceCommand echo not available; exit 1\n") as mute:
-        mute.authorize((scene.work.folder / "id_ed25519.pub").read_text().strip())
+        mute.authorize(scene.run.folder.login_key.with_suffix(".pub").read_text().strip())
         scene.server = replace(scene.server, port=mute.server.port)
         scene.print_keys(*mute.server.host_keys)
         scene.finish()
@@ -290,7 +291,7 @@ def test_host_keys_that_are_never_printed_blame_nobody(scene: Scene) -> None:
     scene.lab.cloud.console_text = FINISHED
     with pytest.raises(GuestError, match="shows no SSH host keys, though its boot") as caught:
         scene.log_in()
-    assert of_error(caught.value) is Verdict.ERROR
+    assert verdict_of_error(caught.value) is Verdict.ERROR
 
 
 @pytest.mark.parametrize("more", ["[ 0.0] Linux version 6.1\n", "[  OK  ] Stopped target basic.\n"])
@@ -361,7 +362,7 @@ def test_a_bastion_in_trouble_is_not_the_server(scene: Scene) -> None:
     gate = replace(gate, host_keys=scene.sshd.server.host_keys)
     hidden = replace(scene.server, name="db-0", bastion=gate)
     with pytest.raises(UnreachableError, match="cannot log in to gate") as caught:
-        log_in_to_all(scene.work, [hidden], Boot().deadline())
+        log_in_to_all(scene.run, [hidden], Boot().deadline())
     assert not isinstance(caught.value, LockedOutError)
 
 
@@ -386,5 +387,5 @@ def test_the_one_that_blames_the_commit_comes_first(scene: Scene) -> None:
 
     scene.lab.cloud.server = server  # type: ignore[method-assign]
     with pytest.raises(LockedOutError) as caught:
-        log_in_to_all(scene.work, [gone, scene.server], Boot().deadline())
+        log_in_to_all(scene.run, [gone, scene.server], Boot().deadline())
     assert "and:\ncannot log in to gone: it is gone" in caught.value.details

@@ -28,9 +28,9 @@ from infraci.model.run import (
     Testcase,
     Verdict,
 )
-from infraci.pipeline import Interrupts, OpenBase, Version, carry_out
-from infraci.pipeline.execute_run import UPGRADE_WAY
-from infraci.pipeline.update_changes import Snapshot, judge_changes
+from infraci.pipeline import Interrupts, OpenBase, Version, run_phases
+from infraci.pipeline.run_phases import UPGRADE_PHASES
+from infraci.pipeline.update_changes import Snapshot, check_changes
 from tests.heat.fakes import FakeSdk
 from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
 
@@ -58,16 +58,16 @@ class UpgradeLab(Lab):
 
     def run(
         self,
-        phases: tuple[Phase, ...] = UPGRADE_WAY,
+        phases: tuple[Phase, ...] = UPGRADE_PHASES,
         policy: DestroyPolicy = DestroyPolicy.ALWAYS,
         record: RunRecord | None = None,
         open_base: OpenBase | None = None,
     ) -> RunRecord:
         with Interrupts() as interrupts:
-            work = self.work(
+            run = self.make_run(
                 interrupts, policy=policy, record=record, open_base=open_base or self.open_base
             )
-            return carry_out(work, phases)
+            return run_phases(run, phases)
 
     @contextmanager
     def open_base(self) -> Iterator[Version]:
@@ -413,7 +413,7 @@ def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
     here = lab(configure=nth(2, ConfigureError("no")))
     record = here.run(policy=DestroyPolicy.NEVER)
     assert record.verdict is Verdict.ERROR
-    phases = undone(record, UPGRADE_WAY)
+    phases = undone(record, UPGRADE_PHASES)
     assert phases == (Phase.CONFIGURE, Phase.VERIFY)
     again = here.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
@@ -430,8 +430,8 @@ def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
 def test_before_that_it_begins_with_the_base(lab: Make, traps: dict[str, Trap]) -> None:
     here = lab(**traps)
     record = here.run(policy=DestroyPolicy.NEVER)
-    phases = undone(record, UPGRADE_WAY)
-    assert phases == UPGRADE_WAY[1:]
+    phases = undone(record, UPGRADE_PHASES)
+    assert phases == UPGRADE_PHASES[1:]
     again = here.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
     assert (len(checks(again.base_testcases)), len(again.rollback_testcases)) == (2, 0)
@@ -443,7 +443,7 @@ def test_single_phases_are_those_of_the_commit_alone(lab: Make) -> None:
     record = here.run(policy=DestroyPolicy.NEVER)
     here.specs.roots.clear()
     with Interrupts() as interrupts:
-        again = carry_out(here.work(interrupts, record=record), (Phase.VERIFY,))
+        again = run_phases(here.make_run(interrupts, record=record), (Phase.VERIFY,))
     assert again.verdict is Verdict.PASSED
     assert here.specs.roots == [here.root]
     assert len(checks(again.testcases)) == 2
@@ -494,7 +494,7 @@ def test_one_that_was_removed_is_not_kept(pattern: str) -> None:
     """By its name or by a pattern that others match as well."""
     before = _snapshot(group="1", group__1="2", group__2="3")
     after = _snapshot(group="1", group__1="2", group__3="4")
-    checks = judge_changes(before.changes_to(after), before, after, _no_replace(pattern))
+    checks = check_changes(before.changes_to(after), before, after, _no_replace(pattern))
     (failed,) = (check for check in checks if check.outcome is Outcome.FAILURE)
     assert failed.name == "group.2 is kept"
     assert "group.2 (T) was removed" in failed.message
@@ -503,14 +503,14 @@ def test_one_that_was_removed_is_not_kept(pattern: str) -> None:
 
 def test_a_pattern_of_what_is_there_only_afterwards_is_good() -> None:
     before, after = _snapshot(web="1"), _snapshot(web="1", db="2")
-    checks = list(judge_changes(before.changes_to(after), before, after, _no_replace("db")))
+    checks = list(check_changes(before.changes_to(after), before, after, _no_replace("db")))
     assert checks == []
 
 
 def test_patterns_reach_into_nested_stacks() -> None:
     before = _snapshot(group="1", group__0="2", group__1="3", db="4")
     after = _snapshot(group="1", group__0="9", db="4")
-    checks = judge_changes(before.changes_to(after), before, after, _no_replace("group.*", "db"))
+    checks = check_changes(before.changes_to(after), before, after, _no_replace("group.*", "db"))
     assert [(check.name, str(check.outcome)) for check in checks] == [
         ("db is kept", "passed"),
         ("group.0 is kept", "failure"),

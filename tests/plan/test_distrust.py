@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infraci.app.cloud_opening import cloud_of, policy_of
+from infraci.app.cloud_opening import cloud_of
+from infraci.app.run_pipelines import destroy_policy_of
 from infraci.base.trust import VARIABLE, is_untrusted
 from infraci.errors import UsageError
 from infraci.model.decode import parse_pipeline
@@ -59,13 +60,13 @@ def test_it_chooses_neither_its_cloud_nor_how_long_it_stands(
 
     pipeline = replace(read(tmp_path, MINIMAL + "destroy: never\n"), cloud="production")
     assert cloud_of(pipeline, "ci") == "production"
-    assert policy_of(pipeline, None) is DestroyPolicy.NEVER
+    assert destroy_policy_of(pipeline, None) is DestroyPolicy.NEVER
     monkeypatch.setenv(VARIABLE, "1")
     with pytest.raises(UsageError, match="only an untrusted commit names it"):
         cloud_of(pipeline, "ci")
     assert cloud_of(pipeline, "production") == "production"
-    assert policy_of(pipeline, None) is DestroyPolicy.ALWAYS
-    assert policy_of(pipeline, "never") is DestroyPolicy.NEVER
+    assert destroy_policy_of(pipeline, None) is DestroyPolicy.ALWAYS
+    assert destroy_policy_of(pipeline, "never") is DestroyPolicy.NEVER
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from infraci.base.mask import Masker
 from infraci.base.trust import VARIABLE
 from infraci.configure import configure_servers
 from infraci.errors import InfraciError
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, Outcome, Server, Testcase
 from infraci.model.secret import MissingSecretError, Secret
@@ -22,7 +23,7 @@ from infraci.sandbox.bubblewrap import NoSandboxError, no_sandbox_reason
 from infraci.ssh import Session, write_ssh_config
 from infraci.verify import open_specs
 from infraci.verify.serverspec import run_serverspec
-from tests.sshd import Sshd, running_sshd
+from tests.sshd import Sshd, make_run_folder, running_sshd
 from tests.verify.test_serverspec import HELPER
 
 
@@ -45,12 +46,12 @@ class Stage:
         return self.root / ".infraci" / "trees" / "abc"
 
     @property
-    def run(self) -> Path:
-        return self.root / ".infraci" / "runs" / "run-1"
+    def run(self) -> RunFolder:
+        return RunFolder(self.root / ".infraci" / "runs" / "run-1")
 
     @property
     def log(self) -> Path:
-        return self.run / "server.log"
+        return self.run.path / "server.log"
 
     def write(self, name: str, text: str) -> None:
         path = self.tree / name
@@ -62,7 +63,7 @@ class Stage:
             testcases = specs.run(
                 server or self.sshd.server,
                 [PurePosixPath("specs")],
-                ssh_config=self.run / "ssh_config",
+                run_folder=self.run,
                 timeout_s=timeout_s,
                 log=self.log,
                 environment={"NAMED": "yes"},
@@ -73,7 +74,7 @@ class Stage:
         testcases = run_serverspec(
             self.sshd.server,
             [PurePosixPath("ruby/spec/a_spec.rb")],
-            ssh_config=self.run / "ssh_config",
+            run_folder=self.run,
             root=self.tree,
             deadline=Deadline(60),
             log=self.log,
@@ -87,19 +88,19 @@ class Stage:
             [AnsibleStep(playbook=PurePosixPath("site.yml"), sudo=False, environment=environment)],
             [server],
             session_of=lambda server: Session.open(server, private_key=key, timeout_s=30),
-            ssh_config=self.run / "ssh_config",
+            run_folder=self.run,
             root=self.tree,
             outputs={},
             run_id="run-1",
             commit="abc",
-            logs=self.run,
+            logs=self.run.path,
             deadline=Deadline(120),
             idempotence=False,
             masker=Masker(),
             on_step=None,
             on_testcases=None,
         )
-        return (self.run / f"{server.word}.log").read_text()
+        return (self.run.path / f"{server.word}.log").read_text()
 
     def attack(self) -> str:
         """Python that tries all it can on this machine, and prints what it has got."""
@@ -150,17 +151,14 @@ def stage(tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterat
             (tmp_path / name).write_text("hidden")
             (tmp_path / name).chmod(0o644)
         stage.tree.mkdir(parents=True)
-        stage.run.mkdir()
-        (stage.run / "run.json").write_text("hidden")
-        key = stage.run / "id_ed25519"
-        key.write_bytes(sshd.key.private_path.read_bytes())
-        key.chmod(0o600)
-        write_ssh_config(stage.run, [sshd.server], key)
+        stage.run.path.mkdir()
+        stage.run.record.write_text("hidden")
+        make_run_folder(stage.run.path, [sshd.server], sshd.key)
         yield stage
         server.setblocking(False)
         with pytest.raises(BlockingIOError):  # so that none has connected
             server.accept()
-    assert key.stat().st_mode & 0o777 == 0o600  # so that ssh still takes it
+    assert stage.run.login_key.stat().st_mode & 0o777 == 0o600  # so that ssh still takes it
     assert not (stage.tree / "new").exists()
 
 
@@ -202,7 +200,7 @@ def test_specs_through_a_bastion(stage: Stage, tmp_path: Path) -> None:
             host_keys=running.server.host_keys,
         )
         server = replace(stage.sshd.server, bastion=bastion)
-        write_ssh_config(stage.run, [server], stage.run / "id_ed25519")
+        write_ssh_config(stage.run, [server])
         stage.write(
             "specs/test_it.py",
             f"""\

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from infraci.model.run import Server
-from infraci.ssh import generate_key, host_keys_from_console, identity_of, write_ssh_config
-from tests.sshd import Sshd
+from infraci.ssh import generate_key, host_keys_from_console
+from tests.sshd import Sshd, make_run_folder
 
 CONSOLE = """\
 [   10.1] cloud-init[312]: -----BEGIN SSH HOST KEY KEYS-----\r
@@ -63,17 +63,16 @@ def test_openssh_logs_in_by_word(sshd: Sshd, tmp_path: Path) -> None:
     folder = tmp_path / "with a space and %h"
     folder.mkdir()
     servers = [sshd.named("web-0"), sshd.named("db 1/prod"), sshd.named("-oProxyCommand=x")]
-    config = write_ssh_config(folder, servers, sshd.key.private_path)
+    config = make_run_folder(folder, servers, sshd.key).ssh_config
     for server in servers:
         done = _ssh(config, server.word, "echo", "hello")
         assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
-    assert identity_of(config) == sshd.key.private_path
 
 
 @pytest.mark.parametrize("known", ["another key", "no key"])
 def test_openssh_refuses_an_unknown_host_key(sshd: Sshd, tmp_path: Path, known: str) -> None:
     other = " ".join(generate_key(tmp_path, "other").public.split()[:2])
     server: Server = replace(sshd.server, host_keys=(other,) if known == "another key" else ())
-    done = _ssh(write_ssh_config(tmp_path, [server], sshd.key.private_path), "web-0", "true")
+    done = _ssh(make_run_folder(tmp_path, [server], sshd.key).ssh_config, "web-0", "true")
     assert done.returncode == 255
     assert "Host key verification failed" in done.stderr

@@ -21,9 +21,8 @@ from infraci.ssh import (
     close_jumps,
     generate_key,
     shown_host_key,
-    write_ssh_config,
 )
-from tests.sshd import Sshd, children, running_sshd
+from tests.sshd import Sshd, children, make_run_folder, running_sshd
 
 TIMEOUT_S = 10.0
 
@@ -157,7 +156,7 @@ def test_openssh_jumps_as_well(
         private_key=str(sshd.key.private_path),
     )
     far = replace(target, name="far", bastion=replace(target.bastion, bastion=outside))
-    config = write_ssh_config(config_folder, [lb, target, far], sshd.key.private_path)
+    config = make_run_folder(config_folder, [lb, target, far], sshd.key).ssh_config
     for name in ("lb", "db-0", "far"):
         done = subprocess.run(
             ["ssh", "-F", config, name, "echo", "hello"],

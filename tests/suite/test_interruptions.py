@@ -47,7 +47,7 @@ def until_there(suite: Suite, process: subprocess.Popen[str]) -> None:
 
 def until_destroyed(run: Path) -> dict[str, object]:
     """Wait until a run is over, its lock let go; its record."""
-    for _ in Deadline(60).poll("the keeper's tear-down", ceiling_s=0.2):
+    for _ in Deadline(60).poll("the stack process's tear-down", ceiling_s=0.2):
         record: dict[str, object] = json.loads((run / "run.json").read_text())
         if record["destroyed"]:
             return record
@@ -115,13 +115,13 @@ def of_verify(record: Mapping[str, Any]) -> list[str]:
 
 
 def until_let_go(suite: Suite, run: Path) -> None:
-    """Wait until the keeper has ended, the last that it does being its export's removal."""
-    for _ in Deadline(60).poll("the keeper's end", ceiling_s=0.2):
+    """Wait until the stack process has ended, which removes its export last."""
+    for _ in Deadline(60).poll("the stack process's end", ceiling_s=0.2):
         if not any((suite.folder / ".infraci/trees").iterdir()):
             return
 
 
-def test_the_keeper_is_killed(suite: Suite) -> None:
+def test_the_stack_process_is_killed(suite: Suite) -> None:
     suite.put(
         "specs/web/test_kills.py",
         "import os, pathlib\n"

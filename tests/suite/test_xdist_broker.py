@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from infraci.base.json_lines import Message
-from infraci.suite.xdist_broker import Hub, ask
+from infraci.suite.xdist_broker import Broker, ask
 
 NOBODY = 65534
 
 
-class Echo(Hub):
+class Echo(Broker):
     """Answers with the question."""
 
     def _answer(self, key: str, value: Any) -> Message:
@@ -23,17 +23,17 @@ class Echo(Hub):
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
+def broker() -> Iterator[Broker]:
     echo = Echo(config=None, controller_of=lambda config: None)
     yield echo
     echo.pytest_unconfigure()
 
 
-def test_a_question_is_answered(hub: Hub) -> None:
-    assert ask(hub.name, "plan", "shop") == ("answer to plan", "shop")
+def test_a_question_is_answered(broker: Broker) -> None:
+    assert ask(broker.name, "plan", "shop") == ("answer to plan", "shop")
 
 
-def test_nobody_else_is_heard(hub: Hub) -> None:
+def test_nobody_else_is_heard(broker: Broker) -> None:
     # Only root can be somebody else, and as root all tests run.
     asking = f"""
 import os
@@ -42,7 +42,7 @@ from infraci.suite.xdist_broker import ask
 
 os.setuid({NOBODY})
 try:
-    print(ask({hub.name!r}, "plan", None))
+    print(ask({broker.name!r}, "plan", None))
 except OSError:
     print("refused")
 """
@@ -52,7 +52,7 @@ except OSError:
     assert asked.stdout == "refused\n"
 
 
-def test_who_has_ended_is_not_there(hub: Hub) -> None:
-    hub.pytest_unconfigure()
+def test_who_has_ended_is_not_there(broker: Broker) -> None:
+    broker.pytest_unconfigure()
     with pytest.raises(OSError, match="refused"):
-        ask(hub.name, "plan", None)
+        ask(broker.name, "plan", None)

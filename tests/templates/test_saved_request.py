@@ -44,7 +44,13 @@ def test_hidden_defaults_are_not_shown() -> None:
 
 
 def test_everything_is_there_but_secrets(tmp_path: Path) -> None:
-    save_request(REQUEST, tmp_path, mask=Masker(secrets_of(REQUEST)).mask)
+    save_request(
+        REQUEST,
+        template=tmp_path / "template.yaml",
+        environment_file=tmp_path / "environment.yaml",
+        files=tmp_path / "files",
+        mask=Masker(secrets_of(REQUEST)).mask,
+    )
     files = {
         str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()
     }

@@ -9,10 +9,10 @@ from textwrap import dedent
 
 import pytest
 
+from infraci.ledger.run_folder import RunFolder
 from infraci.model.run import Server, Testcase
-from infraci.ssh import write_ssh_config
 from infraci.verify import SpecSession
-from tests.sshd import Sshd, running_sshd
+from tests.sshd import Sshd, make_run_folder, running_sshd
 
 
 @dataclass
@@ -42,11 +42,11 @@ class SpecRunner:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(content))
 
-    def ssh_config(self, server: Server | None = None) -> Path:
+    def run_folder(self, server: Server | None = None) -> RunFolder:
         server = server or self.sshd.server
         folder = self.folder / server.id
         folder.mkdir(exist_ok=True)
-        return write_ssh_config(folder, [server], self.sshd.key.private_path)
+        return make_run_folder(folder, [server], self.sshd.key)
 
     def run(
         self,
@@ -60,7 +60,7 @@ class SpecRunner:
         results = self.specs.run(
             server,
             paths or ("specs",),
-            ssh_config=self.ssh_config(server),
+            run_folder=self.run_folder(server),
             timeout_s=timeout_s,
             on_testcase=on_testcase or self.streamed.append,
             log=self.log,

@@ -169,7 +169,7 @@ def test_in_a_run(runner: SpecRunner) -> None:
     results = runner.specs.run(
         runner.sshd.server,
         ["a", "b", "c"],
-        ssh_config=runner.ssh_config(),
+        run_folder=runner.run_folder(),
         timeout_s=60,
         root=runner.tree,
     )

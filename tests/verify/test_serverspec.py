@@ -13,9 +13,8 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
-from infraci.ssh import write_ssh_config
 from infraci.verify.serverspec import MissingServerspecError, _seconds, run_serverspec
-from tests.sshd import Sshd, dropping
+from tests.sshd import Sshd, dropping, make_run_folder
 
 #: As `serverspec-init` writes it.
 HELPER = """\
@@ -78,7 +77,7 @@ class Tree:
         results = run_serverspec(
             server,
             [PurePosixPath(path) for path in paths or ("sv/spec/web",)],
-            ssh_config=write_ssh_config(self.folder, [server], self.sshd.key.private_path),
+            run_folder=make_run_folder(self.folder, [server], self.sshd.key),
             root=self.root,
             deadline=Deadline(seconds),
             log=self.log,

@@ -1,4 +1,4 @@
-"""What the embedded cloud says and does of itself; no OpenStack has this API."""
+"""The embedded cloud's own API, for `infraci cloud` and `infraci gc`; no OpenStack has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infraci.local.domain.store import Store
 
 
 class AdminApi(Api):
-    """Status, garbage collection, the end."""
+    """Shows the status, removes what is left over, ends the process."""
 
     error_key = "error"
 
@@ -35,7 +35,7 @@ class AdminApi(Api):
 
     @route("GET", "/status")
     def status(self, request: Request) -> Document:
-        """What runs here, and what it takes."""
+        """The process, its memory, and the names of what is on the cloud."""
         return {
             "pid": os.getpid(),
             "version": __version__,
@@ -50,7 +50,7 @@ class AdminApi(Api):
 
     @route("POST", "/gc")
     def gc(self, request: Request) -> Document:
-        """Remove what this machine still has of servers and networks that nobody knows."""
+        """Remove servers and networks on this machine that the store does not know."""
         return {"removed": self._servers.reconcile(dry_run="dry_run" in request.args)}
 
     @route("POST", "/down")

@@ -83,7 +83,7 @@ class ComputeApi(Api):
         self._server_groups = ServerGroups(store)
 
     def may_ask(self, request: Request) -> bool:
-        """Anybody may ask for the versions."""
+        """The versions need no token."""
         return request.path in ("/", "/v2.1", "/v2.1/") or super().may_ask(request)
 
     @route("GET", "/")

@@ -79,7 +79,7 @@ def _places(service: Service) -> list[tuple[str, str, str]]:
 
 
 class Tokens:
-    """The tokens that are good now, and until when."""
+    """The valid tokens, and when each expires."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -96,17 +96,17 @@ class Tokens:
         return token, expires
 
     def expiry(self, token: str | None) -> float | None:
-        """When the token expires, or None if it is not good."""
+        """When the token expires, or None if it is not valid."""
         with self._lock:
             expires = self._expiry.get(token or "")
         return expires if expires and expires > self._clock() else None
 
     def is_valid(self, token: str | None) -> bool:
-        """Whether the token is good."""
+        """Whether the token is valid."""
         return self.expiry(token) is not None
 
     def revoke(self, token: str) -> None:
-        """Make a token worthless."""
+        """Revoke a token."""
         with self._lock:
             self._expiry.pop(token, None)
 
@@ -140,7 +140,7 @@ class IdentityApi(Api):
         self._tokens = tokens
 
     def may_ask(self, request: Request) -> bool:
-        """Anybody may ask for a token, or for the versions."""
+        """Authentication and the versions need no token."""
         public = request.path in ("/", "/v3", "/v3/") or (
             request.path == "/v3/auth/tokens" and request.method == "POST"
         )
@@ -161,10 +161,10 @@ class IdentityApi(Api):
         """A token, for a password or for another token."""
         try:
             identity = read_json(request.get_data())["auth"]["identity"]
-            good = any(self._is_proved(identity, method) for method in identity["methods"])
+            is_proved = any(self._is_proved(identity, method) for method in identity["methods"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidRequestError("The request's body is no authentication request.") from None
-        if not good:
+        if not is_proved:
             raise UnauthenticatedError
         token, expires = self._tokens.issue()
         answer = reply(token_document(self._url, expires), 201)
@@ -193,7 +193,7 @@ class IdentityApi(Api):
 
     @route("DELETE", "/v3/auth/tokens")
     def revoke_token(self, request: Request) -> None:
-        """Make a token worthless."""
+        """Revoke a token."""
         self._tokens.revoke(request.headers.get("X-Subject-Token", ""))
 
     @route("GET", "/v3/auth/catalog")

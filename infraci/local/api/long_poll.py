@@ -1,8 +1,8 @@
-"""Answers about a stack that are held back until Heat is done with it, for who asks so.
+"""Long-polls: answers a client that waits for a stack only once Heat is done with the stack.
 
-Who waits for a stack asks again and again, and each question costs Heat more than the next change
-of that stack is worth. ``Prefer: wait=SECONDS`` (RFC 7240) has one answer come when it is final,
-or when so much time has passed; a cloud that does not know it answers at once.
+A client that polls costs Heat more time than the stack's next change is worth. With the header
+``Prefer: wait=SECONDS`` (RFC 7240) it gets one answer, when the stack is complete or failed, or
+after that time; a cloud that does not know the header answers at once.
 """
 
 from __future__ import annotations
@@ -16,28 +16,27 @@ from infraci.local.domain.change_signal import ChangeSignal
 
 _STACK = re.compile(r"/stacks/[^/]+/([0-9a-f-]{36})$")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)")
-#: Nobody is held longer: a thread is held as well.
+#: The longest wait of a client: a thread of the server waits with it.
 _LONGEST_S = 10.0
-#: A stack is looked at when something has changed, but no more often than the one, and no less
-#: often than the other.
+#: A stack's status is read when something has changed, but at least and at most so long apart.
 _SOONEST_S, _LATEST_S = 0.02, 0.2
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
 
-class Patient:
-    """Heat's API application, asked as late as its client prefers."""
+class LongPoll:
+    """Passes a request to Heat's API as late as its client prefers."""
 
     def __init__(
-        self, app: WsgiApp, *, pulse: ChangeSignal, is_busy: Callable[[str], bool]
+        self, app: WsgiApp, *, change_signal: ChangeSignal, is_busy: Callable[[str], bool]
     ) -> None:
-        """``is_busy`` tells whether Heat still works on the stack of that id."""
+        """``is_busy`` says whether Heat still works on the stack of that id."""
         self._app = app
-        self._pulse = pulse
+        self._change_signal = change_signal
         self._is_busy = is_busy
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer, when the time has come."""
+        """Answer a request."""
         preferred = _WAIT.search(environ.get("HTTP_PREFER", ""))
         stack = _STACK.search(environ.get("PATH_INFO", ""))
         if preferred and stack and environ["REQUEST_METHOD"] == "GET":
@@ -48,5 +47,5 @@ class Patient:
         deadline = time.monotonic() + seconds
         seen = -1
         while self._is_busy(stack_id) and (left_s := deadline - time.monotonic()) > 0:
-            seen = self._pulse.wait(seen, min(left_s, _LATEST_S))
+            seen = self._change_signal.wait(seen, min(left_s, _LATEST_S))
             time.sleep(min(left_s, _SOONEST_S))

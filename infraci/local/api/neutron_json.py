@@ -212,13 +212,13 @@ def _(port: Port) -> Document:
 
 @to_json.register
 def _(router: Router) -> Document:
-    way = router.external_gateway_info
+    info = router.external_gateway_info
     return {
         **_common(router), "name": router.name, "status": "ACTIVE",
         "admin_state_up": router.admin_state_up,
-        "external_gateway_info": way and {
-            "network_id": way.network_id, "enable_snat": way.enable_snat,
-            "external_fixed_ips": _objects(way.external_fixed_ips),
+        "external_gateway_info": info and {
+            "network_id": info.network_id, "enable_snat": info.enable_snat,
+            "external_fixed_ips": _objects(info.external_fixed_ips),
         },
         "routes": _objects(router.routes), "distributed": router.distributed, "ha": router.ha,
         "availability_zones": [ZONE], "flavor_id": None,

@@ -57,11 +57,11 @@ def gateway(value: object) -> GatewayRequest | None:
         raise InvalidRequestError(f"Invalid input: {value!r} is not an object.")
     if not value.get("network_id"):
         return None
-    asked = value.get("external_fixed_ips")
+    fixed_ips = value.get("external_fixed_ips")
     return GatewayRequest(
         network_id=str(value["network_id"]),
         enable_snat=value.get("enable_snat") is None or flag(value["enable_snat"]),
-        addresses=None if asked is None else addresses(asked),
+        addresses=None if fixed_ips is None else addresses(fixed_ips),
     )
 
 
@@ -70,9 +70,9 @@ def _to_dataclass(kind: type[_Dataclass], value: object) -> _Dataclass:
         raise InvalidRequestError(f"Invalid input: {value!r} is not an object.")
     known: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]
-        given = value.get(field.name)
-        if given is not None:
-            known[field.name] = str(given)
+        item_value = value.get(field.name)
+        if item_value is not None:
+            known[field.name] = str(item_value)
         elif field.default is MISSING:
             raise InvalidRequestError(f"Invalid input: {value!r} lacks {field.name!r}.")
     return kind(**known)

@@ -1,4 +1,4 @@
-"""What servers may ask of the cloud: to signal a wait condition, and nothing else."""
+"""Lets servers signal Heat's wait conditions, and refuses all other requests of theirs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WsgiApp = Callable[..., Iterable[bytes]]
 _SIGNAL = re.compile(r"/orchestration/v1/[0-9a-f]+/stacks/[^/]+/[^/]+/resources/[^/]+/signal")
 
 
-class SignalsOnly:
-    """Lets the signals of servers through to Heat."""
+class SignalFilter:
+    """Passes the signals of servers to Heat, and refuses everything else."""
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
-        """Pass a signal on; refuse the rest."""
+        """Answer a request."""
         path = str(environ.get("PATH_INFO"))
         if environ["REQUEST_METHOD"] == "POST" and _SIGNAL.fullmatch(path):
             return self._app(environ, start_response)

@@ -1,4 +1,4 @@
-"""What all the APIs share: routes, JSON in and out, errors, and who may ask."""
+"""The base of all the APIs: routes, JSON in and out, errors, and tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
-from infraci.local.api.shapes import misfits
+from infraci.local.api.field_types import type_errors
 from infraci.local.errors import (
     ConflictError,
     ForbiddenError,
@@ -69,8 +69,8 @@ def check_object(value: object, key: str) -> Document:
     """Refuse what is no object, or has fields of a wrong kind."""
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{key!r} in the request's body is not an object.")
-    for misfit in misfits(value, key):
-        raise InvalidRequestError(misfit)
+    for type_error in type_errors(value, key):
+        raise InvalidRequestError(type_error)
     return value
 
 
@@ -100,7 +100,7 @@ class Api:
         return self._answer(Request(environ))(environ, start_response)
 
     def may_ask(self, request: Request) -> bool:
-        """Whether the request shows a good token, or asks for what everybody may know."""
+        """Whether the request shows a valid token, or needs none."""
         return request.path == "/" or self._is_valid_token(request.headers.get("X-Auth-Token"))
 
     def _is_route(self, name: str) -> bool:

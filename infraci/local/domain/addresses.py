@@ -1,4 +1,4 @@
-"""Which address comes next: pools of IPv4 addresses, and MAC addresses."""
+"""Chooses IPv4 addresses from pools, and MAC addresses."""
 
 from __future__ import annotations
 

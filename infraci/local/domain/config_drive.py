@@ -1,4 +1,4 @@
-"""What Nova tells a new server about itself, in the layout of its config drive.
+"""Makes the files of a server's config drive, by which Nova tells a server about itself.
 
 Source: https://docs.openstack.org/nova/latest/user/metadata.html; cloud-init reads it as the
 ConfigDrive data source.

@@ -1,4 +1,4 @@
-"""Room within a SQLite database, by which it takes transactions though its disk is full.
+"""Reserves room within a SQLite database, so that it takes transactions on a full disk.
 
 A transaction writes to the write-ahead log first, and a checkpoint moves its pages to the
 database. Both files keep the size that they once had: the log is written again from its beginning,
@@ -39,8 +39,8 @@ def open_database(path: Path | None, *, busy_s: float = 5.0) -> sqlite3.Connecti
     return database
 
 
-class Spare:
-    """So many bytes in a database and in its log; the connection stays open, or the log goes."""
+class DatabaseReserve:
+    """Room of a size in a database and in its log; an open connection keeps the log in place."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
@@ -50,8 +50,8 @@ class Spare:
         self._db = open_database(path, busy_s=_BUSY_S)
 
     @property
-    def left(self) -> int:
-        """The bytes that there are."""
+    def free_bytes(self) -> int:
+        """The bytes that are left of it."""
         page_bytes = self._number("page_size")
         if self._path.stat().st_size < self._number("page_count") * page_bytes:
             return 0  # some of it is in the log alone
@@ -61,10 +61,10 @@ class Spare:
     def _number(self, pragma: str) -> int:
         return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
 
-    def top_up(self) -> None:
-        """Make the room again once half of it is used; where it cannot be, the next call may."""
+    def refill(self) -> None:
+        """Make the room again once half of it is used; on a full disk a later call does."""
         with self._lock:
-            if self.left >= self._size // 2:
+            if self.free_bytes >= self._size // 2:
                 return
             try:
                 self._db.execute("BEGIN IMMEDIATE")

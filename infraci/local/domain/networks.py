@@ -1,4 +1,4 @@
-"""Networks, subnets and ports, with Neutron's rules for them.
+"""Creates, changes and removes networks, subnets and ports by Neutron's rules.
 
 The machine makes a network when a server or a router first needs it; before that it is a record.
 """
@@ -34,8 +34,30 @@ ROUTER_GATEWAY = "network:router_gateway"
 FLOATING_IP = "network:floatingip"
 
 
+class RouterWiring(Protocol):
+    """What the host does for a router; doing something twice is no error."""
+
+    def add_leg(self, network_id: str, mac: str, address: str) -> None:
+        """Connect the router to a network, at an address with its prefix length."""
+
+    def remove_leg(self, network_id: str, address: str) -> None:
+        """Disconnect the router from a network."""
+
+    def set_gateway(self, address: str, *, snat: bool) -> None:
+        """Connect the router to the external network, at an address of it."""
+
+    def clear_gateway(self) -> None:
+        """Disconnect the router from the external network."""
+
+    def add_floating(self, floating: str, fixed: str) -> None:
+        """Translate a floating IP to a fixed address behind the router."""
+
+    def remove_floating(self, floating: str) -> None:
+        """Stop translating a floating IP."""
+
+
 class Wiring(Protocol):
-    """What networks ask of the machine; making what is there, or removing what is gone, is fine."""
+    """What the host does for networks; making or removing something twice is no error."""
 
     def create_network(self, network_id: str) -> None:
         """Make a network."""
@@ -49,23 +71,8 @@ class Wiring(Protocol):
     def delete_router(self, router_id: str) -> None:
         """Remove a router."""
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        """Connect a router to a network, at an address with its prefix length."""
-
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        """Disconnect a router from a network."""
-
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
-        """Connect a router to the external network, at an address of it."""
-
-    def clear_router_gateway(self, router_id: str) -> None:
-        """Disconnect a router from the external network."""
-
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Lead a floating IP to a fixed address behind a router."""
-
-    def remove_floating(self, router_id: str, floating: str) -> None:
-        """Stop leading a floating IP."""
+    def router(self, router_id: str) -> RouterWiring:
+        """A router, made or not."""
 
 
 class Networks(Neutron):
@@ -221,7 +228,7 @@ class Networks(Neutron):
     def dissociate(self, floating: FloatingIp) -> FloatingIp:
         """Take a floating IP from its port, if it is on one."""
         if floating.router_id:
-            self._wiring.remove_floating(floating.router_id, floating.floating_ip_address)
+            self._wiring.router(floating.router_id).remove_floating(floating.floating_ip_address)
         changed = self.store.change(
             FloatingIp,
             floating.id,

@@ -1,4 +1,4 @@
-"""Routers and floating IPs, with Neutron's rules for them."""
+"""Creates, changes and removes routers and floating IPs by Neutron's rules."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Routers(Neutron):
         """Connect a router to the external network, or to none."""
         router = self.require(Router, id_)
         for port in self._ports_of(id_, ROUTER_GATEWAY):
-            self._wiring.clear_router_gateway(id_)
+            self._wiring.router(id_).clear_gateway()
             self.store.drop(port)
         gateway = self._gateway(id_, request) if request else None
         changed = self.store.change(
@@ -71,8 +71,8 @@ class Routers(Neutron):
             Port(network_id=network.id, device_id=router_id, device_owner=ROUTER_GATEWAY),
             addresses=request.addresses,
         )
-        self._wiring.set_router_gateway(
-            router_id, port.fixed_ips[0].ip_address, snat=request.enable_snat
+        self._wiring.router(router_id).set_gateway(
+            port.fixed_ips[0].ip_address, snat=request.enable_snat
         )
         return Gateway(
             network_id=network.id,
@@ -166,8 +166,8 @@ class Routers(Neutron):
         for port in self._ports_of(router_id, ROUTER_INTERFACE):
             if port.id == port_id or address_in(port, subnet_id):
                 self._refuse_floating(router_id, port)
-                self._wiring.remove_router_leg(
-                    router_id, port.network_id, self._with_prefix(port.fixed_ips[0])
+                self._wiring.router(router_id).remove_leg(
+                    port.network_id, self._with_prefix(port.fixed_ips[0])
                 )
                 self._networks.release(port)
                 return port
@@ -219,7 +219,7 @@ class Routers(Neutron):
         port = self.require(Port, port_id)
         fixed = fixed or port.fixed_ips[0].ip_address
         router_id = self._router_to(port)
-        self._wiring.add_floating(router_id, floating.floating_ip_address, fixed)
+        self._wiring.router(router_id).add_floating(floating.floating_ip_address, fixed)
         changed = self.store.change(
             FloatingIp,
             id_,
@@ -249,16 +249,16 @@ class Routers(Neutron):
             gateway = router.external_gateway_info
             if gateway:
                 address = gateway.external_fixed_ips[0].ip_address
-                self._wiring.set_router_gateway(router.id, address, snat=gateway.enable_snat)
+                self._wiring.router(router.id).set_gateway(address, snat=gateway.enable_snat)
             for floating in self._floating_of(router.id):
-                self._wiring.add_floating(
-                    router.id, floating.floating_ip_address, str(floating.fixed_ip_address)
+                self._wiring.router(router.id).add_floating(
+                    floating.floating_ip_address, str(floating.fixed_ip_address)
                 )
 
     def _join(self, router_id: str, leg: Port) -> None:
         self._wiring.create_network(leg.network_id)
-        self._wiring.add_router_leg(
-            router_id, leg.network_id, leg.mac_address, self._with_prefix(leg.fixed_ips[0])
+        self._wiring.router(router_id).add_leg(
+            leg.network_id, leg.mac_address, self._with_prefix(leg.fixed_ips[0])
         )
 
     def _router_to(self, port: Port) -> str:

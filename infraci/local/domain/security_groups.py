@@ -1,4 +1,4 @@
-"""Security groups and their rules. They are kept and shown; nothing enforces them yet."""
+"""Creates and removes security groups and their rules, which nothing enforces yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers: Nova's nouns on one side, containers in network namespaces on the other."""
+"""Creates, changes and removes servers: keeps their records, and has the host run them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ LOG = logging.getLogger(__name__)
 
 
 class Servers:
-    """Nova's servers, kept in the store and stood up on the machine."""
+    """Nova's servers, kept in the store and run on the host."""
 
     def __init__(
         self,
         store: Store,
         networks: Networks,
-        machine: HostInterface,
+        host: HostInterface,
         *,
         project_network: ProjectNetwork,
         access_cidr: ipaddress.IPv4Network,
@@ -55,10 +55,10 @@ class Servers:
         self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
-        self._machine = machine
+        self._host = host
         self.access_cidr = access_cidr
         self._labels_of = labels_of
-        # A server's life is a sequence, whatever is asked for while it is being built.
+        # What is done with one server is done in turn, also while it is being built.
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def create(
@@ -93,7 +93,7 @@ class Servers:
             return
         try:
             server = self._with_access(self.require(id_))
-            self._machine.boot(self._boot_plan(server))
+            self._host.boot(self._boot_plan(server))
         except InfraciError as error:
             self._fail(id_, error.message)
         except Exception as error:
@@ -168,7 +168,7 @@ class Servers:
         ports = self.ports.of(id_)
         network_id = ports[0].network_id if ports else None
         try:
-            self._machine.remove(id_, access=server.access, network_id=network_id)
+            self._host.remove(id_, access=server.access, network_id=network_id)
         except Exception as error:
             LOG.exception("cannot remove server %s", id_)
             self._fail(id_, str(error))
@@ -183,26 +183,26 @@ class Servers:
     def console(self, id_: str, lines: int | None) -> str:
         """The last lines that a server wrote to its console; all of them for None or 0."""
         self.require(id_)
-        text = self._machine.console(id_)
+        text = self._host.console(id_)
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else text
 
     def stop(self, id_: str) -> None:
         """Shut a server down."""
         with self._turns[self.require(id_).id]:
-            self._machine.stop(id_)
+            self._host.stop(id_)
             self._settle(id_, "SHUTOFF")
 
     def start(self, id_: str) -> None:
         """Start a server that was stopped."""
         server = self.require(id_)
         with self._turns[id_]:
-            self._machine.start(self._boot_plan(server))
+            self._host.start(self._boot_plan(server))
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         with self._turns[self.require(id_).id]:
-            self._machine.reboot(id_, hard=hard)
+            self._host.reboot(id_, hard=hard)
             self._settle(id_, "ACTIVE")
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
@@ -213,7 +213,7 @@ class Servers:
             return replace(change(server), status="REBUILD")
 
         server = self._store.change(Server, id_, to_rebuild) or server
-        self._machine.remove(id_, access=None, network_id=None)
+        self._host.remove(id_, access=None, network_id=None)
         self._in_background(self._boot, id_)
         return server
 
@@ -223,7 +223,7 @@ class Servers:
         flavor = self.flavors.get(flavor_id)
         if flavor is None:
             raise _no_flavor(flavor_id)
-        self._machine.resize(id_, vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
+        self._host.resize(id_, vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)
         self._store.change(Server, id_, lambda server: replace(server, flavor=flavor.id))
         self._settle(id_, "VERIFY_RESIZE")
 
@@ -253,7 +253,7 @@ class Servers:
         self.require(id_)
         with self._keeping_access(id_):
             (port,) = self.ports.claim(id_, [card], [])
-            self._machine.plug(id_, self.ports.nic(port))
+            self._host.plug(id_, self.ports.nic(port))
         return port
 
     def detach(self, id_: str, port_id: str) -> None:
@@ -263,7 +263,7 @@ class Servers:
         if port.device_id != id_:
             raise NotFoundError.of("Port", port_id)
         with self._keeping_access(id_):
-            self._machine.unplug(id_, self.ports.nic(port).device)
+            self._host.unplug(id_, self.ports.nic(port).device)
             self.ports.release(port)
 
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
@@ -272,39 +272,39 @@ class Servers:
         with self._keeping_access(id_):
             port = change()
             nic = self.ports.nic(port)
-            self._machine.unplug(id_, nic.device)
-            self._machine.plug(id_, nic)
+            self._host.unplug(id_, nic.device)
+            self._host.plug(id_, nic)
         return port
 
     @contextmanager
     def _keeping_access(self, id_: str) -> Iterator[None]:
-        """Let the host reach the server at its one access address whatever becomes of its cards."""
+        """Keep a server's access address on its first card, also when its cards change."""
         before = self.ports.nics(id_)[:1]
         yield
         after = self.ports.nics(id_)[:1]
         if before != after:
             server = self._with_access(self.require(id_))
             if server.access:
-                self._machine.move_access(id_, server.access, before=before, after=after)
+                self._host.move_access(id_, server.access, before=before, after=after)
 
     def watch(self) -> None:
-        """Start servers again that asked for a reboot from within; others that ended are off."""
-        for id_, wants_reboot in self._machine.ended().items():
+        """Start servers again that rebooted themselves; others that have ended are off."""
+        for id_, wants_reboot in self._host.ended().items():
             with self._turns[id_]:
                 server = self._store.get(Server, id_)
                 if server is None or server.status != "ACTIVE":
                     continue
                 if wants_reboot:
-                    self._machine.start(self._boot_plan(server))
+                    self._host.start(self._boot_plan(server))
                 else:
                     self._settle(id_, "SHUTOFF")
 
     def reconcile(self, *, dry_run: bool = False) -> list[str]:
-        """Take over the servers that still are, and remove those of which nothing is known.
+        """Take over the servers that still run, and remove those that the store does not know.
 
         Returns what was (or would be) removed, a line each.
         """
-        states = self._machine.states()
+        states = self._host.states()
         if not dry_run:
             for server in self._store.find(Server):
                 self._take_over(server, states.get(server.id))
@@ -313,10 +313,10 @@ class Servers:
         for id_ in sorted(states.keys() - known):
             removed.append(f"server {id_}")
             if not dry_run:
-                self._machine.remove(id_, access=None, network_id=None)
+                self._host.remove(id_, access=None, network_id=None)
         known |= {network.id for network in self._store.find(Network)}
         known |= {router.id for router in self._store.find(Router)}
-        return removed + self._machine.sweep(known=known, dry_run=dry_run)
+        return removed + self._host.sweep(known=known, dry_run=dry_run)
 
     def _take_over(self, server: Server, runs: bool | None) -> None:
         if server.status in ("BUILD", "REBUILD", DELETING) or runs is None:

@@ -37,19 +37,19 @@ def is_lost(error: BaseException | None) -> bool:
 class Store:
     """Records by kind and id; threads share it.
 
-    Without a path it keeps all in memory. ``pulse`` beats with each change; ``on_lost`` is called
-    when the database takes no more.
+    Without a path it keeps all in memory. It notifies ``change_signal`` of each change, and calls
+    ``on_lost`` when the database takes no more transactions.
     """
 
     def __init__(
         self,
         path: Path | None = None,
         *,
-        pulse: ChangeSignal | None = None,
+        change_signal: ChangeSignal | None = None,
         on_lost: Callable[[BaseException], object] = lambda _: None,
     ) -> None:
         self._lock = threading.RLock()
-        self._pulse = pulse or ChangeSignal()
+        self._change_signal = change_signal or ChangeSignal()
         self._on_lost = on_lost
         self._tables: dict[str, dict[str, Any]] = {}
         self._db = open_database(path)
@@ -90,7 +90,7 @@ class Store:
                 (record.kind, record.id, encode(record)),
             )
             self._table(type(record))[record.id] = record
-        self._pulse.beat()
+        self._change_signal.notify()
         return record
 
     def get(self, kind: type[AnyRecord], id_: str) -> AnyRecord | None:
@@ -121,7 +121,7 @@ class Store:
                 "DELETE FROM document WHERE kind = ? AND id = ?", (record.kind, record.id)
             )
             self._table(type(record)).pop(record.id, None)
-        self._pulse.beat()
+        self._change_signal.notify()
 
     def close(self) -> None:
         """Let go of the file."""

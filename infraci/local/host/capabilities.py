@@ -1,4 +1,4 @@
-"""What this machine can do for the embedded cloud, found by looking, and what is missing.
+"""Probes what this machine can do for the embedded cloud, and what it lacks.
 
 Only facts are gathered here; nothing is installed or changed. The container runtime is chosen
 from what is known to stop a systemd container from starting: the cgroup layout, and limits that
@@ -23,7 +23,7 @@ from infraci.local.host.recipe import KEYRING
 _CAP_SYS_RESOURCE = 24
 #: Devices that a server has beside the usual ones, if this machine has them: for VPNs.
 _DEVICES = (Path("/dev/net/tun"),)
-#: What podman itself asks for when it is told nothing.
+#: What podman itself sets by default.
 _DEFAULT_LIMIT = 1048576
 #: What a server may do beyond podman's default container, with the kernel's numbers: configure its
 #: own network and packet filter, ping, audit, see all its processes, lock memory, reboot (which
@@ -107,27 +107,27 @@ class Capabilities:
 
     def missing(self) -> tuple[Missing, ...]:
         """Return what must be mended before a server can start, each with its remedy."""
-        found: list[Missing] = []
+        missing: list[Missing] = []
         if not self.is_root:
-            found.append(
+            missing.append(
                 Missing(what="root (networks are made of network namespaces)", remedy="sudo -i")
             )
         if self.podman is None:
-            found.append(_package("podman", "podman"))
+            missing.append(_package("podman", "podman"))
         if self.runtime is None:
             need = "runc" if self.cgroups is Cgroups.HYBRID else "crun"
-            found.append(_package(f"{need} (for {self.cgroups} control groups)", need))
+            missing.append(_package(f"{need} (for {self.cgroups} control groups)", need))
         if not self.ip:
-            found.append(_package("ip", "iproute2"))
+            missing.append(_package("ip", "iproute2"))
         if not self.nft:
-            found.append(_package("nft", "nftables"))
+            missing.append(_package("nft", "nftables"))
         if not self.mmdebstrap:
-            found.append(_package("mmdebstrap", "mmdebstrap"))
+            missing.append(_package("mmdebstrap", "mmdebstrap"))
         if not self.debian_keyring:
-            found.append(_package("Debian's archive keys", "debian-archive-keyring"))
+            missing.append(_package("Debian's archive keys", "debian-archive-keyring"))
         if self.is_root and self.ip and self.nft:
-            found.extend(self._missing_in_kernel())
-        return tuple(found)
+            missing.extend(self._missing_in_kernel())
+        return tuple(missing)
 
     def _missing_in_kernel(self) -> tuple[Missing, ...]:
         if "namespaces" not in self.kernel:
@@ -230,8 +230,8 @@ def _cgroups(root: Path) -> Cgroups:
 
 def _runtime(cgroups: Cgroups) -> str | None:
     # crun refuses the hybrid layout; elsewhere it is the lighter of the two.
-    wanted = ("runc",) if cgroups is Cgroups.HYBRID else ("crun", "runc")
-    return next((name for name in wanted if shutil.which(name) is not None), None)
+    runtimes = ("runc",) if cgroups is Cgroups.HYBRID else ("crun", "runc")
+    return next((name for name in runtimes if shutil.which(name) is not None), None)
 
 
 def _effective_capabilities(status: Path) -> int:
@@ -240,7 +240,7 @@ def _effective_capabilities(status: Path) -> int:
 
 
 def _enforces(cgroups: Cgroups, controller: str) -> bool:
-    """Say whether a limit can be set, by making a control group that nobody enters."""
+    """Say whether a limit can be set, by making an empty control group."""
     root = Path("/sys/fs/cgroup")
     if cgroups is Cgroups.V2:
         group, file, value = root, "memory.max" if controller == "memory" else "cpu.max", "max"

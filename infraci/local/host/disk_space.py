@@ -1,8 +1,9 @@
-"""Room on the disk of the state folder: what is made takes some, and so does removing it again.
+"""Measures the disk of the state folder, and reserves room there for removing what was made.
 
-A reserve is held there, a file that is given up when the disk is nearly full: what stands can then
-still be removed. Requests for more are refused before that. Others' files may take what is given
-up; the databases have room within, see :mod:`infraci.local.domain.database_reserve`.
+The reserve is a file, which is removed when the disk is nearly full: stacks and servers can then
+still be removed. Requests for new ones are refused before that. Files of other programs may take
+the room that becomes free; the databases have room within, see
+:mod:`infraci.local.domain.database_reserve`.
 """
 
 from __future__ import annotations
@@ -19,46 +20,48 @@ NEEDED_BYTES = 32 << 20
 _RESERVE_BYTES = 4 << 20
 
 
-class Room:
-    """The room that is left; threads share it."""
+class DiskSpace:
+    """The disk of a folder, and the reserve on it. Threads may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reserve = folder / "reserve"
         self._lock = threading.Lock()
 
-    def look(self) -> int:
-        """The bytes that are left; takes the reserve, or gives it up, as there is room."""
+    def measure(self) -> int:
+        """The bytes that are free; makes the reserve, or removes it when the disk fills."""
         with self._lock:
-            left = self._left()
-            if left < LOW_BYTES:
+            free_bytes = self._free_bytes()
+            if free_bytes < LOW_BYTES:
                 self._reserve.unlink(missing_ok=True)
-                left = self._left()
-            elif left > NEEDED_BYTES + _RESERVE_BYTES and not self._reserve.exists():
-                self._take()
-        return left
+                free_bytes = self._free_bytes()
+            elif free_bytes > NEEDED_BYTES + _RESERVE_BYTES and not self._reserve.exists():
+                self._hold_reserve()
+        return free_bytes
 
-    def _left(self) -> int:
+    def _free_bytes(self) -> int:
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize
 
-    def _take(self) -> None:
+    def _hold_reserve(self) -> None:
         try:
             file = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(file, 0, _RESERVE_BYTES)
             finally:
                 os.close(file)
-        except OSError:  # the next look may have more luck
+        except OSError:  # the next call tries again
             with suppress(OSError):
                 self._reserve.unlink(missing_ok=True)
 
     def shortage(self, needed: int) -> str | None:
-        """Why something that needs so many bytes cannot be; None if it can."""
-        left = self.look()
-        if left >= needed:
+        """Why the disk has no room for so many bytes; None if it has."""
+        free_bytes = self.measure()
+        if free_bytes >= needed:
             return None
-        return f"the disk of {self._folder} has {_mb(left)} left, and {_mb(needed)} are needed"
+        return (
+            f"the disk of {self._folder} has {_mb(free_bytes)} left, and {_mb(needed)} are needed"
+        )
 
 
 def _mb(size: int) -> str:

@@ -4,8 +4,8 @@ A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it
 (:mod:`infraci.local.host.segment`), a server ``infraci-s-…`` with ``eth0``, ``eth1``…, a router
 ``infraci-r-…`` (:mod:`infraci.local.host.router`). So networks of the same addresses never meet.
 
-Nothing is remembered here. What there is, and whose, is asked of the kernel: each namespace's
-loopback device bears its labels.
+The fabric keeps no state: the kernel lists the namespaces, and each one's loopback device bears its
+labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from infraci.local.host.segment import CLOUD_ADDRESS, Segment
 
 _SERVER = "infraci-s-"
 _KINDS = {segment.PREFIX: "network", _SERVER: "server", router.PREFIX: "router"}
-#: A server forwards nothing until it is told to, and has ::1 but no other IPv6 address.
+#: A server forwards nothing by default, and has ::1 but no other IPv6 address.
 _SERVER_SYSCTLS = {
     "ipv4/ip_forward": 0,
     "ipv4/conf/all/rp_filter": 0,
@@ -51,7 +51,7 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class OwnNamespace:
     """A namespace of ours on this machine."""
 
     #: ``network``, ``server`` or ``router``.
@@ -61,10 +61,10 @@ class Found:
     labels: Mapping[str, str]
 
 
-def find_all() -> tuple[Found, ...]:
+def find_all() -> tuple[OwnNamespace, ...]:
     """Return every namespace of ours on this machine, of whichever cloud."""
     return tuple(
-        Found(kind=kind, namespace=namespace.name, labels=namespace.labels() or {})
+        OwnNamespace(kind=kind, namespace=namespace.name, labels=namespace.labels() or {})
         for prefix, kind in _KINDS.items()
         for namespace in namespaces(prefix)
     )
@@ -97,27 +97,27 @@ class Fabric:
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
         """Let servers reach these TCP ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254: who listens there does so at the pools'
-        ``access_host``, and sees each server by its access address. Behind a router they reach
-        those of ``host`` as well, and the host's name server.
+        They reach ``signal`` at 169.254.169.254: its listener has the pools' ``access_host`` as its
+        address, and sees each server by its access address. Behind a router they reach those of
+        ``host`` as well, and the host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
 
     def teardown(self) -> None:
-        """Remove everything of this cloud and leave the host as it was found."""
+        """Remove everything of this cloud, and undo what was changed on the host."""
         with self._lock:
-            for found in self.list_ours():
-                self._remove(found)
+            for own in self.list_ours():
+                self._remove(own)
             self._host.remove()
 
-    def list_ours(self) -> tuple[Found, ...]:
+    def list_ours(self) -> tuple[OwnNamespace, ...]:
         """Return what there is of this cloud."""
         return tuple(f for f in find_all() if f.labels.get("cloud") == clip(self._cloud_id))
 
-    def remove_found(self, found: Found) -> None:
+    def remove_namespace(self, own: OwnNamespace) -> None:
         """Remove a namespace that :meth:`list_ours` or :func:`find_all` found."""
         with self._lock:
-            self._remove(found)
+            self._remove(own)
 
     def label(self, kind: str, object_id: str, labels: Mapping[str, str]) -> None:
         """Add labels to a network, a server or a router: its run, its expiry."""
@@ -193,57 +193,26 @@ class Fabric:
     def create_router(self, router_id: str, labels: Mapping[str, str] | None = None) -> None:
         """Make a router without any leg."""
         with self._lock:
-            if not self._router(router_id).namespace.is_whole():
-                self._router(router_id).create(self._labels(router_id, labels))
+            if not self.router(router_id).namespace.is_whole():
+                self.router(router_id).create(self._labels(router_id, labels))
 
     def delete_router(self, router_id: str) -> None:
         """Remove a router and its legs."""
         with self._lock:
-            router.delete(self._router(router_id).namespace)
+            router.delete(self.router(router_id).namespace)
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        """Join a network to a router, which has this address (``10.0.0.1/24``) there."""
-        with self._lock:
-            self._router(router_id).add_leg(
-                network_id, segment.namespace_of(network_id), mac, address
-            )
-
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        """Take a router out of a network."""
-        with self._lock:
-            self._router(router_id).remove_leg(network_id, address)
-
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool = True) -> None:
-        """Give a router an external address of the public pool, and with it a way out."""
-        with self._lock:
-            self._router(router_id).set_gateway(address, snat=snat)
-
-    def clear_router_gateway(self, router_id: str) -> None:
-        """Take a router's external address away, and with it all its floating IPs."""
-        with self._lock:
-            self._router(router_id).clear_gateway()
-
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Let a public address stand for a server's fixed one, inward and outward."""
-        with self._lock:
-            self._router(router_id).add_floating(floating, fixed)
-
-    def remove_floating(self, router_id: str, floating: str) -> None:
-        """Let a floating IP go."""
-        with self._lock:
-            self._router(router_id).remove_floating(floating)
-
-    def _router(self, router_id: str) -> Router:
-        return Router(router_id, self._host)
+    def router(self, router_id: str) -> Router:
+        """A router, made or not."""
+        return Router(router_id, self._host, self._lock)
 
     def _labels(self, object_id: str, labels: Mapping[str, str] | None) -> dict[str, str]:
         return {**(labels or {}), "cloud": self._cloud_id, "id": object_id}
 
     @staticmethod
-    def _remove(found: Found) -> None:
-        namespace = Namespace(found.namespace)
+    def _remove(own: OwnNamespace) -> None:
+        namespace = Namespace(own.namespace)
         remove = {"network": segment.delete, "router": router.delete, "server": Namespace.delete}
-        remove[found.kind](namespace)
+        remove[own.kind](namespace)
 
 
 def _server(server_id: str) -> Namespace:
@@ -251,7 +220,7 @@ def _server(server_id: str) -> Namespace:
 
 
 def _nic_lines(nic: Nic) -> list[str]:
-    """Return what ``ip`` is told in the server's namespace once the card is there."""
+    """Return the lines of ``ip`` for the server's namespace once the card is there."""
     number = int(nic.device.removeprefix("eth"))
     lines = [f"addr replace {address} dev {nic.device}" for address in nic.addresses]
     lines.append(f"link set {nic.device} up")

@@ -1,8 +1,8 @@
-"""The machine: servers and networks as containers and namespaces, made when first needed.
+"""Runs servers, networks and routers on this machine, as containers and namespaces.
 
-The cloud's process can judge templates on a machine without podman and without root. Only when a
-network or a server is really to be made, the machine is looked at, and what it lacks is an error
-that says how to mend it. When the last of them goes, the host is left as it was found.
+The cloud's process can validate templates on a machine without podman and without root. Only when
+a first network or server is to be made, it probes the machine; what the machine lacks is an error
+that says how to install it. When the last of them is removed, the host is as it was before.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from infraci.local.host.podman import (
     ContainerState,
     Podman,
 )
+from infraci.local.host.router import Router
 from infraci.local.state_dir import StateDir
 
 LOG = logging.getLogger(__name__)
@@ -41,18 +42,18 @@ _ASSUMED = Pools(
 
 
 class Host:
-    """Podman and the fabric, behind the nouns of Nova and Neutron."""
+    """This machine, with podman for servers and the fabric for networks."""
 
     def __init__(
-        self, place: StateDir, *, signal_port: int, host_ports: Collection[int] = ()
+        self, state_dir: StateDir, *, signal_port: int, host_ports: Collection[int] = ()
     ) -> None:
         """Let servers behind a router reach the TCP ports ``host_ports`` of this machine."""
-        self._place = place
+        self._state_dir = state_dir
         self._signal_port = signal_port
         self._host_ports = host_ports
-        # Guards the host's own part: it is made for the first that stands, removed after the last.
+        # Guards the host's bridge: it is made for the first user of it, removed after the last.
         self._lock = threading.RLock()
-        self._standing: set[str] = set()
+        self._in_use: set[str] = set()
         self._no_pools: CloudError | None = None  # why this cloud can only plan
         self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
@@ -60,9 +61,9 @@ class Host:
 
     @cached_property
     def pools(self) -> Pools:
-        """The bridge and the addresses of this cloud on the host, nobody else's while it runs."""
+        """The bridge and the addresses on the host that only this cloud uses while it runs."""
         try:
-            return choose_pools(self._place.owner)
+            return choose_pools(self._state_dir.owner)
         except CloudError as error:
             LOG.warning("assuming the usual addresses: %s", error)
             self._no_pools = error
@@ -70,8 +71,8 @@ class Host:
 
     @cached_property
     def _tools(self) -> tuple[Podman, Fabric]:
-        found = probe()
-        missing = found.missing()
+        capabilities = probe()
+        missing = capabilities.missing()
         if missing:
             raise CloudError(
                 "cannot stand up servers on this machine: "
@@ -81,12 +82,13 @@ class Host:
         pools = self.pools
         if self._no_pools is not None:
             raise self._no_pools
-        mtu = found.uplink.mtu if found.uplink else 1500
-        fabric = Fabric(self._place.owner, pools, mtu=mtu)
-        self._standing |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
-        if self._standing:
+        uplink = capabilities.uplink
+        mtu = uplink.mtu if uplink else 1500
+        fabric = Fabric(self._state_dir.owner, pools, mtu=mtu)
+        self._in_use |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
+        if self._in_use:
             self._open(fabric)
-        return Podman(found, self._place.folder / "servers"), fabric
+        return Podman(capabilities, self._state_dir.folder / "servers"), fabric
 
     @property
     def _podman(self) -> Podman:
@@ -102,65 +104,45 @@ class Host:
         fabric.ensure_host()
         fabric.open_ports(signal=self._signal_port, host=self._host_ports)
 
-    def _stand(self, id_: str, make: Callable[[], object]) -> None:
+    def _acquire(self, id_: str, make: Callable[[], object]) -> None:
         with self._lock:
             fabric = self._fabric
-            if not self._standing:
+            if not self._in_use:
                 self._open(fabric)
-            self._standing.add(id_)
+            self._in_use.add(id_)
         make()
 
-    def _fell(self, id_: str) -> None:
+    def _release(self, id_: str) -> None:
         with self._lock:
-            self._standing.discard(id_)
-            if not self._standing:
+            self._in_use.discard(id_)
+            if not self._in_use:
                 self._fabric.teardown()
 
     # Networks and routers
 
     def create_network(self, network_id: str) -> None:
         """Make a network."""
-        self._stand(network_id, lambda: self._fabric.create_network(network_id))
+        self._acquire(network_id, lambda: self._fabric.create_network(network_id))
 
     def delete_network(self, network_id: str) -> None:
-        """Remove a network; nothing is to be done if nobody used it."""
-        if network_id in self._standing:
+        """Remove a network; one that was never made is no error."""
+        if network_id in self._in_use:
             self._fabric.delete_network(network_id)
             self._labels.pop(network_id, None)
-            self._fell(network_id)
+            self._release(network_id)
 
     def create_router(self, router_id: str) -> None:
         """Make a router."""
-        self._stand(router_id, lambda: self._fabric.create_router(router_id))
+        self._acquire(router_id, lambda: self._fabric.create_router(router_id))
 
     def delete_router(self, router_id: str) -> None:
         """Remove a router."""
         self._fabric.delete_router(router_id)
-        self._fell(router_id)
+        self._release(router_id)
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        """Connect a router to a network."""
-        self._fabric.add_router_leg(router_id, network_id, mac, address)
-
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        """Disconnect a router from a network."""
-        self._fabric.remove_router_leg(router_id, network_id, address)
-
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
-        """Connect a router to the external network."""
-        self._fabric.set_router_gateway(router_id, address, snat=snat)
-
-    def clear_router_gateway(self, router_id: str) -> None:
-        """Disconnect a router from the external network."""
-        self._fabric.clear_router_gateway(router_id)
-
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
-        """Lead a floating IP to a fixed address."""
-        self._fabric.add_floating(router_id, floating, fixed)
-
-    def remove_floating(self, router_id: str, floating: str) -> None:
-        """Stop leading a floating IP."""
-        self._fabric.remove_floating(router_id, floating)
+    def router(self, router_id: str) -> Router:
+        """A router, made or not."""
+        return self._fabric.router(router_id)
 
     # Servers
 
@@ -169,18 +151,18 @@ class Host:
         self._wire(plan)
         known = self._references.get(plan.image)
         try:
-            init = self._create(plan, known or self._have(plan.image))
+            init = self._create(plan, known or self._ensure_image(plan.image))
         except CloudError:
             if known is None or images.is_there(plan.image):
                 raise
-            init = self._create(plan, self._have(plan.image))
+            init = self._create(plan, self._ensure_image(plan.image))
         self._inits[plan.id] = init
 
-    def _have(self, image: str) -> str:
-        """Make sure of an image; returns what podman calls it."""
-        found = images.ensure(image, on_progress=LOG.warning)
-        self._references[image] = found.reference
-        return found.reference
+    def _ensure_image(self, image: str) -> str:
+        """Build or pull an image unless it is there; returns podman's reference to it."""
+        present = images.ensure(image, on_progress=LOG.warning)
+        self._references[image] = present.reference
+        return present.reference
 
     def _create(self, plan: BootPlan, image: str) -> int:
         return self._podman.create_server(
@@ -192,7 +174,7 @@ class Host:
                 netns=server_namespace(plan.id),
                 cpus=plan.vcpus,
                 memory_mb=plan.ram_mb,
-                labels={**plan.labels, LABEL_CLOUD: self._place.owner, LABEL_SERVER: plan.id},
+                labels={**plan.labels, LABEL_CLOUD: self._state_dir.owner, LABEL_SERVER: plan.id},
                 seed=plan.config_drive,
                 dns=plan.dns,
             )
@@ -206,7 +188,7 @@ class Host:
             if self._labels.get(network_id) != labels:
                 fabric.label("network", network_id, labels)
                 self._labels[network_id] = labels
-        self._stand(plan.id, lambda: fabric.create_server_namespace(plan.id, labels))
+        self._acquire(plan.id, lambda: fabric.create_server_namespace(plan.id, labels))
         for nic in plan.nics:
             fabric.plug(plan.id, nic)
         if plan.access and plan.nics and plan.nics[0].addresses:
@@ -217,7 +199,7 @@ class Host:
         """Wire and start a server that was stopped."""
         self._wire(plan)
         self._podman.start(plan.id)
-        self._look_at(plan.id)
+        self._inspect(plan.id)
 
     def stop(self, server_id: str) -> None:
         """Shut a server down."""
@@ -227,7 +209,7 @@ class Host:
     def reboot(self, server_id: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         self._podman.reboot(server_id, hard=hard)
-        self._look_at(server_id)
+        self._inspect(server_id)
 
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
         """Change a server's limits."""
@@ -236,13 +218,13 @@ class Host:
     def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
         """Remove a server and its wires; one that is gone already is fine."""
         self._inits.pop(server_id, None)
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            removed = beside.submit(self._podman.remove, server_id)
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            removed = executor.submit(self._podman.remove, server_id)
             if access and network_id:
                 self._fabric.remove_access(network_id, access)
         removed.result()
         self._fabric.delete_server_namespace(server_id)
-        self._fell(server_id)
+        self._release(server_id)
 
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a running server a network card."""
@@ -256,7 +238,7 @@ class Host:
     def move_access(
         self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
     ) -> None:
-        """Lead an access address to another card, or to none: each is one card at most."""
+        """Move an access address from one card to another; each of both is one card at most."""
         for nic in before:
             self._fabric.remove_access(nic.network_id, access)
         for nic in after:
@@ -272,25 +254,25 @@ class Host:
     def states(self) -> Mapping[str, bool]:
         """The servers there are, and whether each runs; none on a machine that can't have any."""
         try:
-            found = self._podman.list_servers({LABEL_CLOUD: self._place.owner})
+            containers = self._podman.list_servers({LABEL_CLOUD: self._state_dir.owner})
         except CloudError:
             return {}
-        self._inits = {state.id: state.pid for state in found if state.running}
-        return {state.id: state.running for state in found}
+        self._inits = {state.id: state.pid for state in containers if state.running}
+        return {state.id: state.running for state in containers}
 
     def ended(self) -> Mapping[str, bool]:
-        """The servers that ended by themselves since last asked → whether for a reboot."""
+        """The servers that ended by themselves since the last call → whether for a reboot."""
         ended = {}
         if self._inits:
             self._fabric.keep_forwarding()
         for server_id, init in list(self._inits.items()):
             if not Path(f"/proc/{init}").exists():
-                state = self._look_at(server_id)
+                state = self._inspect(server_id)
                 if state is not None and not state.running:
                     ended[server_id] = state.wants_reboot
         return ended
 
-    def _look_at(self, server_id: str) -> ContainerState | None:
+    def _inspect(self, server_id: str) -> ContainerState | None:
         state = self._podman.inspect(server_id)
         self._inits.pop(server_id, None)
         if state is not None and state.running:
@@ -298,13 +280,13 @@ class Host:
         return state
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
-        """Remove the namespaces of ours that belong to nothing known; returns what, a line each."""
+        """Remove the namespaces of unknown servers and networks; returns a line for each."""
         try:
-            strangers = [f for f in self._fabric.list_ours() if f.labels.get("id") not in known]
+            unknown = [own for own in self._fabric.list_ours() if own.labels.get("id") not in known]
         except CloudError:
             return []
         if not dry_run:
-            for found in strangers:
-                self._fabric.remove_found(found)
-                self._fell(found.labels.get("id", found.namespace))
-        return [f"{found.kind} {found.labels.get('id', found.namespace)}" for found in strangers]
+            for own in unknown:
+                self._fabric.remove_namespace(own)
+                self._release(own.labels.get("id", own.namespace))
+        return [f"{own.kind} {own.labels.get('id', own.namespace)}" for own in unknown]

@@ -79,9 +79,9 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
         if any(first.overlaps(other) or second.overlaps(other) for other in taken):
             continue
         if _lock(bridge):
-            if _is_ours_or_nobodys(cloud_id, HOST.labels(bridge)):
+            if _is_ours_or_unlabelled(cloud_id, HOST.labels(bridge)):
                 return Pools(bridge=bridge, public=first, access=second)
-            _unlock(bridge)  # it was made, and its maker killed, since we looked
+            _unlock(bridge)  # another cloud has made it since, and was killed
     if public:
         raise CloudError(
             f"cannot choose addresses for the embedded cloud: this machine already routes "
@@ -99,11 +99,13 @@ def choose_pools(cloud_id: str, *, public: str | None = None, access: str | None
 def _owners() -> dict[str, dict[str, str]]:
     """The labels of the bridges that stand, by their names."""
     links = {link["ifname"]: link for link in HOST.show("link", "show", "type", "bridge")}
-    found = {name: label_values(links[name].get("ifalias", "")) for name in _SLOTS if name in links}
-    return {name: labels or {} for name, labels in found.items()}
+    aliases = {
+        name: label_values(links[name].get("ifalias", "")) for name in _SLOTS if name in links
+    }
+    return {name: labels or {} for name, labels in aliases.items()}
 
 
-def _is_ours_or_nobodys(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
+def _is_ours_or_unlabelled(cloud_id: str, labels: Mapping[str, str] | None) -> bool:
     return labels is None or _is_of(cloud_id, labels)
 
 
@@ -156,7 +158,7 @@ class HostBridge:
         """
         bridge = self.pools.bridge
         labels = HOST.labels(bridge)
-        if not _is_ours_or_nobodys(self._cloud_id, labels):
+        if not _is_ours_or_unlabelled(self._cloud_id, labels):
             raise WiringError(f"cannot use bridge {bridge}: it belongs to another cloud")
         forwarded = (labels or {}).get("ip_forward") or _IP_FORWARD.read_text().strip()
         alias = label_text({"cloud": self._cloud_id, "ip_forward": forwarded})
@@ -175,7 +177,7 @@ class HostBridge:
         _open_other_firewalls(bridge)
 
     def keep_forwarding(self) -> None:
-        """Let the host forward again if somebody who found it not forwarding has put that back."""
+        """Let the host forward again after another program has stopped that."""
         if _IP_FORWARD.read_text().strip() == "0":
             HOST.sysctl({"ipv4/ip_forward": 1})
 
@@ -192,11 +194,11 @@ class HostBridge:
         HOST.nft("\n".join([*lines, ""]))
 
     def forget(self, address: str) -> None:
-        """Drop what the host remembers of who had an address, since somebody else has it now."""
+        """Remove an address from the host's neighbour table, since another device has it now."""
         HOST.ip_undo([f"neigh flush to {address} dev {self.pools.bridge}"])
 
     def announce(self, address: str, mac: str) -> None:
-        """Tell everybody on the bridge who has an address now: one gratuitous ARP."""
+        """Announce on the bridge which device has an address now: one gratuitous ARP."""
         hardware, protocol = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
         arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
         arp += hardware + protocol + b"\0" * 6 + protocol
@@ -205,7 +207,7 @@ class HostBridge:
         self.forget(address)
 
     def remove(self) -> None:
-        """Leave the host as it was found; gone already is a success."""
+        """Remove the bridge, and undo what was changed on the host; gone already is a success."""
         labels = HOST.labels(self.pools.bridge)
         if labels is None or not _is_of(self._cloud_id, labels):
             return
@@ -251,7 +253,7 @@ class HostBridge:
 
 
 def _stop_forwarding() -> None:
-    """Let the host forward no more, as it was found; if another cloud stands, when that goes."""
+    """Let the host forward no more, now or when the last other cloud is removed."""
     for bridge, labels in _owners().items():
         if labels:
             alias = label_text({**labels, "ip_forward": "0"})

@@ -1,4 +1,4 @@
-"""What servers ask of the machine, and what it has to know to stand one up."""
+"""The interface by which the domain has the host run servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infraci.local.host.fabric import Nic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootPlan:
-    """All the machine needs to stand up a server."""
+    """What the host needs to know to run a server."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ class BootPlan:
 
 
 class HostInterface(Protocol):
-    """What servers ask of the machine; every call may block for seconds."""
+    """Runs servers; every call may block for seconds."""
 
     def boot(self, plan: BootPlan) -> None:
         """Wire and start a new server."""
@@ -56,7 +56,7 @@ class HostInterface(Protocol):
     def move_access(
         self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
     ) -> None:
-        """Lead an access address to another card, or to none: each is one card at most."""
+        """Move an access address from one card to another; each of both is one card at most."""
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
@@ -65,7 +65,7 @@ class HostInterface(Protocol):
         """The servers there are, and whether each runs."""
 
     def ended(self) -> Mapping[str, bool]:
-        """The servers that ended by themselves since last asked → whether for a reboot."""
+        """The servers that ended by themselves since the last call → whether for a reboot."""
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
-        """Remove whatever of ours belongs to nothing known; returns what, a line each."""
+        """Remove the namespaces of unknown servers and networks; returns a line for each."""

@@ -1,4 +1,4 @@
-"""Images: what a server's root file system comes from.
+"""Builds, pulls, lists and removes images: the root file systems of servers.
 
 An image is a recipe of ours, built from a Debian mirror at first use and cached by content
 (:mod:`infraci.local.host.recipe`), or any OCI reference that podman has or can pull, provided there
@@ -124,8 +124,8 @@ def is_there(name: str) -> bool:
 def built() -> frozenset[str]:
     """Return the names of the recipes that this machine has an up-to-date image of."""
     mirrors = host_mirrors()
-    there = {image.reference for image in list_images()}
-    return frozenset(name for name, recipe in RECIPES.items() if recipe.tag(mirrors) in there)
+    present = {image.reference for image in list_images()}
+    return frozenset(name for name, recipe in RECIPES.items() if recipe.tag(mirrors) in present)
 
 
 def list_images() -> tuple[ImageRef, ...]:
@@ -230,8 +230,8 @@ def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Pro
     script = tarball.with_name("customize.sh")
     files.write_bytes(overlay())
     script.write_text(customize_script())
-    left_out = tarball.with_name("leave-out")
-    left_out.write_text(_LEAVE_OUT)
+    excluded_files = tarball.with_name("leave-out")
+    excluded_files.write_text(_LEAVE_OUT)
     command = [
         "mmdebstrap",
         "--variant=apt",
@@ -240,7 +240,7 @@ def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Pro
         "--aptopt=Acquire::Languages none",
         "--dpkgopt=force-unsafe-io",
         "--skip=cleanup/apt",  # by the script, so that no folder is touched after it
-        f'--essential-hook=cp {left_out} "$1/etc/dpkg/dpkg.cfg.d/98build"',
+        f'--essential-hook=cp {excluded_files} "$1/etc/dpkg/dpkg.cfg.d/98build"',
         f"--customize-hook=tar-in {files} /",
         f'--customize-hook=chroot "$1" /bin/sh -eu < {script}',
         "--",

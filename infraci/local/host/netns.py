@@ -109,8 +109,8 @@ class Namespace:
 
     def labels(self, device: str = "lo") -> dict[str, str] | None:
         """Return the labels on a device, or None if it is not there or none of ours."""
-        found = self.show("link", "show", "dev", device)
-        return label_values(found[0].get("ifalias", "")) if found else None
+        links = self.show("link", "show", "dev", device)
+        return label_values(links[0].get("ifalias", "")) if links else None
 
     def nft(self, rules: str) -> None:
         """Apply rules, all of them or none."""
@@ -131,8 +131,8 @@ class Namespace:
 
     def map_entries(self, name: str) -> dict[str, str]:
         """Return what a map of our table maps."""
-        found = self.nft_list("map", *TABLE.split(), name)
-        return {key: value for entry in found for key, value in entry["map"].get("elem", [])}
+        listing = self.nft_list("map", *TABLE.split(), name)
+        return {key: value for entry in listing for key, value in entry["map"].get("elem", [])}
 
     def sysctl(self, values: Mapping[str, int]) -> None:
         """Set variables below ``/proc/sys/net``; one that this kernel has not got is skipped."""
@@ -149,9 +149,9 @@ class Namespace:
         command = ["ip", *self._option(), "-force", "-batch", "-"]
         done = _process(command, "".join(f"{line}\n" for line in batch))
         if done.returncode != 0:
-            trouble = _first_trouble(done.stderr, batch, tolerated)
-            if trouble is not None:
-                raise WiringError(f"cannot wire {self}: {trouble}")
+            complaint = _first_complaint(done.stderr, batch, tolerated)
+            if complaint is not None:
+                raise WiringError(f"cannot wire {self}: {complaint}")
 
     def _option(self) -> list[str]:
         return ["-netns", self.name] if self.name else []
@@ -205,14 +205,14 @@ def clip(value: str) -> str:
     return value if len(quote(value)) <= _VALUE_MAX else f"{value[:20]}…{digest(value)}"
 
 
-def _first_trouble(stderr: str, batch: Sequence[str], tolerated: Sequence[str]) -> str | None:
-    """Return the first complaint of ``ip -force -batch`` that matters, and the line it is about."""
+def _first_complaint(stderr: str, batch: Sequence[str], tolerated: Sequence[str]) -> str | None:
+    """Return the first error of ``ip -force -batch`` that matters, with the line it is about."""
     lines = stderr.splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("Command failed") or _tolerated(line, tolerated):
             continue
-        place = re.fullmatch(r"Command failed -:(\d+)", following)
-        about = f" ({batch[int(place[1]) - 1]})" if place else ""
+        position = re.fullmatch(r"Command failed -:(\d+)", following)
+        about = f" ({batch[int(position[1]) - 1]})" if position else ""
         return line.removeprefix("RTNETLINK answers: ").removeprefix("Error: ") + about
     return None
 

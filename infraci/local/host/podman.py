@@ -1,4 +1,4 @@
-"""Servers: systemd containers, made and unmade with podman.
+"""Creates, runs and removes servers: systemd containers, by podman.
 
 A server's container is ``infraci-<server uuid>``, in a network namespace made beforehand by
 :mod:`infraci.local.host.fabric`. What is the server's own lies in a folder of its own: ``seed/``,
@@ -26,7 +26,7 @@ LABEL_SERVER = "infraci.server"
 LABEL_STACK = "infraci.stack"
 LABEL_RUN = "infraci.run"
 LABEL_EXPIRES = "infraci.expires"
-#: The server's folder on this machine, so that whoever finds the container can remove it all.
+#: The server's folder on this machine, so that the container's remover finds it.
 LABEL_FOLDER = "infraci.folder"
 
 #: Where cloud-init's ConfigDrive datasource looks before it looks for a disk.
@@ -82,7 +82,7 @@ class ContainerState:
 
     @property
     def wants_reboot(self) -> bool:
-        """Whether it ended because somebody inside asked for a reboot: it is to be started."""
+        """Whether the server ended to reboot: then it is to be started again."""
         return not self.running and self.exit_code == _REBOOTED
 
 
@@ -185,15 +185,15 @@ class Podman:
             if "no such" in done.stderr.lower():
                 return None
             raise CloudError(f"cannot inspect server {server_id}: {reason_in(done.stderr)}")
-        (found,) = json.loads(done.stdout)
-        state = found["State"]
+        (document,) = json.loads(done.stdout)
+        state = document["State"]
         return ContainerState(
             id=server_id,
             running=state["Status"] == "running",
             exit_code=state["ExitCode"],
             pid=state["Pid"],
             started=datetime.fromisoformat(state["StartedAt"]).astimezone(UTC),
-            labels=MappingProxyType(dict(found["Config"]["Labels"] or {})),
+            labels=MappingProxyType(dict(document["Config"]["Labels"] or {})),
         )
 
     def list_servers(self, labels: Mapping[str, str] | None = None) -> tuple[ContainerState, ...]:
@@ -203,20 +203,20 @@ class Podman:
         done = _run(["ps", "--all", "--no-trunc", "--format=json", *filters], "list servers")
         return tuple(
             ContainerState(
-                id=found["Labels"][LABEL_SERVER],
-                running=found["State"] == "running",
-                exit_code=found["ExitCode"],
-                pid=found["Pid"],
-                started=datetime.fromtimestamp(found["StartedAt"], UTC),
-                labels=MappingProxyType(found["Labels"]),
+                id=document["Labels"][LABEL_SERVER],
+                running=document["State"] == "running",
+                exit_code=document["ExitCode"],
+                pid=document["Pid"],
+                started=datetime.fromtimestamp(document["StartedAt"], UTC),
+                labels=MappingProxyType(document["Labels"]),
             )
-            for found in json.loads(done.stdout or "[]")
+            for document in json.loads(done.stdout or "[]")
         )
 
     def logs(self, server_id: str, *, tail: int | None = None) -> str:
         """Return what a server has written to its console, or its last ``tail`` lines.
 
-        Empty for a server that is not there: a console is asked for when things went wrong.
+        Empty for a server that is not there: a console is read after a failure.
         """
         try:
             text = (self._folder / server_id / "console.log").read_text(errors="replace")

@@ -6,7 +6,10 @@ host's bridge (``qg0``), as Neutron's L3 agent has it. Floating IPs are addresse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from threading import RLock
+from typing import Concatenate, ParamSpec
 
 from infraci.local.host.host_bridge import HostBridge
 from infraci.local.host.netns import (
@@ -17,6 +20,9 @@ from infraci.local.host.netns import (
     mac_for,
     short,
 )
+from infraci.local.host.segment import namespace_of
+
+_Arguments = ParamSpec("_Arguments")
 
 PREFIX = "infraci-r-"
 _EXTERNAL = "qg0"
@@ -57,14 +63,28 @@ add rule {TABLE} postrouting meta mark {_INSIDE} ct status dnat jump gateway
 add rule {TABLE} gateway snat to ip saddr map @fixed
 """
 
+_Method = Callable[Concatenate["Router", _Arguments], None]
+
+
+def _in_turn(method: _Method[_Arguments]) -> _Method[_Arguments]:
+    """Let a method of a router hold its cloud's lock."""
+
+    @wraps(method)
+    def locked(router: Router, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        with router._lock:
+            method(router, *args, **kwargs)
+
+    return locked
+
 
 class Router:
-    """A router, by its Neutron ID."""
+    """A router, by its Neutron ID; changes of one cloud's routers are made in turn."""
 
-    def __init__(self, router_id: str, host: HostBridge) -> None:
+    def __init__(self, router_id: str, host: HostBridge, lock: RLock) -> None:
         self.namespace = Namespace(f"{PREFIX}{short(router_id)}")
         self._id = router_id
         self._host = host
+        self._lock = lock
         self._outside = _outside(self.namespace)
 
     def create(self, labels: Mapping[str, str]) -> None:
@@ -73,8 +93,10 @@ class Router:
         self.namespace.nft(_RULES)
         self.namespace.finish()
 
-    def add_leg(self, network_id: str, network: Namespace, mac: str, address: str) -> None:
+    @_in_turn
+    def add_leg(self, network_id: str, mac: str, address: str) -> None:
         """Join a network with an address of it (``10.0.0.1/24``)."""
+        network = namespace_of(network_id)
         leg, peer = _leg(network_id, address)
         mtu = self._host.mtu
         HOST.ip(
@@ -86,11 +108,13 @@ class Router:
         network.ip([f"link set {peer} master br0 up"])
         self.namespace.ip([f"addr replace {address} dev {leg}", f"link set {leg} up"])
 
+    @_in_turn
     def remove_leg(self, network_id: str, address: str) -> None:
         """Leave a network."""
         leg, _ = _leg(network_id, address)
         self.namespace.ip_undo([f"link del {leg}"])
 
+    @_in_turn
     def set_gateway(self, address: str, *, snat: bool) -> None:
         """Join the public pool with an address of it, and send there what is for elsewhere.
 
@@ -125,6 +149,7 @@ class Router:
         )
         self._host.announce(address, mac)
 
+    @_in_turn
     def clear_gateway(self) -> None:
         """Leave the public pool, with all floating IPs."""
         HOST.ip_undo([f"link del {self._outside}"])
@@ -135,6 +160,7 @@ class Router:
                 f"flush map {TABLE} floating\nflush map {TABLE} fixed\n"
             )
 
+    @_in_turn
     def add_floating(self, floating: str, fixed: str) -> None:
         """Let an address of the public pool stand for a server's own."""
         stale = {
@@ -153,6 +179,7 @@ class Router:
         self.namespace.ip_undo([f"neigh flush to {fixed}"])
         self._host.announce(floating, mac_for("gateway", self._id))
 
+    @_in_turn
     def remove_floating(self, floating: str) -> None:
         """Let a floating IP go."""
         if not self.namespace.exists():
@@ -166,10 +193,10 @@ class Router:
         self.namespace.ip_undo([f"addr del {floating}/32 dev {_EXTERNAL}"])
 
     def _addresses(self) -> list[str]:
-        found = self.namespace.show("-4", "addr", "show", "dev", _EXTERNAL)
+        links = self.namespace.show("-4", "addr", "show", "dev", _EXTERNAL)
         return [
             f"{address['local']}/{address['prefixlen']}"
-            for link in found
+            for link in links
             for address in link["addr_info"]
         ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infraci.local.api.long_poll import Patient
+from infraci.local.api.long_poll import LongPoll
 from infraci.local.domain.change_signal import ChangeSignal
 
 STACK = "/v1/project/stacks/shop/1f7ac100-0000-4000-8000-0000000000aa"
@@ -31,7 +31,7 @@ class Heat:
 
 
 def answer(heat: Heat, prefer: str | None, *, path: str = STACK, method: str = "GET") -> int:
-    app = Patient(heat, pulse=ChangeSignal(), is_busy=heat.is_busy)
+    app = LongPoll(heat, change_signal=ChangeSignal(), is_busy=heat.is_busy)
     environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
     if prefer is not None:
         environ["HTTP_PREFER"] = prefer
@@ -63,14 +63,16 @@ def test_an_answer_comes_when_the_time_is_over() -> None:
 
 
 def test_a_change_is_looked_at() -> None:
-    pulse, busy = ChangeSignal(), threading.Event()
+    change_signal, busy = ChangeSignal(), threading.Event()
     busy.set()
-    app = Patient(lambda *_: [b"done"], pulse=pulse, is_busy=lambda _: busy.is_set())
+    app = LongPoll(
+        lambda *_: [b"done"], change_signal=change_signal, is_busy=lambda _: busy.is_set()
+    )
     answers: list[bytes] = []
     environ = {"PATH_INFO": STACK, "REQUEST_METHOD": "GET", "HTTP_PREFER": "wait=10"}
     asking = threading.Thread(target=lambda: answers.extend(app(environ, None)))
     asking.start()
     busy.clear()
-    pulse.beat()
+    change_signal.notify()
     asking.join(9)
     assert answers == [b"done"]

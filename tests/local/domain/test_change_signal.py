@@ -13,9 +13,9 @@ _LONG_S = 60.0
 
 
 def test_what_changed_before_is_not_slept_through() -> None:
-    pulse = ChangeSignal()
-    pulse.beat()
-    assert pulse.wait(0, _LONG_S) == 1
+    change_signal = ChangeSignal()
+    change_signal.notify()
+    assert change_signal.wait(0, _LONG_S) == 1
 
 
 def test_without_a_change_the_wait_ends_by_itself() -> None:
@@ -23,25 +23,26 @@ def test_without_a_change_the_wait_ends_by_itself() -> None:
 
 
 def test_a_change_wakes_all_who_wait() -> None:
-    pulse = ChangeSignal()
+    change_signal = ChangeSignal()
     seen: list[int] = []
     sleepers = [
-        threading.Thread(target=lambda: seen.append(pulse.wait(0, _LONG_S))) for _ in range(3)
+        threading.Thread(target=lambda: seen.append(change_signal.wait(0, _LONG_S)))
+        for _ in range(3)
     ]
     for sleeper in sleepers:
         sleeper.start()
-    pulse.beat()
+    change_signal.notify()
     for sleeper in sleepers:
         sleeper.join(_LONG_S)
     assert seen == [1, 1, 1]
 
 
 def test_each_change_of_the_store_is_one() -> None:
-    pulse = ChangeSignal()
-    store = Store(pulse=pulse)
+    change_signal = ChangeSignal()
+    store = Store(change_signal=change_signal)
     group = store.put(SecurityGroup())
-    assert pulse.wait(0, _LONG_S) == 1
+    assert change_signal.wait(0, _LONG_S) == 1
     store.change(SecurityGroup, group.id, lambda group: replace(group, name="web"))
-    assert pulse.wait(1, _LONG_S) == 2
+    assert change_signal.wait(1, _LONG_S) == 2
     store.drop(group)
-    assert pulse.wait(2, _LONG_S) == 3
+    assert change_signal.wait(2, _LONG_S) == 3

@@ -1,4 +1,4 @@
-"""Room within a database: it takes transactions though its disk is full."""
+"""A database with a reserve takes transactions though its disk is full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infraci.local.domain.database_reserve import CHECKPOINT_PAGES, Spare
+from infraci.local.domain.database_reserve import CHECKPOINT_PAGES, DatabaseReserve
 
 SIZE = 2 << 20
 
@@ -42,12 +42,12 @@ def write(path: Path, rows: int) -> None:
 @pytest.mark.parametrize("has_spare", [False, True])
 def test_a_full_disk_stops_no_database_that_has_room_within(disk: Path, has_spare: bool) -> None:
     path = disk / "things.sqlite"
-    spare = Spare(path, SIZE)
+    reserve = DatabaseReserve(path, SIZE)
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE thing (body BLOB)")
     if has_spare:
-        spare.top_up()
-        assert spare.left >= SIZE
+        reserve.refill()
+        assert reserve.free_bytes >= SIZE
     fill(disk)
     if has_spare:
         write(path, 900)
@@ -58,14 +58,14 @@ def test_a_full_disk_stops_no_database_that_has_room_within(disk: Path, has_spar
 
 def test_the_room_is_made_again_when_the_disk_has_some(disk: Path) -> None:
     path = disk / "things.sqlite"
-    spare = Spare(path, SIZE)
-    spare.top_up()
+    reserve = DatabaseReserve(path, SIZE)
+    reserve.refill()
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE thing (body BLOB)")
     write(path, 1400)
     fill(disk)
-    spare.top_up()  # cannot, and breaks nothing
-    assert 0 < spare.left < SIZE // 2
+    reserve.refill()  # cannot, and breaks nothing
+    assert 0 < reserve.free_bytes < SIZE // 2
     (disk / "filling").unlink()
-    spare.top_up()
-    assert spare.left >= SIZE
+    reserve.refill()
+    assert reserve.free_bytes >= SIZE

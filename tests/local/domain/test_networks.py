@@ -28,8 +28,8 @@ from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError, RequestError
 
 
-class Wires:
-    """Writes down what the machine is asked for."""
+class RecordedWiring:
+    """Records the calls to the host."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -52,37 +52,40 @@ class Wires:
     def delete_router(self, router_id: str) -> None:
         self.note("delete_router")
 
-    def add_router_leg(self, router_id: str, network_id: str, mac: str, address: str) -> None:
-        self.note("add_router_leg", address)
+    def router(self, router_id: str) -> RecordedWiring:
+        return self
 
-    def remove_router_leg(self, router_id: str, network_id: str, address: str) -> None:
-        self.note("remove_router_leg", address)
+    def add_leg(self, network_id: str, mac: str, address: str) -> None:
+        self.note("add_leg", address)
 
-    def set_router_gateway(self, router_id: str, address: str, *, snat: bool) -> None:
-        self.note("set_router_gateway", address, snat)
+    def remove_leg(self, network_id: str, address: str) -> None:
+        self.note("remove_leg", address)
 
-    def clear_router_gateway(self, router_id: str) -> None:
-        self.note("clear_router_gateway")
+    def set_gateway(self, address: str, *, snat: bool) -> None:
+        self.note("set_gateway", address, snat)
 
-    def add_floating(self, router_id: str, floating: str, fixed: str) -> None:
+    def clear_gateway(self) -> None:
+        self.note("clear_gateway")
+
+    def add_floating(self, floating: str, fixed: str) -> None:
         self.note("add_floating", floating, fixed)
 
-    def remove_floating(self, router_id: str, floating: str) -> None:
+    def remove_floating(self, floating: str) -> None:
         self.note("remove_floating", floating)
 
 
 @pytest.fixture
-def wires() -> Wires:
-    return Wires()
+def wires() -> RecordedWiring:
+    return RecordedWiring()
 
 
 @pytest.fixture
-def networks(wires: Wires) -> Networks:
+def networks(wires: RecordedWiring) -> Networks:
     return Networks(Store(), wires, public_cidr="172.24.4.0/24")
 
 
 @pytest.fixture
-def routers(networks: Networks, wires: Wires) -> Routers:
+def routers(networks: Networks, wires: RecordedWiring) -> Routers:
     return Routers(networks.store, networks, wires)
 
 
@@ -170,7 +173,7 @@ def test_what_is_no_ipv4_cidr_is_refused(networks: Networks, cidr: str | None) -
 
 
 def test_a_floating_ip_needs_a_router_to_the_outside(
-    networks: Networks, routers: Routers, wires: Wires
+    networks: Networks, routers: Routers, wires: RecordedWiring
 ) -> None:
     subnet = subnet_of(networks)
     port = port_of(networks, subnet)
@@ -221,7 +224,7 @@ def test_nothing_is_removed_that_is_in_use(
 
 
 def test_everything_goes_in_the_reverse_order(
-    networks: Networks, routers: Routers, wires: Wires
+    networks: Networks, routers: Routers, wires: RecordedWiring
 ) -> None:
     subnet = subnet_of(networks)
     router = routers.create_router(Router(), PUBLIC_GATEWAY)
@@ -232,8 +235,8 @@ def test_everything_goes_in_the_reverse_order(
     networks.delete_subnet(subnet.id)
     networks.delete_network(subnet.network_id)
     assert [call[0] for call in wires.calls] == [
-        "remove_router_leg",
-        "clear_router_gateway",
+        "remove_leg",
+        "clear_gateway",
         "delete_router",
         "delete_network",
     ]
@@ -268,7 +271,7 @@ def test_a_security_group_has_its_rules_and_refuses_a_second_of_a_kind(
     assert refusal(error) == (ConflictError, "SecurityGroupRuleExists")
 
 
-def test_records_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
+def test_records_outlive_the_process(tmp_path: Path, wires: RecordedWiring) -> None:
     first = Networks(Store(tmp_path / "cloud.sqlite"), wires, public_cidr="172.24.4.0/24")
     subnet = subnet_of(first)
     second = Networks(Store(tmp_path / "cloud.sqlite"), wires, public_cidr="172.24.4.0/24")
@@ -276,7 +279,7 @@ def test_records_outlive_the_process(tmp_path: Path, wires: Wires) -> None:
 
 
 def test_what_fails_half_way_leaves_nothing(
-    networks: Networks, routers: Routers, wires: Wires
+    networks: Networks, routers: Routers, wires: RecordedWiring
 ) -> None:
     subnet = subnet_of(networks)
     own = port_of(networks, subnet)

@@ -128,9 +128,9 @@ def test_capabilities_that_this_process_lacks_are_not_asked_for() -> None:
 
 @pytest.mark.cloud
 def test_this_machine_can_be_a_cloud() -> None:
-    found = probe()
-    assert found.missing() == ()
-    assert found.runtime in ("crun", "runc")
-    assert found.kernel == WHOLE.kernel
-    assert found.uplink is not None
-    assert Path(f"/sys/class/net/{found.uplink.device}").exists()
+    capabilities = probe()
+    assert capabilities.missing() == ()
+    assert capabilities.runtime in ("crun", "runc")
+    assert capabilities.kernel == WHOLE.kernel
+    assert capabilities.uplink is not None
+    assert Path(f"/sys/class/net/{capabilities.uplink.device}").exists()

@@ -58,14 +58,14 @@ def test_phases_of_the_build_are_told() -> None:
 @pytest.mark.cloud
 def test_image_is_there_at_once_when_it_was_built_before() -> None:
     image_store.ensure("debian-12")
-    told: list[str] = []
-    found = image_store.ensure("debian-12", on_progress=told.append)
-    assert told == []
-    assert found.name == "debian-12"
-    assert found.size_bytes > 100_000_000
-    assert found in image_store.list_images()
+    progress: list[str] = []
+    image = image_store.ensure("debian-12", on_progress=progress.append)
+    assert progress == []
+    assert image.name == "debian-12"
+    assert image.size_bytes > 100_000_000
+    assert image in image_store.list_images()
     # By its reference, too, as any image that podman has.
-    assert image_store.ensure(found.reference).id == found.id
+    assert image_store.ensure(image.reference).id == image.id
 
 
 @pytest.mark.cloud
@@ -77,12 +77,12 @@ def test_reference_that_cannot_be_pulled() -> None:
 @pytest.mark.cloud
 def test_build_that_fails_says_why(tmp_path: Path) -> None:
     nowhere = Mirrors(main="file:///nowhere/debian", security="file:///nowhere/security")
-    told: list[str] = []
+    progress: list[str] = []
     with pytest.raises(CloudError, match=r"cannot build image debian-12: mmdebstrap") as caught:
-        image_store._build(RECIPES["debian-12"], nowhere, told.append)
+        image_store._build(RECIPES["debian-12"], nowhere, progress.append)
     assert "/nowhere/debian" in str(caught.value)
     assert caught.value.hint == "check that this machine reaches file:///nowhere/debian"
-    assert told[:2] == [
+    assert progress[:2] == [
         "building debian-12 from file:///nowhere/debian",
         "debian-12: running apt-get update",
     ]
@@ -100,9 +100,9 @@ def test_who_waits_for_anothers_build_is_told(
     order: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         with image_store._lock("debian-12", order.append):
-            told = threading.Event()
-            waiting = pool.submit(_locked, order, told)
-            assert told.wait(20)
+            progress = threading.Event()
+            waiting = pool.submit(_locked, order, progress)
+            assert progress.wait(20)
             order.append("built by the first")
         waiting.result(20)
     assert order == [
@@ -112,10 +112,10 @@ def test_who_waits_for_anothers_build_is_told(
     ]
 
 
-def _locked(order: list[str], told: threading.Event) -> None:
+def _locked(order: list[str], progress: threading.Event) -> None:
     def tell(line: str) -> None:
         order.append(line)
-        told.set()
+        progress.set()
 
     with image_store._lock("debian-12", tell):
         order.append("the second's turn")

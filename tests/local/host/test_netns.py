@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infraci.local.host.netns import (
     Namespace,
-    _first_trouble,
+    _first_complaint,
     clip,
     digest,
     label_text,
@@ -58,19 +58,19 @@ def test_trouble_names_the_line_it_is_about() -> None:
         "RTNETLINK answers: Network is unreachable\nCommand failed -:2\n"
     )
     batch = ["link del eth9", "route add default via 10.0.0.1"]
-    assert _first_trouble(stderr, batch, GONE) == (
+    assert _first_complaint(stderr, batch, GONE) == (
         "Network is unreachable (route add default via 10.0.0.1)"
     )
 
 
 def test_tolerated_trouble_is_none() -> None:
     stderr = 'Cannot find device "eth9"\nCommand failed -:1\n'
-    assert _first_trouble(stderr, ["link del eth9"], GONE) is None
+    assert _first_complaint(stderr, ["link del eth9"], GONE) is None
 
 
 def test_trouble_without_a_line() -> None:
     stderr = "Error: Peer netns reference is invalid.\n"
-    assert _first_trouble(stderr, [], GONE) == "Peer netns reference is invalid."
+    assert _first_complaint(stderr, [], GONE) == "Peer netns reference is invalid."
 
 
 def test_namespace_that_is_not_there() -> None:

@@ -27,7 +27,7 @@ from infraci.local.host.podman import (
 from infraci.model.run import Server
 from infraci.ssh import generate_key, host_keys_from_console
 from tests.containers import wait_for_login
-from tests.local.wires import Bench
+from tests.local.wires import FabricTestbed
 
 USER_DATA = b"""#cloud-config
 write_files: [{path: /etc/motto, content: "steady as she goes"}]
@@ -46,20 +46,22 @@ def test_console_is_the_text_of_the_log() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lab:
+class ServerSetup:
     """Podman, a fabric with one network, and a key."""
 
     podman: Podman
-    bench: Bench
+    testbed: FabricTestbed
     network: str
     key: Path
     public_key: str
 
     def spec(self, number: int, *, user_data: bytes | None = None, **more: object) -> ContainerSpec:
         """A server ``web-<number>`` at ``10.0.0.<number>``, wired."""
-        host = self.bench.host(self.network, f"10.0.0.{number}/24")
-        self.bench.fabric.add_access(self.network, self.bench.access(number), f"10.0.0.{number}")
-        wish: dict[str, object] = {
+        host = self.testbed.host(self.network, f"10.0.0.{number}/24")
+        self.testbed.fabric.add_access(
+            self.network, self.testbed.access(number), f"10.0.0.{number}"
+        )
+        fields: dict[str, object] = {
             "id": host.id,
             "name": f"web_{number}",
             "hostname": f"web-{number}",
@@ -67,7 +69,7 @@ class Lab:
             "netns": server_namespace(host.id),
             "cpus": 1,
             "memory_mb": 256,
-            "labels": {LABEL_CLOUD: self.bench.cloud},
+            "labels": {LABEL_CLOUD: self.testbed.cloud},
             "seed": config_drive(
                 server_id=host.id,
                 name=f"web_{number}",
@@ -77,12 +79,12 @@ class Lab:
                 project_id="p",
             ),
         }
-        return ContainerSpec(**{**wish, **more})  # type: ignore[arg-type]
+        return ContainerSpec(**{**fields, **more})  # type: ignore[arg-type]
 
     def server(self, spec: ContainerSpec) -> Server:
         """How to log in to a server, once its console has its host key."""
         keys = host_keys_from_console(self.wait_for(spec.id, "END SSH HOST KEY KEYS"))
-        address = self.bench.access(int(spec.hostname.partition("-")[2]))
+        address = self.testbed.access(int(spec.hostname.partition("-")[2]))
         return Server(
             name=spec.name, id=spec.id, role="web", user="debian", address=address, host_keys=keys
         )
@@ -107,30 +109,32 @@ def capabilities() -> Capabilities:
 
 
 @pytest.fixture(scope="module")
-def lab(capabilities: Capabilities, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def setup(
+    capabilities: Capabilities, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerSetup]:
     folder = tmp_path_factory.mktemp("podman")
     key = generate_key(folder, "test")
     podman = Podman(capabilities, folder / "servers")
-    with Bench() as bench:
+    with FabricTestbed() as testbed:
         try:
-            yield Lab(
+            yield ServerSetup(
                 podman=podman,
-                bench=bench,
-                network=bench.network(),
+                testbed=testbed,
+                network=testbed.network(),
                 key=key.private_path,
                 public_key=key.public,
             )
         finally:
-            for state in podman.list_servers({LABEL_CLOUD: bench.cloud}):
+            for state in podman.list_servers({LABEL_CLOUD: testbed.cloud}):
                 podman.remove(state.id)
 
 
 @pytest.fixture(scope="module")
-def booted(lab: Lab) -> ContainerSpec:
+def booted(setup: ServerSetup) -> ContainerSpec:
     """A server whose cloud-init has finished."""
-    spec = lab.spec(5, user_data=USER_DATA)
-    lab.podman.create_server(spec)
-    lab.wait_for(spec.id, "Reached target cloud-init.target")
+    spec = setup.spec(5, user_data=USER_DATA)
+    setup.podman.create_server(spec)
+    setup.wait_for(spec.id, "Reached target cloud-init.target")
     return spec
 
 
@@ -139,167 +143,179 @@ class TestBooted:
     """A server after its first boot."""
 
     def test_is_logged_in_to_with_the_key_and_the_pinned_host_key(
-        self, lab: Lab, booted: ContainerSpec
+        self, setup: ServerSetup, booted: ContainerSpec
     ) -> None:
-        server = lab.server(booted)
+        server = setup.server(booted)
         assert [key.split()[0] for key in server.host_keys] == ["ssh-ed25519"]
-        with wait_for_login(server, private_key=lab.key, deadline=Deadline(20.0)) as session:
+        with wait_for_login(server, private_key=setup.key, deadline=Deadline(20.0)) as session:
             done = session.run("sudo cat /etc/motto; hostname", timeout_s=10)
         assert done.stdout.split("\n")[0].startswith("steady as she goes")
         assert "web-5" in done.stdout
 
     def test_cloud_init_is_done_without_errors_or_warnings(
-        self, lab: Lab, booted: ContainerSpec
+        self, setup: ServerSetup, booted: ContainerSpec
     ) -> None:
-        assert "status: done" in lab.run(booted, "cloud-init", "status")
-        log = lab.run(booted, "cat", "/var/log/cloud-init.log")
+        assert "status: done" in setup.run(booted, "cloud-init", "status")
+        log = setup.run(booted, "cat", "/var/log/cloud-init.log")
         assert [line for line in log.splitlines() if "WARN" in line or "ERROR" in line] == []
-        assert lab.run(booted, "ls", "/var/tmp/was-here")
+        assert setup.run(booted, "ls", "/var/tmp/was-here")
 
-    def test_systemd_runs_with_no_failed_unit(self, lab: Lab, booted: ContainerSpec) -> None:
-        assert lab.run(booted, "systemctl", "is-system-running") == "running"
-        assert lab.run(booted, "systemctl", "--failed", "--no-legend") == ""
+    def test_systemd_runs_with_no_failed_unit(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        assert setup.run(booted, "systemctl", "is-system-running") == "running"
+        assert setup.run(booted, "systemctl", "--failed", "--no-legend") == ""
 
-    def test_console_tells_the_boot_to_its_end(self, lab: Lab, booted: ContainerSpec) -> None:
-        console = lab.podman.logs(booted.id)
+    def test_console_tells_the_boot_to_its_end(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        console = setup.podman.logs(booted.id)
         assert "Welcome to Debian GNU/Linux 12 (bookworm)!" in console
         assert "running 'init-local'" in console
         assert " finished at " in console
         assert "\r" not in console
-        tail = lab.podman.logs(booted.id, tail=2)
+        tail = setup.podman.logs(booted.id, tail=2)
         assert len(tail.splitlines()) == 2
         assert console.endswith(tail)
 
-    def test_metadata_is_what_nova_would_give(self, lab: Lab, booted: ContainerSpec) -> None:
-        assert lab.run(booted, "cloud-init", "query", "ds.meta_data.meta.role") == "web"
-        assert lab.run(booted, "cloud-init", "query", "instance_id") == booted.id
+    def test_metadata_is_what_nova_would_give(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        assert setup.run(booted, "cloud-init", "query", "ds.meta_data.meta.role") == "web"
+        assert setup.run(booted, "cloud-init", "query", "instance_id") == booted.id
 
-    def test_names_resolve(self, lab: Lab, booted: ContainerSpec) -> None:
-        assert lab.run(booted, "hostname", "--fqdn") == "web-5.novalocal"
-        assert "nameserver" in lab.run(booted, "cat", "/etc/resolv.conf")
+    def test_names_resolve(self, setup: ServerSetup, booted: ContainerSpec) -> None:
+        assert setup.run(booted, "hostname", "--fqdn") == "web-5.novalocal"
+        assert "nameserver" in setup.run(booted, "cat", "/etc/resolv.conf")
 
     def test_limits_are_enforced(
-        self, lab: Lab, booted: ContainerSpec, capabilities: Capabilities
+        self, setup: ServerSetup, booted: ContainerSpec, capabilities: Capabilities
     ) -> None:
         assert capabilities.memory_limits
-        assert _memory_mb(lab, booted, capabilities) == 256
-        lab.podman.resize(booted.id, cpus=2, memory_mb=512)
-        assert _memory_mb(lab, booted, capabilities) == 512
+        assert _memory_mb(setup, booted, capabilities) == 256
+        setup.podman.resize(booted.id, cpus=2, memory_mb=512)
+        assert _memory_mb(setup, booted, capabilities) == 512
 
-    def test_nothing_takes_the_package_lock(self, lab: Lab, booted: ContainerSpec) -> None:
-        timers = lab.run(booted, "systemctl", "list-timers", "--no-legend")
+    def test_nothing_takes_the_package_lock(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        timers = setup.run(booted, "systemctl", "list-timers", "--no-legend")
         assert "apt" not in timers
 
     def test_package_lists_are_not_there_and_do_not_look_fresh(
-        self, lab: Lab, booted: ContainerSpec
+        self, setup: ServerSetup, booted: ContainerSpec
     ) -> None:
-        assert lab.run(booted, "ls", "/var/lib/apt/lists") == ""
-        assert lab.run(booted, "stat", "--format=%Y", "/var/lib/apt/lists") == "0"
+        assert setup.run(booted, "ls", "/var/lib/apt/lists") == ""
+        assert setup.run(booted, "stat", "--format=%Y", "/var/lib/apt/lists") == "0"
 
-    def test_no_device_can_be_made(self, lab: Lab, booted: ContainerSpec) -> None:
+    def test_no_device_can_be_made(self, setup: ServerSetup, booted: ContainerSpec) -> None:
         """Users of this machine could open it, outside of what confines the server."""
-        done = lab.podman.exec(booted.id, ["mknod", "/tmp/disk", "b", "8", "0"], timeout_s=10)
+        done = setup.podman.exec(booted.id, ["mknod", "/tmp/disk", "b", "8", "0"], timeout_s=10)
         assert "Operation not permitted" in done.stderr
         if Path("/dev/net/tun").exists():
-            kind = lab.run(booted, "stat", "--format=%F", "/dev/net/tun")
+            kind = setup.run(booted, "stat", "--format=%F", "/dev/net/tun")
             assert kind == "character special file"
 
-    def test_command_that_hangs_is_killed(self, lab: Lab, booted: ContainerSpec) -> None:
-        assert lab.podman.exec(booted.id, ["sleep", "60"], timeout_s=0.3).exit_status == 124
+    def test_command_that_hangs_is_killed(self, setup: ServerSetup, booted: ContainerSpec) -> None:
+        assert setup.podman.exec(booted.id, ["sleep", "60"], timeout_s=0.3).exit_status == 124
 
-    def test_state_is_known(self, lab: Lab, booted: ContainerSpec) -> None:
-        state = lab.podman.inspect(booted.id)
+    def test_state_is_known(self, setup: ServerSetup, booted: ContainerSpec) -> None:
+        state = setup.podman.inspect(booted.id)
         assert state is not None
         assert state.running
         assert Path(f"/proc/{state.pid}").exists()
-        assert state.labels[LABEL_CLOUD] == lab.bench.cloud
-        listed = lab.podman.list_servers({LABEL_CLOUD: lab.bench.cloud})
-        assert booted.id in [found.id for found in listed]
+        assert state.labels[LABEL_CLOUD] == setup.testbed.cloud
+        listed = setup.podman.list_servers({LABEL_CLOUD: setup.testbed.cloud})
+        assert booted.id in [container.id for container in listed]
 
-    def test_second_server_of_that_id_is_refused(self, lab: Lab, booted: ContainerSpec) -> None:
+    def test_second_server_of_that_id_is_refused(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
         with pytest.raises(CloudError, match="cannot create server web_5: "):
-            lab.podman.create_server(booted)
-        state = lab.podman.inspect(booted.id)
+            setup.podman.create_server(booted)
+        state = setup.podman.inspect(booted.id)
         assert state is not None
         assert state.running
 
 
 @pytest.mark.cloud
-def test_server_is_stopped_started_and_rebooted(lab: Lab, capabilities: Capabilities) -> None:
-    spec = lab.spec(6)
-    lab.podman.create_server(spec)
-    lab.wait_for(spec.id, "Reached target cloud-init.target")
-    lab.run(spec, "touch", "/root/kept")
-    host_key = lab.run(spec, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
-    lab.podman.resize(spec.id, cpus=1, memory_mb=300)
+def test_server_is_stopped_started_and_rebooted(
+    setup: ServerSetup, capabilities: Capabilities
+) -> None:
+    spec = setup.spec(6)
+    setup.podman.create_server(spec)
+    setup.wait_for(spec.id, "Reached target cloud-init.target")
+    setup.run(spec, "touch", "/root/kept")
+    host_key = setup.run(spec, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+    setup.podman.resize(spec.id, cpus=1, memory_mb=300)
     # A login's processes must not hold up the shutdown.
-    session = wait_for_login(lab.server(spec), private_key=lab.key, deadline=Deadline(20.0))
+    session = wait_for_login(setup.server(spec), private_key=setup.key, deadline=Deadline(20.0))
 
-    lab.podman.stop(spec.id)
+    setup.podman.stop(spec.id)
     session.close()
-    stopped = lab.podman.inspect(spec.id)
+    stopped = setup.podman.inspect(spec.id)
     assert stopped is not None
     assert not stopped.running
     assert not stopped.wants_reboot
     assert stopped.exit_code != 137, "it had to be killed"
 
-    lab.podman.start(spec.id)
-    lab.run(spec, "ls", "/root/kept")
-    assert _memory_mb(lab, spec, capabilities) == 300
-    lab.podman.reboot(spec.id)
-    lab.podman.reboot(spec.id, hard=True)
-    assert _memory_mb(lab, spec, capabilities) == 300
-    assert lab.run(spec, "cat", "/etc/ssh/ssh_host_ed25519_key.pub") == host_key
+    setup.podman.start(spec.id)
+    setup.run(spec, "ls", "/root/kept")
+    assert _memory_mb(setup, spec, capabilities) == 300
+    setup.podman.reboot(spec.id)
+    setup.podman.reboot(spec.id, hard=True)
+    assert _memory_mb(setup, spec, capabilities) == 300
+    assert setup.run(spec, "cat", "/etc/ssh/ssh_host_ed25519_key.pub") == host_key
 
 
 @pytest.mark.cloud
-def test_reboot_from_inside_is_known_from_a_halt(lab: Lab) -> None:
-    spec = lab.spec(10)
-    lab.podman.create_server(spec)
+def test_reboot_from_inside_is_known_from_a_halt(setup: ServerSetup) -> None:
+    spec = setup.spec(10)
+    setup.podman.create_server(spec)
     for boot, verb, wants_reboot in ((1, "reboot", True), (2, "poweroff", False)):
-        lab.wait_for(spec.id, "Reached target cloud-init.target", times=boot)
-        lab.podman.exec(spec.id, ["systemctl", "--no-block", verb], timeout_s=5)
-        state = lab.podman.inspect(spec.id)
+        setup.wait_for(spec.id, "Reached target cloud-init.target", times=boot)
+        setup.podman.exec(spec.id, ["systemctl", "--no-block", verb], timeout_s=5)
+        state = setup.podman.inspect(spec.id)
         for _ in Deadline(20.0).poll(verb):
-            state = lab.podman.inspect(spec.id)
+            state = setup.podman.inspect(spec.id)
             if state is None or not state.running:
                 break
         assert state is not None
         assert state.wants_reboot is wants_reboot
-        lab.podman.start(spec.id)
+        setup.podman.start(spec.id)
 
 
 @pytest.mark.cloud
-def test_several_servers_are_created_at_once(lab: Lab) -> None:
-    specs = [lab.spec(number) for number in (11, 12, 13)]
+def test_several_servers_are_created_at_once(setup: ServerSetup) -> None:
+    specs = [setup.spec(number) for number in (11, 12, 13)]
     with ThreadPoolExecutor(3) as pool:
-        inits = list(pool.map(lab.podman.create_server, specs))
+        inits = list(pool.map(setup.podman.create_server, specs))
     for spec, init in zip(specs, inits, strict=True):
-        server = lab.server(spec)
-        wait_for_login(server, private_key=lab.key, deadline=Deadline(30.0)).close()
+        server = setup.server(spec)
+        wait_for_login(server, private_key=setup.key, deadline=Deadline(30.0)).close()
         assert "init" in Path(f"/proc/{init}/cmdline").read_text()  # by now it has become that
-        lab.podman.remove(spec.id)
+        setup.podman.remove(spec.id)
 
 
 @pytest.mark.cloud
-def test_a_console_does_not_fill_the_disk(lab: Lab) -> None:
-    spec = lab.spec(31)
-    lab.podman.create_server(spec)
-    lab.wait_for(spec.id, " finished at ")
+def test_a_console_does_not_fill_the_disk(setup: ServerSetup) -> None:
+    spec = setup.spec(31)
+    setup.podman.create_server(spec)
+    setup.wait_for(spec.id, " finished at ")
     flood = "yes a line of a console that never ends | head -c 40000000; echo last line"
-    lab.run(spec, "sh", "-c", f"({flood}) > /dev/console")
-    lab.wait_for(spec.id, "last line")
-    state = lab.podman.inspect(spec.id)
+    setup.run(spec, "sh", "-c", f"({flood}) > /dev/console")
+    setup.wait_for(spec.id, "last line")
+    state = setup.podman.inspect(spec.id)
     assert state is not None
     console = Path(state.labels[LABEL_FOLDER]) / "console.log"
     assert console.stat().st_size < 20_000_000
-    lab.podman.remove(spec.id)
+    setup.podman.remove(spec.id)
 
 
 @pytest.mark.cloud
-def test_removal_leaves_nothing_and_can_be_repeated(lab: Lab, tmp_path: Path) -> None:
+def test_removal_leaves_nothing_and_can_be_repeated(setup: ServerSetup, tmp_path: Path) -> None:
     podman = Podman(probe(), tmp_path)
-    spec = lab.spec(7)
+    spec = setup.spec(7)
     podman.create_server(spec)
     assert [path.name for path in tmp_path.iterdir()] == [spec.id]
     assert (tmp_path / spec.id).stat().st_mode & 0o077 == 0
@@ -312,28 +328,28 @@ def test_removal_leaves_nothing_and_can_be_repeated(lab: Lab, tmp_path: Path) ->
 
 
 @pytest.mark.cloud
-def test_server_that_cannot_start_says_why_and_leaves_nothing(lab: Lab) -> None:
-    broken = lab.spec(8, netns=Path("/run/netns/infraci-s-none"))
+def test_server_that_cannot_start_says_why_and_leaves_nothing(setup: ServerSetup) -> None:
+    broken = setup.spec(8, netns=Path("/run/netns/infraci-s-none"))
     with pytest.raises(CloudError, match="cannot create server web_8: "):
-        lab.podman.create_server(broken)
-    assert lab.podman.inspect(broken.id) is None
-    unknown = lab.spec(9, image="localhost/infraci/none:1")
+        setup.podman.create_server(broken)
+    assert setup.podman.inspect(broken.id) is None
+    unknown = setup.spec(9, image="localhost/infraci/none:1")
     with pytest.raises(CloudError, match=r"cannot create server web_9: .*none:1"):
-        lab.podman.create_server(unknown)
+        setup.podman.create_server(unknown)
 
 
 @pytest.mark.cloud
-def test_what_is_not_there(lab: Lab) -> None:
+def test_what_is_not_there(setup: ServerSetup) -> None:
     nobody = str(uuid.uuid4())
-    assert lab.podman.inspect(nobody) is None
-    assert lab.podman.logs(nobody) == ""
+    assert setup.podman.inspect(nobody) is None
+    assert setup.podman.logs(nobody) == ""
     with pytest.raises(CloudError, match=f"cannot start server {nobody}: .*{container_name('')}"):
-        lab.podman.start(nobody)
+        setup.podman.start(nobody)
     with pytest.raises(CloudError, match="cannot run true in"):
-        lab.podman.exec(nobody, ["true"], timeout_s=5)
+        setup.podman.exec(nobody, ["true"], timeout_s=5)
 
 
-def _memory_mb(lab: Lab, spec: ContainerSpec, capabilities: Capabilities) -> int:
+def _memory_mb(setup: ServerSetup, spec: ContainerSpec, capabilities: Capabilities) -> int:
     v1 = capabilities.cgroups is not Cgroups.V2
     file = "memory/memory.limit_in_bytes" if v1 else "memory.max"
-    return int(lab.run(spec, "cat", f"/sys/fs/cgroup/{file}")) >> 20
+    return int(setup.run(spec, "cat", f"/sys/fs/cgroup/{file}")) >> 20

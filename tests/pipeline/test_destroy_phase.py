@@ -12,9 +12,9 @@ from infraci.heat import Leftover
 from infraci.heat.leftovers import PORT
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import ResourceReference, Verdict
-from infraci.pipeline import Interrupts, carry_out
-from infraci.pipeline.execute_run import WHOLE_WAY
-from infraci.pipeline.removal import RemainsError, remove_run
+from infraci.pipeline import Interrupts, run_phases
+from infraci.pipeline.destroy_phase import RemainsError, remove_run
+from infraci.pipeline.run_phases import RUN_PHASES
 from tests.pipeline.fakes import Lab
 
 LEFT = Leftover(kind=PORT, id="p1", name="x", cloud="far")
@@ -24,7 +24,7 @@ def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     assert record.verdict is Verdict.ERROR
     assert record.verdict.exit_code is ExitCode.UNTESTABLE
     assert record.leaks == ("port x (p1)",)
@@ -41,7 +41,7 @@ def test_what_is_in_the_way_is_told_with_both_commands(tmp_path: Path) -> None:
     lab.cloud.name = "far"
     lab.cloud.left = (replace(LEFT, foreign=True),)
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     trouble = record.phases[-1].trouble
     assert trouble is not None
     assert trouble.hint == (
@@ -55,7 +55,7 @@ def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     remove_run(record, cloud=lab.cloud, ledger=lab.ledger, progress=lab.progress)
     assert "remove_leftovers" in lab.calls
     after = lab.ledger.load(record.id)
@@ -65,7 +65,7 @@ def test_destroying_removes_what_was_left(tmp_path: Path) -> None:
 def test_what_the_stack_made_is_known_after_it_is_gone(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     server = ResourceReference(kind="OS::Nova::Server", id="1")
     assert record.possessions == (server,)
     lost = replace(record, possessions=(*record.possessions, replace(server, id="2")))
@@ -77,8 +77,8 @@ def test_a_tear_down_that_does_not_end_says_what_is_left(tmp_path: Path) -> None
     lab = Lab(tmp_path, delete_stack=PhaseTimeoutError("cannot finish: still waiting"))
     lab.cloud.left = (LEFT,)
     with Interrupts() as interrupts:
-        work = lab.work(interrupts, policy=DestroyPolicy.ALWAYS)
-        record = carry_out(work, WHOLE_WAY)
+        run = lab.make_run(interrupts, policy=DestroyPolicy.ALWAYS)
+        record = run_phases(run, RUN_PHASES)
     assert record.leaks == ("port x (p1)",)
     trouble = record.phases[-1].trouble
     assert trouble is not None
@@ -90,14 +90,14 @@ def test_api_calls_are_the_runs_own(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.traps.calls += ["of another run"] * 7
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts), RUN_PHASES)
     assert record.api_calls["fake CALL"] == len(lab.calls) - 7 - 1  # the report comes after all
 
 
 def test_what_another_cloud_of_that_name_does_not_know_is_not_gone(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     with Interrupts() as interrupts:
-        record = carry_out(lab.work(interrupts, policy=DestroyPolicy.NEVER), WHOLE_WAY)
+        record = run_phases(lab.make_run(interrupts, policy=DestroyPolicy.NEVER), RUN_PHASES)
     assert record.cloud_at == lab.cloud.where
     stacks, lab.cloud.stacks = lab.cloud.stacks, {}
     lab.cloud.where = "/elsewhere"

@@ -8,7 +8,7 @@ import json
 import pytest
 from werkzeug.test import Client
 
-from infraci.local.api.bodies import MOST_BYTES, Bodies
+from infraci.local.api.body_filter import MOST_BYTES, BodyFilter
 from infraci.local.api.identity import IdentityApi, Tokens
 
 PATH = "/v3/auth/tokens"
@@ -16,7 +16,7 @@ PATH = "/v3/auth/tokens"
 
 @pytest.fixture
 def client() -> Client:
-    return Client(Bodies(IdentityApi("http://127.0.0.1:1", "pw", Tokens())))
+    return Client(BodyFilter(IdentityApi("http://127.0.0.1:1", "pw", Tokens())))
 
 
 @pytest.mark.parametrize(

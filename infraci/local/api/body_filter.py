@@ -1,4 +1,4 @@
-"""The bodies of requests, judged before any API sees them: size, and JSON of a sane depth."""
+"""Refuses requests whose bodies are too large, or no JSON of a sane depth, before any API."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from infraci.base.json_reader import read_json
 from infraci.local.api.web import Document, reply
 
-#: Heat's own limit is far lower; a template with its files is the largest that anyone sends.
+#: Heat's own limit is far lower; a template with its files is the largest body there is.
 MOST_BYTES = 16 << 20
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
 
-class Bodies:
-    """Refuses bodies that no API of an OpenStack takes, and hands on all others."""
+class BodyFilter:
+    """Refuses bodies that no API of OpenStack takes, and passes on all other requests."""
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class Bodies:
 
 
 def _read(environ: Document) -> bytes:
-    """The body, and of one that is too large no more than shows that it is."""
+    """The body; of one that is too large, one byte more than the limit."""
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infraci.pipeline.lockout import explain, has_finished
+from infraci.pipeline.server_health import explain, has_finished
 
 LINUX = "[    0.000000] Linux version 6.1.0-27-cloud-amd64\n"
 CLOUD_INIT = "[   9.13] cloud-init[104]: Cloud-init v. 22.4.2 finished at Fri, 27 Nov 2026\n"

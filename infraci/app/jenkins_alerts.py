@@ -1,4 +1,4 @@
-"""Telling people: the alerts that are due are sent, and remembered."""
+"""Sends the alerts that are due, and remembers which were sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infraci.base.mask import hidden
 from infraci.errors import UsageError
 from infraci.jenkins.results import CommitResult
 
-#: Of a branch that nobody has looked at, so many commits.
+#: Of a branch that is looked at for the first time, so many commits.
 _FIRST_LOOK = 50
 #: Another process may be sending alerts, of which each is waited for a while.
 _LOCK_S = 600.0
@@ -27,19 +27,19 @@ Results = Callable[[Sequence[str]], Mapping[str, CommitResult]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receivers:
-    """Who is told, and how."""
+    """The receivers of alerts, by mail and webhook."""
 
     server: mail.MailServer | None
     sender: str
     addresses: tuple[str, ...]
-    is_author_told: bool
+    with_author: bool
     webhooks: tuple[webhook.Webhook, ...]
 
     def tell(self, alerts: Sequence[Alert]) -> None:
         """Send alerts to all of them."""
         messages = []
         for alert in alerts:
-            author = [alert.result.email] if self.is_author_told else []
+            author = [alert.result.email] if self.with_author else []
             to = [a for a in dict.fromkeys([*author, *self.addresses]) if mail.is_address(a)]
             if to:
                 messages.append(mail.compose(alert, sender=self.sender, to=to))
@@ -55,11 +55,11 @@ def receivers(
     smtp: str | None,
     sender: str,
     addresses: Sequence[str],
-    is_author_told: bool,
+    with_author: bool,
     webhooks_file: Path | None,
 ) -> Receivers:
-    """Who is told, from the command line; the SMTP password from the environment."""
-    if (addresses or is_author_told) and smtp is None:
+    """The receivers that the command line names; the SMTP password is from the environment."""
+    if (addresses or with_author) and smtp is None:
         raise UsageError("cannot send mail: by which server is not known", hint="say --smtp URL")
     for address in (sender, *addresses):
         if not mail.is_address(address):
@@ -69,7 +69,7 @@ def receivers(
         server=mail.parse_server(smtp, password=password) if smtp else None,
         sender=sender,
         addresses=tuple(addresses),
-        is_author_told=is_author_told,
+        with_author=with_author,
         webhooks=webhook.read_webhooks(webhooks_file) if webhooks_file else (),
     )
 
@@ -80,7 +80,7 @@ def alert_all(
     results: Results,
     tell: Callable[[Sequence[Alert]], None],
 ) -> None:
-    """Send what is due of some branches. Told first, then remembered: twice rather than never."""
+    """Send what is due of some branches, at least once: alerts are sent first, then remembered."""
     path = git_dir / "infraci" / "alerts.json"
     with _alone(path.with_suffix(".lock")):
         memories = load(path)
@@ -99,7 +99,7 @@ def preview(
     results: Results,
     tell: Callable[[Sequence[Alert]], None],
 ) -> None:
-    """Tell what is due, and remember nothing."""
+    """Show what is due, and remember nothing."""
     memories = load(git_dir / "infraci" / "alerts.json")
     for branch in branches:
         memory = memories.get(branch, Memory())
@@ -110,10 +110,10 @@ def preview(
 
 def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
     """A branch's commits since the one that was handled last, the oldest first."""
-    wanted = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
+    revisions = [f"refs/heads/{branch}", f"^{handled}"] if handled else [f"refs/heads/{branch}"]
     most = [] if handled else [f"--max-count={_FIRST_LOOK}"]
     try:
-        listed = git.run_in_git_dir(git_dir, "rev-list", "--first-parent", *most, *wanted, "--")
+        listed = git.run_in_git_dir(git_dir, "rev-list", "--first-parent", *most, *revisions, "--")
     except git.GitError as error:
         if handled:  # it is gone, after a force push
             return _commits(git_dir, branch, "")
@@ -125,7 +125,7 @@ def _commits(git_dir: Path, branch: str, handled: str) -> list[str]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One at a time: two would tell everything twice."""
+    """Lock alerting: two processes would send every alert twice."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path, timeout_s=_LOCK_S, purpose="send alerts"):
         yield

@@ -1,4 +1,4 @@
-"""What values in requests' bodies are, by the names of their fields, wherever these stand.
+"""Checks the types of the fields in requests' bodies, by the fields' names.
 
 Nova and Neutron have a schema for each request. Their fields' names mean the same in all of them,
 as far as the embedded cloud knows them, so one table is enough to refuse what none of them takes.
@@ -39,22 +39,22 @@ _LISTS = {
 }
 
 
-def misfits(value: object, where: str) -> Iterator[str]:
-    """What is wrong with the fields in a value, each in a sentence."""
+def type_errors(value: object, where: str) -> Iterator[str]:
+    """The fields that hold a value of a wrong type, each in a sentence."""
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from misfits(item, f"{where}[{number}]")
+            yield from type_errors(item, f"{where}[{number}]")
     elif isinstance(value, dict):
         for name, inner in value.items():
-            kind = _kind_that_lacks(name, inner)
-            if kind:
-                yield f"{where}.{name} is not {kind}."
-            elif name != "metadata":  # its names are anybody's
-                yield from misfits(inner, f"{where}.{name}")
+            expected = _expected_type(name, inner)
+            if expected:
+                yield f"{where}.{name} is not {expected}."
+            elif name != "metadata":  # the client chooses its names
+                yield from type_errors(inner, f"{where}.{name}")
 
 
-def _kind_that_lacks(name: str, value: object) -> str:
-    """What kind of value a field should hold; empty if it holds such a value."""
+def _expected_type(name: str, value: object) -> str:
+    """The type that a field should have; empty if its value has it."""
     if value is None:
         return ""
     if name in _OBJECTS:

@@ -24,8 +24,8 @@ from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.problem import Problem
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
-from infraci.pipeline import Interrupts, carry_out
-from infraci.pipeline.execute_run import WHOLE_WAY
+from infraci.pipeline import Interrupts, run_phases
+from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.ssh import HostKeyError
 from tests.pipeline.fakes import Lab, Trap, interrupt
 
@@ -39,7 +39,7 @@ def make_lab(tmp_path: Path) -> Make:
 
 def run(lab: Lab, policy: DestroyPolicy = DestroyPolicy.ALWAYS) -> RunRecord:
     with Interrupts() as interrupts:
-        return carry_out(lab.work(interrupts, policy=policy), WHOLE_WAY)
+        return run_phases(lab.make_run(interrupts, policy=policy), RUN_PHASES)
 
 
 def of_phase(record: RunRecord, phase: Phase) -> list[Testcase]:
@@ -55,7 +55,7 @@ def test_a_commit_goes_all_the_way(lab: Make) -> None:
     record = run(here)
     assert record.verdict is Verdict.PASSED
     assert record.verdict.exit_code is ExitCode.PASSED
-    assert [r.phase for r in record.phases] == [*WHOLE_WAY, Phase.DESTROY]
+    assert [r.phase for r in record.phases] == [*RUN_PHASES, Phase.DESTROY]
     assert not troubled(record)
     assert record.destroyed
     assert not here.cloud.stacks
@@ -542,12 +542,12 @@ def test_what_is_interrupted_is_kept_only_if_always_kept(lab: Make, policy: Dest
 def test_only_some_phases_give_no_verdict(lab: Make) -> None:
     here = lab()
     with Interrupts() as interrupts:
-        work = here.work(interrupts, policy=DestroyPolicy.NEVER)
-        record = carry_out(work, (Phase.PLAN, Phase.PROVISION))
+        run = here.make_run(interrupts, policy=DestroyPolicy.NEVER)
+        record = run_phases(run, (Phase.PLAN, Phase.PROVISION))
     assert record.verdict is None
     assert not record.destroyed
     with Interrupts() as interrupts:
-        record = carry_out(here.work(interrupts, record=record), (Phase.VERIFY,))
+        record = run_phases(here.make_run(interrupts, record=record), (Phase.VERIFY,))
     assert record.verdict is Verdict.PASSED
     assert [r.phase for r in record.phases] == [Phase.PLAN, Phase.PROVISION, Phase.VERIFY]
 
@@ -557,12 +557,12 @@ def test_a_run_is_taken_up_where_its_stack_stands(lab: Make) -> None:
     here = lab(log_in=trap)
     record = run(here, DestroyPolicy.NEVER)
     del here.traps.by_name["log_in"]
-    key = (here.ledger.folder(record.id) / "id_ed25519").read_bytes()
+    key = here.ledger.folder(record.id).login_key.read_bytes()
     with Interrupts() as interrupts:
-        record = carry_out(here.work(interrupts, record=record), WHOLE_WAY[1:])
+        record = run_phases(here.make_run(interrupts, record=record), RUN_PHASES[1:])
     assert record.verdict is Verdict.PASSED
     assert here.calls.count("create_stack") == 1
-    assert (here.ledger.folder(record.id) / "id_ed25519").read_bytes() == key
+    assert here.ledger.folder(record.id).login_key.read_bytes() == key
 
 
 def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:
@@ -571,12 +571,12 @@ def test_a_phase_that_comes_again_begins_anew(lab: Make) -> None:
     record = run(here, DestroyPolicy.NEVER)
     assert record.evidence
     with Interrupts() as interrupts:
-        again = here.work(interrupts, policy=DestroyPolicy.NEVER, record=record)
-        record = carry_out(again, (Phase.CONFIGURE,))
+        again = here.make_run(interrupts, policy=DestroyPolicy.NEVER, record=record)
+        record = run_phases(again, (Phase.CONFIGURE,))
     assert record.verdict is None
     assert {case.phase for case in record.testcases} == {Phase.PROVISION}
     assert record.evidence == ()
-    assert [r.phase for r in record.phases] == [*WHOLE_WAY[:3]]
+    assert [r.phase for r in record.phases] == [*RUN_PHASES[:3]]
 
 
 def test_an_interruption_in_between_is_not_lost() -> None:

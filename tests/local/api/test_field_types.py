@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from infraci.local.api.shapes import misfits
+from infraci.local.api.field_types import type_errors
 
 
 @pytest.mark.parametrize(
-    ("body", "misfit"),
+    ("body", "type_error"),
     [
         ({"network_id": [{}]}, "port.network_id is not text."),
         ({"fixed_ips": [{"subnet_id": 7}]}, "port.fixed_ips[0].subnet_id is not text."),
@@ -19,8 +19,8 @@ from infraci.local.api.shapes import misfits
         ({"admin_state_up": "maybe"}, "port.admin_state_up is not true or false."),
     ],
 )
-def test_a_misfit_is_named(body: object, misfit: str) -> None:
-    assert list(misfits(body, "port")) == [misfit]
+def test_a_type_error_is_named(body: object, type_error: str) -> None:
+    assert list(type_errors(body, "port")) == [type_error]
 
 
 def test_what_fits() -> None:
@@ -34,4 +34,4 @@ def test_what_fits() -> None:
         "metadata": {"id": "anything", "tags": "text"},
         "unknown": [1],
     }
-    assert list(misfits(body, "port")) == []
+    assert list(type_errors(body, "port")) == []

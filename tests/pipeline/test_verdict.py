@@ -1,4 +1,4 @@
-"""Several pipelines: the worst of those that vote."""
+"""The exit code of several runs: that of the worst that votes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from infraci.errors import ExitCode
 from infraci.model.run import RunRecord, Verdict
-from infraci.pipeline import Outcomes
+from infraci.pipeline import exit_code_of
 from tests.pipeline.fakes import COMMIT
 
 RECORD = RunRecord(
@@ -44,4 +44,4 @@ def test_exit_code(verdicts: str, code: ExitCode) -> None:
         replace(RECORD, verdict=Verdict(word.strip("!")), voting=not word.startswith("!"))
         for word in verdicts.split()
     )
-    assert Outcomes(records=records).exit_code is code
+    assert exit_code_of(records) is code

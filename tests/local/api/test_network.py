@@ -1,0 +1,126 @@
+"""Neutron's API: how it takes and shows JSON, and refuses what it does not take."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+from werkzeug.test import Client
+
+from infraci.local.api.network import NetworkApi
+from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.project_network import ProjectNetwork
+from infraci.local.domain.routers import Routers
+from infraci.local.domain.servers import Servers
+from infraci.local.domain.store import Store
+from infraci.local.host.host_interface import HostInterface
+from tests.local.domain.test_networks import RecordedWiring
+
+
+@pytest.fixture
+def client() -> Client:
+    store, wiring = Store(), RecordedWiring()
+    networks = Networks(store, wiring, public_cidr="172.24.4.0/24")
+    routers = Routers(store, networks, wiring)
+    servers = Servers(
+        store,
+        networks,
+        cast(HostInterface, wiring),  # no test here has a server
+        project_network=ProjectNetwork(store, networks, routers, lambda _: ""),
+        access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
+        labels_of=lambda _: {},
+    )
+    return Client(NetworkApi(store, networks, routers, servers, lambda _: True))
+
+
+def create(client: Client, kind: str, **fields: object) -> dict[str, Any]:
+    answer = client.post(f"/v2.0/{kind.replace('_', '-')}s", json={kind: fields})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json[kind])  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "message"),
+    [
+        ("network", {"colour": "red"}, 400, "Unrecognized attribute(s) 'colour'"),
+        ("network", {"router:external": True}, 403, "has one external network"),
+        ("network", {"mtu": "large"}, 400, "'large' is not a number"),
+        ("subnet", {"cidr": "10.0.0.0/24"}, 400, "Required attribute 'network_id'"),
+        ("subnet", {"network_id": "1", "cidr": "10.0.0.0/24"}, 404, "Network 1 could not be"),
+        (
+            "port",
+            {"network_id": PUBLIC_ID, "security_groups": "web"},
+            400,
+            "is not a list of texts",
+        ),
+        (
+            "subnet",
+            {
+                "network_id": PUBLIC_ID,
+                "cidr": "10.0.0.0/24",
+                "host_routes": [{"nexthop": "10.0.0.9"}],
+            },
+            400,
+            "lacks 'destination'",
+        ),
+    ],
+)
+def test_a_request_is_refused(
+    client: Client, kind: str, body: Mapping[str, object], status: int, message: str
+) -> None:
+    answer = client.post(f"/v2.0/{kind}s", json={kind: body})
+    assert answer.status_code == status
+    assert message in answer.json["NeutronError"]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("bodies", ["x", ["x"], [{"name": 1}]])
+def test_bodies_of_several_are_checked_like_one(client: Client, bodies: object) -> None:
+    assert client.post("/v2.0/networks", json={"networks": bodies}).status_code == 400
+
+
+def test_null_is_no_gateway_and_nothing_said_is_the_first_address(client: Client) -> None:
+    network = create(client, "network", name="n", tags=None)
+    first = create(client, "subnet", network_id=network["id"], cidr="10.0.0.0/24")
+    second = create(client, "subnet", network_id=network["id"], cidr="10.0.1.0/24", gateway_ip=None)
+    assert (first["gateway_ip"], second["gateway_ip"]) == ("10.0.0.1", None)
+    assert first["allocation_pools"] == [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+    shown = client.get(f"/v2.0/networks/{network['id']}").json["network"]  # type: ignore[index]
+    assert shown == {**network, "subnets": [first["id"], second["id"]]}
+    assert (shown["tags"], shown["router:external"], shown["project_id"]) == (
+        [],
+        False,
+        shown["tenant_id"],
+    )
+
+
+def test_numbers_and_truth_may_come_as_text(client: Client) -> None:
+    network = create(client, "network", admin_state_up="false", mtu="1300")
+    assert (network["admin_state_up"], network["mtu"]) == (False, 1300)
+    group = create(client, "security_group", name="web")
+    rule = create(client, "security_group_rule", security_group_id=group["id"], port_range_min="80")
+    assert rule["port_range_min"] == 80
+
+
+def test_a_router_shows_its_gateway_and_its_interface(client: Client) -> None:
+    network = create(client, "network")
+    subnet = create(client, "subnet", network_id=network["id"], cidr="10.0.0.0/24")
+    router = create(client, "router", external_gateway_info={"network_id": PUBLIC_ID})
+    gateway = router["external_gateway_info"]
+    assert gateway["external_fixed_ips"][0]["ip_address"] == "172.24.4.2"
+    assert gateway["enable_snat"] is True
+    path = f"/v2.0/routers/{router['id']}"
+    interface = client.put(f"{path}/add_router_interface", json={"subnet_id": subnet["id"]}).json
+    assert interface["subnet_ids"] == [subnet["id"]]  # type: ignore[index]
+    ports = client.get("/v2.0/ports", query_string={"device_id": router["id"]}).json["ports"]  # type: ignore[index]
+    assert interface["port_id"] in [port["id"] for port in ports]  # type: ignore[index]
+    changed = client.put(path, json={"router": {"name": "r", "external_gateway_info": None}}).json
+    assert changed["router"] == {**router, "name": "r", "external_gateway_info": None}  # type: ignore[index]
+
+
+def test_fields_can_be_chosen_and_matched(client: Client) -> None:
+    create(client, "network", name="one", shared=True)
+    create(client, "network", name="two")
+    listed = client.get("/v2.0/networks?shared=true&fields=name").json
+    assert listed == {"networks": [{"name": "one"}]}
