@@ -122,7 +122,7 @@ def test_an_alert_says_all_that_helps() -> None:
 def test_nobody_is_blamed_for_what_was_never_well() -> None:
     (alert,) = only(commit(7, pipeline(7, Verdict.FAILED)))
     assert alert.suspects == ()
-    assert ("culprit", "not known: it has not been seen well before") in alert.facts
+    assert ("culprit", "not known: no earlier commit has passed") in alert.facts
 
 
 def test_memory(tmp_path: Path) -> None:

@@ -136,11 +136,11 @@ def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     _line(repository, 3)
     root = repository.folder
     (found,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
-    assert (found.kind, found.why) == (FindingKind.INFRASTRUCTURE, "its runs told nothing")
+    assert (found.kind, found.why) == (FindingKind.INFRASTRUCTURE, "its runs gave no result")
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"),
+    ("failure", "kind"),
     [
         ("configure: StepError", FindingKind.UNKNOWN),
         ("configure: guest", FindingKind.INFRASTRUCTURE),
@@ -148,14 +148,14 @@ def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     ],
 )
 def test_a_step_that_fails_may_be_anybodys_fault(
-    repository: Repository, trouble: str, kind: FindingKind
+    repository: Repository, failure: str, kind: FindingKind
 ) -> None:
     line = _line(repository, 2)
     world = World(truths={}, cloud_fails=1.0)
     history = known(world, line)
-    history[line[-1]] = [replace(history[line[-1]][0], trouble=trouble)]
+    history[line[-1]] = [replace(history[line[-1]][0], failure=failure)]
     (found,) = inquire(repository.folder, world, history)
-    assert (found.kind, found.why) == (kind, trouble)
+    assert (found.kind, found.why) == (kind, failure)
     assert world.asked == []
 
 
@@ -187,7 +187,7 @@ def test_trouble_with_the_cloud_meanwhile_changes_no_verdict(
 ) -> None:
     line = _line(repository, 16)
     world = World(truths={ANSWER: broken(line[5], line, rate=0.1)}, cloud_fails=0.3)
-    world.luck.seed(seed)
+    world.rng.seed(seed)
     (found,) = inquire(repository.folder, world, {}, since=line[0], runs=80)
     if found.culprit is None:  # a commit could not be tested so often that it was given up
         assert found.kind is FindingKind.UNKNOWN
@@ -201,7 +201,7 @@ def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> 
     world = World(truths={ANSWER: broken(line[6], line)})
     (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
     assert found.kind is FindingKind.UNKNOWN
-    assert found.why == "no stack was to be stood up for it"
+    assert found.why == "no stack may be stood up for it"
     assert 3 <= found.runs_left <= 12
     assert found.time_left_s == found.runs_left * 60
     assert sum(suspect.probability for suspect in found.suspects) < 0.6

@@ -29,7 +29,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
         root=tmp_path,
         pipeline="web",
         cloud="moon",
-        given=("-P image",),
+        overrides=("-P image",),
         options=("-P", "image=x"),
         command=("sh", str(tmp_path / "infraci")),
     )
@@ -55,9 +55,9 @@ def test_a_commit_without_such_a_pipeline_says_nothing_of_a_plan(runner: Runner)
     _does(runner, "a" * 40, "exit 2\n")
     (found,) = runner(["a" * 40])
     assert found is not None
-    assert (found.verdict, found.given, found.cloud) == (Verdict.INVALID, ("-P image",), "moon")
+    assert (found.verdict, found.overrides, found.cloud) == (Verdict.INVALID, ("-P image",), "moon")
     assert found.cases == {}
-    assert found.trouble == "there is no such pipeline"
+    assert found.failure == "there is no such pipeline"
 
 
 def test_what_it_says_is_told(runner: Runner) -> None:

@@ -109,12 +109,12 @@ def test_a_plan_that_failed_is_a_failure_of_the_plan_alone() -> None:
     runs = [
         _run({PLAN: FAILED}, Verdict.INVALID),
         invalid(pipeline="web", cloud="local"),
-        replace(KNOWN, verdict=Verdict.INVALID, cases={}, trouble="plan: PipelineFileError"),
+        replace(KNOWN, verdict=Verdict.INVALID, cases={}, failure="plan: PipelineFileError"),
     ]
     for run in runs:
         assert look(run, PLAN) is Seen.FAILED
         assert look(run, ANSWER) is look(run, STACK) is look(run, TASK) is None
-    unknown = replace(runs[2], trouble="there is no such pipeline")
+    unknown = replace(runs[2], failure="there is no such pipeline")
     assert look(unknown, PLAN) is None
 
 

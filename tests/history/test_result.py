@@ -37,7 +37,7 @@ def test_every_class_of_a_mixed_run() -> None:
     }
     assert result.is_lost
     assert not result.is_complete
-    assert result.given == ("-P a", "-e b")
+    assert result.overrides == ("-P a", "-e b")
     assert (result.took_s, result.time) == (10, 1_700_000_000)
     assert parse(dump(result)) == result
 
@@ -68,7 +68,7 @@ def test_why_it_could_not_be_tested() -> None:
     failed = record(phases=(trouble(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
     result = result_of(failed)
     assert result is not None
-    assert result.trouble == "provision: failed"
+    assert result.failure == "provision: failed"
     assert result.cases == {}
     assert not result.is_complete
 

@@ -83,7 +83,7 @@ def test_what_builds_found_comes_back_in_order(
         good: [good[:8]],
         bad: [bad[:8]],
     }
-    assert any(line.startswith(f"{silent[:10]}: told nothing (http") for line in told)
+    assert any(line.startswith(f"{silent[:10]}: no result (http") for line in told)
 
 
 def test_a_commit_whose_files_are_wrong_is_invalid(

@@ -146,7 +146,7 @@ def _alerts(shop: Shop, bad: str) -> None:
     """One, of the commit that broke it; its builds' order is nobody's matter."""
     told = shop.infraci("alert", "--dry-run").stdout
     assert told.startswith(f"tiny on main failed: {bad[:10]} Break the web tier\n")
-    assert f"culprit: {bad} (the commit before it was well)" in told
+    assert f"culprit: {bad} (the commit before it passed)" in told
     assert told.count("verdict:") == 1
 
 
