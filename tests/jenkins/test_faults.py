@@ -46,7 +46,7 @@ def test_lasting_trouble_is_not(standin: StandIn) -> None:
         requester.get_url(standin.url)
     assert 50 < now[0] <= 60
     assert len(standin.faults) > 100  # ever less often
-    assert "can be sent again" in str(caught.value.hint)
+    assert "can send the commits again" in str(caught.value.hint)
 
 
 def test_nobody_there() -> None:
@@ -140,7 +140,7 @@ def test_another_url_than_its_own(connect: Connect, standin: StandIn) -> None:
     connect().create(FOLDER)
     connect().create(project("true"), "commit")
     controller = connect(url=standin.url.replace("127.0.0.1", "localhost"))
-    with pytest.raises(JenkinsError, match="calls itself by another URL"):
+    with pytest.raises(JenkinsError, match="is configured with another URL"):
         controller.trigger("commit", {"COMMIT": SHA})
 
 

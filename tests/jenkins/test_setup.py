@@ -99,7 +99,7 @@ def test_another_kind_of_job_is_left_alone(connect: Connect) -> None:
     controller = connect()
     controller.create(FOLDER)
     controller.create(project("true"), "commit")
-    with pytest.raises(JenkinsError, match="another kind of job"):
+    with pytest.raises(JenkinsError, match="a job of another kind"):
         set_up(connect, Schedule.COMMIT)
 
 
