@@ -40,13 +40,13 @@ def test_results_that_do_not_depend_on_each_other_are_weighed_by_bayes_rule() ->
     passes = [1 - row.stationary for row in ROWS]
     first = 0.25 * 0.999 * 0.001
     second = 0.25 * 0.999 * sum(w * p for w, p in zip(weights, passes, strict=True))
-    nobody = 0.5 * sum(
+    no_culprit = 0.5 * sum(
         weight * row.stationary * (1 - row.after_failure)
         for weight, row in zip(weights, ROWS, strict=True)
     )
-    total = first + second + nobody
+    total = first + second + no_culprit
     assert belief.probabilities == pytest.approx((first / total, second / total))
-    assert belief.no_culprit == pytest.approx(nobody / total)
+    assert belief.no_culprit == pytest.approx(no_culprit / total)
 
 
 def test_a_pass_clears_a_commit_and_those_before_it() -> None:

@@ -34,8 +34,8 @@ def test_several_at_once_cut_the_range_evenly() -> None:
     belief = _failed(*[1] * 8)
     chosen = choose([belief], range(8), count=3)
     assert len(set(chosen)) == 3
-    told = information(belief.expected(), sorted(map(belief.broken, chosen)))
-    assert told > 1.7
+    bits = information(belief.expected(), sorted(map(belief.broken, chosen)))
+    assert bits > 1.7
 
 
 def test_they_are_started_in_an_order_of_chance() -> None:
@@ -97,9 +97,9 @@ def test_when_all_is_known_nothing_is_run() -> None:
 def test_two_results_tell_no_more_than_each_alone(seen: list[bool]) -> None:
     belief = Belief([1, 1, 1], flakiness=Flakiness.of(seen * 5))
     belief.observe(2, failed=True)
-    told = belief.expected()
-    first, second = (information(told, [belief.broken(p)]) for p in (0, 1))
-    both = information(told, [belief.broken(0), belief.broken(1)])
+    expected = belief.expected()
+    first, second = (information(expected, [belief.broken(p)]) for p in (0, 1))
+    both = information(expected, [belief.broken(0), belief.broken(1)])
     assert max(first, second) - 1e-9 <= both <= first + second + 1e-9
 
 

@@ -131,9 +131,9 @@ def test_the_same_test_of_a_role_with_other_servers_is_the_same() -> None:
 
 
 def _evidence(*results: Result) -> Evidence:
-    found = Evidence(lambda shas: {"a": results}, pipeline="web", cloud="local")
-    found.look_up(["a"])
-    return found
+    evidence = Evidence(lambda shas: {"a": results}, pipeline="web", cloud="local")
+    evidence.look_up(["a"])
+    return evidence
 
 
 def test_results_come_in_the_order_of_their_times_and_then_as_they_come() -> None:

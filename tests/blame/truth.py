@@ -24,14 +24,14 @@ Truth = Callable[[str], float | None]
 
 @dataclass(kw_only=True)
 class World:
-    """Stands in for the stacks: answers from a truth, and counts what it was asked."""
+    """Stands in for the stacks: answers from a truth, and lists the commits that it tested."""
 
     truths: Mapping[Case, Truth]
     ways: Mapping[Case, Class] = field(default_factory=dict)  # how a testcase fails
     cloud_fails: float = 0.0
     invalid: frozenset[str] = frozenset()
     rng: random.Random = field(default_factory=lambda: random.Random(1))
-    asked: list[str] = field(default_factory=list)
+    tested: list[str] = field(default_factory=list)
     runs: int = 0
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
@@ -40,7 +40,7 @@ class World:
 
     def run(self, sha: str, *, of_search: bool = False) -> Result | None:
         """Test a commit."""
-        self.asked.append(sha)
+        self.tested.append(sha)
         self.runs += 1
         verdict, cases, failure = Verdict.PASSED, {}, ""
         if sha in self.invalid:
@@ -89,9 +89,9 @@ def broken(by: str, line: Sequence[str], *, rate: float = 0.0) -> Truth:
 
 def known(world: World, shas: Iterable[str]) -> dict[str, list[Result]]:
     """The history of commits that were tested when they came."""
-    found = {sha: [result] for sha in shas if (result := world.run(sha)) is not None}
-    world.asked.clear()
-    return found
+    results = {sha: [result] for sha in shas if (result := world.run(sha)) is not None}
+    world.tested.clear()
+    return results
 
 
 def inquire(

@@ -53,15 +53,15 @@ def test_the_line_is_ascii_and_says_nothing_of_the_servers() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "unusable",
     [
         record(commit=replace(COMMIT, dirty=True)),
         record(verdict=None),
         record(verdict=Verdict.INTERRUPTED),
     ],
 )
-def test_what_says_nothing_of_a_commit(said: RunRecord) -> None:
-    assert result_of(said) is None
+def test_what_says_nothing_of_a_commit(unusable: RunRecord) -> None:
+    assert result_of(unusable) is None
 
 
 def test_why_it_could_not_be_tested() -> None:

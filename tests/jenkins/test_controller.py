@@ -97,11 +97,11 @@ def test_bad_xml(controller: Controller) -> None:
 
 
 def test_a_build_passes(controller: Controller) -> None:
-    build = built(controller, 'mkdir -p out; echo "$COMMIT" > out/said')
+    build = built(controller, 'mkdir -p out; echo "$COMMIT" > out/commit')
     assert (build.result, build.exit_code) == ("SUCCESS", ExitCode.PASSED)
     assert build.commit == SHA
-    assert build.artifacts == ("out/said",)
-    assert controller.artifact(build, "out/said") == f"{SHA}\n".encode()
+    assert build.artifacts == ("out/commit",)
+    assert controller.artifact(build, "out/commit") == f"{SHA}\n".encode()
 
 
 def test_a_build_fails(controller: Controller) -> None:
