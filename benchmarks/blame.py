@@ -176,14 +176,14 @@ def ours(breakage: Breakage, *, at_once: int = 1) -> tuple[Sequence[Answer], int
     beliefs = [_belief(breakage, question) for question in breakage.questions]
     while world.stacks < _MOST_STACKS:
         unsure = [belief for belief in beliefs if not belief.is_settled(TARGET)]
-        chosen = choose(unsure, range(-1, breakage.commits), count=at_once, luck=luck)
+        chosen = choose(unsure, range(-1, breakage.commits), count=at_once, rng=luck)
         if not unsure or not chosen:
             break
         for position, failed in zip(chosen, world.run(*chosen), strict=True):
             for belief, result in zip(beliefs, failed or (), strict=failed is not None):
                 belief.observe(position, failed=result, is_alone=len(chosen) == 1)
     return [
-        _answer([*b.probabilities, b.nobody], is_named=b.is_settled(TARGET)) for b in beliefs
+        _answer([*b.probabilities, b.no_culprit], is_named=b.is_settled(TARGET)) for b in beliefs
     ], world.stacks
 
 

@@ -69,7 +69,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "heat/stack_watch.py Watch.events": {"read": _READ_FROM_HEAT},
     "jenkins/hooks.py flush_in_background": {"Popen": "it is not waited for at all"},
     "ledger/ledger.py Ledger.lock": {"read": _FILE},
-    "local/any_cloud.py is_meant": {"get": "of a ContextVar, not of a queue"},
+    "local/any_cloud.py is_meant": {"get": "a variable of the thread, not a queue"},
     "local/lock_holder.py find_holder": {"read": _FILE},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",

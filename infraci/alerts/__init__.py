@@ -1,1 +1,1 @@
-"""Who is told when a branch begins to fail, and when it has recovered."""
+"""Alerts: mails and webhooks when a branch begins to fail, and when it recovers."""

@@ -8,12 +8,12 @@ from enum import StrEnum
 from infraci.base.display import displayable
 from infraci.jenkins.results import PipelineResult
 
-#: More testcases than this are counted only.
+#: The most testcases that an alert names.
 _SHOWN = 10
 
 
 class AlertKind(StrEnum):
-    """What has happened."""
+    """What the alert reports."""
 
     FAILURE = "failure"
     RECOVERY = "recovery"
@@ -21,19 +21,19 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Something that people want to know, once."""
+    """A change of a pipeline on a branch, which is reported once."""
 
     kind: AlertKind
     branch: str
-    sha: str  # the first commit that is known to fail, or to be well again
+    sha: str  # the first commit that fails, or passes again
     result: PipelineResult
-    #: Of a failure: the commits since the last good one, this one the last; none if none was good.
+    #: Of a failure: the commits since the last good one, up to this one; none if none was good.
     suspects: tuple[str, ...]
     broken_by: str = ""  # of a recovery: the commit that the failure was first seen with
 
     @property
     def title(self) -> str:
-        """One line for all who are told."""
+        """A line that says what has changed."""
         what = f"{self.result.pipeline} on {displayable(self.branch)}"
         subject = displayable(self.result.subject)
         if self.kind is AlertKind.RECOVERY:
@@ -42,16 +42,16 @@ class Alert:
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
-        """What is known, by name."""
+        """Further facts, by name."""
         result = self.result
         author = displayable(f"{result.author} <{result.email}>")
         facts = [("verdict", str(result.verdict)), ("commit", self.sha), ("author", author)]
         if self.kind is AlertKind.RECOVERY:
             facts.append(("failed since", self.broken_by))
         elif not self.suspects:
-            facts.append(("culprit", "not known: it has not been seen well before"))
+            facts.append(("culprit", "not known: no earlier commit has passed"))
         elif len(self.suspects) == 1:
-            facts.append(("culprit", f"{self.sha} (the commit before it was well)"))
+            facts.append(("culprit", f"{self.sha} (the commit before it passed)"))
         else:
             facts.append(("suspects", ", ".join(sha[:10] for sha in self.suspects)))
         facts += [("build", result.build.url), ("again", result.reproduce)]
@@ -59,7 +59,7 @@ class Alert:
 
     @property
     def testcases(self) -> tuple[str, ...]:
-        """What failed, a line each."""
+        """The failures, a line each."""
         lines = [
             f"{f.classname}.{f.name}: {displayable(f.message)}"
             for f in self.result.failures[:_SHOWN]
@@ -69,7 +69,7 @@ class Alert:
 
     @property
     def text(self) -> str:
-        """All of it, as plain text."""
+        """The whole alert as plain text."""
         cause = [displayable(self.result.cause)] if self.result.cause else []
         lines = [self.title, *cause, "", *(f"{name}: {value}" for name, value in self.facts)]
         if self.testcases:

@@ -1,8 +1,8 @@
-"""Which alerts are due: a branch's commits are gone through in order, and remembered.
+"""Decides which alerts are due, from a branch's commits in order and the saved alert state.
 
-What counts is a pipeline's change from well to not well and back, in the order of the branch's
-commits and not of their builds, which end as they like. So a commit is looked at only when those
-before it have been.
+An alert reports that a pipeline begins to fail, or passes again, in the order of the branch's
+commits and not of their builds, which end in any order. So a commit is handled only after those
+before it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from infraci.model.run import Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """What is known of a branch; changed as its commits are gone through."""
+    """The alert state of a branch, which :func:`go_through` updates."""
 
-    handled: str = ""  # the last commit that was looked at; empty: none yet
-    well: list[str] = field(default_factory=list)  # pipelines that have been well
-    broken: dict[str, str] = field(default_factory=dict)  # pipeline: since which commit
+    handled: str = ""  # the last commit; empty: none yet
+    well: list[str] = field(default_factory=list)  # pipelines that have passed
+    broken: dict[str, str] = field(default_factory=dict)  # pipeline: the commit that began to fail
     untold: dict[str, list[str]] = field(default_factory=dict)  # pipeline: commits of no verdict
 
 
 def go_through(
     branch: str, shas: Sequence[str], results: Mapping[str, CommitResult], memory: Memory
 ) -> Iterator[tuple[str, list[Alert]]]:
-    """Each commit that can be judged, the oldest first, and the alerts that are due with it.
+    """Handle commits, the oldest first; yields each with the alerts that are due.
 
-    Ends at the first one whose build has not ended. A commit without a build is passed over once
-    a later one has some. Of a branch that is looked at for the first time, only what is broken at
-    its end is told.
+    Ends at the first commit whose build has not ended. A commit without a build is skipped once a
+    later one has a build. On a branch without state, only pipelines that fail at its end have an
+    alert.
     """
     is_first = not memory.handled
     due: dict[str, Alert] = {}
@@ -46,7 +46,7 @@ def go_through(
         later = any(results[other].builds for other in shas[number + 1 :])
         if result.is_building or not (result.builds or later):
             break
-        alerts = [a for p in result.pipelines if (a := _judge(branch, sha, p, memory))]
+        alerts = [a for p in result.pipelines if (a := _apply(branch, sha, p, memory))]
         memory.handled = sha
         if not is_first:
             yield sha, alerts
@@ -57,8 +57,8 @@ def go_through(
         yield memory.handled, [a for a in due.values() if a.kind is AlertKind.FAILURE]
 
 
-def _judge(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Alert | None:
-    """What a commit's result changes; a pipeline that does not vote, or knows nothing: nothing."""
+def _apply(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Alert | None:
+    """Update the state with a pipeline's result; returns the alert that is due, if any."""
     if not result.voting:
         return None
     name = result.pipeline
@@ -93,7 +93,7 @@ def _judge(branch: str, sha: str, result: PipelineResult, memory: Memory) -> Ale
 
 
 def load(path: Path) -> dict[str, Memory]:
-    """What was remembered, by branch."""
+    """Load the saved state, by branch."""
     try:
         data = read_json(path.read_bytes())
         return {branch: Memory(**known) for branch, known in data.items()}
@@ -101,12 +101,13 @@ def load(path: Path) -> dict[str, Memory]:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InfraciError(
-            f"cannot read {path}: {error}", hint="delete it: what is broken will be told again"
+            f"cannot read {path}: {error}",
+            hint="delete it; alerts will be sent again",
         ) from error
 
 
 def save(path: Path, memories: Mapping[str, Memory]) -> None:
-    """Remember, in one step."""
+    """Save the state, in one step."""
     text = json.dumps({b: asdict(m) for b, m in memories.items()}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

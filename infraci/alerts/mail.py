@@ -1,4 +1,4 @@
-"""Alerts by mail."""
+"""Sends alerts by mail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """Where mail is sent by."""
+    """The server that sends mail."""
 
     host: str
     port: int
@@ -31,7 +31,7 @@ class MailServer:
 
 
 def parse_server(url: str, *, password: str = "") -> MailServer:
-    """``smtp[s]://[USER@]HOST[:PORT]``; the password comes from elsewhere."""
+    """Parse ``smtp[s]://[USER@]HOST[:PORT]``; the URL holds no password."""
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -52,12 +52,12 @@ def parse_server(url: str, *, password: str = "") -> MailServer:
 
 
 def is_address(text: str) -> bool:
-    """Whether mail can be sent there. An author's address may be anything."""
+    """Whether a text is a valid address; an author's address may be any text."""
     return bool(_ADDRESS.match(text))
 
 
 def compose(alert: Alert, *, sender: str, to: Sequence[str]) -> EmailMessage:
-    """The mail: plain text, which nothing in a name or subject can turn into something else."""
+    """Compose the mail, in plain text, so that names and subjects cannot add markup."""
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(to)
@@ -69,7 +69,7 @@ def compose(alert: Alert, *, sender: str, to: Sequence[str]) -> EmailMessage:
 
 
 def send(server: MailServer, messages: Sequence[EmailMessage]) -> None:
-    """Send mails. A password goes only over TLS, or to this machine itself."""
+    """Send mails; a password is sent only over TLS, or to this machine."""
     try:
         with _connect(server) as connection:
             for message in messages:
@@ -78,7 +78,7 @@ def send(server: MailServer, messages: Sequence[EmailMessage]) -> None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
         raise InfraciError(
             f"cannot send mail by {server.host}:{server.port}: {reason or type(error).__name__}",
-            hint="nothing is lost: it will be sent the next time",
+            hint="it will be sent the next time",
         ) from error
 
 

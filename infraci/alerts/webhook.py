@@ -1,4 +1,4 @@
-"""Alerts by webhook: as plain JSON, for Slack, for Teams."""
+"""Sends alerts to webhooks, as plain JSON, or in the formats of Slack and Teams."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where to, and how; the URL is as good as a password."""
+    """A webhook and its format; the URL is a secret."""
 
     kind: str
     url: str = field(repr=False)
 
 
 def as_json(alert: Alert) -> dict[str, Any]:
-    """For programs."""
+    """Format an alert for programs."""
     result = alert.result
     return {
         "kind": str(alert.kind),
@@ -49,7 +49,7 @@ def as_json(alert: Alert) -> dict[str, Any]:
 
 
 def as_slack(alert: Alert) -> dict[str, Any]:
-    """For Slack's incoming webhooks (Block Kit): what people have written is plain text."""
+    """Format an alert for Slack's incoming webhooks (Block Kit), in plain text."""
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": _plain(alert.title[:150])},
         {"type": "section", "text": _plain(_lines(f"{n}: {v}" for n, v in alert.facts))},
@@ -60,7 +60,7 @@ def as_slack(alert: Alert) -> dict[str, Any]:
 
 
 def as_teams(alert: Alert) -> dict[str, Any]:
-    """For Teams' workflows: an adaptive card, whose texts are Markdown."""
+    """Format an alert for Teams' workflows: an adaptive card, whose texts are Markdown."""
     body: list[dict[str, Any]] = [
         {
             "type": "TextBlock",
@@ -91,7 +91,7 @@ def as_teams(alert: Alert) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-#: The formats, by the names that a file of webhooks has for them.
+#: The formats, by their names in a file of webhooks.
 FORMATS: Mapping[str, Callable[[Alert], dict[str, Any]]] = {
     "json": as_json,
     "slack": as_slack,
@@ -100,13 +100,13 @@ FORMATS: Mapping[str, Callable[[Alert], dict[str, Any]]] = {
 
 
 def read_webhooks(path: Path) -> tuple[Webhook, ...]:
-    """The webhooks in a file: a line each, ``json|slack|teams URL``; ``#`` begins a comment."""
+    """Read webhooks from a file: lines ``json|slack|teams URL``; ``#`` begins a comment."""
     try:
         lines = path.expanduser().read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"cannot read the webhooks in {path}: {reason}") from error
-    found = []
+    webhooks = []
     for number, line in enumerate(lines, 1):
         kind, _, url = line.strip().partition(" ")
         if not kind or kind.startswith("#"):
@@ -116,12 +116,12 @@ def read_webhooks(path: Path) -> tuple[Webhook, ...]:
                 f'cannot read the webhooks in {path}: line {number} is no "FORMAT URL"',
                 hint=f"formats are {', '.join(FORMATS)}",
             )
-        found.append(Webhook(kind=kind, url=hidden(url.strip())))
-    return tuple(found)
+        webhooks.append(Webhook(kind=kind, url=hidden(url.strip())))
+    return tuple(webhooks)
 
 
 def send(webhook: Webhook, alert: Alert) -> None:
-    """Post an alert. Errors name the host only."""
+    """Post an alert; errors name only the host."""
     host = re.sub(r"^(https?://[^/?#]*).*", r"\1", webhook.url, flags=re.DOTALL).rpartition("@")[2]
     try:
         response = requests.post(
@@ -133,12 +133,12 @@ def send(webhook: Webhook, alert: Alert) -> None:
     except requests.RequestException as error:
         raise InfraciError(
             f"cannot send the alert to {host}: {type(error).__name__}",
-            hint="nothing is lost: it will be sent the next time",
+            hint="it will be sent the next time",
         ) from None
     if not response.ok:
         raise InfraciError(
             f"cannot send the alert to {host}: it answers {response.status_code}",
-            hint="see whether the webhook still exists",
+            hint="check whether the webhook still exists",
         )
 
 

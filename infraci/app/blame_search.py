@@ -98,7 +98,7 @@ def inquiry(request: SearchRequest, subject: Subject, tell: Callable[[str], None
             lambda shas: history.results(shas, on_corrupt=tell_corrupt),
             pipeline=subject.name,
             cloud=subject.cloud,
-            given=request.given,
+            overrides=request.given,
         ),
         stand_up=_stand_up(request, subject, tell),
         can_try_out=request.controller is None,  # an agent's clone has no commit that is made here
@@ -127,7 +127,7 @@ def _stand_up(request: SearchRequest, subject: Subject, tell: Callable[[str], No
         root=request.root,
         pipeline=subject.name,
         cloud=subject.cloud,
-        given=request.given,
+        overrides=request.given,
         options=request.options,
         tell=tell,
     )

@@ -1,4 +1,4 @@
-"""Which commit broke a testcase: what the evidence says, and what to run next to know more."""
+"""Finds the commit that broke a testcase: weighs results of runs, chooses commits to run next."""
 
 from __future__ import annotations
 

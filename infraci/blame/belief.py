@@ -1,15 +1,14 @@
-"""What is believed of one failing testcase: which suspect broke it, or none.
+"""Probabilities of which commit broke a testcase, updated with each result by Bayes' rule.
 
 Suspects are commits in order, oldest first, at positions of a line that several testcases may
-share. A hypothesis is the first broken commit: a suspect, one before all of them, or none; or that
-the world around the commits has changed, so that all fail that passed before. Every result, in the
-order of the runs, moves the belief by Bayes' rule: a broken testcase fails, a healthy one fails as
-:mod:`infraci.blame.flakiness` has it. How flaky it is need not be known: each chain held possible
-is a hypothesis as well, and each hypothesis has its own last result of the healthy testcase, so
-that a block of equal results counts about once.
+share. A hypothesis is the first broken commit: a suspect, an older commit, or none; or that the
+world around the commits has changed, so that every commit fails that passed before. A broken
+testcase fails; a healthy one fails as often as :mod:`infraci.blame.flakiness` says. How flaky it
+is need not be known: each possible chain is a hypothesis as well, and each hypothesis has its own
+last result of the healthy testcase, so that a block of equal results counts about once.
 
-The model is that of Henderson et al., Flake Aware Culprit Finding (ICST 2023), but for runs that
-depend on each other. What a cloud's failure says of a commit is nothing, so it never gets here.
+The model is that of Henderson et al., Flake Aware Culprit Finding (ICST 2023), extended to runs
+that depend on each other. Errors of the cloud are not observed: they say nothing about a commit.
 """
 
 from __future__ import annotations
@@ -19,48 +18,48 @@ from dataclasses import dataclass
 
 from infraci.blame.flakiness import ROWS, Flakiness
 
-#: How often what is broken fails. Not quite always, so that one odd result is no proof.
+#: How often a broken testcase fails. Not quite always, so that one odd result is no proof.
 BROKEN_FAILS = 0.999
-#: How probable it is, before anything failed, that a commit in question breaks the testcase. What
-#: share of failures is a flake's follows from it and from how flaky the testcase is.
+#: How probable it is, before any failure, that a suspect breaks the testcase. The share of flakes
+#: among failures follows from it and from how flaky the testcase is.
 BREAKS = 0.2
-#: The same of a testcase that failed with the words of a mirror that does not answer.
+#: The same if the testcase failed with the message of a mirror that does not answer.
 BREAKS_DOUBTED = 0.02
-#: The same that the world has changed since a testcase was seen to pass.
+#: How probable it is that the world has changed since the testcase passed.
 CHANGES = 0.02
-#: How often a change of the world comes between two runs.
+#: How often the world changes between two runs.
 _CHANGES_NOW = 0.1
-#: How often a testcase of an unchanged world fails.
+#: How often a testcase fails while the world has not changed yet.
 _STRAY = 0.005
 #: How often a commit without the culprit's change fails for another reason.
 _SPOILT = 0.1
-#: A culprit of a testcase that is flaky has to be so many times as sure, and once more.
+#: For a flaky testcase, the doubt about a culprit counts so many times more.
 _CARE = 2.0
-#: Steps of a confirmation: a culprit failed, a commit before it passed, the culprit failed again.
+#: Steps of a confirmation: the culprit failed, a commit before it passed, the culprit failed again.
 _CONFIRMED = 3
-#: The same of a testcase that is rather flaky than not, or may have failed for a mirror.
+#: The same if the testcase is probably flaky, or a mirror may have made it fail.
 _CONFIRMED_TWICE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What hypotheses expect of the next run: before, the suspects in order, none."""
+    """What each hypothesis expects of the next run: older commits, suspects in order, none."""
 
     chances: tuple[float, ...]  # how probable each is
-    rates: tuple[float, ...]  # how often, by each, the testcase fails where it is healthy
+    rates: tuple[float, ...]  # by each, how often the healthy testcase fails
     needs: tuple[bool | None, ...]  # the result that would confirm each: a failure, a pass, none
     changed: float  # how probable it is that the world has changed already
-    unchanged: float  # that it is going to
+    unchanged: float  # that it will change later
 
 
 class Belief:
-    """A probability for each suspect, for what came before them, for the world and for nobody.
+    """The probabilities of each suspect, of older commits, of a changed world, and of no culprit.
 
     ``prior`` has a weight, of any scale, for each suspect; the first of them is at position
     ``start``. ``before`` is the share of ``breaks`` that commits older than the suspects have: zero
-    where the testcase was seen to pass. ``changes`` is how probable a change of the world is.
-    ``is_lonely`` says that no commit before the first suspect can be run, and ``is_doubted`` that
-    it failed with the words of a mirror that does not answer.
+    if the testcase has passed. ``changes`` is how probable a change of the world is. ``is_lonely``
+    says that no commit before the first suspect can be run, and ``is_doubted`` that the testcase
+    failed with the message of a mirror that does not answer.
     """
 
     def __init__(
@@ -95,10 +94,10 @@ class Belief:
     def observe(
         self, position: int, *, failed: bool, is_alone: bool = True, without: int | None = None
     ) -> None:
-        """Learn a result; at a position before the suspects it tells of what came before them.
+        """Update the probabilities with a result of the commit at a position.
 
-        A run ``is_alone`` if no other of the same search ran beside it. ``without`` is the
-        position of a suspect whose change was taken out of the commit that was run.
+        A run ``is_alone`` if no other run of the same search ran beside it. ``without`` is the
+        position of a suspect whose change the commit that was run does not have.
         """
         broken = self.broken(position)
         spared = None if without is None else self.broken(without) - 1
@@ -124,33 +123,33 @@ class Belief:
         self._confirm(broken, spared, failed=failed, is_alone=is_alone)
 
     def observe_absence(self, position: int) -> None:
-        """Learn that a run before the suspects had no such testcase: it cannot have failed."""
+        """Update with a run before the suspects that did not have the testcase."""
         self._confirm(self.broken(position), None, failed=False, is_alone=True)
 
     @property
     def probabilities(self) -> tuple[float, ...]:
-        """Of each suspect."""
+        """The probability of each suspect."""
         return tuple(self._all[1:-1])
 
     @property
     def before(self) -> float:
-        """That it was broken before the suspects."""
+        """The probability that a commit before the suspects broke it."""
         return self._all[0]
 
     @property
-    def nobody(self) -> float:
-        """That no commit broke it: it is flaky, or the world has changed."""
+    def no_culprit(self) -> float:
+        """The probability that no commit broke it: it is flaky, or the world has changed."""
         return self._all[-1] + self.world
 
     @property
     def world(self) -> float:
-        """That the world has changed."""
+        """The probability that the world has changed."""
         return self._changed + self._unchanged
 
     @property
     def certainty(self) -> float:
-        """The probability of what is most probable."""
-        return max(self.before, self.nobody, *self.probabilities)
+        """The probability of the most probable answer."""
+        return max(self.before, self.no_culprit, *self.probabilities)
 
     @property
     def leader(self) -> int:
@@ -164,33 +163,33 @@ class Belief:
 
     @property
     def is_only_doubted(self) -> bool:
-        """Whether the culprit, if there is one, is known and confirmed."""
+        """Whether only flakiness stands against the culprit, which is confirmed."""
         chance = self.probabilities[self.leader - self.start]
-        return self.is_confirmed(self.leader) and 1.0 - chance <= 2.0 * self.nobody
+        return self.is_confirmed(self.leader) and 1.0 - chance <= 2.0 * self.no_culprit
 
     def steps_left(self, position: int) -> int:
-        """How many runs are missing to confirm the suspect there, if all goes well."""
+        """How many more runs confirm the suspect at a position, at least."""
         return max(self._steps - self._stages[1 + position - self.start], 0)
 
     def is_settled(self, target: float) -> bool:
-        """Whether one answer is as probable as the target, and confirmed if it names a culprit."""
-        if self.nobody >= target or self.before >= target:
+        """Whether one answer is as probable as the target; a culprit has to be confirmed too."""
+        if self.no_culprit >= target or self.before >= target:
             return True
         doubt = 1.0 - self.probabilities[self.leader - self.start]
         return doubt * (1.0 + _CARE * self.flaky) <= 1.0 - target and self.is_confirmed(self.leader)
 
     @property
     def is_flaky(self) -> bool:
-        """Whether the testcase is rather flaky than not."""
+        """Whether the testcase is probably flaky."""
         return self.flaky > 0.5
 
     @property
     def flaky(self) -> float:
-        """That the testcase is flaky, whoever broke it."""
+        """The probability that the testcase is flaky, whichever commit broke it."""
         return sum(sum(row) for chain, row in zip(ROWS, self._joint, strict=True) if chain.is_flaky)
 
     def expected(self) -> Expected:
-        """What hypotheses expect of the next run."""
+        """What each hypothesis expects of the next run."""
         steps = self._steps
         rates = [0.0] * len(self._all)
         for chain, row in zip(ROWS, self._joint, strict=True):
@@ -213,7 +212,7 @@ class Belief:
         )
 
     def broken(self, position: int) -> int:
-        """How many hypotheses, the first of them, have it that the testcase is broken there."""
+        """How many of the first hypotheses say that the testcase is broken at a position."""
         suspects = len(self._last) - 2
         return 1 + min(max(position - self.start + 1, 0), suspects)
 
@@ -223,16 +222,16 @@ class Belief:
         return _CONFIRMED_TWICE if self.is_flaky or self._is_doubted else _CONFIRMED
 
     def _needed(self, column: int) -> bool | None:
-        """The result that takes a suspect a step further; None for what is no suspect."""
+        """The result that confirms a suspect a step further; None for other hypotheses."""
         if not 0 < column < len(self._stages) - 1:
             return None
         return self._stages[column] % 2 == 0 or (self._is_lonely and column == 1)
 
     def _confirm(self, broken: int, spared: int | None, *, failed: bool, is_alone: bool) -> None:
-        """Take each suspect a step further that needed this result.
+        """Advance the confirmation of each suspect that needs this result.
 
-        Its first failure may be of any run. Others count of runs that were alone: testcases
-        that fail under load do so beside others.
+        Its first failure may be of any run; later results count only if the run was alone, since
+        some testcases fail under the load of other runs.
         """
         for column in range(1, len(self._stages) - 1):
             is_broken = column < broken and column != spared

@@ -1,4 +1,4 @@
-"""The line of commits that a culprit is looked for on, and what each of them changed."""
+"""Reads from git the line of commits that is searched for a culprit, and the files each changed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from infraci import git
 from infraci.errors import UsageError
 from infraci.history import Case
 
-#: Nobody looks further back for a run that passed.
+#: So many commits back, at most, a search looks for a run that passed.
 FURTHEST = 1000
-#: Of a diff, this much is shown.
+#: Messages show so many lines of a diff.
 _MOST_LINES = 80
 _DOCUMENTS = {".md", ".rst", ".adoc"}
 _READ_BY_PEOPLE = {"README", "LICENSE", "COPYING", "NOTICE", "CHANGELOG", "CHANGES", "AUTHORS",
                    "CONTRIBUTING", "CODEOWNERS", "TODO"}  # fmt: skip
-#: Git's own formats, whatever the user has set.
+#: Formats of git's that no setting of the user changes.
 _PLAIN = ("-c", "log.showRoot=true", "-c", "core.quotePath=false", "--literal-pathspecs")
 
 
@@ -26,7 +26,7 @@ class ChangedFiles:
     """A file that a commit changed."""
 
     path: str
-    before: str = ""  # what it was called, if it was renamed
+    before: str = ""  # its old name, if the commit renamed it
     is_added: bool = False
 
 
@@ -38,25 +38,25 @@ class Step:
     tree: str = ""
     parents: tuple[str, ...] = ()
     changes: tuple[ChangedFiles, ...] = ()
-    is_base: bool = False  # the line begins with it, and what it changed is not in question
+    is_base: bool = False  # the line begins with it, but it is no suspect
 
     @property
     def is_merge(self) -> bool:
-        """Whether it has lines of its own."""
+        """Whether it merges other commits."""
         return len(self.parents) > 1
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files it changed, by their names before and after."""
+        """The files that it changed, by their names before and after."""
         named = [name for change in self.changes for name in (change.path, change.before) if name]
         return tuple(dict.fromkeys(named))
 
 
 def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[Step, ...]:
-    """The way to a commit, always by first parents, the oldest first; without changes.
+    """List the first parents of a commit, the oldest first, without their changes.
 
-    The first of them is where ``since`` (or what was merged of it) was left, if that is here.
-    Raises UsageError where a commit is missing, or ``since`` is no ancestor.
+    The first of them is the commit where the line left ``since``, if this clone has it. Raises
+    UsageError if a commit is missing, or ``since`` is no ancestor.
     """
     if since is not None and not git.is_ancestor(root, since, head):
         raise _no_ancestor(root, since, head)
@@ -68,7 +68,7 @@ def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[S
 
 def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
     try:
-        listed = git.run(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
+        lines = git.run(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
     except git.GitError as error:
         raise UsageError(
             f"cannot walk the history of {head[:10]}: {error.reason}",
@@ -76,7 +76,7 @@ def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
         ) from error
     steps = [
         Step(sha=sha, parents=tuple(parents))
-        for sha, *parents in (line.split() for line in reversed(listed.splitlines()))
+        for sha, *parents in (line.split() for line in reversed(lines.splitlines()))
     ]
     if limit.startswith("^") and steps and steps[0].parents:
         steps.insert(0, Step(sha=steps[0].parents[0], is_base=True))
@@ -84,30 +84,30 @@ def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
 
 
 def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
-    """The line that a merge brought in by a parent: where it branched off, its commits, the merge.
+    """List the branch that a merge brought in: where it branched off, its commits, the merge.
 
-    A branch that has no commit in common with the main line begins with its own first commit.
+    A branch without a commit in common with the main line begins with its own first commit.
     """
     mainline, branch = merge.parents[0], merge.parents[arm]
     line = with_changes(root, _walk(root, branch, f"^{mainline}"))
-    differs = git.run(
+    entries = git.run(
         root, "diff-tree", "-r", "-M", "--name-status", "-z", "--end-of-options", branch, merge.sha,
         options=_PLAIN,
     )  # fmt: skip
-    changes = tuple(_changes(iter(differs.split("\0"))))
+    changes = tuple(_changes(iter(entries.split("\0"))))
     return (*line, replace(merge, changes=changes))
 
 
 def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
-    """The line with what each commit changed, a merge against its first parent."""
+    """Add to each commit of a line the files that it changed; a merge against its first parent."""
     shas = "".join(f"{step.sha}\n" for step in line).encode()
-    said = git.run(
+    log = git.run(
         root, "log", "--no-walk=unsorted", "--stdin", "--diff-merges=first-parent", "-M",
         "--name-status", "-z", "--no-show-signature", "--format=%x01%H %T",
         options=_PLAIN, stdin=shas,
     )  # fmt: skip
     known = {}
-    for part in said.split("\x01")[1:]:
+    for part in log.split("\x01")[1:]:
         named, *tokens = part.split("\0")
         sha, tree = named.split()
         known[sha] = tree, tuple(_changes(iter(tokens)))
@@ -129,7 +129,7 @@ def _changes(tokens: Iterator[str]) -> Iterator[ChangedFiles]:
 
 
 def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Case | None, ...]:
-    """What a testcase of the line's last commit is called at each; None where it is not yet there.
+    """The name, at each commit of a line, of a testcase of the last one; None where it is missing.
 
     ``pipeline`` is the path of the pipeline's file, without which there is no testcase either.
     """
@@ -149,7 +149,7 @@ def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Cas
 
 
 def is_documentation(path: str) -> bool:
-    """Whether a file is for people only, by its name."""
+    """Whether a file is documentation, by its name."""
     file = PurePosixPath(path)
     return (
         file.suffix.lower() in _DOCUMENTS
@@ -160,15 +160,15 @@ def is_documentation(path: str) -> bool:
 
 
 def diff_of(root: Path, sha: str, paths: Sequence[str]) -> str:
-    """What a commit changed in some files, as git shows it, no longer than people read."""
+    """The diff of some files of a commit, cut to a length that people read."""
     if not paths:
         return ""
-    shown = git.run(
+    diff = git.run(
         root, "show", "--format=", "--diff-merges=first-parent", "-M", "--no-color",
         "--no-ext-diff", "--no-textconv", "--no-show-signature", "--end-of-options", sha, "--",
         *paths, options=_PLAIN,
     )  # fmt: skip
-    lines = shown.splitlines()
+    lines = diff.splitlines()
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"[… {len(lines) - _MOST_LINES} more lines]"]
     return "\n".join(lines)
@@ -179,7 +179,7 @@ def _no_ancestor(root: Path, since: str, head: str) -> UsageError:
     if not git.has_all_commits(root):
         hint = "this clone is shallow: `git fetch --unshallow` fetches the rest"
     elif base:
-        hint = f"the history was rewritten or has parted; both come from {base[:10]}: --since that"
+        hint = f"the two have diverged since {base[:10]}: --since that"
     else:
         hint = "the two have no commit in common"
     return UsageError(

@@ -1,4 +1,4 @@
-"""What is said of a failing testcase in the end: who broke it, or why nobody is blamed."""
+"""The answer for a failing testcase: the commit that broke it, or why no commit is blamed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from infraci.blame.question import Sighting, View
 from infraci.history import Case
 from infraci.model.run import Commit
 
-#: Of the runs that prove something, so many are named.
+#: The most runs that an answer names as proof.
 _MOST_PROOF = 8
-#: Of suspects, the most probable ones.
+#: The most suspects that an answer names.
 _MOST_SUSPECTS = 4
 
 
 class FindingKind(StrEnum):
     """The answers, all of equal rank."""
 
-    NEW = "new"  # a suspect broke it, and nobody had seen it fail before
+    NEW = "new"  # a suspect broke it, and no earlier run had failed
     BEFORE = "before"  # it failed at an earlier commit already
     FLAKY = "flaky"
-    WORLD = "world"  # what passed earlier fails now, at the same commits
+    WORLD = "world"  # commits that passed earlier fail now
     OUTSIDE = "outside"  # a mirror, a registry or a name server did not answer
     INFRASTRUCTURE = "infrastructure"
     UNKNOWN = "unknown"
@@ -34,7 +34,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A run that was taken into account."""
+    """A run that the answer rests on."""
 
     run: str
     sha: str
@@ -43,24 +43,24 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a view comes to: commits by sha."""
+    """The answer of a view; commits are shas."""
 
     kind: FindingKind
     probability: float
     culprit: str | None = None
-    since: str | None = None  # where it was seen to fail first, when it is older than that
+    since: str | None = None  # the first commit that failed, if an older one broke it
     suspects: Mapping[str, float] | None = None  # the most probable of several
     failed: int = 0
-    ran: int = 0  # how often it ran where it is healthy
+    ran: int = 0  # how often it ran at healthy commits
     proof: tuple[Proof, ...] = ()
-    runs_left: int = 0  # about so many more stacks would tell
+    runs_left: int = 0  # about so many more stacks are needed to know
     revert: bool | None = None  # whether the head without the culprit passes; None: not run
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Culprit:
-    """A commit, with what of it matters to the testcase."""
+    """A culprit or suspect, with the files and the diff that matter to the testcase."""
 
     commit: Commit
     probability: float
@@ -70,7 +70,7 @@ class Culprit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is found of one testcase of a pipeline, or of the pipeline as a whole."""
+    """The answer for one testcase of a pipeline, or for the pipeline as a whole."""
 
     pipeline: str
     head: Commit
@@ -88,18 +88,18 @@ class Finding:
     proof: tuple[Proof, ...] = ()
     skipped: Mapping[str, str] | None = None  # commits that could not be tested, and why
     again: str = ""  # the command that repeats it
-    cloud: str = ""  # on which it is so
+    cloud: str = ""  # that the results are of
     revert: bool | None = None  # whether the head without the culprit passes; None: not run
-    note: str = ""  # what else is to be known: the specs that were not run
+    note: str = ""  # a remark: the specs were not run
 
 
 def answer(seen: View, *, target: float) -> Answer:
-    """The most probable answer, or that none is probable enough."""
+    """The most probable answer; UNKNOWN if none is probable enough."""
     belief = seen.belief
     best = belief.leader
     chance = belief.probabilities[best - seen.start]
-    if belief.nobody >= target:
-        return _nobody(seen)
+    if belief.no_culprit >= target:
+        return _no_culprit(seen)
     if belief.before >= target:
         return _before(seen)
     if not belief.is_settled(target):
@@ -116,21 +116,21 @@ def answer(seen: View, *, target: float) -> Answer:
     )
 
 
-def _nobody(seen: View) -> Answer:
+def _no_culprit(seen: View) -> Answer:
     """It is flaky, or the world has changed, or a mirror did not answer for a while."""
     failed, ran = _measured(seen)
-    found = Answer(
+    flaky = Answer(
         kind=FindingKind.FLAKY,
-        probability=seen.belief.nobody,
+        probability=seen.belief.no_culprit,
         failed=failed,
         ran=ran,
         proof=_proof(seen, [s.position for s in seen.sightings]),
     )
     if seen.question.is_doubted:
-        return replace(found, kind=FindingKind.OUTSIDE, why=_why_outside(seen))
+        return replace(flaky, kind=FindingKind.OUTSIDE, why=_why_outside(seen))
     if seen.change is not None and seen.change.is_reproduced:
-        return replace(found, kind=FindingKind.WORLD, why=_until(seen, seen.change.last_pass))
-    return found
+        return replace(flaky, kind=FindingKind.WORLD, why=_until(seen, seen.change.last_pass))
+    return flaky
 
 
 def _why_outside(seen: View) -> str:
@@ -173,7 +173,7 @@ def _unknown(seen: View) -> Answer:
 
 
 def _measured(seen: View) -> tuple[int, int]:
-    """How often it failed, of how many runs, if nobody broke it."""
+    """How often it failed, of how many runs, if no commit broke it."""
     results = [*seen.healthy, *(s.failed for s in seen.observed if s.seen is not Seen.ABSENT)]
     return sum(results), len(results)
 
@@ -184,8 +184,7 @@ def _proof(seen: View, around: Sequence[int]) -> tuple[Proof, ...]:
     def distance(sighting: Sighting) -> int:
         return min(abs(sighting.position - position) for position in around)
 
-    told = [s for s in seen.sightings if s.seen is not Seen.ABSENT and s.without is None]
-    nearest = sorted(told, key=distance)[:_MOST_PROOF]
+    nearest = sorted(seen.runs, key=distance)[:_MOST_PROOF]
     return tuple(
         Proof(run=s.result.run, sha=seen.question.line[s.position], failed=s.failed)
         for s in sorted(nearest, key=lambda s: s.position)
@@ -193,13 +192,13 @@ def _proof(seen: View, around: Sequence[int]) -> tuple[Proof, ...]:
 
 
 def _runs_left(seen: View) -> int:
-    """About how many stacks would tell: the bits that are missing, by those that the best tells.
+    """About how many stacks are needed to know: the missing bits, by those that the best run gives.
 
-    Where a culprit is only to be confirmed, it is the runs for that.
+    A culprit that only has to be confirmed needs the runs for that.
     """
     belief = seen.belief
-    shares = [belief.before, *belief.probabilities, belief.nobody]
+    shares = [belief.before, *belief.probabilities, belief.no_culprit]
     missing = -sum(share * math.log2(share) for share in shares if share > 0)
-    told = max(bits_of(belief, seen.candidates), default=0.0)
-    bits = math.ceil(missing / told) if told > 1e-6 else 0
-    return max(1, bits, belief.steps_left(belief.leader))
+    gained = max(bits_of(belief, seen.candidates), default=0.0)
+    runs = math.ceil(missing / gained) if gained > 1e-6 else 0
+    return max(1, runs, belief.steps_left(belief.leader))

@@ -1,4 +1,4 @@
-"""Findings as people read them, and as data."""
+"""Formats findings, as text for people and as data for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLES: Mapping[FindingKind, str] = {
 
 
 def percent(probability: float) -> str:
-    """A probability; never certainty, which no number of runs gives."""
+    """Format a probability; never 0 % or 100 %, which no number of runs gives."""
     return f"{min(max(probability, 0.001), 0.999):.1%}".replace(".0%", "%").replace("%", " %")
 
 
@@ -48,16 +48,16 @@ def _answer(finding: Finding) -> str:
 
 
 def _likely(finding: Finding) -> str:
-    """What is most probable of what is not known, and what it would cost to know."""
+    """The most probable suspect, and how many stacks are needed to know more."""
     if not finding.suspects:
         return ""
     best = max(finding.suspects, key=lambda suspect: suspect.probability)
-    told = f"; most suspicious is {_named(best)} ({percent(best.probability)})"
+    text = f"; most suspicious is {_named(best)} ({percent(best.probability)})"
     if finding.runs_left:
-        told += f"; about {_stacks(finding.runs_left)} more would tell"
+        text += f"; about {_stacks(finding.runs_left)} more would tell"
     if finding.time_left_s:
-        told += f", in {duration(round(finding.time_left_s))}"
-    return told
+        text += f", in {duration(round(finding.time_left_s))}"
+    return text
 
 
 def _named(culprit: Culprit) -> str:
@@ -70,7 +70,7 @@ def _stacks(count: int) -> str:
 
 
 def summary(finding: Finding) -> str:
-    """The answer, what it rests on, and how to see it again: the head of a failure's text."""
+    """The answer, its proof and the command that repeats the search, for a failure's text."""
     lines = [f"blame    {headline(finding)}"]
     if finding.culprit is not None and finding.culprit.files:
         lines.append(f"changed  {', '.join(finding.culprit.files[:8])}")
@@ -83,10 +83,10 @@ def summary(finding: Finding) -> str:
 
 
 def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
-    """What else there is to say, each with the word before it."""
+    """Further remarks, each with the word before it."""
     if finding.revert is not None:
-        found = "mended: it passes" if finding.revert else "still fails"
-        yield "revert", f"{found} at {finding.head.short} without that commit"
+        result = "mended: it passes" if finding.revert else "still fails"
+        yield "revert", f"{result} at {finding.head.short} without that commit"
     if finding.culprit is not None and finding.why:
         yield "why", finding.why
     if finding.note:
@@ -99,7 +99,7 @@ def _proof(finding: Finding) -> str:
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """All findings, those with the same answer together."""
+    """All findings as text; those with the same answer are in one group."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.pipeline, headline(finding)), []).append(finding)

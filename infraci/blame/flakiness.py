@@ -1,8 +1,8 @@
-"""How a healthy testcase fails all the same: how often, and how failures follow each other.
+"""How often a healthy testcase fails, and how its failures follow each other.
 
-A testcase's results at healthy commits are taken for a Markov chain of first order: what a run
-finds depends on what the one before it found. Each *row* of :data:`ROWS` is a chain held possible:
-steady, failing at random, failing in bursts, or failing in turns.
+The results of a testcase at healthy commits are modelled as a Markov chain of first order: a result
+depends on the one before it. Each *row* of :data:`ROWS` is a possible chain: steady, failing at
+random, failing in bursts, or failing in turns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def is_flaky(self) -> bool:
-        """Whether a testcase like that is called flaky."""
+        """Whether such a testcase is called flaky."""
         return max(self.after_pass, self.after_failure) > 0.01
 
     @property
@@ -43,9 +43,9 @@ def _at_random(rate: float, share: float) -> Row:
     return Row(after_pass=rate, after_failure=rate, share=share)
 
 
-#: Rates at which nearly every testcase fails. They stay possible whatever was seen.
+#: Rates at which nearly every testcase fails. No result excludes them.
 _STEADY = (_at_random(0.0005, 0.97), _at_random(0.005, 0.03))
-#: What a flaky testcase may be; the shares add up to 1.
+#: The chains of flaky testcases; their shares add up to 1.
 _AT_RANDOM = tuple(
     _at_random(rate, share)
     for rate, share in (
@@ -67,17 +67,17 @@ _IN_TURNS = (
 _FLAKY = (*_AT_RANDOM, *_IN_BURSTS, *_IN_TURNS)
 ROWS = (*_STEADY, *_FLAKY)
 
-#: How many testcases of which nothing is known are flaky.
+#: The share of flaky testcases among those of which nothing is known.
 UNSEEN = 0.004
-#: How probable it is that a testcase which never was flaky has become so.
+#: How probable it is that a testcase has become flaky.
 _BECOMES = 0.003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flakiness:
-    """What was seen of a testcase at commits where it was healthy, in the order of the runs.
+    """The results of a testcase at healthy commits, in the order of the runs.
 
-    ``share`` is how many testcases like it are flaky.
+    ``share`` is the share of flaky testcases among those like it.
     """
 
     passed: int = 0
@@ -117,7 +117,7 @@ class Flakiness:
         )
 
     def _log(self, row: Row, counts: dict[tuple[bool, bool], int]) -> float:
-        """The logarithm of the likelihood of what was seen."""
+        """The logarithm of the likelihood of the results."""
         log = 0.0 if self.first is None else _log(row.stationary, failed=self.first)
         for (before, now), count in counts.items():
             log += count * _log(row.failing(before), failed=now)
@@ -125,11 +125,11 @@ class Flakiness:
 
 
 def share_of(*, flaky: int, steady: int) -> float:
-    """How many testcases are flaky, to expect of a pipeline that had so many of either kind."""
+    """The share of flaky testcases to expect of a pipeline that had so many of either kind."""
     return (UNSEEN * _LIKE + flaky) / (_LIKE + flaky + steady)
 
 
-#: What is known of testcases in general weighs as much as so many testcases of the pipeline.
+#: The general share weighs as much as so many testcases of the pipeline.
 _LIKE = 40.0
 
 
@@ -145,5 +145,5 @@ def _prior(share: float) -> tuple[float, ...]:
     )
 
 
-#: How many testcases are flaky of those that fail with the words of a mirror that does not answer.
+#: The share of flaky testcases among those that fail with the message of a mirror.
 DOUBTFUL = 0.5

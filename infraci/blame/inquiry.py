@@ -1,4 +1,4 @@
-"""One pipeline's failures at a commit: from what is known to a finding for each testcase."""
+"""Finds the culprits of all testcases of a pipeline that fail at a commit."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from infraci.history import Case, Class, Result
 from infraci.history.result import LOST, PLAN
 from infraci.model.run import Commit, Phase, Verdict
 
-#: More suspects are searched only by who has said what it may cost.
+#: More suspects are searched only if the user has set a budget.
 MOST_SUSPECTS = 500
 
-#: What helps where no earlier run is known.
+#: The hint if no earlier run is known.
 _SAY_SINCE = "no earlier run is known, so say which commit was good: --since REV"
 
 
 @dataclass(kw_only=True)
 class Inquiry:
-    """Asks about all testcases of a pipeline that fail at a commit, at once.
+    """Searches for the culprits of all failing testcases of a pipeline at a commit, at once.
 
-    ``matters`` tells which of some files matter to a testcase, ``can_try_out`` whether commits can
-    be stood up that are made for it, and ``hint`` what to do where no stack may be.
+    ``matters`` selects the files that matter to a testcase, ``can_try_out`` allows stacks of
+    synthetic commits, and ``hint`` says what to do if no stack may be stood up.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Inquiry:
     can_try_out: bool = False
     again: str = ""  # the command that repeats it
     hint: str = ""
-    luck: random.Random = field(default_factory=random.Random)
+    rng: random.Random = field(default_factory=random.Random)
     search: Search = field(init=False)
     line: Line = field(init=False)
     _is_tried: bool = field(init=False, default=False)
@@ -59,7 +59,7 @@ class Inquiry:
             stand_up=self.stand_up,
             budget=self.budget,
             target=self.target,
-            luck=self.luck,
+            rng=self.rng,
             revert=self._without if self.can_try_out else None,
         )
         self.line = Line(
@@ -76,19 +76,19 @@ class Inquiry:
         return without(self.root, self.head.sha, self._real(sha))
 
     def findings(self) -> tuple[Finding, ...]:
-        """One for each testcase that fails at the commit; stands up what is needed for it.
+        """One finding for each testcase that fails at the commit; stands stacks up as needed.
 
-        Where the commit could not be tested, one for all. Raises UsageError for a range that is
+        A commit that could not be tested has one finding. Raises UsageError for a range that is
         too long to search without a budget.
         """
         self._test_head()
         known = self.evidence.of(self.head.sha)
-        # What searches ran here again is about what failed before, and nothing else.
+        # Runs of searches concern only the testcases that failed before.
         known = tuple(result for result in known if not result.of_search) or known
         failing, doubted = _failing(known)
         others = list(self._without_question(known, {*failing, *doubted}))
         questions = [
-            self.line.question(case, is_doubted=is_doubted, asked=failing)
+            self.line.question(case, is_doubted=is_doubted, in_question=failing)
             for cases, is_doubted in ((failing, False), (doubted, True))
             for case in cases
         ]
@@ -97,7 +97,7 @@ class Inquiry:
         return (*self._answered(questions, stopped), *others)
 
     def _test_head(self) -> None:
-        """Stand the commit up, unless something is known of it; again if the cloud fails."""
+        """Test the commit unless it has results; retry if the cloud fails."""
         if self.evidence.of(self.head.sha):
             return
         for _ in range(MOST_TRIES):
@@ -110,11 +110,13 @@ class Inquiry:
             if result is not None and (result.verdict is not Verdict.ERROR or result.cases):
                 return
 
-    def _without_question(self, known: Sequence[Result], asked: set[Case]) -> Iterator[Finding]:
-        """What no commit can be blamed for: nothing is known, or the cloud failed."""
+    def _without_question(
+        self, known: Sequence[Result], in_question: set[Case]
+    ) -> Iterator[Finding]:
+        """Findings that blame no commit: there is no result, or the cloud failed."""
         if not known:
             if self._is_tried:
-                yield self._finding(FindingKind.INFRASTRUCTURE, why="its runs told nothing")
+                yield self._finding(FindingKind.INFRASTRUCTURE, why="its runs gave no result")
             else:
                 yield self._finding(
                     FindingKind.UNKNOWN, why=self.hint or "it was not run, and may not be"
@@ -127,14 +129,14 @@ class Inquiry:
                 if best.get(case) is not Class.PASSED:
                     best[case] = how
         for case, how in sorted(best.items()):
-            if case not in asked and how in LOST:
+            if case not in in_question and how in LOST:
                 yield self._finding(
                     FindingKind.INFRASTRUCTURE, case, why=f"it was not tested ({how})"
                 )
         last = known[-1]
         if set(best.values()) <= {Class.PASSED, Class.SKIPPED} and last.verdict is Verdict.ERROR:
             kind = FindingKind.INFRASTRUCTURE if _is_of_cloud(last) else FindingKind.UNKNOWN
-            yield self._finding(kind, why=last.trouble or "unknown trouble")
+            yield self._finding(kind, why=last.failure or "for an unknown reason")
 
     def _check_length(self, questions: Sequence[Question]) -> None:
         views = [view(question, self.evidence) for question in questions]
@@ -147,51 +149,49 @@ class Inquiry:
                 hint="say how many stacks it may take (--budget N), or a later --since",
             )
 
-    # From answers to findings
-
     def _answered(self, questions: Sequence[Question], stopped: str) -> Iterator[Finding]:
         answered: list[_Answered] = []
         entered: dict[str, list[int]] = {}
         for question in questions:
             if (seen := view(question, self.evidence)) is not None:
-                found = answer(seen, target=self.target)
-                if found.culprit is not None and self.line.step(found.culprit).is_merge:
-                    entered.setdefault(found.culprit, []).append(len(answered))
-                answered.append((question, found))
+                best = answer(seen, target=self.target)
+                if best.culprit is not None and self.line.step(best.culprit).is_merge:
+                    entered.setdefault(best.culprit, []).append(len(answered))
+                answered.append((question, best))
         for merge, numbers in entered.items():
             wholes = [answered[number] for number in numbers]
             for number, inner in zip(numbers, self._inside(merge, wholes), strict=True):
                 answered[number] = inner
-        for question, found in answered:
-            yield self._told(question, found, stopped)
+        for question, best in answered:
+            yield self._finding_of(question, best, stopped)
 
     def _inside(self, merge: str, wholes: Sequence[_Answered]) -> list[_Answered]:
-        """Which commit of a merge, as far as the budget goes; else the merge stays to blame.
+        """Search the branches of a merge for the commit; without a budget the merge stays blamed.
 
-        Each parent but the first brought a branch in, an octopus several. Where the commits of
-        none break it by themselves, the merge does.
+        Each parent but the first brought a branch in. If no commit of a branch breaks the testcase
+        by itself, the merge does.
         """
         known = list(wholes)
         arms = len(self.line.step(merge).parents) - 1
         for arm in range(1, arms + 1):
-            left = [n for n, (_, found) in enumerate(known) if found.culprit == merge]
+            left = [n for n, (_, best) in enumerate(known) if best.culprit == merge]
             inner = [self._entered(wholes[n][0], merge, arm) for n in left]
             self.search.go(inner)
             for number, question in zip(left, inner, strict=True):
                 seen = view(question, self.evidence)
-                found = answer(seen, target=self.target) if seen else None
-                if found is None or found.culprit is None:
+                best = answer(seen, target=self.target) if seen else None
+                if best is None or best.culprit is None:
                     continue
                 whole = known[number][1]
-                chance = whole.probability * found.probability
-                found = replace(found, kind=whole.kind, probability=chance)
-                is_whole = found.culprit == merge
+                chance = whole.probability * best.probability
+                best = replace(best, kind=whole.kind, probability=chance)
+                is_whole = best.culprit == merge
                 known[number] = (
                     question,
-                    replace(found, why=_why_merge(question, arms)) if is_whole else found,
+                    replace(best, why=_why_merge(question, arms)) if is_whole else best,
                 )
-                if not is_whole and found.culprit and self.line.step(found.culprit).is_merge:
-                    (known[number],) = self._inside(found.culprit, [known[number]])
+                if not is_whole and best.culprit and self.line.step(best.culprit).is_merge:
+                    (known[number],) = self._inside(best.culprit, [known[number]])
         return known
 
     def _entered(self, question: Question, merge: str, arm: int) -> Question:
@@ -200,31 +200,31 @@ class Inquiry:
             return self.line.tried_out(question, inner, merge) or inner
         return inner
 
-    def _told(self, question: Question, found: Answer, stopped: str) -> Finding:
-        case, suspects = question.case, found.suspects or {}
+    def _finding_of(self, question: Question, best: Answer, stopped: str) -> Finding:
+        case, suspects = question.case, best.suspects or {}
         finding = self._finding(
-            found.kind,
+            best.kind,
             case,
-            probability=found.probability,
-            culprit=self._culprit(case, found.culprit, found.probability),
-            since=self._commit(found.since),
+            probability=best.probability,
+            culprit=self._culprit(case, best.culprit, best.probability),
+            since=self._commit(best.since),
             suspects=tuple(
                 Culprit(commit=self._resolved(sha), probability=chance)
                 for sha, chance in suspects.items()
             ),
-            failed=found.failed,
-            ran=found.ran,
-            proof=tuple(replace(p, sha=self._real(p.sha)) for p in found.proof),
-            runs_left=found.runs_left,
-            time_left_s=found.runs_left * self.evidence.mean_s / self.budget.at_once,
+            failed=best.failed,
+            ran=best.ran,
+            proof=tuple(replace(p, sha=self._real(p.sha)) for p in best.proof),
+            runs_left=best.runs_left,
+            time_left_s=best.runs_left * self.evidence.mean_s / self.budget.at_once,
             skipped={
                 sha: why for sha, why in self.search.untestable.items() if sha in question.line
             },
-            revert=found.revert,
-            why=found.why,
+            revert=best.revert,
+            why=best.why,
             note=_note(case),
         )
-        if found.kind is FindingKind.UNKNOWN:
+        if best.kind is FindingKind.UNKNOWN:
             return replace(finding, why=self._why(question, stopped))
         return finding
 
@@ -250,7 +250,7 @@ class Inquiry:
         )
 
     def _real(self, sha: str) -> str:
-        """The commit that one stands in for."""
+        """The commit that a synthetic one stands in for; itself for any other."""
         return self.line.stand_ins.get(sha, sha)
 
     def _resolved(self, sha: str) -> Commit:
@@ -271,12 +271,12 @@ class Inquiry:
         return replace(finding, **known)  # type: ignore[arg-type]
 
 
-#: A question, and what the evidence says.
+#: A question and its answer.
 _Answered = tuple[Question, Answer]
 
 
 def _failing(known: Sequence[Result]) -> tuple[list[Case], list[Case]]:
-    """The testcases that fail; and those that may, since a mirror did not answer."""
+    """The testcases that fail, and those that may have failed because a mirror did not answer."""
     failing: set[Case] = set()
     doubted: set[Case] = set()
     for result in known:
@@ -292,7 +292,7 @@ def _failing(known: Sequence[Result]) -> tuple[list[Case], list[Case]]:
 
 
 def _note(case: Case) -> str:
-    """What a failure before the specs means for these."""
+    """A remark for a failure before the specs."""
     if case.phase is Phase.VERIFY:
         return ""
     return f"its specs were not run: {case.phase} failed"
@@ -307,9 +307,9 @@ def _why_merge(question: Question, arms: int) -> str:
 
 
 def _is_of_cloud(result: Result) -> bool:
-    """Whether it was the cloud that failed; a configure step may fail for any reason.
+    """Whether the cloud failed; a configure step may fail for any reason.
 
-    Earlier versions wrote no testcases of what failed before the specs.
+    Earlier versions wrote no testcases of phases before the specs.
     """
-    phase, _, what = result.trouble.partition(": ")
+    phase, _, what = result.failure.partition(": ")
     return phase != Phase.CONFIGURE or what in CATEGORIES

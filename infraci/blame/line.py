@@ -1,4 +1,4 @@
-"""The commits that led to a head, and the questions that are asked along them."""
+"""The line of commits that leads to a head, and the questions about it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from infraci.blame.question import Question
 from infraci.blame.synthetic_commits import merged, tree_of
 from infraci.history import Case
 
-#: Which of some files matter to a testcase.
+#: Selects the files that matter to a testcase.
 Matters = Callable[[Case, Sequence[str]], tuple[str, ...]]
 
 
 @dataclass(kw_only=True)
 class Line:
-    """The way to a head, always by first parents, with what each commit changed."""
+    """The first parents of a head, and the files that each of them changed."""
 
     root: Path
     head: str
@@ -38,7 +38,7 @@ class Line:
     evidence: Evidence
     matters: Matters
     reverts: Mapping[str, str]  # heads without one of the commits, by that commit
-    #: Commits that were made to try a commit of a branch out, and that commit.
+    #: Synthetic commits, and the commit of a branch that each of them stands in for.
     stand_ins: dict[str, str] = field(default_factory=dict)
     _inner: dict[str, Step] = field(default_factory=dict)
     _flaky: float | None = None
@@ -64,9 +64,9 @@ class Line:
         return {step.sha: step for step in self.steps}
 
     def question(
-        self, case: Case, *, is_doubted: bool = False, asked: Collection[Case] = ()
+        self, case: Case, *, is_doubted: bool = False, in_question: Collection[Case] = ()
     ) -> Question:
-        """Which commit of the line broke a testcase; it is one of those that are ``asked`` for."""
+        """Ask which commit of the line broke a testcase, which is one of those ``in_question``."""
         line = self.steps
         return Question(
             case=case,
@@ -78,7 +78,7 @@ class Line:
             begin=min(1, len(line) - 1) if self.since else None,
             is_rooted=not line[0].parents and self.is_whole,
             is_doubted=is_doubted,
-            share=self._share(asked),
+            share=self._share(in_question),
             reverts=self.reverts,
         )
 
@@ -90,12 +90,12 @@ class Line:
         steps = (*branch, whole, *rest)
         self._inner |= {one.sha: one for one in branch}
         self.evidence.look_up(one.sha for one in branch)
-        return self._asked_inside(
+        return self._question_inside(
             question,
             steps,
             names_along(question.case, steps, pipeline=self.pipeline_file),
             last=len(branch),
-            # What a merge brings to the branch is the main line's; but it stands for other arms.
+            # A merge brings the main line to the branch; one of several arms also brings others.
             of_merge=Weight.UNUSED if len(step.parents) == 2 else Weight.USED,
         )
 
@@ -120,11 +120,11 @@ class Line:
                 self._inner[made] = steps[-1]
         rest = [self.step(sha) for sha in inner.line[inner.last :]]
         names = (*[name] * len(steps), *inner.names[inner.last :])
-        return self._asked_inside(
+        return self._question_inside(
             inner, (*steps, *rest), names, last=len(steps), of_merge=Weight.UNUSED
         )
 
-    def _asked_inside(
+    def _question_inside(
         self,
         question: Question,
         steps: Sequence[Step],
@@ -160,8 +160,8 @@ class Line:
         is_words = step.paths and all(map(is_documentation, step.paths))
         return Weight.WORDS if is_words else Weight.UNUSED
 
-    def _share(self, asked: Collection[Case]) -> float:
+    def _share(self, in_question: Collection[Case]) -> float:
         if self._flaky is None:
             line = [step.sha for step in self.steps]
-            self._flaky = flaky_share(self.evidence, line, leaving_out=asked)
+            self._flaky = flaky_share(self.evidence, line, leaving_out=in_question)
         return self._flaky

@@ -1,4 +1,4 @@
-"""Stands commits up for a search: a process of ``infraci run`` each, at once."""
+"""Tests commits for a search: each in a process of ``infraci run``, all at once."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from infraci.history import Result, invalid, parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Tests commits with one pipeline; the processes write what they find to the history too."""
+    """Tests commits with one pipeline; the processes also add their results to the history."""
 
     root: Path
     pipeline: str
     cloud: str
-    given: tuple[str, ...] = ()  # what the results say of the options
-    options: tuple[str, ...] = ()  # -P and -e, as the command line has them
+    overrides: tuple[str, ...] = ()  # the options, as results name them
+    options: tuple[str, ...] = ()  # the same for the command line: -P and -e
     tell: Callable[[str], None] = lambda line: None
     command: tuple[str, ...] = own_program()
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
-        """Test commits, all at once. An interruption tears all of them down, and is raised."""
+        """Test commits, all at once; an interruption tears all of them down, and is raised."""
         self.tell(f"testing {', '.join(sha[:10] for sha in shas)}")
         with (
             temporary_folder("blame") as folder,
             _Processes() as running,
         ):
             jobs = [(sha, folder / str(number)) for number, sha in enumerate(shas)]
-            # In threads, since a signal is raised in this one: no process is lost by it.
+            # In threads, so that a signal, which is raised in this one, loses no process.
             codes = in_parallel(
                 lambda job: running.run(self._command(*job), self.root, job[1]), jobs
             )
@@ -56,19 +56,19 @@ class Runner:
         with suppress(OSError, ValueError):
             result = parse(file.read_text())
             self.tell(
-                f"{sha[:10]}: {result.verdict}" + f" ({result.trouble})" * bool(result.trouble)
+                f"{sha[:10]}: {result.verdict}" + f" ({result.failure})" * bool(result.failure)
             )
             return result
         log = file.with_suffix(".log").read_text("utf-8", "replace").strip()
         self.tell(f"{sha[:10]}: {log or f'exit status {code}'}")
         if code != ExitCode.INVALID:
             return None
-        known = invalid(pipeline=self.pipeline, cloud=self.cloud, given=self.given)
-        return replace(known, trouble="there is no such pipeline", cases={})
+        known = invalid(pipeline=self.pipeline, cloud=self.cloud, overrides=self.overrides)
+        return replace(known, failure="there is no such pipeline", cases={})
 
 
 class _Processes:
-    """Processes that are told to tear down, and waited for, should this be left early."""
+    """Running processes; an exception ends them by SIGTERM, and waits until they have torn down."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class _Processes:
         self._is_over = False
 
     def run(self, command: Sequence[str], folder: Path, file: Path) -> int:
-        """Run one to its end, and return its exit status."""
+        """Run a process; returns its exit status."""
         with self._lock, file.with_suffix(".log").open("wb") as log:
             if self._is_over:
                 return ExitCode.INTERRUPTED
@@ -86,7 +86,7 @@ class _Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is ours to hand on, once
+                start_new_session=True,  # this process hands Ctrl-C on, once
             )
             self._running.append(process)
         return process.wait()

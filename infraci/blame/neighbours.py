@@ -1,4 +1,4 @@
-"""How flaky the other testcases of a pipeline have been."""
+"""Measures how flaky the other testcases of a pipeline have been."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from infraci.blame.observations import FAILURES, Evidence, Seen
 from infraci.blame.question import Sighting, healthy_results
 from infraci.history import Case, Class
 
-#: A testcase that passed so often, and never failed where it was healthy, is steady.
+#: A testcase is steady if it has this many results at healthy commits, all of them passes.
 _STEADY = 5
 
 
 def flaky_share(
     evidence: Evidence, line: Sequence[str], *, leaving_out: Collection[Case] = ()
 ) -> float:
-    """The share of flaky testcases to expect of a pipeline, from what is known of its commits."""
-    found: dict[Case, list[Sighting]] = {}
+    """The share of flaky testcases to expect of a pipeline, by the results of its commits."""
+    by_case: dict[Case, list[Sighting]] = {}
     for position, sha in enumerate(line):
         for known in evidence.known(sha):
             is_lost = known.result.is_lost
@@ -28,7 +28,7 @@ def flaky_share(
                     continue
                 seen = Seen.PASSED if how is Class.PASSED else Seen.FAILED
                 sighting = Sighting(position=position, known=known, seen=seen)
-                found.setdefault(case, []).append(sighting)
-    results = [healthy_results(sightings) for sightings in found.values()]
+                by_case.setdefault(case, []).append(sighting)
+    results = [healthy_results(sightings) for sightings in by_case.values()]
     flaky = sum(any(failed) for failed in results)
     return share_of(flaky=flaky, steady=sum(len(r) >= _STEADY and not any(r) for r in results))

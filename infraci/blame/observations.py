@@ -1,4 +1,4 @@
-"""What runs say of a testcase at a commit; what says nothing is left out here, and only here."""
+"""What runs observed of a testcase at a commit; results that prove nothing are left out here."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from infraci.history import Case, Class, Result
 from infraci.history.result import LOST, PLAN
 from infraci.model.run import Phase, Verdict
 
-#: The ways in which a commit's own files make a testcase fail.
+#: Failures that the commit's own files may have caused.
 FAILURES = frozenset({Class.FAILED, Class.SPEC, Class.SETUP})
-#: Runs that overlap by less may have been one after the other: their times are whole seconds.
+#: Runs that overlap by less may have been sequential: their times are whole seconds.
 _ROUNDING_S = 2
 
 
 class Seen(Enum):
-    """What one run saw of a testcase."""
+    """What one run observed of a testcase."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -26,7 +26,7 @@ class Seen(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A result, and when it came: those of the history by their time, then those of a search."""
+    """A result and its place in the order: the history's by time, then those of this search."""
 
     result: Result
     order: tuple[float, ...]
@@ -34,9 +34,9 @@ class Known:
 
 
 class Evidence:
-    """The results of one pipeline's runs on one cloud, with the same settings, by commit.
+    """The results of one pipeline's runs on one cloud, with the same overrides, by commit.
 
-    ``read`` looks up what is known of commits.
+    ``read`` reads the results of commits.
     """
 
     def __init__(
@@ -45,47 +45,47 @@ class Evidence:
         *,
         pipeline: str,
         cloud: str,
-        given: Sequence[str] = (),
+        overrides: Sequence[str] = (),
     ) -> None:
         self.pipeline = pipeline
         self.cloud = cloud
-        self._kind = (pipeline, cloud, tuple(sorted(given)))
+        self._kind = (pipeline, cloud, tuple(sorted(overrides)))
         self._read = read
         self._known: dict[str, list[Known]] = {}
         self._added = 0
 
     def look_up(self, shas: Iterable[str]) -> None:
-        """Read what is known of commits, unless that was read before."""
+        """Read the results of commits that have not been read yet."""
         unread = [sha for sha in shas if sha not in self._known]
-        found = self._read(unread)
+        by_commit = self._read(unread)
         for sha in unread:
-            results = found.get(sha, ())
+            results = by_commit.get(sha, ())
             self._known[sha] = [
                 Known(result=r, order=(0, r.time))
                 for r in results
-                if (r.pipeline, r.cloud, r.given) == self._kind
+                if (r.pipeline, r.cloud, r.overrides) == self._kind
             ]
         self._find_beside()
 
     def known(self, sha: str) -> tuple[Known, ...]:
-        """What is known of a commit, in the order in which it came."""
+        """The results of a commit, in order, with what is known of their runs."""
         if sha not in self._known:
             self.look_up([sha])
         return tuple(self._known[sha])
 
     def of(self, sha: str) -> tuple[Result, ...]:
-        """The results of a commit, in the order in which they came."""
+        """The results of a commit, in order."""
         return tuple(known.result for known in self.known(sha))
 
     def add(self, sha: str, result: Result, *, is_alone: bool = True) -> None:
-        """Know one more; of a run that is known already, what is said now."""
+        """Add a result; it replaces an older one of the same run."""
         self._added += 1
         new = Known(result=result, order=(1, self._added), is_alone=is_alone)
         kept = [k for k in self.known(sha) if not result.run or k.result.run != result.run]
         self._known[sha] = [*kept, new]
 
     def all(self) -> Iterator[tuple[str, Known]]:
-        """All that is known so far, by commit."""
+        """All results so far, by commit."""
         for sha, known in self._known.items():
             yield from ((sha, one) for one in known)
 
@@ -96,7 +96,7 @@ class Evidence:
         return sum(times) / len(times) if times else 0.0
 
     def _find_beside(self) -> None:
-        """Find out which runs of earlier searches were at work at the same time."""
+        """Mark the runs of earlier searches that ran at the same time."""
         runs = [k.result for _, k in self.all() if k.order[0] == 0 and k.result.of_search]
         runs.sort(key=lambda result: result.time)
         beside: set[str] = set()
@@ -113,34 +113,34 @@ class Evidence:
 
 
 def look(result: Result, case: Case, *, is_doubted: bool = False) -> Seen | None:
-    """What a run saw of a testcase; None where it tells nothing.
+    """What a run observed of a testcase; None if it proves nothing.
 
-    A pass is a pass; a failure counts only if no server was lost in that run, which could be why.
-    Of a testcase that ``is_doubted``, a mirror that did not answer is a failure like another.
+    A failure counts only if the run lost no server, which could be the cause. For a testcase that
+    ``is_doubted``, a mirror that did not answer counts as a failure.
     """
-    found = _class_of(result, case)
-    if found is Class.PASSED:
+    class_ = _class_of(result, case)
+    if class_ is Class.PASSED:
         return Seen.PASSED
-    if found is None:
+    if class_ is None:
         return _look_for_missing(result, case)
     lost = LOST - {Class.OUTSIDE} if is_doubted else LOST
     failures = FAILURES | {Class.OUTSIDE} if is_doubted else FAILURES
-    if found in failures and lost.isdisjoint(result.cases.values()):
+    if class_ in failures and lost.isdisjoint(result.cases.values()):
         return Seen.FAILED
     return None
 
 
 def is_wrong_plan(result: Result) -> bool:
-    """Whether a result says that the plan failed in the way of earlier versions: no testcase."""
-    is_plan = result.trouble.startswith(Phase.PLAN)
+    """Whether the plan failed, in the form of earlier versions: without a testcase."""
+    is_plan = result.failure.startswith(Phase.PLAN)
     return result.verdict is Verdict.INVALID and is_plan and not result.cases
 
 
 def _look_for_missing(result: Result, case: Case) -> Seen | None:
-    """What it means that a result does not have a testcase.
+    """What a result observed of a testcase that it does not name.
 
-    Of what passes, a result does not say all: the parts of a step that passed are in the step,
-    and a resource or a phase has a testcase of its own only where it fails.
+    A result does not name every testcase that passed: not the parts of a step that passed, and
+    resources and phases only if they fail.
     """
     if case == PLAN and is_wrong_plan(result):
         return Seen.FAILED
@@ -159,7 +159,7 @@ def _look_for_missing(result: Result, case: Case) -> Seen | None:
 
 
 def _is_beyond(result: Result, phase: Phase) -> bool:
-    """Whether the run came to a phase after that one."""
+    """Whether the run began a phase after that one."""
     order = list(Phase)
     begun = {case.phase for case, how in result.cases.items() if how is not Class.SKIPPED}
     return any(order.index(other) > order.index(phase) for other in begun)
@@ -172,7 +172,7 @@ def _has_test_of(result: Result, case: Case) -> bool:
 
 
 def _class_of(result: Result, case: Case) -> Class | None:
-    """Of the testcase, or of the same test where its role had more or fewer servers."""
+    """The class of the testcase, or of the same test if its role had more or fewer servers."""
     if case in result.cases:
         return result.cases[case]
     role = _role(case)

@@ -1,4 +1,4 @@
-"""How suspicious a commit is before anything was run: by what it changed."""
+"""How suspicious a commit is before any run: by the files that it changed, and by its age."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import Enum
 
 
 class Weight(Enum):
-    """What a commit changed, and how suspicious that makes it beside others."""
+    """What a commit changed, and how suspicious that makes it."""
 
-    USED = 1.0  # something that the testcase depends on, for all that is known
+    USED = 1.0  # a file that the testcase depends on
     UNUSED = 0.04  # a script may compute a file's name
-    WORDS = 0.0005  # documents only
+    WORDS = 0.0005  # only documentation
     NOTHING = 0.0  # it has the tree of the commit before it
 
 
-#: How old a culprit is where nothing else is known, in commits: of a failure that was seen when its
-#: commit came, the commit itself two times in three; of one that was searched for, less surely.
+#: The typical age of a culprit, in commits: if its commit was tested when it came, the commit
+#: itself is it two times in three; if a search found the failure, the culprit is older.
 AGE_TESTED = 0.5
 AGE_SEARCHED = 3.0
 
@@ -24,15 +24,14 @@ AGE_SEARCHED = 3.0
 def recency(age: int, typical: float) -> float:
     """How suspicious a commit is by how many commits came after it up to the failure.
 
-    As many culprits are older than the ``typical`` age as are not, if it is a whole number.
-
-    It falls so slowly that a search for the first pass goes back in ever longer steps.
+    Half of the culprits are older than the ``typical`` age, if it is a whole number. The weight
+    falls so slowly that a search for the last pass goes back in ever longer steps.
     """
     return typical / ((age + typical) * (age + typical + 1))
 
 
 def older_share(count: int, typical: float) -> float:
-    """How probable it is that none of the latest commits is it, by the same rule."""
+    """How probable it is that the culprit is older than ``count`` commits, by the same rule."""
     return typical / (count + typical)
 
 

@@ -1,4 +1,4 @@
-"""One failing testcase on a line of commits, and what the evidence makes of it."""
+"""The question which commit of a line broke a testcase, and the view of it that results give."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from infraci.blame.prior import (
 )
 from infraci.history import Case, Result
 
-#: How probable it is that a failure is older than its suspects where somebody says that the commit
-#: before them was good, and of what a merge brought in.
+#: How probable it is that a failure is older than its suspects if the user says that the commit
+#: before them was good, or they are the branch of a merge.
 BEFORE_GOOD = 0.05
-#: So many failures after the passes make a change of the world.
+#: So many failures after the passes are taken for a change of the world.
 _REPRODUCED = 3
-#: How probable it is that the first failure was a flake, and a later commit broke it truly.
+#: How probable it is that the first failure was a flake, and a later commit is the culprit.
 _LATER = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """That a run saw a testcase pass or fail, or not there."""
+    """The observation that a run made of a testcase at a commit."""
 
     position: int
     known: Known
@@ -45,106 +45,106 @@ class Sighting:
 
     @property
     def result(self) -> Result:
-        """What the run found."""
+        """The result of the run."""
         return self.known.result
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Which of the commits up to ``last`` broke a testcase that fails from there on.
+    """Asks which of the commits up to ``last`` broke a testcase.
 
-    Positions are those of the line. Where no pass is known, the suspects begin at ``begin``, by
-    default with the line, and the later ones are the more suspicious.
+    Positions are indices of ``line``. If no pass is known, the suspects begin at ``begin``, by
+    default with the line, and later commits are more suspicious.
     """
 
     case: Case
     line: tuple[str, ...]  # the commits, the oldest first
     trees: tuple[str, ...]
-    names: tuple[Case | None, ...]  # what each calls the testcase; None where it is not there
-    changed: tuple[Weight, ...]  # what each changed, as far as the testcase is concerned
+    names: tuple[Case | None, ...]  # of the testcase at each commit; None where it is missing
+    changed: tuple[Weight, ...]  # what each changed that concerns the testcase
     last: int
     begin: int | None = None
-    is_rooted: bool = False  # whether nothing is before the line
-    is_doubted: bool = False  # it failed with the words of a mirror that does not answer
-    share: float = UNSEEN  # how many testcases of its pipeline are flaky
-    #: Heads of the line without one of its commits, by that commit.
+    is_rooted: bool = False  # the line begins with the first commit of all
+    is_doubted: bool = False  # it failed with the message of a mirror that does not answer
+    share: float = UNSEEN  # of flaky testcases in its pipeline
+    #: By commit, the head of the line without that commit.
     reverts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> int:
-        """The first suspect where no pass is known. A commit without its parent is none."""
+        """The first suspect if no pass is known. A commit whose parent is missing is no suspect."""
         if self.begin is not None:
             return self.begin
         return 0 if self.is_rooted else 1
 
     @cached_property
     def absent(self) -> int:
-        """The last position where the testcase was not there yet; -1 if there is none."""
+        """The last position without the testcase; -1 if there is none."""
         return max((p for p in range(self.last) if self.names[p] is None), default=-1)
 
     @cached_property
     def alike(self) -> Mapping[int, tuple[int, ...]]:
-        """For each position those with the same tree, itself among them, in order."""
+        """For each position all positions with the same tree, in order."""
         by_tree: dict[str, list[int]] = {}
         for position, tree in enumerate(self.trees):
             if self.names[position] is not None:
                 by_tree.setdefault(tree, []).append(position)
-        return {p: tuple(places) for places in by_tree.values() for p in places}
+        return {p: tuple(positions) for positions in by_tree.values() for p in positions}
 
     def using(self, begin: int, end: int) -> tuple[int, ...]:
-        """The positions, of those from one to another, that changed what the testcase uses."""
+        """The positions from ``begin`` up to ``end`` that changed files of the testcase."""
         return tuple(p for p in range(begin, end) if self.changed[p] is Weight.USED)
 
     def look(self, position: int, result: Result) -> Seen | None:
-        """What a run of the commit at a position saw of the testcase."""
+        """What a run of the commit at a position observed of the testcase."""
         name = self.names[position]
         return look(result, name, is_doubted=self.is_doubted) if name is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """That a testcase passed in all runs until a time, and failed in all since, if so."""
+    """A change of the world: all runs up to a time passed, and all later ones failed."""
 
-    last_pass: Sighting  # of those at a commit that failed since, if there is one
+    last_pass: Sighting  # at a commit that failed since, if there is one
     failures: int
-    is_at_one: bool  # whether one commit has passed before it, and failed since
+    is_at_one: bool  # one commit passed before, and failed since
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether it was seen often enough, and at one commit."""
+        """Whether it was observed often enough, and at one commit."""
         return self.failures >= _REPRODUCED and self.is_at_one
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What is known of a question, and believed of it."""
+    """The sightings of a question, and the belief that follows from them."""
 
     question: Question
     start: int  # the first suspect
-    trigger: Sighting  # the failure that led here
+    trigger: Sighting  # the failure that led to the question
     sightings: tuple[Sighting, ...]  # all of them, in the order of the runs
-    is_bounded: bool  # whether it is known to have passed, or not to have been there
-    is_lonely: bool  # whether no commit before the first suspect can be run
-    healthy: tuple[bool, ...]  # what runs found, in order, before the suspects and the failure
+    is_bounded: bool  # an earlier commit has passed, or did not have the testcase
+    is_lonely: bool  # no commit before the first suspect can be run
+    healthy: tuple[bool, ...]  # results before the suspects and the trigger (True: failed)
 
     @property
     def first_failed(self) -> int:
-        """Where it was seen to fail first, but for what searches have run."""
+        """The first position that failed in a run that is no search's."""
         return self.trigger.position
 
     @property
     def is_open_ended(self) -> bool:
-        """Whether the suspects are as many as there are commits, the latest ones before others."""
+        """Whether every commit of the line is a suspect, the latest ones the most."""
         return not self.is_bounded and self.question.begin is None
 
     @property
     def suspects(self) -> range:
-        """Their positions."""
+        """The positions of the suspects."""
         return range(self.start, self.question.last + 1)
 
     @cached_property
     def candidates(self) -> tuple[int, ...]:
-        """The positions that a run could tell something at; of those with one tree, the first."""
+        """The positions where a run gives information; of neighbours with one tree, the first."""
         first = self.start if self.is_lonely else self.start - 1
         trees = self.question.trees
         return tuple(
@@ -155,7 +155,7 @@ class View:
 
     @property
     def key(self) -> object:
-        """What makes two questions have one answer: they need not be asked twice."""
+        """Equal for questions that have the same answer, of which one is searched."""
         seen = tuple((s.position, s.seen, s.known.order, s.without) for s in self.sightings)
         changed = self.question.changed[self.start :]
         return self.start, self.is_lonely, seen, changed, self.question.is_doubted
@@ -168,21 +168,21 @@ class View:
         since = runs[len(passes) :]
         if not passes or not since or any(s.failed for s in runs[: len(passes)]):
             return None
-        places = {s.position for s in since}
-        there = [s for s in passes if s.position in places]
+        positions = {s.position for s in since}
+        there = [s for s in passes if s.position in positions]
         return Change(last_pass=(there or passes)[-1], failures=len(since), is_at_one=bool(there))
 
     def again(self, target: float) -> int | None:
-        """The position to run next whatever the belief is; None if there is none.
+        """The position to run next regardless of the belief; None if there is none.
 
-        What a mirror may have made fail is run again before anything else. And a testcase that no
-        commit broke is flaky, or the world has changed: that is told where it passed before.
+        A testcase that a mirror may have made fail runs again first. One that no commit broke is
+        flaky, or the world has changed: a commit that passed before tells these apart.
         """
         head = self.question.alike[self.question.last]
         if self.question.is_doubted:
             seen = [s for s in self.sightings if s.position in head and s.without is None]
             return self.question.last if len(seen) < 2 else None
-        if self.belief.nobody >= target:
+        if self.belief.no_culprit >= target:
             change = self.change
             is_clear = change is None or change.is_reproduced
             return None if is_clear or change is None else change.last_pass.position
@@ -192,9 +192,10 @@ class View:
 
     @cached_property
     def unproven(self) -> int | None:
-        """A commit that may have mended what the culprit broke, for a later one to break it again.
+        """A commit that may have mended the fault, so that a later commit broke the testcase again.
 
-        None if fewer than two changed what the testcase depends on since, or a run says otherwise.
+        None if fewer than two commits since the culprit changed files that the testcase uses, or a
+        run between them excludes it.
         """
         later = self.question.using(self.belief.leader + 1, self.question.last + 1)
         if len(later) < 2 or any(later[0] <= s.position < later[1] for s in self.runs):
@@ -203,7 +204,7 @@ class View:
 
     @cached_property
     def mended(self) -> int | None:
-        """A commit that passed once, though older ones failed: it may have mended them."""
+        """A commit that passed once though older ones failed: it may have mended the fault."""
         mends = _mends(self.question, self.sightings)
         return max(
             (p for p, count in mends.items() if count == 1 and p >= self.start), default=None
@@ -216,14 +217,14 @@ class View:
 
     @cached_property
     def older(self) -> Flakiness:
-        """What was seen of it while it was healthy. Of a mirror's trouble it says nothing."""
+        """Its flakiness while it was healthy; that says nothing about failures of a mirror."""
         if self.question.is_doubted:
             return Flakiness.of(self.healthy[-1:], share=DOUBTFUL)
         return Flakiness.of(self.healthy, share=self.question.share)
 
     @cached_property
     def belief(self) -> Belief:
-        """What follows from all of it."""
+        """The belief that follows from the sightings."""
         has_passed = any(s.seen is Seen.PASSED for s in self.sightings)
         belief = Belief(
             self._prior(),
@@ -248,19 +249,19 @@ class View:
 
     @property
     def observed(self) -> Iterator[Sighting]:
-        """What moves the belief: what is of the suspects, or came after the failure.
+        """The sightings that update the belief: of suspects, or later than the trigger.
 
-        Not what only failed before the suspects: that was mended.
+        Commits before the suspects that only failed are left out: their fault was mended.
         """
         passed = {s.position for s in self.sightings if not s.failed}
         for sighting in self.sightings:
             is_new = sighting.known.order >= self.trigger.known.order
-            is_told = is_new and sighting.position in passed
-            if is_told or sighting.position >= self.start or not self.is_bounded:
+            is_relevant = is_new and sighting.position in passed
+            if is_relevant or sighting.position >= self.start or not self.is_bounded:
                 yield sighting
 
     def _prior(self) -> tuple[float, ...]:
-        """Of each suspect: those up to the failure, and with little weight those after it."""
+        """The weight of each suspect; those after the trigger have little."""
         changed = self.question.changed
         end = max(self.trigger.position, self.start) + 1
         chances = weights(changed[self.start : end])
@@ -286,12 +287,12 @@ class View:
 
 
 def view(question: Question, evidence: Evidence) -> View | None:
-    """What the evidence says; None if the testcase was never seen to fail."""
-    found = tuple(_sightings(question, evidence))
-    passed = _passed(question, found)
-    absent = max(question.absent, _absent(question, found))
+    """The view of a question that the evidence gives; None if no run has failed."""
+    observed = tuple(_sightings(question, evidence))
+    passed = _passed(question, observed)
+    absent = max(question.absent, _absent(question, observed))
     bound = max(passed, absent)
-    sightings = tuple(sorted(_placed(question, found, bound), key=lambda s: s.known.order))
+    sightings = tuple(sorted(_placed(question, observed, bound), key=lambda s: s.known.order))
     trigger = _trigger(question, sightings, bound)
     if trigger is None:
         return None
@@ -324,85 +325,84 @@ def _sightings(question: Question, evidence: Evidence) -> Iterator[Sighting]:
 
 
 def _placed(question: Question, sightings: Sequence[Sighting], bound: int) -> Iterator[Sighting]:
-    """The sightings, where each tells most among the commits that have its tree.
+    """Move each sighting to the commit of the same tree where it gives most information.
 
-    What passes at one of them passes at the last; and what fails, at the first after all passes:
-    a fault that was mended and came back is searched where it came back.
+    A pass moves to the last of them, a failure to the first after all passes: a fault that was
+    mended and came back is searched where it came back.
     """
     passes = (
         question.alike[s.position][-1]
         for s in sightings
         if s.seen is Seen.PASSED and s.without is None
     )
-    mended = max((place for place in passes if place < question.last), default=-1)
+    mended = max((p for p in passes if p < question.last), default=-1)
     for sighting in sightings:
-        places = question.alike[sighting.position]
+        alike = question.alike[sighting.position]
         if sighting.without is not None or sighting.seen is Seen.ABSENT:
             yield sighting
         elif sighting.failed:
-            first = next((place for place in places if place > max(bound, mended)), places[-1])
+            first = next((p for p in alike if p > max(bound, mended)), alike[-1])
             yield replace(sighting, position=first)
         else:
-            yield replace(sighting, position=places[-1])
+            yield replace(sighting, position=alike[-1])
 
 
 def _passed(question: Question, sightings: Sequence[Sighting]) -> int:
     """The last position before the failure where the testcase passed; -1 if none is known.
 
-    What a search has run is in doubt like all else, and bounds nothing, but for what shows twice
-    that older failures were mended.
+    A pass of a search's run is no bound, unless two of them show that older failures were mended.
     """
-    places = [
+    positions = [
         question.alike[s.position][-1]
         for s in sightings
         if s.seen is Seen.PASSED and s.without is None and not s.result.of_search
     ]
-    places += [place for place, count in _mends(question, sightings).items() if count > 1]
-    return max((place for place in places if place < question.last), default=-1)
+    positions += [p for p, count in _mends(question, sightings).items() if count > 1]
+    return max((p for p in positions if p < question.last), default=-1)
 
 
 def _mends(question: Question, sightings: Sequence[Sighting]) -> Mapping[int, int]:
-    """Where only passes are known, and before it only failures of a commit: how many passes.
+    """The positions that only passed, after one that only failed, with their number of passes.
 
-    Between the two, a commit changed what the testcase depends on.
+    A commit between the two changed files that the testcase uses.
     """
     runs = [s for s in sightings if s.seen is not Seen.ABSENT and s.without is None]
     passes = Counter(question.alike[s.position][-1] for s in runs if not s.failed)
     failures = {question.alike[s.position][0] for s in runs if s.failed}
-    failures -= {question.alike[place][0] for place in passes}
+    failures -= {question.alike[p][0] for p in passes}
     return {
-        place: count
-        for place, count in passes.items()
-        if place < question.last
-        and question.alike[place][0] not in failures
-        and any(q < place and question.using(q + 1, place + 1) for q in failures)
+        p: count
+        for p, count in passes.items()
+        if p < question.last
+        and question.alike[p][0] not in failures
+        and any(q < p and question.using(q + 1, p + 1) for q in failures)
     }
 
 
 def _absent(question: Question, sightings: Sequence[Sighting]) -> int:
-    """The last position where a run has not found the testcase; -1 if none is known."""
-    places = (s.position for s in sightings if s.seen is Seen.ABSENT)
-    return max((place for place in places if place < question.last), default=-1)
+    """The last position where a run did not have the testcase; -1 if none is known."""
+    positions = (s.position for s in sightings if s.seen is Seen.ABSENT)
+    return max((p for p in positions if p < question.last), default=-1)
 
 
 def _trigger(question: Question, sightings: Sequence[Sighting], bound: int) -> Sighting | None:
-    """The failure that led here: at the first commit where one was seen, but for searches.
+    """The failure that led to the question: at the first commit that failed in no search's run.
 
-    Of what only searches have seen, it is one at the end.
+    If only runs of searches have failed, it is one at the end of the line.
     """
     failed = [s for s in sightings if s.failed and s.position > bound and s.without is None]
-    asked = [s for s in failed if not s.result.of_search]
-    if asked:
-        return min(asked, key=lambda s: s.position)
+    ordinary = [s for s in failed if not s.result.of_search]
+    if ordinary:
+        return min(ordinary, key=lambda s: s.position)
     end = question.alike[question.last][0]
     return next((s for s in failed if s.position >= end), None)
 
 
 def healthy_results(sightings: Sequence[Sighting]) -> tuple[bool, ...]:
-    """What runs found of a testcase while it was healthy, in their order (True: it failed).
+    """The results of a testcase while it was healthy, in the order of the runs (True: it failed).
 
-    Failures at one commit between two where it passed count as its flakes; those at several
-    commits on end are taken for a culprit that was mended.
+    Failures at one commit between two where it passed count as flakes; failures at several
+    consecutive commits are taken for a fault that was mended.
     """
     by_position: dict[int, list[Sighting]] = {}
     for sighting in sightings:

@@ -1,4 +1,4 @@
-"""Stands commits up until every question of a line is answered, or nobody wants to pay for more."""
+"""Tests commits until every question of a line is answered, or the budget is spent."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from infraci.blame.question import Question, View, view
 from infraci.history import Result
 from infraci.model.run import Phase, Verdict
 
-#: A commit that could not be tested so often on end is given up.
+#: A commit that so many consecutive runs could not test is given up.
 MOST_TRIES = 3
 #: So many stacks the first commit of all gets at most for a testcase that passes at none.
 _MOST_AT_FIRST = 2
-#: So probable is a culprit that its change is taken out to see.
+#: So probable has a culprit to be for a run of the head without it.
 _PROBABLE = 0.5
-#: Of a long line, so many commits are weighed against each other.
+#: The most commits of a long line that are compared.
 _MOST_CANDIDATES = 64
 
-#: Makes the head without a commit: its sha, or None where that does not revert cleanly.
+#: Makes the head without a commit; returns its sha, or None if that does not revert cleanly.
 Revert = Callable[[str], str | None]
-#: Stands up the commits, all at once; what each run found, or None if it told nobody.
+#: Tests commits, all at once; returns the result of each run, or None if there is none.
 StandUp = Callable[[Sequence[str]], Sequence[Result | None]]
 
 
 @dataclass
 class Budget:
-    """How many stacks may be stood up, and for how long; shared by all searches of a command."""
+    """How many stacks a command's searches may stand up, and for how long."""
 
     runs: int
     time_s: float | None = None
@@ -43,9 +43,9 @@ class Budget:
     _longest_s: float = 0.0
 
     def over(self) -> str:
-        """Why no stack may be stood up any more; empty while some may."""
+        """Why no further stack may be stood up; empty while one may."""
         if self.runs == 0:
-            return "no stack was to be stood up for it"
+            return "no stack may be stood up for it"
         if self.spent >= self.runs:
             return f"the budget of {self.runs} stack{'' if self.runs == 1 else 's'} is spent"
         if self.time_s is not None and self._began is not None:
@@ -56,11 +56,11 @@ class Budget:
 
     @property
     def next(self) -> int:
-        """How many may be stood up now, at once."""
+        """How many stacks may be stood up now, at once."""
         return min(self.at_once, self.runs - self.spent)
 
     def spend(self, shas: Sequence[str], stand_up: StandUp) -> Sequence[Result | None]:
-        """Stand them up, and know how long that took."""
+        """Test commits, and count their stacks and time."""
         began = self.clock()
         self._began = began if self._began is None else self._began
         self.spent += len(shas)
@@ -68,7 +68,7 @@ class Budget:
             results = stand_up(shas)
         finally:
             self._longest_s = max(self._longest_s, self.clock() - began)
-        # A plan that fails has cost no stack.
+        # A plan that fails costs no stack.
         self.spent -= sum(r is not None and _is_free(r) for r in results)
         return results
 
@@ -81,25 +81,25 @@ def _is_free(result: Result) -> bool:
 
 @dataclass(kw_only=True)
 class Search:
-    """The questions of one line, and what is known. ``go`` asks for what is not."""
+    """Searches one line of commits; ``go`` tests commits until its questions are answered."""
 
     evidence: Evidence
     stand_up: StandUp
     budget: Budget
     target: float
     revert: Revert | None = None
-    luck: random.Random = field(default_factory=random.Random)
+    rng: random.Random = field(default_factory=random.Random)
     #: Commits that cannot be tested, and why.
     untestable: dict[str, str] = field(default_factory=dict)
-    #: The head without each commit that was tried so.
+    #: By commit, the head without it that was tested.
     reverts: dict[str, str] = field(default_factory=dict)
     _cannot_revert: set[str] = field(default_factory=set)
     _tries: Counter[str] = field(default_factory=Counter)
     #: How often this search has stood a commit up, and learnt something.
-    _told: Counter[str] = field(default_factory=Counter)
+    _conclusive_runs: Counter[str] = field(default_factory=Counter)
 
     def go(self, questions: Sequence[Question]) -> str:
-        """Run until all is answered; says why it stopped earlier, empty if it did not."""
+        """Test commits until all questions are answered; returns why it stopped earlier, if so."""
         self._know_untestable(questions)
         self._know_reverts(questions)
         while open_ := self._open(questions):
@@ -113,13 +113,13 @@ class Search:
         return ""
 
     def run(self, shas: Sequence[str], questions: Sequence[Question]) -> None:
-        """Stand commits up, and take what comes of it."""
+        """Test commits, and add their results to the evidence."""
         for sha, result in zip(shas, self.budget.spend(shas, self.stand_up), strict=True):
             if result is not None:
                 self.evidence.add(sha, result, is_alone=len(shas) == 1)
             if result is not None and _tells(result, sha, questions):
                 self._tries[sha] = 0
-                self._told[sha] += 1
+                self._conclusive_runs[sha] += 1
             else:
                 self._tries[sha] += 1
                 invalid = result is not None and result.verdict is Verdict.INVALID
@@ -127,7 +127,7 @@ class Search:
                     self.untestable[sha] = why_untestable(result)
 
     def _open(self, questions: Iterable[Question]) -> list[View]:
-        """The questions without an answer, one of those that have the same."""
+        """The questions without an answer; of those with equal keys, one."""
         views = [view(question, self.evidence) for question in questions]
         unlike = {seen.key: seen for seen in views if seen is not None}
         return [seen for seen in unlike.values() if not self._is_settled(seen)]
@@ -137,10 +137,10 @@ class Search:
 
     def _choose(self, views: Sequence[View]) -> tuple[int, ...]:
         line = views[0].question.line
-        wanted = {position for seen in views for position in _candidates(seen)}
+        candidates = {position for seen in views for position in _candidates(seen)}
         testable = sorted(
             p
-            for p in wanted
+            for p in candidates
             if line[p] not in self.untestable and any(self._may_tell(seen, p) for seen in views)
         )
         for seen in views:
@@ -148,8 +148,8 @@ class Search:
             if position is not None:
                 return (position,)
         beliefs = [seen.belief for seen in views if not seen.belief.is_settled(self.target)]
-        chosen = choose(beliefs, testable, count=self.budget.next, luck=self.luck)
-        for seen in views:  # what is to fail once more had better fail after all that may mend it
+        chosen = choose(beliefs, testable, count=self.budget.next, rng=self.rng)
+        for seen in views:  # a culprit is confirmed after the commits that may have mended it
             if chosen == (seen.belief.leader,) and seen.unproven in testable:
                 return (seen.unproven,)
         return chosen
@@ -167,10 +167,10 @@ class Search:
         if is_bounded or question.absent >= 0 or position < min(failed, default=position + 1):
             return True
         sha = question.line[position]
-        return position == 0 and question.is_rooted and self._told[sha] < _MOST_AT_FIRST
+        return position == 0 and question.is_rooted and self._conclusive_runs[sha] < _MOST_AT_FIRST
 
     def _again(self, seen: View) -> int | None:
-        """A position that has to be run again, if it can."""
+        """The position that has to run again, if its commit can be tested."""
         position = seen.again(self.target)
         if position is None or seen.question.line[position] in self.untestable:
             return None
@@ -179,9 +179,9 @@ class Search:
     def _is_reverted(
         self, views: Sequence[View], position: int, questions: Sequence[Question]
     ) -> bool:
-        """Run the head without a culprit, where that can stand in for a commit before it.
+        """Run the head without a culprit in place of a commit before it, if that is possible.
 
-        It says more than another pass of a commit that is known to pass.
+        That proves more than another pass of a commit that has passed.
         """
         for seen in views:
             culprit, line = seen.belief.leader, seen.question.line
@@ -200,7 +200,7 @@ class Search:
         return False
 
     def _know_reverts(self, questions: Sequence[Question]) -> None:
-        """Find what earlier searches have seen of the head without a culprit."""
+        """Take over the results that earlier searches have of the head without a culprit."""
         if self.revert is None:
             return
         for seen in self._open(questions):
@@ -211,17 +211,17 @@ class Search:
                     self.reverts[sha] = made
 
     def _know_untestable(self, questions: Sequence[Question]) -> None:
-        """What earlier runs say: a pipeline that is wrong stays so."""
+        """Mark the commits whose files are wrong by earlier runs, which stay so."""
         for sha in questions[0].line if questions else ():
             results = self.evidence.of(sha)
-            told = any(_tells(result, sha, questions) for result in results)
+            is_tested = any(_tells(result, sha, questions) for result in results)
             for result in results:
-                if result.verdict is Verdict.INVALID and not told:
+                if result.verdict is Verdict.INVALID and not is_tested:
                     self.untestable[sha] = why_untestable(result)
 
 
 def _stands_in(seen: View, position: int) -> bool:
-    """Whether the head without the most probable culprit can stand in for a position's run."""
+    """Whether the head without the most probable culprit can run in place of a position."""
     culprit, last = seen.belief.leader, len(seen.question.line) - 1
     parent = culprit - 1
     return (
@@ -232,12 +232,12 @@ def _stands_in(seen: View, position: int) -> bool:
 
 
 def why_untestable(result: Result | None) -> str:
-    """In a few words."""
+    """Why a commit cannot be tested, in a few words."""
     if result is None:
-        return "its run told nothing"
+        return "its run gave no result"
     if result.verdict is Verdict.INVALID:
-        return f"its own files are wrong ({result.trouble or 'plan'})"
-    return result.trouble or "servers were lost"
+        return f"its own files are wrong ({result.failure or 'plan'})"
+    return result.failure or "servers were lost"
 
 
 def _tells(result: Result, sha: str, questions: Iterable[Question]) -> bool:
@@ -250,7 +250,7 @@ def _tells(result: Result, sha: str, questions: Iterable[Question]) -> bool:
 
 
 def _candidates(seen: View) -> Sequence[int]:
-    """The positions worth weighing: all, or of a long line those that cut the belief evenly."""
+    """The positions to compare: all, or of a long line those that divide the belief evenly."""
     positions = seen.candidates
     if len(positions) <= _MOST_CANDIDATES:
         return positions

@@ -1,4 +1,4 @@
-"""Commits that are made to try something out: no ref leads to them, and no work tree is touched."""
+"""Makes commits for experiments: reverts and merges, without references and work trees."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infraci import git
 
-#: The same commit is made each time, and so it is one object however often it is asked for.
+#: Always the same author and date, so that the same commit is one object.
 _ALWAYS = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -20,7 +20,7 @@ _ALWAYS = {
 
 
 def without(root: Path, head: str, culprit: str) -> str | None:
-    """A head without what a commit changed; None where that does not revert cleanly.
+    """Make a head without a commit's change; returns None if that does not revert cleanly.
 
     ``git merge-tree`` merges trees since git 2.38, but takes a merge base only since 2.40: here
     both sides are made descendants of the culprit's tree.
@@ -36,7 +36,7 @@ def without(root: Path, head: str, culprit: str) -> str | None:
 
 
 def merged(root: Path, one: str, other: str) -> str | None:
-    """A merge of two commits; None where they conflict."""
+    """Merge two commits; returns None if they conflict."""
     with suppress(git.GitError):
         return _commit(root, _merge(root, one, other), one, other, message="Merge")
     return None
@@ -54,5 +54,5 @@ def _merge(root: Path, ours: str, theirs: str) -> str:
 
 def _commit(root: Path, tree: str, *parents: str, message: str = "One side") -> str:
     sha = git.run(root, "rev-parse", "--verify", tree).strip()
-    given = [word for parent in parents for word in ("-p", parent)]
-    return git.run(root, "commit-tree", sha, *given, "-m", message, environment=_ALWAYS).strip()
+    options = [word for parent in parents for word in ("-p", parent)]
+    return git.run(root, "commit-tree", sha, *options, "-m", message, environment=_ALWAYS).strip()

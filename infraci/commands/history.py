@@ -147,11 +147,11 @@ def _rows(known: Mapping[str, Sequence[Result]], shas: Sequence[str]) -> Iterato
                 sha[:10],
                 result.run,
                 result.pipeline,
-                " ".join([result.cloud, *result.given]),
+                " ".join([result.cloud, *result.overrides]),
                 when,
                 result.verdict,
                 _counts(result),
-                result.trouble,
+                result.failure,
             )
 
 
@@ -167,11 +167,11 @@ def _data(known: Mapping[str, Sequence[Result]]) -> dict[str, list[dict[str, obj
                 "run": result.run,
                 "pipeline": result.pipeline,
                 "cloud": result.cloud,
-                "given": list(result.given),
+                "given": list(result.overrides),
                 "time": result.time,
                 "seconds": result.took_s,
                 "verdict": result.verdict,
-                "trouble": result.trouble,
+                "trouble": result.failure,
                 "search": result.of_search,
                 "cases": [
                     {"where": case.where, "test": case.test, "outcome": how}

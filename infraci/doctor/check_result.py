@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was looked at, and what of it is wrong."""
+class CheckResult:
+    """The result of a check, and what to do if it fails."""
 
     what: str  # "token", "roles", "quota of servers"
     well: bool

@@ -1,34 +1,34 @@
-"""Everything that a run needs of a cloud, one finding each."""
+"""Checks a cloud: token, roles, Heat, each pipeline's plan, and quotas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from infraci.doctor.check_result import Finding
+from infraci.doctor.check_result import CheckResult
 from infraci.doctor.needs import needs_of
 from infraci.doctor.quota import remedy, shortages
 from infraci.errors import CloudError
 from infraci.heat.capacity import Account, Capacity
 from infraci.plan import PipelinePlan
 
-#: With any of these, clouds let people make stacks.
+#: Clouds let users with any of these roles make stacks.
 _ROLES = frozenset({"member", "_member_", "heat_stack_owner", "manager", "admin"})
-#: What is told of when no pipeline is named.
+#: The quotas that are checked if no pipeline is named.
 _USUAL = ("servers", "cores", "MB of RAM", "networks", "routers", "ports", "floating IPs",
           "security groups")  # fmt: skip
 
 
-def examine(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Finding]:
-    """Look at a cloud, and at what each plan's stack asks of it; makes nothing there.
+def examine(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[CheckResult]:
+    """Check a cloud, and what each plan's stack needs of it; makes nothing there.
 
-    Without a token nothing else is looked at.
+    Without a token there are no further checks.
     """
     try:
         account = capacity.account()
     except CloudError as error:
-        yield _trouble("token", error)
+        yield _failed("token", error)
         return
-    yield Finding(
+    yield CheckResult(
         what="token",
         well=True,
         detail=f"{account.user} in project {account.project}, until {account.expires}",
@@ -40,36 +40,38 @@ def examine(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Findi
     yield from _quotas(capacity, [plan for plan in plans if not plan.problems])
 
 
-def _roles(account: Account) -> Finding:
-    said = ", ".join(account.roles) or "none"
+def _roles(account: Account) -> CheckResult:
+    roles = ", ".join(account.roles) or "none"
     if _ROLES.isdisjoint(account.roles):
         remedy = f"ask for member in project {account.project}, and for heat_stack_owner if"
         remedy += " the cloud's Heat wants that for trusts"
-        return Finding(what="roles", well=False, detail=said, remedy=remedy)
-    return Finding(what="roles", well=True, detail=said)
+        return CheckResult(what="roles", well=False, detail=roles, remedy=remedy)
+    return CheckResult(what="roles", well=True, detail=roles)
 
 
-def _heat(capacity: Capacity) -> Finding:
+def _heat(capacity: Capacity) -> CheckResult:
     try:
         versions = capacity.template_versions()
     except CloudError as error:
-        return _trouble("Heat", error)
-    return Finding(what="Heat", well=True, detail=f"understands templates up to {versions[-1]}")
+        return _failed("Heat", error)
+    return CheckResult(what="Heat", well=True, detail=f"understands templates up to {versions[-1]}")
 
 
-def _plan(plan: PipelinePlan) -> Iterator[Finding]:
-    """Heat has judged the template: its types, images, flavors, networks and key."""
+def _plan(plan: PipelinePlan) -> Iterator[CheckResult]:
+    """Heat has validated the template: its types, images, flavors, networks and key."""
     what = f"pipeline {plan.name}"
     for problem in plan.problems:
-        yield Finding(what=what, well=False, detail=str(problem))
+        yield CheckResult(what=what, well=False, detail=str(problem))
     if not plan.problems:
         images = sorted({server.image for server in plan.servers if server.image})
         flavors = sorted({server.flavor for server in plan.servers if server.flavor})
         detail = f"Heat accepts its template; images {', '.join(images) or '-'};"
-        yield Finding(what=what, well=True, detail=f"{detail} flavors {', '.join(flavors) or '-'}")
+        yield CheckResult(
+            what=what, well=True, detail=f"{detail} flavors {', '.join(flavors) or '-'}"
+        )
 
 
-def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Finding]:
+def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[CheckResult]:
     try:
         sizes = capacity.sizes() if plans else {}
         needs = {
@@ -79,11 +81,11 @@ def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Findi
         kinds = {kind for need in needs.values() for kind in need} if plans else set(_USUAL)
         quotas = capacity.quotas(kinds)
     except CloudError as error:
-        yield _trouble("quotas", error)
+        yield _failed("quotas", error)
         return
     for name, need in needs.items():
         for short in shortages(need, quotas):
-            yield Finding(
+            yield CheckResult(
                 what="quota",
                 well=False,
                 detail=f"pipeline {name} takes {short}",
@@ -94,8 +96,8 @@ def _quotas(capacity: Capacity, plans: Sequence[PipelinePlan]) -> Iterator[Findi
         if most <= quota.left:
             left = "no limit" if quota.limit < 0 else f"{quota.left:.0f} of {quota.limit} are left"
             taken = f"; a run takes {most}" if most else ""
-            yield Finding(what=f"quota of {kind}", well=True, detail=f"{left}{taken}")
+            yield CheckResult(what=f"quota of {kind}", well=True, detail=f"{left}{taken}")
 
 
-def _trouble(what: str, error: CloudError) -> Finding:
-    return Finding(what=what, well=False, detail=error.message, remedy=error.hint or "")
+def _failed(what: str, error: CloudError) -> CheckResult:
+    return CheckResult(what=what, well=False, detail=error.message, remedy=error.hint or "")

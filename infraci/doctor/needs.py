@@ -1,4 +1,4 @@
-"""What a stack takes of its project's quotas, by Heat's preview of it."""
+"""Counts what a stack takes of its project's quotas, from Heat's preview."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _COUNTED = {
     "OS::Neutron::SecurityGroupRule": "security group rules",
     "OS::Cinder::Volume": "volumes",
 }
-#: Neutron gives each new group these, for what goes out by IPv4 and IPv6.
+#: Neutron gives each new group rules for outgoing IPv4 and IPv6.
 _RULES_OF_A_GROUP = 2
 
 
 def needs_of(resources: Iterable[PreviewResource], sizes: Mapping[str, Size]) -> Counter[str]:
-    """How many of each kind of quota the resources take; ``resources`` includes nested ones."""
+    """Count what resources take of each quota; ``resources`` includes nested ones."""
     needs: Counter[str] = Counter()
     for resource in resources:
         kind = _COUNTED.get(resource.type)
@@ -63,5 +63,5 @@ def _list(value: object) -> list[object]:
 
 
 def _number(value: object) -> int:
-    """A size; what Heat does not know yet is nothing."""
+    """A size; zero if Heat does not know it yet."""
     return int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0

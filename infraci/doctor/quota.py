@@ -1,4 +1,4 @@
-"""A stack's needs against what is left of the quotas."""
+"""Compares a stack's needs with what is left of the quotas."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from infraci.heat.capacity import Quota
 
 
 def remedy(cloud: str) -> str:
-    """What to do about a quota that is used up."""
+    """The hint for a quota that is used up."""
     gc = invocation("gc", cloud=cloud)
     return f"remove what is not needed (`{gc}`), or ask the cloud's operator for more"
 
 
 def shortages(needs: Mapping[str, int], quotas: Mapping[str, Quota]) -> list[str]:
-    """What there is not enough of: ``5 servers, of which 3 are left (quota 10)``."""
+    """The needs that exceed a quota: ``5 servers, of which 3 are left (quota 10)``."""
     return [
         f"{need} {kind}, of which {quotas[kind].left:.0f} are left (quota {quotas[kind].limit})"
         for kind, need in needs.items()
@@ -28,10 +28,10 @@ def shortages(needs: Mapping[str, int], quotas: Mapping[str, Quota]) -> list[str
 
 
 def check_quotas(request: Request, *, cloud: Cloud, name: str) -> None:
-    """Raise CloudError if the quotas do not suffice for a stack that is about to be made.
+    """Raise CloudError if the quotas do not suffice for a new stack.
 
-    Four or five requests. A cloud that does not tell its quotas is taken to have enough. Raises
-    RefusedError when Heat finds the request wrong.
+    It takes four or five requests. A cloud that does not show its quotas is taken to have enough.
+    Raises RefusedError if Heat rejects the request.
     """
     preview = cloud.preview(request, name=name)
     short: list[str] = []

@@ -1,4 +1,4 @@
-"""What runs have found, kept with the commits themselves: git notes that travel and merge."""
+"""The results of runs, in git notes on their commits, which clones push, pull and merge."""
 
 from __future__ import annotations
 

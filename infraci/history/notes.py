@@ -1,8 +1,8 @@
-"""``refs/notes/infraci``: the results of runs, with the commits that they are about.
+"""Results of runs in git notes on their commits, under ``refs/notes/infraci``.
 
-They are git's own notes: a tree whose files are named by commits, here as ``ab/cdef…``, and every
-change of it is a commit. Whoever writes begins from the newest one, and begins anew if somebody
-else was faster, so that nothing is lost. The commits that notes are about need not be here.
+Notes are a tree whose files are named by commits, here as ``ab/cdef…``; every change of the tree
+is a commit. A writer starts from the newest one and retries if another writer was faster, so that
+no result is lost. The commits that notes are about need not be in this repository.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _REF_UNCHANGED = 1
 _WHO = "infraci <infraci@localhost>"
 
 Lines = tuple[str, ...]
-#: Told of a line that is no result: the commit, and why.
+#: Gets the commit and the reason of each line that is no result.
 OnCorrupt = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Notes:
-    """The notes at one moment: by commit, the path of its note and the blob in it."""
+    """A state of the notes: the path of each commit's note, and its blob."""
 
     tip: str | None
     paths: Mapping[str, str]
@@ -50,18 +50,18 @@ class History:
 
     @property
     def tip(self) -> str | None:
-        """The newest state of the notes, if there are any."""
+        """The newest commit of the notes; None if there are none."""
         return _revision(self._root, REF)
 
     def commits(self) -> frozenset[str]:
-        """The commits of which something is known, here or elsewhere."""
+        """The commits that have results, whether they are in this repository or not."""
         return frozenset(self._notes(self.tip).blobs)
 
     def results(
         self, commits: Iterable[str], *, on_corrupt: OnCorrupt = lambda sha, why: None
     ) -> dict[str, tuple[Result, ...]]:
-        """What runs found of these commits, as far as anything is known, the oldest first."""
-        found = {}
+        """The results of these commits, the oldest first; commits without any are left out."""
+        by_commit = {}
         for sha, lines in self._read(self._notes(self.tip), commits).items():
             by_run: dict[str, Result] = {}
             for line in lines:
@@ -70,15 +70,15 @@ class History:
                 except ValueError as error:
                     on_corrupt(sha, str(error))
                 else:
-                    # A build does not know that a search asked for it; the search says it later.
+                    # A build does not know that a search started it; the search adds that later.
                     of_search = result.run in by_run and by_run[result.run].of_search
                     by_run[result.run] = replace(result, of_search=of_search or result.of_search)
             if by_run:
-                found[sha] = tuple(sorted(by_run.values(), key=lambda r: (r.time, r.run)))
-        return found
+                by_commit[sha] = tuple(sorted(by_run.values(), key=lambda r: (r.time, r.run)))
+        return by_commit
 
     def add(self, commit: str, results: Sequence[Result]) -> None:
-        """Write down what runs found of a commit; again is no error."""
+        """Add results of a commit; they replace older ones of the same runs."""
         runs = {result.run for result in results}
         added = [dump(result) for result in results]
 
@@ -90,7 +90,7 @@ class History:
         self._change(change, "Add " + ", ".join(sorted(runs)))
 
     def merge(self, theirs: str) -> None:
-        """Take over what other notes have: all lines of either, but for those that one removed."""
+        """Merge other notes: keep the lines of both sides, but for those that one side removed."""
         if self._fast_forward(theirs):
             return
 
@@ -109,13 +109,13 @@ class History:
         self._change(change, "Merge", parent=theirs)
 
     def prune(self, keep: Callable[[str, Result], bool]) -> int:
-        """Remove the results that are not to be kept, and what is none; how many lines that were.
+        """Remove results, and lines that are none; returns the number of removed lines.
 
-        ``keep`` is given a commit and a result of it.
+        ``keep`` gets a commit and a result of it, and decides.
         """
         count = 0
 
-        def wanted(sha: str, line: str) -> bool:
+        def is_kept(sha: str, line: str) -> bool:
             with suppress(ValueError):
                 return keep(sha, parse(line))
             return False
@@ -125,7 +125,7 @@ class History:
             count = 0
             changed = {}
             for sha, lines in self._read(notes, notes.blobs).items():
-                kept = tuple(line for line in lines if wanted(sha, line))
+                kept = tuple(line for line in lines if is_kept(sha, line))
                 if len(kept) < len(lines):
                     count += len(lines) - len(kept)
                     changed[sha] = kept
@@ -135,7 +135,7 @@ class History:
         return count
 
     def _fast_forward(self, theirs: str) -> bool:
-        """Take over notes that ours are only an earlier state of."""
+        """Move to other notes that contain all of ours; False if they do not."""
         before = self.tip
         if before is not None and not _contains(self._root, theirs, before):
             return False
@@ -145,14 +145,12 @@ class History:
             return True
         return False
 
-    # How notes are read and written
-
     def _notes(self, tip: str | None) -> _Notes:
         if tip is None:
             return _Notes(tip=None, paths={}, blobs={})
-        listed = git.run(self._root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tip)
-        entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
-        named = [(path.replace("/", ""), path, said.split()[2]) for said, path in entries]
+        tree = git.run(self._root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tip)
+        entries = (entry.split("\t", 1) for entry in tree.split("\0") if entry)
+        named = [(path.replace("/", ""), path, details.split()[2]) for details, path in entries]
         named = [entry for entry in named if re.fullmatch(r"[0-9a-f]{40,64}", entry[0])]
         return _Notes(
             tip=tip,
@@ -161,22 +159,22 @@ class History:
         )
 
     def _read(self, notes: _Notes, commits: Collection[str] | Iterable[str]) -> dict[str, Lines]:
-        """The lines of the notes of these commits, those without one left out."""
-        wanted = [sha for sha in commits if sha in notes.blobs]
-        if not wanted:
+        """The lines of these commits' notes; commits without a note are left out."""
+        noted = [sha for sha in commits if sha in notes.blobs]
+        if not noted:
             return {}
-        asked = "".join(f"{notes.blobs[sha]}\n" for sha in wanted).encode()
-        answer = git.run_bytes(self._root, "cat-file", "--batch", stdin=asked)
-        found: dict[str, Lines] = {}
-        place = 0
-        for sha in wanted:
-            head, _, _ = answer[place:].partition(b"\n")
-            begin = place + len(head) + 1
+        blobs = "".join(f"{notes.blobs[sha]}\n" for sha in noted).encode()
+        output = git.run_bytes(self._root, "cat-file", "--batch", stdin=blobs)
+        lines: dict[str, Lines] = {}
+        offset = 0
+        for sha in noted:
+            head, _, _ = output[offset:].partition(b"\n")
+            begin = offset + len(head) + 1
             size = int(head.rsplit(b" ", 1)[1])
-            text = answer[begin : begin + size].decode("utf-8", "replace")
-            found[sha] = tuple(line for line in text.split("\n") if line.strip())
-            place = begin + size + 1
-        return found
+            text = output[begin : begin + size].decode("utf-8", "replace")
+            lines[sha] = tuple(line for line in text.split("\n") if line.strip())
+            offset = begin + size + 1
+        return lines
 
     def _change(
         self,
@@ -185,7 +183,7 @@ class History:
         *,
         parent: str | None = None,
     ) -> None:
-        """Make a new state of the newest one; again from the start if somebody was faster."""
+        """Change the newest notes; retries if another writer changed them first."""
         for number in range(_TRIES):
             before = self._notes(self.tip)
             changes = change(before)
@@ -204,7 +202,7 @@ class History:
     def _write(
         self, before: _Notes, changes: Mapping[str, Lines], message: str, parent: str | None
     ) -> None:
-        """Move the ref from the state that was read to a new one, or raise GitError."""
+        """Write changes on top of the notes that were read. Raises GitError if the ref moved."""
         stream = [f"commit {REF}\ncommitter {_WHO} {int(self._clock())} +0000\n", _data(message)]
         stream += [f"from {before.tip}\n"] if before.tip else []
         stream += [f"merge {parent}\n"] if parent else []
@@ -216,9 +214,9 @@ class History:
                 text = "".join(f"{line}\n" for line in lines)
                 stream.append(f"M 100644 inline {path}\n{_data(text)}")
         stream.append("\ndone\n")
-        # It refuses what does not contain the ref's value, and locks the ref meanwhile.
-        said = "".join(stream).encode("utf-8", "replace")
-        git.run(self._root, "fast-import", "--quiet", "--done", stdin=said)
+        # It locks the ref, and refuses a commit that does not contain the ref's value.
+        commands = "".join(stream).encode("utf-8", "replace")
+        git.run(self._root, "fast-import", "--quiet", "--done", stdin=commands)
 
 
 def _data(text: str) -> str:

@@ -1,8 +1,8 @@
-"""What one run found, testcase by testcase: a line of JSON in a commit's note.
+"""The result of one run, testcase by testcase, as a line of JSON in a commit's note.
 
-Testcases are called alike at every commit: by their servers' role and pytest's id (or the phase
-and what it did there), without what a run makes up. No output of a server, a log or a cloud is in
-here.
+A testcase has the same name at every commit: its server's role and pytest's id, or the phase and
+what it did there, without names that a run makes up. A result holds no output of servers, logs or
+clouds.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from infraci.model.run import (
 )
 
 VERSION = 1
-#: The file of a pipeline's report that holds what its run found.
+#: The file beside a pipeline's report that holds the result of its run.
 RESULT = "result.json"
-#: A line is no longer, in bytes: what passed is left out first.
+#: The most bytes of a line; testcases that passed are left out first.
 LONGEST = 64 * 1024
 #: The year 9999, the last that is four digits long.
 _LATEST = 253_402_300_800
-#: How the ids of testcases begin that are no specs'. Earlier versions wrote `upgrade.no_replace`.
+#: How the ids of testcases of phases begin. Earlier versions wrote `upgrade.no_replace`.
 _PHASE_OF = {str(phase): phase for phase in Phase} | {"upgrade.no_replace": Phase.UPDATE}
 #: Random names that Heat gives: ``STACK-RESOURCE-2xj4m6kq7w5e``.
 _MADE_UP = re.compile(r"-[a-z2-7]{12}(?=-|$)")
 
 
 class Class(StrEnum):
-    """How a testcase ended; errors by whose fault they may be."""
+    """How a testcase ended; errors by what may have caused them."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -57,14 +57,13 @@ class Class(StrEnum):
     CRASH = "crash"
 
 
-#: What says that servers, the world outside or this machine were in trouble, so that failures
-#: beside it prove nothing.
+#: Errors of servers, of services outside or of this machine: failures beside them prove nothing.
 LOST = frozenset({Class.INFRASTRUCTURE, Class.OUTSIDE, Class.TIMEOUT, Class.CRASH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Case:
-    """A testcase, called the same at every commit."""
+    """A testcase, by the name that it has at every commit."""
 
     where: str  # the role; "role/server" where it has several servers; empty for the stack
     test: str  # pytest's id without the server's name: "specs/web/test_http.py::test_port"
@@ -74,13 +73,13 @@ class Case:
 
     @property
     def phase(self) -> Phase:
-        """The phase that it is of: "configure: script setup.sh" is of configure."""
+        """The phase that it belongs to: "configure: script setup.sh" belongs to configure."""
         name = self.test.partition(SEPARATOR)[0]
         return _PHASE_OF.get(name, Phase.VERIFY)
 
     @property
     def wholes(self) -> Iterator[Case]:
-        """What it is a part of, the nearest first: of a task, its play and its step."""
+        """The testcases that it is a part of, the nearest first: a task's play and step."""
         name = self.test
         while self.phase is not Phase.VERIFY and name.count(SEPARATOR) > 1:
             name = name.rpartition(SEPARATOR)[0]
@@ -88,7 +87,7 @@ class Case:
 
     @property
     def file(self) -> str:
-        """The spec; empty for what is no spec's. Of a spec that cannot be loaded, it is all."""
+        """The spec file; empty for a testcase of another phase."""
         is_spec = self.test.partition(SEPARATOR)[0] not in _PHASE_OF
         return self.test.partition("::")[0] if is_spec else ""
 
@@ -99,30 +98,30 @@ PLAN = Case(where="", test=str(Phase.PLAN))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one run found."""
+    """The result of one run."""
 
     run: str
     pipeline: str
     cloud: str
-    given: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
+    overrides: tuple[str, ...] = ()  # of the command line: "-P image", "-e site.yaml"
     time: int  # when it began, in seconds since the epoch
     took_s: int = 0
     verdict: Verdict
-    trouble: str = ""  # "provision: quota"
-    of_search: bool = False  # it was asked for to find a culprit
-    cut: bool = False  # there was more than a line holds
+    failure: str = ""  # "provision: quota"
+    of_search: bool = False  # a search for a culprit started the run
+    cut: bool = False  # a line does not hold all testcases
     cases: Mapping[Case, Class] = field(default_factory=dict)
 
     @property
     def is_lost(self) -> bool:
-        """Whether servers were lost, so that a failure need not be the commit's."""
+        """Whether servers were lost, so that the commit need not be the cause of a failure."""
         return not LOST.isdisjoint(self.cases.values())
 
     @property
     def is_complete(self) -> bool:
-        """Whether a testcase that is not in it was not in the commit either.
+        """Whether the commit has no other testcases than the result.
 
-        A run that ended before its specs tells nothing of them.
+        A run that ended before its specs does not know them.
         """
         if not self.cases or self.cut or self.verdict not in (Verdict.PASSED, Verdict.FAILED):
             return False
@@ -140,42 +139,42 @@ class Result:
         return f"{self.run} ({self.verdict})"
 
 
-def invalid(*, pipeline: str, cloud: str, given: tuple[str, ...] = ()) -> Result:
-    """What a search knows of a commit whose pipelines cannot be loaded: there is no run of it."""
+def invalid(*, pipeline: str, cloud: str, overrides: tuple[str, ...] = ()) -> Result:
+    """The result for a commit whose pipelines cannot be loaded, of which there is no run."""
     return Result(
         run="",
         pipeline=pipeline,
         cloud=cloud,
-        given=given,
+        overrides=overrides,
         time=int(time.time()),
         verdict=Verdict.INVALID,
-        trouble="plan: its pipelines cannot be loaded",
+        failure="plan: its pipelines cannot be loaded",
         of_search=True,
         cases={PLAN: Class.FAILED},
     )
 
 
 def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
-    """What a run found; None where that says nothing of a commit."""
+    """The result of a run; None if it says nothing about a commit."""
     if record.commit.dirty or record.verdict in (None, Verdict.INTERRUPTED):
         return None
-    trouble = next((result for result in record.phases if result.trouble is not None), None)
+    failed = next((result for result in record.phases if result.trouble is not None), None)
     return Result(
         run=record.id,
         pipeline=record.pipeline,
         cloud=record.cloud,
-        given=tuple(sorted(record.given)),
+        overrides=tuple(sorted(record.given)),
         time=int(record.created),
         took_s=round(sum(result.duration_s for result in record.phases)),
         verdict=Verdict(record.verdict),
-        trouble=_reason(trouble, record) if trouble else "",
+        failure=_reason(failed, record) if failed else "",
         of_search=of_search,
         cases=dict([*_phases(record), *_testcases(record)]),
     )
 
 
 def _reason(result: PhaseResult, record: RunRecord) -> str:
-    """Why a phase did not end well, without any output: the class, or what failed."""
+    """Why a phase failed, without any output: the class of the failure, or the testcase."""
     category = result.trouble.category if result.trouble else ""
     failed = [
         case
@@ -188,8 +187,8 @@ def _reason(result: PhaseResult, record: RunRecord) -> str:
 
 
 def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
-    """The phases as a whole: a plan that fails has no other testcase, and an update is one."""
-    told = {case.phase for case in record.testcases if case.outcome is Outcome.FAILURE}
+    """Testcases of whole phases: a failed plan has no other one, and an update is one."""
+    phases = {case.phase for case in record.testcases if case.outcome is Outcome.FAILURE}
     for result in record.phases:
         if result.round is not Round.HEAD or result.phase is Phase.DESTROY:
             continue
@@ -197,15 +196,15 @@ def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
         if result.trouble is None:
             if result.phase in (Phase.PLAN, Phase.UPDATE):
                 yield case, Class.PASSED
-        elif result.trouble.blames and result.phase not in told:
+        elif result.trouble.blames and result.phase not in phases:
             yield case, Class.FAILED
 
 
 def _testcases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
-    places = _places(record)
-    named = {_named(testcase, places): _class_of(testcase) for testcase in record.testcases}
+    roles = _roles(record)
+    named = {_named(testcase, roles): _class_of(testcase) for testcase in record.testcases}
     for case, class_ in named.items():
-        # Of what passed as a whole, the parts need no room of their own.
+        # The parts of a testcase that passed take no room.
         if class_ is not Class.PASSED or Class.PASSED not in map(named.get, case.wholes):
             yield case, class_
 
@@ -223,34 +222,34 @@ def _class_of(testcase: Testcase) -> Class:
 
 
 def case_name(record: RunRecord, testcase: Testcase) -> Case:
-    """What a run's testcase is called at every commit."""
-    return _named(testcase, _places(record))
+    """The name that a run's testcase has at every commit."""
+    return _named(testcase, _roles(record))
 
 
-def _named(testcase: Testcase, places: Mapping[str, str]) -> Case:
+def _named(testcase: Testcase, roles: Mapping[str, str]) -> Case:
     test = _without_server(mask(testcase.nodeid), testcase.server)
-    return Case(where=places.get(testcase.server, ""), test=test)
+    return Case(where=roles.get(testcase.server, ""), test=test)
 
 
-def _places(record: RunRecord) -> dict[str, str]:
-    """Each server's role; with its name where several have that role."""
+def _roles(record: RunRecord) -> dict[str, str]:
+    """Each server's role; with the server's name if several servers have that role."""
     roles = {case.server: case.role for case in record.testcases if case.server}
     roles |= {server.name: server.role for server in record.servers}
     several = Counter(roles.values())
-    places: dict[str, str] = {}
+    unique: dict[str, str] = {}
     taken: Counter[str] = Counter()
     for name, role in roles.items():
-        place = role if several[role] == 1 else f"{role}/{_lasting(name, record.stack_name)}"
-        taken[place] += 1
-        places[name] = place if taken[place] == 1 else f"{place}#{taken[place]}"
-    return places
+        title = role if several[role] == 1 else f"{role}/{_lasting(name, record.stack_name)}"
+        taken[title] += 1
+        unique[name] = title if taken[title] == 1 else f"{title}#{taken[title]}"
+    return unique
 
 
 def _lasting(name: str, stack: str) -> str:
-    """A server's name without what Heat puts around one that the template does not say.
+    """A server's name without the parts that Heat adds to a name that it makes up.
 
-    Heat begins it with the stack's name (of a name too long, with two letters of it and the
-    end of the rest), and adds words by chance.
+    Heat puts the stack's name before it (of a long one, two letters and its end), and adds random
+    words.
     """
     begin, _, rest = name.partition("-")
     for start in range(len(stack) - 3):
@@ -294,26 +293,26 @@ def _line(result: Result) -> str:
     cases: dict[str, dict[str, list[str]]] = {}
     for case, class_ in sorted(result.cases.items()):
         cases.setdefault(class_, {}).setdefault(case.where, []).append(case.test)
-    said = {
+    fields = {
         "v": VERSION,
         "run": result.run,
         "pipeline": result.pipeline,
         "cloud": result.cloud,
-        "given": list(result.given),
+        "given": list(result.overrides),
         "time": result.time,
         "took": result.took_s,
         "verdict": result.verdict,
-        "trouble": mask(result.trouble),
+        "trouble": mask(result.failure),
         "search": result.of_search,
         "cut": result.cut,
         "cases": cases,
     }
-    kept = {name: value for name, value in said.items() if value not in ("", False, [])}
+    kept = {name: value for name, value in fields.items() if value not in ("", False, [])}
     return json.dumps(kept, separators=(",", ":"))
 
 
 def parse(line: str) -> Result:
-    """The result in a line. Raises ValueError, with a reason, for what is none."""
+    """The result that a line holds. Raises ValueError, with the reason, if it holds none."""
     try:
         content: object = read_json(line)
     except ValueError as error:
@@ -332,31 +331,31 @@ def parse(line: str) -> Result:
         run=_field(fields, "run", str, ""),
         pipeline=_field(fields, "pipeline", str),
         cloud=_field(fields, "cloud", str),
-        given=tuple(str(item) for item in _field(fields, "given", list, [])),
+        overrides=tuple(str(item) for item in _field(fields, "given", list, [])),
         time=_field(fields, "time", int),
         took_s=_field(fields, "took", int, 0),
         verdict=verdict,
-        trouble=_field(fields, "trouble", str, ""),
+        failure=_field(fields, "trouble", str, ""),
         of_search=_field(fields, "search", bool, False),
         cut=_field(fields, "cut", bool, False),
         cases=dict(_cases(_field(fields, "cases", dict))),
     )
 
 
-def _cases(said: Mapping[str, Any]) -> Iterator[tuple[Case, Class]]:
-    for name, places in said.items():
+def _cases(classes: Mapping[str, Any]) -> Iterator[tuple[Case, Class]]:
+    for name, roles in classes.items():
         if name not in set(Class):
-            raise ValueError(f'it says "{name}" of testcases')
-        for where in places if isinstance(places, dict) else ():
-            tests = _field(places, where, list)
+            raise ValueError(f'it has testcases of an unknown class "{name}"')
+        for where in roles if isinstance(roles, dict) else ():
+            tests = _field(roles, where, list)
             yield from ((Case(where=where, test=str(test)), Class(name)) for test in tests)
 
 
 _REQUIRED = object()
 
 
-def _field(said: Mapping[str, Any], name: str, type_: type, default: object = _REQUIRED) -> Any:
-    value = said.get(name, default)
+def _field(fields: Mapping[str, Any], name: str, type_: type, default: object = _REQUIRED) -> Any:
+    value = fields.get(name, default)
     if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
         raise ValueError(f'it has no "{name}" that is {type_.__name__}')
     return cast(Any, value)

@@ -1,4 +1,4 @@
-"""The history of other clones: taken over from a remote, and given to it."""
+"""Pulls the history from a remote, and pushes it there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def default_remote(root: Path) -> str:
 
 
 def pull(root: Path, remote: str) -> bool:
-    """Take over a remote's history; False if it has none. Nothing is lost on either side."""
+    """Merge a remote's history into ours; returns False if the remote has none."""
     _check(root, remote)
     theirs = f"refs/infraci/pulled-{secrets.token_hex(6)}"
     try:
@@ -54,7 +54,7 @@ def pull(root: Path, remote: str) -> bool:
 
 
 def push(root: Path, remote: str) -> bool:
-    """Give a remote our history, after taking over its own; False if there is nothing to give."""
+    """Push our history, after merging the remote's; returns False if there is none."""
     for number in range(_TRIES):
         pull(root, remote)
         if History(root).tip is None:
@@ -84,7 +84,7 @@ def _has_no_history(root: Path, remote: str) -> bool:
 
 
 def _check(root: Path, remote: str) -> None:
-    """Tell a remote's name that is misspelt from an address."""
+    """Raise UsageError for a name that is no remote's; an address passes."""
     remotes = git.remotes(root)
     if remote in remotes or "/" in remote or ":" in remote:
         return
@@ -96,8 +96,8 @@ def _check(root: Path, remote: str) -> None:
     )
 
 
-def _failed(verb: str, way: str, remote: str, error: git.GitError) -> git.GitError:
+def _failed(verb: str, preposition: str, remote: str, error: git.GitError) -> git.GitError:
     name = "the remote" if "@" in remote else remote  # an address may hold a password
     return git.GitError(
-        f"cannot {verb} the history {way} {name}", reason=error.reason, hint=error.hint
+        f"cannot {verb} the history {preposition} {name}", reason=error.reason, hint=error.hint
     )

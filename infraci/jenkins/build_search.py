@@ -1,4 +1,4 @@
-"""Stands commits up for a search: a build each, on whatever agents are free."""
+"""Tests commits for a search: each in a build on a free agent of Jenkins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from infraci.base.parallel import in_parallel
 from infraci.errors import InfraciError
 from infraci.history import RESULT, History, Result, invalid, parse
-from infraci.jenkins.build_watch import patient, watch_queued
+from infraci.jenkins.build_watch import long_deadline, watch_queued
 from infraci.jenkins.builds import Build, Queued
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.jenkins_error import JenkinsError
@@ -25,7 +25,7 @@ _HOURS = 24.0
 
 @dataclass(slots=True, kw_only=True)
 class Builds:
-    """Tests commits with one pipeline; what they find is in the history here, too."""
+    """Tests commits with one pipeline, and adds their results to the history of this clone."""
 
     root: Path
     controller: Controller
@@ -37,37 +37,42 @@ class Builds:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
-        """Have commits built, all at once. An interruption aborts the builds, and is raised."""
+        """Build commits, all at once; an interruption aborts the builds, and is raised."""
         self.tell(f"building {', '.join(sha[:10] for sha in shas)}")
         try:
-            found = in_parallel(self._build, shas)
+            results = in_parallel(self._build, shas)
         except BaseException:
             self._abort()
             raise
-        for result in found:
+        for result in results:
             if isinstance(result, Exception):
                 raise result
-        return [result for result in found if not isinstance(result, Exception)]
+        return [result for result in results if not isinstance(result, Exception)]
 
     def _build(self, sha: str) -> Result | None:
-        given = {"COMMIT": sha, "PIPELINES": self.pipeline, "CLOUD": self.cloud}
-        with self._lock:  # so that an interruption knows of each build that was asked for
+        parameters = {
+            "COMMIT": sha,
+            "PIPELINES": self.pipeline,
+            "CLOUD": self.cloud,
+            "DESTROY": "always",
+        }
+        with self._lock:  # so that an interruption knows each build that is queued
             if self._is_over.is_set():
                 return None
-            queued = self.controller.trigger(_JOB, {**given, "DESTROY": "always"})
+            queued = self.controller.trigger(_JOB, parameters)
             self._queued.append(queued)
         build = watch_queued(
-            self.controller, queued, say=lambda line: None, deadline=patient(_HOURS)
+            self.controller, queued, say=lambda line: None, deadline=long_deadline(_HOURS)
         )
         with self._lock:
             self._queued.remove(queued)
         result = self._read(sha, build)
-        what = "told nothing" if result is None else f"{result.verdict}"
-        self.tell(f"{sha[:10]}: {what} ({build.url})")
+        verdict = "no result" if result is None else f"{result.verdict}"
+        self.tell(f"{sha[:10]}: {verdict} ({build.url})")
         return result
 
     def _read(self, sha: str, build: Build) -> Result | None:
-        """What the build's run found, or that its files are wrong; None if it does not say."""
+        """The result of a build, or that its commit's files are wrong; None if it has neither."""
         for path in build.artifacts:
             if path.endswith(f"/{RESULT}"):
                 with suppress(ValueError):
@@ -78,13 +83,13 @@ class Builds:
         for path in build.artifacts:
             if "/" not in path and path.endswith(".xml"):
                 with suppress(JenkinsError):
-                    commit, said = read_report(self.controller.artifact(build, path), build)
-                    if commit == sha and said.verdict is Verdict.INVALID:
+                    commit, report = read_report(self.controller.artifact(build, path), build)
+                    if commit == sha and report.verdict is Verdict.INVALID:
                         return invalid(pipeline=self.pipeline, cloud=self.cloud)
         return None
 
     def _abort(self) -> None:
-        """Cancel what waits, then abort what runs: such builds tear down by themselves."""
+        """Cancel queued builds, then abort running ones, which tear down by themselves."""
         with self._lock:
             self._is_over.set()
             left, self._queued[:] = list(self._queued), []

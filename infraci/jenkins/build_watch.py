@@ -1,4 +1,4 @@
-"""Watching a build from the queue to its end."""
+"""Waits for builds, from the queue to their end, and reports their stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 def watch_queued(controller: Controller, queued: Queued, *, say: Say, deadline: Deadline) -> Build:
-    """Wait until a queued build has ended; tells of its stages as they begin and end.
+    """Wait until a queued build has ended; reports its stages as they begin and end.
 
     Raises PhaseTimeoutError when the deadline is over, NoSuchJobError when it was cancelled.
     """
@@ -49,6 +49,6 @@ def _tell(label: str, stages: Iterable[Stage], known: dict[str, str], say: Say) 
             say(f"{label}: {stage.name} {state}")
 
 
-def patient(hours: float) -> Deadline:
-    """A deadline for builds that may wait long."""
+def long_deadline(hours: float) -> Deadline:
+    """A deadline for builds that may stay in the queue for long."""
     return Deadline(hours * 3600, clock=time.monotonic, phase="watching")

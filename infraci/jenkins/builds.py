@@ -1,4 +1,4 @@
-"""Builds as values: what Jenkins says of one, in our words."""
+"""Builds, stages and queue items of Jenkins as frozen values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Build:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of a command that waited for it."""
+        """The exit code of a command that waits for the build."""
         return _EXIT_CODES.get(self.result or "", ExitCode.UNTESTABLE)
 
 
@@ -58,21 +58,21 @@ _EXIT_CODES: Mapping[str, ExitCode] = {
 
 
 def build_of(job: str, data: Mapping[str, Any]) -> Build:
-    """A build from the data of its ``/api/python``.
+    """Make a build from the data of its ``/api/python``.
 
-    Its commit is what it says itself, once it has checked it out; till then what it was asked for.
+    Its commit is in its description once it has checked it out, and in its parameters before.
     """
     parameters = {
         parameter["name"]: parameter.get("value")
         for action in data.get("actions") or ()
         for parameter in (action or {}).get("parameters") or ()
     }
-    said = (data.get("description"), parameters.get("COMMIT"))
+    candidates = (data.get("description"), parameters.get("COMMIT"))
     return Build(
         job=job,
         number=int(data["number"]),
         url=str(data["url"]),
-        commit=next((sha for sha in said if isinstance(sha, str) and _SHA.match(sha)), ""),
+        commit=next((sha for sha in candidates if isinstance(sha, str) and _SHA.match(sha)), ""),
         is_building=bool(data["building"]),
         result=data.get("result"),
         queue_id=int(data.get("queueId") or -1),
@@ -83,7 +83,7 @@ def build_of(job: str, data: Mapping[str, Any]) -> Build:
 
 
 def stage_of(data: Mapping[str, Any]) -> Stage:
-    """A stage from the data of ``wfapi/describe``."""
+    """Make a stage from the data of ``wfapi/describe``."""
     return Stage(
         name=str(data["name"]),
         status=str(data["status"]),

@@ -1,7 +1,7 @@
-"""The folder and jobs as config.xml, and what of it is ours.
+"""The config.xml of the folder and its jobs, and the part of it that infraci sets.
 
-A job's configuration has much that Jenkins and people put there. We say a part of it, and leave
-the rest: setting up again changes nothing unless that part differs.
+Jenkins and people add to a job's configuration. infraci sets a part of it, and leaves the rest:
+a second setup changes nothing unless that part differs.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from dataclasses import dataclass
 from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.model.pipeline import Schedule
 
-#: By this we know our jobs.
+#: Descriptions of infraci's jobs begin so.
 MARK = "infraci takes commits through their pipelines here."
 JENKINSFILE = "Jenkinsfile"
 
 _FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
 _CRON: Mapping[Schedule, str] = {Schedule.HOURLY: "H * * * *", Schedule.NIGHTLY: "H H(0-5) * * *"}
-#: The parameters of the Jenkinsfile, which writes them into the job again when it first runs.
+#: The parameters of the Jenkinsfile, which sets them again when it first runs.
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "COMMIT": (),
     "PIPELINES": (),
     "CLOUD": (),
     "DESTROY": ("always", "passing", "never"),
 }
-#: Elements whose children are a whole, not to be mixed with what is there.
+#: Elements whose children are replaced as a whole.
 _WHOLE = frozenset({"triggers", "branches", "userRemoteConfigs"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a job has its Jenkinsfile and the commits from."""
+    """The repository that a job has its Jenkinsfile and the commits from."""
 
     url: str
     branch: str
-    credentials: str = ""  # the ID of Jenkins' credentials, if the repository wants some
+    credentials: str = ""  # the ID of Jenkins' credentials, if the repository needs some
 
 
 def folder_xml() -> ET.Element:
-    """What we say of the folder."""
+    """The part of the folder's configuration that infraci sets."""
     root = ET.Element(_FOLDER)
     ET.SubElement(root, "description").text = MARK
     return root
 
 
 def job_xml(schedule: Schedule, origin: Origin) -> ET.Element:
-    """What we say of the job for a schedule.
+    """The part of the configuration of a schedule's job that infraci sets.
 
-    The Jenkinsfile comes from the branch, and not from the commit under test: so every commit is
-    built, also one that has none, and none decides how it is built.
+    The Jenkinsfile comes from the branch, and not from the commit under test: so a commit without
+    one is built as well, and no commit decides how it is built.
     """
     root = ET.Element("flow-definition")
     ET.SubElement(root, "description").text = f"{MARK} Schedule: {schedule}."
@@ -81,8 +81,8 @@ def _parameter(name: str, choices: tuple[str, ...]) -> ET.Element:
     element = ET.Element(f"hudson.model.{kind}ParameterDefinition")
     ET.SubElement(element, "name").text = name
     if choices:
-        listed = ET.SubElement(element, "choices", {"class": "java.util.Arrays$ArrayList"})
-        array = ET.SubElement(listed, "a", {"class": "string-array"})
+        array_list = ET.SubElement(element, "choices", {"class": "java.util.Arrays$ArrayList"})
+        array = ET.SubElement(array_list, "a", {"class": "string-array"})
         for choice in choices:
             ET.SubElement(array, "string").text = choice
     else:
@@ -111,7 +111,7 @@ def _definition(origin: Origin) -> ET.Element:
 
 
 def parse(text: str) -> ET.Element:
-    """A config.xml as Jenkins gives it, whose XML calls itself 1.1, which no parser here knows."""
+    """Parse Jenkins' config.xml, whose XML declares version 1.1, which expat does not know."""
     body = text.partition("?>")[2] if text.startswith("<?xml") else text
     try:
         return ET.fromstring(body)  # noqa: S314 - the controller's own, and expat bounds entities
@@ -119,68 +119,68 @@ def parse(text: str) -> ET.Element:
         raise JenkinsError(f"cannot understand a config.xml of Jenkins: {error}") from error
 
 
-def merged(current: ET.Element, wanted: ET.Element) -> ET.Element:
-    """The current configuration, with what we say of it."""
+def merged(current: ET.Element, ours: ET.Element) -> ET.Element:
+    """Merge our part into a current configuration."""
     result = copy.deepcopy(current)
-    if result.tag != wanted.tag:
+    if result.tag != ours.tag:
         raise JenkinsError(
-            f"cannot set up: there is another kind of job ({result.tag})",
+            f"cannot set up: a job of another kind has this name ({result.tag})",
             hint="delete or rename it, or choose another --folder",
         )
-    _merge(result, wanted)
+    _merge(result, ours)
     return result
 
 
 def is_ours(text: str) -> bool:
-    """Whether a configuration is one of those that we have made."""
+    """Whether infraci has made a configuration."""
     return (parse(text).findtext("description") or "").startswith(MARK)
 
 
 def as_text(element: ET.Element) -> str:
-    """The configuration as Jenkins takes it."""
-    shown = copy.deepcopy(element)
-    ET.indent(shown)
-    return ET.tostring(shown, encoding="unicode") + "\n"
+    """Format a configuration as Jenkins accepts it."""
+    indented = copy.deepcopy(element)
+    ET.indent(indented)
+    return ET.tostring(indented, encoding="unicode") + "\n"
 
 
-def _merge(current: ET.Element, wanted: ET.Element) -> None:
-    if current.get("class") != wanted.get("class") and wanted.get("class"):
-        _replace(current, wanted)
+def _merge(current: ET.Element, ours: ET.Element) -> None:
+    if current.get("class") != ours.get("class") and ours.get("class"):
+        _replace(current, ours)
         return
-    if wanted.tag == "parameterDefinitions":
-        _add_parameters(current, wanted)
+    if ours.tag == "parameterDefinitions":
+        _add_parameters(current, ours)
         return
-    if wanted.tag in _WHOLE:
-        if _said(current) != _said(wanted):
-            _replace(current, wanted)
+    if ours.tag in _WHOLE:
+        if _content(current) != _content(ours):
+            _replace(current, ours)
         return
-    if not len(wanted):
-        if (current.text or "").strip() != (wanted.text or "").strip():
-            current.text = wanted.text
+    if not len(ours):
+        if (current.text or "").strip() != (ours.text or "").strip():
+            current.text = ours.text
         return
-    for child in wanted:
-        found = current.find(child.tag)
-        if found is None:
+    for child in ours:
+        existing = current.find(child.tag)
+        if existing is None:
             current.append(copy.deepcopy(child))
         else:
-            _merge(found, child)
+            _merge(existing, child)
 
 
-def _add_parameters(current: ET.Element, wanted: ET.Element) -> None:
-    """Only those that are missing: the Jenkinsfile says what they are."""
+def _add_parameters(current: ET.Element, ours: ET.Element) -> None:
+    """Add missing parameters; the Jenkinsfile sets their details."""
     known = {name.text for name in current.iter("name")}
-    for parameter in wanted:
+    for parameter in ours:
         if parameter.findtext("name") not in known:
             current.append(copy.deepcopy(parameter))
 
 
-def _replace(current: ET.Element, wanted: ET.Element) -> None:
+def _replace(current: ET.Element, ours: ET.Element) -> None:
     current.clear()
-    current.attrib.update(wanted.attrib)
-    current.text = wanted.text
-    current.extend(copy.deepcopy(child) for child in wanted)
+    current.attrib.update(ours.attrib)
+    current.text = ours.text
+    current.extend(copy.deepcopy(child) for child in ours)
 
 
-def _said(element: ET.Element) -> list[tuple[str, str]]:
-    """What an element says: its tags and texts, without the plugins' versions."""
+def _content(element: ET.Element) -> list[tuple[str, str]]:
+    """The tags and texts of an element, without the versions of plugins."""
     return [(part.tag, (part.text or "").strip()) for part in element.iter()]

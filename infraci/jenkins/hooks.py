@@ -1,4 +1,4 @@
-"""The post-receive hook: its installation, and how it sends without anybody waiting."""
+"""Installs the post-receive hook, and starts the process that sends its commits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MARK = "# Written by `infraci hook install`."
 
 
 def hook_script() -> str:
-    """A hook that runs this infraci. It ends well whatever happens: the push is done already."""
+    """The script of the hook; it always succeeds, since the push is complete already."""
     command = shlex.join([*own_program(), "hook", "receive"])
     return f"#!/bin/sh\n{_MARK}\n{command} || :\n"
 
 
 def install(git_dir: Path) -> Path:
-    """Write the hook, unless there is one of somebody else's; returns where."""
+    """Write the hook unless another one exists; returns its path."""
     hook = hooks_folder(git_dir) / "post-receive"
     try:
         if hook.exists() and _MARK not in hook.read_text(errors="replace"):
             raise UsageError(
-                f"cannot install the hook: there is {hook} already",
-                hint="have it run, with its own standard input: infraci hook receive",
+                f"cannot install the hook: {hook} exists already",
+                hint="add to it, so that it passes its standard input on: infraci hook receive",
             )
         hook.parent.mkdir(parents=True, exist_ok=True)
         replace_file(hook, hook_script(), mode=0o755)
@@ -38,20 +38,20 @@ def install(git_dir: Path) -> Path:
 
 
 def hooks_folder(git_dir: Path) -> Path:
-    """Where the repository has its hooks."""
-    said = git.run_in_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
-    return Path(said.removesuffix("\n"))
+    """The folder of the repository's hooks."""
+    path = git.run_in_git_dir(git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
+    return Path(path.removesuffix("\n"))
 
 
 def flush_in_background(git_dir: Path) -> None:
-    """Start sending what waits, in a process that outlives this one and holds none of its files."""
+    """Start a process that sends the outbox, outlives this one and keeps none of its files open."""
     log = git_dir / "infraci" / "flush.log"
-    with log.open("w") as said:
+    with log.open("w") as output:
         subprocess.Popen(
             [*own_program(), "hook", "flush"],
             cwd=git_dir,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )

@@ -1,4 +1,4 @@
-"""What can go wrong with a controller."""
+"""Errors of a controller."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from infraci.errors import InfraciError
 
 
 class JenkinsError(InfraciError):
-    """A controller could not be reached, or would not do what was asked."""
+    """A controller cannot be reached, or refuses a request."""
 
 
 class JenkinsAwayError(JenkinsError):
-    """It does not answer, or not now: later it may."""
+    """A controller does not answer for now."""
 
 
 class NoSuchJobError(JenkinsError):

@@ -1,7 +1,7 @@
-"""Commits that wait to be sent to Jenkins: a file each, in the order of their pushes.
+"""The outbox of commits for Jenkins: a file each, in the order of their pushes.
 
-Putting one in never waits for Jenkins. Whoever sends holds a lock, and takes a file away only when
-Jenkins has queued its commit; so nothing is lost, whatever dies meanwhile.
+Adding a commit never waits for Jenkins. The sender holds a lock, and removes a file only after
+Jenkins has queued its commit: commits are sent at least once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from infraci.base.locks import locked
 from infraci.errors import InfraciError
 
-#: Another process may be at work on many commits, of which each is waited for a while.
+#: Another process may be sending many commits, and retrying each of them.
 _LOCK_S = 600.0
 _NAME = re.compile(r"(\d{20})-(\d{6})-([0-9a-f]{40}(?:[0-9a-f]{24})?)\Z")
 
@@ -40,13 +40,13 @@ class Outbox:
             ) from error
 
     def waiting(self) -> list[str]:
-        """The commits that wait, in the order in which they will be sent."""
+        """The commits in the outbox, in the order in which they are sent."""
         return [sha for _, sha in self._files()]
 
     def send(self, one: Callable[[str], object]) -> int:
-        """Send what waits, one by one; returns how many. What the callable raises ends it.
+        """Send all commits, one by one; returns their number. An exception of ``one`` ends it.
 
-        Of two processes the second waits for the first, and sends what that has not seen.
+        A second process waits for the first, and sends the commits that were added since.
         """
         sent = 0
         with self._lock():
@@ -60,8 +60,8 @@ class Outbox:
     def _files(self) -> list[tuple[Path, str]]:
         if not self.folder.is_dir():
             return []
-        found = ((path, _NAME.match(path.name)) for path in sorted(self.folder.iterdir()))
-        return [(path, match[3]) for path, match in found if match]
+        matches = ((path, _NAME.match(path.name)) for path in sorted(self.folder.iterdir()))
+        return [(path, match[3]) for path, match in matches if match]
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The commits that a push has brought: what git tells a post-receive hook, and what that means."""
+"""Computes the new commits of a push from the input of a post-receive hook."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NewCommits:
 
 
 def parse_changes(text: str) -> tuple[RefChange, ...]:
-    """What git writes to a post-receive hook; lines that are none are passed over."""
+    """Parse the input of a post-receive hook; malformed lines are ignored."""
     changes = []
     for line in text.splitlines():
         old, _, rest = line.partition(" ")
@@ -51,11 +51,11 @@ def new_commits(
     branches: Sequence[str] = (),
     limit: int = LIMIT,
 ) -> NewCommits:
-    """The commits that branches have now and none had before the push, parents first.
+    """The commits that branches have now and that no branch had before the push, parents first.
 
-    Tags and deleted branches bring none. What a force push leaves behind is not built again, and
-    neither is what was on another branch already. With ``first_parent``, of merged branches only
-    the merge counts. ``branches`` are patterns (``*``, ``?``) of the branches that matter.
+    Tags and deleted branches add none; nor do commits that a force push or another branch already
+    had. With ``first_parent``, a merged branch counts as its merge only. ``branches`` are patterns
+    (``*``, ``?``) of the branches that matter.
     """
     changes = tuple(changes)
     moved = [c for c in changes if c.name.startswith(_BRANCHES)]
@@ -64,21 +64,21 @@ def new_commits(
         return NewCommits(shas=())
     before = [c.old for c in moved if not _is_zero(c.old)]
     before += _others(git_dir, {c.name for c in moved})
-    wanted = ["--topo-order", *(["--first-parent"] if first_parent else []), "--stdin"]
+    options = ["--topo-order", *(["--first-parent"] if first_parent else []), "--stdin"]
     range_ = "".join(f"{sha}\n" for sha in tips) + "".join(f"^{sha}\n" for sha in set(before))
-    shas = _git(git_dir, "rev-list", *wanted, stdin=range_).split()
+    shas = _git(git_dir, "rev-list", *options, stdin=range_).split()
     chosen = tuple(reversed(shas[:limit]))
     return NewCommits(shas=chosen, left_out=len(shas) - len(chosen))
 
 
 def references(git_dir: Path) -> dict[str, str]:
-    """Every branch by its full name."""
-    listed = _git(git_dir, "for-each-ref", "--format=%(objectname) %(refname)", _BRANCHES)
-    return {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+    """The commit of every branch, by the branch's full name."""
+    lines = _git(git_dir, "for-each-ref", "--format=%(objectname) %(refname)", _BRANCHES)
+    return {name: sha for sha, _, name in (line.partition(" ") for line in lines.splitlines())}
 
 
 def difference(before: dict[str, str], after: dict[str, str]) -> tuple[RefChange, ...]:
-    """What a push would have told that had this effect."""
+    """The changes that a push with this effect would report."""
     zero = "0" * 40
     return tuple(
         RefChange(old=before.get(name, zero), new=after.get(name, zero), name=name)
@@ -88,7 +88,7 @@ def difference(before: dict[str, str], after: dict[str, str]) -> tuple[RefChange
 
 
 def _others(git_dir: Path, moved: set[str]) -> list[str]:
-    """Where the branches are that the push has left alone."""
+    """The commits of the branches that the push did not move."""
     return [sha for name, sha in references(git_dir).items() if name not in moved]
 
 

@@ -1,4 +1,4 @@
-"""What a commit's builds say of it, by the reports that they have archived."""
+"""Reads the results of a commit from the reports that its builds have archived."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A testcase that went wrong."""
+    """A testcase that failed, or could not be tested."""
 
     name: str
     classname: str
@@ -31,7 +31,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineResult:
-    """What a build's report says of a pipeline."""
+    """The result of a pipeline in a build's report."""
 
     pipeline: str
     voting: bool
@@ -54,7 +54,7 @@ class PipelineResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitResult:
-    """What is known of a commit."""
+    """The results of a commit, of all its builds."""
 
     sha: str
     pipelines: tuple[PipelineResult, ...]
@@ -63,12 +63,12 @@ class CommitResult:
 
     @property
     def is_building(self) -> bool:
-        """Whether more may become known."""
+        """Whether a build is still running."""
         return any(build.is_building for build in self.builds)
 
     @property
     def verdict(self) -> Verdict | None:
-        """That of the worst voting pipeline; None while nothing is known."""
+        """The worst verdict of the voting pipelines; None while there is none."""
         if not self.pipelines:
             failed = [b for b in self.builds if not b.is_building and b.result != "SUCCESS"]
             return Verdict.ERROR if failed else None
@@ -76,7 +76,7 @@ class CommitResult:
 
 
 def results_of(controller: Controller, sha: str, jobs: Iterable[str]) -> CommitResult:
-    """What is known of a commit; of builds of the same pipeline the newest counts."""
+    """The results of a commit; of builds of the same pipeline the newest counts."""
     builds = [b for job in jobs for b in controller.builds(job) if b.commit == sha]
     return _result(controller, sha, sorted(builds, key=lambda build: build.began, reverse=True))
 
@@ -84,20 +84,20 @@ def results_of(controller: Controller, sha: str, jobs: Iterable[str]) -> CommitR
 def results_of_all(
     controller: Controller, shas: Iterable[str], jobs: Iterable[str]
 ) -> Mapping[str, CommitResult]:
-    """The same for many commits, with one look at the builds."""
+    """The results of many commits; lists the builds once."""
     by_commit: dict[str, list[Build]] = {sha: [] for sha in shas}
     for job in jobs:
         for build in controller.builds(job):
             if build.commit in by_commit:
                 by_commit[build.commit].append(build)
     return {
-        sha: _result(controller, sha, sorted(found, key=lambda build: build.began, reverse=True))
-        for sha, found in by_commit.items()
+        sha: _result(controller, sha, sorted(builds, key=lambda build: build.began, reverse=True))
+        for sha, builds in by_commit.items()
     }
 
 
 def _result(controller: Controller, sha: str, builds: list[Build]) -> CommitResult:
-    found: dict[str, PipelineResult] = {}
+    by_pipeline: dict[str, PipelineResult] = {}
     doubts = []
     for build in builds:
         for path in build.artifacts:
@@ -113,21 +113,21 @@ def _result(controller: Controller, sha: str, builds: list[Build]) -> CommitResu
                     f"{build.url} says it built {sha[:10]}, its report says {commit[:10]}"
                 )
             else:
-                found.setdefault(result.pipeline, result)
-    if not found:
+                by_pipeline.setdefault(result.pipeline, result)
+    if not by_pipeline:
         doubts += [f"{b.url} ended {b.result} without a report" for b in builds if b.result]
     return CommitResult(
         sha=sha,
-        pipelines=tuple(found[name] for name in sorted(found)),
+        pipelines=tuple(by_pipeline[name] for name in sorted(by_pipeline)),
         builds=tuple(builds),
         doubts=tuple(doubts),
     )
 
 
 def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
-    """The commit that a JUnit report of ours is about, and what it says, fit to be shown.
+    """Read infraci's JUnit report; returns its commit and its result, safe to display.
 
-    A build of a commit may have archived anything. Raises JenkinsError for what is no report.
+    A commit's build may archive any file. Raises JenkinsError for a file that is no report.
     """
     try:
         root = read_xml(content)

@@ -1,6 +1,6 @@
-"""Which controller, as whom, and in which folder: from options, the environment, or git's config.
+"""The settings of a controller, from options, the environment or git's configuration.
 
-The API token comes from the environment or a file, never from the command line or git's config.
+The API token comes from the environment or a file, never from the command line or git.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from infraci import git
 from infraci.base.mask import hidden
 from infraci.errors import UsageError
 
-#: By what git's config knows a setting: ``git config infraci.jenkinsUrl …``.
+#: The section of git's configuration: ``git config infraci.jenkinsUrl …``.
 SECTION = "infraci"
 
 
@@ -37,41 +37,41 @@ def load_settings(
     folder: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """The settings; what is given wins over the environment, and that over git's config.
+    """Load the settings: arguments override the environment, which overrides git's configuration.
 
     Raises UsageError naming what is missing.
     """
     config = git_config(git_dir)
-    found_url = url or environment.get("JENKINS_URL") or config.get("jenkinsurl")
-    found_user = user or environment.get("JENKINS_USER_ID") or config.get("jenkinsuser")
-    if not found_url or not found_user:
+    url = url or environment.get("JENKINS_URL") or config.get("jenkinsurl")
+    user = user or environment.get("JENKINS_USER_ID") or config.get("jenkinsuser")
+    if not url or not user:
         raise UsageError(
-            f"cannot reach Jenkins: its {'user' if found_url else 'URL'} is not known",
+            f"cannot reach Jenkins: its {'user' if url else 'URL'} is not known",
             hint="set JENKINS_URL and JENKINS_USER_ID, or `git config infraci.jenkinsUrl` and "
             "`infraci.jenkinsUser`",
         )
-    if not found_url.startswith(("http://", "https://")) or "@" in found_url:
+    if not url.startswith(("http://", "https://")) or "@" in url:
         raise UsageError("cannot reach Jenkins: its URL has to be http(s)://HOST[/PATH]")
     return Settings(
-        url=found_url.rstrip("/"),
-        user=found_user,
+        url=url.rstrip("/"),
+        user=user,
         token=hidden(_token(environment, config)),
         folder=folder or config.get("jenkinsfolder") or default_folder(git_dir),
     )
 
 
 def default_folder(git_dir: Path) -> str:
-    """A folder called as the repository is."""
+    """The name of the repository."""
     path = git_dir.resolve()
     return (path.parent if path.name == ".git" else path).name.removesuffix(".git") or "infraci"
 
 
 def git_config(git_dir: Path) -> Mapping[str, str]:
-    """Our part of the repository's configuration; names in lower case."""
-    listed = ""
+    """Infraci's section of the repository's configuration; names are in lower case."""
+    entries = ""
     with suppress(git.GitError):  # there is none
-        listed = git.run_in_git_dir(git_dir, "config", "--null", "--get-regexp", rf"^{SECTION}\.")
-    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+        entries = git.run_in_git_dir(git_dir, "config", "--null", "--get-regexp", rf"^{SECTION}\.")
+    pairs = (entry.partition("\n") for entry in entries.split("\0") if entry)
     return {name.partition(".")[2].lower(): value for name, _, value in pairs}
 
 

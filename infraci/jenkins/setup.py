@@ -1,4 +1,4 @@
-"""Making a repository's folder and jobs what they should be."""
+"""Computes and makes the changes by which a controller has the repository's folder and jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infraci.model.pipeline import Schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobChange:
-    """What is to be done to one item of the controller."""
+    """A change of one item of the controller."""
 
     job: str  # empty: the folder
     verb: str  # create, configure, delete
@@ -41,7 +41,7 @@ class JobChange:
 def changes(
     controller: Controller, schedules: Collection[Schedule], origin: Origin
 ) -> Iterator[JobChange]:
-    """What setting up would change: the folder first, then a job for each schedule."""
+    """The changes that setup makes: the folder first, then a job for each schedule."""
     folder = _change(controller, "", folder_xml())
     if folder is not None:
         yield folder
@@ -52,7 +52,7 @@ def changes(
 
 
 def superfluous(controller: Controller, schedules: Collection[Schedule]) -> Iterator[JobChange]:
-    """The jobs that we have made, and that no pipeline wants any more."""
+    """The deletions of infraci's jobs that no pipeline needs any more."""
     for job in controller.jobs():
         xml = controller.configuration(job)
         if xml is not None and job not in {str(s) for s in schedules} and is_ours(xml):
@@ -60,7 +60,7 @@ def superfluous(controller: Controller, schedules: Collection[Schedule]) -> Iter
 
 
 def carry_out(controller: Controller, change: JobChange) -> None:
-    """Do it."""
+    """Make a change."""
     if change.verb == "create":
         controller.create(change.after, change.job)
     elif change.verb == "configure":
@@ -69,12 +69,12 @@ def carry_out(controller: Controller, change: JobChange) -> None:
         controller.delete(change.job)
 
 
-def _change(controller: Controller, job: str, wanted: ET.Element) -> JobChange | None:
+def _change(controller: Controller, job: str, ours: ET.Element) -> JobChange | None:
     text = controller.configuration(job)
     if text is None:
-        return JobChange(job=job, verb="create", before="", after=as_text(wanted))
+        return JobChange(job=job, verb="create", before="", after=as_text(ours))
     current = parse(text)
-    after = as_text(merged(current, wanted))
+    after = as_text(merged(current, ours))
     before = as_text(current)
     if after == before:
         return None

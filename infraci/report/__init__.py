@@ -1,1 +1,1 @@
-"""What is left of a run for people and CI engines to read."""
+"""Reports of runs: JUnit XML for CI engines, tables for people."""

@@ -1,4 +1,4 @@
-"""The block at the head of every failure's text: the one field that every reader shows."""
+"""The header of every failure's text, the one field of JUnit that every reader shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ABOUT: Mapping[Round, str] = {
 
 
 def header(record: RunRecord, server: Server | None = None, *, round_: Round = Round.HEAD) -> str:
-    """Name commit, author, stack and server, and the commands that show it again."""
+    """Name the commit, its author, the stack, the server, and the command that repeats the run."""
     commit = record.commit
     dirty = " (with uncommitted changes)" if commit.dirty else ""
     lines = [
@@ -32,8 +32,8 @@ def header(record: RunRecord, server: Server | None = None, *, round_: Round = R
         f"stack    {record.stack_name} on {record.cloud}",
     ]
     if server is not None:
-        way = f", {server.user}@{server.address}" if server.address else ""
-        lines.append(f"server   {server.name} ({server.role}{way})")
+        login = f", {server.user}@{server.address}" if server.address else ""
+        lines.append(f"server   {server.name} ({server.role}{login})")
     lines.append(f"again    {reproduce(record)}")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""JUnit XML, in the core that every reader agrees on."""
+"""Writes JUnit XML, in the subset that every reader understands."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from infraci.report.suites import Suite, suites
 _INVALID = re.compile(
     "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufde0-\ufffd\U00010000-\U0010fffd]"
 )
-#: By this a line of output has Jenkins publish a file of the build's machine.
+#: A line of output that begins so has Jenkins publish a file of the agent.
 _ATTACHMENT = "[[ATTACHMENT|"
-#: Readers cut or refuse more.
+#: The most characters of a text; readers cut or refuse more.
 _LONGEST = 300_000
 
 
 def write_junit(
     path: Path, record: RunRecord, *, folder: Path | None = None, attach: bool = False
 ) -> None:
-    """Write ``record`` to ``path`` in one step, whatever its verdict so far.
+    """Write ``record`` to ``path`` in one step, with or without a verdict.
 
     ``folder`` is the run's own, which evidence is named relative to; by default the report's.
     With ``attach``, failures' output names their evidence for Jenkins' junit-attachments.
@@ -61,7 +61,7 @@ def write_junits(
 
 
 def _element(suite: Suite, number: int) -> ET.Element:
-    """Have junit-xml build a suite, then put right what it cannot say."""
+    """Build a suite with junit-xml, and correct what junit-xml cannot express."""
     built = junit_xml.TestSuite(
         clean(suite.name),
         [_case(case) for case in suite.cases],
@@ -73,9 +73,9 @@ def _element(suite: Suite, number: int) -> ET.Element:
     ).build_xml_doc()
     element: ET.Element = built
     element.set("time", f"{sum(case.duration_s for case in suite.cases):.3f}")
-    for case, found in zip(suite.cases, element.findall("testcase"), strict=True):
-        found.set("time", f"{case.duration_s:.3f}")  # it leaves a time of zero out
-        skipped = found.find("skipped")
+    for case, child in zip(suite.cases, element.findall("testcase"), strict=True):
+        child.set("time", f"{case.duration_s:.3f}")  # junit-xml leaves a time of zero out
+        skipped = child.find("skipped")
         if skipped is not None:  # the schema allows it no attributes
             skipped.attrib.clear()
     return element
@@ -84,7 +84,7 @@ def _element(suite: Suite, number: int) -> ET.Element:
 def _attach(element: ET.Element, suite: Suite) -> None:
     """Name a suite's evidence in the output of what failed, a line each.
 
-    https://plugins.jenkins.io/junit-attachments tells the form.
+    The format is that of https://plugins.jenkins.io/junit-attachments.
     """
     evidence = [v for n, v in suite.properties.items() if n.startswith("infraci.evidence.")]
     lines = "".join(f"\n{_ATTACHMENT}{clean(path)}]]" for path in evidence)
@@ -116,7 +116,7 @@ def _case(case: Testcase) -> junit_xml.TestCase:
 
 
 def clean(text: str) -> str:
-    """Make text of others fit for XML, and no longer than readers take; it attaches no file."""
+    """Remove from a text what XML cannot hold, attachments, and the middle of a long one."""
     text = _INVALID.sub("", displayable_lines(text)).replace(_ATTACHMENT, "[[ ATTACHMENT|")
     if len(text) <= _LONGEST:
         return text

@@ -1,4 +1,4 @@
-"""A run as JUnit's suites: plain values, before they become XML."""
+"""Groups a run's testcases into JUnit's suites, as plain values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from infraci.model.run import (
 )
 from infraci.report.header import header
 
-#: The phases that have a suite of their own, and what their one case is called.
+#: The phases that have a suite of their own, and the name of their testcase.
 _PHASES: Mapping[Phase, str] = {
     Phase.PLAN: "the stack, the scripts and the specs can be read",
     Phase.PROVISION: "every server of the stack can be logged in to",
@@ -45,11 +45,11 @@ class Suite:
 
 
 def suites(record: RunRecord, folder: Path) -> Iterator[Suite]:
-    """One suite for each phase, with what it did to the stack; then one for each server.
+    """Yield a suite for each phase with its testcases of the stack, then one for each server.
 
-    A server's suite has its boot, its configure steps and its specs. The suites of an upgrade's
-    base, and of a rollback to it, are named so: the testcases of the commit itself are called the
-    same in every run.
+    A server's suite has its boot, its configure steps and its specs. Suites of an upgrade's base,
+    and of a rollback to it, say so in their names; the testcases of the commit have the same names
+    in every run.
     """
     for result in record.phases:
         package = _package(record, result.round)
@@ -87,7 +87,7 @@ def _servers(record: RunRecord, round_: Round, folder: Path) -> Iterator[Suite]:
 
 
 def _stack(record: RunRecord, folder: Path) -> Iterator[Suite]:
-    """The testcases of the stack whose phase has no suite: specs that look at no server."""
+    """A suite of the stack's testcases whose phase has no suite: specs without a server."""
     package = _package(record, Round.HEAD)
     shown = {result.phase for result in record.phases} - {Phase.VERIFY}
     cases = [case for case in record.testcases if not case.server and case.phase not in shown]
@@ -108,7 +108,7 @@ def _package(record: RunRecord, round_: Round) -> str:
 
 
 def _phase_cases(record: RunRecord, result: PhaseResult, package: str) -> Iterator[Testcase]:
-    """What a phase did to the stack; the phase as a whole where no testcase tells how it went."""
+    """A phase's testcases of the stack; one for the whole phase if no testcase has its outcome."""
     testcases = [case for case in record.checked(result.round) if case.phase is result.phase]
     failed = [c for c in testcases if c.outcome in (Outcome.FAILURE, Outcome.ERROR)]
     if (not failed) if result.trouble else (not testcases):
@@ -123,7 +123,7 @@ def _phase_cases(record: RunRecord, result: PhaseResult, package: str) -> Iterat
 def _whole_phase(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
     title = _PHASES.get(result.phase)
     if title is None or (result.trouble is None and result.phase in (Phase.PLAN, Phase.VERIFY)):
-        return None  # what follows tells that they went well
+        return None  # later testcases show that it passed
     case = Testcase(
         server="",
         role="",
@@ -138,13 +138,13 @@ def _whole_phase(record: RunRecord, result: PhaseResult, package: str) -> Testca
     trouble = result.trouble
     head = header(record, round_=result.round)
     blame = _blame(record, Case(where="", test=str(result.phase)), result.round)
-    told = [blame + head, trouble.message, trouble.hint or "", trouble.details]
+    parts = [blame + head, trouble.message, trouble.hint or "", trouble.details]
     return replace(
         case,
         outcome=Outcome.FAILURE if trouble.blames else Outcome.ERROR,
         message=f"{trouble.category}: {trouble.message}" if trouble.category else trouble.message,
         category=trouble.category,
-        text="\n\n".join(part for part in told if part),
+        text="\n\n".join(part for part in parts if part),
     )
 
 
@@ -154,7 +154,7 @@ def _by_server(record: RunRecord, round_: Round) -> Iterator[tuple[Server, list[
     for case in record.checked(round_):
         if case.server:
             by_name.setdefault(case.server, []).append(case)
-    # The servers that are known are those of the end; an upgrade may have replaced the base's.
+    # The record has the last servers; an upgrade may have replaced those of the base.
     known = {server.name: server for server in record.servers if round_ is not Round.BASE}
     order = [*(name for name in known if name in by_name), *(n for n in by_name if n not in known)]
     for name in order:
@@ -164,12 +164,12 @@ def _by_server(record: RunRecord, round_: Round) -> Iterator[tuple[Server, list[
 
 
 def _place(case: Testcase) -> int:
-    """Where a testcase stands among those of its server: in the order of the phases."""
+    """The position of a testcase among those of its server, in the order of phases."""
     return list(Phase).index(case.phase)
 
 
 def _unique(cases: Sequence[Testcase]) -> Iterator[Testcase]:
-    """Number what would share class and name with another: readers drop duplicates."""
+    """Number testcases with equal class and name, of which readers drop all but one."""
     seen: dict[tuple[str, str], int] = {}
     for case in cases:
         key = (case.classname, case.name)
@@ -187,22 +187,22 @@ def _with_header(
     head = header(record, server, round_=round_)
     blame = _blame(record, case_name(record, case), round_)
     text = f"{blame}{head}\ncheck    {case.nodeid}\n\n{case.text or case.message}"
-    # A failure blames the commit, which the base's own specs say nothing of.
+    # A failure blames the commit; the base's specs do not test it.
     outcome = case.outcome if round_ is Round.HEAD else Outcome.ERROR
     category = f"{case.category}: " if case.category and outcome is Outcome.ERROR else ""
     return replace(case, text=text, outcome=outcome, message=f"{category}{case.message}")
 
 
 def _blame(record: RunRecord, case: Case, round_: Round) -> str:
-    """Who broke it, as far as that is known: what a failure's text begins with."""
-    said = record.blame.get(str(case)) or record.blame.get("", "")
-    return f"{said}\n" if said and round_ is Round.HEAD else ""
+    """What the history says about who broke a testcase; a failure's text begins with it."""
+    summary = record.blame.get(str(case)) or record.blame.get("", "")
+    return f"{summary}\n" if summary and round_ is Round.HEAD else ""
 
 
 def properties(record: RunRecord, folder: Path, server: Server | None = None) -> Mapping[str, str]:
-    """What a suite says of the run, and of its server; ``folder`` is the run's."""
+    """The properties of a suite: the run, and its server; ``folder`` is the run's."""
     commit = record.commit
-    found = {
+    named = {
         "infraci.run": record.id,
         "infraci.commit": commit.sha,
         "infraci.commit.dirty": json.dumps(commit.dirty),
@@ -221,17 +221,17 @@ def properties(record: RunRecord, folder: Path, server: Server | None = None) ->
         "infraci.cause": failure_sentence(record),
         "infraci.api.calls": str(sum(record.api_calls.values())),
     }
-    found |= {
+    named |= {
         f"infraci.api.calls.{what.replace(' ', '.')}": str(number)
         for what, number in sorted(record.api_calls.items())
     }
-    found |= {
-        f"infraci.blame.{number}": f"{case or 'the run'}: {_first_line(said)}"
-        for number, (case, said) in enumerate(sorted(record.blame.items()))
+    named |= {
+        f"infraci.blame.{number}": f"{case or 'the run'}: {_first_line(summary)}"
+        for number, (case, summary) in enumerate(sorted(record.blame.items()))
     }
-    found |= {f"infraci.leak.{number}": leak for number, leak in enumerate(record.leaks)}
+    named |= {f"infraci.leak.{number}": leak for number, leak in enumerate(record.leaks)}
     if server is not None:
-        found |= {
+        named |= {
             "infraci.server": server.name,
             "infraci.server.id": server.id,
             "infraci.server.address": server.address,
@@ -239,9 +239,9 @@ def properties(record: RunRecord, folder: Path, server: Server | None = None) ->
         }
     mine = evidence_of(server.word) if server is not None else ""
     for number, name in enumerate(n for n in record.evidence if n.startswith(mine)):
-        found[f"infraci.evidence.{number}"] = str(folder / name)
-    return found
+        named[f"infraci.evidence.{number}"] = str(folder / name)
+    return named
 
 
-def _first_line(said: str) -> str:
-    return said.partition("\n")[0].removeprefix("blame").strip()
+def _first_line(summary: str) -> str:
+    return summary.partition("\n")[0].removeprefix("blame").strip()

@@ -1,4 +1,4 @@
-"""The table at the end: a line a pipeline, as a gate would print it."""
+"""The table of results at the end of a command: a row for each pipeline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A pipeline's line."""
+    """A pipeline's row."""
 
     name: str
     voting: bool
@@ -37,7 +37,7 @@ class Row:
 
     @classmethod
     def of(cls, record: RunRecord) -> Self:
-        """The line of a run."""
+        """The row of a run."""
         return cls(
             name=record.pipeline,
             voting=record.voting,
@@ -48,7 +48,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What the line says, in order: name, voting, verdict, checks, time."""
+        """The cells in order: name, voting, verdict, checks, time."""
         return (
             self.name,
             "voting" if self.voting else "non-voting",
@@ -59,7 +59,7 @@ class Row:
 
 
 def render_table(rows: Sequence[Row]) -> Table:
-    """The lines for a terminal; without colours it is plain text in columns."""
+    """Render rows for a terminal; without colours they are plain text in columns."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for justify in ("left", "left", "left", "left", "right"):
         table.add_column(justify=justify, overflow="fold")

@@ -1,4 +1,4 @@
-"""How many testcases ended how: the same numbers on the console, in the table and in JUnit."""
+"""Counts testcases by outcome: equal numbers on the console, in the table and in JUnit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infraci.report.suites import suites
 
 
 def tally(testcases: Iterable[Testcase]) -> str:
-    """How many testcases ended how: ``12 passed, 1 failed``."""
+    """Count testcases by outcome: ``12 passed, 1 failed``."""
     counts = Counter(case.outcome for case in testcases)
     words = (
         (Outcome.PASSED, "passed"),

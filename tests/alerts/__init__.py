@@ -1,1 +1,1 @@
-"""Who is told, of what, and how."""
+"""Tests of alerts: which are due, and how they are sent."""

@@ -20,13 +20,13 @@ _VERDICTS = {
 }
 
 
-def told(story: str, memory: Memory | None = None) -> list[str]:
-    """What is told of a branch: a letter a commit, ``.`` one without build, ``b`` one at work."""
+def alerts_of(commits: str, memory: Memory | None = None) -> list[str]:
+    """The alerts of a branch: a letter a commit, ``.`` without a build, ``b`` still building."""
     memory = memory or Memory(handled="before")
     results = {}
-    for number, letter in enumerate(story):
-        found = [pipeline(number, _VERDICTS[letter])] if letter in _VERDICTS else []
-        results[sha_of(number)] = commit(number, *found, is_building=letter == "b")
+    for number, letter in enumerate(commits):
+        pipelines = [pipeline(number, _VERDICTS[letter])] if letter in _VERDICTS else []
+        results[sha_of(number)] = commit(number, *pipelines, is_building=letter == "b")
     return [
         f"{alert.kind} {int(alert.sha, 16)}"
         for _, alerts in go_through("main", list(results), results, memory)
@@ -35,7 +35,7 @@ def told(story: str, memory: Memory | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("story", "expected"),
+    ("commits", "expected"),
     [
         ("ggg", []),
         ("grrr", ["failure 1"]),
@@ -50,27 +50,27 @@ def told(story: str, memory: Memory | None = None) -> list[str]:
         ("gr.", ["failure 1"]),
     ],
 )
-def test_first_failures_and_recoveries(story: str, expected: list[str]) -> None:
-    assert told(story) == expected
+def test_first_failures_and_recoveries(commits: str, expected: list[str]) -> None:
+    assert alerts_of(commits) == expected
 
 
 def test_it_goes_on_where_it_was() -> None:
     memory = Memory(handled="before")
-    assert told("grb", memory) == ["failure 1"]
+    assert alerts_of("grb", memory) == ["failure 1"]
     assert memory.handled == sha_of(1)
-    assert told("rr", memory) == []
+    assert alerts_of("rr", memory) == []
 
 
 @pytest.mark.parametrize(
-    ("story", "expected"), [("grg", []), ("grr", ["failure 1"]), ("rgr", ["failure 2"])]
+    ("commits", "expected"), [("grg", []), ("grr", ["failure 1"]), ("rgr", ["failure 2"])]
 )
-def test_at_first_only_what_is_broken_now(story: str, expected: list[str]) -> None:
-    assert told(story, Memory()) == expected
+def test_at_first_only_what_is_broken_now(commits: str, expected: list[str]) -> None:
+    assert alerts_of(commits, Memory()) == expected
 
 
 def only(*results: object) -> list[Alert]:
-    found = {c.sha: c for c in results}  # type: ignore[attr-defined]
-    through = go_through("main", list(found), found, Memory(handled="before"))  # type: ignore[arg-type]
+    pipelines = {c.sha: c for c in results}  # type: ignore[attr-defined]
+    through = go_through("main", list(pipelines), pipelines, Memory(handled="before"))  # type: ignore[arg-type]
     return [alert for _, alerts in through for alert in alerts]
 
 
@@ -122,7 +122,7 @@ def test_an_alert_says_all_that_helps() -> None:
 def test_nobody_is_blamed_for_what_was_never_well() -> None:
     (alert,) = only(commit(7, pipeline(7, Verdict.FAILED)))
     assert alert.suspects == ()
-    assert ("culprit", "not known: it has not been seen well before") in alert.facts
+    assert ("culprit", "not known: no earlier commit has passed") in alert.facts
 
 
 def test_memory(tmp_path: Path) -> None:

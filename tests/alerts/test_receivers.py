@@ -169,9 +169,11 @@ def test_webhooks_of_all_formats(hooks: _Hooks, tmp_path: Path) -> None:
     file = tmp_path / "webhooks"
     kinds = list(webhook.FORMATS)
     lines = [f"{kind}  {url(hooks, kind)}" for kind in kinds]
-    file.write_text("# who is told\n\n" + "\n".join(lines))
-    told = receivers(smtp=None, sender="a@b", addresses=[], with_author=False, webhooks_file=file)
-    told.tell([alert()])
+    file.write_text("# receivers\n\n" + "\n".join(lines))
+    all_receivers = receivers(
+        smtp=None, sender="a@b", addresses=[], with_author=False, webhooks_file=file
+    )
+    all_receivers.tell([alert()])
     assert [path for path, _ in hooks.posts] == ["/json", "/slack", "/teams"]
     data, slack, teams = (body for _, body in hooks.posts)
     assert (data["kind"], data["commit"], data["verdict"]) == ("failure", sha_of(7), "failed")

@@ -28,7 +28,7 @@ def _suspect(**options: object) -> Belief:
 def test_before_any_result_the_prior_is_believed() -> None:
     belief = Belief([1, 3], breaks=0.8, before=0.25)
     assert belief.probabilities == pytest.approx((0.15, 0.45))
-    assert (belief.before, belief.nobody, belief.world) == pytest.approx((0.2, 0.2, 0.0))
+    assert (belief.before, belief.no_culprit, belief.world) == pytest.approx((0.2, 0.2, 0.0))
 
 
 def test_results_that_do_not_depend_on_each_other_are_weighed_by_bayes_rule() -> None:
@@ -40,13 +40,13 @@ def test_results_that_do_not_depend_on_each_other_are_weighed_by_bayes_rule() ->
     passes = [1 - row.stationary for row in ROWS]
     first = 0.25 * 0.999 * 0.001
     second = 0.25 * 0.999 * sum(w * p for w, p in zip(weights, passes, strict=True))
-    nobody = 0.5 * sum(
+    no_culprit = 0.5 * sum(
         weight * row.stationary * (1 - row.after_failure)
         for weight, row in zip(weights, ROWS, strict=True)
     )
-    total = first + second + nobody
+    total = first + second + no_culprit
     assert belief.probabilities == pytest.approx((first / total, second / total))
-    assert belief.nobody == pytest.approx(nobody / total)
+    assert belief.no_culprit == pytest.approx(no_culprit / total)
 
 
 def test_a_pass_clears_a_commit_and_those_before_it() -> None:
@@ -77,7 +77,7 @@ def test_a_block_of_equal_results_counts_about_once() -> None:
     _learn(once, "F")
     _learn(often, "FFFF")
     _learn(alternating, "FpFpF")
-    odds = [b.probabilities[0] / b.nobody for b in (once, often, alternating)]
+    odds = [b.probabilities[0] / b.no_culprit for b in (once, often, alternating)]
     assert odds[1] < 2.5 * odds[0]
     assert odds[2] > 20 * odds[0]
 
@@ -173,7 +173,7 @@ def test_the_parent_that_passed_and_fails_now_speaks_for_a_changed_world() -> No
     belief = _suspect(flakiness=Flakiness.of([False]), changes=0.02)
     _learn(belief, "FfFf")
     assert belief.world > 0.9
-    assert belief.nobody > TARGET
+    assert belief.no_culprit > TARGET
 
 
 def test_suspects_have_places_on_a_line_that_others_share() -> None:

@@ -33,11 +33,11 @@ def test_three_stacks_name_the_commit_before_the_head(
     shas = _line(repository, older=older, last=last)
     world = World(truths={ANSWER: broken(shas[-2], shas)})
     history = known(world, [shas[number] for number in tested])
-    (found,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == shas[-2]
-    assert found.probability >= 0.99
-    assert len(world.asked) <= (4 if tested == [-1] and older else 3)
+    (finding,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == shas[-2]
+    assert finding.probability >= 0.99
+    assert len(world.tested) <= (4 if tested == [-1] and older else 3)
 
 
 @pytest.mark.parametrize(("older", "most"), [(0, 3), (1, 4), (5, 4), (300, 5)])
@@ -47,11 +47,11 @@ def test_so_do_they_where_nothing_is_known_and_one_more_in_a_long_history(
 ) -> None:
     shas = _line(repository, older=older, last=last)
     world = World(truths={ANSWER: broken(shas[-2], shas)})
-    (found,) = inquire(repository.folder, world, {}, touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == shas[-2]
-    assert found.probability >= 0.99
-    assert len(world.asked) <= most
+    (finding,) = inquire(repository.folder, world, {}, touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == shas[-2]
+    assert finding.probability >= 0.99
+    assert len(world.tested) <= most
 
 
 @pytest.mark.parametrize(("tested", "most"), [([-2, -1], 2), ([-1], 2), ([], 4)])
@@ -59,10 +59,13 @@ def test_the_head_itself(repository: Repository, tested: Sequence[int], most: in
     shas = _line(repository, older=20, last="", count=0)
     world = World(truths={ANSWER: broken(shas[-1], shas)})
     history = known(world, [shas[number] for number in tested])
-    (found,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
-    assert (found.kind, found.culprit and found.culprit.commit.sha) == (FindingKind.NEW, shas[-1])
-    assert found.probability >= 0.99
-    assert len(world.asked) <= most
+    (finding,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
+    assert (finding.kind, finding.culprit and finding.culprit.commit.sha) == (
+        FindingKind.NEW,
+        shas[-1],
+    )
+    assert finding.probability >= 0.99
+    assert len(world.tested) <= most
 
 
 @pytest.mark.parametrize("count", [4, 30, 200])
@@ -70,13 +73,13 @@ def test_an_old_fault_is_found_in_steps_that_grow(repository: Repository, count:
     shas = _line(repository, older=220 - count, last="stack.yaml", count=count)
     culprit = shas[-count - 1]
     world = World(truths={ANSWER: broken(culprit, shas)})
-    (found,) = inquire(repository.folder, world, known(world, [shas[-1]]), touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == culprit
-    assert len(world.asked) <= 4 + 2 * count.bit_length()
-    places = [len(shas) - 1 - shas.index(sha) for sha in world.asked]
-    back = [place for place in places if place > 0]  # but for the head again
-    back = back[: 1 + next(n for n, place in enumerate(back) if place > count)]
+    (finding,) = inquire(repository.folder, world, known(world, [shas[-1]]), touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == culprit
+    assert len(world.tested) <= 4 + 2 * count.bit_length()
+    ages = [len(shas) - 1 - shas.index(sha) for sha in world.tested]
+    back = [age for age in ages if age > 0]  # without the second run of the head
+    back = back[: 1 + next(n for n, age in enumerate(back) if age > count)]
     assert back == sorted(back)
     assert len(back) <= 1 + count.bit_length()
 
@@ -89,10 +92,10 @@ def test_no_stack_is_spent_on_commits_that_only_document(repository: Repository)
     )
     world = World(truths={ANSWER: broken(shas[10], shas)})
     history = known(world, [shas[0], shas[-1]])
-    (found,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.subject == "Break it"
-    assert len(world.asked) <= 3
+    (finding,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.subject == "Break it"
+    assert len(world.tested) <= 3
 
 
 def test_where_all_only_document_they_are_searched_all_the_same(repository: Repository) -> None:
@@ -101,9 +104,9 @@ def test_where_all_only_document_they_are_searched_all_the_same(repository: Repo
         [("Begin", begin), *((f"Describe {n}", {f"{n}.md": "a"}) for n in range(8))]
     )
     world = World(truths={ANSWER: broken(shas[5], shas)})
-    (found,) = inquire(repository.folder, world, known(world, [shas[0], shas[-1]]))
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == shas[5]
+    (finding,) = inquire(repository.folder, world, known(world, [shas[0], shas[-1]]))
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == shas[5]
 
 
 def test_commits_with_one_tree_are_one(repository: Repository) -> None:
@@ -111,11 +114,11 @@ def test_commits_with_one_tree_are_one(repository: Repository) -> None:
     shas = _line(repository, older=1, last="", count=0)
     shas += [repository.commit(f"Empty {n}") for n in range(12)]
     world = World(truths={ANSWER: broken(shas[2], shas)})
-    (found,) = inquire(repository.folder, world, {}, touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.subject == "Break it"
-    assert len(world.asked) <= 4
-    assert not {*shas[3:-1]} & {*world.asked}
+    (finding,) = inquire(repository.folder, world, {}, touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.subject == "Break it"
+    assert len(world.tested) <= 4
+    assert not {*shas[3:-1]} & {*world.tested}
 
 
 def test_a_fault_that_came_back_is_the_commit_that_brought_it_back(
@@ -127,10 +130,10 @@ def test_a_fault_that_came_back_is_the_commit_that_brought_it_back(
     shas += repository.git("rev-list", "--reverse", f"{shas[-1]}..HEAD").split()
     world = World(truths={ANSWER: lambda sha: float(sha in (shas[3], shas[5]))})
     history = known(world, [shas[2], shas[3]])
-    (found,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == shas[5]
-    assert len(world.asked) <= 3
+    (finding,) = inquire(repository.folder, world, history, touched=["stack.yaml"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == shas[5]
+    assert len(world.tested) <= 3
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -141,8 +144,8 @@ def test_what_passes_nowhere_costs_a_stack_a_commit_and_the_first_one_two(
     shas = repository.commits([(f"Change {n}", {"stack.yaml": f"{n}"}) for n in range(count)])
     world = World(truths={ANSWER: broken(shas[0], shas)})
     history = known(world, shas[-1:]) if is_known else {}
-    world.asked.clear()
+    world.tested.clear()
     inquire(repository.folder, world, history, touched=["stack.yaml"])
-    asked = Counter(world.asked)
-    assert asked.pop(shas[0], 0) <= (2 if count > 1 or is_known else 3)
-    assert set(asked.values()) <= {1}
+    runs = Counter(world.tested)
+    assert runs.pop(shas[0], 0) <= (2 if count > 1 or is_known else 3)
+    assert set(runs.values()) <= {1}

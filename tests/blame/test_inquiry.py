@@ -28,15 +28,15 @@ def _line(repository: Repository, count: int = 12) -> list[str]:
 def test_the_commit_itself_when_its_parent_passed(repository: Repository) -> None:
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[-1], line)})
-    (found,) = inquire(repository.folder, world, known(world, line))
-    assert found.kind is FindingKind.NEW
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[-1]
-    assert found.culprit.files == ("f11",)
-    assert "+a" in found.culprit.diff
-    assert found.probability >= 0.99
-    assert world.asked == [line[-2], line[-1]]  # the parent passes again, and it fails again
-    assert {(proof.sha, proof.failed) for proof in found.proof} >= {
+    (finding,) = inquire(repository.folder, world, known(world, line))
+    assert finding.kind is FindingKind.NEW
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[-1]
+    assert finding.culprit.files == ("f11",)
+    assert "+a" in finding.culprit.diff
+    assert finding.probability >= 0.99
+    assert world.tested == [line[-2], line[-1]]  # the parent passes again, and it fails again
+    assert {(proof.sha, proof.failed) for proof in finding.proof} >= {
         (line[-1], True),
         (line[-2], False),
     }
@@ -45,19 +45,19 @@ def test_the_commit_itself_when_its_parent_passed(repository: Repository) -> Non
 def test_never_the_head_for_what_its_parent_had(repository: Repository) -> None:
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[30], line)})
-    (found,) = inquire(repository.folder, world, known(world, line))
-    assert found.kind is FindingKind.BEFORE
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[30]
-    assert world.asked == line[29:31]  # the history has said all but that it is no chance
+    (finding,) = inquire(repository.folder, world, known(world, line))
+    assert finding.kind is FindingKind.BEFORE
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[30]
+    assert world.tested == line[29:31]  # the history has said all but that it is no chance
 
 
 def test_what_history_alone_says_is_not_confirmed(repository: Repository) -> None:
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[30], line)})
-    (found,) = inquire(repository.folder, world, known(world, line), runs=0)
-    assert (found.kind, found.culprit, found.runs_left) == (FindingKind.UNKNOWN, None, 2)
-    (suspect,) = found.suspects
+    (finding,) = inquire(repository.folder, world, known(world, line), runs=0)
+    assert (finding.kind, finding.culprit, finding.runs_left) == (FindingKind.UNKNOWN, None, 2)
+    (suspect,) = finding.suspects
     assert suspect.commit.sha == line[30]
     assert suspect.probability > 0.9
 
@@ -65,31 +65,31 @@ def test_what_history_alone_says_is_not_confirmed(repository: Repository) -> Non
 def test_without_any_history_older_commits_are_asked(repository: Repository) -> None:
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[3], line)})
-    (found,) = inquire(repository.folder, world, {})
-    assert found.kind is FindingKind.NEW  # but for this search, no run has seen it fail
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[3]
+    (finding,) = inquire(repository.folder, world, {})
+    assert finding.kind is FindingKind.NEW  # but for this search, no run has seen it fail
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[3]
 
 
 def test_older_than_a_shallow_clone(repository: Repository, tmp_path: Path) -> None:
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[0], line)})
     shallow = repository.clone(tmp_path / "shallow", "--depth=3")
-    (found,) = inquire(shallow.folder, world, {})
-    assert (found.kind, found.culprit) == (FindingKind.BEFORE, None)
-    assert found.since is not None
-    assert found.since.sha == line[-3]
+    (finding,) = inquire(shallow.folder, world, {})
+    assert (finding.kind, finding.culprit) == (FindingKind.BEFORE, None)
+    assert finding.since is not None
+    assert finding.since.sha == line[-3]
 
 
 def test_a_search_between_a_good_commit_and_the_head(repository: Repository) -> None:
     line = _line(repository, 40)
     world = World(truths={ANSWER: broken(line[17], line)})
-    (found,) = inquire(repository.folder, world, {}, since=line[0])
-    assert found.kind is FindingKind.NEW
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[17]
-    assert len(world.asked) < 20
-    assert len(set(world.asked)) < 14
+    (finding,) = inquire(repository.folder, world, {}, since=line[0])
+    assert finding.kind is FindingKind.NEW
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[17]
+    assert len(world.tested) < 20
+    assert len(set(world.tested)) < 14
 
 
 def test_files_that_matter_are_looked_at_first(repository: Repository) -> None:
@@ -98,11 +98,11 @@ def test_files_that_matter_are_looked_at_first(repository: Repository) -> None:
     plain, informed = World(truths=truths), World(truths=truths)
     history = known(plain, [line[0], line[-1]])
     inquire(repository.folder, plain, history)
-    (found,) = inquire(repository.folder, informed, history, touched=["f41", "f9"])
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[41]
-    assert found.culprit.files == ("f41",)
-    assert len(informed.asked) < len(plain.asked)
+    (finding,) = inquire(repository.folder, informed, history, touched=["f41", "f9"])
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[41]
+    assert finding.culprit.files == ("f41",)
+    assert len(informed.tested) < len(plain.tested)
 
 
 def test_a_flaky_testcase_blames_nobody_and_says_how_flaky(repository: Repository) -> None:
@@ -111,36 +111,36 @@ def test_a_flaky_testcase_blames_nobody_and_says_how_flaky(repository: Repositor
     history = known(world, line)
     while history[line[-1]][0].cases[ANSWER] is not Class.FAILED:
         history = known(world, line)
-    (found,) = inquire(repository.folder, world, history)
-    assert found.kind is FindingKind.FLAKY
-    assert found.culprit is None
-    assert 0 < found.failed < found.ran
-    assert found.probability >= 0.99
+    (finding,) = inquire(repository.folder, world, history)
+    assert finding.kind is FindingKind.FLAKY
+    assert finding.culprit is None
+    assert 0 < finding.failed < finding.ran
+    assert finding.probability >= 0.99
 
 
 def test_a_cloud_that_fails_blames_nobody(repository: Repository) -> None:
     line = _line(repository, 3)
     world = World(truths={}, cloud_fails=1.0)
-    (found,) = inquire(repository.folder, world, known(world, line))
-    assert (found.kind, found.case, found.why) == (
+    (finding,) = inquire(repository.folder, world, known(world, line))
+    assert (finding.kind, finding.case, finding.why) == (
         FindingKind.INFRASTRUCTURE,
         None,
         "provision: quota",
     )
-    (found,) = inquire(repository.folder, world, {})
-    assert found.kind is FindingKind.INFRASTRUCTURE
-    assert len(world.asked) == MOST_TRIES
+    (finding,) = inquire(repository.folder, world, {})
+    assert finding.kind is FindingKind.INFRASTRUCTURE
+    assert len(world.tested) == MOST_TRIES
 
 
 def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     _line(repository, 3)
     root = repository.folder
-    (found,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
-    assert (found.kind, found.why) == (FindingKind.INFRASTRUCTURE, "its runs told nothing")
+    (finding,) = inquire(root, World(truths={}), {}, stand_up=lambda shas: [None] * len(shas))
+    assert (finding.kind, finding.why) == (FindingKind.INFRASTRUCTURE, "its runs gave no result")
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"),
+    ("failure", "kind"),
     [
         ("configure: StepError", FindingKind.UNKNOWN),
         ("configure: guest", FindingKind.INFRASTRUCTURE),
@@ -148,15 +148,15 @@ def test_runs_that_tell_nothing_blame_nobody(repository: Repository) -> None:
     ],
 )
 def test_a_step_that_fails_may_be_anybodys_fault(
-    repository: Repository, trouble: str, kind: FindingKind
+    repository: Repository, failure: str, kind: FindingKind
 ) -> None:
     line = _line(repository, 2)
     world = World(truths={}, cloud_fails=1.0)
     history = known(world, line)
-    history[line[-1]] = [replace(history[line[-1]][0], trouble=trouble)]
-    (found,) = inquire(repository.folder, world, history)
-    assert (found.kind, found.why) == (kind, trouble)
-    assert world.asked == []
+    history[line[-1]] = [replace(history[line[-1]][0], failure=failure)]
+    (finding,) = inquire(repository.folder, world, history)
+    assert (finding.kind, finding.why) == (kind, failure)
+    assert world.tested == []
 
 
 def test_from_a_commit_to_itself(repository: Repository) -> None:
@@ -174,8 +174,8 @@ def test_a_server_that_was_lost_blames_nobody(repository: Repository) -> None:
     lost = {**head.cases, PORT: Class.INFRASTRUCTURE}
     history[line[-1]] = [type(head)(run="x", pipeline="web", cloud="local", time=1,
                                     verdict=Verdict.FAILED, cases=lost)]  # fmt: skip
-    found = inquire(repository.folder, world, history)
-    assert [(f.kind, f.case) for f in found] == [
+    finding = inquire(repository.folder, world, history)
+    assert [(f.kind, f.case) for f in finding] == [
         (FindingKind.INFRASTRUCTURE, ANSWER),
         (FindingKind.INFRASTRUCTURE, PORT),
     ]
@@ -187,32 +187,32 @@ def test_trouble_with_the_cloud_meanwhile_changes_no_verdict(
 ) -> None:
     line = _line(repository, 16)
     world = World(truths={ANSWER: broken(line[5], line, rate=0.1)}, cloud_fails=0.3)
-    world.luck.seed(seed)
-    (found,) = inquire(repository.folder, world, {}, since=line[0], runs=80)
-    if found.culprit is None:  # a commit could not be tested so often that it was given up
-        assert found.kind is FindingKind.UNKNOWN
-        assert found.skipped
+    world.rng.seed(seed)
+    (finding,) = inquire(repository.folder, world, {}, since=line[0], runs=80)
+    if finding.culprit is None:  # a commit could not be tested so often that it was given up
+        assert finding.kind is FindingKind.UNKNOWN
+        assert finding.skipped
     else:
-        assert found.culprit.commit.sha == line[5]
+        assert finding.culprit.commit.sha == line[5]
 
 
 def test_without_a_budget_it_says_what_it_would_cost(repository: Repository) -> None:
     line = _line(repository)
     world = World(truths={ANSWER: broken(line[6], line)})
-    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
-    assert found.kind is FindingKind.UNKNOWN
-    assert found.why == "no stack was to be stood up for it"
-    assert 3 <= found.runs_left <= 12
-    assert found.time_left_s == found.runs_left * 60
-    assert sum(suspect.probability for suspect in found.suspects) < 0.6
-    assert world.asked == []
+    (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]), runs=0)
+    assert finding.kind is FindingKind.UNKNOWN
+    assert finding.why == "no stack may be stood up for it"
+    assert 3 <= finding.runs_left <= 12
+    assert finding.time_left_s == finding.runs_left * 60
+    assert sum(suspect.probability for suspect in finding.suspects) < 0.6
+    assert world.tested == []
 
 
 def test_a_head_that_nobody_has_run(repository: Repository) -> None:
     _line(repository, 3)
-    (found,) = inquire(repository.folder, World(truths={}), {}, runs=0)
-    assert (found.kind, found.case) == (FindingKind.UNKNOWN, None)
-    assert "not run" in found.why
+    (finding,) = inquire(repository.folder, World(truths={}), {}, runs=0)
+    assert (finding.kind, finding.case) == (FindingKind.UNKNOWN, None)
+    assert "not run" in finding.why
 
 
 def test_all_well(repository: Repository) -> None:
@@ -227,9 +227,9 @@ def test_time_ends_a_search(repository: Repository) -> None:
     ticks = iter(range(0, 10_000, 60))  # a minute between any two looks at the clock
     limits = {"time_s": 600.0, "clock": lambda: next(ticks)}
     history = known(world, [line[0], line[-1]])
-    (found,) = inquire(repository.folder, world, history, limits=limits)
-    assert (found.kind, found.why) == (FindingKind.UNKNOWN, "the time is over")
-    assert 0 < len(world.asked) < 6
+    (finding,) = inquire(repository.folder, world, history, limits=limits)
+    assert (finding.kind, finding.why) == (FindingKind.UNKNOWN, "the time is over")
+    assert 0 < len(world.tested) < 6
 
 
 def test_stacks_are_shared_by_all_that_fails(repository: Repository) -> None:
@@ -237,16 +237,16 @@ def test_stacks_are_shared_by_all_that_fails(repository: Repository) -> None:
     one = World(truths={ANSWER: broken(line[20], line)})
     both = World(truths={ANSWER: broken(line[20], line), PORT: broken(line[20], line)})
     (first,) = inquire(repository.folder, one, known(one, [line[0], line[-1]]))
-    found = inquire(repository.folder, both, known(both, [line[0], line[-1]]))
-    assert [f.culprit and f.culprit.commit.sha for f in (first, *found)] == [line[20]] * 3
-    assert both.asked == one.asked
+    finding = inquire(repository.folder, both, known(both, [line[0], line[-1]]))
+    assert [f.culprit and f.culprit.commit.sha for f in (first, *finding)] == [line[20]] * 3
+    assert both.tested == one.tested
 
 
 def test_several_culprits_at_once(repository: Repository) -> None:
     line = _line(repository, 32)
     world = World(truths={ANSWER: broken(line[20], line), PORT: broken(line[7], line)})
-    found = inquire(repository.folder, world, known(world, [line[0], line[-1]]), at_once=3)
-    culprits = {f.case: f.culprit and f.culprit.commit.sha for f in found}
+    finding = inquire(repository.folder, world, known(world, [line[0], line[-1]]), at_once=3)
+    culprits = {f.case: f.culprit and f.culprit.commit.sha for f in finding}
     assert culprits == {ANSWER: line[20], PORT: line[7]}
 
 
@@ -256,17 +256,17 @@ def test_a_search_that_was_interrupted_goes_on(repository: Repository) -> None:
     world = World(truths={ANSWER: broken(line[20], line)})
     history = known(world, [line[0], line[-1]])
     inquire(repository.folder, world, history)
-    whole = list(world.asked)
-    world.asked.clear()
+    whole = list(world.tested)
+    world.tested.clear()
 
     stop = len(whole) // 2
     for sha in whole[:stop]:
         history.setdefault(sha, []).extend(r for r in [world.run(sha, of_search=True)] if r)
-    world.asked.clear()
-    (found,) = inquire(repository.folder, world, history)
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[20]
-    assert world.asked == whole[stop:]
+    world.tested.clear()
+    (finding,) = inquire(repository.folder, world, history)
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[20]
+    assert world.tested == whole[stop:]
 
 
 class TestMerges:
@@ -291,22 +291,22 @@ class TestMerges:
         main, branch = merged
         bad = {*branch[2:], *main[5:]}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
-        (found,) = inquire(repository.folder, world, known(world, [main[0], main[-1]]))
-        assert found.kind is FindingKind.NEW
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Topic 2"
-        assert found.culprit.files == ("t2",)
-        assert found.probability > 0.97
+        (finding,) = inquire(repository.folder, world, known(world, [main[0], main[-1]]))
+        assert finding.kind is FindingKind.NEW
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Topic 2"
+        assert finding.culprit.files == ("t2",)
+        assert finding.probability > 0.97
 
     def test_the_merge_itself(
         self, repository: Repository, merged: tuple[list[str], list[str]]
     ) -> None:
         main, _ = merged
         world = World(truths={ANSWER: broken(main[5], main)})
-        (found,) = inquire(repository.folder, world, known(world, main))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Merge topic"
-        assert found.kind is FindingKind.BEFORE
+        (finding,) = inquire(repository.folder, world, known(world, main))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Merge topic"
+        assert finding.kind is FindingKind.BEFORE
 
     def test_which_of_it_is_not_known_when_the_budget_ends(
         self, repository: Repository, merged: tuple[list[str], list[str]]
@@ -314,9 +314,9 @@ class TestMerges:
         main, branch = merged
         bad = {*branch[2:], *main[5:]}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
-        (found,) = inquire(repository.folder, world, known(world, main), runs=2)
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Merge topic"
+        (finding,) = inquire(repository.folder, world, known(world, main), runs=2)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Merge topic"
 
     def test_a_merge_in_a_merge(
         self, repository: Repository, merged: tuple[list[str], list[str]]
@@ -334,19 +334,19 @@ class TestMerges:
         bad = {*inner[1:], *outer, repository.git("rev-parse", "HEAD")}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
         head = repository.git("rev-parse", "HEAD")
-        (found,) = inquire(repository.folder, world, known(world, [*main, head]))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Inner 1"
+        (finding,) = inquire(repository.folder, world, known(world, [*main, head]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Inner 1"
 
     def test_a_merge_that_breaks_it_by_itself_says_so(
         self, repository: Repository, merged: tuple[list[str], list[str]]
     ) -> None:
         main, branch = merged
         world = World(truths={ANSWER: broken(main[5], main)})
-        (found,) = inquire(repository.folder, world, known(world, [*main, *branch]))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Merge topic"
-        assert found.why == "both its parents pass by themselves"
+        (finding,) = inquire(repository.folder, world, known(world, [*main, *branch]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Merge topic"
+        assert finding.why == "both its parents pass by themselves"
 
     @pytest.fixture
     def octopus(self, repository: Repository) -> tuple[list[str], dict[str, list[str]]]:
@@ -368,20 +368,20 @@ class TestMerges:
         main, arms = octopus
         bad = {*main[3:], *arms[arm][1:]}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
-        (found,) = inquire(repository.folder, world, known(world, main))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == f"{arm} 1"
-        assert len(world.asked) <= 14
+        (finding,) = inquire(repository.folder, world, known(world, main))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == f"{arm} 1"
+        assert len(world.tested) <= 14
 
     def test_an_octopus_that_breaks_it_by_itself(
         self, repository: Repository, octopus: tuple[list[str], dict[str, list[str]]]
     ) -> None:
         main, _ = octopus
         world = World(truths={ANSWER: broken(main[3], main)})
-        (found,) = inquire(repository.folder, world, known(world, main))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Octopus"
-        assert found.why == "no branch that it merged fails by itself"
+        (finding,) = inquire(repository.folder, world, known(world, main))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Octopus"
+        assert finding.why == "no branch that it merged fails by itself"
 
     @pytest.fixture
     def older(self, repository: Repository) -> tuple[list[str], list[str]]:
@@ -407,21 +407,23 @@ class TestMerges:
 
         world = World(truths={ANSWER: truth})
         history = known(world, main)
-        (found,) = inquire(repository.folder, world, history, can_try_out=True)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == branch[2]
-        assert found.culprit.files == ("o2",)
-        assert {proof.sha for proof in found.proof} <= {*main, *branch}
+        (finding,) = inquire(repository.folder, world, history, can_try_out=True)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == branch[2]
+        assert finding.culprit.files == ("o2",)
+        assert {proof.sha for proof in finding.proof} <= {*main, *branch}
 
     def test_where_that_cannot_be_the_merge_is_named_and_the_reason(
         self, repository: Repository, older: tuple[list[str], list[str]]
     ) -> None:
         main, _ = older
         world = World(truths={ANSWER: lambda sha: float(sha in main[3:]) if sha in main else None})
-        (found,) = inquire(repository.folder, world, known(world, main))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Merge old"
-        assert found.why == "what it merged has no such testcase, and cannot be tried out by itself"
+        (finding,) = inquire(repository.folder, world, known(world, main))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Merge old"
+        assert (
+            finding.why == "what it merged has no such testcase, and cannot be tried out by itself"
+        )
 
     def test_a_branch_that_has_nothing_in_common_with_the_main_line(
         self, repository: Repository
@@ -438,9 +440,9 @@ class TestMerges:
         main += [repository.git("rev-parse", "HEAD")]
         bad = {main[-1], *branch}
         world = World(truths={ANSWER: lambda sha: float(sha in bad)})
-        (found,) = inquire(repository.folder, world, known(world, main))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Other 0"
+        (finding,) = inquire(repository.folder, world, known(world, main))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Other 0"
 
 
 class TestBadInput:
@@ -451,21 +453,21 @@ class TestBadInput:
     ) -> None:
         line = _line(repository)
         world = World(truths={ANSWER: broken(line[7], line)}, invalid=frozenset(line[4:6]))
-        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[7]
-        assert set(found.skipped or {}) <= set(line[4:6])
+        (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[7]
+        assert set(finding.skipped or {}) <= set(line[4:6])
 
     def test_a_culprit_beside_what_cannot_be_tested_is_not_certain(
         self, repository: Repository
     ) -> None:
         line = _line(repository)
         world = World(truths={ANSWER: broken(line[6], line)}, invalid=frozenset(line[5:7]))
-        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
-        assert {s.commit.sha for s in found.suspects} == set(line[5:8])
-        assert set(found.skipped or {}) == set(line[5:7])
-        assert found.why == "no commit that can be tested would tell more"
+        (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert (finding.kind, finding.culprit) == (FindingKind.UNKNOWN, None)
+        assert {s.commit.sha for s in finding.suspects} == set(line[5:8])
+        assert set(finding.skipped or {}) == set(line[5:7])
+        assert finding.why == "no commit that can be tested would tell more"
 
     def test_a_testcase_that_is_newer_than_its_culprit_could_be(
         self, repository: Repository
@@ -476,17 +478,17 @@ class TestBadInput:
         line += [repository.commit(f"Later {n}", {f"l{n}": "a"}) for n in range(3)]
         new = type(ANSWER)(where="web", test="specs/new/test_new.py::test_new")
         world = World(truths={new: lambda sha: 1.0 if sha in line[5:] else None})
-        (found,) = inquire(repository.folder, world, known(world, [line[-1]]))
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Add spec"
-        assert set(world.asked) <= set(line[5:])
+        (finding,) = inquire(repository.folder, world, known(world, [line[-1]]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Add spec"
+        assert set(world.tested) <= set(line[5:])
 
     def test_a_testcase_added_to_a_spec(self, repository: Repository) -> None:
         line = _line(repository)
         world = World(truths={ANSWER: lambda sha: 1.0 if sha in line[8:] else None})
-        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[8]
+        (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[8]
 
     def test_a_renamed_spec_is_the_same(self, repository: Repository) -> None:
         line = _line(repository, 4)
@@ -502,17 +504,17 @@ class TestBadInput:
                 new: lambda sha: float(sha in line[7:]) if sha in line[5:] else None,
             }
         )
-        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[7]
+        (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[7]
 
     def test_a_shallow_clone(self, repository: Repository, tmp_path: Path) -> None:
         line = _line(repository)
         shallow = repository.clone(tmp_path / "shallow", "--depth=1")
         world = World(truths={ANSWER: broken(line[3], line)})
-        (found,) = inquire(shallow.folder, world, {})
-        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
-        assert "git fetch --unshallow" in found.why
+        (finding,) = inquire(shallow.folder, world, {})
+        assert (finding.kind, finding.culprit) == (FindingKind.UNKNOWN, None)
+        assert "git fetch --unshallow" in finding.why
         with pytest.raises(UsageError) as caught:
             inquire(shallow.folder, world, {}, since=line[0])
         assert "--unshallow" in str(caught.value.hint)
@@ -520,9 +522,9 @@ class TestBadInput:
     def test_the_first_commit_of_all(self, repository: Repository) -> None:
         line = _line(repository, 1)
         world = World(truths={ANSWER: broken(line[0], line)})
-        (found,) = inquire(repository.folder, world, {})
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[0]
+        (finding,) = inquire(repository.folder, world, {})
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[0]
 
     def test_a_missing_parent(self, repository: Repository) -> None:
         line = _line(repository)
@@ -543,9 +545,9 @@ class TestBadInput:
         again = [*line[:6], repository.commit("Anew", {"n": "a"})]
         world = World(truths={ANSWER: broken(again[6], again)})
         history = gone | known(world, again)
-        (found,) = inquire(repository.folder, world, history)
-        assert found.culprit is not None
-        assert found.culprit.commit.subject == "Anew"
+        (finding,) = inquire(repository.folder, world, history)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.subject == "Anew"
         with pytest.raises(UsageError, match="no ancestor") as caught:
             inquire(repository.folder, world, history, since=line[-1])
         assert line[5][:10] in str(caught.value.hint)
@@ -555,9 +557,9 @@ class TestBadInput:
         line = _line(repository, 2)
         line += [repository.commit(date, {date: "a"}, date=f"{date}T00:00:00Z") for date in dates]
         world = World(truths={ANSWER: broken(line[4], line)})
-        (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[4]
+        (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[4]
 
     def test_a_submodule_is_a_file_like_others(
         self, repository: Repository, tmp_path: Path
@@ -571,9 +573,9 @@ class TestBadInput:
         line += [repository.commit(f"Later {n}", {f"l{n}": "a"}) for n in range(3)]
         world = World(truths={ANSWER: broken(line[12], line)})
         history = known(world, [line[0], line[-1]])
-        (found,) = inquire(repository.folder, world, history, touched=["modules/other"])
-        assert found.culprit is not None
-        assert found.culprit.files == ("modules/other",)
+        (finding,) = inquire(repository.folder, world, history, touched=["modules/other"])
+        assert finding.culprit is not None
+        assert finding.culprit.files == ("modules/other",)
 
     def test_a_very_long_range_asks_for_a_budget(self, repository: Repository) -> None:
         line = repository.commits([(str(n), {"n": str(n)}) for n in range(10_001)])
@@ -583,8 +585,8 @@ class TestBadInput:
         with pytest.raises(UsageError, match=r"cannot search 10000 commits") as caught:
             inquire(repository.folder, world, history, since=first)
         assert "--budget" in str(caught.value.hint)
-        (found,) = inquire(
+        (finding,) = inquire(
             repository.folder, world, history, since=line[9_000], runs=40, is_budget_given=True
         )
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[9_300]
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[9_300]

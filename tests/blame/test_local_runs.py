@@ -1,4 +1,4 @@
-"""Runs for a search are processes; here a script is in the place of infraci."""
+"""Runs for a search are processes; here a script replaces infraci."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.history.repository import KNOWN
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     (tmp_path / "infraci").write_text(
-        'echo "$@" >> "$HERE/asked"\nsha=$4\n'
+        'echo "$@" >> "$HERE/arguments"\nsha=$4\n'
         'while [ "$1" != --search ]; do shift; done\nfile=$2\n. "$HERE/$sha"\n'
     )
     monkeypatch.setenv("HERE", str(tmp_path))
@@ -29,7 +29,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
         root=tmp_path,
         pipeline="web",
         cloud="moon",
-        given=("-P image",),
+        overrides=("-P image",),
         options=("-P", "image=x"),
         command=("sh", str(tmp_path / "infraci")),
     )
@@ -43,37 +43,41 @@ def test_results_come_back_in_order(runner: Runner) -> None:
     (runner.root / "line").write_text(dump(KNOWN))
     _does(runner, "a" * 40, 'cp "$HERE/line" "$file"; exit 1\n')
     _does(runner, "b" * 40, "exit 125\n")
-    found = runner(["b" * 40, "a" * 40])
-    assert found[0] is None
-    assert found[1] == KNOWN
-    asked = sorted((runner.root / "asked").read_text().splitlines())
-    assert asked[0].startswith(f"-qq run --commit {'a' * 40} --cloud moon -P image=x --search ")
-    assert asked[0].endswith(" -- web")
+    results = runner(["b" * 40, "a" * 40])
+    assert results[0] is None
+    assert results[1] == KNOWN
+    arguments = sorted((runner.root / "arguments").read_text().splitlines())
+    assert arguments[0].startswith(f"-qq run --commit {'a' * 40} --cloud moon -P image=x --search ")
+    assert arguments[0].endswith(" -- web")
 
 
 def test_a_commit_without_such_a_pipeline_says_nothing_of_a_plan(runner: Runner) -> None:
     _does(runner, "a" * 40, "exit 2\n")
-    (found,) = runner(["a" * 40])
-    assert found is not None
-    assert (found.verdict, found.given, found.cloud) == (Verdict.INVALID, ("-P image",), "moon")
-    assert found.cases == {}
-    assert found.trouble == "there is no such pipeline"
+    (result,) = runner(["a" * 40])
+    assert result is not None
+    assert (result.verdict, result.overrides, result.cloud) == (
+        Verdict.INVALID,
+        ("-P image",),
+        "moon",
+    )
+    assert result.cases == {}
+    assert result.failure == "there is no such pipeline"
 
 
 def test_what_it_says_is_told(runner: Runner) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     _does(runner, "a" * 40, "echo no luck >&2; exit 125\n")
-    replace(runner, tell=told.append)(["a" * 40])
-    assert told == ["testing aaaaaaaaaa", "aaaaaaaaaa: no luck"]
+    replace(runner, tell=messages.append)(["a" * 40])
+    assert messages == ["testing aaaaaaaaaa", "aaaaaaaaaa: no luck"]
 
 
 def test_an_interruption_tears_all_down_once(runner: Runner) -> None:
-    """Ctrl-C reaches us alone; each process is told, once, and waited for."""
+    """Ctrl-C reaches this process alone, which signals each run once and waits for it."""
     for sha in ("a" * 40, "b" * 40):
         _does(
             runner,
             sha,
-            f'trap "echo told >> $HERE/{sha[0]}" TERM\n: > "$HERE/begun-{sha[0]}"\n'
+            f'trap "echo signalled >> $HERE/{sha[0]}" TERM\n: > "$HERE/begun-{sha[0]}"\n'
             'while ! [ -e "$HERE/$(echo $sha | cut -c1)" ]; do sleep 0.05; done\n',
         )
 
@@ -87,4 +91,4 @@ def test_an_interruption_tears_all_down_once(runner: Runner) -> None:
         threading.Thread(target=interrupt).start()
         with pytest.raises(InterruptedRunError):
             runner(["a" * 40, "b" * 40])
-    assert [(runner.root / name).read_text() for name in "ab"] == ["told\n", "told\n"]
+    assert [(runner.root / name).read_text() for name in "ab"] == ["signalled\n", "signalled\n"]

@@ -34,14 +34,14 @@ def test_several_at_once_cut_the_range_evenly() -> None:
     belief = _failed(*[1] * 8)
     chosen = choose([belief], range(8), count=3)
     assert len(set(chosen)) == 3
-    told = information(belief.expected(), sorted(map(belief.broken, chosen)))
-    assert told > 1.7
+    bits = information(belief.expected(), sorted(map(belief.broken, chosen)))
+    assert bits > 1.7
 
 
 def test_they_are_started_in_an_order_of_chance() -> None:
     """Else an agent that is wrong would always get the same side."""
     belief = _failed(*[1] * 16)
-    chosen = {choose([belief], range(16), count=3, luck=random.Random(n)) for n in range(30)}
+    chosen = {choose([belief], range(16), count=3, rng=random.Random(n)) for n in range(30)}
     assert len(chosen) == 6
     assert len({tuple(sorted(positions)) for positions in chosen}) == 1
 
@@ -77,11 +77,11 @@ def test_a_coin_decides_the_side_of_a_flaky_testcase() -> None:
     belief = Belief([1], flakiness=Flakiness.of([False, True, True, False, False] * 4))
     belief.observe(0, failed=True)
     assert belief.is_flaky
-    sides = Counter(choose([belief], range(-1, 1), luck=random.Random(n))[0] for n in range(200))
+    sides = Counter(choose([belief], range(-1, 1), rng=random.Random(n))[0] for n in range(200))
     assert 20 < min(sides.values()) < 80
     belief = Belief([1])
     belief.observe(0, failed=True)
-    assert {choose([belief], range(-1, 1), luck=random.Random(n)) for n in range(99)} == {(-1,)}
+    assert {choose([belief], range(-1, 1), rng=random.Random(n)) for n in range(99)} == {(-1,)}
 
 
 def test_when_all_is_known_nothing_is_run() -> None:
@@ -97,9 +97,9 @@ def test_when_all_is_known_nothing_is_run() -> None:
 def test_two_results_tell_no_more_than_each_alone(seen: list[bool]) -> None:
     belief = Belief([1, 1, 1], flakiness=Flakiness.of(seen * 5))
     belief.observe(2, failed=True)
-    told = belief.expected()
-    first, second = (information(told, [belief.broken(p)]) for p in (0, 1))
-    both = information(told, [belief.broken(0), belief.broken(1)])
+    expected = belief.expected()
+    first, second = (information(expected, [belief.broken(p)]) for p in (0, 1))
+    both = information(expected, [belief.broken(0), belief.broken(1)])
     assert max(first, second) - 1e-9 <= both <= first + second + 1e-9
 
 

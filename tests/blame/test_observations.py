@@ -109,12 +109,12 @@ def test_a_plan_that_failed_is_a_failure_of_the_plan_alone() -> None:
     runs = [
         _run({PLAN: FAILED}, Verdict.INVALID),
         invalid(pipeline="web", cloud="local"),
-        replace(KNOWN, verdict=Verdict.INVALID, cases={}, trouble="plan: PipelineFileError"),
+        replace(KNOWN, verdict=Verdict.INVALID, cases={}, failure="plan: PipelineFileError"),
     ]
     for run in runs:
         assert look(run, PLAN) is Seen.FAILED
         assert look(run, ANSWER) is look(run, STACK) is look(run, TASK) is None
-    unknown = replace(runs[2], trouble="there is no such pipeline")
+    unknown = replace(runs[2], failure="there is no such pipeline")
     assert look(unknown, PLAN) is None
 
 
@@ -131,9 +131,9 @@ def test_the_same_test_of_a_role_with_other_servers_is_the_same() -> None:
 
 
 def _evidence(*results: Result) -> Evidence:
-    found = Evidence(lambda shas: {"a": results}, pipeline="web", cloud="local")
-    found.look_up(["a"])
-    return found
+    evidence = Evidence(lambda shas: {"a": results}, pipeline="web", cloud="local")
+    evidence.look_up(["a"])
+    return evidence
 
 
 def test_results_come_in_the_order_of_their_times_and_then_as_they_come() -> None:

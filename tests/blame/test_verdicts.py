@@ -30,16 +30,18 @@ def line(repository: Repository) -> list[str]:
 
 
 @pytest.mark.parametrize("case", [STEP, TASK, RESOURCE, LOADED, PLAN])
-@pytest.mark.parametrize("way", [Class.FAILED, Class.SPEC, Class.SETUP])
+@pytest.mark.parametrize("class_", [Class.FAILED, Class.SPEC, Class.SETUP])
 def test_a_failure_of_any_phase_finds_its_commit(
-    repository: Repository, line: list[str], case: Case, way: Class
+    repository: Repository, line: list[str], case: Case, class_: Class
 ) -> None:
-    world = World(truths={case: broken(line[5], line), ANSWER: lambda sha: 0.0}, ways={case: way})
-    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-    assert (found.case, found.kind) == (case, FindingKind.NEW)
-    assert found.culprit is not None
-    assert found.culprit.commit.sha == line[5]
-    assert found.probability >= 0.99
+    world = World(
+        truths={case: broken(line[5], line), ANSWER: lambda sha: 0.0}, ways={case: class_}
+    )
+    (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert (finding.case, finding.kind) == (case, FindingKind.NEW)
+    assert finding.culprit is not None
+    assert finding.culprit.commit.sha == line[5]
+    assert finding.probability >= 0.99
 
 
 @pytest.mark.parametrize(("case", "phase"), [(STEP, "configure"), (RESOURCE, "provision")])
@@ -47,9 +49,9 @@ def test_it_says_that_the_specs_were_not_run(
     repository: Repository, line: list[str], case: Case, phase: str
 ) -> None:
     world = World(truths={case: broken(line[5], line), ANSWER: broken(line[2], line)})
-    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-    assert found.note == f"its specs were not run: {phase} failed"
-    assert f"    note     {found.note}\n" in as_text([found])
+    (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert finding.note == f"its specs were not run: {phase} failed"
+    assert f"    note     {finding.note}\n" in as_text([finding])
 
 
 def test_commits_that_fail_before_their_specs_say_nothing_of_these(
@@ -62,11 +64,11 @@ def test_commits_that_fail_before_their_specs_say_nothing_of_these(
             ANSWER: broken(line[4], line),
         }
     )
-    (found,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
-    assert found.case == ANSWER
-    assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
-    assert {s.commit.sha for s in found.suspects} == {*line[3:6]}
-    assert set(found.skipped or {}) == {*line[3:5]}
+    (finding,) = inquire(repository.folder, world, known(world, [line[0], line[-1]]))
+    assert finding.case == ANSWER
+    assert (finding.kind, finding.culprit) == (FindingKind.UNKNOWN, None)
+    assert {s.commit.sha for s in finding.suspects} == {*line[3:6]}
+    assert set(finding.skipped or {}) == {*line[3:5]}
 
 
 def test_the_files_of_its_own_phase_are_suspected_first(
@@ -79,10 +81,10 @@ def test_the_files_of_its_own_phase_are_suspected_first(
     for case, culprit in ((STEP, line[3]), (ANSWER, line[6])):
         world = World(truths={case: broken(culprit, line)})
         history = known(world, [line[0], line[-1]])
-        (found,) = inquire(repository.folder, world, history, matters=matters)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == culprit
-        assert len(world.asked) <= 4
+        (finding,) = inquire(repository.folder, world, history, matters=matters)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == culprit
+        assert len(world.tested) <= 4
 
 
 class TestPlans:
@@ -95,10 +97,10 @@ class TestPlans:
     def test_the_commit_that_made_it_so_is_blamed(
         self, repository: Repository, line: list[str], world: World
     ) -> None:
-        (found,) = inquire(repository.folder, world, {})
-        assert (found.case, found.kind) == (PLAN, FindingKind.NEW)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[5]
+        (finding,) = inquire(repository.folder, world, {})
+        assert (finding.case, finding.kind) == (PLAN, FindingKind.NEW)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[5]
 
     def test_also_where_pipelines_cannot_even_be_loaded(
         self, repository: Repository, line: list[str], world: World
@@ -109,17 +111,17 @@ class TestPlans:
                 for sha in shas
             ]
 
-        (found,) = inquire(repository.folder, world, {}, stand_up=stand_up)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[5]
+        (finding,) = inquire(repository.folder, world, {}, stand_up=stand_up)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[5]
 
     def test_only_runs_with_a_stack_count(
         self, repository: Repository, line: list[str], world: World
     ) -> None:
-        (found,) = inquire(repository.folder, world, known(world, line[:5]), runs=2)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[5]
-        assert len(world.asked) > 1
+        (finding,) = inquire(repository.folder, world, known(world, line[:5]), runs=2)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[5]
+        assert len(world.tested) > 1
 
 
 class Changing:
@@ -140,13 +142,13 @@ class TestTheWorld:
         changing = Changing(case, lambda sha: True)
         history = known(changing.world, line[:-1])
         changing.has_changed = True
-        (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
-        assert found.probability >= 0.99
-        assert len(changing.world.asked) <= 4
-        assert headline(found) == (
+        (finding,) = inquire(repository.folder, changing.world, history)
+        assert (finding.kind, finding.culprit) == (FindingKind.WORLD, None)
+        assert finding.probability >= 0.99
+        assert len(changing.world.tested) <= 4
+        assert headline(finding) == (
             f"the world changed: it passed at {line[-2][:10]} on 2023-11-14 22:25 UTC, "
-            f"and fails there now; no commit is blamed ({found.probability:.1%})"
+            f"and fails there now; no commit is blamed ({finding.probability:.1%})"
         ).replace("%)", " %)")
 
     def test_also_where_the_head_itself_passed(
@@ -158,8 +160,8 @@ class TestTheWorld:
         again = changing.world.run(line[-1])
         assert again is not None
         history[line[-1]].append(again)
-        (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
+        (finding,) = inquire(repository.folder, changing.world, history)
+        assert (finding.kind, finding.culprit) == (FindingKind.WORLD, None)
 
     def test_what_only_the_latest_commits_use_may_vanish_as_well(
         self, repository: Repository, line: list[str]
@@ -171,15 +173,15 @@ class TestTheWorld:
         again = changing.world.run(line[-1])
         assert again is not None
         history[line[-1]].append(again)
-        (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (FindingKind.WORLD, None)
+        (finding,) = inquire(repository.folder, changing.world, history)
+        assert (finding.kind, finding.culprit) == (FindingKind.WORLD, None)
 
     def test_a_commit_that_breaks_it_is_told_from_a_world_that_changed(
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: broken(line[-1], line)})
-        (found,) = inquire(repository.folder, world, known(world, line))
-        assert found.kind is FindingKind.NEW
+        (finding,) = inquire(repository.folder, world, known(world, line))
+        assert finding.kind is FindingKind.NEW
 
 
 class TestOutside:
@@ -190,25 +192,25 @@ class TestOutside:
         changing.world.ways = {STEP: Class.OUTSIDE}
         outage = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
         history = known(outage, line)
-        (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (FindingKind.OUTSIDE, None)
-        assert headline(found).startswith(
+        (finding,) = inquire(repository.folder, changing.world, history)
+        assert (finding.kind, finding.culprit) == (FindingKind.OUTSIDE, None)
+        assert headline(finding).startswith(
             "outside: it passes when run again; no commit is blamed (9"
         )
-        assert changing.world.asked == [line[-1]]
+        assert changing.world.tested == [line[-1]]
 
     def test_a_commit_that_names_no_mirror_is_to_blame_after_all(
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
-        (found,) = inquire(repository.folder, world, known(world, line))
-        assert (found.kind, found.culprit and found.culprit.commit.sha) == (
+        (finding,) = inquire(repository.folder, world, known(world, line))
+        assert (finding.kind, finding.culprit and finding.culprit.commit.sha) == (
             FindingKind.NEW,
             line[-1],
         )
-        assert found.probability >= 0.99
-        assert world.asked.count(line[-2]) >= 2
-        assert world.asked.count(line[-1]) >= 2
+        assert finding.probability >= 0.99
+        assert world.tested.count(line[-2]) >= 2
+        assert world.tested.count(line[-1]) >= 2
 
     def test_a_mirror_that_is_still_down_is_nobodys_fault(
         self, repository: Repository, line: list[str]
@@ -217,14 +219,14 @@ class TestOutside:
         changing.world.ways = {STEP: Class.OUTSIDE}
         history = known(changing.world, line[:-1])
         changing.has_changed = True
-        (found,) = inquire(repository.folder, changing.world, history)
-        assert (found.kind, found.culprit) == (FindingKind.OUTSIDE, None)
-        assert found.why == "commits fail that passed before"
+        (finding,) = inquire(repository.folder, changing.world, history)
+        assert (finding.kind, finding.culprit) == (FindingKind.OUTSIDE, None)
+        assert finding.why == "commits fail that passed before"
 
     def test_without_a_run_it_is_not_known(self, repository: Repository, line: list[str]) -> None:
         world = World(truths={STEP: broken(line[-1], line)}, ways={STEP: Class.OUTSIDE})
-        (found,) = inquire(repository.folder, world, known(world, line), runs=0)
-        assert (found.kind, found.culprit) == (FindingKind.UNKNOWN, None)
+        (finding,) = inquire(repository.folder, world, known(world, line), runs=0)
+        assert (finding.kind, finding.culprit) == (FindingKind.UNKNOWN, None)
 
     def test_a_failure_beside_it_is_doubted_as_well(
         self, repository: Repository, line: list[str]
@@ -235,8 +237,8 @@ class TestOutside:
         )
         history = known(world, line)
         calm = World(truths={STEP: lambda sha: 0.0, TASK: lambda sha: 0.0})
-        found = inquire(repository.folder, calm, history)
-        assert [(f.kind, f.case) for f in found] == [
+        finding = inquire(repository.folder, calm, history)
+        assert [(f.kind, f.case) for f in finding] == [
             (FindingKind.OUTSIDE, TASK),
             (FindingKind.OUTSIDE, STEP),
         ]
@@ -264,9 +266,9 @@ class TestMended:
         self, repository: Repository, line: list[str], world: World, tested: list[int]
     ) -> None:
         history = known(world, [line[n] for n in tested])
-        (found,) = inquire(repository.folder, world, history, touched=["used"])
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[7]
+        (finding,) = inquire(repository.folder, world, history, touched=["used"])
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[7]
 
     def test_also_where_a_search_has_confirmed_the_first(
         self, repository: Repository, line: list[str], world: World
@@ -275,12 +277,12 @@ class TestMended:
                         touched=["used"])  # fmt: skip
         assert [f.culprit and f.culprit.commit.sha for f in first] == [line[3]]
         history: dict[str, list[Result]] = {}
-        for sha in [line[0], *world.asked]:
+        for sha in [line[0], *world.tested]:
             again = world.run(sha, of_search=sha != line[0])
             history.setdefault(sha, []).extend([again] if again else [])
-        (found,) = inquire(repository.folder, world, history, touched=["used"])
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[7]
+        (finding,) = inquire(repository.folder, world, history, touched=["used"])
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[7]
 
 
 class TestReverts:
@@ -290,39 +292,39 @@ class TestReverts:
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: broken(line[5], line)})
-        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[5]
-        assert found.revert is True
-        (made, again) = world.asked
+        (finding,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[5]
+        assert finding.revert is True
+        (made, again) = world.tested
         assert again in line[5:]
         files = git.run(repository.folder, "ls-tree", "-r", "--name-only", made).split()
         assert "f5" not in files
         assert {"f4", "f6", "f7"} < set(files)
         assert (
             f"    revert   mended: it passes at {line[-1][:10]} without that commit\n"
-            in as_text([found])
+            in as_text([finding])
         )
 
     def test_a_head_that_still_fails_speaks_against_the_culprit(
         self, repository: Repository, line: list[str]
     ) -> None:
         world = World(truths={ANSWER: lambda sha: float(sha not in line[:5])})
-        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
-        assert found.culprit is not None
-        assert found.culprit.commit.sha == line[5]
-        assert found.revert is False
-        assert len(world.asked) > 2
-        assert "still fails" in as_text([found])
+        (finding,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
+        assert finding.culprit is not None
+        assert finding.culprit.commit.sha == line[5]
+        assert finding.revert is False
+        assert len(world.tested) > 2
+        assert "still fails" in as_text([finding])
 
     def test_a_commit_that_does_not_revert_is_left_to_its_parent(
         self, repository: Repository, line: list[str]
     ) -> None:
         line = [*line, repository.commit("Change 5 again", {"f5": "b"})]
         world = World(truths={ANSWER: broken(line[5], line)})
-        (found,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
-        assert found.revert is None
-        assert set(world.asked) <= set(line)
+        (finding,) = inquire(repository.folder, world, known(world, line), can_try_out=True)
+        assert finding.revert is None
+        assert set(world.tested) <= set(line)
 
 
 def test_a_commit_that_is_made_is_always_the_same_and_no_ref_leads_to_it(
@@ -354,9 +356,9 @@ def test_an_invalid_run_of_a_wrong_spec_tells_of_other_specs(
     world = World(
         truths={ANSWER: broken(line[4], line), other: lambda sha: 1.0}, ways={other: Class.SPEC}
     )
-    found = {f.case: f for f in inquire(repository.folder, world, known(world, line))}
-    culprit = found[ANSWER].culprit
+    finding = {f.case: f for f in inquire(repository.folder, world, known(world, line))}
+    culprit = finding[ANSWER].culprit
     assert culprit is not None
     assert culprit.commit.sha == line[4]
-    assert found[other].kind in (FindingKind.BEFORE, FindingKind.NEW)
-    assert PORT not in found
+    assert finding[other].kind in (FindingKind.BEFORE, FindingKind.NEW)
+    assert PORT not in finding

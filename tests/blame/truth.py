@@ -24,14 +24,14 @@ Truth = Callable[[str], float | None]
 
 @dataclass(kw_only=True)
 class World:
-    """Stands in for the stacks: answers from a truth, and counts what it was asked."""
+    """Stands in for the stacks: answers from a truth, and lists the commits that it tested."""
 
     truths: Mapping[Case, Truth]
     ways: Mapping[Case, Class] = field(default_factory=dict)  # how a testcase fails
     cloud_fails: float = 0.0
     invalid: frozenset[str] = frozenset()
-    luck: random.Random = field(default_factory=lambda: random.Random(1))
-    asked: list[str] = field(default_factory=list)
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
+    tested: list[str] = field(default_factory=list)
     runs: int = 0
 
     def __call__(self, shas: Sequence[str]) -> Sequence[Result | None]:
@@ -40,18 +40,18 @@ class World:
 
     def run(self, sha: str, *, of_search: bool = False) -> Result | None:
         """Test a commit."""
-        self.asked.append(sha)
+        self.tested.append(sha)
         self.runs += 1
-        verdict, cases, trouble = Verdict.PASSED, {}, ""
+        verdict, cases, failure = Verdict.PASSED, {}, ""
         if sha in self.invalid:
-            verdict, trouble = Verdict.INVALID, "plan: PipelineFileError"
-        elif self.luck.random() < self.cloud_fails:
-            verdict, trouble = Verdict.ERROR, "provision: quota"
+            verdict, failure = Verdict.INVALID, "plan: PipelineFileError"
+        elif self.rng.random() < self.cloud_fails:
+            verdict, failure = Verdict.ERROR, "provision: quota"
         else:
             rates = {case: truth(sha) for case, truth in self.truths.items()}
             cases = {
                 case: self.ways.get(case, Class.FAILED)
-                if self.luck.random() < rate
+                if self.rng.random() < rate
                 else Class.PASSED
                 for case, rate in rates.items()
                 if rate is not None
@@ -65,7 +65,7 @@ class World:
             time=1_700_000_000 + 100 * self.runs,
             took_s=60,
             verdict=verdict,
-            trouble=trouble,
+            failure=failure,
             of_search=of_search,
             cases=cases,
         )
@@ -89,9 +89,9 @@ def broken(by: str, line: Sequence[str], *, rate: float = 0.0) -> Truth:
 
 def known(world: World, shas: Iterable[str]) -> dict[str, list[Result]]:
     """The history of commits that were tested when they came."""
-    found = {sha: [result] for sha in shas if (result := world.run(sha)) is not None}
-    world.asked.clear()
-    return found
+    results = {sha: [result] for sha in shas if (result := world.run(sha)) is not None}
+    world.tested.clear()
+    return results
 
 
 def inquire(
@@ -118,6 +118,6 @@ def inquire(
             "matters", lambda case, paths: tuple(path for path in paths if path in used)
         ),
         since=git.resolve(root, since) if since else None,
-        luck=changes.pop("luck", random.Random(1)),
+        rng=changes.pop("rng", random.Random(1)),
         **changes,
     ).findings()

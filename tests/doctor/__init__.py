@@ -1,1 +1,1 @@
-"""Tests of what is told of a cloud before anything is made there."""
+"""Tests of the checks of a cloud before a run."""

@@ -1,4 +1,4 @@
-"""What is found out about a cloud, by answers of its services."""
+"""Checks of a cloud, by answers of its services."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SERVER = PreviewResource(
 class Answers(Capacity):
     """A cloud's, as the test says."""
 
-    def __init__(self, **said: Any) -> None:
-        self.said = said
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
         self.cloud = "far"
 
     def account(self) -> Account:
@@ -47,10 +47,10 @@ class Answers(Capacity):
         return {kind: Quota(limit=limit, used=0) for kind in sorted(kinds) if kind != "MB of RAM"}
 
     def _say(self, what: str, usual: Any) -> Any:
-        said = self.said.get(what, usual)
-        if isinstance(said, Exception):
-            raise said
-        return said
+        answer = self.answers.get(what, usual)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def lines(capacity: Capacity, *plans: PipelinePlan) -> list[str]:
@@ -83,8 +83,8 @@ def test_what_is_missing() -> None:
         PipelinePlan(name="bad", problems=(Problem(file="t.yaml", message="no such image"),)),
     )
     answers = Answers(account=account, versions=CloudError("cannot reach Heat"), limit=0)
-    found = lines(answers, *plans)
-    assert [line.partition("\n")[0] for line in found if line.startswith("✗")] == [
+    printed = lines(answers, *plans)
+    assert [line.partition("\n")[0] for line in printed if line.startswith("✗")] == [
         "✗ roles: reader",
         "✗ Heat: cannot reach Heat",
         "✗ pipeline bad: t.yaml: no such image",

@@ -24,20 +24,20 @@ class TestResolve:
 
     def test_what_a_commit_says(self, root: Path) -> None:
         sha = commit(root, {"a.txt": "x"}, "Open the port: ünï\n\nBecause.")
-        found = resolve(root)
-        assert (found.sha, found.author, found.email) == (sha, "Åsa", "asa@example.org")
-        assert found.subject == "Open the port: ünï"
-        assert found.dirty is False
-        assert found.date.startswith("20")
-        assert "T" in found.date
+        resolved = resolve(root)
+        assert (resolved.sha, resolved.author, resolved.email) == (sha, "Åsa", "asa@example.org")
+        assert resolved.subject == "Open the port: ünï"
+        assert resolved.dirty is False
+        assert resolved.date.startswith("20")
+        assert "T" in resolved.date
 
     def test_revisions(self, root: Path) -> None:
         first = git(root, "rev-parse", "HEAD")
         git(root, "tag", "-a", "-m", "v1", "v1")
         second = commit(root, {"a.txt": "x"})
         names = ("main", second[:8], "v1", "HEAD~1", "HEAD^", "@", "v1^{commit}")
-        found = [resolve(root, name).sha for name in names]
-        assert found == [second, second, first, first, first, second, first]
+        resolved = [resolve(root, name).sha for name in names]
+        assert resolved == [second, second, first, first, first, second, first]
 
     def test_a_branch_and_a_file_of_the_same_name(self, root: Path) -> None:
         git(root, "branch", "a.txt")
@@ -109,10 +109,10 @@ class TestResolve:
             "--message", "\x1b]0;owned\x07Fix\x9b31m \u202egnp.exe\u2069 \x08\x7f it",
             GIT_AUTHOR_NAME="Eve\x1b[2J\u202e", GIT_AUTHOR_EMAIL="eve\t@example.org",
         )  # fmt: skip
-        found = resolve(root)
-        assert found.author == "Eve"
-        assert found.email == "eve @example.org"
-        assert found.subject == "Fix gnp.exe it"
+        resolved = resolve(root)
+        assert resolved.author == "Eve"
+        assert resolved.email == "eve @example.org"
+        assert resolved.subject == "Fix gnp.exe it"
 
     def test_names_that_are_not_utf_8(self, root: Path) -> None:
         raw = (
@@ -123,19 +123,19 @@ class TestResolve:
             ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
             cwd=root, input=raw % tree, check=True, capture_output=True,
         ).stdout.decode().strip()  # fmt: skip
-        found = resolve(root, sha)
-        assert found.author == "Ren\ufffd"
-        assert found.subject == "Caf\ufffd"
-        found.subject.encode()
+        resolved = resolve(root, sha)
+        assert resolved.author == "Ren\ufffd"
+        assert resolved.subject == "Caf\ufffd"
+        resolved.subject.encode()
 
     def test_the_users_settings_do_not_disturb(self, root: Path) -> None:
         git(root, "config", "color.ui", "always")
         git(root, "config", "log.showSignature", "true")
         git(root, "config", "i18n.logOutputEncoding", "ISO-8859-1")
         git(root, "config", "log.date", "relative")
-        found = resolve(root)
-        assert (found.author, found.subject) == ("Åsa", "Begin")
-        assert found.date.startswith("20")
+        resolved = resolve(root)
+        assert (resolved.author, resolved.subject) == ("Åsa", "Begin")
+        assert resolved.date.startswith("20")
 
 
 class TestWorkingTree:

@@ -81,6 +81,6 @@ def test_a_commit_in_another_encoding_and_of_no_year(root: Path) -> None:
         ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
         cwd=root, input=text.encode("latin-1"), check=True, capture_output=True,
     ).stdout.decode().strip()  # fmt: skip
-    found = resolve(root, sha)
-    assert (found.author, found.subject) == ("René", "Café")
-    assert found.date.startswith("3170843-")
+    resolved = resolve(root, sha)
+    assert (resolved.author, resolved.subject) == ("René", "Café")
+    assert resolved.date.startswith("3170843-")

@@ -13,7 +13,7 @@ from tests.history.repository import Repository
 
 @pytest.fixture(autouse=True)
 def _own_git_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the developer's settings nor those of a hook that runs these tests; and nobody."""
+    """Neither the developer's settings nor those of a hook that runs these tests, and no author."""
     for name in list(os.environ):
         if name.startswith("GIT_"):
             monkeypatch.delenv(name)

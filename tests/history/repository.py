@@ -1,4 +1,4 @@
-"""A repository for tests, and what runs of it could have found."""
+"""A repository for tests, and results that runs of it could have."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ KNOWN = Result(
 
 
 def result(run: str = "web-1", **changes: Any) -> Result:
-    """What a run found: one testcase passed, one failed."""
+    """A result: one testcase passed, one failed."""
     return replace(KNOWN, run=run, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """Somebody commits to it."""
+    """A repository that a test commits to."""
 
     folder: Path
 
     def git(self, *arguments: str) -> str:
-        """Run git as somebody."""
-        somebody = ("-c", "user.name=Zoë", "-c", "user.email=zoe@example.org")
+        """Run git with an author's name."""
+        author = ("-c", "user.name=Zoë", "-c", "user.email=zoe@example.org")
         return subprocess.run(
-            ["git", *somebody, *arguments],
+            ["git", *author, *arguments],
             cwd=self.folder,
             check=True,
             capture_output=True,

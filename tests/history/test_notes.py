@@ -1,4 +1,4 @@
-"""Results in git notes: nothing is lost, whoever writes, and git itself can read them."""
+"""Results in git notes: concurrent writers lose none, and git itself can read them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_what_is_written_is_read_and_git_shows_it(repository: Repository) -> Non
     history.add(first, [result("web-1"), result("web-2")])
     history.add(second, [result("web-3")])
     history.add(first, [result("web-4")])
-    found = history.results([second, first, "0" * 40])
-    assert {sha: [r.run for r in results] for sha, results in found.items()} == {
+    by_commit = history.results([second, first, "0" * 40])
+    assert {sha: [r.run for r in results] for sha, results in by_commit.items()} == {
         first: ["web-1", "web-2", "web-4"],
         second: ["web-3"],
     }
@@ -58,8 +58,8 @@ def test_notes_that_git_has_written_are_gone_on_with(repository: Repository) -> 
     History(repository.folder).add(sha, [result("web-2")])
     assert len(repository.git("ls-tree", "-r", "--name-only", REF).splitlines()) == 1
     bad: list[tuple[str, str]] = []
-    found = History(repository.folder).results([sha], on_corrupt=lambda *why: bad.append(why))
-    assert [r.run for r in found[sha]] == ["web-1", "web-2"]
+    by_commit = History(repository.folder).results([sha], on_corrupt=lambda *why: bad.append(why))
+    assert [r.run for r in by_commit[sha]] == ["web-1", "web-2"]
     assert bad == [(sha, "it is not JSON")]
 
 

@@ -37,7 +37,7 @@ def test_every_class_of_a_mixed_run() -> None:
     }
     assert result.is_lost
     assert not result.is_complete
-    assert result.given == ("-P a", "-e b")
+    assert result.overrides == ("-P a", "-e b")
     assert (result.took_s, result.time) == (10, 1_700_000_000)
     assert parse(dump(result)) == result
 
@@ -53,22 +53,22 @@ def test_the_line_is_ascii_and_says_nothing_of_the_servers() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "unusable",
     [
         record(commit=replace(COMMIT, dirty=True)),
         record(verdict=None),
         record(verdict=Verdict.INTERRUPTED),
     ],
 )
-def test_what_says_nothing_of_a_commit(said: RunRecord) -> None:
-    assert result_of(said) is None
+def test_what_says_nothing_of_a_commit(unusable: RunRecord) -> None:
+    assert result_of(unusable) is None
 
 
 def test_why_it_could_not_be_tested() -> None:
     failed = record(phases=(trouble(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
     result = result_of(failed)
     assert result is not None
-    assert result.trouble == "provision: failed"
+    assert result.failure == "provision: failed"
     assert result.cases == {}
     assert not result.is_complete
 

@@ -36,6 +36,6 @@ def connect(standin: StandIn) -> Connect:
 
     def make(**changes: str) -> Controller:
         known = {"url": standin.url, "user": USER, "token": TOKEN, "folder": "shop"}
-        return Controller(Settings(**{**known, **changes}), patience_s=5)
+        return Controller(Settings(**{**known, **changes}), retry_s=5)
 
     return make

@@ -31,7 +31,7 @@ Step = Callable[[str, Event], Any]
 class Taken:
     """A Jenkinsfile that has been run to its end."""
 
-    events: tuple[Event, ...]  # in order: what was asked, and how stages went
+    events: tuple[Event, ...]  # in order: steps, and outcomes of stages
     result: str | None  # None: the file is wrong
 
     def stages(self) -> list[str]:
@@ -44,20 +44,20 @@ class Taken:
 
     def skipped(self) -> Mapping[str, str]:
         """The stages that were not at work, and why."""
-        found = [e for e in self.events if e.get("event") == "stage" and _skipped(e)]
-        return {e["name"]: e["skipped"] for e in found}
+        skipped = [e for e in self.events if e.get("event") == "stage" and _skipped(e)]
+        return {e["name"]: e["skipped"] for e in skipped}
 
-    def asked(self, step: str) -> list[Event]:
-        """How often a step was asked for, with which arguments."""
+    def steps(self, step: str) -> list[Event]:
+        """The calls of a step, with their arguments."""
         return [e for e in self.events if e.get("ask") == step]
 
-    def told(self, event: str) -> list[Event]:
-        """What was told of a kind."""
+    def events_of(self, event: str) -> list[Event]:
+        """The events of a kind."""
         return [e for e in self.events if e.get("event") == event]
 
     def scripts(self) -> list[str]:
         """The shell scripts, in order."""
-        return [" ".join(e["script"].split()) for e in self.asked("sh")]
+        return [" ".join(e["script"].split()) for e in self.steps("sh")]
 
 
 def _skipped(event: Event) -> bool:

@@ -46,13 +46,13 @@ def repository(tmp_path: Path) -> Repository:
     return made
 
 
-def builds(controller: Controller, repository: Repository, told: list[str]) -> Builds:
+def builds(controller: Controller, repository: Repository, messages: list[str]) -> Builds:
     return Builds(
         root=repository.folder,
         controller=controller,
         pipeline="web",
         cloud="moon",
-        tell=told.append,
+        tell=messages.append,
     )
 
 
@@ -64,26 +64,26 @@ def test_what_builds_found_comes_back_in_order(
         (tmp_path / sha).write_text(dump(replace(KNOWN, run=sha[:8], verdict=verdict)))
     controller.create(
         project(
-            f'echo "$PIPELINES $CLOUD $DESTROY" >> {tmp_path}/asked\n'
+            f'echo "$PIPELINES $CLOUD $DESTROY" >> {tmp_path}/built\n'
             f"rm -rf out; mkdir -p out/web; cp {tmp_path}/$COMMIT out/web/result.json",
             parameters=PARAMETERS,
         ),
         "commit",
     )
-    told: list[str] = []
-    found = builds(controller, repository, told)([bad, good, silent])
-    assert [result and (result.run, result.verdict, result.of_search) for result in found] == [
+    messages: list[str] = []
+    results = builds(controller, repository, messages)([bad, good, silent])
+    assert [result and (result.run, result.verdict, result.of_search) for result in results] == [
         (bad[:8], Verdict.FAILED, True),
         (good[:8], Verdict.PASSED, True),
         None,
     ]
-    assert (tmp_path / "asked").read_text().splitlines() == ["web moon always"] * 3
+    assert (tmp_path / "built").read_text().splitlines() == ["web moon always"] * 3
     known = History(repository.folder).results([good, bad, silent])
     assert {sha: [r.run for r in results] for sha, results in known.items()} == {
         good: [good[:8]],
         bad: [bad[:8]],
     }
-    assert any(line.startswith(f"{silent[:10]}: told nothing (http") for line in told)
+    assert any(line.startswith(f"{silent[:10]}: no result (http") for line in messages)
 
 
 def test_a_commit_whose_files_are_wrong_is_invalid(
@@ -91,9 +91,9 @@ def test_a_commit_whose_files_are_wrong_is_invalid(
 ) -> None:
     wrong = project(f"cat > web.xml <<END\n{INVALID}END\nexit 2", parameters=PARAMETERS)
     controller.create(wrong.replace("out/**", "*.xml"), "commit")
-    (found,) = builds(controller, repository, [])([repository.commit()])
-    assert found is not None
-    assert (found.verdict, found.pipeline, found.cloud) == (Verdict.INVALID, "web", "moon")
+    (result,) = builds(controller, repository, [])([repository.commit()])
+    assert result is not None
+    assert (result.verdict, result.pipeline, result.cloud) == (Verdict.INVALID, "web", "moon")
 
 
 def test_an_interruption_aborts_the_builds(

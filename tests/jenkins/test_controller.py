@@ -86,22 +86,22 @@ def test_there_is_no_second_job_of_a_name(controller: Controller) -> None:
 def test_a_folder_that_is_not_there(settings: Settings) -> None:
     controller = Controller(settings)
     assert controller.configuration() is None
-    with pytest.raises(NoSuchJobError, match="there is no such thing") as caught:
+    with pytest.raises(NoSuchJobError, match="it does not exist") as caught:
         controller.jobs()
     assert "infraci jenkins setup" in str(caught.value.hint)
 
 
 def test_bad_xml(controller: Controller) -> None:
-    with pytest.raises(JenkinsError, match=r"Jenkins refuses what was sent.*500"):
+    with pytest.raises(JenkinsError, match=r"Jenkins refuses the request.*500"):
         controller.create("<project><oops>", "commit")
 
 
 def test_a_build_passes(controller: Controller) -> None:
-    build = built(controller, 'mkdir -p out; echo "$COMMIT" > out/said')
+    build = built(controller, 'mkdir -p out; echo "$COMMIT" > out/commit')
     assert (build.result, build.exit_code) == ("SUCCESS", ExitCode.PASSED)
     assert build.commit == SHA
-    assert build.artifacts == ("out/said",)
-    assert controller.artifact(build, "out/said") == f"{SHA}\n".encode()
+    assert build.artifacts == ("out/commit",)
+    assert controller.artifact(build, "out/commit") == f"{SHA}\n".encode()
 
 
 def test_a_build_fails(controller: Controller) -> None:

@@ -112,46 +112,46 @@ def test_green_red_red(shop: Shop) -> None:
 
     good, bad, innocent = shop.shas()
     done = shop.infraci("results", good, bad, innocent, "--json")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    assert [f["verdict"] for f in found] == ["passed", "failed", "failed"], consoles
-    assert [f["commit"] for f in found] == [good, bad, innocent]
+    results: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [f["verdict"] for f in results] == ["passed", "failed", "failed"], consoles
+    assert [f["commit"] for f in results] == [good, bad, innocent]
     assert done.returncode == 1
-    assert [f["notes"] for f in found] == [[], [], []]
-    assert [[p["subject"] for p in f["pipelines"]] for f in found] == [
+    assert [f["notes"] for f in results] == [[], [], []]
+    assert [[p["subject"] for p in f["pipelines"]] for f in results] == [
         ["Open the $(shop) <b>&"],
         ["Break the web tier"],
         ["Say how it works"],
     ]
-    assert [f["name"] for f in found[1]["pipelines"][0]["failures"]] == ["test_setup[web]"]
+    assert [f["name"] for f in results[1]["pipelines"][0]["failures"]] == ["test_setup[web]"]
     _by_the_builds_own_evidence(shop, [good, bad, innocent])
     _remembered(shop, [good, bad, innocent])
 
     _alerts(shop, bad)
-    told = shop.infraci("results", "HEAD~1")
-    assert told.stdout.startswith(f"{bad[:10]} failed: Break the web tier (Somebody)\n")
-    assert f"again: infraci run --commit {bad[:10]} tiny" in told.stdout
+    printed = shop.infraci("results", "HEAD~1")
+    assert printed.stdout.startswith(f"{bad[:10]} failed: Break the web tier (Somebody)\n")
+    assert f"again: infraci run --commit {bad[:10]} tiny" in printed.stdout
     assert house.leftovers() == []
 
 
 def _remembered(shop: Shop, shas: list[str]) -> None:
-    """Builds have given the bare repository what they found; whoever clones it can ask."""
+    """Builds push their results to the bare repository, from which every clone has them."""
     shop.house.infraci("history", "pull")
-    told = [json.loads(shop.house.infraci("history", "show", s, "--json").stdout) for s in shas]
-    assert [[r["verdict"] for r in t[s]] for s, t in zip(shas, told, strict=True)] == [
+    printed = [json.loads(shop.house.infraci("history", "show", s, "--json").stdout) for s in shas]
+    assert [[r["verdict"] for r in t[s]] for s, t in zip(shas, printed, strict=True)] == [
         ["passed"], ["failed"], ["failed"],
     ]  # fmt: skip
 
 
 def _alerts(shop: Shop, bad: str) -> None:
     """One, of the commit that broke it; its builds' order is nobody's matter."""
-    told = shop.infraci("alert", "--dry-run").stdout
-    assert told.startswith(f"tiny on main failed: {bad[:10]} Break the web tier\n")
-    assert f"culprit: {bad} (the commit before it was well)" in told
-    assert told.count("verdict:") == 1
+    printed = shop.infraci("alert", "--dry-run").stdout
+    assert printed.startswith(f"tiny on main failed: {bad[:10]} Break the web tier\n")
+    assert f"culprit: {bad} (the commit before it passed)" in printed
+    assert printed.count("verdict:") == 1
 
 
 def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
-    """Each build's report and stages say of themselves what the results said."""
+    """Each build's report and stages agree with the results."""
     (job,) = shop.standin.state.jobs()
     assert sorted(build.description or "" for build in job.builds) == sorted(shas)
     for build in job.builds:

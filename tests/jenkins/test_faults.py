@@ -13,7 +13,7 @@ from infraci.base.deadline import Deadline
 from infraci.jenkins.build_watch import watch_queued
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.jenkins_error import JenkinsAwayError, JenkinsError, NoSuchJobError
-from infraci.jenkins.requester import PatientRequester
+from infraci.jenkins.requester import RetryingRequester
 from infraci.jenkins.settings import Settings
 from tests.jenkins.conftest import Connect
 from tests.jenkins.projects import FOLDER, project
@@ -33,11 +33,11 @@ def test_passing_trouble_is_waited_for(connect: Connect, standin: StandIn, fault
 
 def test_lasting_trouble_is_not(standin: StandIn) -> None:
     now = [0.0]
-    requester = PatientRequester(
+    requester = RetryingRequester(
         USER,
         TOKEN,
         baseurl=standin.url,
-        patience_s=60,
+        retry_s=60,
         clock=lambda: now[0],
         sleep=lambda s: now.__setitem__(0, now[0] + s),
     )
@@ -46,13 +46,13 @@ def test_lasting_trouble_is_not(standin: StandIn) -> None:
         requester.get_url(standin.url)
     assert 50 < now[0] <= 60
     assert len(standin.faults) > 100  # ever less often
-    assert "can be sent again" in str(caught.value.hint)
+    assert "can send the commits again" in str(caught.value.hint)
 
 
 def test_nobody_there() -> None:
     settings = Settings(url="http://127.0.0.1:9", user=USER, token=TOKEN, folder="shop")
     with pytest.raises(JenkinsAwayError, match=r"connection refused") as caught:
-        Controller(settings, patience_s=0).jobs()
+        Controller(settings, retry_s=0).jobs()
     assert TOKEN not in str(caught.value)
 
 
@@ -104,7 +104,7 @@ def test_a_build_without_parameters_of_a_job_that_has_some(
 def test_a_queue_item_that_has_vanished(tmp_path: Path) -> None:
     with StandIn(tmp_path, queue_memory_s=0) as standin:
         controller = Controller(
-            Settings(url=standin.url, user=USER, token=TOKEN, folder="shop"), patience_s=5
+            Settings(url=standin.url, user=USER, token=TOKEN, folder="shop"), retry_s=5
         )
         controller.create(FOLDER)
         controller.create(project("true"), "commit")
@@ -140,7 +140,7 @@ def test_another_url_than_its_own(connect: Connect, standin: StandIn) -> None:
     connect().create(FOLDER)
     connect().create(project("true"), "commit")
     controller = connect(url=standin.url.replace("127.0.0.1", "localhost"))
-    with pytest.raises(JenkinsError, match="calls itself by another URL"):
+    with pytest.raises(JenkinsError, match="is configured with another URL"):
         controller.trigger("commit", {"COMMIT": SHA})
 
 

@@ -62,20 +62,20 @@ def take(
     verbs: Mapping[str, Verb | int] | None = None,
     **parameters: str,
 ) -> Taken:
-    """Take the Jenkinsfile, with verbs that end well unless told otherwise."""
+    """Take the Jenkinsfile, with verbs that succeed by default."""
 
-    def step(name: str, asked: Event) -> Any:
+    def step(name: str, step: Event) -> Any:
         match name:
             case "sh":
-                return shell(asked["script"])
+                return shell(step["script"])
             case "checkout":
                 return {"GIT_COMMIT": SHA}
             case "build":
-                pipeline = {p["name"]: p["value"] for p in asked["parameters"]}["PIPELINES"]
+                pipeline = {p["name"]: p["value"] for p in step["parameters"]}["PIPELINES"]
                 result = (children or {}).get(pipeline, "SUCCESS")
                 return {"result": result, "absoluteUrl": "https://ci.example.org/job/shop/8/"}
             case "withCredentials":
-                return {c.get("variable") or c["keyFileVariable"]: "/f" for c in asked["wanted"]}
+                return {c.get("variable") or c["keyFileVariable"]: "/f" for c in step["wanted"]}
             case "junit" | "archiveArtifacts":
                 return None
         raise AssertionError(name)
@@ -93,9 +93,7 @@ def take(
 
 
 def verbs_of(taken: Taken) -> list[str]:
-    return [
-        found[1] for script in taken.scripts() if (found := re.search(r"infraci (\w+)", script))
-    ]
+    return [verb[1] for script in taken.scripts() if (verb := re.search(r"infraci (\w+)", script))]
 
 
 def test_a_good_commit(build: Build) -> None:
@@ -107,14 +105,14 @@ def test_a_good_commit(build: Build) -> None:
         "plan", "jenkins", "provision", "configure", "verify", "history", "report",
         "destroy", "report",
     ]  # fmt: skip
-    assert [e["name"] for e in taken.told("stage") if e.get("agent")] == ["Plan", "Pipeline"]
-    assert {str(e["agent"]) for e in taken.told("stage") if e.get("agent")} == {
+    assert [e["name"] for e in taken.events_of("stage") if e.get("agent")] == ["Plan", "Pipeline"]
+    assert {str(e["agent"]) for e in taken.events_of("stage") if e.get("agent")} == {
         "{'label': 'infraci'}"
     }
 
 
 def test_what_it_declares(build: Build) -> None:
-    (definition,) = build().told("definition")
+    (definition,) = build().events_of("definition")
     assert list(definition["parameters"]) == ["COMMIT", "PIPELINES", "CLOUD", "DESTROY"]
     assert definition["agent"] == "none"
     assert set(definition["options"]) == {
@@ -123,28 +121,28 @@ def test_what_it_declares(build: Build) -> None:
 
 
 def test_it_is_the_commit_that_is_checked_out(build: Build) -> None:
-    first, second = build(COMMIT="HEAD~1").asked("checkout")
+    first, second = build(COMMIT="HEAD~1").steps("checkout")
     assert first["scm"]["branches"] == [{"name": "HEAD~1"}]
     assert second["scm"]["branches"] == [{"name": SHA}]
     assert first["scm"]["userRemoteConfigs"] == SCM["userRemoteConfigs"]
-    newest, _ = build().asked("checkout")
+    newest, _ = build().steps("checkout")
     assert newest["scm"]["branches"] == SCM["branches"]
 
 
 def test_the_build_says_its_commit(build: Build) -> None:
     taken = build()
-    assert taken.told("description")[0]["text"] == SHA
-    assert taken.told("name")[0]["text"] == "#7 0123456789"
+    assert taken.events_of("description")[0]["text"] == SHA
+    assert taken.events_of("name")[0]["text"] == "#7 0123456789"
 
 
 def test_reports_are_published_and_archived(build: Build) -> None:
     taken = build()
-    (junit,) = taken.asked("junit")
+    (junit,) = taken.steps("junit")
     assert junit["testResults"] == ".infraci/reports/7/*.xml"
     assert junit["testDataPublishers"] == [{"$class": "AttachmentPublisher"}]
     assert junit["keepProperties"] is True
     assert junit["skipMarkingBuildUnstable"] is True  # infraci's exit status judges, not JUnit
-    (archived,) = taken.asked("archiveArtifacts")
+    (archived,) = taken.steps("archiveArtifacts")
     assert archived["env"]["DIR"] == ".infraci/reports/7"
 
 
@@ -165,7 +163,7 @@ def test_a_bad_commit(
     assert taken.stage_results()[stage] == "FAILURE"
     assert set(taken.skipped()) == skipped | {"Fan out"}
     assert verbs_of(taken)[-3:] == ["report", "destroy", "report"]
-    assert taken.asked("junit")
+    assert taken.steps("junit")
 
 
 @pytest.mark.parametrize("verbs", [{"verify": 1}, {"provision": 125}, {"configure": 125}])
@@ -192,7 +190,7 @@ def test_a_plan_that_fails(build: Build) -> None:
     taken = build(verbs={"plan": 2})
     assert taken.result == "FAILURE"
     assert verbs_of(taken) == ["plan"]
-    assert taken.asked("junit")  # which tells whose files are wrong
+    assert taken.steps("junit")  # which tells whose files are wrong
     assert set(taken.skipped()) == {"Fan out", "Pipeline"}
 
 
@@ -202,16 +200,16 @@ def test_an_abort_tears_down(build: Build, verb: str, destroy: str) -> None:
     taken = build(verbs={verb: interrupted}, DESTROY=destroy)
     assert taken.result == "ABORTED"
     assert verbs_of(taken)[-3:] == [verb, "destroy", "report"]
-    assert taken.asked("junit")
-    assert taken.asked("archiveArtifacts")
+    assert taken.steps("junit")
+    assert taken.steps("archiveArtifacts")
 
 
 def test_the_tear_down_has_a_time_of_its_own(build: Build) -> None:
     taken = build()
-    place = [e.get("event") or e.get("script", "") for e in taken.events]
-    destroy = next(n for n, said in enumerate(place) if "infraci destroy" in said)
-    assert place[destroy - 1] == "timeout"
-    assert taken.told("timeout")[-1]["time"] == 30
+    events = [e.get("event") or e.get("script", "") for e in taken.events]
+    destroy = next(n for n, event in enumerate(events) if "infraci destroy" in event)
+    assert events[destroy - 1] == "timeout"
+    assert taken.events_of("timeout")[-1]["time"] == 30
 
 
 def test_a_tear_down_is_tried_again(build: Build) -> None:
@@ -238,11 +236,16 @@ def test_what_is_kept(build: Build, destroy: str, verify: int, is_destroyed: boo
 def test_several_pipelines_get_a_build_each(build: Build) -> None:
     taken = build(listing="web voting\ndb voting\nnew non-voting\n", CLOUD="prod")
     assert taken.stages() == ["Plan", "Fan out"]
-    assert taken.told("parallel")[0]["branches"] == ["web", "db", "new"]
-    given = [{p["name"]: p["value"] for p in e["parameters"]} for e in taken.asked("build")]
-    assert [e["job"] for e in taken.asked("build")] == ["/shop/commit"] * 3
-    assert given[0] == {"COMMIT": SHA, "PIPELINES": "web", "CLOUD": "prod", "DESTROY": "always"}
-    assert [p["PIPELINES"] for p in given] == ["web", "db", "new"]
+    assert taken.events_of("parallel")[0]["branches"] == ["web", "db", "new"]
+    parameters = [{p["name"]: p["value"] for p in e["parameters"]} for e in taken.steps("build")]
+    assert [e["job"] for e in taken.steps("build")] == ["/shop/commit"] * 3
+    assert parameters[0] == {
+        "COMMIT": SHA,
+        "PIPELINES": "web",
+        "CLOUD": "prod",
+        "DESTROY": "always",
+    }
+    assert [p["PIPELINES"] for p in parameters] == ["web", "db", "new"]
 
 
 @pytest.mark.parametrize(
@@ -267,19 +270,19 @@ def test_no_pipeline_at_all(build: Build) -> None:
 
 
 def test_a_job_is_called_after_its_schedule(build: Build) -> None:
-    (script, *_) = build().asked("sh")
+    (script, *_) = build().steps("sh")
     assert script["env"]["PIPELINES"] == "@commit"
-    (script, *_) = build(PIPELINES="web db").asked("sh")
+    (script, *_) = build(PIPELINES="web db").steps("sh")
     assert script["env"]["PIPELINES"] == "web db"
 
 
 def test_credentials_are_asked_for_where_there_is_a_cloud(build: Build) -> None:
-    assert build().asked("withCredentials") == []
+    assert build().steps("withCredentials") == []
     taken = build(CLOUD="prod")
-    wanted = {c["credentialsId"] for e in taken.asked("withCredentials") for c in e["wanted"]}
-    assert wanted == {"infraci-clouds-yaml", "infraci-ssh-key"}
+    credentials = {c["credentialsId"] for e in taken.steps("withCredentials") for c in e["wanted"]}
+    assert credentials == {"infraci-clouds-yaml", "infraci-ssh-key"}
     by_verb = {
-        v[1]: e["env"] for e in taken.asked("sh") if (v := re.search(r"infraci (\w+)", e["script"]))
+        v[1]: e["env"] for e in taken.steps("sh") if (v := re.search(r"infraci (\w+)", e["script"]))
     }
     for verb in ("plan", "provision", "configure", "verify", "destroy"):
         assert by_verb[verb]["OS_CLIENT_CONFIG_FILE"] == "/f", verb
@@ -293,12 +296,12 @@ def test_no_parameter_is_ever_part_of_a_script(build: Build, parameter: str) -> 
     for listing in ("web voting\n", "web voting\ndb voting\n"):
         taken = build(listing=listing, **{parameter: hostile})  # type: ignore[arg-type]
         assert all(
-            "touch" not in e["script"] and "`id`" not in e["script"] for e in taken.asked("sh")
+            "touch" not in e["script"] and "`id`" not in e["script"] for e in taken.steps("sh")
         )
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
         (("agent none", ""), "agent is missing"),
         (("always {", "allways {"), "allways may not stand in post"),
@@ -309,10 +312,10 @@ def test_no_parameter_is_ever_part_of_a_script(build: Build, parameter: str) -> 
     ],
 )
 def test_the_stand_in_finds_mistakes(
-    build: Build, tmp_path: Path, mistake: tuple[str, str], said: str
+    build: Build, tmp_path: Path, mistake: tuple[str, str], message: str
 ) -> None:
     wrong = tmp_path / "Jenkinsfile"
     wrong.write_text(JENKINSFILE.read_text().replace(*mistake, 1))
     taken = build(wrong)
     assert taken.result is None
-    assert said in taken.told("wrong")[0]["message"]
+    assert message in taken.events_of("wrong")[0]["message"]

@@ -50,7 +50,7 @@ class Repository:
         return self.git("rev-parse", "HEAD")
 
     def push(self, *arguments: str) -> list[str]:
-        """Push; returns the new commits by what a hook would be told."""
+        """Push; returns the new commits by the input of a hook."""
         before = references(self.bare)
         self.git("push", "--quiet", *(arguments or ("origin", "main")))
         return self.new(difference(before, references(self.bare)))
@@ -131,24 +131,24 @@ def merge(repository: Repository) -> tuple[str, list[str], str, tuple[RefChange,
 
 def test_a_merge_brings_its_branch(repository: Repository) -> None:
     mainline, topic, merged, changes = merge(repository)
-    found = repository.new(changes)
-    assert set(found) == {mainline, *topic, merged}
-    assert found[-1] == merged
-    assert found.index(topic[0]) < found.index(topic[1])
+    new = repository.new(changes)
+    assert set(new) == {mainline, *topic, merged}
+    assert new[-1] == merged
+    assert new.index(topic[0]) < new.index(topic[1])
 
 
 def test_or_only_itself(repository: Repository) -> None:
     mainline, _, merged, changes = merge(repository)
-    found = new_commits(repository.bare, changes, first_parent=True)
-    assert found.shas == (mainline, merged)
+    new = new_commits(repository.bare, changes, first_parent=True)
+    assert new.shas == (mainline, merged)
 
 
 def test_too_many(repository: Repository) -> None:
     shas = [repository.commit() for _ in range(7)]
     repository.git("push", "--quiet", "origin", "main")
     (change,) = difference({}, references(repository.bare))
-    found = new_commits(repository.bare, [change], limit=3)
-    assert (found.shas, found.left_out) == (tuple(shas[-3:]), 4)
+    new = new_commits(repository.bare, [change], limit=3)
+    assert (new.shas, new.left_out) == (tuple(shas[-3:]), 4)
 
 
 def test_thousands(repository: Repository) -> None:
@@ -161,8 +161,8 @@ def test_thousands(repository: Repository) -> None:
         ["git", "fast-import", "--quiet"], cwd=repository.bare, input=stream.encode(), check=True
     )
     (change,) = difference({}, references(repository.bare))
-    found = new_commits(repository.bare, [change])
-    assert (len(found.shas), found.left_out) == (200, 4800)
+    new = new_commits(repository.bare, [change])
+    assert (len(new.shas), new.left_out) == (200, 4800)
 
 
 def test_only_branches_that_matter(repository: Repository) -> None:

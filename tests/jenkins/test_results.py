@@ -62,20 +62,20 @@ def test_a_commit_is_what_its_reports_say(controller: Controller, tmp_path: Path
     written(reports, "new", verdict=Verdict.ERROR, voting=False)
     written(reports, "db", verdict=Verdict.PASSED, testcases=())
     build = built(controller, reports)
-    found = result(controller)
-    assert found.verdict is Verdict.FAILED
-    assert [(p.pipeline, p.verdict, p.voting) for p in found.pipelines] == [
+    results = result(controller)
+    assert results.verdict is Verdict.FAILED
+    assert [(p.pipeline, p.verdict, p.voting) for p in results.pipelines] == [
         ("db", Verdict.PASSED, True),
         ("new", Verdict.ERROR, False),
         ("web", Verdict.FAILED, True),
     ]
-    web = found.pipelines[2]
+    web = results.pipelines[2]
     assert (web.author, web.email, web.subject) == (COMMIT.author, COMMIT.email, COMMIT.subject)
     failed = [t for t in record().testcases if t.outcome in (Outcome.FAILURE, Outcome.ERROR)]
     assert [f.name for f in web.failures] == [t.name for t in failed]
     assert web.build.number == build.number
     assert web.reproduce == f"infraci run --commit {COMMIT.sha[:10]} web"
-    assert any("(non-voting)" in line for line in lines(found))
+    assert any("(non-voting)" in line for line in lines(results))
 
 
 def test_the_newest_build_of_a_pipeline_counts(controller: Controller, tmp_path: Path) -> None:
@@ -87,29 +87,29 @@ def test_the_newest_build_of_a_pipeline_counts(controller: Controller, tmp_path:
 def test_a_report_of_another_commit_does_not_count(controller: Controller, tmp_path: Path) -> None:
     wrong = replace(COMMIT, sha=OTHER)
     built(controller, written(tmp_path / "a", verdict=Verdict.PASSED, commit=wrong))
-    found = result(controller)
-    assert found.pipelines == ()
-    assert f"says it built {COMMIT.sha[:10]}, its report says {OTHER[:10]}" in found.doubts[0]
+    results = result(controller)
+    assert results.pipelines == ()
+    assert f"says it built {COMMIT.sha[:10]}, its report says {OTHER[:10]}" in results.doubts[0]
     assert results_of(controller, OTHER, ["commit"]).builds == ()
 
 
 def test_a_build_without_a_report(controller: Controller) -> None:
     built(controller, None)
-    found = result(controller)
-    assert found.verdict is Verdict.ERROR
-    assert found.verdict.exit_code is ExitCode.UNTESTABLE
-    assert "ended FAILURE without a report" in found.doubts[0]
+    results = result(controller)
+    assert results.verdict is Verdict.ERROR
+    assert results.verdict.exit_code is ExitCode.UNTESTABLE
+    assert "ended FAILURE without a report" in results.doubts[0]
 
 
 def test_a_commit_that_nobody_knows(controller: Controller) -> None:
     controller.create(project("true"), "commit")
-    found = result(controller)
-    assert (found.verdict, found.is_building) == (None, False)
-    assert "it has no build" in list(lines(found))[-1]
+    results = result(controller)
+    assert (results.verdict, results.is_building) == (None, False)
+    assert "it has no build" in list(lines(results))[-1]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (b"<testsuites/>", "it names no commit"),
         (b"<oops", "cannot read a report"),
@@ -120,8 +120,8 @@ def test_a_commit_that_nobody_knows(controller: Controller) -> None:
         (b'<a><property name="infraci.commit" value="--all"/></a>', "it names no commit"),
     ],
 )
-def test_what_is_no_report_of_ours(content: bytes, said: str) -> None:
-    with pytest.raises(JenkinsError, match=said):
+def test_what_is_no_report_of_ours(content: bytes, reason: str) -> None:
+    with pytest.raises(JenkinsError, match=reason):
         read_report(content, build_of("commit", _DATA))
 
 
@@ -134,12 +134,12 @@ def test_what_a_report_says_steers_no_terminal_and_forges_no_line() -> None:
         f'<testcase name="{hostile}" classname="{hostile}"><failure message="{hostile}"/>'
         "</testcase></a>"
     ).encode()
-    sha, found = read_report(content, build_of("commit", _DATA))
-    said = [found.pipeline, found.cause, found.author, found.email, found.subject]
-    said += [text for f in found.failures for text in (f.name, f.classname, f.message)]
-    assert said == ["x forged: passed"] * 8
-    assert found.reproduce.endswith("'x forged: passed'")
-    known = CommitResult(sha=sha, pipelines=(found,), builds=(found.build,), doubts=())
+    sha, results = read_report(content, build_of("commit", _DATA))
+    texts = [results.pipeline, results.cause, results.author, results.email, results.subject]
+    texts += [text for f in results.failures for text in (f.name, f.classname, f.message)]
+    assert texts == ["x forged: passed"] * 8
+    assert results.reproduce.endswith("'x forged: passed'")
+    known = CommitResult(sha=sha, pipelines=(results,), builds=(results.build,), doubts=())
     assert all(line.isprintable() for line in lines(known))
 
 

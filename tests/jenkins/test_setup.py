@@ -35,9 +35,13 @@ def set_up(connect: Connect, *schedules: Schedule) -> list[tuple[str, str]]:
 
 
 def test_folder_and_jobs_are_made_once(connect: Connect) -> None:
-    wanted = (Schedule.COMMIT, Schedule.NIGHTLY)
-    assert set_up(connect, *wanted) == [("create", ""), ("create", "commit"), ("create", "nightly")]
-    assert set_up(connect, *wanted) == []
+    schedules = (Schedule.COMMIT, Schedule.NIGHTLY)
+    assert set_up(connect, *schedules) == [
+        ("create", ""),
+        ("create", "commit"),
+        ("create", "nightly"),
+    ]
+    assert set_up(connect, *schedules) == []
 
 
 def test_a_job_is_what_was_said(connect: Connect) -> None:
@@ -62,9 +66,10 @@ def test_schedules_are_triggers(schedule: Schedule, spec: str | None) -> None:
 
 
 def test_the_jenkinsfile_has_the_same_parameters(interpreter: Interpreter) -> None:
-    (definition,) = take(interpreter).told("definition")
+    (definition,) = take(interpreter).events_of("definition")
     assert {
-        name: tuple(said.get("choices", ())) for name, said in definition["parameters"].items()
+        name: tuple(details.get("choices", ()))
+        for name, details in definition["parameters"].items()
     } == PARAMETERS
 
 
@@ -99,7 +104,7 @@ def test_another_kind_of_job_is_left_alone(connect: Connect) -> None:
     controller = connect()
     controller.create(FOLDER)
     controller.create(project("true"), "commit")
-    with pytest.raises(JenkinsError, match="another kind of job"):
+    with pytest.raises(JenkinsError, match="a job of another kind"):
         set_up(connect, Schedule.COMMIT)
 
 
@@ -107,17 +112,17 @@ def test_superfluous_jobs_are_ours_and_unwanted(connect: Connect) -> None:
     set_up(connect, Schedule.COMMIT, Schedule.NIGHTLY)
     controller = connect()
     controller.create(project("true"), "somebody-elses")
-    found = list(superfluous(controller, {Schedule.COMMIT}))
-    assert [(change.verb, change.job) for change in found] == [("delete", "nightly")]
-    carry_out(controller, found[0])
+    deletions = list(superfluous(controller, {Schedule.COMMIT}))
+    assert [(change.verb, change.job) for change in deletions] == [("delete", "nightly")]
+    carry_out(controller, deletions[0])
     assert set(controller.jobs()) == {"commit", "somebody-elses"}
 
 
 def test_merging_does_not_change_what_is_given() -> None:
-    wanted = job_xml(Schedule.COMMIT, ORIGIN)
-    before = ET.tostring(wanted)
-    merged(wanted, job_xml(Schedule.HOURLY, ORIGIN))
-    assert ET.tostring(wanted) == before
+    xml = job_xml(Schedule.COMMIT, ORIGIN)
+    before = ET.tostring(xml)
+    merged(xml, job_xml(Schedule.HOURLY, ORIGIN))
+    assert ET.tostring(xml) == before
 
 
 @pytest.fixture
@@ -157,14 +162,14 @@ def test_the_command(
     assert standin.state.root.items == {}
     assert main(["jenkins", "setup"]) == 0
     assert set(standin.state.root.items["shop"].items) == {"commit", "hourly"}
-    said = capsys.readouterr()
-    assert "<spec>H * * * *</spec>" in said.out
-    assert "no credentials called infraci-ssh-key" in said.err
-    assert "no credentials called infraci-clouds-yaml" not in said.err
+    printed = capsys.readouterr()
+    assert "<spec>H * * * *</spec>" in printed.out
+    assert "no credentials called infraci-ssh-key" in printed.err
+    assert "no credentials called infraci-clouds-yaml" not in printed.err
     assert main(["jenkins", "setup"]) == 0
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "nothing to do" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "nothing to do" in printed.err
     write(repository, "pipelines/web.yaml", MINIMAL)
     commit(repository)
     assert main(["jenkins", "prune", "--dry-run"]) == 0
@@ -208,7 +213,7 @@ def test_the_jenkinsfile_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         ("JENKINS_URL", "its URL is not known"),
         ("JENKINS_USER_ID", "its user is not known"),
@@ -220,11 +225,11 @@ def test_what_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     missing: str,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.delenv(missing)
     assert main(["jenkins", "setup"]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_git_knows_the_settings(

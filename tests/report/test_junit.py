@@ -1,4 +1,4 @@
-"""JUnit: valid, complete, and the same story in every reader."""
+"""JUnit: valid, complete, and the same in every reader."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def test_a_suite_a_server_and_one_a_phase(tmp_path: Path) -> None:
 
 def test_suite_properties(tmp_path: Path) -> None:
     root = _written(tmp_path, record())
-    found = {p.get("name"): p.get("value") for p in root[3].iter("property")}
-    assert found["infraci.run"] == "three-tier-1"
-    assert found["infraci.commit"] == COMMIT.sha
-    assert found["infraci.author"] == "Zoë <Ops>"
-    assert found["infraci.subject"] == COMMIT.subject
-    assert found["infraci.server"] == "web-0"
-    assert found["infraci.role"] == "web"
-    assert found["infraci.evidence.0"] == str(tmp_path / "evidence/web-0/console.log")
-    assert "infraci.evidence.1" not in found
+    properties = {p.get("name"): p.get("value") for p in root[3].iter("property")}
+    assert properties["infraci.run"] == "three-tier-1"
+    assert properties["infraci.commit"] == COMMIT.sha
+    assert properties["infraci.author"] == "Zoë <Ops>"
+    assert properties["infraci.subject"] == COMMIT.subject
+    assert properties["infraci.server"] == "web-0"
+    assert properties["infraci.role"] == "web"
+    assert properties["infraci.evidence.0"] == str(tmp_path / "evidence/web-0/console.log")
+    assert "infraci.evidence.1" not in properties
     assert len([p for p in root[0].iter("property") if "evidence" in p.get("name", "")]) == 3
 
 
@@ -121,10 +121,10 @@ def test_a_clouds_failure_has_a_class(tmp_path: Path) -> None:
     (error,) = root.iter("error")
     assert error.get("type") == "quota"
     assert str(error.get("message")).startswith("quota: cannot ")
-    found = {p.get("name"): p.get("value") for p in root.iter("property")}
-    assert found["infraci.api.calls"] == "7"
-    assert found["infraci.api.calls.network.GET"] == "4"
-    assert found["infraci.leak.0"] == "port x (1)"
+    properties = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert properties["infraci.api.calls"] == "7"
+    assert properties["infraci.api.calls.network.GET"] == "4"
+    assert properties["infraci.leak.0"] == "port x (1)"
 
 
 def test_names_are_unique_in_a_suite(tmp_path: Path) -> None:
@@ -195,19 +195,19 @@ def test_evidence_is_attached_to_what_failed(tmp_path: Path) -> None:
 
 def test_what_is_known_of_who_broke_it_comes_first(tmp_path: Path) -> None:
     answer = "specs/web/test_http.py::test_answer on web"
-    said = {
+    summaries = {
         answer: "blame    new failure: broken by x\nproof    y",
         "": "blame    infrastructure: quota; no commit is blamed",
     }
-    broken = record(blame=said, phases=(*record().phases, trouble(Phase.PROVISION)))
+    broken = record(blame=summaries, phases=(*record().phases, trouble(Phase.PROVISION)))
     root = _written(tmp_path, broken)
     (failure,) = root.iter("failure")
     assert (failure.text or "").startswith("blame    new failure: broken by x\nproof    y\ncommit ")
     for error in root.iter("error"):
         assert (error.text or "").startswith("blame    infrastructure: quota")
-    found = {p.get("name"): p.get("value") for p in root[0].iter("property")}
-    assert found["infraci.blame.0"] == "the run: infrastructure: quota; no commit is blamed"
-    assert found["infraci.blame.1"] == f"{answer}: new failure: broken by x"
+    properties = {p.get("name"): p.get("value") for p in root[0].iter("property")}
+    assert properties["infraci.blame.0"] == "the run: infrastructure: quota; no commit is blamed"
+    assert properties["infraci.blame.1"] == f"{answer}: new failure: broken by x"
 
 
 def test_a_server_s_suite_has_its_way_in_order(tmp_path: Path) -> None:
@@ -218,11 +218,11 @@ def test_a_server_s_suite_has_its_way_in_order(tmp_path: Path) -> None:
         phase_testcase(Phase.PROVISION, "stack"),
     )
     root = _written(tmp_path, record(testcases=cases, verdict=Verdict.PASSED))
-    found = {
+    properties = {
         suite.get("name"): [(c.get("classname"), c.get("name")) for c in suite.iter("testcase")]
         for suite in root
     }
-    assert found == {
+    assert properties == {
         "infraci.three-tier.provision": [("infraci.three-tier.provision", "stack")],
         "infraci.three-tier.destroy": [
             ("infraci.three-tier.destroy", "nothing is left of the stack")

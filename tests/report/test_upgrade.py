@@ -78,8 +78,8 @@ def test_the_base_has_suites_of_its_own(tmp_path: Path) -> None:
         "infraci.three-tier.base.web-0": ["test_port[web-0]"],
     }
     for suite in root:
-        found = {p.get("name"): p.get("value") for p in suite.iter("property")}
-        assert (found["infraci.commit"], found["infraci.base"]) == (COMMIT.sha, BASE.sha)
+        properties = {p.get("name"): p.get("value") for p in suite.iter("property")}
+        assert (properties["infraci.commit"], properties["infraci.base"]) == (COMMIT.sha, BASE.sha)
 
 
 def test_the_commits_checks_are_called_as_without_an_upgrade(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_failure_of_the_base_is_an_error_that_says_so(tmp_path: Path) -> None:
     lines = (error.text or "").splitlines()
     assert f"base     {BASE.sha} Begin" in lines
     assert any("the commit is not to blame" in line for line in lines)
-    assert "server   web-0 (web)" in lines  # how it was reached nobody knows any more
+    assert "server   web-0 (web)" in lines  # its address is not known any more
 
 
 def test_what_may_not_be_replaced_stands_with_the_update(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def trigger(
     watch: bool,
 ) -> int:
     """Have commits built, in the order given."""
-    from infraci.jenkins.build_watch import patient, watch_queued
+    from infraci.jenkins.build_watch import long_deadline, watch_queued
 
     shas = [sha_of(revision) for revision in commits]
     controller = open_controller(url=url, user=user, folder=folder)
@@ -41,7 +41,7 @@ def trigger(
         say(f"{sha[:10]}: queued for {controller.url(job)}")
     if not watch:
         return ExitCode.PASSED
-    deadline = patient(24)
+    deadline = long_deadline(24)
     builds = [watch_queued(controller, q, say=_say, deadline=deadline) for q in queued]
     return ExitCode.worst(build.exit_code for build in builds)
 

@@ -20,7 +20,7 @@ def watch(
 
     Exit status 0 for SUCCESS, 1 for UNSTABLE (the commit failed), 130 for ABORTED, else 125.
     """
-    from infraci.jenkins.build_watch import patient
+    from infraci.jenkins.build_watch import long_deadline
     from infraci.jenkins.build_watch import watch as follow
 
     controller = open_controller(url=url, user=user, folder=folder)
@@ -31,7 +31,7 @@ def watch(
                 f"cannot watch {job}: it has no build yet", hint="`infraci jenkins trigger HEAD`"
             )
         number = newest.number
-    code: ExitCode = follow(controller, job, number, say=_say, deadline=patient(24)).exit_code
+    code: ExitCode = follow(controller, job, number, say=_say, deadline=long_deadline(24)).exit_code
     return code
 
 

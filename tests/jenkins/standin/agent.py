@@ -22,7 +22,7 @@ from tests.jenkins.standin.state import BuildState, Item, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """Takes builds out of the queue, one at a time, until it is told to end."""
+    """Takes builds out of the queue, one at a time, until it has to end."""
 
     state: State
     environment: Mapping[str, str]
@@ -33,10 +33,10 @@ class Agent:
     def work(self) -> None:
         """Take builds."""
         while not self.ended.is_set():
-            found = self.state.next_build()
-            if found is None:
+            following = self.state.next_build()
+            if following is None:
                 continue
-            item, build = found
+            item, build = following
             try:
                 build.result = self._take(item, build)
             except AbortedError:
@@ -139,23 +139,23 @@ class Work:
                 stage = next(s for s in self.build.stages if s["name"] == event["name"])
                 stage["status"] = {"FAILURE": "FAILED"}.get(event["result"], event["result"])
 
-    def _step(self, name: str, asked: Event) -> Any:
+    def _step(self, name: str, step: Event) -> Any:
         if name != "withCredentials" and self.build.is_stopped.is_set() and not self.in_post:
             self.build.folder.joinpath("post").touch()
             raise AbortedError
         match name:
             case "sh":
-                status, stdout = self._shell(asked["script"], asked["env"])
+                status, stdout = self._shell(step["script"], step["env"])
                 return {"status": status, "stdout": stdout}
             case "checkout":
-                return {"GIT_COMMIT": self._checkout(asked["scm"])}
+                return {"GIT_COMMIT": self._checkout(step["scm"])}
             case "junit":
-                failed = self._junit(asked["testResults"])
-                if failed and not asked.get("skipMarkingBuildUnstable"):
+                failed = self._junit(step["testResults"])
+                if failed and not step.get("skipMarkingBuildUnstable"):
                     raise StepFailedError("unstable")
                 return None
             case "archiveArtifacts":
-                self._archive(self.workspace / asked["env"].get("DIR", ""), asked["artifacts"])
+                self._archive(self.workspace / step["env"].get("DIR", ""), step["artifacts"])
                 return None
         raise StepFailedError(f"the stand-in knows no step {name}")
 
@@ -230,8 +230,8 @@ class Work:
 
 def _matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Files by Ant's patterns, of which ``**`` at the end means all below."""
-    found = {p for pattern in patterns for p in folder.glob(pattern.replace("**", "**/*"))}
-    return sorted(path for path in found if path.is_file())
+    paths = {p for pattern in patterns for p in folder.glob(pattern.replace("**", "**/*"))}
+    return sorted(path for path in paths if path.is_file())
 
 
 def _git(folder: Path, *arguments: str) -> str:

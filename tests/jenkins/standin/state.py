@@ -47,7 +47,7 @@ class BuildState:
 
     @property
     def console(self) -> Path:
-        """What the build has said."""
+        """The console output."""
         return self.folder / "console"
 
     def say(self, text: str) -> None:
@@ -80,17 +80,17 @@ class Item:
     @property
     def parameters(self) -> dict[str, str]:
         """Its parameters, and their defaults."""
-        found = {}
+        defaults = {}
         for definition in self.config.iterfind(".//parameterDefinitions/*"):
             choices = [choice.text or "" for choice in definition.iter("string")]
             default = definition.findtext("defaultValue") or (choices[0] if choices else "")
-            found[definition.findtext("name") or ""] = default
-        return found
+            defaults[definition.findtext("name") or ""] = default
+        return defaults
 
 
 @dataclass(slots=True, kw_only=True)
 class QueueEntry:
-    """A build that was asked for."""
+    """A queued build."""
 
     id: int
     item: Item
@@ -143,11 +143,13 @@ class State:
         if item.disabled:
             raise Refused(409)
         with self.changed:
-            wanted = item.parameters | {k: v for k, v in parameters.items() if k in item.parameters}
+            effective = item.parameters | {
+                k: v for k, v in parameters.items() if k in item.parameters
+            }
             for entry in self.queue.values():
-                if entry.item is item and entry.number is None and entry.parameters == wanted:
+                if entry.item is item and entry.number is None and entry.parameters == effective:
                     return entry
-            entry = QueueEntry(id=next(self._ids), item=item, parameters=wanted)
+            entry = QueueEntry(id=next(self._ids), item=item, parameters=effective)
             self.queue[entry.id] = entry
             self.changed.notify_all()
             return entry

@@ -126,17 +126,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _who(self) -> bool:
         """Whether it was by a token; 401 for a wrong one, 403 for nobody."""
-        kind, _, given = self.headers.get("Authorization", "").partition(" ")
+        kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
         if kind != "Basic":
             raise Refused(403)
-        user, _, secret = base64.b64decode(given).decode().partition(":")
+        user, _, secret = base64.b64decode(credentials).decode().partition(":")
         if user != USER or secret not in (PASSWORD, TOKEN):
             raise Refused(401)
         return secret == TOKEN
 
     def _session(self) -> str:
-        found = re.search(r"JSESSIONID=(\w+)", self.headers.get("Cookie", ""))
-        return found[1] if found else ""
+        session = re.search(r"JSESSIONID=(\w+)", self.headers.get("Cookie", ""))
+        return session[1] if session else ""
 
     def _check_crumb(self) -> None:
         if self._sessions.get(self._session(), "none") != self.headers.get("Jenkins-Crumb"):
@@ -228,10 +228,10 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.standin.state
         if path == ["pipeline-model-converter", "validate"]:
             good = "pipeline {" in form.get("jenkinsfile", "")
-            said = "Jenkinsfile successfully validated." if good else (
+            verdict = "Jenkinsfile successfully validated." if good else (
                 "Errors encountered validating Jenkinsfile:\nWorkflowScript: 1: no pipeline"
             )  # fmt: skip
-            self._send(200, said.encode(), "text/plain")
+            self._send(200, verdict.encode(), "text/plain")
             return
         if path == ["queue", "cancelItem"]:
             entry = state.entry(int(query["id"]))
@@ -259,8 +259,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if verb == "buildWithParameters" and not item.parameters:
                     raise Refused(400)
                 entry = state.enqueue(item, form | dict(query))
-                place = f"{self.server.standin.url}/queue/item/{entry.id}/"
-                self._send(201, headers={"Location": place})
+                location = f"{self.server.standin.url}/queue/item/{entry.id}/"
+                self._send(201, headers={"Location": location})
             case [number, "stop"]:
                 next(b for b in item.builds if b.number == int(number)).is_stopped.set()
                 self._send(302, headers={"Location": self.server.standin.url})
@@ -359,14 +359,14 @@ def as_literal(data: Any) -> str:
 
 def prune(data: Any, tree: str) -> Any:
     """What a tree such as ``jobs[name,builds[number]{0,10}]`` leaves of data."""
-    wanted: dict[str, tuple[str, str]] = {}
+    fields: dict[str, tuple[str, str]] = {}
     depth, start = 0, 0
     for at, character in enumerate(tree + ","):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(character, 0)
         if character == "," and depth == 0:
-            found = re.fullmatch(r"(\w+)(?:\[(.*)\])?(?:\{(.*)\})?", tree[start:at])
-            assert found, tree
-            wanted[found[1]] = (found[2] or "", found[3] or "")
+            field = re.fullmatch(r"(\w+)(?:\[(.*)\])?(?:\{(.*)\})?", tree[start:at])
+            assert field, tree
+            fields[field[1]] = (field[2] or "", field[3] or "")
             start = at + 1
 
     def take(value: Any, inner: str, span: str) -> Any:
@@ -376,7 +376,7 @@ def prune(data: Any, tree: str) -> Any:
             return [take(one, inner, "") for one in chosen]
         return prune(value, inner) if isinstance(value, dict) and inner else value
 
-    return {n: take(data[n], *how) for n, how in wanted.items() if n in data}
+    return {n: take(data[n], *how) for n, how in fields.items() if n in data}
 
 
 def test_report(reports: list[bytes]) -> dict[str, Any]:
