@@ -412,12 +412,25 @@ def test_a_role_that_no_server_has(lab: Make) -> None:
     assert not here.cloud.stacks
 
 
-def test_a_stack_without_servers(lab: Make) -> None:
+def test_a_stack_without_servers_passes_when_it_stands(lab: Make) -> None:
     here = lab()
     here.cloud.found = ()
+    text = "stack: {template: stack.yaml}\nspecs: {all: [specs]}\n"
+    here.pipeline = parse_pipeline(text, name="web", root=here.root)
+    record = run(here)
+    assert record.verdict is Verdict.PASSED
+    assert {case.phase for case in record.testcases} == {Phase.PROVISION}
+    assert not here.cloud.stacks
+
+
+def test_a_stack_without_the_servers_that_its_specs_are_for(lab: Make) -> None:
+    here = lab()
+    here.cloud.found = ()
+    text = "stack: {template: stack.yaml}\nspecs: {web: [specs]}\n"
+    here.pipeline = parse_pipeline(text, name="web", root=here.root)
     record = run(here)
     assert record.verdict is Verdict.INVALID
-    assert "no servers" in str(record.phases[1].trouble)
+    assert 'no server has the role "web"' in str(record.phases[1].trouble)
 
 
 def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
