@@ -38,7 +38,7 @@ def test_a_key_that_is_no_longer_accepted(own: Site) -> None:
     assert error.exit_code is ExitCode.FAILED
     assert error.message == (
         "cannot go on after script hurt.sh: cannot log in to web-0 as root: key refused, though"
-        " the connection of before still stands"
+        " the connection from before still works"
     )
 
 
