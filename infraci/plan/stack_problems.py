@@ -6,6 +6,7 @@ finds no more.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,16 @@ from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
 from infraci.plan.sites import Site, sites_alike, sites_of, sites_of_type, types_in
 from infraci.templates import StackRequest, registry, resolve
+from infraci.templates.places import KeyPath
 from infraci.templates.references import check_template
 
 #: The most requests to Heat, and the longest time for them.
 _MOST = 300
 _LONGEST_S = 60.0
+#: Heat's reasons that name properties which are not there.
+_MISSING = re.compile(
+    r"following properties must be specified: ([^.]+)|Property (\S+) not assigned"
+)
 _MORE = "Heat may find more once this is mended; it was asked as often as a plan may take"
 
 
@@ -91,6 +97,7 @@ class _Mending:
     refusals: Refusals
     problems: dict[Problem, None] = field(default_factory=dict)
     _reasons: set[str] = field(default_factory=set)
+    _mended: set[tuple[str, KeyPath]] = field(default_factory=set)  # properties, by url and path
 
     def take(self, reason: str) -> bool:
         """Mend the draft where Heat's reason points; whether anything was mended.
@@ -102,12 +109,29 @@ class _Mending:
         is_mended = False
         for site in self._sites(reason) or (None,):
             problem = self.refusals.problem(reason, site)
-            if is_new:
+            if is_new and not self._is_consequence(reason, site):
                 self.problems[problem] = None
             if site is not None:
+                self._mended.add((site.url, site.path))
                 meant = problem.suggestion
                 is_mended |= self.draft.mend(site.url, site.path, remove=site.remove, meant=meant)
         return is_mended
+
+    def _is_consequence(self, reason: str, site: Site | None) -> bool:
+        """Whether Heat misses a property only since its wrong value was taken out of the draft.
+
+        Where Heat does not name the resource, a property of that name in any of them will do.
+        """
+        missing = _MISSING.search(reason)
+        if missing is None:
+            return False
+        names = re.split(r",\s*", missing[1] or missing[2])
+        resource = _before_properties(site.path) if site is not None else ()
+        return any(
+            path[-1] in names
+            for url, path in self._mended
+            if site is None or (url == site.url and path[: len(resource)] == resource)
+        )
 
     def _sites(self, reason: str) -> list[Site]:
         """Where the reason's cause is in the request, in all resources that are alike."""
@@ -117,6 +141,14 @@ class _Mending:
             for first in sites_of(reason, templates)
             for site in (first, *sites_alike(first, templates))
         ]
+
+
+def _before_properties(path: KeyPath) -> KeyPath:
+    """The path of the resource that a path into its properties, or its own, belongs to."""
+    if "properties" not in path:
+        return path
+    last = len(path) - 1 - path[::-1].index("properties")
+    return path[:last]
 
 
 def without_stubs(preview: StackPreview, draft: Draft) -> StackPreview:

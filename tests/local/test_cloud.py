@@ -192,8 +192,8 @@ def test_each_wait_condition_hears_its_own_handle(cloud: Connection) -> None:
         )
         for name in names
     }
-    conditions = {name: {"value": {"get_attr": [f"condition_{name}", "data"]}} for name in names}
-    template = hot({**handles, **conditions}, outputs=conditions)
+    signalled = {name: {"value": {"get_attr": [f"condition_{name}", "data"]}} for name in names}
+    template = hot({**handles, **conditions}, outputs=signalled)
     heat = cloud.orchestration
     stack = heat.create_stack(name="handles", template=template)
 
@@ -429,7 +429,7 @@ def test_two_clouds_share_a_machine(cloud: Connection, tmp_path: Path) -> None:
         "from infraci.local import cloud_process\n"
         "from tests.local.conftest import create, hot, network, resource, until\n"
         "clouds_yaml = str(cloud_process.ensure_up())\n"
-        "config = OpenStackConfig(config_files=[place], load_envvars=False)\n"
+        "config = OpenStackConfig(config_files=[clouds_yaml], load_envvars=False)\n"
         "cloud = Connection(config=config.get_one('local'))\n"
         "router = resource('OS::Neutron::Router', external_gateway_info={'network': 'public'})\n"
         "stack = create(cloud, 'there', hot({**network(), 'router': router}))\n"
