@@ -30,9 +30,6 @@ resources:
   inner:
     type: OS::Neutron::Net
     properties: {shred: 1, nme: x}
-  wide:
-    type: OS::Neutron::Subnet
-    properties: {network: {get_resource: inner}, cidr: 10.0.0.0/99}
   lost:
     type: OS::Neutron::Prt
     depends_on: [nowhere]
@@ -86,11 +83,9 @@ pipelines/p.yaml:6:5: stack.parameters.image: Parameter 'image' is invalid: Erro
 stacks/n.yaml:7:18: resources.inner.properties.shred: Unknown Property shred; did you mean \
 "shared"?
 stacks/n.yaml:7:28: resources.inner.properties.nme: Unknown Property nme; did you mean "name"?
-stacks/n.yaml:10:50: resources.wide.properties.cidr: Error validating value '10.0.0.0/99': Invalid \
-net cidr invalid IPNetwork 10.0.0.0/99
-stacks/n.yaml:12:5: resources.lost.type: The Resource Type (OS::Neutron::Prt) could not be found; \
+stacks/n.yaml:9:5: resources.lost.type: The Resource Type (OS::Neutron::Prt) could not be found; \
 did you mean "OS::Neutron::Port"?
-stacks/n.yaml:13:18: resources.lost.depends_on[0]: there is no resource "nowhere"
+stacks/n.yaml:10:18: resources.lost.depends_on[0]: there is no resource "nowhere"
 stacks/s.yaml:5:3: parameters.volume: Parameter 'volume' is invalid: Error validating value 'v1': \
 the embedded cloud has no cinder that could know it
 stacks/s.yaml:10:18: resources.net.properties.dhcp_agent_ids: the embedded cloud does not honour \
