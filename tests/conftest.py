@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from infraci.base.mask import Masker
-from tests.processes import end_all
+from tests.processes import await_those_of_workers, end_all, sign_in
 
 _IS_INTERRUPTED = pytest.StashKey[bool]()
 
@@ -24,12 +25,27 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have the controller know what a worker starts."""
+    if hasattr(session.config, "workerinput"):
+        sign_in(temporary_folder_of(session.config))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take down the clouds of workers that were ended before they could do so."""
+    """End what workers could not, as they were ended before: their processes, then their clouds."""
     if config.stash.get(_IS_INTERRUPTED, False) and not hasattr(config, "workerinput"):
         from tests.clouds import end_embedded_below
 
-        end_embedded_below(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+        folder = temporary_folder_of(config)
+        await_those_of_workers(folder)
+        end_embedded_below(folder)
+
+
+def temporary_folder_of(config: pytest.Config) -> Path:
+    """That of the session, or of the worker: a folder in that of the session."""
+    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return folder
 
 
 def _is_for_live(config: pytest.Config) -> bool:

@@ -4,6 +4,10 @@ Each is a session of its own, so that Ctrl-C at the terminal reaches pytest alon
 them in order (:func:`end_all`): infraci takes a second signal as leave to remove nothing. Should
 pytest be killed, the kernel interrupts each of them. They get SIGINT, at which a pytest of theirs
 waits for the stack process, while SIGTERM ends it at once.
+
+An interrupted pytest-xdist kills its workers, so that the controller waits for what they have
+started (:func:`await_those_of_workers`) before it takes the clouds away. It tells these processes
+by a file that each of them holds open, and that nothing which they start inherits.
 """
 
 from __future__ import annotations
@@ -14,14 +18,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 #: infraci removes what it has made before it ends, on a real OpenStack too.
 _GRACE_S = 120.0
+_LOOK_S = 0.1
 
 _started: list[subprocess.Popen[Any]] = []
+#: The file that a worker's processes hold open, in the worker's temporary folder.
+_SIGN = "processes-of-worker"
+_signs: list[int] = []  # its descriptor, in a worker
 
 
 def start_python(
@@ -41,6 +49,7 @@ def start_python(
         stderr=stderr,
         text=True,
         start_new_session=True,
+        pass_fds=_signs,
     )
     _started[:] = [each for each in _started if each.returncode is None]
     _started.append(process)
@@ -91,3 +100,28 @@ def end_all(*, grace_s: float = _GRACE_S) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     _started.clear()
+
+
+def sign_in(folder: Path) -> None:
+    """Have the processes that this worker starts be known by a file in its temporary folder."""
+    _signs[:] = [os.open(folder / _SIGN, os.O_CREAT | os.O_WRONLY, 0o600)]
+
+
+def await_those_of_workers(folder: Path, *, grace_s: float = _GRACE_S) -> None:
+    """Wait for the processes of workers below the folder to end; kill those that do not."""
+    signs = {str(sign) for sign in folder.glob(f"*/{_SIGN}")}
+    deadline = time.monotonic() + grace_s
+    while pids := set(_holders(signs)):
+        if time.monotonic() > deadline:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(_LOOK_S)
+
+
+def _holders(paths: Collection[str]) -> Iterator[int]:
+    """The processes that have one of these files open."""
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if paths else ():
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) in paths:
+                yield int(descriptor.parts[2])

@@ -54,3 +54,51 @@ def test_a_process_ends_in_order_with_pytest(
         assert lines.read() == "in order\n"
     output, _ = tests.communicate()
     assert tests.returncode == (-number if number == signal.SIGKILL else 2), output
+
+
+#: A process that outlives its worker, and tells if it outlives the controller as well.
+SLOW = """\
+import os, signal, sys, time
+from pathlib import Path
+
+worker = os.getppid()
+controller = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1]
+
+def end(*_):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.kill(worker, signal.SIGKILL)
+    for _ in range(80):
+        if not Path(f"/proc/{controller}/cmdline").read_bytes():  # a zombie has none
+            sys.exit("it is gone")
+        time.sleep(0.1)
+    Path("awaited").touch()
+    sys.exit()
+
+signal.signal(signal.SIGINT, end)
+open("at-work", "w").close()
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_session_awaits_what_its_workers_have_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    program = tmp_path / "slow.py"
+    program.write_text(SLOW)
+    (tmp_path / "test_it.py").write_text(
+        "from tests.processes import finish, start_python\n"
+        f"def test_something(): finish(start_python({str(program)!r}))\n"
+    )
+    os.mkfifo(tmp_path / "at-work")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    options = ("-p", "no:cacheprovider", "-n", "1", f"--basetemp={tmp_path / 'temp'}")
+    tests = start_python("-m", "pytest", *options, cwd=tmp_path, env=environment)
+    (tmp_path / "at-work").read_text()
+    os.kill(tests.pid, number)
+    output, _ = tests.communicate()
+    assert tests.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert (tmp_path / "awaited").exists()
