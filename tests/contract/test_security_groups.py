@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.contract.conftest import Repository
@@ -113,7 +115,10 @@ def test_groups_decide_what_passes(repository: Repository) -> None:
     )
     done = repository.run()
     assert done.returncode == 0, done.stderr
-    assert "2 passed" in done.stderr
+    record = json.loads(repository.infraci("logs", "--json").stdout)
+    outcomes = {case["name"]: case["outcome"] for case in record["testcases"]}
+    assert outcomes["test_only_ssh_gets_to_the_other[web]"] == "passed"
+    assert outcomes["test_what_the_other_lets_in[app]"] == "passed"
 
 
 def test_no_login_without_a_rule(repository: Repository) -> None:
