@@ -146,6 +146,7 @@ class Fabric:
         with self._lock:
             if not network.namespace.is_whole():
                 network.create(self._labels(network_id, labels), is_guarded=self._is_guarded)
+                self._guarded.add(network_id)
 
     def guard(self, network_id: str, network: NetworkFilter) -> bool:
         """Let pass between a network's servers, and to and from them, what these rules accept.
@@ -153,17 +154,17 @@ class Fabric:
         Takes effect at once and as a whole; a card that is not among them passes nothing.
         Returns False when there is no such network.
         """
-        network_segment = Segment(network_id, self._host)
+        guarded = Segment(network_id, self._host)
         try:
-            if self._is_guarded and network_id not in self._guarded:
-                network_segment.let_guard()
-                self._guarded.add(network_id)
             if self._is_guarded:
-                network_segment.guard(network)
+                if network_id not in self._guarded:
+                    guarded.let_guard()
+                    self._guarded.add(network_id)
+                guarded.guard(network)
         except WiringError:
-            if network_segment.namespace.exists():
+            if guarded.namespace.exists():
                 raise
-        return network_segment.namespace.exists()
+        return guarded.namespace.exists()
 
     def delete_network(self, network_id: str) -> None:
         """Remove a network; cards still plugged into it are gone with it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from infraci.local.host.fabric import network_end
+from infraci.local.host.fabric import Fabric, network_end
 from infraci.local.host.port_filter import FilterRule, NetworkFilter, PortFilter
 from infraci.local.host.segment import CLOUD_ADDRESS
 from tests.local.wires import FabricTestbed, ServerNamespace, nic, run_in
@@ -503,3 +503,34 @@ def test_floating_address_needs_a_rule(testbed: FabricTestbed, network: Network)
     assert testbed.reaches_none(None, testbed.public(51), HTTP)
     network.guard(server=(*EGRESS, replace(TCP_HTTP, remote_prefix=f"{testbed.public(1)}/32")))
     assert testbed.ask(None, testbed.public(51), HTTP) == f"server saw {testbed.public(1)}"
+
+
+def test_network_of_an_earlier_release_is_guarded_from_now_on(testbed: FabricTestbed) -> None:
+    earlier = Fabric(testbed.cloud, testbed.pools, mtu=1400, is_guarded=False)
+    network = Network(testbed=testbed, id=str(uuid.uuid4()))
+    earlier.create_network(network.id)
+    network.rules = {"closed": EGRESS}
+    network.server("one", 1, "closed")
+    network.server("two", 2, "closed")
+    assert not network.meets("one", "10.0.0.2")
+    network.guard(closed=(*EGRESS, TCP_HTTP))
+    assert network.meets("one", "10.0.0.2")
+
+
+def test_nothing_is_filtered_where_the_kernel_cannot(testbed: FabricTestbed) -> None:
+    unable = Fabric(testbed.cloud, testbed.pools, mtu=1400, is_guarded=False)
+    network_id = str(uuid.uuid4())
+    unable.create_network(network_id)
+    assert unable.guard(network_id, NetworkFilter())
+    hosts = []
+    for number in (1, 2):
+        server_id = str(uuid.uuid4())
+        path = unable.create_server_namespace(server_id)
+        unable.plug(server_id, nic(network_id, f"10.0.0.{number}/24"))
+        hosts.append(ServerNamespace(id=server_id, path=path))
+    testbed.listen("two", hosts[1])
+    assert testbed.ask(hosts[0], "10.0.0.2") == "two saw 10.0.0.1"
+
+
+def test_network_that_is_gone_is_not_guarded(testbed: FabricTestbed) -> None:
+    assert not testbed.fabric.guard(str(uuid.uuid4()), NetworkFilter())
