@@ -83,6 +83,7 @@ def _machine(as_json: bool) -> int:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": host.runtime,
                 "cgroups": host.cgroups, "podman": host.podman,
                 "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
+                "security_groups": host.filters_packets,
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -99,6 +100,11 @@ def _machine(as_json: bool) -> int:
         for name, has in (("memory", host.memory_limits), ("cpu", host.cpu_limits)):
             if not has:
                 say(f"note: {name} limits of flavors cannot be enforced on this machine")
+        if not host.filters_packets:
+            say(
+                "note: security groups cannot be enforced on this machine: its kernel does not"
+                " filter bridged packets\n  modprobe --all br_netfilter nf_conntrack"
+            )
         if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from infraci.heat.objects import (
     StackPreview,
 )
 from infraci.heat.openstack_connection import Connection, connect
+from infraci.heat.security_groups import Admission, read_admission, read_default_rules
 from infraci.heat.stack_watch import Watch
 from infraci.heat.stacks import Request, Stacks
 from infraci.heat.sweep import sweep
@@ -116,6 +117,20 @@ class Cloud(Closing):
     def is_retired(self, resource_type: str) -> bool:
         """Whether Heat keeps a type only as a placeholder for stacks that have it already."""
         return self._stacks.is_retired(resource_type)
+
+    def default_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        """The rules of the project's security group `default`; None where it cannot be told."""
+        try:
+            return read_default_rules(self._connection)
+        except CloudError:
+            return None
+
+    def admission(self, server_id: str, port: int, *, source: str | None) -> Admission:
+        """Whether a server's security groups let TCP connections to a port in, and which they are.
+
+        ``source`` is the client's address as the cloud sees it; None if that is not known.
+        """
+        return read_admission(self._connection, server_id, port, source=source)
 
     def create_stack(
         self, request: Request, *, name: str, tags: Iterable[str] = (), timeout_s: float

@@ -37,9 +37,11 @@ from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import DatabaseReserve
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
+from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
 from infraci.local.engine_limits import purge_deleted
@@ -102,7 +104,13 @@ class Cloud:
             signal_port=self._signal_port,
             host_ports=_ports(os.environ.get("INFRACI_CLOUD_HOST_PORTS", "")),
         )
-        self._networks = Networks(self._store, self._host, public_cidr=str(self._host.pools.public))
+        self._networks = Networks(
+            self._store,
+            self._host,
+            public_cidr=str(self._host.pools.public),
+            groups=SecurityGroups(self._store, is_default_open=_is_default_open()),
+        )
+        self._filters = PacketFilters(self._store, self._host)
         self._routers = Routers(self._store, self._networks, self._host)
         self._servers = Servers(
             self._store,
@@ -111,6 +119,7 @@ class Cloud:
             project_network=ProjectNetwork(
                 self._store, self._networks, self._routers, engine.root_stack_of
             ),
+            filters=self._filters,
             access_cidr=self._host.pools.access,
             labels_of=_labels_of,
         )
@@ -159,6 +168,10 @@ class Cloud:
         except CloudError:
             LOG.exception("cannot restore the routers")
         self._servers.reconcile()
+        try:
+            self._filters.refresh()
+        except CloudError:
+            LOG.exception("cannot filter packets")
 
     def _keep_reserves(self) -> None:
         """Keep room for removing stacks and servers, while there is room for more than that."""
@@ -202,7 +215,7 @@ class Cloud:
             ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), is_valid),
             "/compute": ComputeApi(self._store, self._servers, is_valid),
             "/network": NetworkApi(
-                self._store, self._networks, self._routers, self._servers, is_valid
+                self._store, self._networks, self._routers, self._servers, self._filters, is_valid
             ),
             "/image": ImageApi(
                 self._store,
@@ -325,6 +338,14 @@ def _ports(text: str) -> list[int]:
     if wrong := [word for word in words if not (word.isdecimal() and 0 < int(word) < 65536)]:
         raise CloudError(f"INFRACI_CLOUD_HOST_PORTS: {wrong[0]!r} is not a TCP port")
     return [int(word) for word in words]
+
+
+def _is_default_open() -> bool:
+    """Whether the security group `default` lets in SSH and ping. Raises CloudError."""
+    choice = os.environ.get("INFRACI_CLOUD_DEFAULT_GROUP", "open")
+    if choice not in ("open", "neutron"):
+        raise CloudError(f"INFRACI_CLOUD_DEFAULT_GROUP: {choice!r} is neither open nor neutron")
+    return choice == "open"
 
 
 def _tell(line: str) -> None:

@@ -16,6 +16,7 @@ from infraci.configure.step import OnStep
 from infraci.heat.events import OnEvent
 from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import Event, NovaServer, Resource, Stack
+from infraci.heat.security_groups import Admission
 from infraci.heat.stacks import Request
 from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
@@ -97,6 +98,10 @@ class CloudDriver(Remover, Protocol):
     def events(self, stack_id: str) -> tuple[Event, ...]: ...  # noqa: D102
 
     def console(self, server_id: str) -> str: ...  # noqa: D102
+
+    def admission(  # noqa: D102
+        self, server_id: str, port: int, *, source: str | None
+    ) -> Admission: ...
 
     def names(self, kind: str) -> Sequence[str]: ...  # noqa: D102
 

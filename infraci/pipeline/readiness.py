@@ -141,6 +141,7 @@ class _Wait:
                     if isinstance(error, HostKeyError) and self._is_final:
                         raise
                     last_error = error
+                    self._lockout.check_unanswered(error)
                 waited_s = begun_s - deadline.remaining_s
                 if waited_s > _BOOT_S:
                     self._show_status(f"booting: {last_error.message}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 from infraci.base.lines import last_lines
 from infraci.errors import CloudError, ExitCode, UnreachableError
 from infraci.heat import DEAD, GoneError, TransientCloudError, fatal_line
 from infraci.model.run import Server
 from infraci.pipeline.drivers import CloudDriver
-from infraci.ssh import LoginRefusedError, PortClosedError, RebootingError
+from infraci.ssh import LoginRefusedError, PortClosedError, RebootingError, UnansweredError
 
 _LAST_LINES = 15
 
@@ -84,6 +86,31 @@ class ServerHealth:
         last = last_lines(self._text, _LAST_LINES)
         return f"the end of its console:\n{last}" if last else "its console is empty"
 
+    def closed_to(self, source: str | None) -> LockedOutError | None:
+        """The error to raise where no security group lets a login from this address in.
+
+        Of an address that is not known only that counts that no group lets any login in. Where the
+        cloud does not say, there is none. Raises TransientCloudError.
+        """
+        name, port = self._server.name, self._server.port
+        try:
+            admission = self._cloud.admission(self._server.id, port, source=source)
+        except TransientCloudError:
+            raise
+        except CloudError:
+            return None
+        if admission.is_open:
+            return None
+        groups = ", ".join(admission.groups)
+        where = f" from {source}, which is this machine" if source else ""
+        return LockedOutError(
+            f"cannot log in to {name}: no security group of {name} allows tcp/{port} in{where}",
+            hint=f"its security groups are {groups}: add a rule {{protocol: tcp, port_range_min: "
+            f"{port}, port_range_max: {port}}} to one of them"
+            if groups
+            else "its port has no security group: give it one that allows it",
+        )
+
     def check(self) -> None:
         """Raise GuestError if it is plain that it will not come up.
 
@@ -131,6 +158,16 @@ class Lockout:
         self._is_near = is_near
         self.is_up = False  # whether the last boot has come to its end
         self._since_s: float | None = None
+        self._is_asked = False  # whether Neutron was, for the server's security groups
+
+    def check_unanswered(self, error: UnreachableError) -> None:
+        """Raise LockedOutError where no answer comes and the security groups let no login in."""
+        if self._is_asked or error.at_bastion or not isinstance(error, UnansweredError):
+            return
+        self._is_asked = True
+        locked_out = self._health.closed_to(_own_address(self._server) if self._is_near else None)
+        if locked_out is not None:
+            raise locked_out
 
     def check(self, error: UnreachableError, now_s: float, *, is_tried: bool) -> None:
         """Raise LockedOutError when logins have failed for too long since the boot ended.
@@ -179,6 +216,16 @@ class Lockout:
                 f"its security groups let port {self._server.port} in?"
             )
         return LockedOutError(f"{message}{reason}", hint=hint, details=details)
+
+
+def _own_address(server: Server) -> str | None:
+    """This machine's address as a server sees it that is reached without any translation."""
+    if server.bastion is not None:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect((server.address, server.port))  # sends nothing
+        return str(probe.getsockname()[0])
+    return None
 
 
 def _or_before(now: bool | None, before: bool) -> bool:

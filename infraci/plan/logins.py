@@ -29,7 +29,7 @@ def login_notices(request: StackRequest, pipeline: Pipeline) -> Iterator[str]:
     templates += [(nested, {}) for nested in nested_templates(request.files).values()]
     for number, (template, values) in enumerate(templates):
         known_values = _Reading(template=template, values=values, files=request.files)
-        for name, properties in _servers(template, known):
+        for name, properties in servers_declared(template, known):
             user = _user(properties, pipeline)
             yield from _keyless(name, properties, pipeline, is_top=number == 0, values=values)
             yield from _userless(name, user, known_values.cloud_configs(properties))
@@ -52,7 +52,7 @@ def user_data_texts(request: StackRequest, url: str, properties: Mapping[str, An
     return [text for text in known_values.texts(properties.get("user_data")) if text]
 
 
-def _servers(
+def servers_declared(
     template: Mapping[str, Any], known: Mapping[str, str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The servers of a template, those that a group repeats too, by their resource."""

@@ -68,6 +68,10 @@ class Unasked:
         """Whether Heat keeps a type only as a placeholder."""
         return self.heat.is_retired(resource_type)
 
+    def default_rules(self) -> None:
+        """Unknown: a project has its own in the security group `default`."""
+        return
+
     def catalog(self) -> Catalog:
         """What servers can be made of, as far as that can be told without the cloud."""
         return self.stand_in()

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
+from infraci.local.host.capabilities import can_filter
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.model.server_names import distinct_names
@@ -27,6 +28,7 @@ from infraci.plan.refusal import Refusals
 from infraci.plan.roles import required_roles, role_of, serverspec_for, specs_for, user_of
 from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
+from infraci.plan.ssh_rules import security_notices
 from infraci.plan.stack_problems import Collected, collect, judge_request, judge_types
 from infraci.templates import (
     MisfitError,
@@ -34,8 +36,6 @@ from infraci.templates import (
     show_template,
     with_key_pair,
 )
-
-_UNENFORCED = ("OS::Neutron::SecurityGroup", "OS::Neutron::SecurityGroupRule")
 
 
 class Planner(Protocol):
@@ -51,6 +51,8 @@ class Planner(Protocol):
     def updatable(self, resource_type: str) -> Mapping[str, bool]: ...  # noqa: D102
 
     def is_retired(self, resource_type: str) -> bool: ...  # noqa: D102
+
+    def default_rules(self) -> Sequence[Mapping[str, Any]] | None: ...  # noqa: D102
 
 
 def plan_pipeline(
@@ -125,6 +127,7 @@ def _planned(
             *map(str, request.notices),
             *(cloud.notices(preview, stack=name) if isinstance(cloud, Unasked) else ()),
             *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
+            *security_notices(request, cloud=cloud.name, default_rules=cache(cloud.default_rules)),
             *login_notices(request, pipeline),
             *map(str, play_notices(pipeline, servers, root) if servers else ()),
         ),
@@ -245,8 +248,11 @@ def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iter
 def _notices(
     pipeline: Pipeline, preview: StackPreview, servers: Sequence[PlannedServer], cloud: str
 ) -> Iterator[str]:
-    if cloud == LOCAL and any(resource.type in _UNENFORCED for resource in preview.walk()):
-        yield "security group rules are not enforced on the embedded cloud"
+    if cloud == LOCAL and servers and not can_filter():
+        yield (
+            "security groups are not enforced on the embedded cloud: this machine's kernel cannot "
+            "filter bridged packets (`modprobe br_netfilter` may mend it)"
+        )
     if cloud == LOCAL:
         yield from fidelity_notices(preview)
     if not servers:

@@ -61,6 +61,10 @@ class PortClosedError(UnreachableError):
     """Nothing answers at a server's SSH port."""
 
 
+class UnansweredError(PortClosedError):
+    """Not even a refusal comes from a server: its packets, or ours, get lost or are dropped."""
+
+
 class _PromptSocket(socket.socket):
     """Acknowledges what it receives at once.
 
@@ -225,7 +229,7 @@ def _pass(
     except (paramiko.SSHException, EOFError, OSError) as error:
         if "Timeout" in str(error):
             reason = f"no answer in {timeout_s:.3g} s"
-            raise unreachable(peer, reason, PortClosedError) from error
+            raise unreachable(peer, reason, UnansweredError) from error
         raise _of_bastion(unreachable(peer, f"{bastion.name} was lost")) from error
 
 
@@ -240,7 +244,7 @@ def _dial(peer: Server | Bastion, timeout_s: float) -> socket.socket:
         plain = socket.create_connection((peer.address, peer.port), timeout=timeout_s)
         sock = _PromptSocket(fileno=plain.detach())
     except TimeoutError as error:
-        raise unreachable(peer, f"no answer in {timeout_s:.3g} s", PortClosedError) from error
+        raise unreachable(peer, f"no answer in {timeout_s:.3g} s", UnansweredError) from error
     except OSError as error:
         raise_of_machine(error)
         raise unreachable(peer, error.strerror or str(error), PortClosedError) from error

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from infraci.local.host.fabric import Fabric, Nic
+from infraci.local.host.fabric import Fabric, Nic, network_end
 from infraci.local.host.host_bridge import Pools
+from infraci.local.host.port_filter import NetworkFilter, PortFilter
 
 _LISTEN = """
 import socket, sys
@@ -52,6 +53,7 @@ class FabricTestbed:
         )
         self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
         self._processes: list[subprocess.Popen[str]] = []
+        self._open: dict[str, list[PortFilter]] = {}
 
     def __enter__(self) -> FabricTestbed:
         self.fabric.ensure_host()
@@ -87,7 +89,15 @@ class FabricTestbed:
         server_id = str(uuid.uuid4())
         path = self.fabric.create_server_namespace(server_id)
         self.fabric.plug(server_id, nic(network_id, address, gateway=gateway))
+        self.let_pass(network_id, server_id)
         return ServerNamespace(id=server_id, path=path)
+
+    def let_pass(self, network_id: str, server_id: str, device: str = "eth0") -> None:
+        """Let all pass a card, as without port security."""
+        open_ports = self._open.setdefault(network_id, [])
+        end = network_end(server_id, device)
+        open_ports.append(PortFilter(device=end, mac="", port_security=False))
+        self.fabric.guard(network_id, NetworkFilter(ports=tuple(open_ports)))
 
     def listen(self, name: str, host: ServerNamespace | None, port: int = _PORT) -> None:
         """Start a process that answers each connection with its name and its client's address."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from infraci.errors import CloudError
 from infraci.heat import (
     Address,
     Event,
@@ -24,6 +25,7 @@ from infraci.heat import (
     Resource,
     Stack,
 )
+from infraci.heat.security_groups import Admission
 from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.decode import parse_pipeline
@@ -123,6 +125,7 @@ class FakeCloud:
             ),
         )
         self.console_text = KEYS
+        self.admitted: Admission | CloudError = Admission(is_open=True)
 
     def create_stack(self, request: Any, *, name: str, tags: Any, timeout_s: float) -> str:
         self.requests.append(request)
@@ -185,6 +188,11 @@ class FakeCloud:
     def console(self, server_id: str) -> str:
         self.traps.spring("console")
         return self.console_text
+
+    def admission(self, server_id: str, port: int, *, source: str | None) -> Admission:
+        if isinstance(self.admitted, Exception):
+            raise self.admitted
+        return self.admitted
 
     def names(self, kind: str) -> tuple[str, ...]:
         return ()

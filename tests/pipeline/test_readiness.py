@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
+from infraci.heat.security_groups import Admission
 from infraci.model.run import Bastion, Server, Verdict
 from infraci.pipeline import Interrupts
 from infraci.pipeline.readiness import log_in_to_all
@@ -389,3 +392,43 @@ def test_the_one_that_blames_the_commit_comes_first(scene: Scene) -> None:
     with pytest.raises(LockedOutError) as caught:
         log_in_to_all(scene.run, [gone, scene.server], Boot().deadline())
     assert "and:\ncannot log in to gone: it is gone" in caught.value.details
+
+
+@contextmanager
+def _silent(scene: Scene) -> Iterator[None]:
+    """Let the server answer nothing, as behind a packet filter."""
+    with socket.socket() as full, socket.socket() as first:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        first.connect(full.getsockname())  # the next one is not answered any more
+        scene.server = replace(scene.server, port=full.getsockname()[1])
+        yield
+
+
+def test_a_server_whose_security_groups_let_no_login_in(scene: Scene) -> None:
+    scene.lab.cloud.admitted = Admission(is_open=False, groups=("firewall", "web"))
+    with _silent(scene), pytest.raises(LockedOutError) as caught:
+        scene.log_in(seconds=0.6)
+    port = scene.server.port
+    assert caught.value.message == (
+        f"cannot log in to web-0: no security group of web-0 allows tcp/{port} in from 127.0.0.1, "
+        "which is this machine"
+    )
+    assert "its security groups are firewall, web: add a rule" in str(caught.value.hint)
+
+
+def test_a_server_without_a_security_group(scene: Scene) -> None:
+    scene.lab.cloud.admitted = Admission(is_open=False)
+    with _silent(scene), pytest.raises(LockedOutError) as caught:
+        scene.log_in(seconds=0.6)
+    assert "its port has no security group" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("answer", [Admission(is_open=True), CloudError("cannot tell")])
+def test_a_silent_server_that_its_security_groups_do_not_explain(
+    scene: Scene, answer: Admission | CloudError
+) -> None:
+    scene.lab.cloud.admitted = answer
+    with _silent(scene), pytest.raises(GuestError) as caught:
+        scene.log_in(seconds=0.6)
+    assert "no answer in" in caught.value.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,13 @@ class Heat:
         self.answer = answer
         self.name = name
         self.asked: list[StackRequest] = []
+        self.default: Sequence[Mapping[str, Any]] | None = None
 
     def names(self, kind: str) -> tuple[str, ...]:
         return {"image": ("debian-12", "nano")}.get(kind, ())
+
+    def default_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        return self.default
 
     def is_retired(self, resource_type: str) -> bool:
         return resource_type == "OS::Neutron::Pool"
@@ -159,7 +163,11 @@ def test_servers_with_all_that_matters(tree: Path) -> None:
         ("cloud-init", ("apps.0", "apps.1", "web")),
         ("script app.sh", ("apps.0", "apps.1")),
     ]
-    assert found.notices == ("security group rules are not enforced on the embedded cloud",)
+    assert found.notices == (
+        'the security group "default" of "web" and "apps" lets in tcp/22 and ICMP on the embedded '
+        "cloud; another cloud's does so only if its project has such rules "
+        "(INFRACI_CLOUD_DEFAULT_GROUP=neutron takes them away here)",
+    )
 
 
 def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:

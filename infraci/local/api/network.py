@@ -23,6 +23,7 @@ from infraci.local.api.parse import texts
 from infraci.local.api.quotas import network_quotas
 from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.records import (
     FixedIp,
     FloatingIp,
@@ -36,7 +37,6 @@ from infraci.local.domain.records import (
 )
 from infraci.local.domain.requests import AddressRequest, GatewayRequest
 from infraci.local.domain.routers import Routers
-from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
@@ -51,6 +51,8 @@ EXTENSIONS = (
     "uplink-status-propagation",
 )  # fmt: skip
 
+#: What decides which packets pass.
+_FILTERING = frozenset({Port, SecurityGroup, SecurityGroupRule})
 _KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}
 _LISTING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 
@@ -64,6 +66,7 @@ class NetworkApi(Api):
         networks: Networks,
         routers: Routers,
         servers: Servers,
+        filters: PacketFilters,
         is_valid_token: Callable[[str | None], bool],
     ) -> None:
         super().__init__(is_valid_token)
@@ -71,7 +74,8 @@ class NetworkApi(Api):
         self._networks = networks
         self._servers = servers
         self._routers = routers
-        self._groups = groups = SecurityGroups(store)
+        self._filters = filters
+        self._groups = groups = networks.groups
         self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: lambda **values: networks.create_network(Network(**values)),
             Subnet: lambda **values: networks.create_subnet(Subnet(**values)),
@@ -85,6 +89,7 @@ class NetworkApi(Api):
             Port: self._update_port,
             Router: self._update_router,
             FloatingIp: self._update_floating,
+            SecurityGroup: self._update_group,
         }
         self._delete: dict[type[NeutronRecord], Callable[[str], None]] = {
             Network: networks.delete_network,
@@ -152,7 +157,14 @@ class NetworkApi(Api):
         return reply({key + "s": shown}, 201)
 
     def _new(self, kind: type[NeutronRecord], body: Document) -> Document:
-        return self._shown(self._create[kind](**parse_new(kind, body)))
+        made = self._create[kind](**parse_new(kind, body))
+        self._put_into_effect(kind)
+        return self._shown(made)
+
+    def _put_into_effect(self, kind: type[NeutronRecord]) -> None:
+        """Have packets filtered by what has changed."""
+        if kind in _FILTERING:
+            self._filters.refresh()
 
     @route("GET", "/v2.0/<collection>/<id_>")
     def show(self, request: Request, collection: str, id_: str) -> Document:
@@ -170,6 +182,7 @@ class NetworkApi(Api):
             record = self._update[kind](id_, **values)
         else:
             record = self._set(record, values)
+        self._put_into_effect(kind)
         return {kind.kind: self._shown(record)}
 
     def _set(self, record: NeutronRecord, values: Document) -> NeutronRecord:
@@ -184,6 +197,7 @@ class NetworkApi(Api):
         kind = _kind(collection)
         self._networks.require(kind, id_)
         self._delete[kind](id_)
+        self._put_into_effect(kind)
 
     @route("GET", "/v2.0/<collection>/<id_>/tags")
     def tags(self, request: Request, collection: str, id_: str) -> Document:
@@ -221,10 +235,14 @@ class NetworkApi(Api):
         self,
         fixed_ips: tuple[AddressRequest, ...] | None = None,
         security_groups: tuple[str, ...] | None = None,
+        port_security_enabled: bool | None = None,
         **values: Any,
     ) -> Port:
         return self._networks.create_port(
-            Port(**values), addresses=fixed_ips, group_ids=security_groups
+            Port(**values),
+            addresses=fixed_ips,
+            group_ids=security_groups,
+            port_security=port_security_enabled,
         )
 
     def _update_port(
@@ -256,6 +274,9 @@ class NetworkApi(Api):
         if "external_gateway_info" in values:
             router = self._routers.set_gateway(id_, values.pop("external_gateway_info"))
         return self._set(router, values)
+
+    def _update_group(self, id_: str, **values: Any) -> NeutronRecord:
+        return self._groups.update(id_, lambda group: replace(group, **values))
 
     def _update_floating(self, id_: str, **values: Any) -> NeutronRecord:
         floating = self._networks.require(FloatingIp, id_)

@@ -6,7 +6,7 @@ The machine makes a network when a server or a router first needs it; before tha
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from infraci.local.domain.requests import AddressRequest
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError
+from infraci.local.host.port_filter import NetworkFilter
 
 PUBLIC = "public"
 PUBLIC_ID = "1f7ac100-0000-4000-8000-0000000000c1"
@@ -32,6 +33,8 @@ PUBLIC_SUBNET_ID = "1f7ac100-0000-4000-8000-0000000000c2"
 ROUTER_INTERFACE = "network:router_interface"
 ROUTER_GATEWAY = "network:router_gateway"
 FLOATING_IP = "network:floatingip"
+#: Neutron guards no port whose owner begins so.
+TRUSTED = "network:"
 
 
 class RouterWiring(Protocol):
@@ -65,6 +68,9 @@ class Wiring(Protocol):
     def delete_network(self, network_id: str) -> None:
         """Remove a network."""
 
+    def guard_network(self, network_id: str, network: NetworkFilter) -> bool:
+        """Let pass in a network what these rules accept; False while it is not on the machine."""
+
     def create_router(self, router_id: str) -> None:
         """Make a router."""
 
@@ -78,10 +84,17 @@ class Wiring(Protocol):
 class Networks(Neutron):
     """Networks, subnets and ports, kept in the store and wired on the machine."""
 
-    def __init__(self, store: Store, wiring: Wiring, *, public_cidr: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        wiring: Wiring,
+        *,
+        public_cidr: str,
+        groups: SecurityGroups | None = None,
+    ) -> None:
         super().__init__(store)
         self._wiring = wiring
-        self._groups = SecurityGroups(store)
+        self.groups = groups or SecurityGroups(store)
         self._add_public(ipv4_network(public_cidr))
 
     def _add_public(self, cidr: ipaddress.IPv4Network) -> None:
@@ -109,6 +122,11 @@ class Networks(Neutron):
         )
 
     # Networks and subnets
+
+    def stand_up(self, ids: Iterable[str]) -> None:
+        """Make networks on the machine, for what is to be plugged into them."""
+        for id_ in dict.fromkeys(ids):
+            self._wiring.create_network(id_)
 
     def create_network(self, network: Network) -> Network:
         """Add a network; nothing happens on the machine yet."""
@@ -175,24 +193,29 @@ class Networks(Neutron):
         *,
         addresses: Sequence[AddressRequest] | None = None,
         group_ids: Sequence[str] | None = None,
+        port_security: bool | None = None,
     ) -> Port:
         """Add a port, with the addresses that are asked for, or the next free one.
 
-        Without groups, a port that is not a router's or a floating IP's has the default group.
+        Without ``port_security`` it has its network's. Without groups, a port that has it is in
+        the default group. A router's and a floating IP's have none of it.
         """
         with self.store.locked():
             network = self.require(Network, port.network_id)
             fixed_ips = self._choose_addresses(network, addresses)
+            if port_security is None:
+                is_trusted = port.device_owner.startswith(TRUSTED)
+                port_security = network.port_security_enabled and not is_trusted
             if group_ids is None:
-                group_ids = [] if port.device_owner else [self._groups.default().id]
-            return self.store.put(
-                replace(
-                    port,
-                    fixed_ips=fixed_ips,
-                    mac_address=port.mac_address or new_mac(),
-                    security_groups=tuple(group_ids),
-                )
+                group_ids = [self.groups.default().id] if port_security else []
+            port = replace(
+                port,
+                fixed_ips=fixed_ips,
+                mac_address=port.mac_address or new_mac(),
+                security_groups=tuple(group_ids),
+                port_security_enabled=port_security,
             )
+            return self.store.put(self._judged(port))
 
     def update_port(
         self,
@@ -208,7 +231,40 @@ class Networks(Neutron):
                 network = self.require(Network, port.network_id)
                 chosen = self._choose_addresses(network, addresses, except_port=id_)
                 port = replace(port, fixed_ips=chosen)
-            return self.store.put(change(port))
+            changed = change(port)
+            if (
+                changed.security_groups
+                and changed.security_groups == port.security_groups
+                and not changed.port_security_enabled
+            ):
+                raise ConflictError(
+                    "Port has security group associated. Cannot disable port security or IP"
+                    " address until security group is removed.",
+                    neutron_type="PortSecurityPortHasSecurityGroup",
+                )
+            return self.store.put(self._judged(changed))
+
+    def _judged(self, port: Port) -> Port:
+        """The port, its allowed address pairs complete. Raises RequestError as Neutron does."""
+        pairs = tuple(
+            replace(pair, mac_address=pair.mac_address or port.mac_address)
+            for pair in port.allowed_address_pairs
+        )
+        for pair in pairs:
+            try:
+                ipaddress.ip_network(pair.ip_address, strict=False)
+            except ValueError:
+                raise InvalidRequestError(
+                    f"'{pair.ip_address}' is not a valid IP address.", neutron_type="HTTPBadRequest"
+                ) from None
+        if len(set(pairs)) < len(pairs):
+            raise InvalidRequestError(
+                "Request contains duplicate address pair.",
+                neutron_type="DuplicateAddressPairInRequest",
+            )
+        port = replace(port, allowed_address_pairs=pairs)
+        self.groups.judge_port(port)
+        return port
 
     def delete_port(self, id_: str) -> None:
         """Remove a port, and take it from its floating IP."""

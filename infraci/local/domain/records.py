@@ -192,6 +192,8 @@ class SecurityGroup(NeutronRecord):
 
     name: str = ""
     stateful: bool = True
+    #: Of `default`: whether rules let SSH and ping in that Neutron does not make.
+    is_open: bool = field(default=False, metadata=stored_as("infraci:is_open"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

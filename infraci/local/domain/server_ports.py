@@ -9,9 +9,8 @@ from itertools import count
 from infraci.local.domain.addresses import ipv4_network
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.project_network import ProjectNetwork
-from infraci.local.domain.records import Port, SecurityGroup, Subnet
+from infraci.local.domain.records import Network, Port, SecurityGroup, Subnet
 from infraci.local.domain.requests import CardRequest
-from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError
 from infraci.local.host.fabric import Nic
@@ -26,7 +25,6 @@ class ServerPorts:
         self._store = store
         self._networks = networks
         self._project_network = project_network
-        self._groups = SecurityGroups(store)
 
     def claim(
         self,
@@ -72,8 +70,14 @@ class ServerPorts:
                 "The embedded cloud can't put a server on the external network itself;"
                 " give it a floating IP."
             )
+        network = self._networks.require(Network, str(request.network_id))
+        if group_ids and not network.port_security_enabled:
+            raise InvalidRequestError(
+                "Network requires port_security_enabled and subnet associated in order to apply"
+                " security groups."
+            )
         return self._networks.create_port(
-            Port(network_id=str(request.network_id), is_servers_own=True),
+            Port(network_id=network.id, is_servers_own=True),
             addresses=request.addresses,
             group_ids=group_ids or None,
         )
@@ -83,7 +87,7 @@ class ServerPorts:
         ids = []
         for name in names:
             if name == "default":
-                self._groups.default()
+                self._networks.groups.default()
             groups = [g for g in self._store.find(SecurityGroup) if name in (g.id, g.name)]
             if len(groups) != 1:
                 raise InvalidRequestError(

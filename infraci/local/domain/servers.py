@@ -8,9 +8,11 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID
@@ -18,6 +20,7 @@ from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
@@ -48,6 +51,7 @@ class Servers:
         host: HostInterface,
         *,
         project_network: ProjectNetwork,
+        filters: PacketFilters,
         access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
@@ -56,6 +60,7 @@ class Servers:
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
         self._host = host
+        self._filters = filters
         self.access_cidr = access_cidr
         self._labels_of = labels_of
         # What is done with one server is done in turn, also while it is being built.
@@ -93,7 +98,7 @@ class Servers:
             return
         try:
             server = self._with_access(self.require(id_))
-            self._host.boot(self._boot_plan(server))
+            self._guarded(self._host.boot, server)
         except InfraciError as error:
             self._fail(id_, error.message)
         except Exception as error:
@@ -101,6 +106,15 @@ class Servers:
             self._fail(id_, f"{type(error).__name__}: {error}")
         else:
             self._settle(id_, "ACTIVE")
+
+    def _guarded(self, start: Callable[[BootPlan], None], server: Server) -> None:
+        """Start a server, and meanwhile let its security groups take effect on its networks."""
+        plan = self._boot_plan(server)
+        self._networks.stand_up(nic.network_id for nic in plan.nics)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            guarded = beside.submit(self._filters.refresh)
+            start(plan)
+        guarded.result()
 
     def _settle(self, id_: str, status: str) -> None:
         with self._store.locked():
@@ -196,7 +210,7 @@ class Servers:
         """Start a server that was stopped."""
         server = self.require(id_)
         with self._turns[id_]:
-            self._host.start(self._boot_plan(server))
+            self._guarded(self._host.start, server)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
@@ -246,7 +260,8 @@ class Servers:
             for port in self.ports.of(id_):
                 others = tuple(each for each in port.security_groups if each != group)
                 groups = (*others, group) if is_added else others
-                self._store.put(replace(port, security_groups=groups))
+                self._networks.update_port(port.id, partial(replace, security_groups=groups))
+        self._filters.refresh()
 
     def attach(self, id_: str, card: CardRequest) -> Port:
         """Give a server one more port; returns the port."""
@@ -254,6 +269,7 @@ class Servers:
         with self._keeping_access(id_):
             (port,) = self.ports.claim(id_, [card], [])
             self._host.plug(id_, self.ports.nic(port))
+        self._filters.refresh()
         return port
 
     def detach(self, id_: str, port_id: str) -> None:
@@ -265,6 +281,7 @@ class Servers:
         with self._keeping_access(id_):
             self._host.unplug(id_, self.ports.nic(port).device)
             self.ports.release(port)
+        self._filters.refresh()
 
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
         """Change the addresses of a port that a server has, and its card with them."""
@@ -274,6 +291,7 @@ class Servers:
             nic = self.ports.nic(port)
             self._host.unplug(id_, nic.device)
             self._host.plug(id_, nic)
+        self._filters.refresh()
         return port
 
     @contextmanager
@@ -295,7 +313,7 @@ class Servers:
                 if server is None or server.status != "ACTIVE":
                     continue
                 if wants_reboot:
-                    self._host.start(self._boot_plan(server))
+                    self._guarded(self._host.start, server)
                 else:
                     self._settle(id_, "SHUTOFF")
 

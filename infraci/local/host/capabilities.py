@@ -51,6 +51,21 @@ table ip t {
     }
 }
 END
+[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && nft -f - <<'END' && echo packet_filter
+table bridge t {
+    set s { type mark . ether_addr . ipv4_addr; flags interval; }
+    chain c {
+        type filter hook forward priority -200
+        meta mark . ether saddr . ip saddr @s accept
+    }
+}
+table inet t {
+    chain c {
+        type filter hook forward priority -1
+        ct state established ct direction reply ct mark set 1
+    }
+}
+END
 """
 
 
@@ -100,10 +115,15 @@ class Capabilities:
     nft: bool
     mmdebstrap: bool
     debian_keyring: bool
-    #: Of namespaces, bridge, veth and nf_tables, what the kernel really made.
+    #: Of namespaces, bridge, veth, nf_tables and packet_filter, what the kernel really made.
     kernel: frozenset[str]
     ip_forward: bool
     uplink: Uplink | None
+
+    @property
+    def filters_packets(self) -> bool:
+        """Whether security groups can be enforced: bridged packets be filtered by connections."""
+        return "packet_filter" in self.kernel
 
     def missing(self) -> tuple[Missing, ...]:
         """Return what must be mended before a server can start, each with its remedy."""
@@ -184,6 +204,11 @@ def probe() -> Capabilities:
         ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
         uplink=_uplink() if ip else None,
     )
+
+
+def can_filter() -> bool:
+    """Whether bridged packets can be filtered, as far as may be seen without root and at once."""
+    return Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
 
 
 def run_options(

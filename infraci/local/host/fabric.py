@@ -18,7 +18,8 @@ from pathlib import Path
 
 from infraci.local.host import router, segment
 from infraci.local.host.host_bridge import HostBridge, Pools
-from infraci.local.host.netns import HOST, Namespace, clip, namespaces, short
+from infraci.local.host.netns import HOST, Namespace, WiringError, clip, namespaces, short
+from infraci.local.host.port_filter import NetworkFilter
 from infraci.local.host.router import Router
 from infraci.local.host.segment import CLOUD_ADDRESS, Segment
 
@@ -75,12 +76,24 @@ def server_namespace(server_id: str) -> Path:
     return _server(server_id).path
 
 
+def network_end(server_id: str, device: str) -> str:
+    """Return the name of the network's end of a server's card (``eth0``…)."""
+    return f"s{short(server_id)}{device.removeprefix('eth')}"
+
+
 class Fabric:
     """The networks of one cloud. Safe to use from several threads; all calls are idempotent."""
 
-    def __init__(self, cloud_id: str, pools: Pools, *, mtu: int = 1500) -> None:
-        """Build on ``pools`` (see ``choose_pools``), with the MTU of the machine's uplink."""
+    def __init__(
+        self, cloud_id: str, pools: Pools, *, mtu: int = 1500, is_guarded: bool = True
+    ) -> None:
+        """Build on ``pools`` (see ``choose_pools``), with the MTU of the machine's uplink.
+
+        ``is_guarded`` is whether packets are filtered by :meth:`guard`; not every kernel can.
+        """
         self._cloud_id = cloud_id
+        self._is_guarded = is_guarded
+        self._guarded: set[str] = set()  # the networks that are known to let packets be filtered
         self._host = HostBridge(cloud_id, pools, mtu=mtu)
         # What several threads may ask for at once; a server's own wires are one thread's.
         self._lock = threading.RLock()
@@ -132,12 +145,32 @@ class Fabric:
         network = Segment(network_id, self._host)
         with self._lock:
             if not network.namespace.is_whole():
-                network.create(self._labels(network_id, labels))
+                network.create(self._labels(network_id, labels), is_guarded=self._is_guarded)
+                self._guarded.add(network_id)
+
+    def guard(self, network_id: str, network: NetworkFilter) -> bool:
+        """Let pass between a network's servers, and to and from them, what these rules accept.
+
+        Takes effect at once and as a whole; a card that is not among them passes nothing.
+        Returns False when there is no such network.
+        """
+        guarded = Segment(network_id, self._host)
+        try:
+            if self._is_guarded:
+                if network_id not in self._guarded:
+                    guarded.let_guard()
+                    self._guarded.add(network_id)
+                guarded.guard(network)
+        except WiringError:
+            if guarded.namespace.exists():
+                raise
+        return guarded.namespace.exists()
 
     def delete_network(self, network_id: str) -> None:
         """Remove a network; cards still plugged into it are gone with it."""
         with self._lock:
             segment.delete(segment.namespace_of(network_id))
+            self._guarded.discard(network_id)
 
     # Servers
 
@@ -158,7 +191,7 @@ class Fabric:
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a server a card, up and addressed, whether it runs already or not."""
         server, network = _server(server_id), segment.namespace_of(nic.network_id)
-        peer = f"s{short(server_id)}{nic.device.removeprefix('eth')}"
+        peer = network_end(server_id, nic.device)
         mtu = self._host.mtu
         HOST.ip(
             [

@@ -28,6 +28,7 @@ from infraci.local.host.podman import (
     ContainerState,
     Podman,
 )
+from infraci.local.host.port_filter import NetworkFilter
 from infraci.local.host.router import Router
 from infraci.local.state_dir import StateDir
 
@@ -84,7 +85,8 @@ class Host:
             raise self._no_pools
         uplink = capabilities.uplink
         mtu = uplink.mtu if uplink else 1500
-        fabric = Fabric(self._state_dir.owner, pools, mtu=mtu)
+        is_guarded = capabilities.filters_packets
+        fabric = Fabric(self._state_dir.owner, pools, mtu=mtu, is_guarded=is_guarded)
         self._in_use |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
         if self._in_use:
             self._open(fabric)
@@ -130,6 +132,10 @@ class Host:
             self._fabric.delete_network(network_id)
             self._labels.pop(network_id, None)
             self._release(network_id)
+
+    def guard_network(self, network_id: str, network: NetworkFilter) -> bool:
+        """Let pass in a network what these rules accept; False while it does not stand."""
+        return network_id in self._in_use and self._fabric.guard(network_id, network)
 
     def create_router(self, router_id: str) -> None:
         """Make a router."""

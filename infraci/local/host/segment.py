@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from infraci.local.host import port_filter
 from infraci.local.host.host_bridge import HostBridge, Pools
 from infraci.local.host.netns import HOST, TABLE, Namespace, mac_for, short
+from infraci.local.host.port_filter import NetworkFilter
 
 #: Where every network knows the cloud, as on any OpenStack.
 CLOUD_ADDRESS = "169.254.169.254"
@@ -26,7 +28,6 @@ _SYSCTLS = {
     "ipv4/conf/all/arp_announce": 2,
     "ipv6/conf/all/disable_ipv6": 1,
     "ipv6/conf/default/disable_ipv6": 1,
-    # What passes from one server to another is not this namespace's to filter.
     "bridge/bridge-nf-call-iptables": 0,
     "bridge/bridge-nf-call-ip6tables": 0,
     "bridge/bridge-nf-call-arptables": 0,
@@ -41,11 +42,14 @@ class Segment:
         self._id = network_id
         self._host = host
 
-    def create(self, labels: Mapping[str, str]) -> None:
-        """Make the namespace, with a bridge that nothing is plugged into."""
+    def create(self, labels: Mapping[str, str], *, is_guarded: bool) -> None:
+        """Make the namespace, with a bridge that nothing is plugged into.
+
+        Where it is guarded, a server's port passes nothing until :meth:`guard` knows it.
+        """
         namespace, mtu, pools = self.namespace, self._host.mtu, self._host.pools
         uplink = _uplink(namespace)
-        namespace.create(labels, _SYSCTLS)
+        namespace.create(labels, _SYSCTLS | (port_filter.SYSCTLS if is_guarded else {}))
         HOST.ip(
             [
                 f"link add {uplink} mtu {mtu} type veth"
@@ -53,7 +57,8 @@ class Segment:
                 f"link set {uplink} master {pools.bridge} up",
             ]
         )
-        namespace.nft(_rules(pools))
+        guard = port_filter.ruleset(port_filter.NOTHING) if is_guarded else ""
+        namespace.nft(_rules(pools) + guard)
         namespace.finish(
             [
                 f"link add br0 address {mac_for('bridge', self._id)} mtu {mtu}"
@@ -64,6 +69,14 @@ class Segment:
                 f"route replace {pools.access_host}/32 dev up0",
             ]
         )
+
+    def guard(self, network: NetworkFilter) -> None:
+        """Let pass what these rules accept, in place of what others did."""
+        self.namespace.nft(port_filter.ruleset(network))
+
+    def let_guard(self) -> None:
+        """Let packets be filtered in a network that an earlier release has made."""
+        self.namespace.sysctl(port_filter.SYSCTLS)
 
     def add_access(self, access: str, fixed: str) -> None:
         """Let the host log in to a server at an access address, which also stands for it there."""

@@ -11,6 +11,7 @@ from werkzeug.test import Client
 
 from infraci.local.api.network import NetworkApi
 from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.servers import Servers
@@ -24,15 +25,17 @@ def client() -> Client:
     store, wiring = Store(), RecordedWiring()
     networks = Networks(store, wiring, public_cidr="172.24.4.0/24")
     routers = Routers(store, networks, wiring)
+    filters = PacketFilters(store, wiring)
     servers = Servers(
         store,
         networks,
         cast(HostInterface, wiring),  # no test here has a server
+        filters=filters,
         project_network=ProjectNetwork(store, networks, routers, lambda _: ""),
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},
     )
-    return Client(NetworkApi(store, networks, routers, servers, lambda _: True))
+    return Client(NetworkApi(store, networks, routers, servers, filters, lambda _: True))
 
 
 def create(client: Client, kind: str, **fields: object) -> dict[str, Any]:
@@ -99,8 +102,9 @@ def test_numbers_and_truth_may_come_as_text(client: Client) -> None:
     network = create(client, "network", admin_state_up="false", mtu="1300")
     assert (network["admin_state_up"], network["mtu"]) == (False, 1300)
     group = create(client, "security_group", name="web")
-    rule = create(client, "security_group_rule", security_group_id=group["id"], port_range_min="80")
-    assert rule["port_range_min"] == 80
+    ports = {"protocol": "tcp", "port_range_min": "80", "port_range_max": "81"}
+    rule = create(client, "security_group_rule", security_group_id=group["id"], **ports)
+    assert (rule["port_range_min"], rule["port_range_max"]) == (80, 81)
 
 
 def test_a_router_shows_its_gateway_and_its_interface(client: Client) -> None:
@@ -124,3 +128,33 @@ def test_fields_can_be_chosen_and_matched(client: Client) -> None:
     create(client, "network", name="two")
     listed = client.get("/v2.0/networks?shared=true&fields=name").json
     assert listed == {"networks": [{"name": "one"}]}
+
+
+def test_a_port_shows_its_guards(client: Client) -> None:
+    network = create(client, "network", port_security_enabled=False)["id"]
+    port = create(client, "port", network_id=network)
+    assert (port["port_security_enabled"], port["security_groups"]) == (False, [])
+    pair = {"ip_address": "10.0.0.9"}
+    port = create(
+        client,
+        "port",
+        network_id=network,
+        port_security_enabled=True,
+        security_groups=[],
+        allowed_address_pairs=[pair],
+    )
+    assert (port["port_security_enabled"], port["security_groups"]) == (True, [])
+    assert port["allowed_address_pairs"] == [{**pair, "mac_address": port["mac_address"]}]
+
+
+def test_a_security_group_is_changed_as_neutron_does(client: Client) -> None:
+    group = create(client, "security_group", name="web")["id"]
+    path = f"/v2.0/security-groups/{group}"
+    answer = client.put(path, json={"security_group": {"name": "app", "stateful": False}})
+    assert answer.json["security_group"]["name"] == "app"  # type: ignore[index]
+    (default,) = client.get("/v2.0/security-groups?name=default").json["security_groups"]  # type: ignore[index]
+    refused = client.put(
+        f"/v2.0/security-groups/{default['id']}", json={"security_group": {"name": "x"}}
+    )
+    assert refused.status_code == 409
+    assert "SecurityGroupCannotUpdateDefault" in refused.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,6 @@ from infraci.local.domain.records import (
     Pool,
     Port,
     Router,
-    SecurityGroup,
-    SecurityGroupRule,
     Subnet,
 )
 from infraci.local.domain.requests import AddressRequest, GatewayRequest
@@ -26,6 +23,7 @@ from infraci.local.domain.routers import Routers
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError, RequestError
+from infraci.local.host.port_filter import NetworkFilter
 
 
 class RecordedWiring:
@@ -45,6 +43,10 @@ class RecordedWiring:
 
     def delete_network(self, network_id: str) -> None:
         self.note("delete_network")
+
+    def guard_network(self, network_id: str, network: NetworkFilter) -> bool:
+        self.note("guard_network", network)
+        return True
 
     def create_router(self, router_id: str) -> None:
         self.note("create_router")
@@ -91,7 +93,7 @@ def routers(networks: Networks, wires: RecordedWiring) -> Routers:
 
 @pytest.fixture
 def groups(networks: Networks) -> SecurityGroups:
-    return SecurityGroups(networks.store)
+    return networks.groups
 
 
 PUBLIC_GATEWAY = GatewayRequest(network_id=PUBLIC_ID)
@@ -256,19 +258,6 @@ def test_what_is_gone_is_not_found(
         with pytest.raises(RequestError) as error:
             remove("1f7ac100-0000-4000-8000-00000000dead")
         assert error.type is NotFoundError
-
-
-def test_a_security_group_has_its_rules_and_refuses_a_second_of_a_kind(
-    groups: SecurityGroups,
-) -> None:
-    group = groups.create(SecurityGroup(name="web"))
-    rule = SecurityGroupRule(security_group_id=group.id, protocol="tcp", port_range_min=80)
-    groups.create_rule(rule)
-    directions = sorted(rule.direction for rule in groups.rules(group.id))
-    assert directions == ["egress", "egress", "ingress"]
-    with pytest.raises(RequestError) as error:
-        groups.create_rule(replace(rule, id="another", description="another"))
-    assert refusal(error) == (ConflictError, "SecurityGroupRuleExists")
 
 
 def test_records_outlive_the_process(tmp_path: Path, wires: RecordedWiring) -> None:

@@ -32,7 +32,7 @@ WHOLE = Capabilities(
     nft=True,
     mmdebstrap=True,
     debian_keyring=True,
-    kernel=frozenset({"namespaces", "bridge", "veth", "nf_tables"}),
+    kernel=frozenset({"namespaces", "bridge", "veth", "nf_tables", "packet_filter"}),
     ip_forward=False,
     uplink=Uplink(device="eth0", mtu=1500),
 )
@@ -67,6 +67,7 @@ def test_root_and_kernel_are_no_packages() -> None:
     old_kernel = dataclasses.replace(WHOLE, kernel=frozenset({"namespaces", "bridge", "veth"}))
     assert [lack.remedy for lack in old_kernel.missing()] == ["modprobe nf_tables"]
     assert install_command(old_kernel.missing()) is None
+    assert (WHOLE.filters_packets, old_kernel.filters_packets) == (True, False)
     contained = dataclasses.replace(WHOLE, kernel=frozenset())
     assert [lack.what for lack in contained.missing()] == ["permission to make network namespaces"]
 

@@ -1,0 +1,199 @@
+"""Servers whose security groups let no login in, seen in a template before there is any.
+
+Only what is plain is told: where a group or a rule is made by a function of Heat's, or is on the
+cloud already, nothing is said of its servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infraci.heat import LOCAL
+from infraci.heat.security_groups import DEFAULT_GROUP, Rule, accepts_tcp
+from infraci.model.problem import quoted
+from infraci.plan.logins import servers_declared
+from infraci.templates import StackRequest, nested_templates, registry, resolve, values_given
+
+_GROUP = "OS::Neutron::SecurityGroup"
+_RULE = "OS::Neutron::SecurityGroupRule"
+_PORT = "OS::Neutron::Port"
+_NET = "OS::Neutron::Net"
+_SSH = 22
+#: What decides whether a rule lets a login in.
+_DECIDING = ("direction", "protocol", "port_range_min", "port_range_max")
+
+
+class _NotPlainError(Exception):
+    """The template does not show it."""
+
+
+def security_notices(
+    request: StackRequest,
+    *,
+    cloud: str,
+    default_rules: Callable[[], Sequence[Rule] | None],
+) -> Iterator[str]:
+    """Which servers no rule lets logins in to, and which rely on the group `default`.
+
+    ``default_rules`` asks the cloud for that group's rules, if any server has it.
+    """
+    known = registry(request.environment)
+    nested = nested_templates(request.files).values()
+    readings = [
+        _Reading(template=template, given=given, known=known, others=others)
+        for template, given, others in (
+            (request.template, values_given(request), tuple(nested)),
+            *((one, {}, (request.template,)) for one in nested),
+        )
+    ]
+    relying: dict[str, None] = {}
+    for reading in readings:
+        for name, properties in servers_declared(reading.template, known):
+            try:
+                groups = reading.groups_of(properties)
+                is_open = groups is None or any(map(reading.is_open, groups - {DEFAULT_GROUP}))
+            except _NotPlainError:
+                continue
+            if is_open or groups is None:
+                continue
+            by_default = default_rules() if DEFAULT_GROUP in groups else ()
+            if by_default is None or any(accepts_tcp(rule, _SSH) for rule in by_default):
+                relying[name] = None
+                continue
+            has = f"it has {quoted(sorted(groups), 'and')}" if groups else "it has none"
+            yield (
+                f"cannot log in to {name}: no security group of it allows tcp/{_SSH} in ({has});"
+                f" add a rule {{protocol: tcp, port_range_min: {_SSH}, port_range_max: {_SSH}}}"
+            )
+    if relying and cloud == LOCAL:
+        yield (
+            f'the security group "{DEFAULT_GROUP}" of {quoted(list(relying), "and")} lets in tcp/22'
+            " and ICMP on the embedded cloud; another cloud's does so only if its project has such"
+            " rules (INFRACI_CLOUD_DEFAULT_GROUP=neutron takes them away here)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """A template, as far as it is plain."""
+
+    template: Mapping[str, Any]
+    given: Mapping[str, object]
+    known: Mapping[str, str]
+    #: The templates beside it, which may add rules to a group of its.
+    others: tuple[Mapping[str, Any], ...]
+
+    def groups_of(self, server: Mapping[str, Any]) -> frozenset[str] | None:
+        """The groups of all of a server's ports; None if one is not guarded at all."""
+        own = server.get("security_groups") or [DEFAULT_GROUP]
+        entries = server.get("networks")
+        if entries is None:
+            entries = [{}]
+        found: set[str] = set()
+        for entry in _list(entries):
+            if not isinstance(entry, dict):
+                raise _NotPlainError
+            port = self._properties(entry["port"], _PORT) if entry.get("port") else None
+            groups = own if port is None else port.get("security_groups", [DEFAULT_GROUP])
+            guarded = entry if port is None else port
+            if not self._is_guarded(guarded):
+                return None
+            found.update(self._group(group) for group in _list(groups))
+        return frozenset(found)
+
+    def is_open(self, group: str) -> bool:
+        """Whether a group of the template lets logins in, from wherever."""
+        rules = _list(self._properties({"get_resource": group}, _GROUP).get("rules") or [])
+        if any(_holds(other, _RULE, self.known) for other in self.others):
+            raise _NotPlainError
+        for resource in self._resources().values():
+            if resolve(str(resource.get("type")), self.known) == _RULE:
+                properties = resource.get("properties") or {}
+                if self._group(properties.get("security_group")) == group:
+                    rules = [*rules, properties]
+            elif _holds(resource, _RULE, self.known):
+                raise _NotPlainError
+        return any(accepts_tcp(self._rule(rule), _SSH) for rule in rules)
+
+    def _rule(self, said: object) -> Rule:
+        """A rule as Neutron keeps it."""
+        if not isinstance(said, dict):
+            raise _NotPlainError
+        rule = {"direction": "ingress", "ethertype": "IPv4"}
+        plain = {key: self._value(said[key]) for key in _DECIDING if said.get(key) is not None}
+        return {**rule, **plain}
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, dict) and set(value) == {"get_param"}:
+            value = self._parameter(value["get_param"])
+        if isinstance(value, dict | list):
+            raise _NotPlainError
+        return value
+
+    def _parameter(self, name: object) -> object:
+        declared = (self.template.get("parameters") or {}).get(name)
+        value = self.given.get(str(name), (declared or {}).get("default"))
+        if value is None or not isinstance(name, str):
+            raise _NotPlainError
+        return value
+
+    def _group(self, reference: object) -> str:
+        """The name of a group's resource in the template, or `default`."""
+        if isinstance(reference, dict) and "get_resource" in reference:
+            name = str(reference["get_resource"])
+        else:
+            wanted = self._value(reference)
+            if wanted == DEFAULT_GROUP:
+                return DEFAULT_GROUP
+            called = {
+                str((resource.get("properties") or {}).get("name")): key
+                for key, resource in self._resources().items()
+                if resource.get("type") == _GROUP
+            }
+            if wanted not in called:
+                raise _NotPlainError
+            name = called[str(wanted)]
+        self._properties({"get_resource": name}, _GROUP)
+        return name
+
+    def _properties(self, reference: object, kind: str) -> Mapping[str, Any]:
+        """The properties of a resource of that type that is referred to."""
+        name = reference.get("get_resource") if isinstance(reference, dict) else None
+        resource = self._resources().get(str(name), {})
+        if resolve(str(resource.get("type")), self.known) != kind:
+            raise _NotPlainError
+        properties = resource.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise _NotPlainError
+        return properties
+
+    def _is_guarded(self, port: Mapping[str, Any]) -> bool:
+        """Whether a port, or that of a server's network, has port security."""
+        said = port.get("port_security_enabled")
+        network = port.get("network", port.get("network_id", port.get("uuid")))
+        if said is None and isinstance(network, dict) and "get_resource" in network:
+            said = self._properties(network, _NET).get("port_security_enabled")
+        value = self._value(said)
+        return value is None or str(value).lower() in ("true", "t", "1", "yes", "y", "on")
+
+    def _resources(self) -> Mapping[str, Mapping[str, Any]]:
+        resources = self.template.get("resources")
+        found = resources if isinstance(resources, dict) else {}
+        return {name: one for name, one in found.items() if isinstance(one, dict)}
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise _NotPlainError
+    return value
+
+
+def _holds(node: object, kind: str, known: Mapping[str, str]) -> bool:
+    """Whether a resource of that type is somewhere within."""
+    if isinstance(node, dict):
+        return resolve(str(node.get("type")), known) == kind or any(
+            _holds(inner, kind, known) for inner in node.values()
+        )
+    return isinstance(node, list) and any(_holds(inner, kind, known) for inner in node)

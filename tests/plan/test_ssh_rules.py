@@ -1,0 +1,169 @@
+"""Servers whose security groups let no login in, seen in a template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import yaml
+
+from infraci.plan.ssh_rules import security_notices
+from infraci.templates import StackRequest
+
+OPEN = [{"direction": "ingress", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22}]
+SSH = "{protocol: tcp, port_range_min: 22, port_range_max: 22}"
+PORT = "{type: 'OS::Neutron::Port', properties: {network: net, security_groups: [%s]}}"
+
+
+def request(
+    resources: str, *, files: Mapping[str, str] | None = None, **given: object
+) -> StackRequest:
+    """A stack of a server ``web`` with the port ``port``, and these resources."""
+    template = yaml.safe_load(
+        f"""
+        heat_template_version: 2018-08-31
+        parameters: {{port: {{type: number, default: 22}}, group: {{type: string}}}}
+        resources:
+          web:
+            type: OS::Nova::Server
+            properties: {{networks: [{{port: {{get_resource: port}}}}]}}
+          net: {{type: OS::Neutron::Net}}
+{resources}
+        """
+    )
+    return StackRequest(
+        template=template, parameters=given, environment={}, files=dict(files or {})
+    )
+
+
+def told(
+    asked: StackRequest,
+    *,
+    cloud: str = "local",
+    default: Sequence[Mapping[str, Any]] | None = (),
+) -> list[str]:
+    return list(security_notices(asked, cloud=cloud, default_rules=lambda: default))
+
+
+def group(*rules: str) -> str:
+    """The port in a group with these rules."""
+    return f"""
+          port: {PORT % "{get_resource: firewall}"}
+          firewall: {{type: 'OS::Neutron::SecurityGroup', properties: {{rules: [{", ".join(rules)}]}}}}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SSH,
+        "{protocol: tcp}",
+        "{protocol: '6'}",
+        "{}",
+        "{protocol: TCP, port_range_min: 1, port_range_max: 1024}",
+        "{protocol: tcp, port_range_min: {get_param: port}, port_range_max: {get_param: port}}",
+        "{protocol: tcp, remote_ip_prefix: 198.51.100.0/24}",  # who knows from where
+        "{protocol: tcp, remote_mode: remote_group_id}",  # or through a bastion
+        "{protocol: tcp, port_range_min: {get_attr: [net, mtu]}}",  # what only Heat knows
+        "{repeat: {for_each: {<%port%>: [22]}, template: {}}}",
+    ],
+)
+def test_rules_that_let_logins_in(rule: str) -> None:
+    assert told(request(group("{protocol: icmp}", rule))) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{protocol: icmp}",
+        "{protocol: udp, port_range_min: 22, port_range_max: 22}",
+        "{protocol: tcp, port_range_min: 80, port_range_max: 443}",
+        "{direction: egress}",
+    ],
+)
+def test_rules_that_do_not(rule: str) -> None:
+    (notice,) = told(request(group(rule)), cloud="far")
+    assert notice == (
+        'cannot log in to web: no security group of it allows tcp/22 in (it has "firewall"); '
+        "add a rule {protocol: tcp, port_range_min: 22, port_range_max: 22}"
+    )
+
+
+def test_parameters_that_are_given_decide() -> None:
+    rule = "{protocol: tcp, port_range_min: {get_param: port}, port_range_max: {get_param: port}}"
+    assert len(told(request(group(rule), port=23))) == 1
+
+
+def test_a_rule_of_its_own() -> None:
+    more = "          rule: {type: 'OS::Neutron::SecurityGroupRule', properties: {security_group: %s, protocol: tcp}}\n"  # noqa: E501
+    assert told(request(group() + more % "{get_resource: firewall}")) == []
+    assert told(request(group() + more % "{get_param: group}")) == []  # it may be this one's
+    assert len(told(request(group() + more % "default"))) == 1
+
+
+def test_rules_that_a_nested_template_may_add() -> None:
+    nested = {"heat_template_version": "2018-08-31", "resources": {}}
+    assert len(told(request(group(), files={"nested.yaml": json.dumps(nested)}))) == 1
+    nested["resources"] = {"rule": {"type": "OS::Neutron::SecurityGroupRule"}}
+    assert told(request(group(), files={"nested.yaml": json.dumps(nested)})) == []
+
+
+def test_no_group_at_all() -> None:
+    (notice,) = told(request(f"          port: {PORT % ''}\n"))
+    assert "(it has none)" in notice
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "port_security_enabled: false",
+        "security_groups: [somebody-elses]",
+        "security_groups: {get_param: group}",
+        "security_groups: [{get_param: group}]",
+    ],
+)
+def test_ports_of_which_nothing_is_told(more: str) -> None:
+    port = f"          port: {{type: 'OS::Neutron::Port', properties: {{network: net, {more}}}}}\n"
+    assert told(request(port)) == []
+
+
+def test_a_network_without_port_security() -> None:
+    port = "          port: {type: 'OS::Neutron::Port', properties: {network: {get_resource: net}, security_groups: []}}\n"  # noqa: E501
+    asked = request(port)
+    assert len(told(asked)) == 1
+    asked.template["resources"]["net"]["properties"] = {"port_security_enabled": False}
+    assert told(asked) == []
+
+
+PLAIN = "          port: {type: 'OS::Neutron::Port', properties: {network: net}}\n"
+
+
+def test_the_default_group() -> None:
+    (closed,) = told(request(PLAIN), default=())
+    assert 'no security group of it allows tcp/22 in (it has "default")' in closed
+    (fidelity,) = told(request(PLAIN), default=OPEN)
+    assert fidelity.startswith('the security group "default" of "web" lets in tcp/22 and ICMP')
+    assert told(request(PLAIN), default=OPEN, cloud="far") == []
+    assert told(request(PLAIN), default=None, cloud="far") == []
+
+
+def test_the_default_group_is_asked_for_only_where_it_decides() -> None:
+    def never() -> None:
+        raise AssertionError("asked")
+
+    asked = request(group(SSH))
+    assert list(security_notices(asked, cloud="local", default_rules=never)) == []
+
+
+def test_a_server_without_ports_of_its_own() -> None:
+    asked = request(group(SSH))
+    properties = asked.template["resources"]["web"]["properties"]
+    properties["networks"] = [{"network": {"get_resource": "net"}}]
+    assert len(told(asked)) == 1
+    properties["security_groups"] = [{"get_resource": "firewall"}]
+    assert told(asked) == []
+    asked.template["resources"]["firewall"]["properties"]["name"] = "by-name"
+    properties["security_groups"] = ["by-name"]
+    assert told(asked) == []
