@@ -29,9 +29,11 @@ from infraci.local.domain.records import (
     Router,
     Server,
 )
-from infraci.local.domain.requests import CardRequest
+from infraci.local.domain.requests import CardRequest, DiskRequest
+from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.server_ports import ServerPorts
 from infraci.local.domain.store import Store
+from infraci.local.domain.volume_records import Volume
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
@@ -48,6 +50,7 @@ class Servers:
         host: HostInterface,
         *,
         project_network: ProjectNetwork,
+        disks: ServerDisks,
         access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
@@ -55,6 +58,7 @@ class Servers:
         self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
+        self.disks = disks
         self._host = host
         self.access_cidr = access_cidr
         self._labels_of = labels_of
@@ -67,6 +71,7 @@ class Servers:
         *,
         cards: Sequence[CardRequest] | None = None,
         groups: Sequence[str] = (),
+        disks: Sequence[DiskRequest] = (),
     ) -> Server:
         """Accept a new server; it boots in the background, as Nova's do.
 
@@ -77,9 +82,12 @@ class Servers:
             raise _no_flavor(server.flavor)
         if server.key_name and self._store.get(KeyPair, server.key_name) is None:
             raise InvalidRequestError("Invalid key_name provided.")
+        if image := self.disks.root_image(disks):
+            server = replace(server, image=image, boots_from_volume=True)
         now = _now()
         server = self._store.put(replace(server, created=now, updated=now))
         try:
+            self.disks.claim(server.id, disks)
             stack_id = str(server.hints.get("heat_root_stack_id", ""))
             self.ports.claim(server.id, cards, self.ports.group_ids(groups), stack_id=stack_id)
         except Exception:
@@ -94,6 +102,7 @@ class Servers:
         try:
             server = self._with_access(self.require(id_))
             self._host.boot(self._boot_plan(server))
+            self.disks.settle(id_)
         except InfraciError as error:
             self._fail(id_, error.message)
         except Exception as error:
@@ -178,6 +187,7 @@ class Servers:
 
     def _forget(self, server: Server) -> None:
         self.ports.release_all(server.id)
+        self.disks.release_all(server.id)
         self._store.drop(server)
 
     def console(self, id_: str, lines: int | None) -> str:
@@ -265,6 +275,26 @@ class Servers:
         with self._keeping_access(id_):
             self._host.unplug(id_, self.ports.nic(port).device)
             self.ports.release(port)
+
+    def attach_volume(self, id_: str, disk: DiskRequest) -> Volume:
+        """Give a server one more volume; returns the volume."""
+        server = self.require(id_)
+        if server.status not in ("ACTIVE", "SHUTOFF"):
+            raise ConflictError(
+                f"Cannot 'attach_volume' instance {id_} while it is in vm_state"
+                f" {server.status.lower()}"
+            )
+        with self._turns[id_]:
+            volume = self.disks.reserve(id_, disk)
+            self.disks.settle(id_)
+        return volume
+
+    def detach_volume(self, id_: str, volume_id: str) -> None:
+        """Take a volume from a server."""
+        self.require(id_)
+        with self._turns[id_]:
+            self.disks.begin_detaching(id_, volume_id)
+            self.disks.release(volume_id)
 
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
         """Change the addresses of a port that a server has, and its card with them."""

@@ -69,3 +69,22 @@ class HostInterface(Protocol):
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove the namespaces of unknown servers and networks; returns a line for each."""
+
+
+class VolumeDisks(Protocol):
+    """Keeps what is on volumes and snapshots; every call may block for seconds."""
+
+    def check(self) -> None:
+        """Raise CloudError if this machine can have no volumes."""
+
+    def create(self, id_: str, size_gb: int, *, source: str | None = None) -> None:
+        """Make a disk, empty or a copy of another, in place of any there was."""
+
+    def extend(self, id_: str, size_gb: int) -> None:
+        """Make a disk larger."""
+
+    def remove(self, id_: str) -> None:
+        """Remove a disk; one that is gone already is fine."""
+
+    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
+        """Remove the disks that are not known; returns a line for each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,9 +14,12 @@ from infraci.local.api.network import NetworkApi
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
+from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
+from infraci.local.domain.volumes import Volumes
 from infraci.local.host.host_interface import HostInterface
+from infraci.local.host.volume_files import VolumeFiles
 from tests.local.domain.test_networks import RecordedWiring
 
 
@@ -28,6 +32,7 @@ def client() -> Client:
         store,
         networks,
         cast(HostInterface, wiring),  # no test here has a server
+        disks=ServerDisks(store, Volumes(store, VolumeFiles(Path("unused")))),
         project_network=ProjectNetwork(store, networks, routers, lambda _: ""),
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},
