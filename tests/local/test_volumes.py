@@ -14,7 +14,7 @@ from openstack.connection import Connection
 from openstack.exceptions import BadRequestException
 
 from infraci.local.state_dir import StateDir
-from tests.local.conftest import create, hot, network, refusal, resource, settled, until
+from tests.local.conftest import create, hot, network, refusal, resource, server, settled, until
 
 pytestmark = pytest.mark.cloud
 
@@ -202,3 +202,65 @@ def test_openstackclient(cloud: Connection) -> None:
     openstack("volume", "set", "--size=2", "mine")
     openstack("volume", "delete", "mine")
     until(lambda: volumes(cloud) == {})
+
+
+def inside(server_id: str, command: str) -> str:
+    """Return what a command says within a server."""
+    done = subprocess.run(
+        ["podman", "exec", f"infraci-{server_id}", "sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def loop_devices(volume_id: str) -> str:
+    """Return the loop devices of a volume's file, a line each."""
+    listed = ["losetup", "--list", "--noheadings", "--output=BACK-FILE"]
+    lines = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    return "".join(line for line in lines if volume_id in line)
+
+
+def test_what_is_written_to_a_volume_outlives_its_server(cloud: Connection) -> None:
+    def template(image_name: str) -> dict[str, object]:
+        web = server(
+            name="web",
+            networks=[{"network": {"get_resource": "net"}}],
+            user_data_format="RAW",
+            user_data=f"#!/bin/sh\n# {image_name}\n",
+        )
+        attached = resource(
+            "OS::Cinder::VolumeAttachment",
+            instance_uuid={"get_resource": "web"},
+            volume_id={"get_resource": "data"},
+        )
+        data = resource("OS::Cinder::Volume", name="data", size=1)
+        return hot({**network(), "data": data, "web": web, "attached": attached})
+
+    stack = create(cloud, "kept", template("first"))
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    (first,) = cloud.compute.servers()
+    volume = volumes(cloud)["data"]
+    assert inside(first.id, "blockdev --getsize64 /dev/vdb") == str(1 << 30)
+    inside(first.id, "printf kept | dd of=/dev/vdb conv=fsync status=none")
+    assert inside(first.id, "readlink -f /dev/disk/by-id/virtio-*") == "/dev/vdb"
+    cloud.orchestration.put(
+        f"/stacks/{stack.name}/{stack.id}", json={"template": template("second")}
+    )
+    assert settled(cloud, stack.id).status == "UPDATE_COMPLETE"
+    (second,) = cloud.compute.servers()
+    assert second.id != first.id
+    assert inside(second.id, "head -c 4 /dev/vdb") == "kept"
+    cloud.compute.reboot_server(second.id, "HARD")
+    assert inside(second.id, "head -c 4 /dev/vdb") == "kept"
+    cloud.compute.delete_volume_attachment(second.id, volume.id)
+    assert inside(second.id, "test ! -e /dev/vdb && echo gone") == "gone"
+    assert loop_devices(volume.id) == ""
+    cloud.compute.create_volume_attachment(second.id, volume_id=volume.id, device="/dev/vdc")
+    assert inside(second.id, "head -c 4 /dev/vdc") == "kept"
+    assert loop_devices(volume.id) != ""
+    deleted(cloud, stack)
+    assert volumes(cloud) == {}
+    assert loop_devices(volume.id) == ""

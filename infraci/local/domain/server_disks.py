@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from infraci.local.domain.requests import DiskRequest
 from infraci.local.domain.store import Store
@@ -20,7 +20,7 @@ from infraci.local.errors import (
     NotFoundError,
 )
 
-_DEVICE = re.compile(r"/dev/x?[a-z]?d?[a-z]+[0-9]*")
+_DEVICE = re.compile(r"/dev/(xvd|vd|sd|hd)[a-z]{1,2}[0-9]*")
 #: The disk that a server boots from.
 ROOT_DEVICE = "/dev/vda"
 
@@ -117,6 +117,16 @@ class ServerDisks:
         """Begin to attach a volume to a server that is there."""
         self._volumes.require(request.source_id)
         return self._reserve(server_id, request.source_id, request)
+
+    def block_devices(self, server_id: str) -> Iterator[tuple[Volume, str, tuple[int, int]]]:
+        """The volumes that are a server's block devices, each with its device's name and numbers.
+
+        The one that it boots from is none: a server's root is its image's.
+        """
+        for volume in self.of(server_id):
+            attachment = _attachment(volume)
+            if not attachment.is_root:
+                yield volume, attachment.device, self._volumes.bind(volume)
 
     def settle(self, server_id: str) -> None:
         """Say that a server has its volumes now."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from infraci.errors import InfraciError
+from infraci.errors import CloudError, InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
@@ -102,6 +102,7 @@ class Servers:
         try:
             server = self._with_access(self.require(id_))
             self._host.boot(self._boot_plan(server))
+            self._show_disks(id_)
             self.disks.settle(id_)
         except InfraciError as error:
             self._fail(id_, error.message)
@@ -207,12 +208,14 @@ class Servers:
         server = self.require(id_)
         with self._turns[id_]:
             self._host.start(self._boot_plan(server))
+            self._show_disks(id_)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         with self._turns[self.require(id_).id]:
             self._host.reboot(id_, hard=hard)
+            self._show_disks(id_)
             self._settle(id_, "ACTIVE")
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
@@ -286,14 +289,26 @@ class Servers:
             )
         with self._turns[id_]:
             volume = self.disks.reserve(id_, disk)
+            try:
+                self._show_disks(id_)
+            except CloudError:
+                self.disks.release(volume.id)
+                raise
             self.disks.settle(id_)
         return volume
+
+    def _show_disks(self, id_: str) -> None:
+        """Have a server's volumes appear in it as block devices."""
+        for volume, device, numbers in self.disks.block_devices(id_):
+            self._host.show_disk(id_, device, numbers, volume.id)
 
     def detach_volume(self, id_: str, volume_id: str) -> None:
         """Take a volume from a server."""
         self.require(id_)
         with self._turns[id_]:
-            self.disks.begin_detaching(id_, volume_id)
+            volume = self.disks.begin_detaching(id_, volume_id)
+            if volume.attachment:
+                self._host.hide_disk(id_, volume.attachment.device, volume_id)
             self.disks.release(volume_id)
 
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
@@ -326,6 +341,7 @@ class Servers:
                     continue
                 if wants_reboot:
                     self._host.start(self._boot_plan(server))
+                    self._show_disks(id_)
                 else:
                     self._settle(id_, "SHUTOFF")
 

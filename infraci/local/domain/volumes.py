@@ -199,7 +199,12 @@ class Volumes:
 
     def release(self, id_: str) -> None:
         """Take a volume from its server; it may be attached again, and keeps its content."""
+        self._disks.unbind(id_)
         self._set(id_, status=AVAILABLE, attachment=None)
+
+    def bind(self, volume: Volume) -> tuple[int, int]:
+        """Make a volume a block device of this machine; returns the device's numbers."""
+        return self._disks.bind(volume.id, read_only=volume.read_only)
 
     def reconcile(self, *, dry_run: bool = False) -> list[str]:
         """Finish what an earlier process has begun; remove disks that no record knows.
@@ -213,7 +218,8 @@ class Volumes:
                 elif volume.status == DELETING:
                     self.remove(volume.id)
         known = {record.id for kind in (Volume, Snapshot) for record in self._store.find(kind)}
-        return self._disks.sweep(known=known, dry_run=dry_run)
+        in_use = {volume.id for volume in self.all() if volume.attachment}
+        return self._disks.sweep(known=known, in_use=in_use, dry_run=dry_run)
 
     def _set(self, id_: str, **values: object) -> Volume:
         def change(volume: Volume) -> Volume:

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from infraci.errors import CloudError
+from infraci.local.host import loop_devices
 
 _GB = 1 << 30
-_CONTROL = Path("/dev/loop-control")
 #: A copy of a large volume takes its time.
 _COPY_S = 600.0
 
@@ -24,7 +24,7 @@ class VolumeFiles:
 
     def check(self) -> None:
         """Raise CloudError if this machine has no loop devices, by which files are disks."""
-        if not _CONTROL.exists():
+        if not loop_devices.CONTROL.exists():
             raise CloudError(
                 "cannot make volumes on this machine: it has no loop devices",
                 hint="load the kernel's module loop: modprobe loop",
@@ -50,6 +50,15 @@ class VolumeFiles:
     def extend(self, id_: str, size_gb: int) -> None:
         """Make a file larger."""
         self._resize(self.path(id_), size_gb)
+        loop_devices.grow(self.path(id_))
+
+    def bind(self, id_: str, *, read_only: bool) -> tuple[int, int]:
+        """Make a file a block device, if it is none; returns the device's numbers."""
+        return loop_devices.MAJOR, loop_devices.bind(self.path(id_), read_only=read_only)
+
+    def unbind(self, id_: str) -> None:
+        """Undo :meth:`bind`."""
+        loop_devices.unbind(self.path(id_))
 
     def _resize(self, path: Path, size_gb: int) -> None:
         try:
@@ -63,17 +72,30 @@ class VolumeFiles:
 
     def remove(self, id_: str) -> None:
         """Remove a file; one that is gone already is fine."""
-        self.path(id_).unlink(missing_ok=True)
+        if self.path(id_).exists():
+            self.unbind(id_)
+            self.path(id_).unlink(missing_ok=True)
 
-    def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
-        """Remove the files that are not known; returns a line for each."""
+    def sweep(self, *, known: Collection[str], in_use: Collection[str], dry_run: bool) -> list[str]:
+        """Remove files that are not known, and devices not in use; returns a line for each."""
         if not self._folder.is_dir():
             return []
         unknown = sorted(path.name for path in self._folder.iterdir() if path.name not in known)
         if not dry_run:
             for name in unknown:
                 self.remove(name)
-        return [f"volume {name}" for name in unknown]
+        idle = {
+            name: minors
+            for name, minors in loop_devices.bound(self._folder).items()
+            if name not in in_use and name not in unknown
+        }
+        if not dry_run:
+            for minors in idle.values():
+                for minor in minors:
+                    loop_devices.release(minor)
+        return [f"volume {name}" for name in unknown] + [
+            f"block device of volume {name}" for name in sorted(idle)
+        ]
 
 
 def _copy(source: Path, target: Path) -> None:
