@@ -60,12 +60,17 @@ def grow(file: Path) -> None:
 
 
 def bound(folder: Path) -> dict[str, list[int]]:
-    """The minor numbers of the block devices of a folder's files, by the files' names."""
-    listed = _losetup(["--list", "--json", "--output=NAME,BACK-FILE"], "list loop devices")
+    """The minor numbers of the block devices of a folder's files, by the files' names.
+
+    Those that were freed and that a program still has open do not count: they end with it.
+    """
+    listed = _losetup(
+        ["--list", "--json", "--output=NAME,BACK-FILE,AUTOCLEAR"], "list loop devices"
+    )
     devices: dict[str, list[int]] = {}
     for each in json.loads(listed or '{"loopdevices": []}')["loopdevices"]:
         file = Path(str(each["back-file"] or "").removesuffix(" (deleted)"))
-        if file.parent == folder:
+        if file.parent == folder and not each["autoclear"]:
             minor = int(str(each["name"]).removeprefix("/dev/loop"))
             devices.setdefault(file.name, []).append(minor)
     return devices

@@ -18,13 +18,14 @@ _COPY_S = 600.0
 class VolumeFiles:
     """The files of a folder, one for each volume or snapshot, by its id."""
 
-    def __init__(self, folder: Path) -> None:
-        """The folder is made when it is needed."""
+    def __init__(self, folder: Path, *, control: Path = loop_devices.CONTROL) -> None:
+        """The folder is made when it is needed; ``control`` is there where loop devices are."""
         self._folder = folder
+        self._control = control
 
     def check(self) -> None:
         """Raise CloudError if this machine has no loop devices, by which files are disks."""
-        if not loop_devices.CONTROL.exists():
+        if not self._control.exists():
             raise CloudError(
                 "cannot make volumes on this machine: it has no loop devices",
                 hint="load the kernel's module loop: modprobe loop",
