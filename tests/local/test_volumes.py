@@ -244,6 +244,7 @@ def test_what_is_written_to_a_volume_outlives_its_server(cloud: Connection) -> N
     (first,) = cloud.compute.servers()
     volume = volumes(cloud)["data"]
     assert inside(first.id, "blockdev --getsize64 /dev/vdb") == str(1 << 30)
+    inside(first.id, "mkfs.ext4 -q /dev/vdb && e2fsck -n /dev/vdb")
     inside(first.id, "printf kept | dd of=/dev/vdb conv=fsync status=none")
     assert inside(first.id, "readlink -f /dev/disk/by-id/virtio-*") == "/dev/vdb"
     cloud.orchestration.put(
