@@ -58,6 +58,8 @@ class CloudUnderTest:
             "networks": cloud.network.networks,
             "routers": cloud.network.routers,
             "security groups": cloud.network.security_groups,
+            "volumes": cloud.block_storage.volumes,
+            "volume snapshots": cloud.block_storage.snapshots,
         }
         return {
             kind: frozenset(f"{thing.name} ({thing.id})" for thing in listing())

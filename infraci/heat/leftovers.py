@@ -71,6 +71,13 @@ FLOATING_IP = LeftoverKind(
     types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
     fields=("id", "floating_ip_address", "router_id"),
 )
+SNAPSHOT = LeftoverKind(
+    name="volume snapshot",
+    service="block_storage",
+    collection="snapshots",
+    command="volume snapshot delete",
+)
+_VOLUMES = ("OS::Cinder::Volume",)
 _NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
 _ROUTERS = ("OS::Neutron::Router",)
 _GROUPS = ("OS::Neutron::SecurityGroup",)
@@ -86,12 +93,13 @@ KINDS = (
         command="server delete --wait",
         types=("OS::Nova::Server",),
     ),
+    SNAPSHOT,
     LeftoverKind(
         name="volume",
         service="block_storage",
         collection="volumes",
         command="volume delete --purge",
-        types=("OS::Cinder::Volume",),
+        types=_VOLUMES,
     ),
     PORT,
     LeftoverKind(
@@ -240,6 +248,8 @@ def _is_in_the_way(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> 
     if kind is FLOATING_IP:  # a router keeps the interfaces that floating IPs need
         is_lent = _id_of(entry) in mark.ids(_ASSOCIATIONS)
         return entry.get("router_id") in mark.ids(_ROUTERS) and not is_lent
+    if kind is SNAPSHOT:  # Cinder keeps a volume that has snapshots
+        return entry.get("volume_id") in mark.ids(_VOLUMES)
     return kind is PORT and (_is_attached(entry, mark) or bool(_own_groups(entry, mark)))
 
 

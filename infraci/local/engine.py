@@ -190,6 +190,8 @@ def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
         "max_json_body_size": 128 << 20,
     }.items():
         conf.set_override(name, value)
+    # There are no backups of volumes: Heat refuses the deletion policy that makes one.
+    conf.set_override("backups_enabled", False, group="volumes")
     conf.set_override("connection", f"sqlite:///{database}", group="database")
     conf.set_override("auth_uri", f"{url}/identity/v3", group="clients_keystone")
     # The address that servers are given for their signals; the engine itself never asks it.

@@ -19,7 +19,7 @@ from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES, VALU
 
 #: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
-_SERVICES = ("glance", "neutron", "nova")
+_SERVICES = ("cinder", "glance", "neutron", "nova")
 
 
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:

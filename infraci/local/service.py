@@ -33,6 +33,7 @@ from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import NetworkApi
 from infraci.local.api.signal_endpoint import GatewayServer, SignalFilter
 from infraci.local.api.storage_filter import StorageFilter
+from infraci.local.api.volume import VolumeApi
 from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import DatabaseReserve
@@ -42,13 +43,17 @@ from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.security_groups import SecurityGroups
+from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.servers import Servers
+from infraci.local.domain.snapshots import Snapshots
 from infraci.local.domain.store import Store
+from infraci.local.domain.volumes import Volumes
 from infraci.local.engine_limits import purge_deleted
 from infraci.local.host import image_store as images
 from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, DiskSpace
 from infraci.local.host.host import Host
 from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
+from infraci.local.host.volume_files import VolumeFiles
 from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
 from infraci.local.state_dir import Address, StateDir, build
 
@@ -112,6 +117,9 @@ class Cloud:
         )
         self._filters = PacketFilters(self._store, self._host)
         self._routers = Routers(self._store, self._networks, self._host)
+        disks = VolumeFiles(state_dir.folder / "volumes")
+        self._volumes = Volumes(self._store, disks)
+        self._snapshots = Snapshots(self._store, self._volumes, disks)
         self._servers = Servers(
             self._store,
             self._networks,
@@ -120,6 +128,7 @@ class Cloud:
                 self._store, self._networks, self._routers, engine.root_stack_of
             ),
             filters=self._filters,
+            disks=ServerDisks(self._store, self._volumes),
             access_cidr=self._host.pools.access,
             labels_of=_labels_of,
         )
@@ -172,6 +181,7 @@ class Cloud:
             self._filters.refresh()
         except CloudError:
             LOG.exception("cannot filter packets")
+        self._volumes.reconcile()
 
     def _keep_reserves(self) -> None:
         """Keep room for removing stacks and servers, while there is room for more than that."""
@@ -223,7 +233,8 @@ class Cloud:
                 is_known=images.known,
                 names=lambda: [recipe.name for recipe in images.recipes()],
             ),
-            "/infraci": AdminApi(self._store, self._servers, is_valid, end=self.end),
+            "/volume": VolumeApi(self._store, self._volumes, self._snapshots, is_valid),
+            "/infraci": AdminApi(self._store, self._servers, self._volumes, is_valid, end=self.end),
         }
         dispatch = BodyFilter(
             StorageFilter(DispatcherMiddleware(NotFound(), routes), self._disk_space)

@@ -40,7 +40,21 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "config_drive", "tags", "software_config_transport",
         "networks", "networks.network", "networks.uuid", "networks.port", "networks.subnet",
         "networks.fixed_ip", "networks.floating_ip", "networks.allocate_network",
+        "block_device_mapping", "block_device_mapping.device_name",
+        "block_device_mapping.volume_id", "block_device_mapping.snapshot_id",
+        "block_device_mapping.volume_size", "block_device_mapping.delete_on_termination",
+        "block_device_mapping_v2", "block_device_mapping_v2.device_name",
+        "block_device_mapping_v2.volume_id", "block_device_mapping_v2.snapshot_id",
+        "block_device_mapping_v2.image", "block_device_mapping_v2.image_id",
+        "block_device_mapping_v2.volume_size", "block_device_mapping_v2.boot_index",
+        "block_device_mapping_v2.delete_on_termination",
     }),
+    "OS::Cinder::Volume": frozenset({
+        "name", "description", "size", "metadata", "image", "imageRef", "snapshot_id",
+        "source_volid", "volume_type", "read_only",
+    }),
+    "OS::Cinder::VolumeAttachment": frozenset({"instance_uuid", "volume_id", "mountpoint"}),
+    "OS::Cinder::VolumeType": frozenset({"name", "description"}),
     "OS::Nova::KeyPair": frozenset({"name", "public_key", "save_private_key"}),
     "OS::Nova::Flavor": frozenset({
         "name", "flavorid", "vcpus", "ram", "disk", "extra_specs", "is_public",
@@ -92,6 +106,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 
+_ONE_BUS = "volumes are block devices on no bus"
 _ONE_DISK = "servers have one disk"
 _ZONE = "there is one zone, nova"
 _PROJECT = "there is one project, and all that is made belongs to it"
@@ -108,6 +123,17 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "diskConfig": "disks have no partitions",
         "scheduler_hints": "all servers are on this machine",
         "networks.tag": "it is not on the config drive",
+        "block_device_mapping_v2.device_type": _ONE_BUS,
+        "block_device_mapping_v2.disk_bus": _ONE_BUS,
+        "block_device_mapping_v2.swap_size": "servers have the swap of this machine",
+    },
+    "OS::Cinder::Volume": {
+        "availability_zone": _ZONE,
+        "scheduler_hints": "all volumes are on this machine",
+    },
+    "OS::Cinder::VolumeType": {
+        "is_public": _PROJECT,
+        "metadata": "every volume is a file on this machine",
     },
     "OS::Nova::ServerGroup": {
         "policies": "all servers are on this machine, whatever the policy",
@@ -152,6 +178,18 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "dns_name": _NO_NAMES,
         "floating_subnet": "the network public has one subnet",
         "value_specs": _PROVIDER,
+    },
+}
+
+_ROOT = (
+    "the root of a server that boots from a volume comes anew from the volume's image, and is not "
+    "kept on the volume; other volumes are block devices, and no file system on them can be mounted"
+)
+#: Properties that are honoured in part → what differs here.
+DIFFERENT: Mapping[str, Mapping[str, str]] = {
+    "OS::Nova::Server": {"block_device_mapping": _ROOT, "block_device_mapping_v2": _ROOT},
+    "OS::Cinder::VolumeAttachment": {
+        "volume_id": "the volume is a block device, and no file system on it can be mounted yet",
     },
 }
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import StackPreview
-from infraci.local.supported_properties import KEPT, KEPT_VALUES
+from infraci.local.supported_properties import DIFFERENT, KEPT, KEPT_VALUES
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
 _NAMED = 4
+_KEPT = "has no effect on the embedded cloud"
+_DIFFERENT = "has another effect on the embedded cloud"
 
 
 def fidelity_notices(preview: StackPreview) -> Iterator[str]:
-    """Yield a sentence for each property that the embedded cloud keeps without its effect."""
+    """Yield a sentence for each property with another effect on the embedded cloud, or none."""
     users: dict[tuple[str, str], list[str]] = {}
     for resource in preview.walk():
         for name, difference in KEPT.get(resource.type, {}).items():
             if _value(resource.properties, name):
-                users.setdefault((name, difference), []).append(resource.path)
+                users.setdefault((name, f"{_KEPT}: {difference}"), []).append(resource.path)
+        for name, difference in DIFFERENT.get(resource.type, {}).items():
+            if _value(resource.properties, name):
+                users.setdefault((name, f"{_DIFFERENT}: {difference}"), []).append(resource.path)
         for (type_, name, value), difference in KEPT_VALUES.items():
             if type_ == resource.type and _value(resource.properties, name) == value:
-                users.setdefault((f"{name} {value}", difference), []).append(resource.path)
-    for (name, difference), paths in users.items():
+                effect = f"{_KEPT}: {difference}"
+                users.setdefault((f"{name} {value}", effect), []).append(resource.path)
+    for (name, effect), paths in users.items():
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         named = ", ".join(f'"{path}"' for path in paths[:_NAMED]) if more else quoted(paths, "and")
-        yield f"{name} of {named}{more} has no effect on the embedded cloud: {difference}"
+        yield f"{name} of {named}{more} {effect}"
 
 
 def _value(properties: object, path: str) -> object:

@@ -60,6 +60,16 @@ resources:
 outputs:
   address: {value: {get_attr: [address, floating_ip_address]}}
 """
+#: The same with a volume that the server is given.
+WITH_VOLUME = STACK.replace(
+    "outputs:",
+    """\
+  disk: {type: OS::Cinder::Volume, properties: {size: 1, metadata: {role: data}}}
+  attached:
+    type: OS::Cinder::VolumeAttachment
+    properties: {instance_uuid: {get_resource: server}, volume_id: {get_resource: disk}}
+outputs:""",
+)
 PIPELINE = """\
 stack: {template: stack.yaml}
 configure: [script: setup.sh]

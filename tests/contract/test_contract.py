@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import Repository
-from tests.contract.repository import OUTSIDE, PIPELINE, SPEC
+from tests.contract.repository import OUTSIDE, PIPELINE, SPEC, WITH_VOLUME
 from tests.processes import finish
 
 pytestmark = pytest.mark.timeout(900)
@@ -22,6 +22,14 @@ def test_create(repository: Repository) -> None:
     done = repository.run()
     assert done.returncode == 0, done.stderr
     assert "2 passed" in done.stderr
+
+
+def test_a_volume_is_a_block_device(repository: Repository) -> None:
+    spec = "def test_disk(host):\n    assert host.run('test -b /dev/vdb').succeeded\n"
+    repository.write({"stack.yaml": WITH_VOLUME, "specs/test_web.py": spec})
+    done = repository.run()
+    assert done.returncode == 0, done.stderr
+    assert "1 passed" in done.stderr
 
 
 def test_fail(repository: Repository) -> None:

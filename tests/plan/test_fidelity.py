@@ -43,3 +43,10 @@ def test_a_value_that_is_kept_is_told() -> None:
     (notice,) = notices(server("a", user_data_format="SOFTWARE_CONFIG"))
     assert notice.startswith('user_data_format SOFTWARE_CONFIG of "a" has no effect')
     assert notices(server("a", user_data_format="RAW")) == []
+
+
+def test_a_property_with_another_effect_is_told() -> None:
+    (notice,) = notices(server("a", block_device_mapping_v2=[{"volume_id": "v"}]))
+    assert notice.startswith(
+        'block_device_mapping_v2 of "a" has another effect on the embedded cloud: the root of'
+    )

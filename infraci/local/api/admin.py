@@ -13,6 +13,8 @@ from infraci.local.api.web import Api, Document, route
 from infraci.local.domain.records import Network, Router, Server
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
+from infraci.local.domain.volume_records import Volume
+from infraci.local.domain.volumes import Volumes
 
 
 class AdminApi(Api):
@@ -24,6 +26,7 @@ class AdminApi(Api):
         self,
         store: Store,
         servers: Servers,
+        volumes: Volumes,
         is_valid_token: Callable[[str | None], bool],
         *,
         end: Callable[[], None],
@@ -31,6 +34,7 @@ class AdminApi(Api):
         super().__init__(is_valid_token)
         self._store = store
         self._servers = servers
+        self._volumes = volumes
         self._end = end
 
     @route("GET", "/status")
@@ -41,6 +45,7 @@ class AdminApi(Api):
             "version": __version__,
             "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "servers": [server.name for server in self._store.find(Server)],
+            "volumes": [volume.name or volume.id for volume in self._store.find(Volume)],
             "networks": [
                 network.name
                 for network in self._store.find(Network, lambda network: not network.is_external)
@@ -50,8 +55,10 @@ class AdminApi(Api):
 
     @route("POST", "/gc")
     def gc(self, request: Request) -> Document:
-        """Remove servers and networks on this machine that the store does not know."""
-        return {"removed": self._servers.reconcile(dry_run="dry_run" in request.args)}
+        """Remove servers, networks and volumes on this machine that the store does not know."""
+        dry_run = "dry_run" in request.args
+        removed = self._servers.reconcile(dry_run=dry_run)
+        return {"removed": removed + self._volumes.reconcile(dry_run=dry_run)}
 
     @route("POST", "/down")
     def down(self, request: Request) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.account import USER_ID, ZONE
+from infraci.local.api.device_json import attachment_to_json, parse_attachment, parse_disks
 from infraci.local.api.nova_json import (
     address_to_json,
     card_to_json,
@@ -139,6 +140,7 @@ class ComputeApi(Api):
             parse_server(body, hints),
             cards=parse_cards(body.get("networks")),
             groups=[parse_group(group) for group in body.get("security_groups") or ()],
+            disks=parse_disks(body),
         )
         return reply({"server": {"id": server.id, "links": [], "adminPass": ""}}, 202)
 
@@ -281,9 +283,28 @@ class ComputeApi(Api):
 
     @route("GET", "/v2.1/servers/<id_>/os-volume_attachments")
     def volumes(self, request: Request, id_: str) -> Document:
-        """No volumes yet."""
+        """A server's volumes."""
         self._servers.require(id_)
-        return {"volumeAttachments": []}
+        volumes = self._servers.disks.of(id_)
+        return {"volumeAttachments": [attachment_to_json(volume) for volume in volumes]}
+
+    @route("POST", "/v2.1/servers/<id_>/os-volume_attachments")
+    def attach_volume(self, request: Request, id_: str) -> Document:
+        """Give a server a volume."""
+        disk = parse_attachment(body_of(request, "volumeAttachment"))
+        return {"volumeAttachment": attachment_to_json(self._servers.attach_volume(id_, disk))}
+
+    @route("GET", "/v2.1/servers/<id_>/os-volume_attachments/<volume_id>")
+    def show_volume(self, request: Request, id_: str, volume_id: str) -> Document:
+        """One of a server's volumes."""
+        self._servers.require(id_)
+        return {"volumeAttachment": attachment_to_json(self._servers.disks.require(id_, volume_id))}
+
+    @route("DELETE", "/v2.1/servers/<id_>/os-volume_attachments/<volume_id>")
+    def detach_volume(self, request: Request, id_: str, volume_id: str) -> Response:
+        """Take a volume from a server."""
+        self._servers.detach_volume(id_, volume_id)
+        return Response(status=202)
 
     def _shown(self, server: Server) -> Document:
         return server_to_json(
@@ -291,6 +312,7 @@ class ComputeApi(Api):
             flavor=self._servers.flavors.of(server),
             addresses=self._addresses(server.id),
             groups=self._groups(server.id),
+            volumes=self._servers.disks.of(server.id),
         )
 
     def _addresses(self, id_: str) -> Document:

@@ -14,16 +14,17 @@ _TEXT = frozenset({
     "gateway_ip", "ip_address", "mac_address", "fixed_ip", "fixed_ip_address",
     "floating_ip_address", "direction", "ethertype", "remote_ip_prefix", "device_owner",
     "binding:host_id", "binding:vnic_type", "imageRef", "key_name", "public_key", "user_data",
-    "availability_zone", "hostname", "type",
+    "availability_zone", "hostname", "type", "source_volid", "volume_type", "volumeId", "device",
+    "device_name", "source_type", "destination_type", "guest_format",
 })  # fmt: skip
 #: Numbers, which clients send as text as well.
 _NUMBERS = frozenset({
     "ip_version", "port_range_min", "port_range_max", "protocol", "flavorRef", "min_count",
-    "max_count", "prefixlen",
+    "max_count", "prefixlen", "size", "volume_size", "boot_index", "new_size",
 })  # fmt: skip
 _BOOLEANS = frozenset({
     "admin_state_up", "enable_dhcp", "enable_snat", "port_security_enabled", "shared",
-    "router:external", "config_drive", "stateful",
+    "router:external", "config_drive", "stateful", "delete_on_termination",
 })  # fmt: skip
 _OBJECTS = frozenset({"external_gateway_info", "metadata", "os:scheduler_hints", "binding:profile"})
 #: Lists, and what is in them.
@@ -32,7 +33,7 @@ _LISTS = {
     **dict.fromkeys(
         (
             *("allocation_pools", "host_routes", "fixed_ips", "allowed_address_pairs", "routes"),
-            *("external_fixed_ips", "block_device_mapping_v2"),
+            *("external_fixed_ips", "block_device_mapping_v2", "block_device_mapping"),
         ),
         dict,
     ),

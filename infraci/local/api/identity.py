@@ -43,6 +43,9 @@ SERVICES = (
     Service(type="compute", name="nova", path="/compute/v2.1"),
     Service(type="network", name="neutron", path="/network"),
     Service(type="image", name="glance", path="/image"),
+    Service(type="block-storage", name="cinder", path=f"/volume/v3/{PROJECT_ID}"),
+    # The name by which Heat and older clients know it.
+    Service(type="volumev3", name="cinderv3", path=f"/volume/v3/{PROJECT_ID}"),
 )
 
 

@@ -12,13 +12,15 @@ from infraci.local.api.parse import addresses, flag, number, texts
 from infraci.local.api.web import Document
 from infraci.local.domain.records import DELETING, Flavor, KeyPair, Port, Server, ServerGroup
 from infraci.local.domain.requests import AddressRequest, CardRequest
+from infraci.local.domain.volume_records import Volume
 from infraci.local.errors import InvalidRequestError
 
 #: What a client may say of a new server; the rest is refused by name.
 SERVER_FIELDS = frozenset({
     "name", "imageRef", "flavorRef", "networks", "key_name", "user_data", "metadata",
     "config_drive", "security_groups", "min_count", "max_count", "description", "tags",
-    "availability_zone", "adminPass", "OS-DCF:diskConfig",
+    "availability_zone", "adminPass", "OS-DCF:diskConfig", "block_device_mapping",
+    "block_device_mapping_v2",
 })  # fmt: skip
 
 _POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
@@ -90,7 +92,12 @@ def parse_group(group: object) -> str:
 
 
 def server_to_json(
-    server: Server, *, flavor: Flavor, addresses: Document, groups: list[Document]
+    server: Server,
+    *,
+    flavor: Flavor,
+    addresses: Document,
+    groups: list[Document],
+    volumes: list[Volume],
 ) -> Document:
     """A server as Nova shows it."""
     is_deleting = server.status == DELETING
@@ -100,7 +107,7 @@ def server_to_json(
         "id": server.id,
         "name": server.name,
         "status": "ACTIVE" if is_deleting else server.status,
-        "image": {"id": server.image},
+        "image": "" if server.boots_from_volume else {"id": server.image},
         "flavor": _embedded(flavor),
         "metadata": server.metadata,
         "key_name": server.key_name,
@@ -117,7 +124,7 @@ def server_to_json(
         "hostId": "local",
         "progress": 100 if server.status == "ACTIVE" else 0,
         "links": [],
-        "os-extended-volumes:volumes_attached": [],
+        "os-extended-volumes:volumes_attached": [_attached(volume) for volume in volumes],
         "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": ZONE,
         "OS-EXT-SRV-ATTR:instance_name": f"infraci-{server.id}",
@@ -131,6 +138,13 @@ def server_to_json(
     if server.fault and server.status == "ERROR":
         shown["fault"] = {"code": 500, **asdict(server.fault)}
     return shown
+
+
+def _attached(volume: Volume) -> Document:
+    """A volume as a server shows it."""
+    attachment = volume.attachment
+    goes = attachment is not None and attachment.delete_on_termination
+    return {"id": volume.id, "delete_on_termination": goes}
 
 
 def parse_server_group(body: Document) -> ServerGroup:

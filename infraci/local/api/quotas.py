@@ -10,6 +10,7 @@ from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import PUBLIC_ID
 from infraci.local.domain.records import FloatingIp, NeutronRecord, Router, Server, Subnet
 from infraci.local.domain.store import Store
+from infraci.local.domain.volume_records import Snapshot, Volume
 
 _NO_LIMIT = -1
 
@@ -28,6 +29,20 @@ def compute_limits(store: Store, access: ipaddress.IPv4Network) -> Document:
         "maxTotalRAMSize": _NO_LIMIT, "totalRAMUsed": sum(f.ram_mb for f in flavors),
         "maxTotalKeypairs": _NO_LIMIT, "maxImageMeta": 128,
         "maxServerGroups": 0, "maxServerGroupMembers": 0, "totalServerGroupsUsed": 0,
+    }  # fmt: skip
+
+
+def volume_limits(store: Store) -> Document:
+    """Cinder's absolute limits: none, since a volume's file holds only what is written to it."""
+    volumes, snapshots = store.find(Volume), store.find(Snapshot)
+    return {
+        "maxTotalVolumes": _NO_LIMIT, "totalVolumesUsed": len(volumes),
+        "maxTotalVolumeGigabytes": _NO_LIMIT,
+        "totalGigabytesUsed": sum(each.size_gb for each in volumes)
+        + sum(each.size_gb for each in snapshots),
+        "maxTotalSnapshots": _NO_LIMIT, "totalSnapshotsUsed": len(snapshots),
+        "maxTotalBackups": 0, "totalBackupsUsed": 0,
+        "maxTotalBackupGigabytes": 0, "totalBackupGigabytesUsed": 0,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, DiskSpace
 _NEEDS = (
     (re.compile(r"POST /orchestration/v1/[^/]+/stacks|POST /compute/[^/]+/servers"), NEEDED_BYTES),
     (re.compile(r"(PUT|PATCH) /orchestration/v1/[^/]+/stacks/[^/]+/[^/]+"), NEEDED_BYTES),
+    (re.compile(r"POST /volume/v3/[^/]+/(volumes|snapshots)"), NEEDED_BYTES),
     # Among them the question for a console, which would end where the disk was full.
     (re.compile(r"POST /compute/[^/]+/servers/[^/]+/action"), LOW_BYTES),
 )

@@ -286,3 +286,5 @@ class Server(Record):
     #: The address on the host's bridge at which the host logs in to it.
     access: str | None = None
     fault: Fault | None = None
+    #: Whether it boots from a volume, which has the image.
+    boots_from_volume: bool = False

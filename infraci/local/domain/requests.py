@@ -29,3 +29,17 @@ class CardRequest:
     port_id: str | None = None
     network_id: str | None = None
     addresses: tuple[AddressRequest, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRequest:
+    """A disk for a server: a volume that there is, or one made of an image or a snapshot."""
+
+    source: str  # volume, snapshot, image or blank
+    source_id: str = ""
+    #: The size of a volume that is to be made; 0 for the source's own.
+    size_gb: int = 0
+    #: The device's name; empty for the next one.
+    device: str = ""
+    is_root: bool = False
+    delete_on_termination: bool = False

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from infraci.errors import InfraciError
+from infraci.errors import CloudError, InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
@@ -32,9 +32,11 @@ from infraci.local.domain.records import (
     Router,
     Server,
 )
-from infraci.local.domain.requests import CardRequest
+from infraci.local.domain.requests import CardRequest, DiskRequest
+from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.server_ports import ServerPorts
 from infraci.local.domain.store import Store
+from infraci.local.domain.volume_records import Volume
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
@@ -52,6 +54,7 @@ class Servers:
         *,
         project_network: ProjectNetwork,
         filters: PacketFilters,
+        disks: ServerDisks,
         access_cidr: ipaddress.IPv4Network,
         labels_of: Callable[[Server], Mapping[str, str]],
     ) -> None:
@@ -59,6 +62,7 @@ class Servers:
         self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
+        self.disks = disks
         self._host = host
         self._filters = filters
         self.access_cidr = access_cidr
@@ -72,6 +76,7 @@ class Servers:
         *,
         cards: Sequence[CardRequest] | None = None,
         groups: Sequence[str] = (),
+        disks: Sequence[DiskRequest] = (),
     ) -> Server:
         """Accept a new server; it boots in the background, as Nova's do.
 
@@ -82,9 +87,12 @@ class Servers:
             raise _no_flavor(server.flavor)
         if server.key_name and self._store.get(KeyPair, server.key_name) is None:
             raise InvalidRequestError("Invalid key_name provided.")
+        if image := self.disks.root_image(disks):
+            server = replace(server, image=image, boots_from_volume=True)
         now = _now()
         server = self._store.put(replace(server, created=now, updated=now))
         try:
+            self.disks.claim(server.id, disks)
             stack_id = str(server.hints.get("heat_root_stack_id", ""))
             self.ports.claim(server.id, cards, self.ports.group_ids(groups), stack_id=stack_id)
         except Exception:
@@ -99,6 +107,8 @@ class Servers:
         try:
             server = self._with_access(self.require(id_))
             self._guarded(self._host.boot, server)
+            self._show_disks(id_)
+            self.disks.settle(id_)
         except InfraciError as error:
             self._fail(id_, error.message)
         except Exception as error:
@@ -192,6 +202,7 @@ class Servers:
 
     def _forget(self, server: Server) -> None:
         self.ports.release_all(server.id)
+        self.disks.release_all(server.id)
         self._store.drop(server)
 
     def console(self, id_: str, lines: int | None) -> str:
@@ -211,12 +222,14 @@ class Servers:
         server = self.require(id_)
         with self._turns[id_]:
             self._guarded(self._host.start, server)
+            self._show_disks(id_)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         with self._turns[self.require(id_).id]:
             self._host.reboot(id_, hard=hard)
+            self._show_disks(id_)
             self._settle(id_, "ACTIVE")
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
@@ -283,6 +296,38 @@ class Servers:
             self.ports.release(port)
         self._filters.refresh()
 
+    def attach_volume(self, id_: str, disk: DiskRequest) -> Volume:
+        """Give a server one more volume; returns the volume."""
+        server = self.require(id_)
+        if server.status not in ("ACTIVE", "SHUTOFF"):
+            raise ConflictError(
+                f"Cannot 'attach_volume' instance {id_} while it is in vm_state"
+                f" {server.status.lower()}"
+            )
+        with self._turns[id_]:
+            volume = self.disks.reserve(id_, disk)
+            try:
+                self._show_disks(id_)
+            except CloudError:
+                self.disks.release(volume.id)
+                raise
+            self.disks.settle(id_)
+        return volume
+
+    def _show_disks(self, id_: str) -> None:
+        """Have a server's volumes appear in it as block devices."""
+        for volume, device, numbers in self.disks.block_devices(id_):
+            self._host.show_disk(id_, device, numbers, volume.id)
+
+    def detach_volume(self, id_: str, volume_id: str) -> None:
+        """Take a volume from a server."""
+        self.require(id_)
+        with self._turns[id_]:
+            volume = self.disks.begin_detaching(id_, volume_id)
+            if volume.attachment:
+                self._host.hide_disk(id_, volume.attachment.device, volume_id)
+            self.disks.release(volume_id)
+
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
         """Change the addresses of a port that a server has, and its card with them."""
         id_ = self._networks.require(Port, port_id).device_id
@@ -314,6 +359,7 @@ class Servers:
                     continue
                 if wants_reboot:
                     self._guarded(self._host.start, server)
+                    self._show_disks(id_)
                 else:
                     self._settle(id_, "SHUTOFF")
 

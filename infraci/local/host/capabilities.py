@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from infraci.local.host.loop_devices import CONTROL as LOOP_CONTROL
+from infraci.local.host.loop_devices import MAJOR
 from infraci.local.host.recipe import KEYRING
 
 _CAP_SYS_RESOURCE = 24
@@ -230,6 +232,9 @@ def run_options(
     if held:
         options.append(f"--cap-add={','.join(held)}")
     options += [f"--device={device}" for device in _DEVICES if device.is_char_device()]
+    if LOOP_CONTROL.exists():
+        # A server opens only those whose nodes it is given: it can make none.
+        options.append(f"--device-cgroup-rule=b {MAJOR}:* rw")
     return tuple(options)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from infraci.errors import CloudError
 from infraci.local.host import image_store as images
 from infraci.local.host.capabilities import install_command, probe
+from infraci.local.host.device_nodes import make_node, remove_node
 from infraci.local.host.fabric import Fabric, Nic, server_namespace
 from infraci.local.host.host_bridge import Pools, choose_pools
 from infraci.local.host.host_interface import BootPlan
@@ -252,6 +253,17 @@ class Host:
                 fixed = nic.addresses[0].partition("/")[0]
                 self._fabric.add_access(nic.network_id, access, fixed)
             self._fabric.lead_to_cloud(server_id, nic.device)
+
+    def show_disk(self, server_id: str, device: str, numbers: tuple[int, int], id_: str) -> None:
+        """Let a server, if it runs, have a block device of these numbers."""
+        major, minor = numbers
+        if init := self._inits.get(server_id):
+            make_node(init, device, major=major, minor=minor, serial=id_)
+
+    def hide_disk(self, server_id: str, device: str, id_: str) -> None:
+        """Take a block device from a server."""
+        if init := self._inits.get(server_id):
+            remove_node(init, device, serial=id_)
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""

@@ -58,6 +58,12 @@ class HostInterface(Protocol):
     ) -> None:
         """Move an access address from one card to another; each of both is one card at most."""
 
+    def show_disk(self, server_id: str, device: str, numbers: tuple[int, int], id_: str) -> None:
+        """Let a server, if it runs, have a block device of these numbers; ``id_`` is its volume."""
+
+    def hide_disk(self, server_id: str, device: str, id_: str) -> None:
+        """Take a block device from a server."""
+
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
 
@@ -69,3 +75,28 @@ class HostInterface(Protocol):
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove the namespaces of unknown servers and networks; returns a line for each."""
+
+
+class VolumeDisks(Protocol):
+    """Keeps what is on volumes and snapshots; every call may block for seconds."""
+
+    def check(self) -> None:
+        """Raise CloudError if this machine can have no volumes."""
+
+    def create(self, id_: str, size_gb: int, *, source: str | None = None) -> None:
+        """Make a disk, empty or a copy of another, in place of any there was."""
+
+    def extend(self, id_: str, size_gb: int) -> None:
+        """Make a disk larger."""
+
+    def remove(self, id_: str) -> None:
+        """Remove a disk; one that is gone already is fine."""
+
+    def bind(self, id_: str, *, read_only: bool) -> tuple[int, int]:
+        """Make a disk a block device, if it is none; returns the device's numbers."""
+
+    def unbind(self, id_: str) -> None:
+        """Undo :meth:`bind`."""
+
+    def sweep(self, *, known: Collection[str], in_use: Collection[str], dry_run: bool) -> list[str]:
+        """Remove disks that are not known, and devices not in use; returns a line for each."""

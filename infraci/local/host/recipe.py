@@ -33,6 +33,7 @@ _PACKAGES = (
     "cron",
     "curl",
     "dbus",
+    "e2fsprogs",
     "gpg",
     "iproute2",
     "iputils-ping",

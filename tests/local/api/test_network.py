@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,9 +15,12 @@ from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
+from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
+from infraci.local.domain.volumes import Volumes
 from infraci.local.host.host_interface import HostInterface
+from infraci.local.host.volume_files import VolumeFiles
 from tests.local.domain.test_networks import RecordedWiring
 
 
@@ -31,6 +35,7 @@ def client() -> Client:
         networks,
         cast(HostInterface, wiring),  # no test here has a server
         filters=filters,
+        disks=ServerDisks(store, Volumes(store, VolumeFiles(Path("unused")))),
         project_network=ProjectNetwork(store, networks, routers, lambda _: ""),
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},

@@ -1,0 +1,93 @@
+"""Makes files block devices, by the kernel's loop devices.
+
+Each gets a number that was chosen at random, so that no server which kept an earlier device's node
+can open another volume by it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from infraci.errors import CloudError
+
+CONTROL = Path("/dev/loop-control")
+#: The kernel's major number of loop devices.
+MAJOR = 7
+#: Numbers below are those that programs take by themselves.
+_FIRST, _LAST = 1 << 16, (1 << 20) - 1
+_LOOP_CTL_REMOVE = 0x4C81  # linux/loop.h
+_QUICK_S = 30.0
+
+
+def bind(file: Path, *, read_only: bool) -> int:
+    """Make a file a block device, unless it is one; returns the device's minor number."""
+    for minor in bound(file.parent).get(file.name, ()):
+        return minor
+    minor = secrets.choice(range(_FIRST, _LAST))
+    options = ["--read-only"] if read_only else []
+    _losetup([*options, "--", f"/dev/loop{minor}", str(file)], f"make {file.name} a block device")
+    return minor
+
+
+def unbind(file: Path) -> None:
+    """Undo :func:`bind`; it takes effect when the last program that has it open closes it."""
+    for minor in bound(file.parent).get(file.name, ()):
+        release(minor)
+
+
+def release(minor: int) -> None:
+    """Free a loop device, and remove it."""
+    _losetup(["--detach", f"/dev/loop{minor}"], f"free /dev/loop{minor}")
+    control = os.open(CONTROL, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(control, _LOOP_CTL_REMOVE, minor)
+    except OSError:  # a program still has it open: it is free when that ends
+        pass
+    finally:
+        os.close(control)
+
+
+def grow(file: Path) -> None:
+    """Tell a file's block device that the file is larger now."""
+    for minor in bound(file.parent).get(file.name, ()):
+        _losetup(["--set-capacity", f"/dev/loop{minor}"], f"grow /dev/loop{minor}")
+
+
+def bound(folder: Path) -> dict[str, list[int]]:
+    """The minor numbers of the block devices of a folder's files, by the files' names.
+
+    Those that were freed and that a program still has open do not count: they end with it.
+    """
+    listed = _losetup(
+        ["--list", "--json", "--output=NAME,BACK-FILE,AUTOCLEAR"], "list loop devices"
+    )
+    devices: dict[str, list[int]] = {}
+    for each in json.loads(listed or '{"loopdevices": []}')["loopdevices"]:
+        file = Path(str(each["back-file"] or "").removesuffix(" (deleted)"))
+        if file.parent == folder and not each["autoclear"]:
+            minor = int(str(each["name"]).removeprefix("/dev/loop"))
+            devices.setdefault(file.name, []).append(minor)
+    return devices
+
+
+def _losetup(arguments: Sequence[str], verb: str) -> str:
+    try:
+        done = subprocess.run(
+            ["losetup", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_QUICK_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CloudError(f"cannot {verb}: {error}") from error
+    if done.returncode != 0:
+        raise CloudError(f"cannot {verb}: {done.stderr.strip()}")
+    return done.stdout
