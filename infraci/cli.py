@@ -162,9 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as error:
-        if (trouble := of_machine(error)) is not None:
-            say_error(trouble.message, trouble.hint)
-            return trouble.exit_code
+        if (machine_error := of_machine(error)) is not None:
+            say_error(machine_error.message, machine_error.hint)
+            return machine_error.exit_code
         _say_bug(error)
         return BUG
     return result if isinstance(result, int) else ExitCode.PASSED

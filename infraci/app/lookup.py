@@ -77,5 +77,5 @@ def state_of(record: RunRecord, ledger: Ledger) -> str:
         return "at work"
     if record.verdict is not None:
         return "kept"
-    is_up = any(r.phase is Phase.PROVISION and r.trouble is None for r in record.phases)
+    is_up = any(r.phase is Phase.PROVISION and r.failure is None for r in record.phases)
     return "kept" if record.destroy == "never" and is_up else "killed"

@@ -101,7 +101,7 @@ def undone(record: RunRecord, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     succeeded = {
         result.phase
         for result in record.phases
-        if result.trouble is None
+        if result.failure is None
         and (result.round is Round.HEAD or result.phase is Phase.PROVISION)
     }
     for number, phase in enumerate(phases):

@@ -126,7 +126,7 @@ def command(
         head=git.resolve(root, commit),
         since=git.resolve(root, since) if since else None,
         cloud=cloud,
-        given=overrides.names,
+        overrides=overrides.names,
         options=run_options(overrides),
         target=target,
         budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),

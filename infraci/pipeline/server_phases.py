@@ -114,7 +114,7 @@ def verify(run: Run) -> None:
 
 def tell_not_run(run: Run) -> None:
     """Add a skipped testcase for each server whose specs did not run as an earlier phase failed."""
-    failed = [result for result in run.state.record.phases if result.trouble is not None]
+    failed = [result for result in run.state.record.phases if result.failure is not None]
     if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
     why = f"not run: {failed[-1].label} failed"

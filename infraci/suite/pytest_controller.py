@@ -158,8 +158,8 @@ class Controller:
         if ending is None:
             return
         cleanup = self._typed(ending.cleanup)
-        if ending.trouble:
-            self._errors.append(f"{ending.trouble}\nclean up by: {cleanup}")
+        if ending.failure:
+            self._errors.append(f"{ending.failure}\nclean up by: {cleanup}")
         elif ending.cleanup:
             self._kept.append(f"infraci: the stack stands; remove it by: {cleanup}")
         if junit := self._config.stash.get(xml_key, None):

@@ -194,14 +194,14 @@ def _described(
 
 def _ending(record: RunRecord, connection: JsonLines, folder: Path) -> Ending:
     """How the run ended, for pytest."""
-    failure = next((r.trouble for r in record.phases if r.trouble is not None), None)
+    failure = next((r.failure for r in record.phases if r.failure is not None), None)
     if failure is not None:
         error = InfraciError(failure.message, hint=failure.hint)
         connection.send(protocol.OVER, protocol.error_to_json(error))
-    destroy_failures = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
+    destroy_failures = [r.failure for r in record.phases if r.phase is Phase.DESTROY and r.failure]
     return Ending(
         properties=dict(properties(record, folder)),
-        trouble=destroy_failures[0].message if destroy_failures else "",
+        failure=destroy_failures[0].message if destroy_failures else "",
         cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 
