@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from infraci.base.program import ProgramTimeoutError, run_program
-from infraci.configure.playbook import Stage, calling
+from infraci.configure.playbook import PlaybookRun, calling
 from infraci.configure.playbook_results import PlaybookResults
 from infraci.configure.step import Applied, Step, StepRun, Target, log_end
 from infraci.model.configure_steps import AnsibleStep
@@ -41,7 +41,7 @@ class Ansible(Step):
         run = targets[0].run
         limit = [target.server for target in targets]
         mark = f"{secrets.token_hex(8)} "
-        stage = Stage(
+        playbook_run = PlaybookRun(
             servers=run.servers or limit,
             limit=limit,
             run_folder=run.run_folder,
@@ -53,7 +53,7 @@ class Ansible(Step):
         results = PlaybookResults(targets, self._options.playbook, run.root, mark)
         limit_s = run.deadline.within(self._options.timeout_s)
         try:
-            with calling(self._options, run.root, stage) as call:
+            with calling(self._options, run.root, playbook_run) as call:
                 status = run_program(
                     call.command,
                     cwd=run.root,

@@ -16,10 +16,10 @@ from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.model.server_names import distinct_names
 from infraci.plan.draft import Draft
 from infraci.plan.fidelity import fidelity_notices
-from infraci.plan.files import judge_files, serverspec_files, spec_files
+from infraci.plan.files import check_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.logins import login_notices, user_data_texts
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.plays import play_notices
 from infraci.plan.preview_servers import networks_of, nova_name, servers_of
@@ -27,7 +27,7 @@ from infraci.plan.refusal import Refusals
 from infraci.plan.roles import required_roles, role_of, serverspec_for, specs_for, user_of
 from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
-from infraci.plan.stack_problems import Collected, collect, judge_request, judge_types
+from infraci.plan.stack_problems import Collected, check_request, check_types, collect
 from infraci.templates import (
     MisfitError,
     StackRequest,
@@ -70,7 +70,7 @@ def plan_pipeline(
 
     ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
     run adds to each server's user data.
-    Of a cloud that is :class:`Unasked` notices say what is not known.
+    Of a cloud that is :class:`OfflineCloud` notices say what is not known.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = pool.submit(examine, pipeline, root)
@@ -94,7 +94,7 @@ def _planned(
 ) -> PipelinePlan:
     """The plan, but for what only a sandbox can judge."""
     problems = [
-        *judge_files(pipeline, root),
+        *check_files(pipeline, root),
         *(
             Problem(file=str(file), message=f"is an LFS pointer, not the content: {ADVICE}")
             for file in lfs_pointers(pipeline, root)
@@ -123,7 +123,7 @@ def _planned(
         servers=servers,
         notices=(
             *map(str, request.notices),
-            *(cloud.notices(preview, stack=name) if isinstance(cloud, Unasked) else ()),
+            *(cloud.notices(preview, stack=name) if isinstance(cloud, OfflineCloud) else ()),
             *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
             *login_notices(request, pipeline),
             *map(str, play_notices(pipeline, servers, root) if servers else ()),
@@ -168,9 +168,9 @@ def _ask(
         draft.make_unknown(parameter, name)
     for wrong in unfit:
         draft.forget_parameter("", wrong)
-    problems = judge_request(draft, refusals)
+    problems = check_request(draft, refusals)
     if cloud.name != LOCAL:  # whose Heat refuses these itself, and says why
-        problems += judge_types(draft, refusals, cloud.is_retired)
+        problems += check_types(draft, refusals, cloud.is_retired)
     collected = collect(draft, refusals, lambda draft: cloud.preview(draft, name=name))
     return replace(collected, problems=in_order((*problems, *collected.problems)))
 

@@ -24,8 +24,8 @@ from infraci.verify.outcome import CheckReports, classname_of
 MAIN = ""
 
 
-class Controller:
-    """A plugin of pytest."""
+class PytestController:
+    """The plugin of pytest in the process that has the stacks."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -198,11 +198,11 @@ class Controller:
             terminal.write_line(f"infraci {line}")
 
 
-def controller_of(config: pytest.Config) -> Controller:
+def controller_of(config: pytest.Config) -> PytestController:
     """The plugin, registered when first asked for. Raises pytest.UsageError."""
-    controller: Controller | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
+    controller: PytestController | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
     if controller is None:
-        controller = Controller(config)
+        controller = PytestController(config)
         config.pluginmanager.register(controller, xdist_broker.CONTROLLER)
     return controller
 

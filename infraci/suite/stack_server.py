@@ -42,7 +42,7 @@ from infraci.pipeline import RUN_PHASES, Interrupts
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
-from infraci.suite.external_verify import ExternalVerify, NoSpecs, Progress
+from infraci.suite.external_verify import ExternalVerify, NoSpecs, PytestProgress
 from infraci.suite.stack_process import Ending, StackOptions
 from infraci.verify.stack_view import Plan, PlannedServer, Stack
 
@@ -80,7 +80,7 @@ def _execute(options: StackOptions, connection: JsonLines) -> Ending | None:
             connection.send(protocol.PLANNED, plan.to_json())
             if not _is_needed(connection):
                 return None
-            progress = Progress(
+            progress = PytestProgress(
                 lambda text: connection.send(protocol.SHOW, text), verbosity=options.verbosity
             )
             ledger = Ledger(checkout.root)

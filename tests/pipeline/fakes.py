@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from infraci.heat import (
-    Address,
     Event,
     FoundStack,
     Keypair,
@@ -22,6 +21,7 @@ from infraci.heat import (
     Mark,
     NovaServer,
     Resource,
+    ServerAddress,
     Stack,
 )
 from infraci.ledger.ledger import Ledger
@@ -118,7 +118,7 @@ class FakeCloud:
                 id="1",
                 name="web-0",
                 status="ACTIVE",
-                addresses=(Address(address="192.0.2.1", kind="access"),),
+                addresses=(ServerAddress(address="192.0.2.1", kind="access"),),
                 metadata={"role": "web"},
             ),
         )

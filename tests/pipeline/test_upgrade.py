@@ -12,7 +12,7 @@ import pytest
 
 from infraci.app.run_pipelines import undone
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
-from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack, StackFailedError
+from infraci.heat import NovaServer, RefusedError, Resource, ServerAddress, Stack, StackFailedError
 from infraci.heat.objects import Event
 from infraci.heat.openstack_connection import Connection
 from infraci.heat.update import update_failed
@@ -214,7 +214,7 @@ def test_a_server_that_was_replaced_is_logged_in_to_again(lab: Make) -> None:
 
 def test_a_server_at_another_address_keeps_its_host_keys(lab: Make) -> None:
     here = lab()
-    elsewhere = (Address(address="192.0.2.9", kind="access"),)
+    elsewhere = (ServerAddress(address="192.0.2.9", kind="access"),)
     here.traps.by_name["update_stack"] = lambda: here.find(here.server(addresses=elsewhere))
     record = here.run()
     assert record.verdict is Verdict.PASSED

@@ -16,7 +16,7 @@ from infraci.model.catalog import Catalog
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import StackDefinition
 from infraci.plan import PipelinePlan, plan_pipeline
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 from infraci.plan.plan_output import as_data, as_text
 from infraci.templates import StackRequest, load_stack
 from tests.pipeline.fakes import COMMIT
@@ -252,12 +252,12 @@ def test_as_data_is_json(tree: Path) -> None:
     assert data["commit"]["sha"] == COMMIT.sha
 
 
-def unasked(tree: Path, answer: StackPreview | Exception) -> PipelinePlan:
+def offline_cloud(tree: Path, answer: StackPreview | Exception) -> PipelinePlan:
     pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
     return plan_pipeline(
         pipeline,
         root=tree,
-        cloud=Unasked(name="far", heat=Heat(answer), stand_in=lambda: Catalog(cloud="far")),
+        cloud=OfflineCloud(name="far", heat=Heat(answer), stand_in=lambda: Catalog(cloud="far")),
         load=lambda: load_stack(pipeline.stack, root=tree),
         name="s",
     )
@@ -268,7 +268,7 @@ def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_na
 ) -> None:
     nics = [{"network": "public"}, {"network": "net"}, {"port": ""}]
     web = server("web", "web", "s", networks=nics, key_name="s")
-    found = unasked(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
+    found = offline_cloud(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
     assert [s.role for s in found.servers] == ["app", "app", "web"]
     assert (found.problems, found.exit_code) == ((), ExitCode.PASSED)
     assert found.notices[0].startswith("cloud far was not asked: ")
@@ -278,7 +278,7 @@ def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_na
 
 def test_what_is_wrong_is_told_without_the_cloud(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
-    found = unasked(tree, RefusedError("no", reason="resources.web: no"))
+    found = offline_cloud(tree, RefusedError("no", reason="resources.web: no"))
     assert 'there is no resource "x"' in {problem.message for problem in found.problems}
     assert found.exit_code == ExitCode.FAILED
 
