@@ -20,14 +20,14 @@ def ledger_here() -> Ledger:
 
 
 def find_run(ledger: Ledger, run_id: str | None) -> RunRecord:
-    """The run that begins so; the latest one that still has a stack, if none is named."""
+    """The run whose id begins so; without one, the latest that still has a stack."""
     if run_id is not None:
         return ledger.load(ledger.find(run_id))
     records = ledger.list()
     if not records:
         raise UsageError("cannot find a run: there is none yet", hint="`infraci run` makes one")
-    standing = [record for record in records if not record.destroyed]
-    return (standing or list(records))[-1]
+    with_stack = [record for record in records if not record.destroyed]
+    return (with_stack or list(records))[-1]
 
 
 def find_pipeline(tree: Path, name: str) -> Pipeline:

@@ -76,7 +76,7 @@ def run_pipelines(checkout: Checkout, options: RunOptions) -> int:
 
 
 def resume_run(run_id: str, options: RunOptions) -> int:
-    """Go on with a run from its first phase undone; returns the exit code."""
+    """Go on with a run from its first unfinished phase; returns the exit code."""
     if options.pipelines:
         raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
     with open_run(

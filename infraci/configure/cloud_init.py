@@ -107,7 +107,7 @@ class CloudInit(Step):
         if ignored := _IGNORED.search(warnings):
             raise StepError(
                 f"{server.name}: cloud-init ignored its user data, or some of it: {ignored[1]}",
-                hint="`sudo cloud-init schema --system` on the server judges the user data; a"
+                hint="`sudo cloud-init schema --system` on the server checks the user data; a"
                 ' cloud-config begins with "#cloud-config", a script with "#!"',
                 details=warnings,
             )

@@ -1,4 +1,4 @@
-"""A cloud that a plan does not ask: Heat's engine on this machine judges in its place."""
+"""A cloud that a plan does not ask: Heat's engine on this machine validates in its place."""
 
 from __future__ import annotations
 

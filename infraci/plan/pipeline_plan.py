@@ -200,8 +200,8 @@ def _plan(
 def _server(
     server: PreviewResource, name: str, pipeline: Pipeline, request: StackRequest, root: Path
 ) -> PlannedServer:
-    said = server.properties.get("metadata")
-    metadata = said if isinstance(said, dict) else {}
+    metadata = server.properties.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     role = role_of(nova_name(server), metadata, pipeline.servers)
     specs = specs_for(role, pipeline)
     serverspecs = serverspec_for(role, pipeline)
@@ -252,21 +252,24 @@ def _notices(
     if not servers:
         yield (
             "the stack has no server: the run verifies that the stack can be created and deleted, "
-            "and no spec judges it"
+            "and no spec tests it"
         )
     yield from _equal_names(preview, servers)
     for server in servers:
         if not server.specs:
-            role = f'its role "{server.role}"' if server.role else "no role"
-            yield f"no spec judges {server.path}: {role} is in none of the pipeline's specs"
+            yield f"no spec tests {server.path}: " + (
+                f'its role "{server.role}" is in none of the pipeline\'s specs'
+                if server.role
+                else "it has no role, and the pipeline has no specs for all servers"
+            )
     for role, definition in pipeline.servers.roles.items():
         if not any(server.role == role for server in servers):
-            said = f" ({', '.join(definition.names)})" if definition.names else ""
-            yield f'no server has the role "{role}"{said} of the pipeline\'s servers.roles'
+            names = f" ({', '.join(definition.names)})" if definition.names else ""
+            yield f'no server has the role "{role}"{names} of the pipeline\'s servers.roles'
 
 
 def _equal_names(preview: StackPreview, servers: Sequence[PlannedServer]) -> Iterator[str]:
-    """Tell what servers are called that the template gives one name."""
+    """Warn of servers to which the template gives the same name: how reports call them."""
     called = {server.path: server.name for server in servers}
     by_name: dict[str, list[str]] = {}
     for server in servers_of(preview):

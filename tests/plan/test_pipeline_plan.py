@@ -166,7 +166,7 @@ def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:
     """The key pair that Heat sees meanwhile is the run's, and not one that was given."""
     (tree / "stack.yaml").write_text(TEMPLATE.replace("key_name: {get_param: key_name}", "", 1))
     *_, notice = plan(tree, Heat(PREVIEW)).notices
-    assert notice.startswith("nobody can log in to web: it has no key_name")
+    assert notice.startswith("infraci cannot log in to web: it has no key_name")
 
 
 def test_heat_is_asked_without_a_key_pair(tree: Path) -> None:
@@ -215,7 +215,10 @@ def test_roles_without_servers_are_problems(tree: Path) -> None:
 def test_servers_without_specs_and_unused_roles_are_told(tree: Path) -> None:
     text = PIPELINE.replace("all: [specs], ", "").replace("*-web-*", "*-wbe-*")
     notices = plan(tree, Heat(PREVIEW), text).notices
-    assert "no spec judges web: no role is in none of the pipeline's specs" in notices
+    assert (
+        "no spec tests web: it has no role, and the pipeline has no specs for all servers"
+        in notices
+    )
     assert any(notice.startswith('no server has the role "web" (*-wbe-*)') for notice in notices)
 
 

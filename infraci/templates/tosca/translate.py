@@ -192,12 +192,12 @@ class _Translator:
         """The template with files' URLs, any cloud's addresses, and a key pair in each server."""
         finished: dict[str, Any] = self._walk(template, nested)
         parameters = finished.setdefault("parameters", {})
-        for name, said in parameters.items():
+        for name, parameter in parameters.items():
             if _SECRET.search(name):
-                said["hidden"] = True
-        for said in finished["resources"].values():
-            if said["type"] == _SERVER:
-                properties = said.setdefault("properties", {})
+                parameter["hidden"] = True
+        for resource in finished["resources"].values():
+            if resource["type"] == _SERVER:
+                properties = resource.setdefault("properties", {})
                 properties["user_data_format"] = "RAW"
                 properties.setdefault("key_name", {"get_param": self.key_parameter})
         if json.dumps({"get_param": self.key_parameter}) in json.dumps(finished["resources"]):
