@@ -10,7 +10,7 @@ from infraci.base import early_signals
 
 early_signals.catch()  # before anything that takes time is imported
 
-#: What libraries import only to look whether somebody uses it; nobody here does.
+#: Modules that libraries import only to support users of them; infraci uses none of them.
 _UNUSED = ("invoke", "osprofiler", "prometheus_client", "statsd")
 
 
@@ -31,7 +31,7 @@ def console() -> None:
     code = main()
     early_signals.end()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # nobody may read any more
+        with suppress(OSError):  # the reader may have closed the pipe
             stream.flush()
     os._exit(code)
 

@@ -27,24 +27,24 @@ _BROKEN_PIPE = 141
 
 #: The verbs: the module below `infraci.commands`, and what `--help` says.
 COMMANDS = {
-    "run": ("run", "Take a commit's pipelines all the way, and tear down."),
+    "run": ("run", "Run a commit's pipelines, from plan to destroy."),
     "plan": ("plan", "Show what would be made and run, and everything that is wrong."),
-    "provision": ("provision", "Stand a pipeline's stack up, and keep it."),
-    "configure": ("configure", "Take a run's servers through the configure steps."),
+    "provision": ("provision", "Create a pipeline's stack, and keep it."),
+    "configure": ("configure", "Apply the configure steps to a run's servers."),
     "verify": ("verify", "Run the specs against a run's servers."),
     "report": ("report", "Write the reports of runs, with evidence and logs."),
     "blame": ("blame", "Say which commit broke each failing testcase, or why none did."),
-    "history": ("history", "Share, show and prune what runs have found."),
+    "history": ("history", "Share, show and prune the results of runs."),
     "destroy": ("destroy", "Remove all that runs have made."),
     "list": ("list", "List the runs."),
     "login": ("login", "Log in to a server of a run."),
     "exec": ("exec", "Run a command on a server of a run."),
     "logs": ("logs", "Show what is known of a run: phases, failures, logs, evidence."),
     "gc": ("gc", "Remove what dead and expired runs have left."),
-    "jenkins": ("jenkins", "Set a Jenkins controller up, have commits built, see results."),
+    "jenkins": ("jenkins", "Set up a Jenkins controller, build commits there, show results."),
     "hook": ("hook", "Have Jenkins build every commit that is pushed."),
     "schema": ("schema", "Print the JSON Schema of pipeline files."),
-    "doctor": ("doctor", "Say what this machine or a cloud lacks, and what mends it."),
+    "doctor": ("doctor", "Say what this machine or a cloud lacks, and how to fix it."),
     "cloud": ("cloud", "Start, stop and look at the embedded cloud."),
     "image": ("image", "Build, list and remove images of the embedded cloud."),
     "completion": ("completion", "Print the shell's completion script."),
@@ -119,9 +119,9 @@ def _add_verbosity(
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="infraci")
-@click.option("-v", "--verbose", count=True, help="Tell more: Heat's events, each step.")
-@click.option("-q", "--quiet", count=True, help="Tell only what went wrong, and the result.")
-@click.option("--json", "as_json", is_flag=True, help="Print data, where a command has any.")
+@click.option("-v", "--verbose", count=True, help="Print more: Heat's events, each step.")
+@click.option("-q", "--quiet", count=True, help="Print only failures and the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, where the command has data.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
     """Every infrastructure commit proves itself.
@@ -158,13 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_error(early_signals.sentence(), None)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads any more; the interpreter would complain when it flushes.
+        # The reader has closed the pipe; the interpreter would complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as error:
-        if (trouble := of_machine(error)) is not None:
-            say_error(trouble.message, trouble.hint)
-            return trouble.exit_code
+        if (machine_error := of_machine(error)) is not None:
+            say_error(machine_error.message, machine_error.hint)
+            return machine_error.exit_code
         _say_bug(error)
         return BUG
     return result if isinstance(result, int) else ExitCode.PASSED

@@ -102,13 +102,13 @@ def record(**changes: Any) -> RunRecord:
     return replace(known, **changes)
 
 
-def trouble(phase: Phase) -> PhaseResult:
+def failed_phase(phase: Phase) -> PhaseResult:
     """A phase that did not end well."""
     return PhaseResult(
         phase=phase,
         started=1_700_000_001.0,
         duration_s=600.0,
-        trouble=Failure(
+        failure=Failure(
             kind="StackFailedError",
             message="cannot create stack infraci-three-tier-1: no valid host",
             hint="ask the cloud's operator",

@@ -36,7 +36,7 @@ class SearchRequest:
     head: Commit
     since: Commit | None
     cloud: str
-    given: tuple[str, ...]  # what the command line changes of a stack, without values
+    overrides: tuple[str, ...]  # what the command line changes of a stack, without values
     options: tuple[str, ...]
     target: float
     budget: Budget
@@ -98,7 +98,7 @@ def inquiry(request: SearchRequest, subject: Subject, tell: Callable[[str], None
             lambda shas: history.results(shas, on_corrupt=tell_corrupt),
             pipeline=subject.name,
             cloud=subject.cloud,
-            overrides=request.given,
+            overrides=request.overrides,
         ),
         stand_up=_stand_up(request, subject, tell),
         can_try_out=request.controller is None,  # an agent's clone has no commit that is made here
@@ -127,7 +127,7 @@ def _stand_up(request: SearchRequest, subject: Subject, tell: Callable[[str], No
         root=request.root,
         pipeline=subject.name,
         cloud=subject.cloud,
-        overrides=request.given,
+        overrides=request.overrides,
         options=request.options,
         tell=tell,
     )
@@ -155,11 +155,11 @@ def publish_findings(
     blame = {str(finding.case or ""): summary(finding) for finding in findings}
     results_by_sha = History(request.root).results([request.head.sha]).get(request.head.sha, ())
     searches = {result.run for result in results_by_sha if result.of_search}
-    which = (request.head, subject.name, subject.cloud, request.given)
+    which = (request.head, subject.name, subject.cloud, request.overrides)
     records = [
         record
         for record in ledger.list()
-        if (record.commit, record.pipeline, record.cloud, record.given) == which
+        if (record.commit, record.pipeline, record.cloud, record.overrides) == which
         and record.id not in searches
     ]
     for record in records:

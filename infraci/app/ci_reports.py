@@ -55,7 +55,7 @@ def report_wrong(
         created=now,
         expires=now,
         destroy="always",
-        phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, trouble=failure),),
+        phases=(PhaseResult(phase=Phase.PLAN, started=now, duration_s=0, failure=failure),),
         verdict=verdict,
         destroyed=True,
     )

@@ -14,7 +14,7 @@ from infraci.errors import UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.model.catalog import Catalog
 from infraci.model.pipeline import Pipeline
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 
 
 def open_cloud(name: str) -> Cloud:
@@ -31,8 +31,8 @@ def open_cloud(name: str) -> Cloud:
 
 
 @contextmanager
-def open_unasked(name: str) -> Iterator[Unasked]:
-    """Stand for a cloud that is not to be asked; the embedded one's Heat validates in its place."""
+def open_offline(name: str) -> Iterator[OfflineCloud]:
+    """Open a stand-in for a cloud that is not asked: the embedded cloud's Heat validates for it."""
     from infraci.local.account import ANY_CLOUD
     from infraci.local.cloud_process import ensure_up
 
@@ -49,7 +49,7 @@ def open_unasked(name: str) -> Iterator[Unasked]:
             return replace(embedded.catalog(), cloud=name)
 
     with heat:
-        yield Unasked(name=name, heat=heat, stand_in=stand_in)
+        yield OfflineCloud(name=name, heat=heat, stand_in=stand_in)
 
 
 def cloud_of(pipeline: Pipeline, cloud: str) -> str:

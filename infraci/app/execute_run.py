@@ -73,7 +73,7 @@ def execute_run(
         ledger=drivers.ledger,
         destroy_policy=destroy_policy,
         now=time.time(),
-        given=subject.overrides.names,
+        overrides=subject.overrides.names,
     )
     with drivers.ledger.create(record):
         on_created(record.id)

@@ -95,5 +95,5 @@ def _check_machine() -> None:
     if lacks:
         raise CloudError(
             f"cannot make servers on this machine: it lacks {', '.join(lacks)}",
-            hint="`infraci doctor` says what mends it",
+            hint="`infraci doctor` says how to fix it",
         )

@@ -48,7 +48,10 @@ def controller_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def job_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """--job."""
     return click.option(
-        "--job", type=click.Choice(JOBS), default="commit", help='Which job; "commit" by default.'
+        "--job",
+        type=click.Choice(JOBS),
+        default="commit",
+        help='Which job; "commit" by default.',
     )(function)
 
 

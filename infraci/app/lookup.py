@@ -20,14 +20,14 @@ def ledger_here() -> Ledger:
 
 
 def find_run(ledger: Ledger, run_id: str | None) -> RunRecord:
-    """The run that begins so; the latest one that still has a stack, if none is named."""
+    """The run whose id begins so; without one, the latest that still has a stack."""
     if run_id is not None:
         return ledger.load(ledger.find(run_id))
     records = ledger.list()
     if not records:
         raise UsageError("cannot find a run: there is none yet", hint="`infraci run` makes one")
-    standing = [record for record in records if not record.destroyed]
-    return (standing or list(records))[-1]
+    with_stack = [record for record in records if not record.destroyed]
+    return (with_stack or list(records))[-1]
 
 
 def find_pipeline(tree: Path, name: str) -> Pipeline:
@@ -77,5 +77,5 @@ def state_of(record: RunRecord, ledger: Ledger) -> str:
         return "at work"
     if record.verdict is not None:
         return "kept"
-    is_up = any(r.phase is Phase.PROVISION and r.trouble is None for r in record.phases)
+    is_up = any(r.phase is Phase.PROVISION and r.failure is None for r in record.phases)
     return "kept" if record.destroy == "never" and is_up else "killed"

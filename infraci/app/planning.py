@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from infraci.app.checkout import Checkout
-from infraci.app.cloud_opening import cloud_of, open_cloud, open_unasked
+from infraci.app.cloud_opening import cloud_of, open_cloud, open_offline
 from infraci.app.options import Overrides
 from infraci.app.stack_loading import LoadStack, base_opener, host_key_placeholder, stack_loader
 from infraci.base.trust import is_untrusted
@@ -21,18 +21,18 @@ from infraci.model.problem import FileError, Problem
 from infraci.pipeline import UntestableUpgradeError
 from infraci.plan import (
     PipelinePlan,
+    check_untrusted,
     examine,
-    judge_untrusted,
     plan_pipeline,
     with_upgrade,
 )
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 
 
 def plans_of(
     checkout: Checkout,
     names: Sequence[str],
-    cloud: Cloud | Unasked,
+    cloud: Cloud | OfflineCloud,
     overrides: Overrides,
     *,
     with_template: bool = False,
@@ -53,20 +53,20 @@ def plans_of(
 
 
 @contextmanager
-def open_planner(cloud: str, *, online: bool) -> Iterator[Cloud | Unasked]:
+def open_planner(cloud: str, *, online: bool) -> Iterator[Cloud | OfflineCloud]:
     """The embedded cloud, a cloud that may be asked, or what stands for one that may not."""
     if online or cloud == LOCAL:
         with open_cloud(cloud) as opened:
             yield opened
     else:
-        with open_unasked(cloud) as unasked:
-            yield unasked
+        with open_offline(cloud) as offline_cloud:
+            yield offline_cloud
 
 
 @contextmanager
 def _cloud_of(
-    pipeline: Pipeline, cloud: Cloud | Unasked, *, online: bool
-) -> Iterator[Cloud | Unasked]:
+    pipeline: Pipeline, cloud: Cloud | OfflineCloud, *, online: bool
+) -> Iterator[Cloud | OfflineCloud]:
     """The cloud that a cell of a matrix asks for, or the one that is open."""
     if cloud_of(pipeline, cloud.name) == cloud.name:
         yield cloud
@@ -78,7 +78,7 @@ def _cloud_of(
 def _plan(
     pipeline: Pipeline,
     checkout: Checkout,
-    cloud: Cloud | Unasked,
+    cloud: Cloud | OfflineCloud,
     overrides: Overrides,
     with_template: bool,
 ) -> PipelinePlan:
@@ -88,7 +88,7 @@ def _plan(
     plan = plan_one(pipeline, checkout.tree, load, cloud=cloud, with_template=with_template)
     if is_untrusted():
         site = load_project(checkout.tree).cloud(cloud.name)
-        plan = replace(plan, problems=(*plan.problems, *judge_untrusted(pipeline, site)))
+        plan = replace(plan, problems=(*plan.problems, *check_untrusted(pipeline, site)))
     if pipeline.upgrade is None:
         return plan
     open_base = base_opener(
@@ -122,7 +122,7 @@ def plan_one(
     root: Path,
     load: LoadStack,
     *,
-    cloud: Cloud | Unasked,
+    cloud: Cloud | OfflineCloud,
     with_template: bool = False,
 ) -> PipelinePlan:
     """The plan of one pipeline, without its upgrade."""

@@ -116,7 +116,10 @@ def explain(record: RunRecord, *, root: Path, pipeline: Pipeline, tree: Path) ->
     if result is None or record.commit.dirty:
         return record
     evidence = Evidence(
-        History(root).results, pipeline=record.pipeline, cloud=record.cloud, overrides=record.given
+        History(root).results,
+        pipeline=record.pipeline,
+        cloud=record.cloud,
+        overrides=record.overrides,
     )
     evidence.add(record.commit.sha, result)
     which = (record.commit.sha[:10], "--pipeline", record.pipeline)

@@ -76,7 +76,7 @@ def run_pipelines(checkout: Checkout, options: RunOptions) -> int:
 
 
 def resume_run(run_id: str, options: RunOptions) -> int:
-    """Go on with a run from its first phase undone; returns the exit code."""
+    """Go on with a run from its first unfinished phase; returns the exit code."""
     if options.pipelines:
         raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
     with open_run(
@@ -101,7 +101,7 @@ def undone(record: RunRecord, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     succeeded = {
         result.phase
         for result in record.phases
-        if result.trouble is None
+        if result.failure is None
         and (result.round is Round.HEAD or result.phase is Phase.PROVISION)
     }
     for number, phase in enumerate(phases):

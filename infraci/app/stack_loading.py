@@ -15,7 +15,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import PipelineFileError
 from infraci.model.run import Commit
 from infraci.pipeline import OpenBase, Version, untestable
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 from infraci.templates import StackRequest
 
 #: Of an Ed25519 key pair with a comment, in OpenSSH's format, at most.
@@ -29,7 +29,7 @@ def stack_loader(
     pipeline: Pipeline,
     *,
     tree: Path,
-    cloud: Cloud | Unasked,
+    cloud: Cloud | OfflineCloud,
     overrides: Overrides,
 ) -> LoadStack:
     """What reads the request that Heat will be sent, under the cloud's own names."""
@@ -75,7 +75,7 @@ def base_opener(
     checkout: Checkout,
     *,
     revision: str | None,
-    cloud: Cloud | Unasked,
+    cloud: Cloud | OfflineCloud,
     overrides: Overrides,
     known: Commit | None = None,
 ) -> OpenBase:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infraci.blame.flakiness import ROWS, Flakiness
+from infraci.blame.flakiness import CHAINS, Flakiness
 
 #: How often a broken testcase fails. Not quite always, so that one odd result is no proof.
 BROKEN_FAILS = 0.999
@@ -102,7 +102,7 @@ class Belief:
         broken = self.broken(position)
         spared = None if without is None else self.broken(without) - 1
         of_broken = _likely(BROKEN_FAILS, failed)
-        for chain, row in zip(ROWS, self._joint, strict=True):
+        for chain, row in zip(CHAINS, self._joint, strict=True):
             likely = {last: _likely(chain.failing(last), failed) for last in (None, True, False)}
             kept = row[spared] if spared is not None else 0.0
             row[:broken] = [weight * of_broken for weight in row[:broken]]
@@ -186,13 +186,15 @@ class Belief:
     @property
     def flaky(self) -> float:
         """The probability that the testcase is flaky, whichever commit broke it."""
-        return sum(sum(row) for chain, row in zip(ROWS, self._joint, strict=True) if chain.is_flaky)
+        return sum(
+            sum(row) for chain, row in zip(CHAINS, self._joint, strict=True) if chain.is_flaky
+        )
 
     def expected(self) -> Expected:
         """What each hypothesis expects of the next run."""
         steps = self._steps
         rates = [0.0] * len(self._all)
-        for chain, row in zip(ROWS, self._joint, strict=True):
+        for chain, row in zip(CHAINS, self._joint, strict=True):
             fails = {last: chain.failing(last) for last in (None, True, False)}
             rates = [
                 rate + weight * fails[last]

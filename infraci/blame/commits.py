@@ -31,7 +31,7 @@ class ChangedFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class LineCommit:
     """A commit of a line, and what differs from the one before it."""
 
     sha: str
@@ -52,7 +52,7 @@ class Step:
         return tuple(dict.fromkeys(named))
 
 
-def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[Step, ...]:
+def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[LineCommit, ...]:
     """List the first parents of a commit, the oldest first, without their changes.
 
     The first of them is the commit where the line left ``since``, if this clone has it. Raises
@@ -66,7 +66,7 @@ def first_parents(root: Path, head: str, *, since: str | None = None) -> tuple[S
     return steps
 
 
-def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
+def _walk(root: Path, head: str, limit: str) -> tuple[LineCommit, ...]:
     try:
         lines = git.run(root, "rev-list", "--first-parent", "--parents", limit, head, "--")
     except git.GitError as error:
@@ -75,15 +75,15 @@ def _walk(root: Path, head: str, limit: str) -> tuple[Step, ...]:
             hint="a commit is missing: `git fsck` says which, `git fetch --refetch` fetches all",
         ) from error
     steps = [
-        Step(sha=sha, parents=tuple(parents))
+        LineCommit(sha=sha, parents=tuple(parents))
         for sha, *parents in (line.split() for line in reversed(lines.splitlines()))
     ]
     if limit.startswith("^") and steps and steps[0].parents:
-        steps.insert(0, Step(sha=steps[0].parents[0], is_base=True))
+        steps.insert(0, LineCommit(sha=steps[0].parents[0], is_base=True))
     return tuple(steps)
 
 
-def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
+def inside(root: Path, merge: LineCommit, arm: int = 1) -> tuple[LineCommit, ...]:
     """List the branch that a merge brought in: where it branched off, its commits, the merge.
 
     A branch without a commit in common with the main line begins with its own first commit.
@@ -98,7 +98,7 @@ def inside(root: Path, merge: Step, arm: int = 1) -> tuple[Step, ...]:
     return (*line, replace(merge, changes=changes))
 
 
-def with_changes(root: Path, line: Sequence[Step]) -> tuple[Step, ...]:
+def with_changes(root: Path, line: Sequence[LineCommit]) -> tuple[LineCommit, ...]:
     """Add to each commit of a line the files that it changed; a merge against its first parent."""
     shas = "".join(f"{step.sha}\n" for step in line).encode()
     log = git.run(
@@ -128,7 +128,9 @@ def _changes(tokens: Iterator[str]) -> Iterator[ChangedFiles]:
             yield ChangedFiles(path=next(tokens), is_added=status == "A")
 
 
-def names_along(case: Case, line: Sequence[Step], *, pipeline: str) -> tuple[Case | None, ...]:
+def names_along(
+    case: Case, line: Sequence[LineCommit], *, pipeline: str
+) -> tuple[Case | None, ...]:
     """The name, at each commit of a line, of a testcase of the last one; None where it is missing.
 
     ``pipeline`` is the path of the pipeline's file, without which there is no testcase either.

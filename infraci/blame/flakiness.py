@@ -1,7 +1,7 @@
 """How often a healthy testcase fails, and how its failures follow each other.
 
 The results of a testcase at healthy commits are modelled as a Markov chain of first order: a result
-depends on the one before it. Each *row* of :data:`ROWS` is a possible chain: steady, failing at
+depends on the one before it. Each of :data:`CHAINS` is a possible chain: steady, failing at
 random, failing in bursts, or failing in turns.
 """
 
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Chain:
     """A chain: how often a failure follows a pass, and how often one follows a failure."""
 
     after_pass: float
@@ -39,8 +39,8 @@ class Row:
         return self.after_failure if last else self.after_pass
 
 
-def _at_random(rate: float, share: float) -> Row:
-    return Row(after_pass=rate, after_failure=rate, share=share)
+def _at_random(rate: float, share: float) -> Chain:
+    return Chain(after_pass=rate, after_failure=rate, share=share)
 
 
 #: Rates at which nearly every testcase fails. No result excludes them.
@@ -54,18 +54,18 @@ _AT_RANDOM = tuple(
     )
 )  # fmt: skip
 _IN_BURSTS = tuple(
-    Row(after_pass=begins, after_failure=goes_on, share=0.2 / 9)
+    Chain(after_pass=begins, after_failure=goes_on, share=0.2 / 9)
     for begins in (0.005, 0.04, 0.2)
     for goes_on in (0.5, 0.8, 0.95)
 )
 _IN_TURNS = (
-    Row(after_pass=0.3, after_failure=0.02, share=0.03),
-    Row(after_pass=0.5, after_failure=0.02, share=0.03),
-    Row(after_pass=0.5, after_failure=0.2, share=0.02),
-    Row(after_pass=0.95, after_failure=0.05, share=0.02),
+    Chain(after_pass=0.3, after_failure=0.02, share=0.03),
+    Chain(after_pass=0.5, after_failure=0.02, share=0.03),
+    Chain(after_pass=0.5, after_failure=0.2, share=0.02),
+    Chain(after_pass=0.95, after_failure=0.05, share=0.02),
 )
 _FLAKY = (*_AT_RANDOM, *_IN_BURSTS, *_IN_TURNS)
-ROWS = (*_STEADY, *_FLAKY)
+CHAINS = (*_STEADY, *_FLAKY)
 
 #: The share of flaky testcases among those of which nothing is known.
 UNSEEN = 0.004
@@ -101,11 +101,12 @@ class Flakiness:
         )
 
     def weights(self) -> tuple[float, ...]:
-        """How probable each of :data:`ROWS` is; they add up to 1."""
+        """How probable each of :data:`CHAINS` is; they add up to 1."""
         prior = _prior(self.share)
         counts = {pair: self.pairs.count(pair) for pair in set(self.pairs)}
         logs = [
-            math.log(share) + self._log(row, counts) for row, share in zip(ROWS, prior, strict=True)
+            math.log(share) + self._log(chain, counts)
+            for chain, share in zip(CHAINS, prior, strict=True)
         ]
         highest = max(logs)
         raw = [math.exp(log - highest) for log in logs]
@@ -116,11 +117,11 @@ class Flakiness:
             for weight, other in zip(raw, anew, strict=True)
         )
 
-    def _log(self, row: Row, counts: dict[tuple[bool, bool], int]) -> float:
+    def _log(self, chain: Chain, counts: dict[tuple[bool, bool], int]) -> float:
         """The logarithm of the likelihood of the results."""
-        log = 0.0 if self.first is None else _log(row.stationary, failed=self.first)
+        log = 0.0 if self.first is None else _log(chain.stationary, failed=self.first)
         for (before, now), count in counts.items():
-            log += count * _log(row.failing(before), failed=now)
+            log += count * _log(chain.failing(before), failed=now)
         return log
 
 
@@ -140,8 +141,8 @@ def _log(probability: float, *, failed: bool) -> float:
 @cache
 def _prior(share: float) -> tuple[float, ...]:
     return (
-        *((1.0 - share) * row.share for row in _STEADY),
-        *(share * row.share for row in _FLAKY),
+        *((1.0 - share) * chain.share for chain in _STEADY),
+        *(share * chain.share for chain in _FLAKY),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infraci import git
 from infraci.blame.commits import (
-    Step,
+    LineCommit,
     first_parents,
     inside,
     is_documentation,
@@ -40,11 +40,11 @@ class Line:
     reverts: Mapping[str, str]  # heads without one of the commits, by that commit
     #: Synthetic commits, and the commit of a branch that each of them stands in for.
     stand_ins: dict[str, str] = field(default_factory=dict)
-    _inner: dict[str, Step] = field(default_factory=dict)
+    _inner: dict[str, LineCommit] = field(default_factory=dict)
     _flaky: float | None = None
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[LineCommit, ...]:
         """The commits, the oldest first."""
         line = with_changes(self.root, first_parents(self.root, self.head, since=self.since))
         self.evidence.look_up(step.sha for step in line)
@@ -55,12 +55,12 @@ class Line:
         """Whether the clone has all commits."""
         return git.has_all_commits(self.root)
 
-    def step(self, sha: str) -> Step:
+    def step(self, sha: str) -> LineCommit:
         """A commit of the line, or of a branch that was merged into it."""
         return self._inner.get(sha) or self._by_sha[sha]
 
     @cached_property
-    def _by_sha(self) -> Mapping[str, Step]:
+    def _by_sha(self) -> Mapping[str, LineCommit]:
         return {step.sha: step for step in self.steps}
 
     def question(
@@ -127,7 +127,7 @@ class Line:
     def _question_inside(
         self,
         question: Question,
-        steps: Sequence[Step],
+        steps: Sequence[LineCommit],
         names: tuple[Case | None, ...],
         *,
         last: int,
@@ -147,14 +147,14 @@ class Line:
             is_rooted=not steps[0].is_base,
         )
 
-    def _weigh(self, case: Case, steps: Sequence[Step]) -> tuple[Weight, ...]:
+    def _weigh(self, case: Case, steps: Sequence[LineCommit]) -> tuple[Weight, ...]:
         trees = [None, *(step.tree for step in steps)]
         return tuple(
             Weight.NOTHING if step.tree == before else self._weight(case, step)
             for step, before in zip(steps, trees, strict=False)
         )
 
-    def _weight(self, case: Case, step: Step) -> Weight:
+    def _weight(self, case: Case, step: LineCommit) -> Weight:
         if self.matters(case, step.paths):
             return Weight.USED
         is_words = step.paths and all(map(is_documentation, step.paths))

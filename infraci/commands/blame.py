@@ -52,21 +52,21 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
     "--budget",
     metavar="N",
     type=click.IntRange(min=0),
-    help=f"How many stacks may be stood up (default: {_STACKS}; 0: say what is known).",
+    help=f"How many stacks to create at most (default: {_STACKS}; 0: use known results).",
 )
 @click.option(
     "--time",
     "time_s",
     metavar="TIME",
     callback=_duration,
-    help='How long to go on standing up stacks: "30m".',
+    help='How long to go on creating stacks: "30m".',
 )
 @click.option(
     "--target",
     type=click.FloatRange(0.5, 0.9999),
     default=0.99,
     show_default=True,
-    help="How sure to be.",
+    help="The search ends at this probability.",
 )
 @click.option(
     "-j",
@@ -75,10 +75,10 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
     type=click.IntRange(1, 8),
     default=1,
     show_default=True,
-    help="How many stacks to stand up at once.",
+    help="How many stacks to create at once.",
 )
 @click.option(
-    "--jenkins", is_flag=True, help="Stand stacks up in builds of the Jenkins job, on its agents."
+    "--jenkins", is_flag=True, help="Create stacks in builds of the Jenkins job, on its agents."
 )
 @cloud_option
 @stack_options
@@ -108,8 +108,8 @@ def command(
 ) -> int:
     """Say which commit broke each failing testcase of COMMIT, or why none did.
 
-    What the history knows is not run again; what it does not, is stood up as far as the budget
-    goes: COMMIT once more, its parent, and what lies between the last pass and the failure.
+    It uses the results that the history has, and runs what is missing, as far as the budget goes:
+    COMMIT once more, its parent, and commits between the last pass and the failure.
 
     Exit status: 0 nothing fails or it is flaky, 1 a commit broke it, 125 no commit is blamed: it
     is not known, the cloud failed, or the world around the commits changed; 130 interrupted.
@@ -126,7 +126,7 @@ def command(
         head=git.resolve(root, commit),
         since=git.resolve(root, since) if since else None,
         cloud=cloud,
-        given=overrides.names,
+        overrides=overrides.names,
         options=run_options(overrides),
         target=target,
         budget=Budget(runs=_STACKS if budget is None else budget, time_s=time_s, at_once=jobs),

@@ -9,16 +9,16 @@ from infraci.app.options import run_argument
 from infraci.model.run import Phase
 
 
-@click.command("configure", short_help="Take a run's servers through the configure steps.")
+@click.command("configure", short_help="Apply the configure steps to a run's servers.")
 @run_argument
 @click.option(
     "--working-tree", is_flag=True, help="Take the files as they are, not the run's commit."
 )
 @click.pass_obj
 def command(verbosity: int, run_id: str | None, working_tree: bool) -> int:
-    """Take a run's servers through the configure steps.
+    """Apply the configure steps to a run's servers.
 
-    RUN is the beginning of a run's id; by default the latest whose stack stands. The stack is
+    RUN is the beginning of a run's id; by default the latest whose stack exists. The stack is
     kept.
     """
     return repeat_phase(Phase.CONFIGURE, run_id, verbosity=verbosity, working_tree=working_tree)

@@ -46,8 +46,8 @@ def command(
 ) -> int:
     """Remove all that runs have made: stack, servers, networks, key pair.
 
-    What is gone already is no trouble. The runs' records and reports are kept. A run without a
-    record here (another clone's, or a lost one) is found on the cloud by its tags.
+    Resources that are gone already are no error. The runs' records and reports are kept. A run
+    without a record here (another clone's, or a lost one) is found on the cloud by its tags.
     """
     if bool(run_ids) == everything:
         raise UsageError("cannot tell what to destroy: name runs, or say --all")

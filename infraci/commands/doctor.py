@@ -14,7 +14,7 @@ from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
 
 
-@click.command("doctor", short_help="Say what this machine or a cloud lacks, and what mends it.")
+@click.command("doctor", short_help="Say what this machine or a cloud lacks, and how to fix it.")
 @click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
 @click.option(
     "--cloud",

@@ -24,9 +24,9 @@ _KEPT_DAYS = 365
 _SHOWN = 20
 
 
-@click.group("history", short_help="Share, show and prune what runs have found.")
+@click.group("history", short_help="Share, show and prune the results of runs.")
 def command() -> None:
-    """Share, show and prune what runs have found.
+    """Share, show and prune the results of runs.
 
     It is kept in git notes (refs/notes/infraci) of the commits that were tested.
     """
@@ -35,7 +35,7 @@ def command() -> None:
 @command.command("push")
 @click.argument("remote", required=False)
 def push_command(remote: str | None) -> None:
-    """Give a remote what we know, after taking over what it knows.
+    """Send a remote our results, after merging its results into them.
 
     REMOTE is `origin`, or the only one there is.
     """
@@ -49,7 +49,10 @@ def push_command(remote: str | None) -> None:
 @command.command("pull")
 @click.argument("remote", required=False)
 def pull_command(remote: str | None) -> None:
-    """Take over what a remote knows. REMOTE is `origin`, or the only one there is."""
+    """Fetch a remote's results, and merge them into ours.
+
+    REMOTE is `origin`, or the only one there is.
+    """
     from infraci.history.sync import default_remote, pull
 
     root = git.repository_root(Path.cwd())
@@ -106,7 +109,7 @@ def show_command(commit: str | None, as_json: bool) -> None:
     "--gone", is_flag=True, help="Also those of commits that this repository no longer has."
 )
 def prune_command(days: int, gone: bool) -> None:
-    """Remove old results, and lines that are none.
+    """Remove old results, and lines that cannot be read.
 
     The next `infraci history push` removes them from the remote as well.
     """

@@ -50,7 +50,7 @@ def list_(as_json: bool) -> None:
 @command.command("rm")
 @click.argument("names", nargs=-1, required=True)
 def remove(names: tuple[str, ...]) -> None:
-    """Remove images; gone already is a success."""
+    """Remove images; one that is gone already is no error."""
     from infraci.local.host import image_store
 
     for name in names:

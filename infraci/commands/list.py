@@ -20,7 +20,7 @@ from infraci.model.run import RunRecord
 @click.option("--standing", is_flag=True, help="Only those whose stack is not destroyed.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the latest N of them.")
 def command(as_json: bool, standing: bool, limit: int | None) -> None:
-    """List the runs, the latest last: what they say, and whether their stack still stands."""
+    """List the runs, the latest last: their verdict, and whether their stack still exists."""
     ledger = ledger_here()
     records = ledger.list(on_damaged=_show_damage)
     shown = [record for record in records if not (standing and record.destroyed)]

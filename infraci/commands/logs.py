@@ -49,13 +49,13 @@ def _lines(record: RunRecord, folder: RunFolder, state: str) -> Iterator[str]:
         yield f"upgraded from {record.base.short} {record.base.subject} ({record.base.author})"
     yield f"pipeline {record.pipeline} on {record.cloud}, stack {record.stack_name}"
     for result in record.phases:
-        state = "failed" if result.trouble else "done"
+        state = "failed" if result.failure else "done"
         yield f"{result.label}: {state} in {duration(round(result.duration_s, 1))}"
-        if result.trouble is not None:
-            yield f"  {result.trouble.message}"
-            if result.trouble.hint:
-                yield f"  hint: {result.trouble.hint}"
-            yield from (f"  | {line}" for line in result.trouble.details.splitlines())
+        if result.failure is not None:
+            yield f"  {result.failure.message}"
+            if result.failure.hint:
+                yield f"  hint: {result.failure.hint}"
+            yield from (f"  | {line}" for line in result.failure.details.splitlines())
     yield from blame_lines(record, most=None)
     for testcase in (*record.base_testcases, *record.rollback_testcases, *record.testcases):
         if testcase.outcome in (Outcome.FAILURE, Outcome.ERROR):

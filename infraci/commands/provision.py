@@ -21,13 +21,13 @@ from infraci.pipeline import RUN_PHASES, Interrupts, phases_of
 from infraci.progress import make_progress
 
 
-@click.command("provision", short_help="Stand a pipeline's stack up, and keep it.")
+@click.command("provision", short_help="Create a pipeline's stack, and keep it.")
 @click.argument("pipeline")
 @source_options
 @cloud_option
 @stack_options
 @click.option(
-    "--upgrade", is_flag=True, help="Go the way of its `upgrade:`, if it has one, to the update."
+    "--upgrade", is_flag=True, help="Create its `upgrade:` base's stack first, and update that."
 )
 @click.pass_obj
 def command(
@@ -40,7 +40,7 @@ def command(
     environments: tuple[Path, ...],
     upgrade: bool,
 ) -> int:
-    """Stand a pipeline's stack up, and keep it until it is destroyed or expires.
+    """Create a pipeline's stack, and keep it until it is destroyed or expires.
 
     Prints the run's id, first of all. A stack that fails is kept as well, to be looked at.
     """

@@ -24,7 +24,7 @@ from infraci.pipeline import exit_code_of
     metavar="DIR",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to: DIR/PIPELINE.xml, and DIR/PIPELINE/ with evidence, logs and result.json.",
+    help="Write DIR/PIPELINE.xml, and DIR/PIPELINE/ with evidence, logs and result.json.",
 )
 @click.option(
     "--attach",

@@ -18,7 +18,7 @@ from infraci.app.options import (
 )
 
 
-@click.command("run", short_help="Take a commit's pipelines all the way, and tear down.")
+@click.command("run", short_help="Run a commit's pipelines, from plan to destroy.")
 @click.argument("pipelines", metavar="[PIPELINE]...", nargs=-1)
 @source_options
 @cloud_option
@@ -30,10 +30,10 @@ from infraci.app.options import (
     "--jobs",
     metavar="N",
     type=click.IntRange(min=1),
-    help="So many runs at once; by default as the machine bears.",
+    help="Run so many at once; by default as many as the machine can bear.",
 )
-@click.option("--fail-fast", is_flag=True, help="End the other runs when one has not passed.")
-@click.option("--resume", metavar="RUN", help="Go on with a run from its first phase undone.")
+@click.option("--fail-fast", is_flag=True, help="End the other runs when one does not pass.")
+@click.option("--resume", metavar="RUN", help="Continue a run from its first unfinished phase.")
 @click.option(
     "--report",
     metavar="DIR",
@@ -44,7 +44,7 @@ from infraci.app.options import (
     "--history/--no-history",
     default=True,
     envvar="INFRACI_HISTORY",
-    help="Write what is found into the commit's note; the default.",
+    help="Write the results into the commit's git note, as by default.",
 )
 @click.option(
     "--run-file",
@@ -77,7 +77,7 @@ def command(
     run_file: Path | None,
     search: Path | None,
 ) -> int:
-    """Take a commit's pipelines all the way, and tear down.
+    """Run a commit's pipelines, from plan to destroy.
 
     PIPELINE names files of pipelines/, or cells of a matrix (web[small]); without one, those
     are run whose files the commit touches: plan, provision, configure, verify, report, destroy.

@@ -18,7 +18,7 @@ from infraci.model.run import Phase
 def command(verbosity: int, run_id: str | None, working_tree: bool) -> int:
     """Run the specs against a run's servers.
 
-    RUN is the beginning of a run's id; by default the latest whose stack stands. The stack is
+    RUN is the beginning of a run's id; by default the latest whose stack exists. The stack is
     kept.
     """
     return repeat_phase(Phase.VERIFY, run_id, verbosity=verbosity, working_tree=working_tree)

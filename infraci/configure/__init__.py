@@ -9,16 +9,16 @@ from infraci.configure.run_steps import (
     StepFailedError,
     configure_servers,
 )
-from infraci.configure.step import Changes, Step, StepContext, StepError, Target
+from infraci.configure.step import Changes, Step, StepError, StepRun, Target
 
 __all__ = [
     "Changes",
     "NotIdempotentError",
     "ServerFailure",
     "Step",
-    "StepContext",
     "StepError",
     "StepFailedError",
+    "StepRun",
     "Target",
     "configure_servers",
     "driver_of",

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Sequence
 
 from infraci.base.program import ProgramTimeoutError, run_program
-from infraci.configure.playbook import Stage, calling
+from infraci.configure.playbook import PlaybookRun, calling
 from infraci.configure.playbook_results import PlaybookResults
-from infraci.configure.step import Applied, Step, StepContext, Target, log_end
+from infraci.configure.step import Applied, Step, StepRun, Target, log_end
 from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Server
 from infraci.ssh import Session
@@ -22,9 +22,9 @@ class Ansible(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Run it for one server only."""
-        target = Target(server=server, open=lambda: session, context=context)
+        target = Target(server=server, open=lambda: session, run=run)
         (result,) = self.apply_to_all([target])
         if isinstance(result, Exception):
             raise result
@@ -38,28 +38,28 @@ class Ansible(Step):
         return results
 
     def _run(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
-        context = targets[0].context
+        run = targets[0].run
         limit = [target.server for target in targets]
         mark = f"{secrets.token_hex(8)} "
-        stage = Stage(
-            servers=context.servers or limit,
+        playbook_run = PlaybookRun(
+            servers=run.servers or limit,
             limit=limit,
-            run_folder=context.run_folder,
-            outputs=context.outputs,
-            run_id=context.run_id,
-            commit=context.commit,
+            run_folder=run.run_folder,
+            outputs=run.outputs,
+            run_id=run.run_id,
+            commit=run.commit,
             mark=mark,
         )
-        results = PlaybookResults(targets, self._options.playbook, context.root, mark)
-        limit_s = context.deadline.within(self._options.timeout_s)
+        results = PlaybookResults(targets, self._options.playbook, run.root, mark)
+        limit_s = run.deadline.within(self._options.timeout_s)
         try:
-            with calling(self._options, context.root, stage) as call:
+            with calling(self._options, run.root, playbook_run) as call:
                 status = run_program(
                     call.command,
-                    cwd=context.root,
+                    cwd=run.root,
                     environment=call.environment,
                     timeout_s=limit_s,
-                    deadline=context.deadline,
+                    deadline=run.deadline,
                     on_line=results.take_line,
                     pass_fds=call.pass_fds,
                 )

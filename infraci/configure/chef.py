@@ -13,9 +13,9 @@ from infraci.configure.step import (
     Applied,
     Part,
     Step,
-    StepContext,
     StepError,
     StepOutsideError,
+    StepRun,
 )
 from infraci.configure.step_failure import failed_part, step_cause, step_error, without_folder
 from infraci.model.configure_steps import ChefStep
@@ -37,32 +37,32 @@ class Chef(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Converge; what it changes are resources."""
         options = self._options
         more = [path for path in (options.role_path, options.data_bag_path) if path]
-        tree = archive(context.root, [*options.cookbook_path, *more], server)
+        tree = archive(run.root, [*options.cookbook_path, *more], server)
         program = Program(
             what=self.name,
             files=lambda folder: {
                 "tree.tar.gz": tree,
                 "client.rb": self._settings(folder, server).encode(),
-                "attributes.json": json.dumps(self._attributes(server, context)).encode(),
+                "attributes.json": json.dumps(self._attributes(server, run)).encode(),
             },
             lines=_lines,
-            environment={**run_variables(server, context), **reveal_all(options.environment)},
+            environment={**run_variables(server, run), **reveal_all(options.environment)},
             timeout_s=options.timeout_s,
         )
-        with run_pushed(program, session, server, context) as ended:
+        with run_pushed(program, session, server, run) as ended:
             resources = read_chef_resources(ended.lines)
             if ended.exit_status != 0:
-                raise self._failed(ended, resources, server, context)
+                raise self._failed(ended, resources, server, run)
         if counts := _counts(ended.lines):
-            context.log(f"{counts[0]} of {counts[1]} resources changed")
+            run.log(f"{counts[0]} of {counts[1]} resources changed")
         return Applied(
             changes=tuple(resource.action for resource in resources if resource.is_changed),
             parts=tuple(
-                self._part(replace(resource, is_failed=False), server, context)
+                self._part(replace(resource, is_failed=False), server, run)
                 for resource in resources
             ),
         )
@@ -84,28 +84,28 @@ class Chef(Step):
             settings["data_bag_path"] = f"{tree}/{self._options.data_bag_path}"
         return "".join(f"{name} {json.dumps(value)}\n" for name, value in settings.items())
 
-    def _attributes(self, server: Server, context: StepContext) -> Mapping[str, object]:
+    def _attributes(self, server: Server, run: StepRun) -> Mapping[str, object]:
         known = {
             "server": server.name,
             "role": server.role,
             "address": server.address,
-            "run": context.run_id,
-            "commit": context.commit,
-            "outputs": dict(context.outputs),
+            "run": run.run_id,
+            "commit": run.commit,
+            "outputs": dict(run.outputs),
         }
         run_list = list(self._options.run_list)
         return {"infraci": known, **self._options.attributes, "run_list": run_list}
 
-    def _part(self, resource: ChefResource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: ChefResource, server: Server, run: StepRun) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
-        cause = step_cause(resource.text, own_hosts=context.own_hosts)
+        cause = step_cause(resource.text, own_hosts=run.own_hosts)
         location, text = resource.location, resource.text
         return failed_part(server, self.name, resource.name, cause, location=location, text=text)
 
     def _failed(
-        self, ended: Ended, resources: Sequence[ChefResource], server: Server, context: StepContext
+        self, ended: Ended, resources: Sequence[ChefResource], server: Server, run: StepRun
     ) -> StepError | StepOutsideError:
         status = ended.exit_status
         if status == _ABSENT:
@@ -114,8 +114,8 @@ class Chef(Step):
                 " chef-client is installed there",
                 hint="use an image with one of them, or install it in a step before",
             )
-        cause = step_cause(ended.text, own_hosts=context.own_hosts)
-        parts = [self._part(resource, server, context) for resource in resources]
+        cause = step_cause(ended.text, own_hosts=run.own_hosts)
+        parts = [self._part(resource, server, run) for resource in resources]
         failed = [part for part in parts if part.message]
         if failed:  # last comes the innermost: the others failed because of it
             message = failed[-1].message

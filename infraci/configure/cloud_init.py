@@ -14,7 +14,7 @@ from contextlib import suppress
 from infraci.base.deadline import duration
 from infraci.base.json_reader import read_json
 from infraci.base.lines import first_line, last_lines
-from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
+from infraci.configure.step import Applied, Step, StepError, StepOutsideError, StepRun
 from infraci.configure.step_failure import StepCause, step_cause, step_error
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import CloudInitStep
@@ -79,13 +79,13 @@ class CloudInit(Step):
         self._options = options
         self.name = options.title
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Wait for the step's timeout at most; warnings are logged, errors raised."""
-        timeout_s = context.deadline.within(self._options.timeout_s)
+        timeout_s = run.deadline.within(self._options.timeout_s)
         try:
             done = session.run(_WAIT + _LOOK, timeout_s=timeout_s)
         except CommandTimeoutError as error:
-            raise _too_slow(session, server, timeout_s, context) from error
+            raise _too_slow(session, server, timeout_s, run) from error
         if done.exit_status == _ABSENT:
             raise StepError(
                 f"{server.name}: cloud-init is not installed there",
@@ -100,31 +100,31 @@ class CloudInit(Step):
                 details=text,
             )
         for line in _warnings(status):
-            context.log(f"cloud-init: warning: {line}")
+            run.log(f"cloud-init: warning: {line}")
         errors = [*_errors(result), *(e for stage in _stages(status) for e in _errors(stage))]
         if errors:
-            raise _failed(server, list(dict.fromkeys(errors)), output, context)
+            raise _failed(server, list(dict.fromkeys(errors)), output, run)
         if ignored := _IGNORED.search(warnings):
             raise StepError(
                 f"{server.name}: cloud-init ignored its user data, or some of it: {ignored[1]}",
-                hint="`sudo cloud-init schema --system` on the server judges the user data; a"
+                hint="`sudo cloud-init schema --system` on the server checks the user data; a"
                 ' cloud-config begins with "#cloud-config", a script with "#!"',
                 details=warnings,
             )
         if access:
-            context.note(
+            run.note(
                 f"{server.user} may not read cloud-init's logs on {server.name}, and sudo refuses"
                 " it: user data that cloud-init has ignored is not found"
             )
-        context.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
+        run.log(f"cloud-init: done, from {result.get('datasource', 'an unknown source')}")
         return Applied()
 
 
 def _failed(
-    server: Server, errors: list[str], output: str, context: StepContext
+    server: Server, errors: list[str], output: str, run: StepRun
 ) -> StepError | StepOutsideError:
     """The error for modules that failed; the first that is the commit's doing is named."""
-    causes = [(error, _cause(error, output, context)) for error in errors]
+    causes = [(error, _cause(error, output, run)) for error in errors]
     error, cause = next((each for each in causes if not each[1].is_outside), causes[0])
     match = _FAILED_MODULE.match(error)
     who = f"cloud-init's module {_module(match)}" if match else "cloud-init"
@@ -136,12 +136,10 @@ def _failed(
     )
 
 
-def _cause(error: str, output: str, context: StepContext) -> StepCause:
+def _cause(error: str, output: str, run: StepRun) -> StepCause:
     """Why a module failed, by its output, which tells more than its exception."""
     match = _FAILED_MODULE.match(error)
-    cause = step_cause(
-        _output_of(_module(match) if match else "", output), own_hosts=context.own_hosts
-    )
+    cause = step_cause(_output_of(_module(match) if match else "", output), own_hosts=run.own_hosts)
     if cause.is_sure:
         return cause
     return StepCause(text=match[2].strip("'\"") if match else error)
@@ -169,13 +167,13 @@ def _shown(output: str) -> str:
 
 
 def _too_slow(
-    session: Session, server: Server, timeout_s: float, context: StepContext
+    session: Session, server: Server, timeout_s: float, run: StepRun
 ) -> StepError | StepOutsideError:
     stage, output = "", ""
     with suppress(InfraciError):
         status, _, _, output, *_ = _parts(session.run(_LOOK, timeout_s=20).stdout)
         stage = str(status.get("stage") or "")
-    cause = step_cause(_output_of("", output), own_hosts=context.own_hosts)
+    cause = step_cause(_output_of("", output), own_hosts=run.own_hosts)
     return step_error(
         f"{server.name}: cloud-init did not end in {duration(timeout_s)}"
         + (f", it is still in {stage}" if stage else ""),

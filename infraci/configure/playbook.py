@@ -53,7 +53,7 @@ _ORIGIN = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class PlaybookRun:
     """The run that a playbook is for."""
 
     servers: Sequence[Server]  # all of the stack's
@@ -66,12 +66,12 @@ class Stage:
 
 
 @contextmanager
-def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxed]:
+def calling(options: AnsibleStep, root: Path, playbook_run: PlaybookRun) -> Iterator[Sandboxed]:
     """The call that runs the playbook. Its files on disk are private, and removed at the end."""
     with temporary_folder("ansible", parent=_short_folder()) as folder:
-        _write(folder / "inventory.yaml", inventory(stage))
-        _write(folder / "variables.json", json.dumps(_extra_variables(options, stage)))
-        limit = ",".join([*(server.word for server in stage.limit), "localhost"])
+        _write(folder / "inventory.yaml", inventory(playbook_run))
+        _write(folder / "variables.json", json.dumps(_extra_variables(options, playbook_run)))
+        limit = ",".join([*(server.word for server in playbook_run.limit), "localhost"])
         call = _call(options, root, folder, scratch=SCRATCH if is_untrusted() else folder)
         try:
             with confined(
@@ -86,16 +86,16 @@ def calling(options: AnsibleStep, root: Path, stage: Stage) -> Iterator[Sandboxe
                 ),
                 cwd=root,
                 tree=root,
-                run_folder=stage.run_folder,
-                servers=stage.servers,
+                run_folder=playbook_run.run_folder,
+                servers=playbook_run.servers,
                 read=[folder],
                 environment={
                     **call.environment,
                     "ANSIBLE_STDOUT_CALLBACK": "infraci_events",
                     "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
-                    "INFRACI_MARK": stage.mark,
-                    "INFRACI_RUN": stage.run_id,
-                    "INFRACI_COMMIT": stage.commit,
+                    "INFRACI_MARK": playbook_run.mark,
+                    "INFRACI_RUN": playbook_run.run_id,
+                    "INFRACI_COMMIT": playbook_run.commit,
                 },
             ) as confined_call:
                 yield confined_call
@@ -148,7 +148,7 @@ def error_location(output: str) -> str:
     return f"{match[1]}:{match[2]}" if match else ""
 
 
-def inventory(stage: Stage) -> str:
+def inventory(playbook_run: PlaybookRun) -> str:
     """The servers in groups by role; who logs in to each, and what is known of the run."""
     hosts = {
         server.word: {
@@ -157,16 +157,16 @@ def inventory(stage: Stage) -> str:
             "infraci_role": server.role,
             "infraci_address": server.address,
         }
-        for server in stage.servers
+        for server in playbook_run.servers
     }
     groups: dict[str, dict[str, dict[str, None]]] = {}
-    for server in stage.servers:
+    for server in playbook_run.servers:
         if server.role:
             groups.setdefault(server.role, {"hosts": {}})["hosts"][server.word] = None
     known = {
-        "infraci_run": stage.run_id,
-        "infraci_commit": stage.commit,
-        "infraci_outputs": _unsafe(stage.outputs),
+        "infraci_run": playbook_run.run_id,
+        "infraci_commit": playbook_run.commit,
+        "infraci_outputs": _unsafe(playbook_run.outputs),
     }
     return yaml.dump({"all": {"hosts": hosts, "children": groups, "vars": known}}, Dumper=_Dumper)
 
@@ -195,11 +195,11 @@ _Dumper.add_representer(
 )
 
 
-def _extra_variables(options: AnsibleStep, stage: Stage) -> Mapping[str, object]:
+def _extra_variables(options: AnsibleStep, playbook_run: PlaybookRun) -> Mapping[str, object]:
     """The step's own variables, and those that no group_vars or ansible.cfg may change: host keys
     stay pinned, and servers are reached as the run reaches them.
     """  # noqa: D205
-    folder = stage.run_folder
+    folder = playbook_run.run_folder
     ssh = [
         *("-F", str(folder.ssh_config.absolute())),
         *("-o", "StrictHostKeyChecking=yes"),

@@ -33,7 +33,7 @@ class PlaybookResults:
         self._playbook = playbook
         self._root = root
         self._mark = mark
-        self._own_hosts = targets[0].context.own_hosts
+        self._own_hosts = targets[0].run.own_hosts
         self._output: list[str] = []  # lines that are no events
         self._lines: dict[str, list[str]] = {name: [] for name in self._targets}
         self._changed: dict[str, list[str]] = {name: [] for name in self._targets}
@@ -93,7 +93,7 @@ class PlaybookResults:
             self._stats = event["stats"]
         elif "host" not in event:
             for target in self._targets.values():
-                target.context.show(f"ansible {self._playbook}: {event['task']}")
+                target.run.show(f"ansible {self._playbook}: {event['task']}")
         else:
             host = event["host"]
             tasks = self._tasks.setdefault(host, HostTasks(suffix=f" ({host})"))
@@ -108,7 +108,7 @@ class PlaybookResults:
         if status == "changed" and host in self._changed:
             self._changed[host].append(task)
         if status not in _QUIET and host in self._targets:
-            self._targets[host].context.tell(f"ansible {self._playbook}: {status}: {task}")
+            self._targets[host].run.tell(f"ansible {self._playbook}: {status}: {task}")
         elsewhere = "" if host in self._targets else f"{host}: "
         for name in [host] if host in self._targets else self._targets:
             self._log(name, f"{elsewhere}{status}: {task}")
@@ -117,7 +117,7 @@ class PlaybookResults:
 
     def _log(self, name: str, line: str) -> None:
         self._lines[name].append(line)
-        self._targets[name].context.log(line)
+        self._targets[name].run.log(line)
 
     def _relative(self, text: str) -> str:
         return text.replace(f"{self._root}/", "")

@@ -13,9 +13,9 @@ from infraci.configure.step import (
     Applied,
     Part,
     Step,
-    StepContext,
     StepError,
     StepOutsideError,
+    StepRun,
 )
 from infraci.configure.step_failure import (
     failed_part,
@@ -56,13 +56,13 @@ class Puppet(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Apply it; what it changes are resources."""
         options = self._options
         hiera = [options.hiera] if options.hiera else []
         paths = [options.manifest, *options.modules, *hiera, *options.files]
-        tree = archive(context.root, paths, server)
-        known = run_variables(server, context)
+        tree = archive(run.root, paths, server)
+        known = run_variables(server, run)
         facts = {f"FACTER_{name.lower()}": value for name, value in known.items()}
         program = Program(
             what=self.name,
@@ -71,13 +71,13 @@ class Puppet(Step):
             environment={**known, **facts, **reveal_all(options.environment)},
             timeout_s=options.timeout_s,
         )
-        with run_pushed(program, session, server, context) as ended:
+        with run_pushed(program, session, server, run) as ended:
             resources = read_puppet_report(ended.read(_REPORT))
-            parts = tuple(self._part(resource, server, context) for resource in resources)
+            parts = tuple(self._part(resource, server, run) for resource in resources)
             if ended.exit_status not in _WELL:
-                raise self._failed(ended, resources, parts, server, context)
+                raise self._failed(ended, resources, parts, server, run)
         changed = tuple(resource.name for resource in resources if resource.is_changed)
-        context.log(f"{len(changed)} of {len(resources)} resources changed")
+        run.log(f"{len(changed)} of {len(resources)} resources changed")
         return Applied(changes=changed, parts=parts)
 
     def _lines(self, folder: str) -> Iterator[str]:
@@ -96,12 +96,12 @@ class Puppet(Step):
             command.append(f"--hiera_config={folder}/tree/{self._options.hiera}")
         yield f"exec {shlex.join([*command, str(self._options.manifest)])}"
 
-    def _part(self, resource: PuppetResource, server: Server, context: StepContext) -> Part:
+    def _part(self, resource: PuppetResource, server: Server, run: StepRun) -> Part:
         if not resource.is_failed:
             outcome = Outcome.SKIPPED if resource.is_skipped else Outcome.PASSED
             return Part(name=resource.name, outcome=outcome)
         text = "\n".join(_CHANGE.sub("", line) for line in resource.text.splitlines())
-        cause = step_cause(text, own_hosts=context.own_hosts)
+        cause = step_cause(text, own_hosts=run.own_hosts)
         return failed_part(
             server,
             str(self._options.manifest),
@@ -117,10 +117,10 @@ class Puppet(Step):
         resources: Sequence[PuppetResource],
         parts: Sequence[Part],
         server: Server,
-        context: StepContext,
+        run: StepRun,
     ) -> StepError | StepOutsideError:
         status, manifest = ended.exit_status, self._options.manifest
-        cause = step_cause(ended.text, own_hosts=context.own_hosts)
+        cause = step_cause(ended.text, own_hosts=run.own_hosts)
         hint = None
         if status == _ABSENT:
             message = f"{server.name}: {manifest} cannot be applied: puppet is not installed there"

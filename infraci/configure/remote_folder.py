@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from infraci.configure.step import StepContext, StepError, output_text
+from infraci.configure.step import StepError, StepRun, output_text
 from infraci.configure.step_failure import not_as_root, stopped
 from infraci.diagnosis.sudo import remarks_of
 from infraci.errors import InfraciError, UnreachableError, raise_of_machine
@@ -78,19 +78,17 @@ class Ended:
 
 
 @contextmanager
-def run_pushed(
-    program: Program, session: Session, server: Server, context: StepContext
-) -> Iterator[Ended]:
+def run_pushed(program: Program, session: Session, server: Server, run: StepRun) -> Iterator[Ended]:
     """Push the program into a private folder and run it; the folder is removed at the end.
 
     Its environment never shows in a process list. Raises StepError and UnreachableError, but for no
     exit status.
     """
     sudo = "sudo -n -- " if program.sudo and server.user != "root" else ""
-    reader = _OutputReader(server, context)
-    folder = _push(program, reader.mark, session, server, context)
+    reader = _OutputReader(server, run)
+    folder = _push(program, reader.mark, session, server, run)
     try:
-        status = _run(program, reader, sudo, folder, session, server, context)
+        status = _run(program, reader, sudo, folder, session, server, run)
         lines = tuple(reader.lines)
 
         def read(name: str) -> str:
@@ -106,18 +104,18 @@ def run_pushed(
             session.run(f"{as_root}{remove}", timeout_s=_CHORE_S)
 
 
-def run_variables(server: Server, context: StepContext) -> Mapping[str, str]:
+def run_variables(server: Server, run: StepRun) -> Mapping[str, str]:
     """The run's facts for every program, as environment variables."""
     outputs = {
         f"INFRACI_OUTPUT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}": output_text(value)
-        for name, value in context.outputs.items()
+        for name, value in run.outputs.items()
     }
     return {
         "INFRACI_SERVER": server.name,
         "INFRACI_ROLE": server.role,
         "INFRACI_ADDRESS": server.address,
-        "INFRACI_RUN": context.run_id,
-        "INFRACI_COMMIT": context.commit,
+        "INFRACI_RUN": run.run_id,
+        "INFRACI_COMMIT": run.commit,
         **outputs,
     }
 
@@ -145,9 +143,9 @@ def archive(root: Path, paths: Iterable[PurePosixPath], server: Server) -> bytes
 class _OutputReader:
     """Takes the lines of a program; those before its mark are sudo's."""
 
-    def __init__(self, server: Server, context: StepContext) -> None:
+    def __init__(self, server: Server, run: StepRun) -> None:
         self._server = server
-        self._context = context
+        self._run = run
         self.mark = secrets.token_hex(8)
         self.is_begun = False
         self.before: list[str] = []
@@ -161,20 +159,18 @@ class _OutputReader:
     def take_line(self, line: str) -> None:
         """Take a line."""
         if self.is_begun:
-            self._context.log(line)
+            self._run.log(line)
             self._lines.append(line)
         elif line.endswith(self.mark):
             self.is_begun = True
             for remark in remarks_of("\n".join(self.before), self._server.name):
-                self._context.note(remark)
+                self._run.note(remark)
         else:
-            self._context.log(line)
+            self._run.log(line)
             self.before.append(line)
 
 
-def _push(
-    program: Program, mark: str, session: Session, server: Server, context: StepContext
-) -> str:
+def _push(program: Program, mark: str, session: Session, server: Server, run: StepRun) -> str:
     """Copy the files to the server; once more if the connection breaks."""
     for tries_left in reversed(range(_TRIES)):
         try:
@@ -185,14 +181,14 @@ def _push(
                 raise StepError(
                     f"{server.name}: {program.what} cannot be copied: no folder in /tmp: {reason}"
                 )
-            limit_s = max(_CHORE_S, context.deadline.within(program.timeout_s))
+            limit_s = max(_CHORE_S, run.deadline.within(program.timeout_s))
             for name, content in program.files(folder).items():
                 session.put(content, f"{folder}/{name}", 0o700, timeout_s=limit_s)
             session.put(_wrapper(program, mark, folder), f"{folder}/.run")
         except UnreachableError as error:
             if not tries_left:
                 raise
-            context.log(f"{error.message}; trying once more")
+            run.log(f"{error.message}; trying once more")
         else:
             return folder
     raise AssertionError("unreachable: the last try returns or raises")
@@ -222,13 +218,13 @@ def _run(
     folder: str,
     session: Session,
     server: Server,
-    context: StepContext,
+    run: StepRun,
 ) -> int:
     """Run the program; returns its exit status. One stream has all, so that the mark comes in time.
 
     What sudo prints comes in its own language, so that only the mark tells whether it refuses.
     """
-    timeout_s = context.deadline.within(program.timeout_s)
+    timeout_s = run.deadline.within(program.timeout_s)
     command = f"exec {sudo}sh {folder}/.run 2>&1"
     try:
         done = session.run(
@@ -243,7 +239,7 @@ def _run(
             program.what if reader.is_begun or not sudo else f"sudo for {program.what}",
             timeout_s,
             "\n".join(reader.lines),
-            own_hosts=context.own_hosts,
+            own_hosts=run.own_hosts,
             details="\n".join(reader.lines[-_LAST_LINES:]),
         ) from error
     except UnreachableError as error:

@@ -22,7 +22,7 @@ from infraci.configure.step import (
     OnStep,
     RecoveryLimits,
     Step,
-    StepContext,
+    StepRun,
     Target,
 )
 from infraci.configure.testcases import not_begun, of_failure, of_success, of_unchanged
@@ -125,7 +125,7 @@ def configure_servers(
             Target(
                 server=server,
                 open=partial(session_of, server),
-                context=StepContext(
+                run=StepRun(
                     root=root,
                     outputs=outputs,
                     run_id=run_id,
@@ -235,10 +235,10 @@ def _apply(turn: _Turn) -> Sequence[Applied | Exception]:
 
     Closes their sessions when it is interrupted.
     """
-    deadline = turn.targets[0].context.deadline
+    deadline = turn.targets[0].run.deadline
     deadline.check(turn.title)
     for target in turn.targets:
-        target.context.log(f"==> {turn.title}")
+        target.run.log(f"==> {turn.title}")
     try:
         befores = look_before(turn.targets)
         results = turn.step.apply_to_all(turn.targets)

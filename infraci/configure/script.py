@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from infraci.base.scripts import find_flaw
 from infraci.configure.remote_folder import Ended, Program, run_pushed, run_variables
 from infraci.configure.script_line import line_of, without_location
-from infraci.configure.step import Applied, Step, StepContext, StepError, StepOutsideError
+from infraci.configure.step import Applied, Step, StepError, StepOutsideError, StepRun
 from infraci.configure.step_failure import needs_sudo, step_cause, step_error
 from infraci.diagnosis.reason import plain_lines
 from infraci.errors import raise_of_machine
@@ -28,24 +28,24 @@ class Script(Step):
         self.name = options.title
         self.roles = options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Run it; what it has changed are the lines that the step's ``changed_when`` is in."""
-        content = self._read(server, context)
+        content = self._read(server, run)
         program = Program(
             what=str(self._options.path),
             files=lambda folder: {self._file: content},
             lines=lambda folder: [self._line(content, folder)],
             environment={
-                **run_variables(server, context),
+                **run_variables(server, run),
                 **reveal_all(self._options.environment),
             },
             timeout_s=self._options.timeout_s,
             sudo=self._options.sudo,
             without_sudo="let the step do without (sudo: false)",
         )
-        with run_pushed(program, session, server, context) as ended:
+        with run_pushed(program, session, server, run) as ended:
             if ended.exit_status != 0:
-                raise self._failed(ended, content, server, context)
+                raise self._failed(ended, content, server, run)
         mark = self._options.changed_when
         changes = tuple(line.strip() for line in ended.lines if mark and mark in line)
         return Applied(changes=changes)
@@ -54,10 +54,10 @@ class Script(Step):
     def _file(self) -> str:
         return PurePosixPath(self._options.path).name
 
-    def _read(self, server: Server, context: StepContext) -> bytes:
+    def _read(self, server: Server, run: StepRun) -> bytes:
         path = self._options.path
         try:
-            content = (context.root / path).read_bytes()
+            content = (run.root / path).read_bytes()
         except OSError as error:
             raise_of_machine(error)
             raise StepError(f"{server.name}: {path} cannot be read: {error.strerror}") from error
@@ -72,10 +72,10 @@ class Script(Step):
         return f"exec {shlex.join([*shebang.split(maxsplit=1), script, *self._options.arguments])}"
 
     def _failed(
-        self, ended: Ended, content: bytes, server: Server, context: StepContext
+        self, ended: Ended, content: bytes, server: Server, run: StepRun
     ) -> StepError | StepOutsideError:
         script = content.decode(errors="replace")
-        cause = step_cause(ended.text, own_hosts=context.own_hosts, source=script)
+        cause = step_cause(ended.text, own_hosts=run.own_hosts, source=script)
         line = line_of(self._file, script, plain_lines(ended.text), cause.text)
         more = [f"line {line}"] if line else []
         more += [] if cause.is_sure else [ended.how]

@@ -45,9 +45,9 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
     """
 
     def look(target: Target) -> Before | None:
-        deadline = target.context.deadline
+        deadline = target.run.deadline
         begun_s, last_message = deadline.remaining_s, ""
-        longest_s = min(target.context.recovery.back_s, begun_s / 2)
+        longest_s = min(target.run.recovery.back_s, begun_s / 2)
         for _ in deadline.poll(target.server.name, first_s=_PACE_S[0], ceiling_s=_PACE_S[1]):
             try:
                 session = target.open()
@@ -59,7 +59,7 @@ def look_before(targets: Sequence[Target]) -> Sequence[Before | None]:
                     return None
                 if error.message != last_message:
                     last_message = error.message
-                    target.context.tell(last_message)
+                    target.run.tell(last_message)
         raise AssertionError("poll() ends only by an exception")
 
     return [each if isinstance(each, Before) else None for each in in_parallel(look, targets)]
@@ -85,7 +85,7 @@ def settle(
         if not has_rebooted or isinstance(result, Applied):
             return result
         if step.may_reboot:
-            target.context.log(f"{result.message}; it has rebooted, and {step.name} is done")
+            target.run.log(f"{result.message}; it has rebooted, and {step.name} is done")
             return Applied()
         result.hint = "its server has rebooted meanwhile: reboot it in a script step after this one"
         return result
@@ -101,8 +101,8 @@ class _Wait:
         self._target = target
         self._server = target.server
         self._before = before
-        self._recovery = target.context.recovery
-        self._deadline: Deadline = target.context.deadline
+        self._recovery = target.run.recovery
+        self._deadline: Deadline = target.run.deadline
         self._begun_s = self._deadline.remaining_s
         self._refused_s: float | None = None  # the time at which it began to refuse logins
         self._gone_s: float | None = None  # the time at which it ceased to answer
@@ -219,8 +219,8 @@ class _Wait:
     def _tell(self, text: str) -> None:
         if text != self._last_text:
             self._last_text = text
-            self._target.context.log(text)
-            self._target.context.tell(f"{self._step.name}: {text}")
+            self._target.run.log(text)
+            self._target.run.tell(f"{self._step.name}: {text}")
 
     def _grace_s(self, error: UnreachableError | PhaseTimeoutError) -> float:
         if isinstance(error, LoginRefusedError):

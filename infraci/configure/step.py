@@ -99,8 +99,8 @@ def _silent(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext:
-    """What a driver is told of the run, for one server."""
+class StepRun:
+    """The run that a step is part of, as far as a driver needs it on one server."""
 
     root: Path  # the commit's tree
     outputs: Mapping[str, object]  # of the stack, as Heat has them
@@ -142,7 +142,7 @@ class Target:
 
     server: Server
     open: Callable[[], Session]  # opens a session, or finds the open one
-    context: StepContext
+    run: StepRun
 
 
 class Step(ABC):
@@ -158,7 +158,7 @@ class Step(ABC):
     may_reboot = False
 
     @abstractmethod
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         """Apply it. Raises StepError, StepOutsideError, UnreachableError, PhaseTimeoutError."""
 
     def apply_to_all(self, targets: Sequence[Target]) -> Sequence[Applied | Exception]:
@@ -170,7 +170,7 @@ class Step(ABC):
 
         def one(target: Target) -> Applied:
             try:
-                applied = self.apply(target.open(), target.server, target.context)
+                applied = self.apply(target.open(), target.server, target.run)
             except InfraciError as error:
                 log_end(self, target, error)
                 raise
@@ -183,7 +183,7 @@ class Step(ABC):
 def log_end(step: Step, target: Target, result: Applied | Exception) -> None:
     """Write the end of a step into a server's log."""
     if isinstance(result, InfraciError):
-        target.context.log(f"==> {step.name}: {result.message}")
+        target.run.log(f"==> {step.name}: {result.message}")
     elif not isinstance(result, Exception):
         many = f", {len(result.changes)} changed" if result.changes else ""
-        target.context.log(f"==> {step.name}: done{many}")
+        target.run.log(f"==> {step.name}: done{many}")

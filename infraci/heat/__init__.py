@@ -15,13 +15,13 @@ from infraci.heat.events import OnEvent, render_events
 from infraci.heat.leftovers import Leftover, Mark
 from infraci.heat.objects import (
     DEAD,
-    Address,
     Event,
     FoundStack,
     Keypair,
     NovaServer,
     PreviewResource,
     Resource,
+    ServerAddress,
     Stack,
     StackPreview,
 )
@@ -31,7 +31,6 @@ from infraci.heat.stacks import Request
 __all__ = [
     "DEAD",
     "LOCAL",
-    "Address",
     "Cloud",
     "Event",
     "ExistsError",
@@ -47,6 +46,7 @@ __all__ = [
     "Request",
     "Resource",
     "ResourceFailedError",
+    "ServerAddress",
     "Stack",
     "StackFailedError",
     "StackPreview",

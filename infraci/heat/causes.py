@@ -65,7 +65,7 @@ _NOT_FOUND = _words(
 SIGNAL = Cause(
     category="signal",
     blames=True,
-    what="a wait condition or a software deployment was told of a failure, or of nothing in time; "
+    what="a wait condition or a software deployment got a signal of a failure, or none in time; "
     "or the phase's time ended while nothing else was awaited",
     says=(
         "WaitConditionTimeout: resources.ready: 0 of 1 received",

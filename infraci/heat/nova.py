@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.heat.cloud_errors import ExistsError, GoneError
-from infraci.heat.objects import Address, Keypair, NovaServer
+from infraci.heat.objects import Keypair, NovaServer, ServerAddress
 from infraci.heat.openstack_connection import Connection
 
 #: Heat's type of a floating IP, which Neutron has.
@@ -38,12 +38,12 @@ def with_floating(
     if len(shown) >= len(ids):
         return servers
     answer = connection.ask("list floating IPs", "network", "GET", "/floatingips")
-    new: dict[str, list[Address]] = {}
+    new: dict[str, list[ServerAddress]] = {}
     for entry in answer["floatingips"]:
         device = (entry.get("port_details") or {}).get("device_id")
         address = entry["floating_ip_address"]
         if entry["id"] in ids and device and address not in known:
-            new.setdefault(device, []).append(Address(address=address, kind="floating"))
+            new.setdefault(device, []).append(ServerAddress(address=address, kind="floating"))
     return tuple(
         replace(server, addresses=(*new.get(server.id, ()), *server.addresses))
         for server in servers
@@ -98,16 +98,16 @@ def read_keypairs(connection: Connection) -> tuple[Keypair, ...]:
     return tuple(Keypair(name=p["name"], public_key=p.get("public_key") or "") for p in pairs)
 
 
-def addresses_of(entry: Mapping[str, Any]) -> tuple[Address, ...]:
+def addresses_of(entry: Mapping[str, Any]) -> tuple[ServerAddress, ...]:
     """All addresses of a server, IPv4 first; Nova does not know which of them can be reached."""
     listed = [
-        Address(address=str(entry[field]), kind="access", version=version)
+        ServerAddress(address=str(entry[field]), kind="access", version=version)
         for field, version in (("accessIPv4", 4), ("accessIPv6", 6))
         if entry.get(field)
     ]
     for network, addresses in (entry.get("addresses") or {}).items():
         listed += [
-            Address(
+            ServerAddress(
                 address=str(address["addr"]),
                 kind="floating" if address.get("OS-EXT-IPS:type") == "floating" else "fixed",
                 version=int(address.get("version") or 4),

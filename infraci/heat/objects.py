@@ -86,7 +86,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class ServerAddress:
     """An address of a server."""
 
     address: str
@@ -106,7 +106,7 @@ class NovaServer:
     id: str
     name: str
     status: str  # "ACTIVE"
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[ServerAddress, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     image: str = ""  # its id; empty for a server that boots from a volume
     path: str = ""  # its resource's; only of a stack's servers

@@ -35,8 +35,8 @@ def sweep(
 
 
 def _removable(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
-    found = find_leftovers(connection, mark)
-    return tuple(r for r in found if not r.foreign and not r.is_stack)
+    leftovers = find_leftovers(connection, mark)
+    return tuple(r for r in leftovers if not r.foreign and not r.is_stack)
 
 
 def _remove(connection: Connection, leftover: Leftover, *, by_force: bool) -> None:

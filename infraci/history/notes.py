@@ -109,7 +109,7 @@ class History:
         self._change(change, "Merge", parent=theirs)
 
     def prune(self, keep: Callable[[str, Result], bool]) -> int:
-        """Remove results, and lines that are none; returns the number of removed lines.
+        """Remove results, and lines that cannot be read; returns the number of removed lines.
 
         ``keep`` gets a commit and a result of it, and decides.
         """

@@ -158,12 +158,12 @@ def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
     """The result of a run; None if it says nothing about a commit."""
     if record.commit.dirty or record.verdict in (None, Verdict.INTERRUPTED):
         return None
-    failed = next((result for result in record.phases if result.trouble is not None), None)
+    failed = next((result for result in record.phases if result.failure is not None), None)
     return Result(
         run=record.id,
         pipeline=record.pipeline,
         cloud=record.cloud,
-        overrides=tuple(sorted(record.given)),
+        overrides=tuple(sorted(record.overrides)),
         time=int(record.created),
         took_s=round(sum(result.duration_s for result in record.phases)),
         verdict=Verdict(record.verdict),
@@ -175,7 +175,7 @@ def result_of(record: RunRecord, *, of_search: bool = False) -> Result | None:
 
 def _reason(result: PhaseResult, record: RunRecord) -> str:
     """Why a phase failed, without any output: the class of the failure, or the testcase."""
-    category = result.trouble.category if result.trouble else ""
+    category = result.failure.category if result.failure else ""
     failed = [
         case
         for case in record.checked(result.round)
@@ -193,10 +193,10 @@ def _phases(record: RunRecord) -> Iterator[tuple[Case, Class]]:
         if result.round is not Round.HEAD or result.phase is Phase.DESTROY:
             continue
         case = Case(where="", test=str(result.phase))
-        if result.trouble is None:
+        if result.failure is None:
             if result.phase in (Phase.PLAN, Phase.UPDATE):
                 yield case, Class.PASSED
-        elif result.trouble.blames and result.phase not in phases:
+        elif result.failure.blames and result.phase not in phases:
             yield case, Class.FAILED
 
 

@@ -20,7 +20,7 @@ _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class FailedTestcase:
     """A testcase that failed, or could not be tested."""
 
     name: str
@@ -41,7 +41,7 @@ class PipelineResult:
     email: str
     subject: str
     tests: int
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedTestcase, ...]
     build: Build
     cloud: str = ""
 
@@ -155,11 +155,11 @@ def read_report(content: bytes, build: Build) -> tuple[str, PipelineResult]:
     return properties["infraci.commit"], result
 
 
-def _failures(root: ET.Element) -> Iterable[Failure]:
+def _failures(root: ET.Element) -> Iterable[FailedTestcase]:
     for case in root.iter("testcase"):
         for child in case:
             if child.tag in ("failure", "error"):
-                yield Failure(
+                yield FailedTestcase(
                     name=displayable(case.get("name", "")),
                     classname=displayable(case.get("classname", "")),
                     message=displayable(child.get("message", "")),

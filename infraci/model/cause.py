@@ -17,8 +17,8 @@ def failure_sentence(record: RunRecord) -> str:
         for case in record.testcases:
             if case.outcome is outcome:
                 return sentence_of(case)
-    failures = [r.trouble for r in record.phases if r.trouble and r.round is Round.HEAD]
-    failures += [r.trouble for r in record.phases if r.trouble]
+    failures = [r.failure for r in record.phases if r.failure and r.round is Round.HEAD]
+    failures += [r.failure for r in record.phases if r.failure]
     return failures[0].message if failures else ""
 
 

@@ -22,7 +22,7 @@ _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
+class MatrixFlaw:
     """Something wrong in a matrix, and the key path below ``matrix`` that says it."""
 
     path: _Path
@@ -48,7 +48,7 @@ def cells(pipeline: Pipeline) -> tuple[Pipeline, ...]:
     return tuple(_applied(pipeline, cell) for cell in _cells(pipeline.matrix))
 
 
-def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[Flaw]:
+def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[MatrixFlaw]:
     """What is wrong with a matrix beyond its shape."""
     yield from _parameter_flaws(matrix)
     for number, entry in enumerate(matrix.exclude):
@@ -60,41 +60,41 @@ def validate_matrix(matrix: MatrixDefinition, *, root: Path | None) -> Iterator[
     yield from _cell_flaws([cell.labels for cell in _cells(matrix)])
 
 
-def _parameter_flaws(matrix: MatrixDefinition) -> Iterator[Flaw]:
+def _parameter_flaws(matrix: MatrixDefinition) -> Iterator[MatrixFlaw]:
     if "image" in matrix.parameters and matrix.images:
         message = "is set twice: images are values of the parameter image"
-        yield Flaw(path=("parameters", "image"), message=message)
+        yield MatrixFlaw(path=("parameters", "image"), message=message)
     for name in {"environment", "cloud"} & matrix.parameters.keys():
         message = f'a parameter cannot be called so here: "{name}" is an axis of its own'
-        yield Flaw(path=("parameters", name), message=message)
+        yield MatrixFlaw(path=("parameters", name), message=message)
 
 
 def _exclude_flaws(
     entry: Mapping[str, str], path: _Path, axes: Mapping[str, Sequence[object]]
-) -> Iterator[Flaw]:
+) -> Iterator[MatrixFlaw]:
     for axis, text in entry.items():
         if axis not in axes:
             message = f"no axis of the matrix; there are {quoted([*axes], 'and')}"
-            yield Flaw(path=(*path, axis), message=message, suggestion=near(axis, axes))
+            yield MatrixFlaw(path=(*path, axis), message=message, suggestion=near(axis, axes))
         elif not any(_means(text, axis, value) for value in axes[axis]):
             labels = [_label(axis, value) for value in axes[axis]]
             message = f'no value of the axis: "{text}"'
-            yield Flaw(path=(*path, axis), message=message, suggestion=near(text, labels))
+            yield MatrixFlaw(path=(*path, axis), message=message, suggestion=near(text, labels))
 
 
-def _environment_flaws(text: str, path: _Path, root: Path) -> Iterator[Flaw]:
+def _environment_flaws(text: str, path: _Path, root: Path) -> Iterator[MatrixFlaw]:
     result = check_path(text, root=root)
     if isinstance(result, PathProblem):
-        yield Flaw(path=path, message=result.message, suggestion=result.suggestion)
+        yield MatrixFlaw(path=path, message=result.message, suggestion=result.suggestion)
 
 
-def _cell_flaws(names: Sequence[tuple[str, ...]]) -> Iterator[Flaw]:
+def _cell_flaws(names: Sequence[tuple[str, ...]]) -> Iterator[MatrixFlaw]:
     if not names:
-        yield Flaw(path=(), message="no cell is left")
+        yield MatrixFlaw(path=(), message="no cell is left")
     if len(names) > MAX_CELLS:
-        yield Flaw(path=(), message=f"{len(names)} cells are more than {MAX_CELLS}")
+        yield MatrixFlaw(path=(), message=f"{len(names)} cells are more than {MAX_CELLS}")
     for labels in sorted({name for name in names if names.count(name) > 1}):
-        yield Flaw(path=(), message=f"two cells are called [{','.join(labels)}]")
+        yield MatrixFlaw(path=(), message=f"two cells are called [{','.join(labels)}]")
 
 
 def split_name(name: str) -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""A pipeline: which stack, which servers, how they are configured, which specs judge them.
+"""A pipeline: which stack, which servers, how they are configured, which specs test them.
 
 The classes are both the values that the other rooms work with and the format of the file:
 descriptions, aliases and types here are what the decoder enforces and the JSON Schema shows.

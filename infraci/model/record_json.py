@@ -14,9 +14,24 @@ from infraci.model.run import Commit, Failure, PhaseResult, RunRecord, Testcase
 
 def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
-    data = dataclasses.asdict(masked_record(record))
+    data = _renamed(dataclasses.asdict(masked_record(record)), _STORED_AS)
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "replace")  # a server may have printed invalid Unicode
+
+
+#: The keys of ``run.json`` that differ from the names of the fields that they hold.
+_STORED_AS = {"failure": "trouble", "overrides": "given"}
+_READ_AS = {key: name for name, key in _STORED_AS.items()}
+
+
+def _renamed(data: object, names: Mapping[str, str]) -> object:
+    """A record as a dictionary, with other names for its fields and for those of its phases."""
+    if not isinstance(data, dict):
+        return data
+    renamed = {names.get(key, key): value for key, value in data.items()}
+    if isinstance(phases := renamed.get("phases"), list | tuple):
+        renamed["phases"] = [_renamed(phase, names) for phase in phases]
+    return renamed
 
 
 def masked_record(record: RunRecord) -> RunRecord:
@@ -61,7 +76,7 @@ def parse_record(content: bytes) -> RunRecord:
     if not content.strip():
         raise ValueError("it is empty")
     try:
-        return TypeAdapter(RunRecord).validate_python(read_json(content))
+        return TypeAdapter(RunRecord).validate_python(_renamed(read_json(content), _READ_AS))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = key_path([step for step in first["loc"] if step != "[key]"])

@@ -141,7 +141,7 @@ class PhaseResult:
     phase: Phase
     started: float
     duration_s: float
-    trouble: Failure | None = None
+    failure: Failure | None = None
     round: Round = Round.HEAD
 
     @property
@@ -266,7 +266,7 @@ class RunRecord:
     rollback_testcases: tuple[Testcase, ...] = ()  # of the base's specs, after a rollback
     changes: tuple[ResourceChange, ...] = ()  # what the update did
     untrusted: bool = False  # whether the commit's programs run in a sandbox
-    given: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
+    overrides: tuple[str, ...] = ()  # what the command line changed: "-P image", "-e site.yaml"
     blame: Mapping[str, str] = field(default_factory=dict)  # by testcase; "" is the run as a whole
 
     def checked(self, round_: Round) -> tuple[Testcase, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from infraci.errors import CloudError
-from infraci.heat import Address, NovaServer
+from infraci.heat import NovaServer, ServerAddress
 from infraci.model.pipeline import Pipeline
 from infraci.model.project import AccessDefinition, AddressKind, BastionDefinition
 from infraci.model.run import Bastion, Server
@@ -83,7 +83,7 @@ def _directly(
     return _at(server, _choose(nova_server, access.address), jump_host)
 
 
-def _at(server: Server, address: Address, bastion: Bastion | None) -> Server:
+def _at(server: Server, address: ServerAddress, bastion: Bastion | None) -> Server:
     return replace(server, address=address.address, address_kind=address.kind, bastion=bastion)
 
 
@@ -95,7 +95,7 @@ def _server(nova_server: NovaServer, name: str, pipeline: Pipeline) -> Server:
 
 def _choose(
     server: NovaServer, required: AddressKind | None, *, near: Collection[str] = ()
-) -> Address:
+) -> ServerAddress:
     """The best of its addresses; of several fixed ones, one in a network that is near."""
     for kind in _KINDS[required]:
         addresses = [address for address in server.addresses if address.kind == kind]

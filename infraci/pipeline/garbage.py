@@ -40,7 +40,7 @@ class Sweeper(Remover, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class GarbageItem:
     """Something that may be removed, and why."""
 
     what: str  # "run", "stack", "key pair"
@@ -64,7 +64,7 @@ def reason_of(record: RunRecord, ledger: Ledger, now: float) -> str | None:
 
 def find_on_cloud(
     cloud: Sweeper, *, ledger: Ledger, now: float, tell: Callable[[str], object] = lambda _: None
-) -> Iterator[Leftover]:
+) -> Iterator[GarbageItem]:
     """Stacks and key pairs that carry our tags, and whose run is dead, expired or lost.
 
     What has no tags of ours, or not all of them, is left alone, whatever its name. ``tell`` gets a
@@ -87,14 +87,14 @@ def find_on_cloud(
             continue
         mark = replace(_mark(owner.run_id), name=stack.name)
         remover = _stack_remover(cloud, stack.id, mark)
-        yield Leftover(what="stack", name=stack.name, why=why, remove=remover)
+        yield GarbageItem(what="stack", name=stack.name, why=why, remove=remover)
     for pair in cloud.keypairs():
         owner = read_key_comment(pair.public_key)
         if owner is None or pair.name != f"{PREFIX}{owner.run_id}" or pair.name in stacks:
             continue  # it is none of ours, or stays or goes with its stack
         why = _reason(owner, ledger, now, tell_left)
         if why is not None:
-            yield Leftover(
+            yield GarbageItem(
                 what="key pair", name=pair.name, why=why, remove=_key_remover(cloud, pair.name)
             )
 

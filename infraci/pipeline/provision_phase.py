@@ -24,8 +24,8 @@ from infraci.pipeline.run import Run
 from infraci.plan import (
     LfsPointerError,
     PipelinePlan,
-    judge_files,
-    judge_untrusted,
+    check_files,
+    check_untrusted,
     lfs_pointers,
     login_notices,
 )
@@ -89,9 +89,9 @@ def _plan_again(run: Run) -> PipelinePlan:
 def _read(run: Run) -> StackRequest:
     """The request for Heat; raises FileError."""
     examination = run.drivers.examine(run.state.pipeline, run.state.tree)
-    problems = examination.besides(judge_files(run.state.pipeline, run.state.tree))
+    problems = examination.besides(check_files(run.state.pipeline, run.state.tree))
     if is_untrusted():
-        problems += tuple(judge_untrusted(run.state.pipeline, run.state.site))
+        problems += tuple(check_untrusted(run.state.pipeline, run.state.site))
     if problems:
         raise FileError(problems)
     run.state.hide_secrets_of_pipeline()

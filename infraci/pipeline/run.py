@@ -169,7 +169,7 @@ class RunState:
                 phase=phase,
                 started=started,
                 duration_s=drivers.clock() - started,
-                trouble=failure,
+                failure=failure,
                 round=self.round,
             )
             before = tuple(r for r in self.record.phases if r.label != result.label)

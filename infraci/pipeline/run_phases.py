@@ -49,7 +49,7 @@ def new_record(
     ledger: Ledger,
     destroy_policy: DestroyPolicy,
     now: float,
-    given: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> RunRecord:
     """The record of a run that is about to begin; ``given`` names what the command line changes."""
     run_id = ledger.new_run_id(pipeline.name, commit)
@@ -75,7 +75,7 @@ def new_record(
         expires=expires,
         destroy=str(destroy_policy),
         pid=os.getpid(),
-        given=tuple(given),
+        overrides=tuple(overrides),
         untrusted=is_untrusted(),
     )
 

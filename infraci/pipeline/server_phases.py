@@ -93,19 +93,19 @@ def verify(run: Run) -> None:
                 done[server.name] = testcases
                 run.drivers.progress.checked(server.name, testcases)
 
-        judged_servers = [
+        checked_servers = [
             s for s in run.state.record.servers if is_judged(s.role, run.state.pipeline)
         ]
         try:
-            for result in in_parallel(check_server, judged_servers):
+            for result in in_parallel(check_server, checked_servers):
                 if isinstance(result, Exception):
                     raise result
         finally:
             all_testcases = tuple(
-                case for server in judged_servers for case in done.get(server.name, ())
+                case for server in checked_servers for case in done.get(server.name, ())
             )
             run.state.add_testcases(all_testcases)
-        if judged_servers and not all_testcases:
+        if checked_servers and not all_testcases:
             raise DefinitionError(
                 f"cannot verify pipeline {run.state.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
@@ -114,7 +114,7 @@ def verify(run: Run) -> None:
 
 def tell_not_run(run: Run) -> None:
     """Add a skipped testcase for each server whose specs did not run as an earlier phase failed."""
-    failed = [result for result in run.state.record.phases if result.trouble is not None]
+    failed = [result for result in run.state.record.phases if result.failure is not None]
     if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
     why = f"not run: {failed[-1].label} failed"

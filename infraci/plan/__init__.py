@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infraci.plan.distrust import judge_untrusted
-from infraci.plan.files import judge_files
+from infraci.plan.distrust import check_untrusted
+from infraci.plan.files import check_files
 from infraci.plan.lfs import LfsPointerError, lfs_pointers
 from infraci.plan.logins import login_notices
 from infraci.plan.pipeline_plan import Planner, plan_pipeline
@@ -19,9 +19,9 @@ __all__ = [
     "PlannedServer",
     "PlannedStep",
     "Planner",
+    "check_files",
+    "check_untrusted",
     "examine",
-    "judge_files",
-    "judge_untrusted",
     "lfs_pointers",
     "login_notices",
     "place_refusal",

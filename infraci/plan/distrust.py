@@ -11,7 +11,7 @@ from infraci.model.project import CloudDefinition
 from infraci.model.secret import Secret
 
 
-def judge_untrusted(pipeline: Pipeline, site: CloudDefinition) -> Iterator[Problem]:
+def check_untrusted(pipeline: Pipeline, site: CloudDefinition) -> Iterator[Problem]:
     """Secrets of this machine, files of other hosts, and keys of this machine."""
     file = str(pipeline.path)
     for key_path in _secrets(pipeline):

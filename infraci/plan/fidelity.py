@@ -41,4 +41,4 @@ def _value(properties: object, path: str) -> object:
     if not rest:
         return value
     entries = value if isinstance(value, list) else [value]
-    return next((found for entry in entries if (found := _value(entry, rest))), None)
+    return next((value for entry in entries if (value := _value(entry, rest))), None)

@@ -12,7 +12,7 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 
 
-def judge_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
+def check_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
     """All that is wrong with the scripts and specs that a pipeline names.
 
     Raises InfraciError where this machine lacks what runs them: Serverspec.

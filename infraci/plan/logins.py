@@ -88,13 +88,13 @@ def _keyless(
     parameter, key = pipeline.stack.key_parameter, properties.get("key_name")
     cure = f"; say `key_name: {{get_param: {parameter}}}`"
     if not key:
-        yield f"nobody can log in to {name}: it has no key_name{cure}"
+        yield f"infraci cannot log in to {name}: it has no key_name{cure}"
     elif isinstance(key, str):
-        yield f"nobody can log in to {name}: its key_name {key} is not the run's key pair{cure}"
+        yield f"infraci cannot log in to {name}: its key_name {key} is not the run's key pair{cure}"
     elif is_top and key == {"get_param": parameter} and values.get(parameter):
         yield (
-            f"nobody can log in to {name}: its key pair is {values[parameter]}, since the parameter"
-            f" {parameter} has that value; without one it is the run's"
+            f"infraci cannot log in to {name}: its key pair is {values[parameter]}, since the"
+            f" parameter {parameter} has that value; without one it is the run's"
         )
 
 
@@ -106,13 +106,13 @@ def _userless(name: str, user: str, configs: list[Mapping[str, Any]]) -> Iterato
     own = own.get("name") if isinstance(own, dict) else own
     if own is not None and own != user:
         yield (
-            f"nobody can log in to {name} as {user}: its user_data has `user: {own}`, who gets the"
-            " run's key; say that in servers: user"
+            f"infraci cannot log in to {name} as {user}: its user_data has `user: {own}`, who"
+            " gets the run's key; say that in servers: user"
         )
     elif own is None and users and not _has_default(users[-1]):
         yield (
-            f"nobody can log in to {name} as {user}: its user_data has `users:` without `default`,"
-            " which stands for the image's user; only that one gets the run's key"
+            f"infraci cannot log in to {name} as {user}: its user_data has `users:` without"
+            " `default`, which stands for the image's user; only that one gets the run's key"
         )
 
 

@@ -1,4 +1,4 @@
-"""A cloud that a plan does not ask: Heat's engine on this machine judges in its place."""
+"""A cloud that a plan does not ask: Heat's engine on this machine validates in its place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INNER: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 }
 
 
-class Judge(Protocol):
+class Validator(Protocol):
     """Heat that knows no cloud: it takes each name for one that the cloud has."""
 
     def preview(self, request: Request, *, name: str) -> StackPreview: ...  # noqa: D102
@@ -41,7 +41,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unasked:
+class OfflineCloud:
     """Stands for a cloud of clouds.yaml that only ``--online`` asks.
 
     ``stand_in`` tells what a TOSCA template chooses its flavors and images from, in place of the
@@ -49,7 +49,7 @@ class Unasked:
     """
 
     name: str
-    heat: Judge
+    heat: Validator
     stand_in: Callable[[], Catalog]
 
     def preview(self, request: Request, *, name: str) -> StackPreview:

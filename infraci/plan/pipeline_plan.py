@@ -17,10 +17,10 @@ from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.model.server_names import distinct_names
 from infraci.plan.draft import Draft
 from infraci.plan.fidelity import fidelity_notices
-from infraci.plan.files import judge_files, serverspec_files, spec_files
+from infraci.plan.files import check_files, serverspec_files, spec_files
 from infraci.plan.lfs import ADVICE, lfs_pointers
 from infraci.plan.logins import login_notices, user_data_texts
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.plays import play_notices
 from infraci.plan.preview_servers import networks_of, nova_name, servers_of
@@ -29,7 +29,7 @@ from infraci.plan.roles import required_roles, role_of, serverspec_for, specs_fo
 from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
 from infraci.plan.ssh_rules import security_notices
-from infraci.plan.stack_problems import Collected, collect, judge_request, judge_types
+from infraci.plan.stack_problems import Collected, check_request, check_types, collect
 from infraci.templates import (
     MisfitError,
     StackRequest,
@@ -72,7 +72,7 @@ def plan_pipeline(
 
     ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
     run adds to each server's user data.
-    Of a cloud that is :class:`Unasked` notices say what is not known.
+    Of a cloud that is :class:`OfflineCloud` notices say what is not known.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = pool.submit(examine, pipeline, root)
@@ -96,7 +96,7 @@ def _planned(
 ) -> PipelinePlan:
     """The plan, but for what only a sandbox can judge."""
     problems = [
-        *judge_files(pipeline, root),
+        *check_files(pipeline, root),
         *(
             Problem(file=str(file), message=f"is an LFS pointer, not the content: {ADVICE}")
             for file in lfs_pointers(pipeline, root)
@@ -125,7 +125,7 @@ def _planned(
         servers=servers,
         notices=(
             *map(str, request.notices),
-            *(cloud.notices(preview, stack=name) if isinstance(cloud, Unasked) else ()),
+            *(cloud.notices(preview, stack=name) if isinstance(cloud, OfflineCloud) else ()),
             *(_notices(pipeline, preview, servers, cloud.name) if preview else ()),
             *security_notices(request, cloud=cloud.name, default_rules=cache(cloud.default_rules)),
             *login_notices(request, pipeline),
@@ -171,9 +171,9 @@ def _ask(
         draft.make_unknown(parameter, name)
     for wrong in unfit:
         draft.forget_parameter("", wrong)
-    problems = judge_request(draft, refusals)
+    problems = check_request(draft, refusals)
     if cloud.name != LOCAL:  # whose Heat refuses these itself, and says why
-        problems += judge_types(draft, refusals, cloud.is_retired)
+        problems += check_types(draft, refusals, cloud.is_retired)
     collected = collect(draft, refusals, lambda draft: cloud.preview(draft, name=name))
     return replace(collected, problems=in_order((*problems, *collected.problems)))
 
@@ -203,8 +203,8 @@ def _plan(
 def _server(
     server: PreviewResource, name: str, pipeline: Pipeline, request: StackRequest, root: Path
 ) -> PlannedServer:
-    said = server.properties.get("metadata")
-    metadata = said if isinstance(said, dict) else {}
+    metadata = server.properties.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     role = role_of(nova_name(server), metadata, pipeline.servers)
     specs = specs_for(role, pipeline)
     serverspecs = serverspec_for(role, pipeline)
@@ -258,21 +258,24 @@ def _notices(
     if not servers:
         yield (
             "the stack has no server: the run verifies that the stack can be created and deleted, "
-            "and no spec judges it"
+            "and no spec tests it"
         )
     yield from _equal_names(preview, servers)
     for server in servers:
         if not server.specs:
-            role = f'its role "{server.role}"' if server.role else "no role"
-            yield f"no spec judges {server.path}: {role} is in none of the pipeline's specs"
+            yield f"no spec tests {server.path}: " + (
+                f'its role "{server.role}" is in none of the pipeline\'s specs'
+                if server.role
+                else "it has no role, and the pipeline has no specs for all servers"
+            )
     for role, definition in pipeline.servers.roles.items():
         if not any(server.role == role for server in servers):
-            said = f" ({', '.join(definition.names)})" if definition.names else ""
-            yield f'no server has the role "{role}"{said} of the pipeline\'s servers.roles'
+            names = f" ({', '.join(definition.names)})" if definition.names else ""
+            yield f'no server has the role "{role}"{names} of the pipeline\'s servers.roles'
 
 
 def _equal_names(preview: StackPreview, servers: Sequence[PlannedServer]) -> Iterator[str]:
-    """Tell what servers are called that the template gives one name."""
+    """Warn of servers to which the template gives the same name: how reports call them."""
     called = {server.path: server.name for server in servers}
     by_name: dict[str, list[str]] = {}
     for server in servers_of(preview):

@@ -1,4 +1,4 @@
-"""Which server has which role, and what judges it."""
+"""Which server has which role, and which specs test it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def user_of(role: str, servers: ServersDefinition) -> str:
 
 
 def specs_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
-    """The specs that judge a server of that role: everybody's, then the role's own."""
+    """The specs that test a server of that role: those of all roles, then the role's own."""
     return _for(role, pipeline.specs)
 
 
@@ -35,7 +35,7 @@ def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
 
 
 def is_judged(role: str, pipeline: Pipeline) -> bool:
-    """Whether any spec judges a server of that role."""
+    """Whether any spec tests a server of that role."""
     return bool(specs_for(role, pipeline) or serverspec_for(role, pipeline))
 
 

@@ -38,7 +38,7 @@ class Collected:
     problems: tuple[Problem, ...]
 
 
-def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
+def check_request(draft: Draft, refusals: Refusals) -> list[Problem]:
     """The problems that the templates themselves show; mends them in the draft."""
     problems = []
     for url, template in refusals.templates.items():
@@ -48,7 +48,7 @@ def judge_request(draft: Draft, refusals: Refusals) -> list[Problem]:
     return problems
 
 
-def judge_types(
+def check_types(
     draft: Draft, refusals: Refusals, is_retired: Callable[[str], bool]
 ) -> list[Problem]:
     """A problem for each retired type, of which Heat makes a placeholder that does nothing."""

@@ -13,8 +13,8 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A pipeline, and what of all that it uses has changed; nothing if it is to be left."""
+class PipelineChoice:
+    """A pipeline, and which of the files that it uses have changed; without any it is not run."""
 
     pipeline: Pipeline
     touched: tuple[str, ...]
@@ -29,10 +29,10 @@ class Choice:
 
 def choose_touched(
     pipelines: Sequence[Pipeline], changed: Iterable[str], *, root: Path
-) -> tuple[Choice, ...]:
+) -> tuple[PipelineChoice, ...]:
     """What to run of the tree at the root after these of its files have changed, or have gone."""
     files = tuple(changed)
     return tuple(
-        Choice(pipeline=pipeline, touched=touches(files, uses(pipeline, root=root)))
+        PipelineChoice(pipeline=pipeline, touched=touches(files, uses(pipeline, root=root)))
         for pipeline in pipelines
     )

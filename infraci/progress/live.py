@@ -91,10 +91,10 @@ class LiveProgress:
         with self._lock:
             self._now.begin("")
         took = f"[dim]{length(result.duration_s)}[/]"
-        if result.trouble is None:
+        if result.failure is None:
             self._print(f"[green]✓[/] {result.label:<10} {took}")
             return
-        head, *lines = failure_lines(result.trouble)
+        head, *lines = failure_lines(result.failure)
         self._print(f"[red]✗[/] {result.label:<10} {took}{_text(head)}")
         for line in lines:
             self._print(f"  [dim]{_text(line)}[/]")

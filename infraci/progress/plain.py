@@ -81,10 +81,10 @@ class PlainProgress:
         with self._lock:
             self._now.begin("")
         took = length(result.duration_s)
-        if result.trouble is None:
+        if result.failure is None:
             self._say(f"{result.label} done in {took}")
             return
-        head, *lines = failure_lines(result.trouble)
+        head, *lines = failure_lines(result.failure)
         self._say(f"{result.label} failed after {took}{head}", -1)
         for line in lines:
             self._say(f"  {line}", -1)

@@ -111,7 +111,7 @@ def _phase_cases(record: RunRecord, result: PhaseResult, package: str) -> Iterat
     """A phase's testcases of the stack; one for the whole phase if no testcase has its outcome."""
     testcases = [case for case in record.checked(result.round) if case.phase is result.phase]
     failed = [c for c in testcases if c.outcome in (Outcome.FAILURE, Outcome.ERROR)]
-    if (not failed) if result.trouble else (not testcases):
+    if (not failed) if result.failure else (not testcases):
         whole = _whole_phase(record, result, package)
         if whole is not None:
             yield whole
@@ -122,7 +122,7 @@ def _phase_cases(record: RunRecord, result: PhaseResult, package: str) -> Iterat
 
 def _whole_phase(record: RunRecord, result: PhaseResult, package: str) -> Testcase | None:
     title = _PHASES.get(result.phase)
-    if title is None or (result.trouble is None and result.phase in (Phase.PLAN, Phase.VERIFY)):
+    if title is None or (result.failure is None and result.phase in (Phase.PLAN, Phase.VERIFY)):
         return None  # later testcases show that it passed
     case = Testcase(
         server="",
@@ -133,17 +133,17 @@ def _whole_phase(record: RunRecord, result: PhaseResult, package: str) -> Testca
         outcome=Outcome.PASSED,
         duration_s=result.duration_s,
     )
-    if result.trouble is None:
+    if result.failure is None:
         return case
-    trouble = result.trouble
+    failure = result.failure
     head = header(record, round_=result.round)
     blame = _blame(record, Case(where="", test=str(result.phase)), result.round)
-    parts = [blame + head, trouble.message, trouble.hint or "", trouble.details]
+    parts = [blame + head, failure.message, failure.hint or "", failure.details]
     return replace(
         case,
-        outcome=Outcome.FAILURE if trouble.blames else Outcome.ERROR,
-        message=f"{trouble.category}: {trouble.message}" if trouble.category else trouble.message,
-        category=trouble.category,
+        outcome=Outcome.FAILURE if failure.blames else Outcome.ERROR,
+        message=f"{failure.category}: {failure.message}" if failure.category else failure.message,
+        category=failure.category,
         text="\n\n".join(part for part in parts if part),
     )
 

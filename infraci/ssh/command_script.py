@@ -152,7 +152,7 @@ class Payload:
         return self._held.endswith(self._end[:count])
 
     def rest(self) -> bytes:
-        """What was held back, when nothing more comes."""
+        """The bytes that might have begun a mark; for the end of the output."""
         held, self._held = bytes(self._held), bytearray()
         if self.is_begun:
             return held
@@ -194,7 +194,7 @@ class CommandStreams:
             self._take_stderr(payload)
 
     def finish(self) -> None:
-        """Hand on what was held back; nothing more comes."""
+        """Hand on the rest, at the end of the output."""
         if payload := self._stdout.rest():
             self._take_stdout(payload)
         if payload := self._stderr.rest():

@@ -92,7 +92,7 @@ class _Transport(paramiko.Transport):
     parting = ""
 
     def _send_message(self, data: paramiko.Message) -> None:
-        # Whoever sends on a channel calls this with the lock that puts messages in their order.
+        # paramiko calls this under the lock that keeps the messages of a channel in order.
         message = data.asbytes()
         if message[0] not in _ON_CHANNELS or self._is_open(int.from_bytes(message[1:5], "big")):
             super()._send_message(data)  # type: ignore[misc]

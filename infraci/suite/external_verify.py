@@ -38,7 +38,7 @@ class NoSpecs:
         raise AssertionError("the user's pytest runs the specs of this run")
 
 
-class Progress(PlainProgress):
+class PytestProgress(PlainProgress):
     """Progress of a run whose checks pytest shows."""
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:

@@ -24,8 +24,8 @@ from infraci.verify.outcome import CheckReports, classname_of
 MAIN = ""
 
 
-class Controller:
-    """A plugin of pytest."""
+class PytestController:
+    """The plugin of pytest in the process that has the stacks."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -158,8 +158,8 @@ class Controller:
         if ending is None:
             return
         cleanup = self._typed(ending.cleanup)
-        if ending.trouble:
-            self._errors.append(f"{ending.trouble}\nclean up by: {cleanup}")
+        if ending.failure:
+            self._errors.append(f"{ending.failure}\nclean up by: {cleanup}")
         elif ending.cleanup:
             self._kept.append(f"infraci: the stack stands; remove it by: {cleanup}")
         if junit := self._config.stash.get(xml_key, None):
@@ -198,11 +198,11 @@ class Controller:
             terminal.write_line(f"infraci {line}")
 
 
-def controller_of(config: pytest.Config) -> Controller:
+def controller_of(config: pytest.Config) -> PytestController:
     """The plugin, registered when first asked for. Raises pytest.UsageError."""
-    controller: Controller | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
+    controller: PytestController | None = config.pluginmanager.get_plugin(xdist_broker.CONTROLLER)
     if controller is None:
-        controller = Controller(config)
+        controller = PytestController(config)
         config.pluginmanager.register(controller, xdist_broker.CONTROLLER)
     return controller
 

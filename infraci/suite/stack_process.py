@@ -54,7 +54,7 @@ class Ending:
     """How a run ended."""
 
     properties: Mapping[str, str]  # of JUnit's suites
-    trouble: str = ""  # what went wrong after the tests; empty if nothing did
+    failure: str = ""  # what went wrong after the tests; empty if nothing did
     cleanup: str = ""  # the command that removes what is left; empty if nothing is
 
 
@@ -137,7 +137,7 @@ class StackProcess:
         self._reap()
         if self._ending is None and self._has_begun:
             error = self.over or self._died()
-            self._ending = Ending(properties={}, trouble=error.message, cleanup=self._gc)
+            self._ending = Ending(properties={}, failure=error.message, cleanup=self._gc)
         return self._ending
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from infraci.verify.stack_view import Plan
 class StackProcesses:
     """Starts stack processes when they are needed. Threads share it.
 
-    See ``infraci.suite.suite_stacks.StackSource``.
+    See ``infraci.suite.suite_stacks.RemoteStacks``.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ from infraci.pipeline import RUN_PHASES, Interrupts
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
-from infraci.suite.external_verify import ExternalVerify, NoSpecs, Progress
+from infraci.suite.external_verify import ExternalVerify, NoSpecs, PytestProgress
 from infraci.suite.stack_process import Ending, StackOptions
 from infraci.verify.stack_view import Plan, PlannedServer, Stack
 
@@ -80,7 +80,7 @@ def _execute(options: StackOptions, connection: JsonLines) -> Ending | None:
             connection.send(protocol.PLANNED, plan.to_json())
             if not _is_needed(connection):
                 return None
-            progress = Progress(
+            progress = PytestProgress(
                 lambda text: connection.send(protocol.SHOW, text), verbosity=options.verbosity
             )
             ledger = Ledger(checkout.root)
@@ -194,14 +194,14 @@ def _described(
 
 def _ending(record: RunRecord, connection: JsonLines, folder: Path) -> Ending:
     """How the run ended, for pytest."""
-    failure = next((r.trouble for r in record.phases if r.trouble is not None), None)
+    failure = next((r.failure for r in record.phases if r.failure is not None), None)
     if failure is not None:
         error = InfraciError(failure.message, hint=failure.hint)
         connection.send(protocol.OVER, protocol.error_to_json(error))
-    destroy_failures = [r.trouble for r in record.phases if r.phase is Phase.DESTROY and r.trouble]
+    destroy_failures = [r.failure for r in record.phases if r.phase is Phase.DESTROY and r.failure]
     return Ending(
         properties=dict(properties(record, folder)),
-        trouble=destroy_failures[0].message if destroy_failures else "",
+        failure=destroy_failures[0].message if destroy_failures else "",
         cleanup="" if record.destroyed else invocation("destroy", record.id, cloud=record.cloud),
     )
 

@@ -17,7 +17,7 @@ from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.stack_view import Plan
 
 
-class StackSource(Protocol):
+class RemoteStacks(Protocol):
     """The source of plans and stacks: stack processes, or in a worker the controller."""
 
     @property
@@ -31,7 +31,7 @@ class StackSource(Protocol):
 class SessionStands:
     """The stacks of this process's tests; see ``infraci.verify.hosts.StackSource``."""
 
-    def __init__(self, source: StackSource) -> None:
+    def __init__(self, source: RemoteStacks) -> None:
         self._source = source
         self._stands: dict[str, LazyStack] = {}
 

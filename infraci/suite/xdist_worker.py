@@ -15,7 +15,7 @@ from infraci.verify.stack_view import Plan
 
 
 class BrokeredStacks:
-    """Asks the broker; see ``infraci.suite.suite_stacks.StackSource``."""
+    """Asks the broker; see ``infraci.suite.suite_stacks.RemoteStacks``."""
 
     def __init__(self, config: pytest.Config) -> None:
         worker_input = config.workerinput  # type: ignore[attr-defined]

@@ -32,7 +32,7 @@ _OS = ("<frozen os>", os.__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class SpecProblem:
     """What is wrong with a file of specs."""
 
     file: str  # relative to the tree; empty where it is not known
@@ -43,7 +43,7 @@ class Finding:
     suggestion: str | None = None
 
 
-OnFinding = Callable[[Finding], None]
+OnFinding = Callable[[SpecProblem], None]
 
 
 class CollectPlugin(SpecPlugin):
@@ -94,7 +94,7 @@ class CollectPlugin(SpecPlugin):
         for path in {item.path for item in session.items}:
             for name, second, first in _defined_twice(path):
                 self._on_finding(
-                    Finding(
+                    SpecProblem(
                         file=self._shown(path),
                         line=second,
                         message=f"{name} is defined twice: the one of line {first} never runs",
@@ -110,7 +110,7 @@ class CollectPlugin(SpecPlugin):
                 if name in known or name == "request":
                     continue
                 self._on_finding(
-                    Finding(
+                    SpecProblem(
                         file=self._shown(self._root / file),
                         line=None if line is None else line + 1,
                         message=f'{item.originalname} needs the fixture "{name}", which is nowhere',
@@ -123,7 +123,7 @@ class CollectPlugin(SpecPlugin):
         kinds = (pytest.PytestUnknownMarkWarning, pytest.PytestCollectionWarning)
         if issubclass(warning_message.category, kinds):
             self._on_finding(
-                Finding(
+                SpecProblem(
                     file=self._shown(Path(warning_message.filename)),
                     line=warning_message.lineno,
                     message=str(warning_message.message).partition(" - is this a typo?")[0],
@@ -133,14 +133,14 @@ class CollectPlugin(SpecPlugin):
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Report an internal error of pytest's."""
-        self._on_finding(Finding(file="", message=last_line(str(excrepr)), is_certain=False))
+        self._on_finding(SpecProblem(file="", message=last_line(str(excrepr)), is_certain=False))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Report specs that end pytest."""
         message = f"pytest was ended: {excinfo.value}"
-        self._on_finding(Finding(file="", message=message, is_certain=False))
+        self._on_finding(SpecProblem(file="", message=message, is_certain=False))
 
-    def _finding(self, path: Path, error: BaseException) -> Finding:
+    def _finding(self, path: Path, error: BaseException) -> SpecProblem:
         """A finding for an exception, with the last line of the tree in its traceback."""
         cause = _cause(error)
         file, line = path, None
@@ -154,7 +154,7 @@ class CollectPlugin(SpecPlugin):
                     file, line = frame, traceback.tb_lineno
                 traceback = traceback.tb_next
         missing = cause.name or "" if isinstance(cause, ModuleNotFoundError) else ""
-        return Finding(
+        return SpecProblem(
             file=self._shown(file),
             line=line,
             message=f"cannot be collected: {_reason_of(cause)}".replace(f"{self._root}/", ""),

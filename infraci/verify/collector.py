@@ -89,11 +89,11 @@ def _collect_group(
         environment=request["environment"],
     )
     from infraci.verify.check import run_pytest
-    from infraci.verify.collect_plugin import CollectPlugin, Finding
+    from infraci.verify.collect_plugin import CollectPlugin, SpecProblem
 
-    findings: set[Finding] = set()
+    findings: set[SpecProblem] = set()
 
-    def tell(finding: Finding) -> None:
+    def tell(finding: SpecProblem) -> None:
         if finding not in findings:
             findings.add(finding)
             write(json.dumps(dataclasses.asdict(finding)))
@@ -108,7 +108,7 @@ def _collect_group(
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
         reason = (errors or lines or ["pytest did not say why"])[-1]
-        tell(Finding(file=task.paths[0], message=f"pytest cannot collect it: {reason}"))
+        tell(SpecProblem(file=task.paths[0], message=f"pytest cannot collect it: {reason}"))
 
 
 if __name__ == "__main__":

@@ -208,10 +208,10 @@ class _Run:
             **known,  # type: ignore[arg-type]
         )
 
-    def _unloaded(self, match: re.Match[str], said: str) -> Testcase:
+    def _unloaded(self, match: re.Match[str], output: str) -> Testcase:
         """A file that RSpec could not load."""
         file = self._top / match[1]
-        text = said[match.end() :].partition("\nAn error occurred")[0].strip()
+        text = output[match.end() :].partition("\nAn error occurred")[0].strip()
         lines = full_lines(text)
         named = [n for n, line in enumerate(lines) if _EXCEPTION.fullmatch(line)]
         reason = " ".join(lines[named[0] : named[0] + 2]) if named else first_line(text)

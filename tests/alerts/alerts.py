@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infraci.jenkins.builds import Build
-from infraci.jenkins.results import CommitResult, Failure, PipelineResult
+from infraci.jenkins.results import CommitResult, FailedTestcase, PipelineResult
 from infraci.model.run import Verdict
 
 HOSTILE = "<b>&[x](http://evil)\r\nBcc: all@example.org\x1b[2J"
@@ -39,7 +39,7 @@ def pipeline(
     email: str = "ada@example.org",
 ) -> PipelineResult:
     """What a pipeline says of that commit, whose subject is hostile."""
-    failure = Failure(
+    failure = FailedTestcase(
         name="test_port[web]", classname="specs.web", message=f"no {HOSTILE}", is_error=False
     )
     return PipelineResult(

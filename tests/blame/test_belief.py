@@ -7,7 +7,7 @@ import math
 import pytest
 
 from infraci.blame import Belief, Flakiness
-from infraci.blame.flakiness import ROWS, UNSEEN, share_of
+from infraci.blame.flakiness import CHAINS, UNSEEN, share_of
 
 STEADY = Flakiness.of([False] * 1000)
 TARGET = 0.99
@@ -37,12 +37,12 @@ def test_results_that_do_not_depend_on_each_other_are_weighed_by_bayes_rule() ->
     belief.observe(1, failed=True)
     belief.observe(0, failed=False)
     weights = Flakiness.of([]).weights()
-    passes = [1 - row.stationary for row in ROWS]
+    passes = [1 - row.stationary for row in CHAINS]
     first = 0.25 * 0.999 * 0.001
     second = 0.25 * 0.999 * sum(w * p for w, p in zip(weights, passes, strict=True))
     no_culprit = 0.5 * sum(
         weight * row.stationary * (1 - row.after_failure)
-        for weight, row in zip(weights, ROWS, strict=True)
+        for weight, row in zip(weights, CHAINS, strict=True)
     )
     total = first + second + no_culprit
     assert belief.probabilities == pytest.approx((first / total, second / total))
@@ -194,7 +194,7 @@ def test_chains_add_up_and_what_was_seen_decides_between_them() -> None:
         assert math.isclose(sum(Flakiness.of(seen).weights()), 1.0)
 
     def flaky(seen: list[bool]) -> float:
-        weights = zip(ROWS, Flakiness.of(seen).weights(), strict=True)
+        weights = zip(CHAINS, Flakiness.of(seen).weights(), strict=True)
         return sum(weight for row, weight in weights if row.is_flaky)
 
     assert flaky([]) < 2 * UNSEEN

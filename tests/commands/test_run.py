@@ -120,9 +120,9 @@ def test_each_resource_that_heat_refuses_is_a_testcase(house: House) -> None:
 def test_a_server_that_nobody_could_log_in_to_is_told_early(house: House) -> None:
     house.write(NO_USER, "Break it")
     planned = house.infraci("plan").stdout
-    assert "note: nobody can log in to web as debian: its user_data has `users:`" in planned
+    assert "note: infraci cannot log in to web as debian: its user_data has `users:`" in planned
     before = house.infraci("run").stderr.partition("plan done")[0]
-    assert "nobody can log in to web as debian: its user_data has `users:`" in before
+    assert "infraci cannot log in to web as debian: its user_data has `users:`" in before
 
 
 def test_evidence_of_a_failure(house: House) -> None:

@@ -16,7 +16,7 @@ import yaml
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure import NotIdempotentError, StepFailedError, configure_servers
-from infraci.configure.playbook import Stage, check_playbook, inventory
+from infraci.configure.playbook import PlaybookRun, check_playbook, inventory
 from infraci.errors import ConfigureError, ExitCode, UnreachableError
 from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import AnsibleStep
@@ -117,7 +117,7 @@ def test_servers_that_are_nearly_called_alike_are_all_configured(site: Site) -> 
 
 def test_the_inventory_does_not_let_outputs_be_templates() -> None:
     server = Server(name="web-0", id="1", role="web", user="debian", address="192.0.2.1")
-    stage = Stage(
+    playbook_run = PlaybookRun(
         servers=[server, replace(server, name="lone", role="")],
         limit=[server],
         run_folder=RunFolder(Path()),
@@ -126,7 +126,7 @@ def test_the_inventory_does_not_let_outputs_be_templates() -> None:
         commit="abc",
         mark="",
     )
-    text = inventory(stage)
+    text = inventory(playbook_run)
     assert 'a: !unsafe "{{ 1 + 1 }}"' in text
     assert 'c: !unsafe "{{ d }}"' in text
     groups = yaml.safe_load(text.replace("!unsafe ", ""))["all"]

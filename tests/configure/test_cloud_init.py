@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infraci.base.deadline import Deadline
-from infraci.configure import StepContext, StepError, StepFailedError
+from infraci.configure import StepError, StepFailedError, StepRun
 from infraci.configure.cloud_init import CloudInit
 from infraci.configure.step import StepOutsideError
 from infraci.model.configure_steps import CloudInitStep
@@ -51,7 +51,7 @@ def login(tmp_path: Path) -> Login:
 def _apply(server: Server, session: Session, *, timeout_s: float = 120) -> list[str]:
     """Apply the step; returns what it logged."""
     log: list[str] = []
-    context = StepContext(
+    run = StepRun(
         root=Path(),
         outputs={},
         run_id="run-1",
@@ -59,7 +59,7 @@ def _apply(server: Server, session: Session, *, timeout_s: float = 120) -> list[
         deadline=Deadline(300),
         log=log.append,
     )
-    CloudInit(CloudInitStep(timeout_s=timeout_s)).apply(session, server, context)
+    CloudInit(CloudInitStep(timeout_s=timeout_s)).apply(session, server, run)
     return log
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from infraci.base.deadline import Deadline
-from infraci.configure import Step, StepContext, StepError, driver_of
+from infraci.configure import Step, StepError, StepRun, driver_of
 from infraci.configure.step import StepOutsideError
 from infraci.errors import ExitCode, InfraciError, PhaseTimeoutError, UnreachableError
 from infraci.model.configure_steps import (
@@ -137,7 +137,7 @@ OUTSIDE: Mapping[type, Failing] = {
     ChefStep: replace(FAILING[ChefStep], program=("chef-client", _BOX % _BUSY)),
 }
 
-Prepare = Callable[[Site, float], tuple[Step, StepContext]]
+Prepare = Callable[[Site, float], tuple[Step, StepRun]]
 
 
 def _kinds() -> Iterator[type]:
@@ -156,16 +156,16 @@ def prepare(request: pytest.FixtureRequest) -> Prepare:
     """Make the driver, and what it is told in a phase of this many seconds."""
     options, files = request.param
 
-    def make(site: Site, seconds: float) -> tuple[Step, StepContext]:
+    def make(site: Site, seconds: float) -> tuple[Step, StepRun]:
         for name, text in files.items():
             site.script(name, text)
-        return driver_of(options), _context(site, seconds)
+        return driver_of(options), _run(site, seconds)
 
     return make
 
 
-def _context(site: Site, seconds: float) -> StepContext:
-    return StepContext(
+def _run(site: Site, seconds: float) -> StepRun:
+    return StepRun(
         root=site.tree,
         outputs={},
         run_id="run-1",
@@ -188,7 +188,7 @@ def _failure(site: Site, failing: Failing, proxy: str) -> InfraciError:
             name, script = failing.program
             stack.enter_context(stand_in(site, name, script.format()))
         with pytest.raises(InfraciError) as caught:
-            driver.apply(site.session_of(server), server, _context(site, 60))
+            driver.apply(site.session_of(server), server, _run(site, 60))
     return caught.value
 
 
@@ -243,20 +243,20 @@ def test_a_server_that_is_gone_is_unreachable(
 ) -> None:
     with running_sshd(tmp_path / "own") as own:
         site = site_of(own)
-        step, context = prepare(site, 60)
+        step, run = prepare(site, 60)
         session = site.session_of(own.server)
         own.kill()
         with pytest.raises(UnreachableError) as caught:
-            step.apply(session, own.server, context)
+            step.apply(session, own.server, run)
     assert "web-0" in caught.value.message
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_it_ends_with_the_phase_and_says_so(site: Site, prepare: Prepare, seconds: float) -> None:
     """Its own timeout is longer; that its program is not installed there may be said instead."""
-    step, context = prepare(site, seconds)
+    step, run = prepare(site, seconds)
     server = site.sshd.server
     with pytest.raises((StepError, PhaseTimeoutError)) as caught:
-        step.apply(site.session_of(server), server, context)
+        step.apply(site.session_of(server), server, run)
     assert caught.value.message.startswith("web-0: ")
     assert caught.value.hint

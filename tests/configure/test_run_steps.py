@@ -13,9 +13,9 @@ from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure import (
     NotIdempotentError,
-    StepContext,
     StepError,
     StepFailedError,
+    StepRun,
     configure_servers,
 )
 from infraci.configure.step import Applied, Part, StepOutsideError
@@ -40,9 +40,9 @@ class Step(infraci.configure.Step):
         self.name = str(self.options.path)
         self.roles = self.options.roles
 
-    def apply(self, session: Session, server: Server, context: StepContext) -> Applied:
+    def apply(self, session: Session, server: Server, run: StepRun) -> Applied:
         arguments = self.options.arguments
-        context.log("applied")
+        run.log("applied")
         if server.name in arguments:
             message = f"{server.name}: {self.name} failed"
             error = StepError(message, details="E: no", parts=self.parts)

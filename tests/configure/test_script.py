@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infraci.base.deadline import Deadline
-from infraci.configure import NotIdempotentError, StepContext, StepError, StepFailedError
+from infraci.configure import NotIdempotentError, StepError, StepFailedError, StepRun
 from infraci.configure.script import Script
 from infraci.errors import ExitCode, UnreachableError
 from infraci.model.configure_steps import ScriptStep, secrets_of_step
@@ -185,7 +185,7 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
 
             def configure(script: ScriptStep) -> list[str]:
                 lines: list[str] = []
-                context = StepContext(
+                run = StepRun(
                     root=tmp_path,
                     outputs={},
                     run_id="run-1",
@@ -193,7 +193,7 @@ def test_as_root_and_as_the_user_who_logs_in(tmp_path: Path) -> None:
                     deadline=deadline,
                     log=lines.append,
                 )
-                Script(script).apply(session, server, context)
+                Script(script).apply(session, server, run)
                 return lines
 
             (tmp_path / "who.sh").write_text('#!/bin/sh\nid -un; echo "$A"; : >"$0.left"\n')

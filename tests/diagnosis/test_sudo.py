@@ -12,7 +12,7 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.base.mask import Masker
 from infraci.configure.registry import driver_of
-from infraci.configure.step import Applied, StepContext, StepError
+from infraci.configure.step import Applied, StepError, StepRun
 from infraci.diagnosis.outside import outside_cause
 from infraci.diagnosis.reason import find_reason, plain_lines
 from infraci.diagnosis.sudo import find_refusal, refusal_of, remarks_of
@@ -118,7 +118,7 @@ class Ruled:
     def apply(self, step: ConfigureStep) -> Applied:
         """Take the server through a step."""
         self.lines.clear()
-        context = StepContext(
+        run = StepRun(
             root=self.tree,
             outputs={},
             run_id="run-1",
@@ -128,7 +128,7 @@ class Ruled:
             run_folder=make_run_folder(self.tree, [self.server], self.key),
         )
         driver = driver_of(step)
-        return driver.apply(self.session, self.server, context)
+        return driver.apply(self.session, self.server, run)
 
     def script(self, text: str, *, sudo: bool = True, changed_when: str = "") -> Applied:
         (self.tree / "app.sh").write_text(f"#!/bin/sh\n{text}\n")

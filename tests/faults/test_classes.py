@@ -102,9 +102,9 @@ def is_error(
     assert record.verdict.exit_code is ExitCode.UNTESTABLE
     (case,) = bad(record)
     assert (case.outcome, case.kind) == (Outcome.ERROR, kind)
-    (failure,) = [r.trouble for r in record.phases if r.phase is Phase.PROVISION and r.trouble]
+    (failure,) = [r.failure for r in record.phases if r.phase is Phase.PROVISION and r.failure]
     assert (case.category, failure.category) == (category, category)
-    assert not any(result.trouble and result.trouble.blames for result in record.phases)
+    assert not any(result.failure and result.failure.blames for result in record.phases)
     return case
 
 
@@ -114,7 +114,7 @@ def is_failure(record: RunRecord, category: str) -> Testcase:
     assert record.verdict.exit_code is ExitCode.FAILED
     (case,) = bad(record)
     assert (case.outcome, case.kind, case.category) == (Outcome.FAILURE, None, category)
-    (failure,) = [result.trouble for result in record.phases if result.trouble]
+    (failure,) = [result.failure for result in record.phases if result.failure]
     assert (failure.blames, failure.category) == (True, category)
     return case
 

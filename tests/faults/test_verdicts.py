@@ -30,7 +30,7 @@ def refusing(status: int, message: str) -> Fault:
 
 def failure_of(record: RunRecord, phase: Phase) -> Failure:
     """Why a phase of a run did not end well."""
-    (failure,) = [r.trouble for r in record.phases if r.phase is phase and r.trouble]
+    (failure,) = [r.failure for r in record.phases if r.phase is phase and r.failure]
     return failure
 
 

@@ -13,7 +13,7 @@ from infraci.history import Case, Class, dump, invalid, parse, result_of
 from infraci.history.result import LONGEST
 from infraci.model.run import Outcome, Phase, Round, RunRecord, Server, Testcase, Verdict
 from tests.history.repository import KNOWN
-from tests.records import COMMIT, WEB, check, record, trouble
+from tests.records import COMMIT, WEB, check, failed_phase, record
 
 GOOD = (check("test_port"),)
 
@@ -25,7 +25,7 @@ def _names(run: RunRecord) -> list[str]:
 
 
 def test_every_class_of_a_mixed_run() -> None:
-    result = result_of(record(given=("-e b", "-P a")))
+    result = result_of(record(overrides=("-e b", "-P a")))
     assert result is not None
     assert {case.test: str(class_) for case, class_ in result.cases.items()} == {
         "plan": "passed",
@@ -65,7 +65,7 @@ def test_what_says_nothing_of_a_commit(unusable: RunRecord) -> None:
 
 
 def test_why_it_could_not_be_tested() -> None:
-    failed = record(phases=(trouble(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
+    failed = record(phases=(failed_phase(Phase.PROVISION),), testcases=(), verdict=Verdict.ERROR)
     result = result_of(failed)
     assert result is not None
     assert result.failure == "provision: failed"
@@ -77,9 +77,9 @@ def test_why_it_could_not_be_tested() -> None:
     ("blames", "cases"), [(True, {Case(where="", test="plan"): Class.FAILED}), (False, {})]
 )
 def test_a_plan_that_fails_is_a_testcase(blames: bool, cases: dict[Case, Class]) -> None:
-    phase = trouble(Phase.PLAN)
-    assert phase.trouble is not None
-    phase = replace(phase, trouble=replace(phase.trouble, blames=blames))
+    phase = failed_phase(Phase.PLAN)
+    assert phase.failure is not None
+    phase = replace(phase, failure=replace(phase.failure, blames=blames))
     result = result_of(record(phases=(phase,), testcases=(), verdict=Verdict.INVALID))
     assert result is not None
     assert result.cases == cases
@@ -142,9 +142,9 @@ def test_a_testcase_tells_its_phase_and_what_it_is_a_part_of(
 
 
 def test_a_phase_that_blames_is_a_testcase() -> None:
-    phase = trouble(Phase.CONFIGURE)
-    assert phase.trouble is not None
-    blaming = replace(phase, trouble=replace(phase.trouble, blames=True))
+    phase = failed_phase(Phase.CONFIGURE)
+    assert phase.failure is not None
+    blaming = replace(phase, failure=replace(phase.failure, blames=True))
     base = replace(blaming, phase=Phase.UPDATE, round=Round.BASE)
     result = result_of(record(phases=(blaming, base), testcases=()))
     assert result is not None

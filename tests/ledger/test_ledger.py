@@ -78,7 +78,7 @@ FULL = record(
             phase=Phase.PROVISION,
             started=1.5,
             duration_s=2.5,
-            trouble=Failure(kind="CloudError", message="m", hint="h", details="d"),
+            failure=Failure(kind="CloudError", message="m", hint="h", details="d"),
         ),
     ),
     testcases=(
@@ -126,6 +126,15 @@ def end(process: subprocess.Popen[str], *, how: signal.Signals = signal.SIGKILL)
 def test_a_record_comes_back_as_it_was(ledger: Ledger) -> None:
     ledger.create(FULL).release()
     assert ledger.load(FULL.id) == FULL
+
+
+def test_keys_of_the_stored_record_are_those_of_older_versions(ledger: Ledger) -> None:
+    changed = replace(FULL, overrides=("-P image",))
+    ledger.create(changed).release()
+    stored = json.loads(ledger.folder(FULL.id).record.read_text())
+    assert stored["given"] == ["-P image"]
+    assert stored["phases"][0]["trouble"]["message"] == "m"
+    assert not {"overrides", "failure"} & {*stored, *stored["phases"][0]}
 
 
 def test_an_update_replaces_the_record(ledger: Ledger) -> None:
@@ -468,11 +477,11 @@ def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
         stdout=said,
         stderr=said,
     )
-    trouble = Failure(kind="CommitError", message=said, hint=said, details=said)
+    failure = Failure(kind="CommitError", message=said, hint=said, details=said)
     known = replace(
         record("shop-0123abcd-abcdef"),
         testcases=(case,),
-        phases=(PhaseResult(phase=Phase.VERIFY, started=1, duration_s=1, trouble=trouble),),
+        phases=(PhaseResult(phase=Phase.VERIFY, started=1, duration_s=1, failure=failure),),
         outputs={"a": said},
         leaks=(said,),
         blame={said: said},

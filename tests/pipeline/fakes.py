@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from infraci.errors import CloudError
 from infraci.heat import (
-    Address,
     Event,
     FoundStack,
     Keypair,
@@ -23,6 +22,7 @@ from infraci.heat import (
     Mark,
     NovaServer,
     Resource,
+    ServerAddress,
     Stack,
 )
 from infraci.heat.security_groups import Admission
@@ -120,7 +120,7 @@ class FakeCloud:
                 id="1",
                 name="web-0",
                 status="ACTIVE",
-                addresses=(Address(address="192.0.2.1", kind="access"),),
+                addresses=(ServerAddress(address="192.0.2.1", kind="access"),),
                 metadata={"role": "web"},
             ),
         )

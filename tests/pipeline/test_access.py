@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from infraci.heat import Address, NovaServer
+from infraci.heat import NovaServer, ServerAddress
 from infraci.model.decode import parse_pipeline
 from infraci.model.project import AccessDefinition, BastionDefinition
 from infraci.model.run import Server
@@ -14,7 +14,7 @@ PIPELINE = parse_pipeline("stack: {template: t.yaml}\nspecs: {all: [specs]}\n")
 
 
 def nova(name: str, path: str, role: str = "", number: int = 1) -> NovaServer:
-    address = Address(address=f"192.0.2.{number}", kind="fixed")
+    address = ServerAddress(address=f"192.0.2.{number}", kind="fixed")
     return NovaServer(
         id=f"id-of-{path}",
         name=name,

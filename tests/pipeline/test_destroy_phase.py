@@ -29,10 +29,10 @@ def test_a_leak_fails_a_run_that_passed(tmp_path: Path) -> None:
     assert record.verdict.exit_code is ExitCode.UNTESTABLE
     assert record.leaks == ("port x (p1)",)
     assert not record.destroyed
-    trouble = record.phases[-1].trouble
-    assert trouble is not None
-    assert trouble.category == "leak"
-    assert trouble.hint == "remove what is left by:\n  openstack --os-cloud far port delete p1"
+    failure = record.phases[-1].failure
+    assert failure is not None
+    assert failure.category == "leak"
+    assert failure.hint == "remove what is left by:\n  openstack --os-cloud far port delete p1"
     assert "remove_leftovers" not in lab.calls
 
 
@@ -42,9 +42,9 @@ def test_what_is_in_the_way_is_told_with_both_commands(tmp_path: Path) -> None:
     lab.cloud.left = (replace(LEFT, foreign=True),)
     with Interrupts() as interrupts:
         record = run_phases(lab.make_run(interrupts), RUN_PHASES)
-    trouble = record.phases[-1].trouble
-    assert trouble is not None
-    assert trouble.hint == (
+    failure = record.phases[-1].failure
+    assert failure is not None
+    assert failure.hint == (
         "in the way is port x (p1), which the run did not make: remove it by this, then "
         f"`infraci destroy --cloud far {record.id}` removes the rest:\n"
         "  openstack --os-cloud far port delete p1"
@@ -80,10 +80,10 @@ def test_a_tear_down_that_does_not_end_says_what_is_left(tmp_path: Path) -> None
         run = lab.make_run(interrupts, policy=DestroyPolicy.ALWAYS)
         record = run_phases(run, RUN_PHASES)
     assert record.leaks == ("port x (p1)",)
-    trouble = record.phases[-1].trouble
-    assert trouble is not None
-    assert (trouble.category, trouble.kind) == ("delete", RemainsError.__name__)
-    assert trouble.message == "cannot finish: still waiting"
+    failure = record.phases[-1].failure
+    assert failure is not None
+    assert (failure.category, failure.kind) == ("delete", RemainsError.__name__)
+    assert failure.message == "cannot finish: still waiting"
 
 
 def test_api_calls_are_the_runs_own(tmp_path: Path) -> None:

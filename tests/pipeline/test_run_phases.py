@@ -47,7 +47,7 @@ def of_phase(record: RunRecord, phase: Phase) -> list[Testcase]:
 
 
 def troubled(record: RunRecord) -> list[Phase]:
-    return [result.phase for result in record.phases if result.trouble is not None]
+    return [result.phase for result in record.phases if result.failure is not None]
 
 
 def test_a_commit_goes_all_the_way(lab: Make) -> None:
@@ -181,9 +181,9 @@ def test_failures_name_files_as_the_repository_does(lab: Make) -> None:
     path = here.root / "roles"
     error = StepError(f"no role in {path}", hint=f"see {path}/web", details=f"at {path}:1")
     here.traps.by_name["configure"] = error
-    (trouble,) = [phase.trouble for phase in run(here).phases if phase.trouble]
-    assert (trouble.message, trouble.hint) == ("no role in roles", "see roles/web")
-    assert trouble.details == "at roles:1"
+    (failure,) = [phase.failure for phase in run(here).phases if phase.failure]
+    assert (failure.message, failure.hint) == ("no role in roles", "see roles/web")
+    assert failure.details == "at roles:1"
 
 
 def test_so_do_testcases_of_any_phase(lab: Make) -> None:
@@ -338,7 +338,7 @@ def test_a_bug_is_raised_after_the_tear_down(lab: Make) -> None:
     (record,) = here.ledger.list()
     assert record.verdict is Verdict.ERROR
     assert record.destroyed
-    assert "ZeroDivisionError" in str(record.phases[2].trouble)
+    assert "ZeroDivisionError" in str(record.phases[2].failure)
 
 
 def test_a_problem_of_the_tree_is_found_before_anything_is_made(lab: Make) -> None:
@@ -346,7 +346,7 @@ def test_a_problem_of_the_tree_is_found_before_anything_is_made(lab: Make) -> No
     (here.root / "specs" / "test_web.py").write_text("def test_0(host) pass\n")
     record = run(here)
     assert record.verdict is Verdict.INVALID
-    assert "test_web.py:1" in str(record.phases[0].trouble)
+    assert "test_web.py:1" in str(record.phases[0].failure)
     assert set(here.calls) == {"plan", "write_junit"}
     assert record.destroyed
 
@@ -408,7 +408,7 @@ def test_a_role_that_no_server_has(lab: Make) -> None:
     here.pipeline = parse_pipeline(text, name="web", root=here.root)
     record = run(here)
     assert record.verdict is Verdict.INVALID
-    assert 'no server has the role "wbe"' in str(record.phases[1].trouble)
+    assert 'no server has the role "wbe"' in str(record.phases[1].failure)
     assert not here.cloud.stacks
 
 
@@ -430,7 +430,7 @@ def test_a_stack_without_the_servers_that_its_specs_are_for(lab: Make) -> None:
     here.pipeline = parse_pipeline(text, name="web", root=here.root)
     record = run(here)
     assert record.verdict is Verdict.INVALID
-    assert 'no server has the role "web"' in str(record.phases[1].trouble)
+    assert 'no server has the role "web"' in str(record.phases[1].failure)
 
 
 def test_servers_of_one_name_are_told_apart(lab: Make) -> None:
@@ -446,9 +446,9 @@ def test_content_that_this_clone_has_not_got_blames_no_commit(lab: Make) -> None
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     (here.root / here.pipeline.stack.template).write_text(pointer)
     record = run(here)
-    trouble = record.phases[0].trouble
-    assert trouble is not None
-    assert (trouble.kind, trouble.blames) == ("LfsPointerError", False)
+    failure = record.phases[0].failure
+    assert failure is not None
+    assert (failure.kind, failure.blames) == ("LfsPointerError", False)
     assert record.verdict is Verdict.ERROR
     assert "create_stack" not in here.calls
 
@@ -460,10 +460,10 @@ def test_a_silent_console(lab: Make) -> None:
     )
     here.cloud.console_text = "boot\nand no more\n"
     record = run(here)
-    trouble = record.phases[1].trouble
-    assert trouble is not None
-    assert trouble.kind == "GuestError"
-    assert "and no more" in trouble.details
+    failure = record.phases[1].failure
+    assert failure is not None
+    assert failure.kind == "GuestError"
+    assert "and no more" in failure.details
     assert record.verdict is Verdict.ERROR
 
 
@@ -516,10 +516,10 @@ def test_a_second_ctrl_c_ends_the_waiting_and_keeps_the_record(lab: Make, name: 
     record = run(here)
     assert record.verdict is Verdict.INTERRUPTED
     assert not record.destroyed
-    trouble = record.phases[-1].trouble
-    assert trouble is not None
-    assert trouble.kind == "AbandonedError"
-    assert trouble.hint == f"clean up by: infraci destroy {record.id}"
+    failure = record.phases[-1].failure
+    assert failure is not None
+    assert failure.kind == "AbandonedError"
+    assert failure.hint == f"clean up by: infraci destroy {record.id}"
     assert here.ledger.load(record.id) == record
 
 

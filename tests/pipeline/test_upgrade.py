@@ -12,7 +12,7 @@ import pytest
 
 from infraci.app.run_pipelines import undone
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
-from infraci.heat import Address, NovaServer, RefusedError, Resource, Stack, StackFailedError
+from infraci.heat import NovaServer, RefusedError, Resource, ServerAddress, Stack, StackFailedError
 from infraci.heat.objects import Event
 from infraci.heat.openstack_connection import Connection
 from infraci.heat.update import update_failed
@@ -214,7 +214,7 @@ def test_a_server_that_was_replaced_is_logged_in_to_again(lab: Make) -> None:
 
 def test_a_server_at_another_address_keeps_its_host_keys(lab: Make) -> None:
     here = lab()
-    elsewhere = (Address(address="192.0.2.9", kind="access"),)
+    elsewhere = (ServerAddress(address="192.0.2.9", kind="access"),)
     here.traps.by_name["update_stack"] = lambda: here.find(here.server(addresses=elsewhere))
     record = here.run()
     assert record.verdict is Verdict.PASSED
@@ -261,7 +261,7 @@ def test_a_pattern_that_protects_nothing(lab: Make) -> None:
     here.pipeline = replace(here.pipeline, upgrade=replace(_upgrade(here), no_replace=("wbe-*",)))
     record = here.run()
     assert record.verdict is Verdict.INVALID
-    assert 'no resource "wbe-*"' in str(record.phases[4].trouble)
+    assert 'no resource "wbe-*"' in str(record.phases[4].failure)
 
 
 # The base is not to blame on anybody
@@ -284,7 +284,7 @@ def test_trouble_of_the_base_says_nothing_of_the_head(lab: Make, name: str, trap
     record = lab(**{name: trap}).run()
     assert record.verdict is Verdict.ERROR
     assert told(record) == []
-    assert not any(result.trouble and result.trouble.blames for result in record.phases)
+    assert not any(result.failure and result.failure.blames for result in record.phases)
     assert Phase.UPDATE not in [result.phase for result in record.phases]
     assert record.destroyed
 
@@ -308,8 +308,8 @@ def test_a_bad_file_of_the_base_is_told_with_the_base(lab: Make) -> None:
     record = here.run()
     assert record.verdict is Verdict.ERROR
     (plan,) = record.phases
-    assert plan.trouble is not None
-    assert plan.trouble.message.startswith("cannot test the upgrade from fedcba9876: ")
+    assert plan.failure is not None
+    assert plan.failure.message.startswith("cannot test the upgrade from fedcba9876: ")
     assert set(here.calls) == {"load", "open_base", "plan", "write_junit"}
 
 
@@ -334,11 +334,11 @@ def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Mak
     record = here.run()
     assert record.verdict is Verdict.FAILED
     assert labels(record)[4:] == ["update", "provision (rollback)", "verify (rollback)", "destroy"]
-    trouble = record.phases[4].trouble
-    assert trouble is not None
-    assert trouble.blames
-    assert "no luck (it was rolled back)" in trouble.message
-    assert "UPDATE_FAILED" in trouble.details
+    update_failure = record.phases[4].failure
+    assert update_failure is not None
+    assert update_failure.blames
+    assert "no luck (it was rolled back)" in update_failure.message
+    assert "UPDATE_FAILED" in update_failure.details
     (web,) = told(record)
     assert (web.nodeid, web.outcome) == ("update: resource web", Outcome.FAILURE)
     assert web.message == "web (OS::Heat::Value): no luck"
@@ -349,10 +349,10 @@ def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Mak
 def test_a_failed_update_that_is_the_clouds_fault(lab: Make) -> None:
     record = lab(update_stack=failure("No valid host was found.")).run()
     assert record.verdict is Verdict.ERROR
-    trouble = record.phases[4].trouble
-    assert trouble is not None
-    assert not trouble.blames
-    assert trouble.category == "no valid host"
+    update_failure = record.phases[4].failure
+    assert update_failure is not None
+    assert not update_failure.blames
+    assert update_failure.category == "no valid host"
     (web,) = told(record)
     assert (web.outcome, web.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert record.rollback_testcases
@@ -381,14 +381,14 @@ def test_trouble_after_the_rollback_is_told_and_hides_nothing(lab: Make) -> None
     here = lab(update_stack=failure("No valid host was found."), specs=nth(2, CloudError("gone")))
     record = here.run()
     assert record.verdict is Verdict.ERROR
-    assert "No valid host" in str(record.phases[4].trouble)
+    assert "No valid host" in str(record.phases[4].failure)
     assert any("after the rollback: gone" in note for note in here.progress.notes)
 
 
 def test_a_refused_update_names_the_place(lab: Make) -> None:
     record = lab(update_stack=RefusedError("no", reason="no such thing")).run()
     assert record.verdict is Verdict.FAILED
-    assert "stack.yaml" in str(record.phases[4].trouble)
+    assert "stack.yaml" in str(record.phases[4].failure)
 
 
 @pytest.mark.parametrize("name", ["open_base", "update_stack", "resources"])

@@ -14,7 +14,7 @@ from infraci.errors import UsageError
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.project import AccessDefinition, BastionDefinition, CloudDefinition
-from infraci.plan import judge_untrusted
+from infraci.plan import check_untrusted
 
 MINIMAL = "stack: {template: stack.yaml}\nspecs: {all: [test_a.py]}\n"
 
@@ -37,7 +37,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         address="192.0.2.1", user="root", key="~/.ssh/id_rsa", host_keys=("ssh-ed25519 AAAA",)
     )
     site = CloudDefinition(access=AccessDefinition(bastion=bastion))
-    messages = [str(problem) for problem in judge_untrusted(read(tmp_path, text), site)]
+    messages = [str(problem) for problem in check_untrusted(read(tmp_path, text), site)]
     no_secret = "no secret is for untrusted commits"
     assert messages == [
         f"pipelines/web.yaml: environment.B: {no_secret}",
@@ -51,7 +51,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_is_refused_that_needs_no_trust(tmp_path: Path) -> None:
     pipeline = read(tmp_path, MINIMAL + "environment: {A: text}\n")
-    assert list(judge_untrusted(pipeline, CloudDefinition())) == []
+    assert list(check_untrusted(pipeline, CloudDefinition())) == []
 
 
 def test_it_chooses_neither_its_cloud_nor_how_long_it_stands(

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infraci.model.decode import parse_pipeline
-from infraci.plan.files import judge_files, serverspec_files, spec_files
+from infraci.plan.files import check_files, serverspec_files, spec_files
 
 PIPELINE = """\
 stack: {template: stack.yaml}
@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
 
 def problems(tree: Path) -> list[str]:
     pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
-    return [str(problem) for problem in judge_files(pipeline, tree)]
+    return [str(problem) for problem in check_files(pipeline, tree)]
 
 
 def test_nothing_is_wrong(tree: Path) -> None:
@@ -90,7 +90,7 @@ stack: {template: stack.yaml}
 serverspec: {all: [ruby/spec]}
 """
     pipeline = parse_pipeline(text, name="web", root=tree)
-    (problem,) = judge_files(pipeline, tree)
+    (problem,) = check_files(pipeline, tree)
     assert str(problem).startswith("ruby/spec: ")
     spec = tree / "ruby" / "spec" / "page_spec.rb"
     spec.write_text("")

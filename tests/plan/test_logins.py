@@ -72,8 +72,8 @@ def test_users_without_the_default(tmp_path: Path, users: str) -> None:
     data = {"data.yaml": f"#cloud-config\n{users}\n"}
     (notice,) = notices(tmp_path, with_user_data("{get_file: data.yaml}"), data)
     assert notice == (
-        "nobody can log in to web as admin: its user_data has `users:` without `default`, which "
-        "stands for the image's user; only that one gets the run's key"
+        "infraci cannot log in to web as admin: its user_data has `users:` without `default`, "
+        "which stands for the image's user; only that one gets the run's key"
     )
 
 
@@ -100,7 +100,7 @@ def test_user_data_that_lets_in(tmp_path: Path, text: str) -> None:
 def test_another_name_for_the_default(tmp_path: Path) -> None:
     data = {"data.yaml": "#cloud-config\nuser: deploy\n"}
     (notice,) = notices(tmp_path, with_user_data("{get_file: data.yaml}"), data)
-    assert "nobody can log in to web as admin: its user_data has `user: deploy`" in notice
+    assert "infraci cannot log in to web as admin: its user_data has `user: deploy`" in notice
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_user_data_in_heats_own_wrapping_is_no_cloud_config(tmp_path: Path) -> N
 
 def test_a_server_without_the_key(tmp_path: Path) -> None:
     (notice,) = notices(tmp_path, SERVER)
-    assert notice.startswith("nobody can log in to web: it has no key_name; say `key_name:")
+    assert notice.startswith("infraci cannot log in to web: it has no key_name; say `key_name:")
 
 
 def test_another_key(tmp_path: Path) -> None:
@@ -177,6 +177,6 @@ def test_servers_of_groups_and_nested_templates(tmp_path: Path) -> None:
     nested = TOP.replace("key_name", "key") + SERVER.replace("web:", "inner:")
     messages = notices(tmp_path, group, {"nested.yaml": nested})
     assert [notice.partition(";")[0] for notice in messages] == [
-        "nobody can log in to group: it has no key_name",
-        "nobody can log in to inner: it has no key_name",
+        "infraci cannot log in to group: it has no key_name",
+        "infraci cannot log in to inner: it has no key_name",
     ]

@@ -16,7 +16,7 @@ from infraci.model.catalog import Catalog
 from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import StackDefinition
 from infraci.plan import PipelinePlan, plan_pipeline
-from infraci.plan.offline import Unasked
+from infraci.plan.offline import OfflineCloud
 from infraci.plan.plan_output import as_data, as_text
 from infraci.templates import StackRequest, load_stack
 from tests.pipeline.fakes import COMMIT
@@ -174,7 +174,7 @@ def test_a_server_that_nobody_could_log_in_to(tree: Path) -> None:
     """The key pair that Heat sees meanwhile is the run's, and not one that was given."""
     (tree / "stack.yaml").write_text(TEMPLATE.replace("key_name: {get_param: key_name}", "", 1))
     *_, notice = plan(tree, Heat(PREVIEW)).notices
-    assert notice.startswith("nobody can log in to web: it has no key_name")
+    assert notice.startswith("infraci cannot log in to web: it has no key_name")
 
 
 def test_heat_is_asked_without_a_key_pair(tree: Path) -> None:
@@ -223,7 +223,10 @@ def test_roles_without_servers_are_problems(tree: Path) -> None:
 def test_servers_without_specs_and_unused_roles_are_told(tree: Path) -> None:
     text = PIPELINE.replace("all: [specs], ", "").replace("*-web-*", "*-wbe-*")
     notices = plan(tree, Heat(PREVIEW), text).notices
-    assert "no spec judges web: no role is in none of the pipeline's specs" in notices
+    assert (
+        "no spec tests web: it has no role, and the pipeline has no specs for all servers"
+        in notices
+    )
     assert any(notice.startswith('no server has the role "web" (*-wbe-*)') for notice in notices)
 
 
@@ -260,12 +263,12 @@ def test_as_data_is_json(tree: Path) -> None:
     assert data["commit"]["sha"] == COMMIT.sha
 
 
-def unasked(tree: Path, answer: StackPreview | Exception) -> PipelinePlan:
+def offline_cloud(tree: Path, answer: StackPreview | Exception) -> PipelinePlan:
     pipeline = parse_pipeline(PIPELINE, name="web", root=tree)
     return plan_pipeline(
         pipeline,
         root=tree,
-        cloud=Unasked(name="far", heat=Heat(answer), stand_in=lambda: Catalog(cloud="far")),
+        cloud=OfflineCloud(name="far", heat=Heat(answer), stand_in=lambda: Catalog(cloud="far")),
         load=lambda: load_stack(pipeline.stack, root=tree),
         name="s",
     )
@@ -276,7 +279,7 @@ def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_na
 ) -> None:
     nics = [{"network": "public"}, {"network": "net"}, {"port": ""}]
     web = server("web", "web", "s", networks=nics, key_name="s")
-    found = unasked(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
+    found = offline_cloud(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
     assert [s.role for s in found.servers] == ["app", "app", "web"]
     assert (found.problems, found.exit_code) == ((), ExitCode.PASSED)
     assert found.notices[0].startswith("cloud far was not asked: ")
@@ -286,7 +289,7 @@ def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_na
 
 def test_what_is_wrong_is_told_without_the_cloud(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
-    found = unasked(tree, RefusedError("no", reason="resources.web: no"))
+    found = offline_cloud(tree, RefusedError("no", reason="resources.web: no"))
     assert 'there is no resource "x"' in {problem.message for problem in found.problems}
     assert found.exit_code == ExitCode.FAILED
 

@@ -42,9 +42,9 @@ def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
     assert "provision" in view
     assert "0 of 3 resources; at work on router, apps.0" in view
     assert "web-0: logging in at [::1]" in view
-    trouble = Failure(kind="X", message="cannot [do] it", hint="try [this]")
+    failure = Failure(kind="X", message="cannot [do] it", hint="try [this]")
     progress.phase_done(
-        run.id, PhaseResult(phase=Phase.PROVISION, started=0, duration_s=2, trouble=trouble)
+        run.id, PhaseResult(phase=Phase.PROVISION, started=0, duration_s=2, failure=failure)
     )
     progress.checked("web-0", [check("test_b", Outcome.FAILURE, message="list[0]")])
     progress.note("[kept]")

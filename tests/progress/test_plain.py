@@ -17,7 +17,7 @@ from tests.records import check, record
 EVENT = Event(id="1", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE")
 FAILED = replace(EVENT, status="CREATE_FAILED", reason="no valid host")
 DONE = PhaseResult(phase=Phase.PROVISION, started=0, duration_s=4.214)
-TROUBLE = Failure(kind="X", message="cannot do it", hint="try this", details="a\nb")
+FAILURE = Failure(kind="X", message="cannot do it", hint="try this", details="a\nb")
 
 
 class Clock:
@@ -40,7 +40,7 @@ def tell(verbosity: int) -> list[str]:
     progress.event(FAILED)
     progress.server("web-0", "logging in")
     progress.phase_done(run.id, DONE)
-    progress.phase_done(run.id, replace(DONE, trouble=TROUBLE))
+    progress.phase_done(run.id, replace(DONE, failure=FAILURE))
     progress.checked("web-0", [check("test_a"), check("test_b", Outcome.FAILURE, message="no")])
     progress.note("the stack is kept")
     progress.end(run)
@@ -93,7 +93,7 @@ def test_what_came_at_once_is_one_line() -> None:
 def test_a_failure_has_its_class_and_a_verbose_end_its_calls() -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append, verbosity=1)
-    result = replace(DONE, trouble=replace(TROUBLE, category="quota"))
+    result = replace(DONE, failure=replace(FAILURE, category="quota"))
     progress.phase_done("x", result)
     progress.end(record(api_calls={"network GET": 4, "compute GET": 3}))
     said = [line.partition("] ")[2] for line in lines]
@@ -130,8 +130,8 @@ def test_one_failure_is_a_line_that_can_be_read() -> None:
     message = "begin" + "x" * 5_000_000 + "end"
     case = check("test_a", Outcome.FAILURE, message=message)
     progress.checked("web-0", [case])
-    details = replace(TROUBLE, message=message, details=message + "x")
-    progress.phase_done("x", replace(DONE, trouble=details))
+    details = replace(FAILURE, message=message, details=message + "x")
+    progress.phase_done("x", replace(DONE, failure=details))
     progress.note(message)
     progress.end(record(verdict=Verdict.FAILED, testcases=[case]))
     assert max(map(len, lines)) < 1000
@@ -186,9 +186,9 @@ def test_silence_is_watched_from_begin_to_end() -> None:
 
 
 def test_many_flaws_are_a_few_lines() -> None:
-    flaws = replace(TROUBLE, message="\n".join(f"flaw {n}" for n in range(300)), hint=None)
+    flaws = replace(FAILURE, message="\n".join(f"flaw {n}" for n in range(300)), hint=None)
     lines: list[str] = []
-    PlainProgress(lines.append).phase_done("x", replace(DONE, trouble=replace(flaws, details="")))
+    PlainProgress(lines.append).phase_done("x", replace(DONE, failure=replace(flaws, details="")))
     assert len(lines) == 32
     assert lines[-1].endswith("… and 269 more lines")
 

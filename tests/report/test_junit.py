@@ -13,7 +13,7 @@ from infraci.base.mask import hide
 from infraci.diagnosis.phase_testcase import phase_testcase
 from infraci.model.run import Outcome, Phase, RunRecord, Verdict
 from infraci.report.junit import clean, write_junit, write_junits
-from tests.records import COMMIT, MIXED, WEB, check, record, trouble
+from tests.records import COMMIT, MIXED, WEB, check, failed_phase, record
 
 SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).parent.parent / "data" / "junit.rng"))
 
@@ -97,7 +97,7 @@ def test_uncommitted_changes_are_no_commit_to_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("phase", [Phase.PLAN, Phase.PROVISION, Phase.CONFIGURE, Phase.DESTROY])
 def test_trouble_in_a_phase_is_an_error_of_its_own_suite(tmp_path: Path, phase: Phase) -> None:
-    failed = record(phases=(trouble(phase),), testcases=(), servers=(), verdict=Verdict.ERROR)
+    failed = record(phases=(failed_phase(phase),), testcases=(), servers=(), verdict=Verdict.ERROR)
     root = _written(tmp_path, failed)
     assert [suite.get("name") for suite in root] == [f"infraci.three-tier.{phase}"]
     (error,) = root.iter("error")
@@ -108,9 +108,9 @@ def test_trouble_in_a_phase_is_an_error_of_its_own_suite(tmp_path: Path, phase: 
 
 
 def test_a_clouds_failure_has_a_class(tmp_path: Path) -> None:
-    failed = trouble(Phase.PROVISION)
-    assert failed.trouble is not None
-    failed = replace(failed, trouble=replace(failed.trouble, category="quota"))
+    failed = failed_phase(Phase.PROVISION)
+    assert failed.failure is not None
+    failed = replace(failed, failure=replace(failed.failure, category="quota"))
     run = record(
         phases=(failed,),
         testcases=(),
@@ -199,7 +199,7 @@ def test_what_is_known_of_who_broke_it_comes_first(tmp_path: Path) -> None:
         answer: "blame    new failure: broken by x\nproof    y",
         "": "blame    infrastructure: quota; no commit is blamed",
     }
-    broken = record(blame=summaries, phases=(*record().phases, trouble(Phase.PROVISION)))
+    broken = record(blame=summaries, phases=(*record().phases, failed_phase(Phase.PROVISION)))
     root = _written(tmp_path, broken)
     (failure,) = root.iter("failure")
     assert (failure.text or "").startswith("blame    new failure: broken by x\nproof    y\ncommit ")
@@ -244,7 +244,7 @@ def test_a_failure_of_a_phase_names_the_commit_at_the_right_testcase(tmp_path: P
         message="web-0: a.sh failed: E: Unable to locate package nginxx (line 14)",
         text="Reading package lists...\nE: Unable to locate package nginxx",
     )
-    failed = trouble(Phase.CONFIGURE)
+    failed = failed_phase(Phase.CONFIGURE)
     run = record(phases=(failed,), testcases=(step,), blame={"configure: script a.sh on web": "b"})
     root = _written(tmp_path, run)
     assert [suite.get("name") for suite in root] == ["infraci.three-tier.web-0"]
@@ -259,7 +259,9 @@ def test_a_failure_of_a_phase_names_the_commit_at_the_right_testcase(tmp_path: P
 
 def test_trouble_that_no_testcase_tells_is_one_of_its_own(tmp_path: Path) -> None:
     passed = phase_testcase(Phase.PROVISION, "stack")
-    run = record(phases=(trouble(Phase.PROVISION),), testcases=(passed,), verdict=Verdict.ERROR)
+    run = record(
+        phases=(failed_phase(Phase.PROVISION),), testcases=(passed,), verdict=Verdict.ERROR
+    )
     root = _written(tmp_path, run)
     kinds = [[child.tag for child in case] for case in root.iter("testcase")]
     assert kinds == [["error"], []]

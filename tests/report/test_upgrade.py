@@ -113,9 +113,9 @@ def test_what_may_not_be_replaced_stands_with_the_update(tmp_path: Path) -> None
 
 def test_a_failed_update_blames_the_commit_or_nobody(tmp_path: Path) -> None:
     for blames, tag in ((True, "failure"), (False, "error")):
-        trouble = Failure(kind="X", message="cannot update", blames=blames)
+        failure = Failure(kind="X", message="cannot update", blames=blames)
         phases = (
-            phase(Phase.UPDATE, trouble=trouble),
+            phase(Phase.UPDATE, failure=failure),
             phase(Phase.PROVISION, Round.ROLLBACK),
             phase(Phase.VERIFY, Round.ROLLBACK),
         )

@@ -14,12 +14,14 @@ from infraci.commands.jenkins.trigger import trigger
 from infraci.commands.jenkins.watch import watch
 
 
-@click.group("jenkins", short_help="Set a Jenkins controller up, have commits built, see results.")
+@click.group(
+    "jenkins", short_help="Set up a Jenkins controller, build commits there, show results."
+)
 def command() -> None:
-    """Set a Jenkins controller up, have commits built, see results.
+    """Set up a Jenkins controller, build commits there, show results.
 
-    Which controller, and as whom: JENKINS_URL, JENKINS_USER_ID, and JENKINS_API_TOKEN or
-    JENKINS_API_TOKEN_FILE; or git's config, as docs/jenkins.md tells.
+    The controller and its user are read from JENKINS_URL, JENKINS_USER_ID, and JENKINS_API_TOKEN
+    or JENKINS_API_TOKEN_FILE; or from git's config (docs/jenkins.md).
     """
 
 

@@ -22,7 +22,7 @@ _WAIT_S = 7200
 
 _RUN = f"""\
 #!/bin/sh
-# What the template deploys here, in order. The first failure ends it; Heat is told either way.
+# What the template deploys here, in order. It ends at the first failure, and always signals Heat.
 cd {_FOLDER} || exit 1
 for each in [0-9]*; do
   (

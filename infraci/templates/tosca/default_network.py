@@ -44,19 +44,22 @@ def with_network(template: Mapping[str, Any], existing: str = "") -> dict[str, A
     resources: dict[str, Any] = dict(template["resources"])
     unconnected = [
         name
-        for name, said in resources.items()
-        if said["type"] == _SERVER and "networks" not in said.get("properties", {})
+        for name, resource in resources.items()
+        if resource["type"] == _SERVER and "networks" not in resource.get("properties", {})
     ]
     for name in unconnected:
-        said, port = dict(resources[name]), f"{name}_default_port"
+        resource, port = dict(resources[name]), f"{name}_default_port"
         resources[port] = {
             "type": "OS::Neutron::Port",
             "properties": {"network": existing or {"get_resource": _NET}},
         }
-        said["properties"] = {**said["properties"], "networks": [{"port": {"get_resource": port}}]}
+        resource["properties"] = {
+            **resource["properties"],
+            "networks": [{"port": {"get_resource": port}}],
+        }
         if not existing:  # it downloads software through the router
-            said["depends_on"] = [*said.get("depends_on", ()), _INTERFACE]
-        resources[name] = said
+            resource["depends_on"] = [*resource.get("depends_on", ()), _INTERFACE]
+        resources[name] = resource
     if unconnected and not existing:
         resources |= _RESOURCES
     done: dict[str, Any] = _addressed({**template, "resources": resources}, _ports(resources))

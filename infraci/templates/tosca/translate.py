@@ -28,7 +28,7 @@ from infraci.templates.tosca.agentless import NeedsAgentError, without_agents
 from infraci.templates.tosca.archive import ArchiveError, is_archive, unpack
 from infraci.templates.tosca.default_network import with_network
 from infraci.templates.tosca.definitions import Definitions
-from infraci.templates.tosca.translator_process import Answer, Question
+from infraci.templates.tosca.translator_process import TranslationReply, TranslationRequest
 
 #: Enough for large templates; the translator's modules alone take a second to load.
 _TIMEOUT_S = 120.0
@@ -104,7 +104,7 @@ class _Translator:
         if problems:
             raise TemplateError(problems)
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> TranslationReply:
         if find_spec("translator") is None or find_spec("toscaparser") is None:
             raise UsageError(
                 f"cannot read {self.definitions.shown}{self.definitions.entry}: TOSCA templates "
@@ -112,7 +112,7 @@ class _Translator:
                 hint="pip install 'infraci[tosca]'",
             )
         entry = self.definitions.folder.resolve() / self.definitions.entry
-        question: Question = {
+        question: TranslationRequest = {
             "template": str(entry),
             "parameters": dict(self.inputs),
             "key_parameter": self.key_parameter,
@@ -130,7 +130,7 @@ class _Translator:
                 timeout=_TIMEOUT_S,
                 check=True,
             )
-            answer: Answer = json.loads(process.stdout)
+            answer: TranslationReply = json.loads(process.stdout)
         except subprocess.TimeoutExpired as error:
             raise self._failed(f"it did not end within {_TIMEOUT_S:.0f} s") from error
         except (subprocess.CalledProcessError, ValueError) as error:
@@ -142,7 +142,7 @@ class _Translator:
         file = self.definitions.shown + self.definitions.entry
         return TemplateError([Problem(file=file, message=f"cannot be translated: {reason}")])
 
-    def _check_answer(self, answer: Answer) -> None:
+    def _check_answer(self, answer: TranslationReply) -> None:
         """Add problems for values without an input, and for what the translator has left out."""
         declared = answer["template"]["parameters"]
         for name in self.inputs:
@@ -192,12 +192,12 @@ class _Translator:
         """The template with files' URLs, any cloud's addresses, and a key pair in each server."""
         finished: dict[str, Any] = self._walk(template, nested)
         parameters = finished.setdefault("parameters", {})
-        for name, said in parameters.items():
+        for name, parameter in parameters.items():
             if _SECRET.search(name):
-                said["hidden"] = True
-        for said in finished["resources"].values():
-            if said["type"] == _SERVER:
-                properties = said.setdefault("properties", {})
+                parameter["hidden"] = True
+        for resource in finished["resources"].values():
+            if resource["type"] == _SERVER:
+                properties = resource.setdefault("properties", {})
                 properties["user_data_format"] = "RAW"
                 properties.setdefault("key_name", {"get_param": self.key_parameter})
         if json.dumps({"get_param": self.key_parameter}) in json.dumps(finished["resources"]):

@@ -23,7 +23,7 @@ import yaml
 _FLOW = re.compile(r"\{\s*'?get_(?:resource|param|attr|file)'?\s*:.*\}\Z", re.S)
 
 
-class Question(TypedDict):
+class TranslationRequest(TypedDict):
     """What to translate, and for which cloud."""
 
     template: str  # the path of the entry definition
@@ -41,7 +41,7 @@ class Omission(TypedDict):
     reason: str
 
 
-class Answer(TypedDict):
+class TranslationReply(TypedDict):
     """Problems, or a template."""
 
     problems: list[str]
@@ -54,12 +54,12 @@ def main() -> None:
     """Answer the question on stdin."""
     out = sys.stdout
     sys.stdout = sys.stderr  # the parser prints
-    question: Question = json.load(sys.stdin)
+    question: TranslationRequest = json.load(sys.stdin)
     json.dump(answer(question), out, default=str)
     out.flush()
 
 
-def answer(question: Question) -> Answer:
+def answer(question: TranslationRequest) -> TranslationReply:
     """Translate; any exception becomes a problem."""
     try:
         return _translate(question)
@@ -68,7 +68,7 @@ def answer(question: Question) -> Answer:
         return {"problems": problems, "omissions": [], "template": {}, "files": {}}
 
 
-def _translate(question: Question) -> Answer:
+def _translate(question: TranslationRequest) -> TranslationReply:
     if not question["allow_remote"]:
         sys.addaudithook(_refuse_connections)
     from toscaparser.tosca_template import ToscaTemplate
