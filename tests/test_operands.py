@@ -29,6 +29,7 @@ PASSING = {
     "git.run": 1, "git.run_bytes": 1, "git.run_in_git_dir": 1, "git.succeeds": 1, "run": 1,
     "run_bytes": 1, "run_in_git_dir": 1, "succeeds": 1, "_iptables": 0, "_podman": 0,
     "run_podman": 0,
+    "_losetup": 0,
 }  # fmt: skip
 #: After these everything is an operand.
 OPERANDS_FOLLOW = {"--", "--end-of-options"}
@@ -63,6 +64,7 @@ SAFE_OTHERWISE = {
     "local/host/netns.py:nft_list": "namespaces, tables and maps are named by this room",
     "local/host/netns.py:show": "namespaces and devices are named by this room",
     "local/host/netns.py:sysctl": "namespaces are named by this room",
+    "local/host/loop_devices.py:_losetup": "hands on what it is given",
     "local/host/podman_command.py:run_podman": "hands on what it is given",
     "local/host/podman.py:_run": "hands on what it is given",
     "local/host/podman.py:_run_command": "capabilities and limits are options of ours",
