@@ -66,6 +66,6 @@ def test_nothing_is_made_there(cloud: Connection) -> None:
 
 
 def test_the_embedded_cloud_goes_on_refusing(cloud: Connection) -> None:
-    template = hot({"it": resource("OS::Cinder::Volume", size=1)})
+    template = hot({"it": resource("OS::Octavia::LoadBalancer", vip_subnet="x")})
     ask(cloud, "/stacks/preview", template)
-    assert "OS::Cinder::Volume" in refusal(cloud, template)
+    assert "OS::Octavia::LoadBalancer" in refusal(cloud, template)
