@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from infraci.base.mask import Masker
-from tests.processes import await_those_of_workers, end_all, sign_in
+from tests.processes import end_all, end_those_of_workers, is_any_running, sign_in
 
 _IS_INTERRUPTED = pytest.StashKey[bool]()
 
@@ -38,7 +39,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         from tests.clouds import end_embedded_below
 
         folder = temporary_folder_of(config)
-        await_those_of_workers(folder)
+        end_those_of_workers(folder)
         end_embedded_below(folder)
 
 
@@ -55,8 +56,13 @@ def _is_for_live(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End what an interrupted test has started, before the fixtures take away its cloud."""
+    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    if is_interrupted and hasattr(session.config, "workerinput") and is_any_running():
+        os._exit(
+            exitstatus
+        )  # execnet gives it ten seconds; the controller ends what it has started
     end_all()
-    session.config.stash[_IS_INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
+    session.config.stash[_IS_INTERRUPTED] = is_interrupted
 
 
 @pytest.fixture(autouse=True)

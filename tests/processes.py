@@ -5,9 +5,10 @@ them in order (:func:`end_all`): infraci takes a second signal as leave to remov
 pytest be killed, the kernel interrupts each of them. They get SIGINT, at which a pytest of theirs
 waits for the stack process, while SIGTERM ends it at once.
 
-An interrupted pytest-xdist kills its workers, so that the controller waits for what they have
-started (:func:`await_those_of_workers`) before it takes the clouds away. It tells these processes
-by a file that each of them holds open, and that nothing which they start inherits.
+An interrupted pytest-xdist does not wait for its workers. There the controller interrupts what
+they have started, and waits for it (:func:`end_those_of_workers`), before it takes the clouds away;
+the kernel does not: it sends a signal for each of a worker's threads, and a second one is too many.
+The controller tells these processes by a file that each holds open, and none that it starts.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 #: infraci removes what it has made before it ends, on a real OpenStack too.
 _GRACE_S = 120.0
 _LOOK_S = 0.1
+
+#: Interrupted when its parent is gone.
+_WITH_PYTEST = ("setpriv", "--pdeathsig", "INT")
 
 _started: list[subprocess.Popen[Any]] = []
 #: The file that a worker's processes hold open, in the worker's temporary folder.
@@ -41,7 +45,7 @@ def start_python(
 ) -> subprocess.Popen[str]:
     """Start this Python, from the thread that lives as long as the process is to."""
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "INT", sys.executable, *arguments],
+        [*(() if _signs else _WITH_PYTEST), sys.executable, *arguments],
         cwd=cwd,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -86,6 +90,11 @@ def finish(
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
+def is_any_running() -> bool:
+    """Whether a process that was started has not ended."""
+    return any(process.poll() is None for process in _started)
+
+
 def end_all(*, grace_s: float = _GRACE_S) -> None:
     """Interrupt the processes that still run, and kill those that do not end."""
     running = [process for process in _started if process.poll() is None]
@@ -107,16 +116,21 @@ def sign_in(folder: Path) -> None:
     _signs[:] = [os.open(folder / _SIGN, os.O_CREAT | os.O_WRONLY, 0o600)]
 
 
-def await_those_of_workers(folder: Path, *, grace_s: float = _GRACE_S) -> None:
-    """Wait for the processes of workers below the folder to end; kill those that do not."""
+def end_those_of_workers(folder: Path, *, grace_s: float = _GRACE_S) -> None:
+    """Interrupt the processes of ended workers below the folder; kill those that do not end."""
     signs = {str(sign) for sign in folder.glob(f"*/{_SIGN}")}
+    _send(signal.SIGINT, _holders(signs))
     deadline = time.monotonic() + grace_s
     while pids := set(_holders(signs)):
         if time.monotonic() > deadline:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _send(signal.SIGKILL, pids)
         time.sleep(_LOOK_S)
+
+
+def _send(number: signal.Signals, pids: Iterable[int]) -> None:
+    for pid in set(pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _holders(paths: Collection[str]) -> Iterator[int]:
