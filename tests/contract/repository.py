@@ -45,7 +45,7 @@ resources:
     type: OS::Neutron::FloatingIP
     depends_on: way_out
     properties: {floating_network: {get_param: world}, port_id: {get_resource: port}}
-  apart: {type: OS::Nova::ServerGroup, properties: {policies: [anti-affinity]}}
+  apart: {type: OS::Nova::ServerGroup, properties: {policies: [soft-anti-affinity]}}
   server:
     type: OS::Nova::Server
     properties:
