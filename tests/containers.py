@@ -12,9 +12,10 @@ from infraci.base.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.local.domain.config_drive import config_drive
 from infraci.local.host.capabilities import probe
-from infraci.local.host.fabric import Fabric, Nic
+from infraci.local.host.fabric import Fabric, Nic, network_end
 from infraci.local.host.host_bridge import choose_pools
 from infraci.local.host.image_store import ensure
+from infraci.local.host.port_filter import NetworkFilter, PortFilter
 from infraci.model.run import Server
 from infraci.ssh import Key, Session, log_in
 
@@ -84,6 +85,8 @@ def _wired() -> Iterator[tuple[Path, str]]:
             addresses=("10.0.0.2/24",),
         )
         fabric.plug(server_id, nic)
+        card = PortFilter(device=network_end(server_id, "eth0"), mac="", port_security=False)
+        fabric.guard(network_id, NetworkFilter(ports=(card,)))
         fabric.add_access(network_id, access, "10.0.0.2")
         yield namespace, access
     finally:
