@@ -25,7 +25,7 @@ _VAGUE = ("non-zero return code", "MODULE FAILURE", "Module result deserializati
 
 #: What Ansible itself says of sudo and su.
 _OF_BECOME = re.compile(
-    r"^(?:AnsibleTask failed: )?(?:(?:Missing|Incorrect) \S+ password"
+    r"^(?:Task failed: )?(?:(?:Missing|Incorrect) \S+ password"
     r"|Timeout \(\d+s\) waiting for privilege escalation prompt)"
 )
 
