@@ -156,13 +156,13 @@ Mixlib::ShellOut::ShellCommandFailed: no; ignore_failure is set, continuing
       -------------------------
       %(reason)s
 
-      ChefResource Declaration:
+      Resource Declaration:
       ---------------------
       # In /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb
 
         4:   package '%(package)s'
 
-      Compiled ChefResource:
+      Compiled Resource:
       ------------------
       # Declared in /tmp/infraci.a1b2/tree/chef/cookbooks/shop/resources/site.rb:4:in `from_file'
 

@@ -33,6 +33,8 @@ CALLS = (
     "GET /network/v2.0/routers",
     "GET /network/v2.0/networks",
     "GET /network/v2.0/security-groups",
+    "GET /volume/v3/ID/snapshots",
+    "GET /volume/v3/ID/volumes",
 )
 
 CREATE = f"POST {_STACKS}"
