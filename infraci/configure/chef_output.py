@@ -15,9 +15,7 @@ _RESOURCE = re.compile(r"^(\s*)\* (\S+\[.*\]) action (\S+)(.*)$")
 _FAILED = re.compile(r"^\s*Error executing action [`'](\w+)['`] on resource '(.+)'$")
 _IGNORED = re.compile(r"ERROR: (\S+\[.*?\]) .*ignore_failure is set, continuing")
 #: What ends the message in such a box.
-_SECTION = re.compile(
-    r"^(?:Resource Declaration|Compiled Resource|Cookbook Trace|System Info):"
-)
+_SECTION = re.compile(r"^(?:Resource Declaration|Compiled Resource|Cookbook Trace|System Info):")
 _DECLARED = re.compile(r"^# Declared in (\S+):(\d+)")
 _RULE = re.compile(r"^(?:=+|-+)$")
 
