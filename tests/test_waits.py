@@ -71,7 +71,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "ledger/ledger.py Ledger.lock": {"read": _FILE},
     "local/any_cloud.py is_meant": {"get": "a variable of the thread, not a queue"},
     "local/lock_holder.py find_holder": {"read": _FILE},
-    "local/domain/servers.py Servers._guarded": {
+    "local/domain/servers.py Servers._start": {
         "ThreadPoolExecutor": "it runs nft, which has a limit",
         "result": "it runs nft, which has a limit",
     },

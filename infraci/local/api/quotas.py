@@ -21,7 +21,8 @@ def compute_limits(store: Store, access: ipaddress.IPv4Network) -> Document:
     CPUs and memory have none: servers share them, and flavors only bound what each may take.
     """
     servers = store.find(Server)
-    flavors = [Flavors(store).of(server) for server in servers]
+    known = Flavors(store)
+    flavors = [known.of(server) for server in servers]
     return {
         "maxServerMeta": 128, "maxPersonality": 0, "maxPersonalitySize": 0,
         "maxTotalInstances": access.num_addresses - 2, "totalInstancesUsed": len(servers),

@@ -106,8 +106,7 @@ class Servers:
             return
         try:
             server = self._with_access(self.require(id_))
-            self._guarded(self._host.boot, server)
-            self._show_disks(id_)
+            self._start(self._host.boot, server)
             self.disks.settle(id_)
         except InfraciError as error:
             self._fail(id_, error.message)
@@ -117,14 +116,15 @@ class Servers:
         else:
             self._settle(id_, "ACTIVE")
 
-    def _guarded(self, start: Callable[[BootPlan], None], server: Server) -> None:
-        """Start a server, and meanwhile let its security groups take effect on its networks."""
+    def _start(self, start: Callable[[BootPlan], None], server: Server) -> None:
+        """Start a server with its volumes, and meanwhile apply its security groups."""
         plan = self._boot_plan(server)
         self._networks.stand_up(nic.network_id for nic in plan.nics)
         with ThreadPoolExecutor(max_workers=1) as beside:
             guarded = beside.submit(self._filters.refresh)
             start(plan)
         guarded.result()
+        self._show_disks(server.id)
 
     def _settle(self, id_: str, status: str) -> None:
         with self._store.locked():
@@ -221,8 +221,7 @@ class Servers:
         """Start a server that was stopped."""
         server = self.require(id_)
         with self._turns[id_]:
-            self._guarded(self._host.start, server)
-            self._show_disks(id_)
+            self._start(self._host.start, server)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
@@ -315,7 +314,7 @@ class Servers:
         return volume
 
     def _show_disks(self, id_: str) -> None:
-        """Have a server's volumes appear in it as block devices."""
+        """Create in a server the block devices of its volumes."""
         for volume, device, numbers in self.disks.block_devices(id_):
             self._host.show_disk(id_, device, numbers, volume.id)
 
@@ -358,8 +357,7 @@ class Servers:
                 if server is None or server.status != "ACTIVE":
                     continue
                 if wants_reboot:
-                    self._guarded(self._host.start, server)
-                    self._show_disks(id_)
+                    self._start(self._host.start, server)
                 else:
                     self._settle(id_, "SHUTOFF")
 
