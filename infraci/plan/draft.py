@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.heat import PreviewResource
-from infraci.plan.sites import GROUPED
+from infraci.plan.sites import GROUPED, last_properties
 from infraci.templates import StackRequest, nested_templates
 from infraci.templates.places import KeyPath, value_at
 
@@ -129,7 +129,7 @@ class Draft:
     def _mend_property(self, url: str, path: KeyPath) -> None:
         """Remove the part, so that Heat validates the rest; or make the property unknown."""
         template = self.templates[url]
-        start = max(i for i, key in enumerate(path) if key == "properties") + 2
+        start = (last_properties(path) or 0) + 2
         item = next((i for i in range(start, len(path)) if isinstance(path[i], int)), None)
         whole = path if item is None else path[: item + 1]
         holder = value_at(template, self._now(url, whole[:-1]))

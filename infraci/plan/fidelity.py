@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infraci.heat import StackPreview
+from infraci.heat import PreviewResource, StackPreview
 from infraci.local.supported_properties import DIFFERENT, KEPT, KEPT_VALUES
 from infraci.model.problem import quoted
 
@@ -18,20 +18,23 @@ def fidelity_notices(preview: StackPreview) -> Iterator[str]:
     """Yield a sentence for each property with another effect on the embedded cloud, or none."""
     users: dict[tuple[str, str], list[str]] = {}
     for resource in preview.walk():
-        for name, difference in KEPT.get(resource.type, {}).items():
-            if _value(resource.properties, name):
-                users.setdefault((name, f"{_KEPT}: {difference}"), []).append(resource.path)
-        for name, difference in DIFFERENT.get(resource.type, {}).items():
-            if _value(resource.properties, name):
-                users.setdefault((name, f"{_DIFFERENT}: {difference}"), []).append(resource.path)
-        for (type_, name, value), difference in KEPT_VALUES.items():
-            if type_ == resource.type and _value(resource.properties, name) == value:
-                effect = f"{_KEPT}: {difference}"
-                users.setdefault((f"{name} {value}", effect), []).append(resource.path)
+        for name, effect in _effects(resource):
+            users.setdefault((name, effect), []).append(resource.path)
     for (name, effect), paths in users.items():
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         named = ", ".join(f'"{path}"' for path in paths[:_NAMED]) if more else quoted(paths, "and")
         yield f"{name} of {named}{more} {effect}"
+
+
+def _effects(resource: PreviewResource) -> Iterator[tuple[str, str]]:
+    """Yield what a resource sets that has another effect or none, and what that is."""
+    for tables, effect in ((KEPT, _KEPT), (DIFFERENT, _DIFFERENT)):
+        for name, difference in tables.get(resource.type, {}).items():
+            if _value(resource.properties, name):
+                yield name, f"{effect}: {difference}"
+    for (type_, name, value), difference in KEPT_VALUES.items():
+        if type_ == resource.type and _value(resource.properties, name) == value:
+            yield f"{name} {value}", f"{_KEPT}: {difference}"
 
 
 def _value(properties: object, path: str) -> object:

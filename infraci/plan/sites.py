@@ -23,9 +23,14 @@ _KEYS = re.compile(r"[\w-]+(?:\.[\w-]+|\[\d+\])*")
 #: A property that Heat names after the path of what holds it.
 UNKNOWN = re.compile(r"Unknown Property (\S+)")
 UNIMPLEMENTED = re.compile(r"Property (\S+) not implemented yet")
-_LACKING = re.compile(r"Property (\S+) not assigned")
+NOT_ASSIGNED = re.compile(r"Property (\S+) not assigned")
 #: Properties that hold a resource's definition, which their resource repeats.
 GROUPED = ("resource_def", "resource")
+
+
+def last_properties(path: KeyPath) -> int | None:
+    """Return where the innermost key ``properties`` of a path is; None if it has none."""
+    return max((i for i, key in enumerate(path) if key == "properties"), default=None)
 
 
 #: A group that is given types only.
@@ -113,7 +118,7 @@ def _in_resource(url: str, path: KeyPath, rest: str, template: Mapping[str, Any]
     keys = _KEYS.match(rest)
     inner = _keys(keys[0]) if keys and keys[0].split(".")[0].lower() in _PARTS else ()
     removed = UNKNOWN.search(rest) or UNIMPLEMENTED.search(rest)
-    lacking = _LACKING.search(rest)
+    lacking = NOT_ASSIGNED.search(rest)
     if removed:
         inner = (*(inner or ("properties",)), removed[1])
     elif lacking:

@@ -15,7 +15,15 @@ from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.problem import Problem
 from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
-from infraci.plan.sites import Site, sites_alike, sites_of, sites_of_type, types_in
+from infraci.plan.sites import (
+    NOT_ASSIGNED,
+    Site,
+    last_properties,
+    sites_alike,
+    sites_of,
+    sites_of_type,
+    types_in,
+)
 from infraci.templates import StackRequest, registry, resolve
 from infraci.templates.places import KeyPath
 from infraci.templates.references import check_template
@@ -23,10 +31,8 @@ from infraci.templates.references import check_template
 #: The most requests to Heat, and the longest time for them.
 _MOST = 300
 _LONGEST_S = 60.0
-#: Heat's reasons that name properties which are not there.
-_MISSING = re.compile(
-    r"following properties must be specified: ([^.]+)|Property (\S+) not assigned"
-)
+#: Heat names the properties of which at least one is required.
+_NONE_OF = re.compile(r"following properties must be specified: ([^.]+)")
 _MORE = "Heat may find more once this is mended; it was asked as often as a plan may take"
 
 
@@ -122,11 +128,12 @@ class _Mending:
 
         Where Heat does not name the resource, a property of that name in any of them will do.
         """
-        missing = _MISSING.search(reason)
+        missing = _NONE_OF.search(reason) or NOT_ASSIGNED.search(reason)
         if missing is None:
             return False
-        names = re.split(r",\s*", missing[1] or missing[2])
-        resource = _before_properties(site.path) if site is not None else ()
+        names = re.split(r",\s*", missing[1])
+        # A path without the key is a resource's own.
+        resource = site.path[: last_properties(site.path)] if site is not None else ()
         return any(
             path[-1] in names
             for url, path in self._mended
@@ -141,14 +148,6 @@ class _Mending:
             for first in sites_of(reason, templates)
             for site in (first, *sites_alike(first, templates))
         ]
-
-
-def _before_properties(path: KeyPath) -> KeyPath:
-    """The path of the resource that a path into its properties, or its own, belongs to."""
-    if "properties" not in path:
-        return path
-    last = len(path) - 1 - path[::-1].index("properties")
-    return path[:last]
 
 
 def without_stubs(preview: StackPreview, draft: Draft) -> StackPreview:
