@@ -39,7 +39,7 @@ heat_template_version: 2018-08-31
 parameters:
   key_name: {type: string, constraints: [{custom_constraint: nova.keypair}]}
   image: {type: string, constraints: [{custom_constraint: glance.image}]}
-  volume: {type: string, default: v1, constraints: [{custom_constraint: cinder.volume}]}
+  volume: {type: string, default: v1, constraints: [{custom_constraint: octavia.pool}]}
   count: {type: number}
 resources:
   net:
@@ -47,7 +47,7 @@ resources:
     properties: {dhcp_agent_ids: [x], nme: a}
   pool: {type: OS::Neutron::Pool, properties: {x: 1}}
   domain: {type: OS::Designate::Domain}
-  vol: {type: OS::Cinder::Volume, properties: {size: 1}}
+  vol: {type: OS::Swift::Container, properties: {name: x}}
   web: {type: OS::Nova::Servr}
   app:
     type: OS::Nova::Server
@@ -87,7 +87,7 @@ stacks/n.yaml:9:5: resources.lost.type: The Resource Type (OS::Neutron::Prt) cou
 did you mean "OS::Neutron::Port"?
 stacks/n.yaml:10:18: resources.lost.depends_on[0]: there is no resource "nowhere"
 stacks/s.yaml:5:3: parameters.volume: Parameter 'volume' is invalid: Error validating value 'v1': \
-the embedded cloud has no cinder that could know it
+the embedded cloud has no octavia that could know it
 stacks/s.yaml:10:18: resources.net.properties.dhcp_agent_ids: the embedded cloud does not honour \
 the property dhcp_agent_ids
 stacks/s.yaml:10:39: resources.net.properties.nme: Unknown Property nme; did you mean "name"?
@@ -95,7 +95,7 @@ stacks/s.yaml:11:10: resources.pool.type: OS::Neutron::Pool cannot be had: it is
 octavia instead
 stacks/s.yaml:12:12: resources.domain.type: OS::Designate::Domain cannot be had: it is retired. \
 This resource has been removed, use OS::Designate::Zone instead
-stacks/s.yaml:13:9: resources.vol.type: OS::Cinder::Volume cannot be had: the embedded cloud has \
+stacks/s.yaml:13:9: resources.vol.type: OS::Swift::Container cannot be had: the embedded cloud has \
 nothing that could honour it
 stacks/s.yaml:14:9: resources.web.type: The Resource Type (OS::Nova::Servr) could not be found; \
 did you mean "OS::Nova::Server"?
