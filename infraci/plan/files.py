@@ -25,7 +25,7 @@ def check_files(pipeline: Pipeline, root: Path) -> tuple[Problem, ...]:
 
 
 def spec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:
-    """The files that pytest collects for a path of the pipeline: a file, or a folder of them."""
+    """Return the files that pytest collects at a path, which is a file or a folder."""
     full = root / path
     if not full.is_dir():
         return (path,)
@@ -41,7 +41,7 @@ def _scripts(pipeline: Pipeline, root: Path) -> Iterator[Problem]:
 
 
 def serverspec_files(path: PurePosixPath, root: Path) -> tuple[PurePosixPath, ...]:
-    """The files that RSpec loads for a path of the pipeline: a file, or a folder of them."""
+    """Return the files that RSpec loads at a path, which is a file or a folder."""
     full = root / path
     if not full.is_dir():
         return (path,)

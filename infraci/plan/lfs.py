@@ -1,4 +1,4 @@
-"""Finds the files of a pipeline that are Git LFS pointers, without their content."""
+"""Finds the files that a pipeline uses and whose content Git LFS has not fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the part of a stack's templates that a reason of Heat's is about."""
+"""Finds the place in a stack's templates that an error message of Heat is about."""
 
 from __future__ import annotations
 

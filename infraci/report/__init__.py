@@ -1,1 +1,1 @@
-"""Reports of runs: JUnit XML for CI engines, tables for people."""
+"""Writes the results of runs as JUnit XML for CI engines, and as tables for people."""

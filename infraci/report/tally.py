@@ -29,6 +29,6 @@ def is_bad(testcase: Testcase) -> bool:
 
 
 def reported(record: RunRecord) -> Iterator[Testcase]:
-    """The testcases of a run as its JUnit report has them."""
+    """Yield the testcases that a run's JUnit report contains, in its order."""
     for suite in suites(record, Path()):
         yield from suite.cases

@@ -1,1 +1,1 @@
-"""Runs a commit's programs without rights: few files, no network, limits."""
+"""Runs a commit's programs unprivileged: they see few files, no network, and have limits."""

@@ -42,7 +42,7 @@ class Places:
     def problem(
         self, file: str, path: Sequence[str | int], message: str, *, suggestion: str | None = None
     ) -> Problem:
-        """A problem at a key of a file, or at the nearest key around it that the file has."""
+        """Return a problem at a key of a file, or at its nearest enclosing key there."""
         marks = self._marks(file, path)
         nearest = marks[-1] if marks else None
         return Problem(
@@ -55,7 +55,7 @@ class Places:
         )
 
     def _marks(self, file: str, path: Sequence[str | int]) -> list[yaml.Mark]:
-        """The positions of the path's keys, as far as the file has them."""
+        """Return the positions of a path's keys, up to the first that is not in the file."""
         marks = []
         node = self.node(file)
         for key in path:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.cloud
 
 def networks_of(cloud: Connection, name: str) -> list[str]:
     """Return the names of the networks that the server of a name is in."""
-    (found,) = [s for s in cloud.compute.servers() if s.name == name]
-    return list(found.addresses)
+    (match,) = [s for s in cloud.compute.servers() if s.name == name]
+    return list(match.addresses)
 
 
 def deleted(cloud: Connection, stack: Any) -> None:

@@ -39,12 +39,12 @@ def request(
 
 
 def told(
-    asked: StackRequest,
+    stack_request: StackRequest,
     *,
     cloud: str = "local",
     default: Sequence[Mapping[str, Any]] | None = (),
 ) -> list[str]:
-    return list(security_notices(asked, cloud=cloud, default_rules=lambda: default))
+    return list(security_notices(stack_request, cloud=cloud, default_rules=lambda: default))
 
 
 def group(*rules: str) -> str:
@@ -131,10 +131,10 @@ def test_ports_of_which_nothing_is_told(more: str) -> None:
 
 def test_a_network_without_port_security() -> None:
     port = "          port: {type: 'OS::Neutron::Port', properties: {network: {get_resource: net}, security_groups: []}}\n"  # noqa: E501
-    asked = request(port)
-    assert len(told(asked)) == 1
-    asked.template["resources"]["net"]["properties"] = {"port_security_enabled": False}
-    assert told(asked) == []
+    stack_request = request(port)
+    assert len(told(stack_request)) == 1
+    stack_request.template["resources"]["net"]["properties"] = {"port_security_enabled": False}
+    assert told(stack_request) == []
 
 
 PLAIN = "          port: {type: 'OS::Neutron::Port', properties: {network: net}}\n"
@@ -153,17 +153,17 @@ def test_the_default_group_is_asked_for_only_where_it_decides() -> None:
     def never() -> None:
         raise AssertionError("asked")
 
-    asked = request(group(SSH))
-    assert list(security_notices(asked, cloud="local", default_rules=never)) == []
+    stack_request = request(group(SSH))
+    assert list(security_notices(stack_request, cloud="local", default_rules=never)) == []
 
 
 def test_a_server_without_ports_of_its_own() -> None:
-    asked = request(group(SSH))
-    properties = asked.template["resources"]["web"]["properties"]
+    stack_request = request(group(SSH))
+    properties = stack_request.template["resources"]["web"]["properties"]
     properties["networks"] = [{"network": {"get_resource": "net"}}]
-    assert len(told(asked)) == 1
+    assert len(told(stack_request)) == 1
     properties["security_groups"] = [{"get_resource": "firewall"}]
-    assert told(asked) == []
-    asked.template["resources"]["firewall"]["properties"]["name"] = "by-name"
+    assert told(stack_request) == []
+    stack_request.template["resources"]["firewall"]["properties"]["name"] = "by-name"
     properties["security_groups"] = ["by-name"]
-    assert told(asked) == []
+    assert told(stack_request) == []

@@ -106,9 +106,9 @@ def _port(port: Port, groups: Mapping[str, SecurityGroup]) -> PortFilter:
 
 def _members(ports: list[Port]) -> Mapping[str, tuple[str, ...]]:
     """The addresses of all ports of each group, in whatever network."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    members: defaultdict[str, set[str]] = defaultdict(set)
     for port in ports:
         for group in port.security_groups:
-            found[group].update(fixed.ip_address for fixed in port.fixed_ips)
-            found[group].update(pair.ip_address for pair in port.allowed_address_pairs)
-    return {group: tuple(sorted(addresses)) for group, addresses in found.items()}
+            members[group].update(fixed.ip_address for fixed in port.fixed_ips)
+            members[group].update(pair.ip_address for pair in port.allowed_address_pairs)
+    return {group: tuple(sorted(addresses)) for group, addresses in members.items()}

@@ -39,10 +39,10 @@ class Cinder:
 
     def made(self, size_gb: int = 1, *, image: str = "", snapshot_id: str | None = None) -> Volume:
         """Make a volume, and wait for its disk."""
-        asked = Volume(size_gb=size_gb, image=image, snapshot_id=snapshot_id)
-        self.volumes.create(asked)
+        volume = Volume(size_gb=size_gb, image=image, snapshot_id=snapshot_id)
+        self.volumes.create(volume)
         settle()
-        return self.volumes.require(asked.id)
+        return self.volumes.require(volume.id)
 
     def files(self) -> set[str]:
         """Return the names of the files of volumes and snapshots."""

@@ -78,8 +78,8 @@ def test_block_devices_that_are_not_in_use_are_swept(files: VolumeFiles, tmp_pat
 def test_a_read_only_volume_takes_no_writes(files: VolumeFiles) -> None:
     files.create("one", 1)
     _, minor = files.bind("one", read_only=True)
-    asked = ["blockdev", "--getro", f"/dev/loop{minor}"]
-    assert subprocess.check_output(asked).strip() == b"1"
+    command = ["blockdev", "--getro", f"/dev/loop{minor}"]
+    assert subprocess.check_output(command).strip() == b"1"
 
 
 @pytest.mark.cloud
