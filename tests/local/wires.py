@@ -18,7 +18,7 @@ from infraci.local.host.port_filter import NetworkFilter, PortFilter
 _LISTEN = """
 import socket, sys
 server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
-print("ready", flush=True)
+print(server.getsockname()[1], flush=True)
 while True:
     connection, (address, _) = server.accept()
     connection.sendall(f"{sys.argv[1]} saw {address}".encode())
@@ -52,6 +52,8 @@ class FabricTestbed:
             access=ipaddress.IPv4Network(f"172.26.{2 * number + 1}.0/24"),
         )
         self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
+        #: The ports of this machine at which :meth:`listen_on_host` listens, by name.
+        self.port: dict[str, int] = {}
         self._processes: list[subprocess.Popen[str]] = []
         self._open: dict[str, list[PortFilter]] = {}
 
@@ -99,8 +101,16 @@ class FabricTestbed:
         open_ports.append(PortFilter(device=end, mac="", port_security=False))
         self.fabric.guard(network_id, NetworkFilter(ports=tuple(open_ports)))
 
-    def listen(self, name: str, host: ServerNamespace | None, port: int = _PORT) -> None:
+    def listen(self, name: str, host: ServerNamespace, port: int = _PORT) -> None:
         """Start a process that answers each connection with its name and its client's address."""
+        self._listen(name, host, port)
+
+    def listen_on_host(self, name: str) -> int:
+        """Start one on this machine, at a port that nothing else has; returns the port."""
+        self.port[name] = self._listen(name, None, 0)
+        return self.port[name]
+
+    def _listen(self, name: str, host: ServerNamespace | None, port: int) -> int:
         process = subprocess.Popen(
             [*_in(host), sys.executable, "-ISc", _LISTEN, name, str(port)],
             stdout=subprocess.PIPE,
@@ -108,7 +118,7 @@ class FabricTestbed:
         )
         self._processes.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        return int(process.stdout.readline())
 
     def ask(
         self,

@@ -93,7 +93,7 @@ class Fabric:
         """
         self._cloud_id = cloud_id
         self._is_guarded = is_guarded
-        self._guarded: set[str] = set()  # the networks that are known to let packets be filtered
+        self._guarded: set[str] = set()  # networks that are whole and let packets be filtered
         self._host = HostBridge(cloud_id, pools, mtu=mtu)
         # What several threads may ask for at once; a server's own wires are one thread's.
         self._lock = threading.RLock()
@@ -121,6 +121,7 @@ class Fabric:
         with self._lock:
             for own in self.list_ours():
                 self._remove(own)
+            self._guarded.clear()
             self._host.remove()
 
     def list_ours(self) -> tuple[OwnNamespace, ...]:
@@ -152,18 +153,23 @@ class Fabric:
         """Let pass between a network's servers, and to and from them, what these rules accept.
 
         Takes effect at once and as a whole; a card that is not among them passes nothing.
-        Returns False when there is no such network.
+        Returns False when there is no such network yet, or no more.
         """
         guarded = Segment(network_id, self._host)
-        try:
-            if self._is_guarded:
-                if network_id not in self._guarded:
+        # A network that is being made would lose the rules again: its last step is to pass nothing.
+        with self._lock:
+            if network_id not in self._guarded:
+                if not guarded.namespace.is_whole():
+                    return False
+                if self._is_guarded:
                     guarded.let_guard()
-                    self._guarded.add(network_id)
-                guarded.guard(network)
-        except WiringError:
-            if guarded.namespace.exists():
-                raise
+                self._guarded.add(network_id)
+            try:
+                if self._is_guarded:
+                    guarded.guard(network)
+            except WiringError:
+                if guarded.namespace.exists():
+                    raise
         return guarded.namespace.exists()
 
     def delete_network(self, network_id: str) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import struct
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,12 @@ import pytest
 
 from infraci.local.host.fabric import Fabric, network_end
 from infraci.local.host.port_filter import FilterRule, NetworkFilter, PortFilter
-from infraci.local.host.segment import CLOUD_ADDRESS
+from infraci.local.host.segment import CLOUD_ADDRESS, namespace_of
 from tests.local.wires import FabricTestbed, ServerNamespace, nic, run_in
 
 pytestmark = pytest.mark.cloud
 
-SIGNAL, HTTP, SSH = 18003, 8000, 22
+HTTP, SSH = 8000, 22
 EGRESS = tuple(FilterRule(direction="egress", ethertype=family) for family in ("IPv4", "IPv6"))
 ALL_IN = tuple(FilterRule(direction="ingress", ethertype=family) for family in ("IPv4", "IPv6"))
 #: What Neutron's `default` has: all out, and in from itself.
@@ -218,8 +219,7 @@ def _mac(text: str) -> bytes:
 def testbed() -> Iterator[FabricTestbed]:
     """A fabric, and who listens for signals."""
     with FabricTestbed() as testbed:
-        testbed.listen("signals", None, SIGNAL)
-        testbed.fabric.open_ports(signal=SIGNAL)
+        testbed.fabric.open_ports(signal=testbed.listen_on_host("signals"))
         yield testbed
 
 
@@ -469,12 +469,18 @@ def test_signals_need_egress(testbed: FabricTestbed, network: Network) -> None:
     host = network.server("server", 5, "server")
     testbed.fabric.add_access(network.id, testbed.access(16), "10.0.0.5")
     testbed.fabric.lead_to_cloud(host.id, "eth0")
-    assert testbed.ask(host, CLOUD_ADDRESS, SIGNAL) == f"signals saw {testbed.access(16)}"
+    assert (
+        testbed.ask(host, CLOUD_ADDRESS, testbed.port["signals"])
+        == f"signals saw {testbed.access(16)}"
+    )
     network.guard(server=())
-    assert testbed.reaches_none(host, CLOUD_ADDRESS, SIGNAL)
+    assert testbed.reaches_none(host, CLOUD_ADDRESS, testbed.port["signals"])
     to_cloud = rule("egress", protocol=6, remote_prefix=f"{CLOUD_ADDRESS}/32")
     network.guard(server=(to_cloud,))
-    assert testbed.ask(host, CLOUD_ADDRESS, SIGNAL) == f"signals saw {testbed.access(16)}"
+    assert (
+        testbed.ask(host, CLOUD_ADDRESS, testbed.port["signals"])
+        == f"signals saw {testbed.access(16)}"
+    )
 
 
 def test_namespace_is_no_way_round_the_rules(testbed: FabricTestbed, network: Network) -> None:
@@ -530,6 +536,23 @@ def test_nothing_is_filtered_where_the_kernel_cannot(testbed: FabricTestbed) -> 
         hosts.append(ServerNamespace(id=server_id, path=path))
     testbed.listen("two", hosts[1])
     assert testbed.ask(hosts[0], "10.0.0.2") == "two saw 10.0.0.1"
+
+
+def test_network_that_is_being_made_keeps_what_guards_it(testbed: FabricTestbed) -> None:
+    open_card = PortFilter(device="s-open", mac="", port_security=False)
+
+    def guard_as_soon_as_it_is_there(network_id: str) -> None:
+        while not testbed.fabric.guard(network_id, NetworkFilter(ports=(open_card,))):
+            pass
+
+    for _ in range(10):
+        network_id = str(uuid.uuid4())
+        guarding = threading.Thread(target=guard_as_soon_as_it_is_there, args=[network_id])
+        guarding.start()
+        testbed.fabric.create_network(network_id)
+        guarding.join()
+        entries = namespace_of(network_id).nft_list("map", "bridge", "infraci", "entries")
+        assert "s-open" in str(entries)
 
 
 def test_network_that_is_gone_is_not_guarded(testbed: FabricTestbed) -> None:

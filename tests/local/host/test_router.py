@@ -14,15 +14,13 @@ from tests.local.wires import FabricTestbed, ServerNamespace
 
 pytestmark = pytest.mark.cloud
 
-ON_HOST, NOT_OPEN = 18003, 18004
-
 
 @pytest.fixture(scope="module")
 def testbed() -> Iterator[FabricTestbed]:
     with FabricTestbed() as testbed:
-        testbed.listen("host", None, ON_HOST)
-        testbed.listen("host", None, NOT_OPEN)
-        testbed.fabric.open_ports(signal=18005, host=[ON_HOST])
+        testbed.listen_on_host("closed")
+        signal, opened = testbed.listen_on_host("signals"), testbed.listen_on_host("open")
+        testbed.fabric.open_ports(signal=signal, host=[opened])
         yield testbed
 
 
@@ -51,11 +49,17 @@ def routed(testbed: FabricTestbed) -> RoutedNetwork:
 def test_server_is_seen_by_the_routers_address(
     testbed: FabricTestbed, routed: RoutedNetwork
 ) -> None:
-    assert testbed.ask(routed.b, testbed.public(1), ON_HOST) == f"host saw {testbed.public(20)}"
+    assert (
+        testbed.ask(routed.b, testbed.public(1), testbed.port["open"])
+        == f"open saw {testbed.public(20)}"
+    )
 
 
 def test_server_is_seen_by_its_floating_ip(testbed: FabricTestbed, routed: RoutedNetwork) -> None:
-    assert testbed.ask(routed.a, testbed.public(1), ON_HOST) == f"host saw {testbed.public(30)}"
+    assert (
+        testbed.ask(routed.a, testbed.public(1), testbed.port["open"])
+        == f"open saw {testbed.public(30)}"
+    )
 
 
 def test_routed_server_reaches_nothing_else_of_the_host(
@@ -66,9 +70,9 @@ def test_routed_server_reaches_nothing_else_of_the_host(
         probe.connect((socket.gethostbyname("deb.debian.org"), 80))
         (own, _) = probe.getsockname()
     for address in (testbed.public(1), str(testbed.pools.access_host), own):
-        assert testbed.ask(None, address, NOT_OPEN)
-        assert testbed.reaches_none(routed.a, address, NOT_OPEN), address
-        assert testbed.reaches_none(routed.b, address, NOT_OPEN), address
+        assert testbed.ask(None, address, testbed.port["closed"])
+        assert testbed.reaches_none(routed.a, address, testbed.port["closed"]), address
+        assert testbed.reaches_none(routed.b, address, testbed.port["closed"]), address
 
 
 def test_routed_server_reaches_the_mirror(testbed: FabricTestbed, routed: RoutedNetwork) -> None:
@@ -121,7 +125,10 @@ def test_floating_ip_moves_from_server_to_server(
     testbed.fabric.router(routed.router).remove_floating(testbed.public(33))
     testbed.fabric.router(routed.router).remove_floating(testbed.public(33))
     assert testbed.reaches_none(None, testbed.public(33))
-    assert testbed.ask(routed.b, testbed.public(1), ON_HOST) == f"host saw {testbed.public(20)}"
+    assert (
+        testbed.ask(routed.b, testbed.public(1), testbed.port["open"])
+        == f"open saw {testbed.public(20)}"
+    )
 
 
 def test_floating_ip_moves_from_router_to_router(
@@ -156,11 +163,11 @@ def test_router_without_gateway_leads_nowhere(testbed: FabricTestbed) -> None:
     routed = RoutedNetwork(testbed, 25)
     testbed.fabric.router(routed.router).add_floating(testbed.public(35), "10.0.0.5")
     testbed.fabric.router(routed.router).set_gateway(testbed.public(26), snat=False)
-    assert testbed.reaches_none(routed.b, testbed.public(1), ON_HOST)
+    assert testbed.reaches_none(routed.b, testbed.public(1), testbed.port["open"])
     assert testbed.ask(None, testbed.public(35)) == f"a saw {testbed.public(1)}"
     testbed.fabric.router(routed.router).clear_gateway()
     testbed.fabric.router(routed.router).clear_gateway()
-    assert testbed.reaches_none(routed.a, testbed.public(1), ON_HOST)
+    assert testbed.reaches_none(routed.a, testbed.public(1), testbed.port["open"])
     assert testbed.reaches_none(None, testbed.public(35))
 
 

@@ -11,16 +11,13 @@ from tests.local.wires import FabricTestbed, ServerNamespace, run_in
 
 pytestmark = pytest.mark.cloud
 
-SIGNAL, OTHER = 18001, 18002
-
 
 @pytest.fixture(scope="module")
 def testbed() -> Iterator[FabricTestbed]:
     """Who listens on two ports of this machine, of which the first is for signals."""
     with FabricTestbed() as testbed:
-        testbed.listen("signals", None, SIGNAL)
-        testbed.listen("other", None, OTHER)
-        testbed.fabric.open_ports(signal=SIGNAL)
+        testbed.listen_on_host("other")
+        testbed.fabric.open_ports(signal=testbed.listen_on_host("signals"))
         yield testbed
 
 
@@ -47,14 +44,20 @@ def test_signals_arrive_from_the_access_address(
     testbed: FabricTestbed, twins: tuple[ServerNamespace, ServerNamespace]
 ) -> None:
     one, two = twins
-    assert testbed.ask(one, CLOUD_ADDRESS, SIGNAL) == f"signals saw {testbed.access(5)}"
-    assert testbed.ask(two, CLOUD_ADDRESS, SIGNAL) == f"signals saw {testbed.access(6)}"
+    assert (
+        testbed.ask(one, CLOUD_ADDRESS, testbed.port["signals"])
+        == f"signals saw {testbed.access(5)}"
+    )
+    assert (
+        testbed.ask(two, CLOUD_ADDRESS, testbed.port["signals"])
+        == f"signals saw {testbed.access(6)}"
+    )
 
 
 def test_only_the_signal_port_is_open(
     testbed: FabricTestbed, twins: tuple[ServerNamespace, ServerNamespace]
 ) -> None:
-    assert testbed.reaches_none(twins[0], CLOUD_ADDRESS, OTHER)
+    assert testbed.reaches_none(twins[0], CLOUD_ADDRESS, testbed.port["other"])
 
 
 def test_servers_of_one_network_meet(testbed: FabricTestbed) -> None:
@@ -70,8 +73,8 @@ def test_network_without_router_reaches_nothing(
     one, _ = twins
     # Not even with the cloud's address as its router, which a guest's root may try.
     run_in(one, "ip", "route", "add", "default", "via", CLOUD_ADDRESS, "dev", "eth0", "onlink")
-    assert testbed.reaches_none(one, testbed.access(1), SIGNAL)
-    assert testbed.reaches_none(one, testbed.public(1), OTHER)
+    assert testbed.reaches_none(one, testbed.access(1), testbed.port["signals"])
+    assert testbed.reaches_none(one, testbed.public(1), testbed.port["other"])
     assert testbed.reaches_none(one, testbed.access(6))
 
 
