@@ -91,7 +91,7 @@ class _Reading:
         entries = server.get("networks")
         if entries is None:
             entries = [{}]
-        found: set[str] = set()
+        names: set[str] = set()
         for entry in _list(entries):
             if not isinstance(entry, dict):
                 raise _NotPlainError
@@ -100,8 +100,8 @@ class _Reading:
             guarded = entry if port is None else port
             if not self._is_guarded(guarded):
                 return None
-            found.update(self._group(group) for group in _list(groups))
-        return frozenset(found)
+            names.update(self._group(group) for group in _list(groups))
+        return frozenset(names)
 
     def is_open(self, group: str) -> bool:
         """Whether a group of the template lets logins in, from wherever."""
@@ -117,12 +117,13 @@ class _Reading:
                 raise _NotPlainError
         return any(accepts_tcp(self._rule(rule), _SSH) for rule in rules)
 
-    def _rule(self, said: object) -> Rule:
+    def _rule(self, properties: object) -> Rule:
         """A rule as Neutron keeps it."""
-        if not isinstance(said, dict):
+        if not isinstance(properties, dict):
             raise _NotPlainError
         rule = {"direction": "ingress", "ethertype": "IPv4"}
-        plain = {key: self._value(said[key]) for key in _DECIDING if said.get(key) is not None}
+        set_keys = [key for key in _DECIDING if properties.get(key) is not None]
+        plain = {key: self._value(properties[key]) for key in set_keys}
         return {**rule, **plain}
 
     def _value(self, value: object) -> object:
@@ -144,17 +145,17 @@ class _Reading:
         if isinstance(reference, dict) and "get_resource" in reference:
             name = str(reference["get_resource"])
         else:
-            wanted = self._value(reference)
-            if wanted == DEFAULT_GROUP:
+            name_or_id = self._value(reference)
+            if name_or_id == DEFAULT_GROUP:
                 return DEFAULT_GROUP
             called = {
                 str((resource.get("properties") or {}).get("name")): key
                 for key, resource in self._resources().items()
                 if resource.get("type") == _GROUP
             }
-            if wanted not in called:
+            if name_or_id not in called:
                 raise _NotPlainError
-            name = called[str(wanted)]
+            name = called[str(name_or_id)]
         self._properties({"get_resource": name}, _GROUP)
         return name
 
@@ -171,17 +172,17 @@ class _Reading:
 
     def _is_guarded(self, port: Mapping[str, Any]) -> bool:
         """Whether a port, or that of a server's network, has port security."""
-        said = port.get("port_security_enabled")
+        is_secured = port.get("port_security_enabled")
         network = port.get("network", port.get("network_id", port.get("uuid")))
-        if said is None and isinstance(network, dict) and "get_resource" in network:
-            said = self._properties(network, _NET).get("port_security_enabled")
-        value = self._value(said)
+        if is_secured is None and isinstance(network, dict) and "get_resource" in network:
+            is_secured = self._properties(network, _NET).get("port_security_enabled")
+        value = self._value(is_secured)
         return value is None or str(value).lower() in ("true", "t", "1", "yes", "y", "on")
 
     def _resources(self) -> Mapping[str, Mapping[str, Any]]:
         resources = self.template.get("resources")
-        found = resources if isinstance(resources, dict) else {}
-        return {name: one for name, one in found.items() if isinstance(one, dict)}
+        mapping = resources if isinstance(resources, dict) else {}
+        return {name: one for name, one in mapping.items() if isinstance(one, dict)}
 
 
 def _list(value: object) -> list[Any]:
