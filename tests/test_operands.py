@@ -40,7 +40,7 @@ VALUED = {
 }  # fmt: skip
 #: Where something else sees to it, by file and function.
 SAFE_OTHERWISE = {
-    "blame/commits.py:_walk": "the limit is an option of ours or ^SHA, and git has made the shas",
+    "blame/line_commits.py:_walk": "the limit is our option or ^SHA, and git has made the shas",
     "blame/synthetic_commits.py:_commit": "commits and trees are shas that git has made",
     "blame/synthetic_commits.py:_merge": "commits are shas that git has made",
     "blame/synthetic_commits.py:tree_of": "commits are shas that git has made",
@@ -49,9 +49,9 @@ SAFE_OTHERWISE = {
     "app/parallel_runs.py:_start": "the command is run_command's",
     "app/parallel_runs.py:command": "the options are those of the command line, rebuilt",
     "configure/ansible.py:_run": "the command is calling's",
-    "git/program.py:run": "hands on what it is given",
-    "git/program.py:run_in_git_dir": "hands on what it is given",
-    "git/program.py:succeeds": "hands on what it is given",
+    "git/git_program.py:run": "hands on what it is given",
+    "git/git_program.py:run_in_git_dir": "hands on what it is given",
+    "git/git_program.py:succeeds": "hands on what it is given",
     "jenkins/pushes.py:_git": "hands on what it is given",
     "local/host/capabilities.py:_output": "hands on what it is given",
     "local/host/host_bridge.py:_close_other_firewalls": "rules and bridges' names are our own",

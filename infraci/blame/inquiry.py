@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infraci import git
-from infraci.blame.commits import diff_of
 from infraci.blame.finding import Answer, Culprit, Finding, FindingKind, answer
 from infraci.blame.line import Line, Matters
+from infraci.blame.line_commits import diff_of
 from infraci.blame.observations import FAILURES, Evidence, is_wrong_plan
 from infraci.blame.question import Question, view
 from infraci.blame.search import MOST_TRIES, Budget, Search, StandUp

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from infraci import git
-from infraci.blame.commits import (
+from infraci.blame.line_commits import (
     LineCommit,
     first_parents,
     inside,

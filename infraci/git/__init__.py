@@ -11,7 +11,7 @@ from infraci.git.commits import (
     working_tree,
 )
 from infraci.git.export import export_tree, export_working_tree
-from infraci.git.program import (
+from infraci.git.git_program import (
     GitError,
     forget_caller,
     run,

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from infraci.base.display import displayable
 from infraci.errors import UsageError
-from infraci.git.program import GitError, run, succeeds
+from infraci.git.git_program import GitError, run, succeeds
 from infraci.git.repository import explain_refusal, has_all_commits, merge_base
 from infraci.model.problem import near, quoted
 from infraci.model.run import Commit

@@ -9,7 +9,7 @@ from pathlib import Path
 from infraci.base.temporary import temporary_folder
 from infraci.base.trust import is_untrusted
 from infraci.errors import UsageError
-from infraci.git.program import GitError, run, succeeds
+from infraci.git.git_program import GitError, run, succeeds
 
 _SUBMODULE = "160000"
 #: Settings of the user's that concern a work tree which is not the one we write.

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from infraci.errors import UsageError
-from infraci.git.program import GitError, forget_caller, run, succeeds
+from infraci.git.git_program import GitError, forget_caller, run, succeeds
 
 
 def repository_root(start: Path) -> Path:

@@ -80,8 +80,8 @@ def read_default_rules(connection: Connection) -> Sequence[Rule] | None:
 
     Raises CloudError.
     """
-    default_groups = [group for group in _read_groups(connection) if group["name"] == DEFAULT_GROUP]
-    return default_groups[0]["security_group_rules"] if len(default_groups) == 1 else None
+    defaults = [group for group in _read_groups(connection) if group["name"] == DEFAULT_GROUP]
+    return defaults[0]["security_group_rules"] if len(defaults) == 1 else None
 
 
 def _read_groups(connection: Connection) -> Sequence[Mapping[str, Any]]:

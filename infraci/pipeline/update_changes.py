@@ -17,21 +17,21 @@ _LOST = (ChangeKind.REMOVED, ChangeKind.REPLACED, ChangeKind.REBUILT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class StackSnapshot:
     """A stack's resources at one time, by path, and the images of its servers, by id."""
 
     resources: Mapping[str, Resource]
     images: Mapping[str, str]
 
     @classmethod
-    def of(cls, resources: Sequence[Resource], servers: Sequence[NovaServer]) -> Snapshot:
+    def of(cls, resources: Sequence[Resource], servers: Sequence[NovaServer]) -> StackSnapshot:
         """What the cloud says."""
         return cls(
             resources={resource.path: resource for resource in resources},
             images={server.id: server.image for server in servers},
         )
 
-    def changes_to(self, after: Snapshot) -> tuple[ResourceChange, ...]:
+    def changes_to(self, after: StackSnapshot) -> tuple[ResourceChange, ...]:
         """What happened until then, by path."""
         paths = sorted(self.resources.keys() | after.resources.keys())
         return tuple(
@@ -42,7 +42,7 @@ class Snapshot:
             if (k := self._change(path, after)) is not None
         )
 
-    def _change(self, path: str, after: Snapshot) -> ChangeKind | None:
+    def _change(self, path: str, after: StackSnapshot) -> ChangeKind | None:
         old, new = self.resources.get(path), after.resources.get(path)
         if old is None:
             return ChangeKind.ADDED
@@ -65,7 +65,10 @@ class Snapshot:
 
 
 def check_changes(
-    changes: Sequence[ResourceChange], before: Snapshot, after: Snapshot, pipeline: Pipeline
+    changes: Sequence[ResourceChange],
+    before: StackSnapshot,
+    after: StackSnapshot,
+    pipeline: Pipeline,
 ) -> Iterator[Testcase]:
     """A check for every resource of before that the update was not to replace or remove.
 
@@ -88,7 +91,11 @@ def check_changes(
 
 
 def _check(
-    path: str, kind: ChangeKind | None, before: Snapshot, after: Snapshot, pipeline: Pipeline
+    path: str,
+    kind: ChangeKind | None,
+    before: StackSnapshot,
+    after: StackSnapshot,
+    pipeline: Pipeline,
 ) -> Testcase:
     failed = kind in _LOST
     old, new = before.resources[path], after.resources.get(path)

@@ -19,7 +19,7 @@ from infraci.pipeline.provision_phase import (
 )
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_phases import configure, verify
-from infraci.pipeline.update_changes import Snapshot, check_changes
+from infraci.pipeline.update_changes import StackSnapshot, check_changes
 from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.templates import StackRequest
 
@@ -141,6 +141,6 @@ def _verify_rollback(run: Run, stack_id: str) -> None:
         run.drivers.progress.note(f"after the rollback: {error.message}")
 
 
-def _snapshot(run: Run, stack_id: str) -> Snapshot:
+def _snapshot(run: Run, stack_id: str) -> StackSnapshot:
     cloud = run.drivers.cloud
-    return Snapshot.of(cloud.resources(stack_id), cloud.servers(stack_id))
+    return StackSnapshot.of(cloud.resources(stack_id), cloud.servers(stack_id))

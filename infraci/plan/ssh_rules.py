@@ -117,14 +117,13 @@ class _Reading:
                 raise _NotPlainError
         return any(accepts_tcp(self._rule(rule), _SSH) for rule in rules)
 
-    def _rule(self, declared: object) -> Rule:
+    def _rule(self, properties: object) -> Rule:
         """A rule as Neutron keeps it."""
-        if not isinstance(declared, dict):
+        if not isinstance(properties, dict):
             raise _NotPlainError
         rule = {"direction": "ingress", "ethertype": "IPv4"}
-        plain = {
-            key: self._value(declared[key]) for key in _DECIDING if declared.get(key) is not None
-        }
+        set_keys = [key for key in _DECIDING if properties.get(key) is not None]
+        plain = {key: self._value(properties[key]) for key in set_keys}
         return {**rule, **plain}
 
     def _value(self, value: object) -> object:
@@ -146,17 +145,17 @@ class _Reading:
         if isinstance(reference, dict) and "get_resource" in reference:
             name = str(reference["get_resource"])
         else:
-            group = self._value(reference)
-            if group == DEFAULT_GROUP:
+            name_or_id = self._value(reference)
+            if name_or_id == DEFAULT_GROUP:
                 return DEFAULT_GROUP
             called = {
                 str((resource.get("properties") or {}).get("name")): key
                 for key, resource in self._resources().items()
                 if resource.get("type") == _GROUP
             }
-            if group not in called:
+            if name_or_id not in called:
                 raise _NotPlainError
-            name = called[str(group)]
+            name = called[str(name_or_id)]
         self._properties({"get_resource": name}, _GROUP)
         return name
 
@@ -173,17 +172,17 @@ class _Reading:
 
     def _is_guarded(self, port: Mapping[str, Any]) -> bool:
         """Whether a port, or that of a server's network, has port security."""
-        enabled = port.get("port_security_enabled")
+        is_secured = port.get("port_security_enabled")
         network = port.get("network", port.get("network_id", port.get("uuid")))
-        if enabled is None and isinstance(network, dict) and "get_resource" in network:
-            enabled = self._properties(network, _NET).get("port_security_enabled")
-        value = self._value(enabled)
+        if is_secured is None and isinstance(network, dict) and "get_resource" in network:
+            is_secured = self._properties(network, _NET).get("port_security_enabled")
+        value = self._value(is_secured)
         return value is None or str(value).lower() in ("true", "t", "1", "yes", "y", "on")
 
     def _resources(self) -> Mapping[str, Mapping[str, Any]]:
         resources = self.template.get("resources")
-        declared = resources if isinstance(resources, dict) else {}
-        return {name: one for name, one in declared.items() if isinstance(one, dict)}
+        mapping = resources if isinstance(resources, dict) else {}
+        return {name: one for name, one in mapping.items() if isinstance(one, dict)}
 
 
 def _list(value: object) -> list[Any]:

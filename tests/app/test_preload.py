@@ -16,10 +16,10 @@ HEAVY = ("git", "openstack", "paramiko", "pydantic", "rich", "yaml", "infraci.he
 
 def said_by(code: str, folder: Path) -> list[str]:
     """The words that a fresh interpreter prints."""
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
     )
-    return said.stdout.split()
+    return output.stdout.split()
 
 
 def test_the_command_itself_is_light(tmp_path: Path) -> None:

@@ -112,13 +112,13 @@ class House:
         """Run the pipeline, and send the signals when it says the mark; status and stderr."""
         process = self.start("-v", "run", "tiny", *options)
         assert process.stderr is not None
-        said = []
+        output = []
         for line in process.stderr:
-            said.append(line)
+            output.append(line)
             if signals and mark in line:
                 process.send_signal(signals.pop(0))
         process.communicate()
-        return process.returncode, "".join(said)
+        return process.returncode, "".join(output)
 
     def leftovers(self) -> list[str]:
         """Whatever of this cloud or repository is still there."""

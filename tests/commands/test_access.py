@@ -116,14 +116,14 @@ def test_through_a_server_of_the_stack(house: House, address: str, host_keys: st
     assert (gate["address_kind"], gate["bastion"]) == (address, None)
     assert (hidden["address_kind"], hidden["bastion"]["address"]) == ("fixed", gate["address"])
     assert hidden["address"].startswith("10.8.2.")
-    said = house.infraci("exec", record["id"], "hidden", "--", "hostname")
-    assert (said.returncode, said.stdout) == (0, "hidden\n"), said.stderr
+    output = house.infraci("exec", record["id"], "hidden", "--", "hostname")
+    assert (output.returncode, output.stdout) == (0, "hidden\n"), output.stderr
     config = house.folder / ".infraci/runs" / record["id"] / "ssh_config"
-    said = subprocess.run(
+    output = subprocess.run(
         ["ssh", "-F", config, "hidden", "hostname"],
         check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert said.stdout == "hidden\n", said.stderr
+    assert output.stdout == "hidden\n", output.stderr
     assert private_keys_in(config.parent, but={"id_ed25519", "host_key"}) == []
     assert house.infraci("destroy", record["id"]).returncode == 0
     assert private_keys_in(config.parent) == []

@@ -49,8 +49,8 @@ def elsewhere(house: House) -> Elsewhere:
 
 def test_a_file_and_its_secrets(elsewhere: Elsewhere) -> None:
     """All the way on a cloud that is not called local: quotas are looked at, names are mapped."""
-    said = {name: value for name, value in elsewhere.auth.items() if name != "password"}
-    clouds = elsewhere.write("clouds.yaml", {"auth": said, "region_name": "local"})
+    output = {name: value for name, value in elsewhere.auth.items() if name != "password"}
+    clouds = elsewhere.write("clouds.yaml", {"auth": output, "region_name": "local"})
     secure = elsewhere.write("secure.yaml", {"auth": {"password": elsewhere.auth["password"]}})
     files = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLIENT_SECURE_FILE": str(secure)}
     stack = (elsewhere.house.folder / "stack.yaml").read_text()
@@ -85,8 +85,8 @@ def test_a_token_that_somebody_else_asked_for(elsewhere: Elsewhere) -> None:
     from keystoneauth1.identity import v3
     from keystoneauth1.session import Session
 
-    said: dict[str, Any] = dict(elsewhere.auth)
-    session = Session(auth=v3.Password(**said))
+    output: dict[str, Any] = dict(elsewhere.auth)
+    session = Session(auth=v3.Password(**output))
     auth = {
         "auth_url": elsewhere.auth["auth_url"],
         "token": str(session.get_token()),
@@ -99,7 +99,7 @@ def test_a_token_that_somebody_else_asked_for(elsewhere: Elsewhere) -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "said"),
+    ("auth", "output"),
     [
         ({"auth_url": "http://127.0.0.1:1/v3", "username": "u", "password": "p",
           "project_name": "p", "user_domain_id": "default", "project_domain_id": "default"},
@@ -108,12 +108,12 @@ def test_a_token_that_somebody_else_asked_for(elsewhere: Elsewhere) -> None:
     ],
 )  # fmt: skip
 def test_a_cloud_that_is_described_badly(
-    elsewhere: Elsewhere, auth: Mapping[str, str], said: str
+    elsewhere: Elsewhere, auth: Mapping[str, str], output: str
 ) -> None:
     clouds = elsewhere.write("clouds.yaml", {"auth": auth})
     done = elsewhere.infraci("doctor", "--cloud", "elsewhere", OS_CLIENT_CONFIG_FILE=str(clouds))
     assert done.returncode == 2, done.stdout + done.stderr
-    assert said in done.stdout + done.stderr
+    assert output in done.stdout + done.stderr
     done = elsewhere.infraci("doctor", "--cloud", "elswhere", OS_CLIENT_CONFIG_FILE=str(clouds))
     assert 'did you mean "elsewhere"?' in done.stderr
 

@@ -76,7 +76,7 @@ def test_blame_of_other_settings_or_another_cloud_is_another(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["--time", "soon"], "expected a duration"),
         (["--target", "1"], "--target"),
@@ -87,10 +87,10 @@ def test_blame_of_other_settings_or_another_cloud_is_another(
     ],
 )
 def test_what_blame_does_not_understand(
-    line: list[str], capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    line: list[str], capsys: pytest.CaptureFixture[str], arguments: list[str], output: str
 ) -> None:
     assert main(["blame", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_show_and_prune(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,9 +121,9 @@ def test_corrupt_notes_are_told_and_skipped(
 ) -> None:
     repository.git("notes", "--ref=infraci", "append", "--message={nonsense", "HEAD")
     assert main(["blame", "--budget", "0"]) == 1
-    said = capsys.readouterr()
-    assert f"a note of {line[-1][:10]} cannot be read: it is not JSON; it is skipped" in said.err
-    assert "was there before" in said.out
+    output = capsys.readouterr()
+    assert f"a note of {line[-1][:10]} cannot be read: it is not JSON; it is skipped" in output.err
+    assert "was there before" in output.out
 
 
 def test_push_and_pull(
@@ -156,9 +156,9 @@ def test_a_run_taken_phase_by_phase_is_recorded_and_explained(
     ledger.create(run).release()
     write_junit(ledger.folder("web-run").junit, run)
     assert main(["history", "record"]) == 0
-    said = capsys.readouterr().out
-    assert "recorded web-run: failed" in said
-    assert f"{ANSWER}: was there before: since " in said
+    output = capsys.readouterr().out
+    assert "recorded web-run: failed" in output
+    assert f"{ANSWER}: was there before: since " in output
     report = ledger.folder("web-run").junit.read_text()
     assert 'name="infraci.blame.0" value="specs/web/test_http.py::test_answer on web: was' in report
     assert ">blame    was there before: since " in report

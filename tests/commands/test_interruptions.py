@@ -25,8 +25,8 @@ MARKS = {
 
 @pytest.mark.parametrize("phase", MARKS)
 def test_kill_9_then_gc_leaves_nothing(house: House, phase: str) -> None:
-    status, said = house.stop_at(MARKS[phase], [signal.SIGKILL])
-    assert status == -signal.SIGKILL, said
+    status, output = house.stop_at(MARKS[phase], [signal.SIGKILL])
+    assert status == -signal.SIGKILL, output
     dry = house.infraci("gc", "--dry-run")
     assert "would remove run tiny-" in dry.stdout
     swept = house.infraci("gc")
@@ -36,8 +36,8 @@ def test_kill_9_then_gc_leaves_nothing(house: House, phase: str) -> None:
 
 
 def test_gc_finds_what_nobody_remembers(house: House) -> None:
-    status, said = house.stop_at(MARKS["configure"], [signal.SIGKILL])
-    assert status == -signal.SIGKILL, said
+    status, output = house.stop_at(MARKS["configure"], [signal.SIGKILL])
+    assert status == -signal.SIGKILL, output
     for record in (house.folder / ".infraci" / "runs").rglob("*"):
         if record.is_file():
             record.unlink()
@@ -51,8 +51,8 @@ def test_gc_finds_what_nobody_remembers(house: House) -> None:
     [*((phase, signal.SIGINT) for phase in MARKS), ("boot", signal.SIGTERM)],
 )
 def test_an_interruption_tears_down(house: House, phase: str, number: signal.Signals) -> None:
-    status, said = house.stop_at(MARKS[phase], [number])
-    assert status == 130, said
+    status, output = house.stop_at(MARKS[phase], [number])
+    assert status == 130, output
     assert house.leftovers() == []
     (run,) = json.loads(house.infraci("list", "--json").stdout)
     assert run["state"] == "destroyed"
@@ -62,9 +62,9 @@ def test_an_interruption_tears_down(house: House, phase: str, number: signal.Sig
 def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
     process = house.start("-v", "run", "tiny")
     assert process.stderr is not None
-    said = []
+    output = []
     for line in process.stderr:
-        said.append(line)
+        output.append(line)
         if MARKS["configure"] in line:
             cloud = json.loads((house.state / "address.json").read_text())["pid"]
             os.kill(cloud, signal.SIGSTOP)  # the tear-down shall not be over before the second
@@ -75,7 +75,7 @@ def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
     os.kill(cloud, signal.SIGCONT)
     assert process.returncode == 130
     (run,) = json.loads(house.infraci("list", "--json").stdout)
-    assert f"clean up by: infraci destroy {run['id']}" in "".join(said)
+    assert f"clean up by: infraci destroy {run['id']}" in "".join(output)
     assert run["state"] == "kept"
     assert house.infraci("destroy", run["id"]).returncode == 0
     assert house.leftovers() == []

@@ -132,8 +132,8 @@ def test_a_run_at_work_is_not_destroyed_from_a_clone(house: House, clone: House)
         wait_for("CREATE_IN_PROGRESS", process)
         (run,) = json.loads(house.infraci("list", "--json").stdout)
         refused = clone.infraci("destroy", run["id"])
-        _, said = process.communicate()
-    assert process.returncode == 0, said
+        _, output = process.communicate()
+    assert process.returncode == 0, output
     assert refused.returncode == 2
     assert "a process of this machine is at work on it" in refused.stderr
 

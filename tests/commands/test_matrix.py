@@ -42,8 +42,8 @@ def test_two_cells_at_once(matrix: House) -> None:
 
 
 def test_ctrl_c_tears_both_down(matrix: House) -> None:
-    code, said = matrix.stop_at("web CREATE_IN_PROGRESS", [signal.SIGINT], "-j", "2")
-    assert code == 130, said
+    code, output = matrix.stop_at("web CREATE_IN_PROGRESS", [signal.SIGINT], "-j", "2")
+    assert code == 130, output
     assert matrix.leftovers() == []
 
 

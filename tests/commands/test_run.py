@@ -55,7 +55,7 @@ NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "wrong", "said"),
+    ("change", "status", "wrong", "output"),
     [
         (NO_IMAGE, 1, ["infraci.tiny.provision: failure"], "stack.yaml:4:3: parameters.image"),
         (NO_PROPERTY, 1, ["infraci.tiny.provision: failure"], "Unknown Property flavour"),
@@ -72,13 +72,13 @@ NO_PACKAGE = {"setup.sh": "#!/bin/sh\nexec apt-get install --yes no-such-package
     ],
 )
 def test_a_bad_commit(
-    house: House, change: Mapping[str, str], status: int, wrong: list[str], said: str
+    house: House, change: Mapping[str, str], status: int, wrong: list[str], output: str
 ) -> None:
     house.write(change, "Break it")
     done = house.infraci("run", "--report", "out")
     assert done.returncode == status, done.stderr
     assert outcomes(house.folder / "out" / "tiny.xml") == wrong
-    assert said in done.stderr
+    assert output in done.stderr
     assert house.leftovers() == []
 
 
@@ -170,8 +170,8 @@ def test_several_pipelines_and_a_table(house: House) -> None:
 
 def test_two_at_once(house: House) -> None:
     both = [house.start("run", "tiny") for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    output = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
     assert house.leftovers() == []
 
 
@@ -197,8 +197,8 @@ def test_one_verb_at_a_time(house: House) -> None:
     spec = FILES["specs/test_web.py"].replace("/setup", "/other")
     (house.folder / "specs" / "test_web.py").write_text(spec)
     assert house.infraci("verify", "--working-tree").returncode == 1
-    said = house.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
-    assert (said.stdout, said.returncode) == ("a  b\n", 5)
+    output = house.infraci("exec", run, "web", "--", "sh", "-c", 'echo "a  b"; exit 5')
+    assert (output.stdout, output.returncode) == ("a  b\n", 5)
     assert house.infraci("exec", run, "wbe", "--", "true").returncode == 2
     for _ in range(2):
         gone = house.infraci("destroy", run)
@@ -238,5 +238,5 @@ def test_plan_tells_everything_at_once(house: House) -> None:
     house.write({**NO_IMAGE, **NO_SYNTAX, "setup.sh": "no interpreter\n"}, "Break it")
     done = house.infraci("plan")
     assert done.returncode == 1
-    for said in ("stack.yaml:4:3", "specs/test_web.py:1", "setup.sh:1"):
-        assert f"problem: {said}" in done.stdout
+    for position in ("stack.yaml:4:3", "specs/test_web.py:1", "setup.sh:1"):
+        assert f"problem: {position}" in done.stdout

@@ -30,7 +30,7 @@ from infraci.model.run import (
 )
 from infraci.pipeline import Interrupts, OpenBase, Version, run_phases
 from infraci.pipeline.run_phases import UPGRADE_PHASES
-from infraci.pipeline.update_changes import Snapshot, check_changes
+from infraci.pipeline.update_changes import StackSnapshot, check_changes
 from tests.heat.fakes import FakeSdk
 from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
 
@@ -453,7 +453,7 @@ def test_single_phases_are_those_of_the_commit_alone(lab: Make) -> None:
 # What an update did
 
 
-def _snapshot(images: dict[str, str] | None = None, **ids: str) -> Snapshot:
+def _snapshot(images: dict[str, str] | None = None, **ids: str) -> StackSnapshot:
     resources = [
         Resource(path=path.replace("__", "."), type="T", status="CREATE_COMPLETE", physical_id=id_)
         for path, id_ in ids.items()
@@ -462,7 +462,7 @@ def _snapshot(images: dict[str, str] | None = None, **ids: str) -> Snapshot:
         NovaServer(id=id_, name=id_, status="ACTIVE", image=image)
         for id_, image in (images or {}).items()
     ]
-    return Snapshot.of(resources, servers)
+    return StackSnapshot.of(resources, servers)
 
 
 def test_changes_are_told_by_path() -> None:

@@ -54,17 +54,17 @@ def test_without_the_option_nothing_is_imported(
 
 def test_a_fixture_without_a_stack_says_what_it_needs(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(infraci_stack): pass\n")
-    status, said = run(tmp_path)
+    status, output = run(tmp_path)
     assert status == 1
-    assert "infraci_stack needs a stack: pytest --infraci PIPELINE" in said
+    assert "infraci_stack needs a stack: pytest --infraci PIPELINE" in output
 
 
 def test_a_marker_that_narrows_is_no_trouble_without_a_stack(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import pytest\n@pytest.mark.infraci(role='web')\ndef test_it(): pass\n"
     )
-    status, said = run(tmp_path, "--strict-markers", "-W", "error")
-    assert status == 0, said
+    status, output = run(tmp_path, "--strict-markers", "-W", "error")
+    assert status == 0, output
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_marker_that_narrows_is_no_trouble_without_a_stack(tmp_path: Path) -> 
     ],
 )
 def test_options_that_clash(tmp_path: Path, arguments: list[str], message: str) -> None:
-    status, said = run(tmp_path, *arguments)
+    status, output = run(tmp_path, *arguments)
     assert status == pytest.ExitCode.USAGE_ERROR
-    assert message in said
-    assert "Traceback" not in said
+    assert message in output
+    assert "Traceback" not in output

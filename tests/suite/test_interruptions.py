@@ -26,15 +26,15 @@ def test_waits(host):
 """
 
 
-def until_said(process: subprocess.Popen[str], mark: str) -> str:
+def output_until(process: subprocess.Popen[str], mark: str) -> str:
     """Read what pytest says up to a line with the mark."""
     assert process.stdout is not None
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
+        output.append(line)
         if mark in line:
-            return "".join(said)
-    raise AssertionError("".join(said))
+            return "".join(output)
+    raise AssertionError("".join(output))
 
 
 def until_there(suite: Suite, process: subprocess.Popen[str]) -> None:
@@ -56,10 +56,10 @@ def until_destroyed(run: Path) -> dict[str, object]:
 
 def test_ctrl_c_while_it_is_stood_up(suite: Suite) -> None:
     process = suite.begin("specs", "--infraci=pair")
-    said = until_said(process, "heat: ")
+    output = output_until(process, "heat: ")
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate()
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, said + rest
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output + rest
     assert "destroy done in" in rest
     (run,) = suite.runs()
     assert until_destroyed(run)["verdict"] == "interrupted"
@@ -72,9 +72,9 @@ def test_ctrl_c_in_a_test(suite: Suite, workers: list[str]) -> None:
     process = suite.begin("specs", "--infraci=pair", *workers)
     until_there(suite, process)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate()
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, said
-    assert "destroy done in" in said
+    output, _ = process.communicate()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "destroy done in" in output
     (run,) = suite.runs()
     assert until_destroyed(run)["verdict"] == "interrupted"
     assert suite.leftovers() == []
@@ -85,12 +85,12 @@ def test_ctrl_c_again_while_it_is_torn_down(suite: Suite) -> None:
     process = suite.begin("specs", "--infraci=pair")
     until_there(suite, process)
     process.send_signal(signal.SIGINT)
-    said = until_said(process, "verify failed")
+    output = output_until(process, "verify failed")
     process.send_signal(signal.SIGINT)
-    said += process.communicate()[0]
+    output += process.communicate()[0]
     assert process.returncode != 0
     (run,) = suite.runs()
-    assert until_destroyed(run)["verdict"] == "interrupted", said
+    assert until_destroyed(run)["verdict"] == "interrupted", output
     until_let_go(suite, run)
     assert suite.leftovers() == []
 
@@ -129,20 +129,20 @@ def test_the_stack_process_is_killed(suite: Suite) -> None:
         "    lock = pathlib.Path('.infraci/runs') / infraci_stack.run / 'lock'\n"
         "    os.kill(int(lock.read_text()), 9)\n",
     )
-    status, said = suite.pytest("specs/web/test_kills.py", "--infraci=pair")
+    status, output = suite.pytest("specs/web/test_kills.py", "--infraci=pair")
     assert status == 1
-    assert "has died, status -9" in said
-    assert "clean up by: infraci gc" in said
-    assert "Traceback" not in said
+    assert "has died, status -9" in output
+    assert "clean up by: infraci gc" in output
+    assert "Traceback" not in output
     assert suite.infraci("gc").returncode == 0
     assert suite.leftovers() == []
 
 
 def test_a_worker_dies(suite: Suite) -> None:
     suite.put("specs/web/test_dies.py", "import os\ndef test_dies(host): os._exit(7)\n")
-    status, said = suite.pytest("specs", "--infraci=pair", "-n2", "--junitxml=out.xml")
+    status, output = suite.pytest("specs", "--infraci=pair", "-n2", "--junitxml=out.xml")
     assert status == 1
-    assert "1 failed, 4 passed in" in said, said
+    assert "1 failed, 4 passed in" in output, output
     (run,) = suite.runs()
     record = until_destroyed(run)
     assert record["verdict"] == "error"

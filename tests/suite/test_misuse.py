@@ -26,23 +26,23 @@ MARKERS = {
 
 
 def test_markers(suite: Suite) -> None:
-    for number, said in enumerate(MARKERS):
+    for number, arguments in enumerate(MARKERS):
         suite.put(
             f"specs/test_{number}.py",
-            f"import pytest\n\n@pytest.mark.infraci({said})\ndef test_it(host): pass\n",
+            f"import pytest\n\n@pytest.mark.infraci({arguments})\ndef test_it(host): pass\n",
         )
     suite.put(
         "specs/test_pipeline.py",
         "import pytest\npytestmark = pytest.mark.infraci(stack='pear')\n\ndef test_it(): pass\n",
     )
     for workers in ([], ["-n2"]):
-        status, said = suite.pytest("specs", "--infraci=pair", *workers)
-        assert status == pytest.ExitCode.USAGE_ERROR, said
+        status, output = suite.pytest("specs", "--infraci=pair", *workers)
+        assert status == pytest.ExitCode.USAGE_ERROR, output
         for number, message in enumerate(MARKERS.values()):
             place = "" if message.startswith("scope") else f"specs/test_{number}.py:"
-            assert f"{place}{message}" in said
-        assert 'specs/test_pipeline.py:4: cannot load pipeline "pear"' in said
-        assert "Traceback" not in said
+            assert f"{place}{message}" in output
+        assert 'specs/test_pipeline.py:4: cannot load pipeline "pear"' in output
+        assert "Traceback" not in output
     assert not suite.runs()
 
 
@@ -58,17 +58,17 @@ def test_markers(suite: Suite) -> None:
 def test_pipelines_and_runs(suite: Suite, arguments: list[str], message: str) -> None:
     suite.put("pipelines/cells.yaml", PAIR + "matrix: {parameters: {secret: [open, shut]}}\n")
     suite.put("pipelines/broken.yaml", "stak: {}\n")
-    status, said = suite.pytest("specs", *arguments)
-    assert status == pytest.ExitCode.USAGE_ERROR, said
-    assert f"ERROR: {message}" in said or f"\n{message}" in said
-    assert "Traceback" not in said
+    status, output = suite.pytest("specs", *arguments)
+    assert status == pytest.ExitCode.USAGE_ERROR, output
+    assert f"ERROR: {message}" in output or f"\n{message}" in output
+    assert "Traceback" not in output
     assert not suite.runs()
 
 
 def test_collecting_stands_nothing_up(suite: Suite) -> None:
-    status, said = suite.pytest("specs", "--infraci=pair", "--collect-only", "-q")
+    status, output = suite.pytest("specs", "--infraci=pair", "--collect-only", "-q")
     assert status == 0
-    assert said.split("\n\n")[0].splitlines() == [
+    assert output.split("\n\n")[0].splitlines() == [
         "specs/all/test_all.py::test_all[db]",
         "specs/all/test_all.py::test_all[web]",
         "specs/database/test_db.py::test_db[db]",

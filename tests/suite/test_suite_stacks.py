@@ -79,8 +79,8 @@ def properties_of(report: Path) -> dict[str, str]:
 def test_a_session(suite: Suite) -> None:
     suite.put("specs/test_choice.py", CHOICE)
     options = ["--infraci=pair", "-rA", "--junitxml=out.xml", "--html=out.html", "--lf"]
-    status, said = suite.pytest("specs", *options)
-    assert status == 1, said
+    status, output = suite.pytest("specs", *options)
+    assert status == 1, output
     passed = {
         "all/test_all.py::test_all[db]",
         "all/test_all.py::test_all[web]",
@@ -92,7 +92,7 @@ def test_a_session(suite: Suite) -> None:
         "test_choice.py::test_stack",
         "test_choice.py::test_local",
     }
-    lines = said.splitlines()
+    lines = output.splitlines()
     assert {line[13:] for line in lines if line.startswith("PASSED specs/")} == passed
     assert "2 failed, 9 passed" in lines[-1]
     (run,) = suite.runs()
@@ -134,16 +134,16 @@ def test_folders_with_files_of_equal_names(suite: Suite, options: tuple[str, ...
         suite.put(f"specs/{name}/helper.py", f"WHERE = '{name}'\n")
         suite.put(f"specs/{name}/conftest.py", "import helper\n")
         suite.put(f"specs/{name}/test_same.py", spec.format(name))
-    status, said = suite.pytest("specs", "--infraci=pair", "-k", "test_it", *options)
-    assert (status, "2 passed" in said) == (0, True), said
+    status, output = suite.pytest("specs", "--infraci=pair", "-k", "test_it", *options)
+    assert (status, "2 passed" in output) == (0, True), output
 
 
 def test_a_stack_that_stands(suite: Suite) -> None:
     """Kept, used by several sessions, and destroyed."""
-    status, said = suite.pytest("specs/web", "--infraci=pair", "--infraci-keep", "-q")
-    assert status == 0, said
+    status, output = suite.pytest("specs/web", "--infraci=pair", "--infraci-keep", "-q")
+    assert status == 0, output
     (run,) = suite.runs()
-    assert f"the stack stands; remove it by: infraci destroy {run.name}" in said
+    assert f"the stack stands; remove it by: infraci destroy {run.name}" in output
     suite.put(
         "specs/test_more.py",
         "import pathlib\n"
@@ -155,27 +155,27 @@ def test_a_stack_that_stands(suite: Suite) -> None:
         "    assert before\n",
     )
     again = ("specs/test_more.py", f"--infraci-run={run.name}", "-p", "no:randomly")
-    status, said = suite.pytest(*again, "-x", "--junitxml=out.xml")
+    status, output = suite.pytest(*again, "-x", "--junitxml=out.xml")
     assert status == 1
-    assert "1 failed in" in said
+    assert "1 failed in" in output
     assert properties_of(suite.folder / "out.xml")["infraci.run"] == run.name
     suite.put("mended", "")
-    status, said = suite.pytest(*again, "--lf", "-q")
-    assert status == 0, said
-    assert "1 passed" in said
-    status, said = suite.pytest(*again, "--reruns=1", "-n2", "-p", "no:cacheprovider")
+    status, output = suite.pytest(*again, "--lf", "-q")
+    assert status == 0, output
+    assert "1 passed" in output
+    status, output = suite.pytest(*again, "--reruns=1", "-n2", "-p", "no:cacheprovider")
     assert status == 1
-    assert "1 failed, 4 passed, " in said.splitlines()[-1]
-    assert " rerun in " in said
+    assert "1 failed, 4 passed, " in output.splitlines()[-1]
+    assert " rerun in " in output
     assert suite.runs() == [run]
-    status, said = suite.pytest("specs", "--infraci=single", f"--infraci-run={run.name}")
+    status, output = suite.pytest("specs", "--infraci=single", f"--infraci-run={run.name}")
     assert status == pytest.ExitCode.USAGE_ERROR
-    assert f"cannot test run {run.name} as pipeline single: it is of pair" in said
+    assert f"cannot test run {run.name} as pipeline single: it is of pair" in output
     assert suite.infraci("destroy", run.name).returncode == 0
-    status, said = suite.pytest(*again)
+    status, output = suite.pytest(*again)
     assert status == pytest.ExitCode.USAGE_ERROR
-    assert f"cannot test run {run.name}: its stack is destroyed" in said
-    assert "Traceback" not in said
+    assert f"cannot test run {run.name}: its stack is destroyed" in output
+    assert "Traceback" not in output
 
 
 def test_stacks_of_modules_own(suite: Suite) -> None:
@@ -195,9 +195,9 @@ def test_stacks_of_modules_own(suite: Suite) -> None:
         "    def _host(self, host): self.host = host\n"
         "    def test_unit(self): assert self.host.check_output('hostname') == 'web'\n",
     )
-    status, said = suite.pytest("specs/own", "-rP", "--junitxml=out.xml")
-    assert status == 0, said
-    runs = [line for line in said.splitlines() if line.startswith("RUN ")]
+    status, output = suite.pytest("specs/own", "-rP", "--junitxml=out.xml")
+    assert status == 0, output
+    runs = [line for line in output.splitlines() if line.startswith("RUN ")]
     assert len(runs) == 3
     assert len(set(runs)) == len(suite.runs()) == 2
     assert all(record_of(run)["destroyed"] for run in suite.runs())
@@ -213,13 +213,13 @@ def test_what_cannot_be_stood_up(suite: Suite) -> None:
         "configure: [{script: {path: setup.sh, roles: [web]}}]\nspecs: {all: [specs/all]}\n",
     )
     suite.put("specs/test_local.py", "def test_local(): pass\n")
-    status, said = suite.pytest("specs", "--infraci=pair", "--junitxml=out.xml")
+    status, output = suite.pytest("specs", "--infraci=pair", "--junitxml=out.xml")
     assert status == 1
-    assert "1 passed, 6 errors" in said.splitlines()[-1], said
-    assert "web: setup.sh failed: it is broken" in said
-    assert "not checked: web: setup.sh failed" in said
-    assert "Traceback" not in said
-    assert "def test_all" not in said
+    assert "1 passed, 6 errors" in output.splitlines()[-1], output
+    assert "web: setup.sh failed: it is broken" in output
+    assert "not checked: web: setup.sh failed" in output
+    assert "Traceback" not in output
+    assert "def test_all" not in output
     (run,) = suite.runs()
     assert record_of(run)["verdict"] == "failed"
     assert properties_of(suite.folder / "out.xml")["infraci.verdict"] == "failed"
@@ -235,9 +235,9 @@ def test_the_time_of_the_verify_phase(suite: Suite) -> None:
         "specs/all/test_all.py",
         "import time\ndef test_long(host): time.sleep(2)\ndef test_late(host): pass\n",
     )
-    status, said = suite.pytest("specs/all", "--infraci=pair")
+    status, output = suite.pytest("specs/all", "--infraci=pair")
     assert status == 1
-    assert "cannot finish the verify phase in 1 s: still waiting for pytest to end" in said
+    assert "cannot finish the verify phase in 1 s: still waiting for pytest to end" in output
     (run,) = suite.runs()
     assert record_of(run)["verdict"] == "error"
     assert suite.leftovers() == []
