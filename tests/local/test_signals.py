@@ -5,11 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import requests
 from openstack.connection import Connection
 
-from tests.local.conftest import create, hot, network, refusal, resource, server
+from tests.local.conftest import (
+    create,
+    hot,
+    network,
+    refusal,
+    resource,
+    server,
+    settled,
+    until,
+)
 from tests.local.test_cloud import booted, inside, outputs
 
 pytestmark = pytest.mark.cloud
@@ -95,7 +106,20 @@ def test_a_signed_address_scales_a_group(cloud: Connection) -> None:
     )
     stack = create(cloud, "scaled", template)
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
-    assert "/cfn/v1/signal/" in outputs(stack)["url"]
+    # The gateway is there while networks are; the signature is for its name.
+    url = urlsplit(outputs(stack)["url"])
+    here = urlsplit(cloud.config.get_endpoint_from_catalog("orchestration", "public"))
+    signal = urlunsplit(url._replace(netloc=here.netloc))
+    assert requests.post(signal, headers={"Host": url.netloc}, timeout=30).ok
+
+    def size() -> object:
+        return outputs(cloud.orchestration.get_stack(stack.id))["size"]
+
+    until(lambda: size() == 2)
+    stack = settled(cloud, stack.id)
+    forged = signal.replace("Signature=", "Signature=x")
+    assert requests.post(forged, headers={"Host": url.netloc}, timeout=30).status_code == 403
+    assert size() == 2
 
 
 def test_a_server_reads_its_own_resource_and_reaches_nothing_else(cloud: Connection) -> None:
