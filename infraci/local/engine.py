@@ -2,7 +2,7 @@
 
 The engine's clients find the APIs of the embedded cloud in the catalog that
 :mod:`infraci.local.api.identity` writes. Otherwise this is a Heat as in a cloud, but that
-:class:`Keystone` replaces a service that only a whole OpenStack has.
+:mod:`infraci.local.stack_keystone` replaces a service that only a whole OpenStack has.
 
 Import this module first of all that belongs to OpenStack: the threading backend of oslo.service
 must be chosen before anything else of it is loaded.
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 with warnings.catch_warnings():
     # A library of Heat's still looks whether eventlet is there; eventlet says it is deprecated.
@@ -24,14 +23,10 @@ with warnings.catch_warnings():
 
     backend.init_backend(backend.BackendType.THREADING)
 
-    from heat.api.middleware.fault import FaultWrapper
-    from heat.api.openstack import version_negotiation_filter
-    from heat.api.openstack.v1 import API
     from heat.common import config, context, exception, messaging
     from heat.db import api as db_api
     from heat.db import models
     from heat.engine import resources, scheduler, service
-    from heat.engine.clients.os.keystone import fake_keystoneclient
     from heat.objects.resource import Resource
     from heat.objects.stack import Stack
     from heat.objects.stack_tag import StackTagList
@@ -44,83 +39,43 @@ with warnings.catch_warnings():
     from sqlalchemy.engine import Engine as Database
     from sqlalchemy.pool import QueuePool
 
-from infraci.local import any_cloud
-from infraci.local.account import PROJECT, PROJECT_ID, ROLES, USER, USER_ID
+
+from infraci.local import any_cloud, stack_keystone
 from infraci.local.api.identity import token_document
 from infraci.local.api.long_poll import LongPoll, WsgiApp
-from infraci.local.api.web import Document
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import CHECKPOINT_PAGES
 from infraci.local.domain.store import is_lost
 from infraci.local.engine_limits import Threads, share_session
+from infraci.local.heat_apis import CFN_PATH, cloudformation_api, orchestration_api
 from infraci.local.restrict import restrict
 from infraci.local.rpc import TRANSPORT_URL
+from infraci.local.stack_keystone import Keystone, Services
 
 #: Heat polls its resources when something has changed, and at least this often.
 _LOOK_S = 0.2
 
 _FAR_FUTURE = 4102444800.0  # 2100-01-01
-
-
-class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
-    """Stands for Keystone where Heat makes trusts, and users who may send signals.
-
-    One user in one project needs no trust; a signal's user gets a token of its own.
-    """
-
-    def __init__(self, context: Any = None, *_: object, **__: object) -> None:
-        super().__init__(context=context)
-
-    def create_trust_context(self) -> Any:
-        """The request's own context: it is the user's, and stays so."""
-        stored = context.RequestContext.from_dict(self.context.to_dict())
-        stored.trust_id = "local"
-        stored.trustor_user_id = USER_ID
-        return stored
-
-    regenerate_trust_context = create_trust_context
-
-    def create_stack_domain_project(self, stack_id: str) -> str:
-        """The one project there is."""
-        return PROJECT_ID
-
-    def create_stack_domain_user(
-        self, username: str, project_id: str, password: str | None = None
-    ) -> str:
-        """A name of its own: Heat tells a stack's wait condition handles apart by their users."""
-        return uuid4().hex
-
-    def stack_domain_user_token(self, user_id: str, project_id: str, password: str) -> str:
-        """A token with which a server may signal."""
-        return _issue_token()
-
-
-def _issue_token() -> str:
-    raise NotImplementedError("Heat was not started")
+_SERVICE_TOKEN_LIFE_S = 10 * 365 * 86400.0
 
 
 def start(
     *,
     state: Path,
     database: Path,
-    url: str,
-    signal_url: str,
-    service_token: str,
-    issue_token: Callable[[], str],
+    services: Services,
     change_signal: ChangeSignal,
     on_lost: Callable[[BaseException], object],
-) -> tuple[service.EngineService, WsgiApp]:
-    """Start the engine and build the API application; once in a process.
+) -> tuple[service.EngineService, WsgiApp, WsgiApp]:
+    """Start the engine; returns it, its API and its CloudFormation API. Once in a process.
 
     ``database`` is a file of SQLite's that has a write-ahead log, so that readers do not wait for
-    writers. ``url`` is where this cloud answers, and ``signal_url`` where it does so to servers.
-    ``service_token`` is the engine's own token, ``issue_token`` makes those for signals;
-    ``on_lost`` is called when Heat's database takes no more transactions.
+    writers; ``on_lost`` is called when it takes no more transactions.
     """
-    global _issue_token
-    _issue_token = issue_token
-    _configure(state, database, url, signal_url)
-    _authenticate_as(url, service_token)
+    stack_keystone.install(services)
+    url, tokens = services.url, services.tokens
+    _configure(state, database, url, services.gateway_url)
+    _authenticate_as(url, tokens.issue(life_s=_SERVICE_TOKEN_LIFE_S)[0])
     _follow(change_signal)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
@@ -133,7 +88,10 @@ def start(
     any_cloud.install(restrict(resources.global_env()))
     engine.start()
     threads.engine_id = engine.engine_id
-    return engine, LongPoll(_api(url), change_signal=change_signal, is_busy=_is_busy)
+    api = LongPoll(
+        orchestration_api(url, tokens.holder), change_signal=change_signal, is_busy=_is_busy
+    )
+    return engine, api, cloudformation_api(url, tokens.holder)
 
 
 def stack_tags(stack_id: str) -> list[str]:
@@ -160,7 +118,7 @@ def _is_busy(stack_id: str) -> bool:
     return bool(status == "IN_PROGRESS")
 
 
-def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
+def _configure(state: Path, database: Path, url: str, gateway_url: str) -> None:
     conf = cfg.CONF
     logging.getLogger("heat").setLevel(logging.ERROR)
     oslo_log.register_options(conf)  # Heat's fault middleware reads `debug`
@@ -168,7 +126,7 @@ def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
     config.set_config_defaults()
     for name, value in {
         "convergence_engine": False,
-        "keystone_backend": f"{__name__}.Keystone",
+        "keystone_backend": f"{Keystone.__module__}.{Keystone.__name__}",
         "stack_domain_admin": "infraci",
         "stack_domain_admin_password": "unused",
         "stack_user_domain_id": "default",
@@ -184,7 +142,8 @@ def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
         "template_dir": str(state / "templates"),
         "max_resources_per_stack": -1,
         "max_stacks_per_tenant": -1,
-        "heat_metadata_server_url": signal_url,
+        "heat_metadata_server_url": f"{gateway_url}{CFN_PATH}/v1",
+        "heat_waitcondition_server_url": f"{gateway_url}{CFN_PATH}/v1/waitcondition",
         # Clouds differ in these; the plan has the limits that a project names.
         "max_template_size": 64 << 20,
         "max_json_body_size": 128 << 20,
@@ -195,7 +154,7 @@ def _configure(state: Path, database: Path, url: str, signal_url: str) -> None:
     conf.set_override("connection", f"sqlite:///{database}", group="database")
     conf.set_override("auth_uri", f"{url}/identity/v3", group="clients_keystone")
     # The address that servers are given for their signals; the engine itself never asks it.
-    conf.set_override("url", f"{signal_url}/orchestration/v1/%(tenant_id)s", group="clients_heat")
+    conf.set_override("url", f"{gateway_url}/orchestration/v1/%(tenant_id)s", group="clients_heat")
 
 
 def _keep_connections(database: Database) -> None:
@@ -255,39 +214,6 @@ def _watch_database(on_lost: Callable[[BaseException], object]) -> None:
     def note(failed: Any) -> None:
         if is_lost(failed.original_exception):
             on_lost(failed.original_exception)
-
-
-def any_cloud_api(url: str) -> WsgiApp:
-    """Heat's API as it judges for a cloud that is not asked; only a plan may be asked for."""
-    return _api(url, roles=(*ROLES, any_cloud.ROLE))
-
-
-def _api(url: str, roles: Sequence[str] = ROLES) -> WsgiApp:
-    app = context.ContextMiddleware(API(cfg.CONF), {})
-    app = version_negotiation_filter(app, cfg.CONF)
-    wrapped: WsgiApp = FaultWrapper(_Authenticated(app, url, roles))
-    return wrapped
-
-
-class _Authenticated:
-    """Tells Heat whose request it is; the token was checked before."""
-
-    def __init__(self, app: WsgiApp, url: str, roles: Sequence[str]) -> None:
-        self._app = app
-        self._url = url
-        self._roles = roles
-
-    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
-        environ |= {
-            "HTTP_X_IDENTITY_STATUS": "Confirmed",
-            "HTTP_X_PROJECT_ID": PROJECT_ID,
-            "HTTP_X_PROJECT_NAME": PROJECT,
-            "HTTP_X_USER_ID": USER_ID,
-            "HTTP_X_USER_NAME": USER,
-            "HTTP_X_ROLES": ",".join(self._roles),
-            "HTTP_X_AUTH_URL": f"{self._url}/identity/v3",
-        }
-        return self._app(environ, start_response)
 
 
 @event.listens_for(Database, "connect")

@@ -20,18 +20,23 @@ from contextlib import suppress
 from typing import Any
 
 from cheroot.wsgi import Server
-from werkzeug.exceptions import Forbidden, NotFound, Unauthorized
+from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
 from infraci.local.api.admin import AdminApi
 from infraci.local.api.body_filter import BodyFilter
 from infraci.local.api.compute import ComputeApi
-from infraci.local.api.identity import ANY_CLOUD_PATH, IdentityApi, Tokens
+from infraci.local.api.gateway import GatewayFilter, GatewayServer
+from infraci.local.api.identity import (
+    ANY_CLOUD_PATH,
+    IdentityApi,
+    StackUserIdentityApi,
+    Tokens,
+)
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import NetworkApi
-from infraci.local.api.signal_endpoint import GatewayServer, SignalFilter
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.volume import VolumeApi
 from infraci.local.api.web import Document
@@ -46,15 +51,19 @@ from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.snapshots import Snapshots
+from infraci.local.domain.stack_users import StackUsers
 from infraci.local.domain.store import Store
 from infraci.local.domain.volumes import Volumes
 from infraci.local.engine_limits import purge_deleted
+from infraci.local.heat_apis import CFN_PATH, any_cloud_api
 from infraci.local.host import image_store as images
 from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, DiskSpace
 from infraci.local.host.host import Host
 from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
+from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.volume_files import VolumeFiles
 from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
+from infraci.local.stack_keystone import Services
 from infraci.local.state_dir import Address, StateDir, build
 
 LOG = logging.getLogger(__name__)
@@ -69,6 +78,8 @@ END_S = 15.0
 FILES = 512
 #: Requests answered at once: Heat's own among them, while a client waits for Heat.
 THREADS = 24
+#: Requests of servers answered at once: each may have one of Heat's answered as well.
+_GATEWAY_THREADS = 4
 #: The room within the databases: a stack's deletion takes a few kilobytes for each resource.
 _RESERVE_BYTES, _HEAT_RESERVE_BYTES = 2 << 20, 4 << 20
 
@@ -99,6 +110,7 @@ class Cloud:
         self._tokens = Tokens()
         self._change_signal = ChangeSignal()
         self._store = Store(database, change_signal=self._change_signal, on_lost=self._lose)
+        self._stack_users = StackUsers(self._store)
         self._heat_database = heat
         self._reserves = (
             DatabaseReserve(database, _RESERVE_BYTES),
@@ -135,24 +147,27 @@ class Cloud:
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Answer requests until idle or :meth:`end`; calls ``ready`` once it answers."""
-        service_token, _ = self._tokens.issue(life_s=10 * 365 * 86400.0)
-        heat, heat_api = engine.start(
+        gateway_url = f"http://{CLOUD_ADDRESS}:{self._signal_port}"
+        heat, heat_api, cfn_api = engine.start(
             state=self._state_dir.folder,
             database=self._heat_database,
-            url=self.url,
-            signal_url=f"http://169.254.169.254:{self._signal_port}",
-            service_token=service_token,
-            issue_token=lambda: self._tokens.issue()[0],
+            services=Services(
+                url=self.url,
+                gateway_url=gateway_url,
+                tokens=self._tokens,
+                users=self._stack_users,
+            ),
             change_signal=self._change_signal,
             on_lost=self._lose,
         )
-        app = self._application(heat_api)
+        app = self._application(heat_api, cfn_api)
+        identity = StackUserIdentityApi(gateway_url, self._stack_users, self._tokens)
         listeners = (
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
                 (str(self._host.pools.access_host), self._signal_port),
-                SignalFilter(app),
-                numthreads=2,
+                GatewayFilter(app, BodyFilter(identity)),
+                numthreads=_GATEWAY_THREADS,
             ),
         )
         threads = [listen(listener) for listener in listeners]
@@ -217,12 +232,13 @@ class Cloud:
         if self._lost is not None:
             raise CloudError(f"cannot write its databases: {self._lost}") from self._lost
 
-    def _application(self, heat_api: WsgiApp) -> WsgiApp:
+    def _application(self, heat_api: WsgiApp, cfn_api: WsgiApp) -> WsgiApp:
         is_valid = self._tokens.is_valid
         routes: dict[str, Any] = {
-            "/identity": IdentityApi(self.url, self.password, self._tokens),
-            "/orchestration": _authenticated(heat_api, is_valid),
-            ANY_CLOUD_PATH: _authenticated(PlansOnly(engine.any_cloud_api(self.url)), is_valid),
+            "/identity": IdentityApi(self.url, self.password, self._tokens, self._stack_users),
+            "/orchestration": heat_api,
+            CFN_PATH: cfn_api,
+            ANY_CLOUD_PATH: PlansOnly(any_cloud_api(self.url, self._tokens.holder)),
             "/compute": ComputeApi(self._store, self._servers, is_valid),
             "/network": NetworkApi(
                 self._store, self._networks, self._routers, self._servers, self._filters, is_valid
@@ -259,16 +275,6 @@ class PlansOnly:
         if environ.get("REQUEST_METHOD") == "GET" or path.endswith("/stacks/preview"):
             return self._app(environ, start_response)
         return Forbidden()(environ, start_response)
-
-
-def _authenticated(app: WsgiApp, is_valid_token: Callable[[str | None], bool]) -> WsgiApp:
-    def check(environ: Document, start_response: Any) -> Iterable[bytes]:
-        versions = environ.get("PATH_INFO", "") in ("", "/", "/v1", "/v1/")
-        if versions or is_valid_token(environ.get("HTTP_X_AUTH_TOKEN")):
-            return app(environ, start_response)
-        return Unauthorized()(environ, start_response)
-
-    return check
 
 
 def _labels_of(server: ServerRecord) -> Mapping[str, str]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 #: Types of Heat's own that need nothing but Heat.
 OWN_TYPES = frozenset({
     "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::WaitCondition",
+    "AWS::CloudFormation::WaitConditionHandle",
     "OS::Heat::AccessPolicy",
     "OS::Heat::AutoScalingGroup",
     "OS::Heat::CloudConfig",
@@ -206,7 +208,7 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Nova::Server", "software_config_transport"): ("POLL_SERVER_CFN", "POLL_SERVER_HEAT"),
     ("OS::Nova::Flavor", "is_public"): (True,),
     ("OS::Heat::WaitConditionHandle", "signal_transport"): (
-        "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
+        "CFN_SIGNAL", "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
     ),
     ("OS::Neutron::Net", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "admin_state_up"): (True,),

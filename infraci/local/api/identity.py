@@ -1,4 +1,4 @@
-"""Identity v3, for one user in one project: tokens and the catalog.
+"""Identity v3, for one user in one project, and for the users of stacks: tokens and the catalog.
 
 Source: https://docs.openstack.org/api-ref/identity/v3/
 """
@@ -16,11 +16,23 @@ from datetime import UTC, datetime
 from werkzeug.wrappers import Request, Response
 
 from infraci.base.json_reader import read_json
-from infraci.local.account import ANY_CLOUD, PROJECT, PROJECT_ID, REGION, ROLES, USER, USER_ID
+from infraci.local.account import (
+    ACCOUNT,
+    ANY_CLOUD,
+    PROJECT,
+    PROJECT_ID,
+    REGION,
+    USER,
+    USER_ID,
+    Holder,
+)
 from infraci.local.api.web import Api, Document, UnauthenticatedError, reply, route
+from infraci.local.domain.stack_users import StackUsers
 from infraci.local.errors import InvalidRequestError, NotFoundError
 
 TOKEN_LIFE_S = 12 * 3600.0
+#: Of a token for one signed request, which is used at once.
+_SIGNED_LIFE_S = 60.0
 
 _DOMAIN = {"id": "default", "name": "Default"}
 
@@ -37,9 +49,10 @@ class Service:
 #: Heat for clouds that are not asked.
 ANY_CLOUD_PATH = f"/{ANY_CLOUD}"
 
+ORCHESTRATION = Service(type="orchestration", name="heat", path=f"/orchestration/v1/{PROJECT_ID}")
 SERVICES = (
     Service(type="identity", name="keystone", path="/identity/v3"),
-    Service(type="orchestration", name="heat", path=f"/orchestration/v1/{PROJECT_ID}"),
+    ORCHESTRATION,
     Service(type="compute", name="nova", path="/compute/v2.1"),
     Service(type="network", name="neutron", path="/network"),
     Service(type="image", name="glance", path="/image"),
@@ -81,49 +94,78 @@ def _places(service: Service) -> list[tuple[str, str, str]]:
     return places
 
 
+def stack_user_catalog(url: str, project_id: str) -> list[Document]:
+    """The catalog of a stack's user: Heat, at the address that servers reach."""
+    endpoint = {
+        "id": "orchestration-public",
+        "interface": "public",
+        "region": REGION,
+        "region_id": REGION,
+        "url": f"{url}/orchestration/v1/{project_id}",
+    }
+    service = {"type": ORCHESTRATION.type, "name": ORCHESTRATION.name}
+    return [{**service, "id": ORCHESTRATION.type, "endpoints": [endpoint]}]
+
+
 class Tokens:
-    """The valid tokens, and when each expires."""
+    """The valid tokens, and whom each is for until when."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._expiry: dict[str, float] = {}
+        self._issued: dict[str, tuple[Holder, float]] = {}
 
-    def issue(self, life_s: float = TOKEN_LIFE_S) -> tuple[str, float]:
+    def issue(self, life_s: float = TOKEN_LIFE_S, *, holder: Holder = ACCOUNT) -> tuple[str, float]:
         """A new token, and when it expires."""
         token, expires = secrets.token_urlsafe(32), self._clock() + life_s
         with self._lock:
             now = self._clock()
-            self._expiry = {t: e for t, e in self._expiry.items() if e > now}
-            self._expiry[token] = expires
+            self._issued = {t: issued for t, issued in self._issued.items() if issued[1] > now}
+            self._issued[token] = holder, expires
         return token, expires
 
     def expiry(self, token: str | None) -> float | None:
-        """When the token expires, or None if it is not valid."""
-        with self._lock:
-            expires = self._expiry.get(token or "")
-        return expires if expires and expires > self._clock() else None
+        """When a token of the account's expires, or None if it is not one that is valid."""
+        holder, expires = self._valid(token)
+        return expires if holder == ACCOUNT else None
 
     def is_valid(self, token: str | None) -> bool:
-        """Whether the token is valid."""
+        """Whether a token is valid, and the account's: those of stacks' users are for Heat only."""
         return self.expiry(token) is not None
+
+    def holder(self, token: str | None) -> Holder | None:
+        """Whom a token is for, or None if it is not valid."""
+        return self._valid(token)[0]
+
+    def _valid(self, token: str | None) -> tuple[Holder | None, float]:
+        with self._lock:
+            holder, expires = self._issued.get(token or "", (None, 0.0))
+        return (holder, expires) if expires > self._clock() else (None, 0.0)
 
     def revoke(self, token: str) -> None:
         """Revoke a token."""
         with self._lock:
-            self._expiry.pop(token, None)
+            self._issued.pop(token, None)
 
 
-def token_document(url: str, expires: float) -> Document:
+def token_document(url: str, expires: float, holder: Holder = ACCOUNT) -> Document:
     """What Keystone says of a token: user, project, roles, catalog."""
+    is_stack_user = holder.is_stack_user
     return {
         "token": {
             "methods": ["password"],
-            "user": {"id": USER_ID, "name": USER, "domain": _DOMAIN, "password_expires_at": None},
-            "project": {"id": PROJECT_ID, "name": PROJECT, "domain": _DOMAIN},
+            "user": {
+                "id": holder.user_id,
+                "name": holder.user,
+                "domain": _DOMAIN,
+                "password_expires_at": None,
+            },
+            "project": {"id": holder.project_id, "name": holder.project, "domain": _DOMAIN},
             "is_domain": False,
-            "roles": [{"id": role, "name": role} for role in ROLES],
-            "catalog": catalog(url),
+            "roles": [{"id": role, "name": role} for role in holder.roles],
+            "catalog": (
+                stack_user_catalog(url, holder.project_id) if is_stack_user else catalog(url)
+            ),
             "audit_ids": [secrets.token_urlsafe(16)],
             "issued_at": _timestamp(time.time()),
             "expires_at": _timestamp(expires),
@@ -131,16 +173,44 @@ def token_document(url: str, expires: float) -> Document:
     }
 
 
-class IdentityApi(Api):
-    """Checks the password, hands out tokens."""
+class StackUserIdentityApi(Api):
+    """Hands out tokens to users of stacks: all of Identity that servers can reach.
+
+    ``url`` is where they reach this cloud.
+    """
 
     error_key = "error"
 
-    def __init__(self, url: str, password: str, tokens: Tokens) -> None:
+    def __init__(self, url: str, users: StackUsers, tokens: Tokens) -> None:
+        super().__init__(lambda _: True)
+        self._url = url
+        self._users = users
+        self._tokens = tokens
+
+    @route("POST", "/v3/auth/tokens")
+    def authenticate(self, request: Request) -> Response:
+        """A token, for the password of a stack's user."""
+        try:
+            user = read_json(request.get_data())["auth"]["identity"]["password"]["user"]
+            holder = self._users.by_password(str(user["id"]), str(user["password"]))
+        except (ValueError, KeyError, TypeError):
+            raise UnauthenticatedError from None
+        if holder is None:
+            raise UnauthenticatedError
+        return _issue(self._tokens, self._url, holder)
+
+
+class IdentityApi(Api):
+    """Checks the password, hands out tokens; and says for Heat who signed a request."""
+
+    error_key = "error"
+
+    def __init__(self, url: str, password: str, tokens: Tokens, users: StackUsers) -> None:
         super().__init__(tokens.is_valid)
         self._url = url
         self._password = password
         self._tokens = tokens
+        self._users = users
 
     def may_ask(self, request: Request) -> bool:
         """Authentication and the versions need no token."""
@@ -169,10 +239,18 @@ class IdentityApi(Api):
             raise InvalidRequestError("The request's body is no authentication request.") from None
         if not is_proved:
             raise UnauthenticatedError
-        token, expires = self._tokens.issue()
-        answer = reply(token_document(self._url, expires), 201)
-        answer.headers["X-Subject-Token"] = token
-        return answer
+        return _issue(self._tokens, self._url, ACCOUNT)
+
+    @route("POST", "/v3/ec2tokens")
+    def authenticate_signed(self, request: Request) -> Response:
+        """A token for the user who signed a request, which Heat describes."""
+        try:
+            holder = self._users.by_signature(read_json(request.get_data())["ec2Credentials"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UnauthenticatedError from None
+        if holder is None:
+            raise UnauthenticatedError
+        return _issue(self._tokens, self._url, holder, life_s=_SIGNED_LIFE_S, status=200)
 
     def _is_proved(self, identity: Document, method: str) -> bool:
         if method == "password":
@@ -237,6 +315,15 @@ class IdentityApi(Api):
                 }
             ],
         }
+
+
+def _issue(
+    tokens: Tokens, url: str, holder: Holder, *, life_s: float = TOKEN_LIFE_S, status: int = 201
+) -> Response:
+    token, expires = tokens.issue(life_s, holder=holder)
+    answer = reply(token_document(url, expires, holder), status)
+    answer.headers["X-Subject-Token"] = token
+    return answer
 
 
 def _timestamp(seconds: float) -> str:

@@ -10,13 +10,17 @@ from werkzeug.test import Client
 
 from infraci.local.api.body_filter import MOST_BYTES, BodyFilter
 from infraci.local.api.identity import IdentityApi, Tokens
+from infraci.local.domain.stack_users import StackUsers
+from infraci.local.domain.store import Store
 
 PATH = "/v3/auth/tokens"
 
 
 @pytest.fixture
 def client() -> Client:
-    return Client(BodyFilter(IdentityApi("http://127.0.0.1:1", "pw", Tokens())))
+    return Client(
+        BodyFilter(IdentityApi("http://127.0.0.1:1", "pw", Tokens(), StackUsers(Store())))
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""What servers reach of this cloud: signals to Heat, their own metadata, a token to ask with."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from cheroot.wsgi import Server
+from werkzeug.exceptions import Forbidden
+
+from infraci.local.api.web import Document
+
+WsgiApp = Callable[..., Iterable[bytes]]
+
+_RESOURCE = r"/orchestration/v1/[0-9a-f]+/stacks/[^/]+/[^/]+/resources/[^/]+"
+#: Requests that Heat gets, by method and path; it checks the token or the signature of each.
+_HEAT = re.compile(
+    rf"POST {_RESOURCE}/signal"
+    rf"|GET {_RESOURCE}/metadata"
+    r"|POST /cfn/v1/signal/.+"
+    r"|PUT /cfn/v1/waitcondition/.+"
+)
+_CFN = re.compile("GET /cfn/v1/?")
+_CFN_ACTION = "DescribeStackResource"
+_TOKEN = "POST /identity/v3/auth/tokens"  # noqa: S105
+
+
+class GatewayFilter:
+    """Passes some requests of servers on, and refuses all others.
+
+    ``app`` is the cloud, of which Heat gets some; ``identity`` knows the users of stacks only.
+    """
+
+    def __init__(self, app: WsgiApp, identity: WsgiApp) -> None:
+        self._app = app
+        self._identity = identity
+
+    def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        request = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO')}"
+        if request == _TOKEN:
+            inner = {"SCRIPT_NAME": "/identity", "PATH_INFO": "/v3/auth/tokens"}
+            return self._identity(environ | inner, start_response)
+        if _HEAT.fullmatch(request) or (_CFN.fullmatch(request) and _asks_for_metadata(environ)):
+            return self._app(environ, start_response)
+        refusal = Forbidden("Servers may send signals, read their metadata, and nothing else.")
+        return refusal(environ, start_response)
+
+
+def _asks_for_metadata(environ: Document) -> bool:
+    return parse_qs(str(environ.get("QUERY_STRING", ""))).get("Action") == [_CFN_ACTION]
+
+
+class GatewayServer(Server):
+    """Listens on an address that comes and goes with the stacks' bridge."""
+
+    @classmethod
+    def prepare_socket(cls, *arguments: Any, **options: Any) -> socket.socket:
+        """Allow an address that this machine doesn't have at this moment."""
+        made: socket.socket = super().prepare_socket(*arguments, **options)
+        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        return made
+
+
+_IP_FREEBIND = 15  # from linux/in.h; Python's socket module doesn't name it
