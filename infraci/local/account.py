@@ -18,7 +18,7 @@ STACK_USER_ROLE = "heat_stack_user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class TokenHolder:
     """Whom a token is for: a user, in a project, with roles."""
 
     user_id: str
@@ -33,12 +33,14 @@ class Holder:
         return STACK_USER_ROLE in self.roles
 
 
-ACCOUNT = Holder(user_id=USER_ID, user=USER, project_id=PROJECT_ID, project=PROJECT, roles=ROLES)
+ACCOUNT = TokenHolder(
+    user_id=USER_ID, user=USER, project_id=PROJECT_ID, project=PROJECT, roles=ROLES
+)
 
 
-def stack_user(*, user_id: str, user: str, project_id: str) -> Holder:
+def stack_user(*, user_id: str, user: str, project_id: str) -> TokenHolder:
     """A user that Heat made for a stack's servers."""
-    return Holder(
+    return TokenHolder(
         user_id=user_id,
         user=user,
         project_id=project_id,

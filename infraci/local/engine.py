@@ -50,7 +50,7 @@ from infraci.local.engine_limits import Threads, share_session
 from infraci.local.heat_apis import CFN_PATH, cloudformation_api, orchestration_api
 from infraci.local.restrict import restrict
 from infraci.local.rpc import TRANSPORT_URL
-from infraci.local.stack_keystone import Keystone, Services
+from infraci.local.stack_keystone import EngineServices, Keystone
 
 #: Heat polls its resources when something has changed, and at least this often.
 _LOOK_S = 0.2
@@ -63,7 +63,7 @@ def start(
     *,
     state: Path,
     database: Path,
-    services: Services,
+    services: EngineServices,
     change_signal: ChangeSignal,
     on_lost: Callable[[BaseException], object],
 ) -> tuple[service.EngineService, WsgiApp, WsgiApp]:

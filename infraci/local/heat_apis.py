@@ -21,7 +21,7 @@ from oslo_config import cfg
 from werkzeug.exceptions import Unauthorized
 
 from infraci.local import any_cloud
-from infraci.local.account import Holder
+from infraci.local.account import TokenHolder
 from infraci.local.api.long_poll import WsgiApp
 from infraci.local.api.web import Document
 
@@ -29,13 +29,13 @@ from infraci.local.api.web import Document
 CFN_PATH = "/cfn"
 
 #: Whom a token is for; None for one that is not valid.
-FindHolder = Callable[[str | None], Holder | None]
+FindHolder = Callable[[str | None], TokenHolder | None]
 
 
 def any_cloud_api(url: str, find_holder: FindHolder) -> WsgiApp:
     """Heat's API as it judges for a cloud that is not asked; only a plan may be asked for."""
 
-    def find(token: str | None) -> Holder | None:
+    def find(token: str | None) -> TokenHolder | None:
         holder = find_holder(token)
         if holder is None or holder.is_stack_user:
             return None
@@ -89,7 +89,7 @@ class _Authenticated:
         return self._app(environ | _identity_headers(holder, self._url), start_response)
 
 
-def _identity_headers(holder: Holder | None, url: str) -> Document:
+def _identity_headers(holder: TokenHolder | None, url: str) -> Document:
     """What the middleware of Keystone adds to a request, as Heat reads it."""
     if holder is None:
         return {"HTTP_X_IDENTITY_STATUS": "Invalid"}

@@ -63,7 +63,7 @@ from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.volume_files import VolumeFiles
 from infraci.local.lock_holder import LOCKED, READY, start_limit_s, take_lock
-from infraci.local.stack_keystone import Services
+from infraci.local.stack_keystone import EngineServices
 from infraci.local.state_dir import Address, StateDir, build
 
 LOG = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Cloud:
         heat, heat_api, cfn_api = engine.start(
             state=self._state_dir.folder,
             database=self._heat_database,
-            services=Services(
+            services=EngineServices(
                 url=self.url,
                 gateway_url=gateway_url,
                 tokens=self._tokens,

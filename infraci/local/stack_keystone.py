@@ -18,7 +18,7 @@ from infraci.local.domain.stack_users import Ec2Key, StackUsers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class EngineServices:
     """What the engine uses of the cloud around it, and where that answers."""
 
     #: Where the cloud answers, to the engine too; and where it does so to servers.
@@ -28,15 +28,15 @@ class Services:
     users: StackUsers
 
 
-_running: list[Services] = []
+_running: list[EngineServices] = []
 
 
-def install(services: Services) -> None:
+def install(services: EngineServices) -> None:
     """Have :class:`Keystone` use these, which Heat makes without arguments of ours."""
     _running.append(services)
 
 
-def _services() -> Services:
+def _services() -> EngineServices:
     return _running[-1]
 
 

@@ -24,7 +24,7 @@ from infraci.local.account import (
     REGION,
     USER,
     USER_ID,
-    Holder,
+    TokenHolder,
 )
 from infraci.local.api.web import Api, Document, UnauthenticatedError, reply, route
 from infraci.local.domain.stack_users import StackUsers
@@ -113,9 +113,11 @@ class Tokens:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._issued: dict[str, tuple[Holder, float]] = {}
+        self._issued: dict[str, tuple[TokenHolder, float]] = {}
 
-    def issue(self, life_s: float = TOKEN_LIFE_S, *, holder: Holder = ACCOUNT) -> tuple[str, float]:
+    def issue(
+        self, life_s: float = TOKEN_LIFE_S, *, holder: TokenHolder = ACCOUNT
+    ) -> tuple[str, float]:
         """A new token, and when it expires."""
         token, expires = secrets.token_urlsafe(32), self._clock() + life_s
         with self._lock:
@@ -133,11 +135,11 @@ class Tokens:
         """Whether a token is valid, and the account's: those of stacks' users are for Heat only."""
         return self.expiry(token) is not None
 
-    def holder(self, token: str | None) -> Holder | None:
+    def holder(self, token: str | None) -> TokenHolder | None:
         """Whom a token is for, or None if it is not valid."""
         return self._valid(token)[0]
 
-    def _valid(self, token: str | None) -> tuple[Holder | None, float]:
+    def _valid(self, token: str | None) -> tuple[TokenHolder | None, float]:
         with self._lock:
             holder, expires = self._issued.get(token or "", (None, 0.0))
         return (holder, expires) if expires > self._clock() else (None, 0.0)
@@ -148,7 +150,7 @@ class Tokens:
             self._issued.pop(token, None)
 
 
-def token_document(url: str, expires: float, holder: Holder = ACCOUNT) -> Document:
+def token_document(url: str, expires: float, holder: TokenHolder = ACCOUNT) -> Document:
     """What Keystone says of a token: user, project, roles, catalog."""
     is_stack_user = holder.is_stack_user
     return {
@@ -318,7 +320,12 @@ class IdentityApi(Api):
 
 
 def _issue(
-    tokens: Tokens, url: str, holder: Holder, *, life_s: float = TOKEN_LIFE_S, status: int = 201
+    tokens: Tokens,
+    url: str,
+    holder: TokenHolder,
+    *,
+    life_s: float = TOKEN_LIFE_S,
+    status: int = 201,
 ) -> Response:
     token, expires = tokens.issue(life_s, holder=holder)
     answer = reply(token_document(url, expires, holder), status)

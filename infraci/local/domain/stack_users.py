@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from keystoneclient.contrib.ec2.utils import Ec2Signer
 
-from infraci.local.account import Holder, stack_user
+from infraci.local.account import TokenHolder, stack_user
 from infraci.local.domain.record import Record
 from infraci.local.domain.store import Store
 
@@ -96,21 +96,21 @@ class StackUsers:
         if key is not None:
             self._store.drop(key)
 
-    def holder(self, user_id: str) -> Holder | None:
+    def holder(self, user_id: str) -> TokenHolder | None:
         """Whom a token of a user's is for; None for a user that is disabled or gone."""
         user = self._store.get(StackUser, user_id)
         if user is None or not user.is_enabled:
             return None
         return stack_user(user_id=user.id, user=user.name, project_id=user.project_id)
 
-    def by_password(self, user_id: str, password: str) -> Holder | None:
+    def by_password(self, user_id: str, password: str) -> TokenHolder | None:
         """Whom a user's password is of; None when it is not that user's."""
         user = self._store.get(StackUser, user_id)
         proof = user.password_hash if user else ""
         is_proved = bool(proof) and hmac.compare_digest(proof, _hash(password))
         return self.holder(user_id) if is_proved else None
 
-    def by_signature(self, signed: Mapping[str, Any]) -> Holder | None:
+    def by_signature(self, signed: Mapping[str, Any]) -> TokenHolder | None:
         """Who signed a request: what Keystone gets as ``ec2Credentials``. None if it is forged.
 
         Raises KeyError, TypeError or ValueError for what is no description of a request.
