@@ -52,6 +52,7 @@ class Cloud(Closing):
         self._clock = clock
         self.name = connection.cloud
         self.where = connection.where
+        self.clouds_yaml = connection.clouds_yaml
         near = self.name == LOCAL
         #: The first and the longest interval between polls.
         self.poll_interval_s = (0.05, 0.12) if near else (0.5, 2.0)

@@ -38,9 +38,17 @@ class Connection:
     """Requests to a cloud's services, authenticated, with the cloud's errors translated."""
 
     def __init__(
-        self, name: str, services: Any, *, where: str = "", retry: Retry | None = None
+        self,
+        name: str,
+        services: Any,
+        *,
+        where: str = "",
+        clouds_yaml: str = "",
+        retry: Retry | None = None,
     ) -> None:
         self.cloud = name
+        #: The file that describes the cloud; empty where only variables do.
+        self.clouds_yaml = clouds_yaml
         #: What tells this cloud from another of that name: its address, or its own folder.
         self.where = where or str(services.auth_url)
         self._services = services
@@ -78,7 +86,14 @@ class Connection:
                 f'cannot use cloud "{name}": {error}',
                 hint=_LOGIN_HINT,
             ) from error
-        return cls(name, services, where="" if clouds_yaml is None else str(clouds_yaml.parent))
+        return cls(
+            name,
+            services,
+            where="" if clouds_yaml is None else str(clouds_yaml.parent),
+            clouds_yaml=str(Path(config.config_filename).absolute())
+            if config.config_filename
+            else "",
+        )
 
     def ask(
         self,
@@ -171,6 +186,29 @@ def connect(name: str, *, local: Callable[[], Path] | None = None) -> Connection
     if name == LOCAL and local is not None:
         return Connection.open(name, clouds_yaml=local())
     return Connection.open(name)
+
+
+def open_sdk(name: str, clouds_yaml: str) -> Any:
+    """Return openstacksdk's own connection to a cloud, by :attr:`Connection.clouds_yaml`.
+
+    Raises UsageError where the cloud is not described.
+    """
+    from openstack.config import OpenStackConfig
+    from openstack.connection import Connection as SdkConnection
+    from openstack.exceptions import ConfigException
+
+    files = [clouds_yaml] if clouds_yaml else None
+    secure = [str(Path(clouds_yaml).with_name("secure.yaml"))] if clouds_yaml else None
+    try:
+        config = OpenStackConfig(
+            config_files=files,
+            secure_files=secure,
+            load_envvars=name != LOCAL,
+            app_name="infraci",
+        )
+        return SdkConnection(config=config.get_one(name))
+    except ConfigException as error:
+        raise UsageError(f'cannot use cloud "{name}": {error}', hint=_LOGIN_HINT) from error
 
 
 def _unknown(name: str, known: list[str]) -> UsageError:

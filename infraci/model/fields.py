@@ -23,6 +23,8 @@ from infraci.model.problem import near, quoted
 
 MAX_DURATION_S = 7 * 24 * 3600
 EVERY_SERVER = "all"
+#: In `specs`, the name of what tests the stack itself, not one of its servers.
+THE_STACK = "stack"
 
 _UNITS_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(

@@ -299,7 +299,8 @@ class PipelineDefinition(Section):
         Mapping[RoleName, Annotated[tuple[SpecPath, ...], Field(min_length=1)]],
         Field(
             min_length=1,
-            description="Spec files or directories by role; `all` is every server.",
+            description="Spec files or directories by role; `all` is every server, and `stack` the "
+            "stack itself.",
             examples=[{"all": ["specs/common"], "web": ["specs/web/test_http.py"]}],
         ),
     ] = field(default_factory=dict)

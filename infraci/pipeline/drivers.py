@@ -67,6 +67,9 @@ class CloudDriver(Remover, Protocol):
     @property
     def api_calls(self) -> Counter[str]: ...  # noqa: D102
 
+    @property
+    def clouds_yaml(self) -> str: ...  # noqa: D102
+
     def within(self, deadline: Deadline) -> AbstractContextManager[None]: ...  # noqa: D102
 
     def create_stack(  # noqa: D102
@@ -115,7 +118,7 @@ class Specs(Protocol):
 
     def run(
         self,
-        server: Server,
+        server: Server | None,
         paths: Sequence[PurePosixPath],
         *,
         run_folder: RunFolder,
@@ -124,7 +127,7 @@ class Specs(Protocol):
         log: Path | None,
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
-        """Run the specs on one server; each server has a thread of its own."""
+        """Run the specs on one server, or on the stack itself; each has a thread of its own."""
 
 
 class Serverspec(Protocol):

@@ -192,6 +192,7 @@ def _write_stack(run: Run, stack_id: str, outputs: Mapping[str, object]) -> None
         },
         resources=resources,
         servers=record.servers,
+        clouds_yaml=run.drivers.cloud.clouds_yaml,
     )
     try:
         stack.write(run.folder)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from infraci.base.display import with_relative_paths
 from infraci.base.mask import Masker
 from infraci.base.parallel import in_parallel
 from infraci.base.shorten import shortened
+from infraci.base.trust import is_untrusted
 from infraci.diagnosis.phase_testcase import phase_testcase
 from infraci.errors import DefinitionError
+from infraci.model.fields import THE_STACK
+from infraci.model.pipeline import Pipeline
 from infraci.model.run import Outcome, Phase, Round, Server, Testcase
 from infraci.model.secret import reveal_all
 from infraci.pipeline.provision_phase import read_outputs
 from infraci.pipeline.run import Run
-from infraci.plan.roles import is_judged, serverspec_for, specs_for
+from infraci.plan.roles import is_judged, serverspec_for, specs_for, stack_specs
 from infraci.ssh import write_ssh_config
 
 #: Of what a testcase says, so many characters are kept.
@@ -61,28 +65,29 @@ def verify(run: Run) -> None:
 
         done: dict[str, tuple[Testcase, ...]] = {}
 
-        def check_server(server: Server) -> None:
+        def check(subject: Server | None) -> None:
+            name = subject.name if subject else THE_STACK
             testcases: tuple[Testcase, ...] = ()
-            if paths := specs_for(server.role, run.state.pipeline):
-                run.drivers.progress.server(server.name, "specs")
+            if paths := _specs_of(subject, run.state.pipeline):
+                run.drivers.progress.server(name, "specs")
                 testcases = specs.run(
-                    server,
+                    subject,
                     paths,
                     run_folder=run.folder,
                     timeout_s=deadline.remaining_s,
                     root=run.state.tree,
-                    log=logs / f"{server.word}.specs.log",
-                    environment=environment,
+                    log=logs / (f"{subject.word}.specs.log" if subject else "specs.log"),
+                    environment=environment if subject else _for_the_stack(run, environment),
                 )
-            if paths := serverspec_for(server.role, run.state.pipeline):
-                run.drivers.progress.server(server.name, "serverspec")
+            if subject and (paths := serverspec_for(subject.role, run.state.pipeline)):
+                run.drivers.progress.server(name, "serverspec")
                 testcases += run.drivers.serverspec(
-                    server,
+                    subject,
                     paths,
                     run_folder=run.folder,
                     root=run.state.tree,
                     deadline=deadline,
-                    log=logs / f"{server.word}.serverspec.log",
+                    log=logs / f"{subject.word}.serverspec.log",
                     masker=run.state.masker,
                     environment=environment,
                 )
@@ -90,30 +95,52 @@ def verify(run: Run) -> None:
                 kept(case, run.state.masker, root=run.state.tree) for case in testcases
             )
             if not deadline.is_cancelled:  # else they show the interruption, not the server
-                done[server.name] = testcases
-                run.drivers.progress.checked(server.name, testcases)
+                done[subject.name if subject else ""] = testcases
+                run.drivers.progress.checked(name, testcases)
 
-        checked_servers = [
-            s for s in run.state.record.servers if is_judged(s.role, run.state.pipeline)
-        ]
+        subjects = _subjects(run)
         try:
-            for result in in_parallel(check_server, checked_servers):
+            for result in in_parallel(check, subjects):
                 if isinstance(result, Exception):
                     raise result
         finally:
             all_testcases = tuple(
-                case for server in checked_servers for case in done.get(server.name, ())
+                case
+                for subject in subjects
+                for case in done.get(subject.name if subject else "", ())
             )
             run.state.add_testcases(all_testcases)
-        if checked_servers and not all_testcases:
+        if subjects and not all_testcases:
             raise DefinitionError(
                 f"cannot verify pipeline {run.state.pipeline.name}: its specs hold no test",
                 hint="pytest collects functions whose names begin with test_",
             )
 
 
+def _subjects(run: Run) -> tuple[Server | None, ...]:
+    """What the pipeline's specs test: servers, and the stack itself as None."""
+    pipeline = run.state.pipeline
+    servers = [s for s in run.state.record.servers if is_judged(s.role, pipeline)]
+    return (*servers, *([None] if stack_specs(pipeline) else ()))
+
+
+def _for_the_stack(run: Run, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment of the stack's specs, which may ask the cloud, as `openstack` does."""
+    if is_untrusted():
+        return environment
+    cloud = {"OS_CLOUD": run.state.record.cloud}
+    if run.drivers.cloud.clouds_yaml:
+        cloud["OS_CLIENT_CONFIG_FILE"] = run.drivers.cloud.clouds_yaml
+    variables = {name: value for name, value in os.environ.items() if name.startswith("OS_")}
+    return {**variables, **cloud, **environment}
+
+
+def _specs_of(subject: Server | None, pipeline: Pipeline) -> Sequence[PurePosixPath]:
+    return specs_for(subject.role, pipeline) if subject else stack_specs(pipeline)
+
+
 def tell_not_run(run: Run) -> None:
-    """Add a skipped testcase for each server whose specs did not run as an earlier phase failed."""
+    """Add a skipped testcase for what the specs did not test as an earlier phase failed."""
     failed = [result for result in run.state.record.phases if result.failure is not None]
     if not failed or failed[-1].phase is Phase.VERIFY or failed[-1].round is not Round.HEAD:
         return
@@ -123,8 +150,7 @@ def tell_not_run(run: Run) -> None:
             phase_testcase(
                 Phase.VERIFY, "specs", server=s, outcome=Outcome.SKIPPED, message=why, text=why
             )
-            for s in run.state.record.servers
-            if is_judged(s.role, run.state.pipeline)
+            for s in _subjects(run)
         ]
     )
 

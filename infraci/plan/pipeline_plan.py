@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
 from infraci.local.host.capabilities import can_filter
+from infraci.model.fields import THE_STACK
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
 from infraci.model.server_names import distinct_names
@@ -25,7 +26,14 @@ from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.plays import play_notices
 from infraci.plan.preview_servers import networks_of, nova_name, servers_of
 from infraci.plan.refusal import Refusals
-from infraci.plan.roles import required_roles, role_of, serverspec_for, specs_for, user_of
+from infraci.plan.roles import (
+    required_roles,
+    role_of,
+    serverspec_for,
+    specs_for,
+    stack_specs,
+    user_of,
+)
 from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
 from infraci.plan.ssh_rules import security_notices
@@ -109,7 +117,7 @@ def _planned(
         problems += error.problems
         request, unfit = error.request, error.unfit
     except FileError as error:
-        return _plan(pipeline, problems=[*problems, *error.problems])
+        return _plan(pipeline, root, problems=[*problems, *error.problems])
     collected = _ask(pipeline, request, cloud, name, unfit, root)
     preview = collected.preview
     servers = _servers(preview, pipeline, request, root) if preview else ()
@@ -121,6 +129,7 @@ def _planned(
         problems += _role_problems(pipeline, servers)
     plan = _plan(
         pipeline,
+        root,
         preview=preview,
         servers=servers,
         notices=(
@@ -180,6 +189,7 @@ def _ask(
 
 def _plan(
     pipeline: Pipeline,
+    root: Path,
     *,
     preview: StackPreview | None = None,
     servers: tuple[PlannedServer, ...] = (),
@@ -187,6 +197,7 @@ def _plan(
     problems: Sequence[Problem] = (),
     template: str = "",
 ) -> PipelinePlan:
+    of_stack = stack_specs(pipeline)
     return PipelinePlan(
         name=pipeline.name,
         description=pipeline.description,
@@ -194,6 +205,8 @@ def _plan(
         resources=preview.resources if preview else (),
         servers=servers,
         steps=tuple(_steps(pipeline, servers)),
+        stack_specs=tuple(map(str, of_stack)),
+        stack_spec_files=len({file for path in of_stack for file in spec_files(path, root)}),
         notices=notices,
         problems=tuple(problems),
         template=template,
@@ -234,6 +247,14 @@ def _steps(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Pla
 def _role_problems(pipeline: Pipeline, servers: Sequence[PlannedServer]) -> Iterator[Problem]:
     file = str(pipeline.path)
     present = sorted({server.role for server in servers} - {""})
+    if THE_STACK in present and stack_specs(pipeline):
+        named = quoted([server.path for server in servers if server.role == THE_STACK], "and")
+        yield Problem(
+            file=file,
+            key_path=f"specs.{THE_STACK}",
+            message=f'tests the stack itself, but {named} has the role "{THE_STACK}": give the '
+            "server's role another name",
+        )
     for role, key_path in required_roles(pipeline).items():
         if role not in present:
             yield Problem(
@@ -256,9 +277,10 @@ def _notices(
     if cloud == LOCAL:
         yield from fidelity_notices(preview)
     if not servers:
+        tests = "" if stack_specs(pipeline) else ", and no spec tests it (`specs: {stack: …}` does)"
         yield (
-            "the stack has no server: the run verifies that the stack can be created and deleted, "
-            "and no spec tests it"
+            "the stack has no server: the run verifies that the stack can be created and deleted"
+            + tests
         )
     yield from _equal_names(preview, servers)
     for server in servers:

@@ -42,9 +42,12 @@ def _pipeline(plan: PipelinePlan, verbose: bool) -> Iterator[str]:
         yield from _section("servers", _table(_server(s) for s in plan.servers))
         steps = ((step.name, "on", _names(step.servers)) for step in plan.steps)
         yield from _section("configure", _table(steps))
+    if plan.servers or plan.stack_specs:
         yield "  specs"
-        with_specs = (server for server in plan.servers if server.specs)
-        yield from _table((s.path, _files(s), ", ".join(s.specs)) for s in with_specs)
+        tested = [(s.path, s.spec_files, s.specs) for s in plan.servers if s.specs]
+        if plan.stack_specs:
+            tested.append(("the stack", plan.stack_spec_files, plan.stack_specs))
+        yield from _table((what, _files(count), ", ".join(paths)) for what, count, paths in tested)
     if plan.base is not None:
         yield f"  upgrade from {plan.base.short} {plan.base.subject}"
         rows = ((c.kind, c.path, c.type, ", ".join(c.properties)) for c in plan.changes)
@@ -91,8 +94,8 @@ def _server(server: PlannedServer) -> tuple[str, ...]:
     )
 
 
-def _files(server: PlannedServer) -> str:
-    return f"{server.spec_files} file{'' if server.spec_files == 1 else 's'}"
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
 
 
 def _names(names: Sequence[str]) -> str:

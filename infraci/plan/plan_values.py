@@ -43,6 +43,8 @@ class PipelinePlan:
     resources: tuple[PreviewResource, ...] = ()
     servers: tuple[PlannedServer, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
+    stack_specs: tuple[str, ...] = ()  # the paths of specs that test the stack itself
+    stack_spec_files: int = 0  # that pytest would collect there
     base: Commit | None = None  # what an upgrade would begin from
     changes: tuple[ResourceChange, ...] = ()  # what its update would do, as far as can be told
     notices: tuple[str, ...] = ()

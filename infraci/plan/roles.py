@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from infraci.model.fields import EVERY_SERVER
+from infraci.model.fields import EVERY_SERVER, THE_STACK
 from infraci.model.pipeline import Pipeline, ServersDefinition
 
 
@@ -29,6 +29,11 @@ def specs_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
     return _for(role, pipeline.specs)
 
 
+def stack_specs(pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
+    """The specs that test the stack itself."""
+    return pipeline.specs.get(THE_STACK, ())
+
+
 def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
     """The same of Serverspec's specs."""
     return _for(role, pipeline.serverspec)
@@ -46,7 +51,8 @@ def _for(role: str, specs: Mapping[str, tuple[PurePosixPath, ...]]) -> tuple[Pur
 
 def required_roles(pipeline: Pipeline) -> dict[str, str]:
     """The roles that need a server, and the key path that says so."""
-    roles = {role: f"specs.{role}" for role in pipeline.specs if role != EVERY_SERVER}
+    no_roles = (EVERY_SERVER, THE_STACK)
+    roles = {role: f"specs.{role}" for role in pipeline.specs if role not in no_roles}
     for role in pipeline.serverspec:
         if role != EVERY_SERVER:
             roles.setdefault(role, f"serverspec.{role}")

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from infraci.base.program import ProgramTimeoutError
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import AnsibleStep
-from infraci.model.fields import EVERY_SERVER
+from infraci.model.fields import EVERY_SERVER, THE_STACK
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import Problem
 from infraci.model.secret import Secret
-from infraci.plan.roles import specs_for
+from infraci.plan.roles import specs_for, stack_specs
 from infraci.sandbox.bubblewrap import NoSandboxError, no_sandbox_reason
 
 #: Stands for a secret's value.
@@ -60,9 +60,10 @@ def examine(pipeline: Pipeline, root: Path, *, collect: bool = True) -> Examinat
 
 
 def _groups(pipeline: Pipeline) -> Mapping[str, tuple[PurePosixPath, ...]]:
-    """The specs of servers of each role; those of a server without one are under ""."""
+    """The specs of servers of each role, and of the stack; "" is a server's without a role."""
     roles = ["" if role == EVERY_SERVER else role for role in pipeline.specs]
-    groups = {role: specs_for(role, pipeline) for role in roles}
+    groups = {role: specs_for(role, pipeline) for role in roles if role != THE_STACK}
+    groups[THE_STACK] = stack_specs(pipeline)
     return {role: paths for role, paths in groups.items() if paths}
 
 

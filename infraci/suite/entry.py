@@ -88,6 +88,15 @@ def infraci_stack(request: pytest.FixtureRequest) -> Any:
     return _plugin(request).stack_of(request.node).stack()
 
 
+@pytest.fixture(scope="module")
+def infraci_cloud(request: pytest.FixtureRequest) -> Any:
+    """The connection of openstacksdk to the stack's cloud."""
+    from infraci.verify.cloud_access import connect
+
+    with connect(_plugin(request).stack_of(request.node).stack()) as connection:
+        yield connection
+
+
 @pytest.fixture
 def infraci_servers(request: pytest.FixtureRequest) -> Any:
     """The servers that the test is for; each has a ``name``, ``role``, ``address``, ``user``."""

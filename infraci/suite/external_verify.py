@@ -25,7 +25,7 @@ class NoSpecs:
 
     def run(
         self,
-        server: Server,
+        server: Server | None,
         paths: Sequence[PurePosixPath],
         *,
         run_folder: RunFolder,

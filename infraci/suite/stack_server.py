@@ -33,7 +33,7 @@ from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger.ledger import Ledger
-from infraci.model.fields import EVERY_SERVER
+from infraci.model.fields import EVERY_SERVER, THE_STACK
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
@@ -184,7 +184,7 @@ def _described(
         title=title,
         root=root,
         servers=tuple(servers),
-        roles=tuple(dict.fromkeys((*pipeline.servers.roles, *pipeline.specs))),
+        roles=tuple(dict.fromkeys((*pipeline.servers.roles, *pipeline.specs.keys() - {THE_STACK}))),
         specs={
             "" if role == EVERY_SERVER else role: tuple(map(str, paths)) for role, paths in specs
         },

@@ -18,7 +18,6 @@ from infraci.base.json_lines import JsonLines
 from infraci.errors import UsageError
 from infraci.verify.lazy_stack import LazyStack
 from infraci.verify.plugin import SpecPlugin
-from infraci.verify.server_connection import ServerConnection
 from infraci.verify.stack_view import Plan, PlannedServer, Stack
 from infraci.verify.task import Task
 
@@ -51,7 +50,7 @@ def run_specs(task: Task, answers: int, plugins: Iterable[importlib.metadata.Dis
 def run_pytest(
     task: Task,
     plugins: Iterable[importlib.metadata.Distribution],
-    plugin: Callable[[OneServer, Sequence[str]], SpecPlugin],
+    plugin: Callable[[TaskStack, Sequence[str]], SpecPlugin],
     *,
     connect: bool = False,
     more: Sequence[str] = (),
@@ -63,13 +62,13 @@ def run_pytest(
     """
     os.environ.update(
         task.environment,
-        INFRACI_SERVER=task.server.name,
-        INFRACI_ROLE=task.server.role,
+        INFRACI_SERVER=task.server_name,
+        INFRACI_ROLE=task.role,
         INFRACI_SSH_CONFIG=str(task.run_folder.ssh_config),
     )
-    source = OneServer(task)
+    source = TaskStack(task)
     if connect:
-        source.connection.open()
+        source.connect()
     # "./" keeps a path that begins with "-" from being an option; pytest has no other way.
     paths = [f"./{path}" if path.startswith("-") else path for path in task.paths]
     arguments = [*_options(task), *more, *paths]
@@ -77,7 +76,7 @@ def run_pytest(
         with _only(plugins):
             return int(pytest.main(arguments, plugins=[plugin(source, arguments)]))
     finally:
-        source.connection.close()
+        source.close()
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -91,12 +90,12 @@ def pytest_plugins() -> list[importlib.metadata.Distribution]:
     ]
 
 
-class OneServer:
-    """The run's stack, with the one server that this process tests; a ``hosts.StackSource``."""
+class TaskStack:
+    """The run's stack, with the server that this process tests, or all; a ``hosts.StackSource``."""
 
     def __init__(self, task: Task) -> None:
-        planned = PlannedServer(name=task.server.name, path="", role=task.server.role)
-        servers: tuple[PlannedServer, ...] = (planned,)
+        planned = PlannedServer(name=task.server_name, path="", role=task.role)
+        servers: tuple[PlannedServer, ...] = (planned,) if task.server else ()
         self._pipeline = ""
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
             stack = Stack.read(task.run_folder)
@@ -113,7 +112,16 @@ class OneServer:
         self._lazy_stack = LazyStack(
             self._pipeline, plan, lambda: task.run_folder, only=task.server
         )
-        self.connection: ServerConnection = self._lazy_stack.handle(planned).connection
+        self._handle = self._lazy_stack.handle(planned) if task.server else None
+
+    def connect(self) -> None:
+        """Begin to connect to the server; the stack's specs connect to those that they look at."""
+        if self._handle is not None:
+            self._handle.connection.open()
+
+    def close(self) -> None:
+        """End the connections."""
+        self._lazy_stack.close()
 
     def main(self) -> LazyStack:
         """The run's stack."""

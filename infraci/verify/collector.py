@@ -76,8 +76,8 @@ def _collect_group(
     os.dup2(file, 2)
     root = Path(request["root"])
     os.chdir(root)
-    server = Server(name=group["role"] or "server", role=group["role"], address="127.0.0.1",
-                    user="root", id="0")  # fmt: skip
+    role = group["role"]
+    server = Server(name=role or "server", role=role, address="127.0.0.1", user="root", id="0")
     run_folder = RunFolder(folder)
     write_ssh_config(run_folder, [server])
     task = Task(

@@ -28,7 +28,7 @@ from infraci.verify.stack_view import PlannedServer
 #: The plugin's registered name, by which infraci/suite/entry.py finds it.
 PLUGIN = "infraci-hosts"
 _HOST = "_testinfra_host"
-_FIXTURES = frozenset({"infraci_stack", "infraci_servers", "infraci_server"})
+_FIXTURES = frozenset({"infraci_stack", "infraci_cloud", "infraci_servers", "infraci_server"})
 
 Node = pytest.Item | pytest.Collector
 
@@ -89,6 +89,8 @@ class HostPlugin:
         if lazy_stack is None or _HOST not in metafunc.fixturenames:
             return (yield)
         here = lazy_stack.testable(chosen) or lazy_stack.testable(lazy_stack.plan.servers)
+        if not here:  # Testinfra would test this machine
+            raise Misuse(_with_position(node, MisuseError("the stack has no server for `host`")))
         urls = [lazy_stack.handle(server).url for server in here]
         option = metafunc.config.option
         before, option.hosts = option.hosts, ",".join(urls)

@@ -32,9 +32,12 @@ class Choice:
     scope: str = "module"
 
     def of(self, plan: Plan, servers: Sequence[PlannedServer]) -> tuple[PlannedServer, ...]:
-        """The chosen ones among servers; raises MisuseError if the plan has none of them."""
+        """The chosen ones among servers; raises MisuseError if the plan has none of them.
+
+        Of a stack without servers a test chooses none, unless its markers ask for one.
+        """
         chosen = tuple(server for server in servers if self._takes(server))
-        if not chosen:
+        if not chosen and (plan.servers or self.roles or self.servers):
             self._explain(plan)
         return chosen
 

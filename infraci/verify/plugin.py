@@ -145,7 +145,7 @@ class SpecPlugin:
         self._send(protocol.FINISHED, int(pytest.ExitCode.OK if nothing else exitstatus))
 
     def _testcase(self, **known: Any) -> Testcase:
-        return Testcase(server=self._task.server.name, role=self._task.server.role, **known)
+        return Testcase(server=self._task.server_name, role=self._task.role, **known)
 
     def _send_testcase(self, testcase: Testcase) -> None:
         self._send(protocol.TESTCASE, testcase_to_json(testcase))

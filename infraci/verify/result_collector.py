@@ -90,15 +90,15 @@ class ResultCollector:
 
     def _own(self, value: dict[str, Any]) -> Testcase:
         """A testcase of this server, whatever server the specs have written into it."""
-        case, server = testcase_from_json(value), self._task.server
+        case = testcase_from_json(value)
         texts = (case.nodeid, case.name, case.classname, case.message, case.text)
         if not all(isinstance(text, str) for text in (*texts, case.stdout, case.stderr)):
             raise TypeError("text")
         line = None if case.line is None else int(case.line)
         return replace(
             case,
-            server=server.name,
-            role=server.role,
+            server=self._task.server_name,
+            role=self._task.role,
             duration_s=float(case.duration_s),
             line=line,
         )
@@ -121,8 +121,8 @@ class ResultCollector:
         if not self._done and (reason or self._finished is None):
             paths = " ".join(self._task.paths)
             whole = Testcase(
-                server=self._task.server.name,
-                role=self._task.server.role,
+                server=self._task.server_name,
+                role=self._task.role,
                 classname="specs",
                 name=paths,
                 nodeid=paths,
@@ -137,10 +137,14 @@ class ResultCollector:
 
     def _failure(self, log: str) -> tuple[ErrorKind, str, str]:
         """Why checks have no result: the kind, one line, and the whole text."""
-        paths, server = " ".join(self._task.paths), self._task.server.name
+        paths = " ".join(self._task.paths)
         if self._timed_out:
             limit = duration(self._task.timeout_s)
-            return ErrorKind.TIMEOUT, f"the specs of {server} did not end in {limit}", log
+            return (
+                ErrorKind.TIMEOUT,
+                f"the specs of {self._task.subject} did not end in {limit}",
+                log,
+            )
         if self._finished == _NOTHING:
             return ErrorKind.SPEC, f"no checks in {paths}", log
         if self._finished == _INTERNAL_ERROR or self._finished == _STOPPED:

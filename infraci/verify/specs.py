@@ -63,7 +63,7 @@ class SpecSession(Closing):
 
     def run(
         self,
-        server: Server,
+        server: Server | None,
         paths: Iterable[PurePosixPath | str],
         *,
         run_folder: RunFolder,
@@ -75,8 +75,9 @@ class SpecSession(Closing):
     ) -> tuple[Testcase, ...]:
         """Run the specs at ``paths`` on ``server``; blocks for about ``timeout_s`` at most.
 
-        Returns every check that pytest collected, in pytest's order, whatever happens; calls
-        ``on_testcase`` with each as it ends. Appends pytest's output to ``log``, without secrets.
+        Without a server they test the stack itself. Returns every check that pytest collected, in
+        pytest's order, whatever happens; calls ``on_testcase`` with each as it ends. Appends
+        pytest's output to ``log``, without secrets.
         ``root`` is the tree of another commit than the one it was started for; ``environment``
         adds to the variables that specs inherit.
         """
@@ -133,7 +134,7 @@ class ConfinedSpecs:
 
     def run(
         self,
-        server: Server,
+        server: Server | None,
         paths: Iterable[PurePosixPath | str],
         *,
         run_folder: RunFolder,
@@ -144,9 +145,9 @@ class ConfinedSpecs:
     ) -> tuple[Testcase, ...]:
         """See :meth:`SpecSession.run`."""
         tree = (self._root if root is None else root).absolute()
-        servers: tuple[Server, ...] = (server,)
+        servers: tuple[Server, ...] = () if server is None else (server,)
         with contextlib.suppress(UsageError):  # of a run that an older infraci has provisioned
-            servers = (server, *Stack.read(run_folder).servers)
+            servers = (*servers, *Stack.read(run_folder).servers)
         near_end, far_end = socket.socketpair()
         with (
             far_end,

@@ -16,6 +16,7 @@ from infraci.base.atomic import replace_file
 from infraci.base.json_reader import read_json
 from infraci.errors import UsageError, raise_of_machine
 from infraci.ledger.run_folder import RunFolder
+from infraci.model.fields import THE_STACK
 from infraci.model.run import Server
 from infraci.verify.task import server_from_json
 
@@ -41,6 +42,7 @@ class Stack:
     outputs: Mapping[str, Any]  # as Heat has them; hidden ones are masked
     resources: Mapping[str, StackResource]  # by path: "app_servers.0"
     servers: tuple[Server, ...]
+    clouds_yaml: str = ""  # the file that describes the cloud; empty where only variables do
 
     def as_planned(self) -> tuple[PlannedServer, ...]:
         """The servers as a plan would have had them."""
@@ -114,9 +116,12 @@ class Plan:
         )
 
     def servers_for(self, file: Path) -> tuple[PlannedServer, ...]:
-        """The servers of the roles that the pipeline has the spec for; else all."""
+        """The servers of the roles that the pipeline has the spec for; else all.
+
+        A spec of the stack itself may look at all.
+        """
         roles = {role for role, paths in self.specs.items() if _is_in(file, self.root, paths)}
-        if not roles or "" in roles:
+        if not roles or roles & {"", THE_STACK}:
             return self.servers
         return tuple(server for server in self.servers if server.role in roles)
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infraci.ledger.run_folder import RunFolder
+from infraci.model.fields import THE_STACK
 from infraci.model.run import Bastion, ErrorKind, Outcome, Phase, Server, Testcase
 
 #: The keys of answers; each answer has one of them.
@@ -28,14 +29,29 @@ KILL = "kill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """The specs of one server."""
+    """The specs of one server, or of the stack itself."""
 
-    server: Server
+    server: Server | None  # None for the stack
     root: Path  # the commit's tree, where pytest runs
     paths: tuple[str, ...]  # relative to it
     run_folder: RunFolder
     timeout_s: float
     environment: Mapping[str, str] = field(default_factory=dict)  # the pipeline's
+
+    @property
+    def subject(self) -> str:
+        """What the specs test, for messages."""
+        return self.server.name if self.server else "the stack"
+
+    @property
+    def server_name(self) -> str:
+        """The server that its testcases are of; empty for the stack."""
+        return self.server.name if self.server else ""
+
+    @property
+    def role(self) -> str:
+        """The role that its testcases are of."""
+        return self.server.role if self.server else THE_STACK
 
     def to_json(self) -> str:
         """One line."""
@@ -46,7 +62,7 @@ class Task:
         """What :meth:`to_json` wrote."""
         fields = json.loads(line)
         return cls(
-            server=server_from_json(fields["server"]),
+            server=fields["server"] and server_from_json(fields["server"]),
             root=Path(fields["root"]),
             paths=tuple(fields["paths"]),
             run_folder=RunFolder(Path(fields["run_folder"]["path"])),

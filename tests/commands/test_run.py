@@ -26,13 +26,24 @@ def outcomes(report: Path) -> list[str]:
     ]
 
 
+STACK_SPEC = """\
+def test_stack(infraci_stack, infraci_cloud):
+    network = infraci_cloud.network.get_network(infraci_stack.resources["net"].physical_id)
+    assert network.is_admin_state_up
+"""
+
+
 def test_a_good_commit(house: House) -> None:
+    with_stack = PIPELINE.replace("{web: [specs]}", "{web: [specs], stack: [stack_specs]}")
+    files = {"pipelines/tiny.yaml": with_stack, "stack_specs/test_stack.py": STACK_SPEC}
+    house.write(files, "Test the stack")
     done = house.infraci("run", "--report", "out")
     assert done.returncode == 0, done.stderr
     assert outcomes(house.folder / "out" / "tiny.xml") == []
     first = done.stderr.partition("plan done")[0]
     assert "clean up by: infraci destroy tiny-" in first
-    assert "2 passed" in done.stderr
+    assert "web: 2 passed" in done.stderr
+    assert "stack: 1 passed" in done.stderr
     assert house.leftovers() == []
 
 

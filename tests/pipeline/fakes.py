@@ -87,6 +87,7 @@ class FakeCloud:
 
     name = "local"
     where = "/state"
+    clouds_yaml = "/state/clouds.yaml"
     poll_interval_s = (0.01, 0.01)
     left: tuple[Leftover, ...] = ()  # what a tear-down leaves
 
@@ -237,11 +238,12 @@ class FakeSpecs:
         self.outcomes: tuple[Outcome, ...] = (Outcome.PASSED, Outcome.PASSED)
         self.kind: Any = None
         self.asked: dict[str, tuple[str, ...]] = {}
+        self.environments: dict[str, Mapping[str, str]] = {}
         self.roots: list[Path] = []
 
     def run(
         self,
-        server: Server,
+        server: Server | None,
         paths: Any,
         *,
         run_folder: RunFolder,
@@ -250,16 +252,18 @@ class FakeSpecs:
         log: Path | None,
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
-        self.asked[server.name] = tuple(map(str, paths))
+        name, role = (server.name, server.role) if server else ("", "stack")
+        self.asked[name] = tuple(map(str, paths))
+        self.environments[name] = environment
         self.roots.append(root)
         self.traps.spring("specs")
         return tuple(
             Testcase(
-                server=server.name,
-                role=server.role,
+                server=name,
+                role=role,
                 classname="specs.test_web",
-                name=f"test_{number}[{server.name}]",
-                nodeid=f"specs/test_web.py::test_{number}[{server.name}]",
+                name=f"test_{number}[{name}]",
+                nodeid=f"specs/test_web.py::test_{number}[{name}]",
                 outcome=outcome,
                 kind=self.kind if outcome in (Outcome.ERROR, Outcome.FAILURE) else None,
             )

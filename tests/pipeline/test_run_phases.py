@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.trust import VARIABLE
 from infraci.configure.step import StepError
 from infraci.errors import (
     CloudError,
@@ -421,6 +422,36 @@ def test_a_stack_without_servers_passes_when_it_stands(lab: Make) -> None:
     assert record.verdict is Verdict.PASSED
     assert {case.phase for case in record.testcases} == {Phase.PROVISION}
     assert not here.cloud.stacks
+
+
+def test_specs_of_the_stack_itself(lab: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_REGION_NAME", "North")
+    here = lab()
+    text = "stack: {template: stack.yaml}\nspecs: {all: [specs], stack: [specs/test_web.py]}\n"
+    here.pipeline = parse_pipeline(text, name="web", root=here.root)
+    record = run(here)
+    assert record.verdict is Verdict.PASSED
+    assert here.specs.asked[""] == ("specs/test_web.py",)
+    assert {asked for name, asked in here.specs.asked.items() if name} == {("specs",)}
+    assert {case.role for case in record.testcases if not case.server} == {"", "stack"}
+    of_cloud = {
+        "OS_CLOUD": "local",
+        "OS_CLIENT_CONFIG_FILE": "/state/clouds.yaml",
+        "OS_REGION_NAME": "North",
+    }
+    assert here.specs.environments.pop("").items() >= of_cloud.items()
+    assert not any(of_cloud.keys() & each.keys() for each in here.specs.environments.values())
+
+
+def test_specs_of_the_stack_of_an_untrusted_commit_do_not_know_the_cloud(
+    lab: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    here = lab()
+    text = "stack: {template: stack.yaml}\nspecs: {stack: [specs]}\n"
+    here.pipeline = parse_pipeline(text, name="web", root=here.root)
+    run(here)
+    assert not any(name.startswith("OS_") for name in here.specs.environments[""])
 
 
 def test_a_stack_without_the_servers_that_its_specs_are_for(lab: Make) -> None:

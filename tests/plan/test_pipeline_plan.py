@@ -237,6 +237,25 @@ def test_a_stack_without_servers(tree: Path) -> None:
     assert any(notice.startswith("the stack has no server") for notice in planned.notices)
 
 
+def test_specs_of_the_stack_itself(tree: Path) -> None:
+    text = "stack: {template: stack.yaml}\nspecs: {stack: [specs]}\n"
+    planned = plan(tree, Heat(StackPreview(name="s", description="", resources=())), text)
+    assert planned.problems == ()
+    assert "no spec" not in "".join(planned.notices)
+    shown = as_text([planned], COMMIT, "local")
+    assert f"    the stack  {len(list((tree / 'specs').rglob('test_*.py')))} file" in shown
+
+
+def test_a_role_called_stack_is_not_mistaken_for_the_stack(tree: Path) -> None:
+    text = PIPELINE.replace("app: [specs", "stack: [specs").replace(
+        "roles: {web:", "roles: {stack:"
+    )
+    assert [str(problem) for problem in plan(tree, Heat(PREVIEW), text).problems] == [
+        'pipelines/web.yaml: specs.stack: tests the stack itself, but "web" has the role "stack": '
+        "give the server's role another name"
+    ]
+
+
 def test_a_cloud_that_does_not_answer_is_no_problem_of_the_files(tree: Path) -> None:
     with pytest.raises(CloudError):
         plan(tree, Heat(CloudError("no answer")))
