@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES
+from infraci.local.supported_properties import AWS_TYPES, KEPT, OWN_TYPES, PROPERTIES
 
 PAGE = Path(__file__).parents[1] / "docs" / "embedded-cloud.md"
 BEGIN = "<!-- types: made by python -m tests.docs_embedded_cloud -->\n"
@@ -29,6 +29,10 @@ def _lines() -> Iterator[str]:
     yield "Types of Heat's own:"
     yield ""
     yield f"{', '.join(f'`{type_}`' for type_ in sorted(OWN_TYPES))}."
+    yield ""
+    yield "AWS's names for the same, with all properties that Heat implements:"
+    yield ""
+    yield f"{', '.join(f'`{type_}`' for type_ in sorted(AWS_TYPES))}."
 
 
 def _listed(paths: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from infraci.base.invocation import invocation
 from infraci.base.parallel import in_parallel
 from infraci.heat.cloud_errors import LOCAL, NoServiceError
+from infraci.heat.objects import SERVER_TYPES
 from infraci.heat.openstack_connection import Connection
 from infraci.model.run import ResourceReference
 
@@ -52,7 +53,7 @@ PORT = LeftoverKind(
     service="network",
     collection="ports",
     command="port delete",
-    types=("OS::Neutron::Port",),
+    types=("OS::Neutron::Port", "AWS::EC2::NetworkInterface"),
     fields=(
         "id",
         "name",
@@ -68,7 +69,7 @@ FLOATING_IP = LeftoverKind(
     service="network",
     collection="floatingips",
     command="floating ip delete",
-    types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP"),
+    types=("OS::Neutron::FloatingIP", "OS::Nova::FloatingIP", "AWS::EC2::EIP"),
     fields=("id", "floating_ip_address", "router_id"),
 )
 SNAPSHOT = LeftoverKind(
@@ -77,10 +78,11 @@ SNAPSHOT = LeftoverKind(
     collection="snapshots",
     command="volume snapshot delete",
 )
-_VOLUMES = ("OS::Cinder::Volume",)
-_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet")
-_ROUTERS = ("OS::Neutron::Router",)
-_GROUPS = ("OS::Neutron::SecurityGroup",)
+_SERVERS = tuple(SERVER_TYPES)
+_VOLUMES = ("OS::Cinder::Volume", "AWS::EC2::Volume")
+_NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet", "AWS::EC2::VPC")
+_ROUTERS = ("OS::Neutron::Router", "AWS::EC2::RouteTable")
+_GROUPS = ("OS::Neutron::SecurityGroup", "AWS::EC2::SecurityGroup")
 
 #: In the order in which they are removed: what is used goes after its users.
 KINDS = (
@@ -91,7 +93,7 @@ KINDS = (
         service="compute",
         collection="servers",
         command="server delete --wait",
-        types=("OS::Nova::Server",),
+        types=_SERVERS,
     ),
     SNAPSHOT,
     LeftoverKind(
@@ -140,9 +142,13 @@ KINDS = (
 _FOREIGN = ", which the run did not make"
 _INTERFACE = "network:router_interface"
 #: The types that may make a port, which goes away with them.
-_HOLDERS = ("OS::Nova::Server", *_ROUTERS)
+_HOLDERS = (*_SERVERS, *_ROUTERS)
 #: The types by which a stack borrows a floating IP, and gives it back.
-_ASSOCIATIONS = ("OS::Neutron::FloatingIPAssociation", "OS::Nova::FloatingIPAssociation")
+_ASSOCIATIONS = (
+    "OS::Neutron::FloatingIPAssociation",
+    "OS::Nova::FloatingIPAssociation",
+    "AWS::EC2::EIPAssociation",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

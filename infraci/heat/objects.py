@@ -58,6 +58,10 @@ class FoundStack:
     tags: tuple[str, ...]
 
 
+#: The types of servers: Nova's own, and the one with the names that AWS has for the same.
+SERVER_TYPES = frozenset({"OS::Nova::Server", "AWS::EC2::Instance"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """A resource of a stack, or of a stack nested in it."""
@@ -82,7 +86,7 @@ class Resource:
     @property
     def is_server(self) -> bool:
         """Whether the resource is a server of Nova's."""
-        return self.type == "OS::Nova::Server"
+        return self.type in SERVER_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

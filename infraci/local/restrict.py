@@ -15,11 +15,20 @@ from heat.engine.resource import Resource
 from heat.engine.resources.openstack.heat.none_resource import NoneResource
 
 from infraci.local.any_cloud import is_meant
-from infraci.local.supported_properties import KEPT, OWN_TYPES, PROPERTIES, VALUES
+from infraci.local.supported_properties import (
+    AWS_TYPES,
+    KEPT,
+    OWN_TYPES,
+    PROPERTIES,
+    REASONS,
+    VALUES,
+)
 
 #: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
 _SERVICES = ("cinder", "glance", "neutron", "nova")
+#: Types of which every property that Heat implements is supported.
+_WHOLE = OWN_TYPES | AWS_TYPES
 
 
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
@@ -68,10 +77,10 @@ def _classes(registry: Mapping[str, Any]) -> list[tuple[str, type[Resource]]]:
 
 
 def _restricted(name: str, resource_class: type[Resource]) -> type[Resource]:
-    if name in PROPERTIES or name in OWN_TYPES:
+    if name in PROPERTIES or name in _WHOLE:
         changes = _supported(name, resource_class)
     else:
-        changes = _refused(resource_class)
+        changes = _refused(name, resource_class)
     return type(resource_class.__name__, (resource_class,), changes)
 
 
@@ -82,8 +91,8 @@ def _supported(name: str, resource_class: type[Resource]) -> dict[str, Any]:
     return {"properties_schema": schema}
 
 
-def _refused(resource_class: type[Resource]) -> dict[str, Any]:
-    reason = _retired(resource_class) or "the embedded cloud has nothing that could honour it"
+def _refused(name: str, resource_class: type[Resource]) -> dict[str, Any]:
+    reason = _retired(resource_class) or REASONS.get(name) or _absent(name)
 
     def is_service_available(cls: type[Resource], context: object) -> tuple[bool, str]:
         return False, reason
@@ -107,6 +116,15 @@ def _nics_or_auto(server: type[Resource]) -> Callable[..., Any]:
     return build
 
 
+def _absent(name: str) -> str:
+    """Why a type is refused: there is no such service, or it has no such thing."""
+    vendor, _, rest = name.partition("::")
+    service = rest.partition("::")[0]
+    if vendor == "OS" and service.lower() not in (*_SERVICES, "heat"):
+        return f"the embedded cloud has no {service}"
+    return "the embedded cloud has nothing that could honour it"
+
+
 def _retired(resource_class: type[Resource]) -> str:
     """Why Heat keeps a type as a placeholder that does nothing; empty for other types."""
     status = resource_class.support_status
@@ -123,7 +141,7 @@ def _retired(resource_class: type[Resource]) -> str:
 def _restricted_schema(
     name: str, schema: Mapping[str, properties.Schema], path: str = ""
 ) -> dict[str, properties.Schema]:
-    supported = None if name in OWN_TYPES else PROPERTIES[name] | KEPT.get(name, {}).keys()
+    supported = None if name in _WHOLE else PROPERTIES[name] | KEPT.get(name, {}).keys()
     restricted = {}
     for key, original in schema.items():
         entry = restricted[key] = copy.copy(original)

@@ -34,6 +34,35 @@ OWN_TYPES = frozenset({
     "OS::Heat::WaitConditionHandle",
 })  # fmt: skip
 
+#: AWS's names for what this cloud has: Heat makes of each property what its own types make.
+AWS_TYPES = frozenset({
+    "AWS::AutoScaling::AutoScalingGroup",
+    "AWS::AutoScaling::LaunchConfiguration",
+    "AWS::AutoScaling::ScalingPolicy",
+    "AWS::EC2::EIP",
+    "AWS::EC2::EIPAssociation",
+    "AWS::EC2::Instance",
+    "AWS::EC2::InternetGateway",
+    "AWS::EC2::NetworkInterface",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::EC2::Volume",
+    "AWS::EC2::VolumeAttachment",
+    "AWS::IAM::AccessKey",
+    "AWS::IAM::User",
+})  # fmt: skip
+
+#: Types that are refused → the reason, where it is not that there is no such service.
+REASONS: Mapping[str, str] = {
+    "AWS::ElasticLoadBalancing::LoadBalancer": (
+        "Heat makes it of a server with HAProxy and heat-cfntools, which no image here has"
+    ),
+}
+
 #: Types that stand for something on this machine → the properties that are honoured.
 PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::Server": frozenset({

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from infraci.heat.objects import PreviewResource, StackPreview
+from infraci.heat.objects import SERVER_TYPES, PreviewResource, StackPreview
 
 SERVER = "OS::Nova::Server"
 
 
+#: The properties of an AWS::EC2::Instance, and what a server of Nova's calls them.
+_NAMES_OF_AWS = {
+    "ImageId": "image",
+    "InstanceType": "flavor",
+    "KeyName": "key_name",
+    "UserData": "user_data",
+    "SecurityGroups": "security_groups",
+}
+
+
 def servers_of(preview: StackPreview) -> tuple[PreviewResource, ...]:
-    """The servers among the resources."""
-    return tuple(resource for resource in preview.walk() if resource.type == SERVER)
+    """The servers among the resources, all with the properties of Nova's type."""
+    return tuple(_as_nova(each) for each in preview.walk() if each.type in SERVER_TYPES)
+
+
+def _as_nova(server: PreviewResource) -> PreviewResource:
+    if server.type == SERVER:
+        return server
+    known = server.properties
+    properties = {nova: known[aws] for aws, nova in _NAMES_OF_AWS.items() if known.get(aws)}
+    tags = known.get("Tags")
+    metadata = {tag["Key"]: tag["Value"] for tag in tags} if isinstance(tags, list) else {}
+    return replace(server, properties={**properties, "metadata": metadata})
 
 
 def nova_name(server: PreviewResource) -> str:

@@ -100,3 +100,81 @@ def test_a_group_that_is_not_there_is_refused(cloud: Connection) -> None:
     stack = create(cloud, "groupless", template)
     assert "Instance group nobody's could not be found" in stack.status_reason
     deleted(cloud, stack)
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"get_resource": name}
+
+
+def test_names_of_aws(cloud: Connection) -> None:
+    ssh = {"IpProtocol": "tcp", "FromPort": "22", "ToPort": "22", "CidrIp": "0.0.0.0/0"}
+    launch = {"ImageId": "debian-12", "InstanceType": "m1.nano", "SecurityGroups": ["default"]}
+    card = {"SubnetId": ref("subnet"), "GroupSet": [ref("group")]}
+    web = {
+        "ImageId": "debian-12",
+        "InstanceType": "m1.nano",
+        "NetworkInterfaces": [ref("card")],
+        "Tags": [{"Key": "role", "Value": "web"}],
+        "UserData": "#!/bin/sh\n",
+        "Volumes": [{"VolumeId": ref("disk"), "Device": "/dev/vdb"}],
+    }
+    group = {
+        "AvailabilityZones": ["nova"],
+        "LaunchConfigurationName": ref("launch"),
+        "MinSize": "0",
+        "MaxSize": "1",
+        "DesiredCapacity": "0",
+    }
+    way_out = {"VpcId": ref("vpc"), "InternetGatewayId": ref("gateway")}
+    subnet = {"CidrBlock": "10.0.0.0/24", "VpcId": ref("vpc")}
+    template = hot(
+        {
+            "vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),
+            "subnet": resource("AWS::EC2::Subnet", **subnet),
+            "gateway": resource("AWS::EC2::InternetGateway"),
+            "table": resource("AWS::EC2::RouteTable", VpcId=ref("vpc")),
+            "routed": resource(
+                "AWS::EC2::SubnetRouteTableAssociation",
+                RouteTableId=ref("table"),
+                SubnetId=ref("subnet"),
+            ),
+            "way_out": {
+                **resource("AWS::EC2::VPCGatewayAttachment", **way_out),
+                "depends_on": "routed",
+            },
+            "group": resource(
+                "AWS::EC2::SecurityGroup",
+                GroupDescription="ssh",
+                VpcId=ref("vpc"),
+                SecurityGroupIngress=[ssh],
+            ),
+            "card": resource("AWS::EC2::NetworkInterface", **card),
+            "disk": resource("AWS::EC2::Volume", Size="1", AvailabilityZone="nova"),
+            "web": resource("AWS::EC2::Instance", **web),
+            "ip": {
+                **resource("AWS::EC2::EIP", InstanceId=ref("web")),
+                "depends_on": "way_out",
+            },
+            "launch": resource("AWS::AutoScaling::LaunchConfiguration", **launch),
+            "workers": resource("AWS::AutoScaling::AutoScalingGroup", **group),
+            "user": resource("AWS::IAM::User"),
+            "key": resource("AWS::IAM::AccessKey", UserName=ref("user")),
+        },
+        outputs={
+            "ip": {"value": ref("ip")},
+            "access": {"value": ref("key")},
+            "inner": {"value": {"get_attr": ["web", "PrivateIp"]}},
+        },
+    )
+    stack = create(cloud, "aws", template)
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    (found,) = list(cloud.compute.servers())
+    assert found.metadata["role"] == "web"
+    outputs = {output["output_key"]: output["output_value"] for output in stack.outputs}
+    addresses = [address["addr"] for each in found.addresses.values() for address in each]
+    assert {outputs["ip"], outputs["inner"]} == set(addresses)
+    assert len(found.attached_volumes) == 1
+    assert outputs["access"]
+    deleted(cloud, stack)
+    assert [network.name for network in cloud.network.networks()] == ["public"]
+    assert list(cloud.network.routers()) == list(cloud.block_storage.volumes()) == []

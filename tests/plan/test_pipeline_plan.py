@@ -237,6 +237,20 @@ def test_a_stack_without_servers(tree: Path) -> None:
     assert any(notice.startswith("the stack has no server") for notice in planned.notices)
 
 
+def test_an_instance_with_the_names_of_aws_is_a_server(tree: Path) -> None:
+    properties = {
+        "ImageId": "debian-12",
+        "InstanceType": "m1.small",
+        "Tags": [{"Key": "role", "Value": "app"}],
+    }
+    instance = PreviewResource(
+        name="one", type="AWS::EC2::Instance", path="one", stack_name="s", properties=properties
+    )
+    preview = StackPreview(name="s", description="", resources=(instance,))
+    (planned,) = plan(tree, Heat(preview)).servers
+    assert (planned.role, planned.image, planned.flavor) == ("app", "debian-12", "m1.small")
+
+
 def test_specs_of_the_stack_itself(tree: Path) -> None:
     text = "stack: {template: stack.yaml}\nspecs: {stack: [specs]}\n"
     planned = plan(tree, Heat(StackPreview(name="s", description="", resources=())), text)

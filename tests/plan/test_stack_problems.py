@@ -96,7 +96,7 @@ octavia instead
 stacks/s.yaml:12:12: resources.domain.type: OS::Designate::Domain cannot be had: it is retired. \
 This resource has been removed, use OS::Designate::Zone instead
 stacks/s.yaml:13:9: resources.vol.type: OS::Swift::Container cannot be had: the embedded cloud has \
-nothing that could honour it
+no Swift
 stacks/s.yaml:14:9: resources.web.type: The Resource Type (OS::Nova::Servr) could not be found; \
 did you mean "OS::Nova::Server"?
 stacks/s.yaml:17:5: resources.app.condition: there is no condition "gone"
