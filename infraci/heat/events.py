@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from infraci.heat.cloud_errors import GoneError, TransientCloudError
@@ -133,14 +135,34 @@ _PAGE = 200
 _OVERLAP = 20
 
 
+#: The type of a stack that a stack makes by the API; its resources are not nested.
+_STACK_OF_ITS_OWN = "OS::Heat::Stack"
+
+
 def read_resources(connection: Connection, stack: Stack) -> tuple[Resource, ...]:
-    """Every resource of the stack and of those nested in it."""
-    path = f"/stacks/{stack.name}/{stack.id}/resources"
+    """Every resource of the stack, of those nested in it, and of those that it has on this cloud.
+
+    Stacks in other regions are left out.
+    """
+    return tuple(_read_resources(connection, f"/stacks/{stack.name}/{stack.id}", DEPTH))
+
+
+def _read_resources(connection: Connection, stack: str, depth: int) -> Iterator[Resource]:
+    for resource in _read_nested(connection, stack):
+        yield resource
+        if resource.type == _STACK_OF_ITS_OWN and resource.physical_id and depth:
+            with suppress(GoneError):
+                inner = _read_resources(connection, f"/stacks/{resource.physical_id}", depth - 1)
+                for each in inner:
+                    yield replace(each, path=f"{resource.path}.{each.path}")
+
+
+def _read_nested(connection: Connection, stack: str) -> tuple[Resource, ...]:
     answer = connection.ask(
         "read the stack's resources",
         "orchestration",
         "GET",
-        path,
+        f"{stack}/resources",
         params={"nested_depth": DEPTH},
     )
     entries = answer["resources"]

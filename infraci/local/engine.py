@@ -27,10 +27,12 @@ with warnings.catch_warnings():
     from heat.db import api as db_api
     from heat.db import models
     from heat.engine import resources, scheduler, service
+    from heat.engine.clients.os.heat_plugin import HeatClientPlugin
     from heat.objects.resource import Resource
     from heat.objects.stack import Stack
     from heat.objects.stack_tag import StackTagList
     from heat.rpc import api as rpc_api
+    from heatclient import client as heatclient
     from keystoneauth1 import access
     from keystoneauth1.identity.access import AccessInfoPlugin
     from oslo_config import cfg
@@ -76,6 +78,7 @@ def start(
     url, tokens = services.url, services.tokens
     _configure(state, database, url, services.gateway_url)
     _authenticate_as(url, tokens.issue(life_s=_SERVICE_TOKEN_LIFE_S)[0])
+    HeatClientPlugin._create = _client_of_heat
     _follow(change_signal)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
@@ -184,6 +187,15 @@ def _authenticate_as(url: str, token: str) -> None:
         auth_ref=access.create(body=document, auth_token=token), auth_url=f"{url}/identity/v3"
     )
     share_session(plugin)
+
+
+def _client_of_heat(plugin: HeatClientPlugin) -> Any:
+    """The client with which ``OS::Heat::Stack`` makes stacks of its own.
+
+    Heat would ask where servers send their signals, which is another address.
+    """
+    url = plugin.url_for(service_type=plugin.ORCHESTRATION)
+    return heatclient.Client("1", endpoint_override=url, session=plugin.context.keystone_session)
 
 
 def _follow(change_signal: ChangeSignal) -> None:

@@ -80,6 +80,9 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "block_device_mapping_v2.volume_size", "block_device_mapping_v2.boot_index",
         "block_device_mapping_v2.delete_on_termination",
     }),
+    "OS::Heat::Stack": frozenset({
+        "context", "context.region_name", "template", "timeout", "parameters",
+    }),
     "OS::Cinder::Volume": frozenset({
         "name", "description", "size", "metadata", "image", "imageRef", "snapshot_id",
         "source_volid", "volume_type", "read_only",

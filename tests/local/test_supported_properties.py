@@ -22,7 +22,6 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
         ("OS::Nova::Quota", {"project": "x"}),
         ("OS::Keystone::Project", {"name": "x"}),
         ("OS::Heat::SoftwareDeployment", {"server": "x"}),
-        ("OS::Heat::Stack", {"template": "x"}),
         ("AWS::ElasticLoadBalancing::LoadBalancer", {"AvailabilityZones": ["nova"]}),
         ("OS::Foo::Bar", {}),
     ],
