@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import re
 import time
@@ -36,6 +37,19 @@ _NO_STACK = re.compile(r"The Stack \(.*\) could not be found")
 
 #: Heat's answer, a 500, to a constraint that asks a service which the cloud does not have.
 NO_SERVICE = re.compile(r"No (\w+) service available|endpoint for (\S+) service .*not found")
+
+
+#: Heat's errors of a template for which its API knows no status, so that it answers with 500.
+_TEMPLATE_ERRORS = frozenset({
+    "ConflictingMergeStrategyForParam", "EgressRuleNotAllowed", "InvalidExternalResourceDependency",
+    "InvalidMergeStrategyForParam", "InvalidRestrictedAction", "InvalidServiceVersion",
+    "InvalidTemplateAttribute", "ResourcePropertyDependency", "ResourcePropertyValueDependency",
+})  # fmt: skip
+#: Python's errors that a value of an unforeseen form raises in Heat, which does not explain them.
+_OF_VALUES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 
 class TransientCloudError(CloudError):
@@ -97,10 +111,8 @@ def of_answer(start: str, response: Any) -> InfraciError:
     if cause_of(reason) is QUOTA and (status in (403, 409, 413) or is_of_stack):
         return CloudError(message, hint="ask for more, or use less of it", category=category)
     retry_after_s = _retry_after_s(response)
-    if is_of_stack and (
-        (status in (400, 404) and _is_of_template(reason, response)) or NO_SERVICE.search(reason)
-    ):
-        return _of_refusal(start, reason)
+    if is_of_stack and (refusal := _refusal_in(response, reason)):
+        return _of_refusal(start, refusal)
     if status == 404:
         return GoneError(message)
     if status == 409 and method == "POST":
@@ -117,9 +129,30 @@ def of_answer(start: str, response: Any) -> InfraciError:
     return CloudError(message, hint=hint, category="api")
 
 
-def _is_of_template(reason: str, response: Any) -> bool:
-    """Whether Heat's answer is about the template, and not about a stack that is gone."""
-    return reason != _status_line(response) and not _NO_STACK.search(reason)
+def _refusal_in(response: Any, reason: str) -> str:
+    """Why Heat refuses a template; empty where its answer is not about the template."""
+    status = response.status_code
+    error_type, is_explained = _error_of(response)
+    python_error = getattr(builtins, error_type, None)
+    is_of_value = isinstance(python_error, type) and issubclass(python_error, _OF_VALUES)
+    if status in (400, 500) and is_of_value and not is_explained:
+        return f"Heat itself fails on it ({error_type}) and does not say why"
+    if status in (400, 404):  # of which one is about a stack that is gone
+        is_of_template = reason != _status_line(response) and not _NO_STACK.search(reason)
+        return reason if is_of_template else ""
+    return reason if error_type in _TEMPLATE_ERRORS or NO_SERVICE.search(reason) else ""
+
+
+def _error_of(response: Any) -> tuple[str, bool]:
+    """The class of the exception that Heat's answer is made of, and whether it has a message."""
+    try:
+        body = read_json(response.content)
+    except ValueError:
+        return "", False
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", False
+    return str(error.get("type", "")), bool(error.get("message"))
 
 
 def _of_refusal(start: str, reason: str) -> InfraciError:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from heat.common.exception import StackValidationFailed
 from heat.engine import constraints, resources, service
 from heat.engine.clients.client_plugin import ClientPlugin
 from heat.engine.clients.microversion_mixin import MicroversionMixin
+from heat.engine.clients.os import cinder, ironic, nova
 from heat.engine.environment import Environment
 from heat.engine.resource import Resource
 
@@ -23,8 +25,8 @@ ROLE = "infraci-any-cloud"
 _is_meant: ContextVar[bool] = ContextVar("is_meant", default=False)
 
 
-class _NotAskedError(Exception):
-    """A service would be asked now."""
+class _NotAskedError(BaseException):
+    """A service would be asked now. Heat handles each Exception as an answer of the service."""
 
 
 class Engine(service.EngineService):  # type: ignore[misc]
@@ -33,7 +35,16 @@ class Engine(service.EngineService):  # type: ignore[misc]
     def preview_stack(self, cnxt: Any, *arguments: Any, **options: Any) -> Any:
         """What Heat would make of a template."""
         with _for(cnxt):
-            return super().preview_stack(cnxt, *arguments, **options)
+            try:
+                return super().preview_stack(cnxt, *arguments, **options)
+            except _NotAskedError as error:
+                message = "Heat has to ask the cloud itself about it"
+                raise StackValidationFailed(message=message) from error
+
+    def list_resource_types(self, cnxt: Any, *arguments: Any, **options: Any) -> Any:
+        """The names of all types."""
+        with _for(cnxt):
+            return super().list_resource_types(cnxt, *arguments, **options)
 
     def resource_schema(self, cnxt: Any, *arguments: Any, **options: Any) -> Any:
         """The properties of a type."""
@@ -58,6 +69,9 @@ def install(classes: Mapping[str, type[Resource]]) -> None:
     constraints.CustomConstraint._is_valid = _true_if_not_asked(is_valid)
     for plugin in (ClientPlugin, MicroversionMixin):
         plugin.client = _unless_meant(plugin.client)
+    versioned = (cinder.CinderClientPlugin, ironic.IronicClientPlugin, nova.NovaClientPlugin)
+    for plugin in versioned:
+        plugin.is_version_supported = _unless_meant(plugin.is_version_supported)
 
 
 @contextmanager
@@ -108,7 +122,14 @@ def _unasking(resource_class: type[Resource]) -> type[Resource]:
         except _NotAskedError:
             return None
 
+    def _resolve_any_attribute(self: Resource, name: str) -> Any:
+        try:
+            return resource_class._resolve_any_attribute(self, name)
+        except _NotAskedError:
+            return None
+
     changes = {
+        "_resolve_any_attribute": _resolve_any_attribute,
         "is_service_available": classmethod(is_service_available),
         "translate_properties": translate_properties,
         "validate": validate,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.heat import PreviewResource
-from infraci.plan.sites import GROUPED, last_properties
+from infraci.plan.sites import GROUPED, Site, last_properties
 from infraci.templates import StackRequest, nested_templates
 from infraci.templates.places import KeyPath, value_at
 
@@ -68,6 +68,19 @@ class Draft:
             environment=environment,
             parameters=_only({**self._request.parameters, **self._given}, lacks),
         )
+
+    def without(self, sites: Iterable[Site]) -> StackRequest:
+        """The request with these resources replaced by ones that do nothing."""
+        other = copy.copy(self)
+        other.templates = dict(self.templates)
+        other._changed = set(self._changed)
+        for site in sites:
+            template = other.templates[site.url]
+            name = site.path[1]
+            resources = {**template["resources"], name: {"type": _NONE}}
+            other.templates[site.url] = {**template, "resources": resources}
+            other._changed.add(site.url)
+        return other.request()
 
     def _whole(self, url: str) -> dict[str, Any]:
         template = self.templates[url]

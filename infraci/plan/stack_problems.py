@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from infraci.heat import PreviewResource, RefusedError, StackPreview
 from infraci.model.problem import Problem
+from infraci.plan.bisection import find_resource
 from infraci.plan.draft import STUB, Draft
 from infraci.plan.refusal import Refusals
 from infraci.plan.sites import (
@@ -78,7 +79,7 @@ def collect(
     clock: Callable[[], float] = time.monotonic,
 ) -> Collected:
     """Ask Heat until it finds no more problems in the draft, or none that can be mended."""
-    mending = _Mending(draft=draft, refusals=refusals)
+    mending = _Mending(draft=draft, refusals=refusals, ask=ask)
     end = clock() + _LONGEST_S
     for _ in range(_MOST):
         try:
@@ -101,6 +102,7 @@ class _Mending:
 
     draft: Draft
     refusals: Refusals
+    ask: Callable[[StackRequest], StackPreview]
     problems: dict[Problem, None] = field(default_factory=dict)
     _reasons: set[str] = field(default_factory=set)
     _mended: set[tuple[str, KeyPath]] = field(default_factory=set)  # properties, by url and path
@@ -110,10 +112,17 @@ class _Mending:
 
         A reason that comes again is of a place that was not mended enough, and no new problem.
         """
-        is_new = STUB not in reason and reason not in self._reasons
+        is_new = reason not in self._reasons
         self._reasons.add(reason)
         is_mended = False
-        for site in self._sites(reason) or (None,):
+        sites: list[Site | None] = [*self._sites(reason)]
+        if not sites:
+            unnamed = find_resource(reason, self.draft, self.refusals.templates, self.ask)
+            sites = [unnamed]
+            # For each resource that Heat does not name it gives the same reason.
+            is_new |= unnamed is not None and (unnamed.url, unnamed.path) not in self._mended
+        is_new &= STUB not in reason
+        for site in sites:
             problem = self.refusals.problem(reason, site)
             if is_new and not self._is_consequence(reason, site):
                 self.problems[problem] = None

@@ -32,8 +32,9 @@ def ask(answer: Any, *, cloud: str = "far", method: str = "GET") -> Any:
     return connection.ask("list stacks", "orchestration", method, "/stacks")
 
 
-def heat_error(message: str) -> dict[str, Any]:
-    return {"code": 400, "explanation": "bad", "error": {"message": message, "type": "X"}}
+def heat_error(message: str | None, kind: str = "X") -> dict[str, Any]:
+    error = {} if message is None else {"message": message}
+    return {"code": 400, "explanation": "bad", "error": {"type": kind, **error}}
 
 
 def test_an_answer() -> None:
@@ -52,6 +53,11 @@ def test_an_answer() -> None:
         ((429, {"overLimit": {"message": "slow down"}}), TransientCloudError, "slow down"),
         ((500, {"explanation": "it broke"}), TransientCloudError, "it broke"),
         ((500, heat_error("No volume service available.")), RefusedError, "No volume service"),
+        ((500, heat_error("only with x", "ResourcePropertyValueDependency")), RefusedError, "only"),
+        ((500, heat_error(None, "RecursionError")), RefusedError, "fails on it (RecursionError)"),
+        ((400, heat_error(None, "ValueError")), RefusedError, "fails on it (ValueError)"),
+        ((500, heat_error(None, "ConnectionError")), TransientCloudError, "bad"),
+        ((500, heat_error(None, "DBError")), TransientCloudError, "bad"),
         (auth.ConnectFailure("Connection refused"), TransientCloudError, "connection refused"),
         (auth.Unauthorized("401"), CloudError, "login was refused"),
         (auth.EndpointNotFound("orchestration"), NoServiceError, "does not offer"),

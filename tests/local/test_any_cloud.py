@@ -32,6 +32,8 @@ def ask(cloud: Connection, path: str, template: Mapping[str, object]) -> tuple[i
         ("OS::Keystone::Project", {"name": "x"}),
         ("OS::Nova::Server", {"image": "none", "flavor": "none", "availability_zone": "x"}),
         ("OS::Neutron::RouterInterface", {"router": "none", "subnet": "none"}),
+        ("OS::Nova::ServerGroup", {"policies": ["affinity"], "rules": {"max_server_per_host": 1}}),
+        ("OS::Heat::Stack", {"template": "heat_template_version: 2018-08-31"}),
         ("OS::Heat::ResourceGroup", {"resource_def": {"type": "OS::Swift::Container"}}),
     ],
 )
@@ -49,6 +51,11 @@ def test_heats_own_types_and_what_the_cloud_may_have_are_right(
         ("OS::Nova::Server", {"flavour": "x"}, "Unknown Property flavour"),
         ("OS::Cinder::Volume", {"size": "large"}, "is not an integer"),
         ("OS::Foo::Bar", {}, "OS::Foo::Bar"),
+        (
+            "AWS::AutoScaling::AutoScalingGroup",  # like a server that exists already
+            {"InstanceId": "x", "MinSize": "1", "MaxSize": "1", "AvailabilityZones": ["nova"]},
+            "Heat has to ask the cloud itself about it",
+        ),
     ],
 )
 def test_what_is_wrong_on_every_cloud_is_refused(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.clouds import embedded_cloud
+from tests.clouds import CloudUnderTest, embedded_cloud
 from tests.processes import run_infraci
 
 FILES = {
@@ -117,19 +118,81 @@ stacks/s.yaml:37:15: outputs.p.value.get_resource: there is no resource "vanishe
 """
 
 
+#: Refusals in which Heat names no resource, and one in which it fails without a word.
+UNNAMED = {
+    "pipelines/p.yaml": "stack: {template: stacks/s.yaml}\nspecs: {all: [specs]}\n",
+    "specs/test_it.py": "def test_it(host): pass\n",
+    "stacks/s.yaml": """\
+heat_template_version: 2018-08-31
+resources:
+  policy:
+    type: OS::Heat::ScalingPolicy
+    properties:
+      auto_scaling_group_id: {get_resource: group}
+      adjustment_type: change_in_capacity
+      scaling_adjustment: 1
+      min_adjustment_step: 1
+  group:
+    type: OS::Heat::AutoScalingGroup
+    properties: {min_size: 1, max_size: 2, resource: {type: OS::Neutron::Net}}
+  net: {type: OS::Neutron::Net}
+  bare:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}}
+  subnet:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}, cidr: 10.0.0.0/24}
+  port: {type: OS::Neutron::Port, properties: {network: {get_resource: net}}}
+  router: {type: OS::Neutron::Router}
+  first: &both
+    type: OS::Neutron::RouterInterface
+    properties:
+      router: {get_resource: router}
+      subnet: {get_resource: subnet}
+      port: {get_resource: port}
+  second: *both
+  kept: {type: OS::Heat::None, deletion_policy: {get_resource: net}}
+  wrong: {type: OS::Neutron::Net, properties: {nme: x}}
+""",
+}
+UNNAMED_PROBLEMS = """\
+stacks/s.yaml:9:7: resources.policy.properties.min_adjustment_step: min_adjustment_step property \
+should only be specified for adjustment_type with value percent_change_in_capacity
+stacks/s.yaml:14:3: resources.bare: At least one of the following properties must be specified: \
+subnetpool, cidr
+stacks/s.yaml:26:7: resources.first.properties.subnet: Cannot define the following properties at \
+the same time: subnet, port
+stacks/s.yaml:26:7: resources.second.properties.subnet: Cannot define the following properties at \
+the same time: subnet, port
+stacks/s.yaml:29:3: resources.kept: Heat itself fails on it (RecursionError) and does not say why
+stacks/s.yaml:30:48: resources.wrong.properties.nme: Unknown Property nme; did you mean "name"?
+"""
+
+
 @pytest.mark.cloud
 def test_everything_is_told_at_once_and_nothing_is_made(tmp_path: Path) -> None:
-    for path, text in FILES.items():
-        file = tmp_path / "tree" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path / "tree", check=True, timeout=10)
     with embedded_cloud(tmp_path / "state") as cloud:
         before = cloud.inventory()
-        done = run_infraci("plan", "--working-tree", cwd=tmp_path / "tree", env=cloud.environment)
+        lines = plan(FILES, tmp_path / "tree", cloud)
         assert cloud.inventory() == before
-    lines = [line.strip() for line in done.stdout.splitlines()]
-    problems = [line.removeprefix("problem: ") for line in lines if line.startswith("problem: ")]
-    assert problems == PROBLEMS.splitlines()
-    assert lines[0] == "commit 0000000000+dirty nothing committed yet (on local)"
+        assert problems_in(lines) == PROBLEMS.splitlines()
+        assert lines[0] == "commit 0000000000+dirty nothing committed yet (on local)"
+        assert problems_in(plan(UNNAMED, tmp_path / "unnamed", cloud)) == (
+            UNNAMED_PROBLEMS.splitlines()
+        )
+
+
+def plan(files: Mapping[str, str], tree: Path, cloud: CloudUnderTest) -> list[str]:
+    """The lines of a plan of these files, which refuses them."""
+    for path, text in files.items():
+        file = tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    subprocess.run(["git", "init", "-q"], cwd=tree, check=True, timeout=10)
+    done = run_infraci("plan", "--working-tree", cwd=tree, env=cloud.environment)
     assert done.returncode == 1
+    return [line.strip() for line in done.stdout.splitlines()]
+
+
+def problems_in(lines: list[str]) -> list[str]:
+    return [line.removeprefix("problem: ") for line in lines if line.startswith("problem: ")]
