@@ -13,23 +13,14 @@ from infraci.app.options import Overrides
 from infraci.app.planning import plan_one
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude
 from infraci.app.stack_loading import base_opener, stack_loader
+from infraci.base.interrupts import Interrupts
 from infraci.configure import configure_servers
 from infraci.evidence import collect
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.run import Phase, RunRecord
-from infraci.pipeline import (
-    Drivers,
-    Interrupts,
-    Run,
-    RunState,
-    Verify,
-    Version,
-    new_record,
-    run_phases,
-    verify,
-)
+from infraci.pipeline import Drivers, Run, RunState, Verify, Version, new_record, run_phases, verify
 from infraci.plan import examine
 from infraci.progress import Progress
 from infraci.report.junit import write_junit

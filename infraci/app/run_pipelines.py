@@ -21,6 +21,7 @@ from infraci.app.existing_run import open_run
 from infraci.app.options import RunOptions
 from infraci.app.parallel_runs import ParallelRuns, run_command
 from infraci.app.record_history import HistoryOptions
+from infraci.base.interrupts import Interrupts
 from infraci.base.terminal import say
 from infraci.base.trust import is_untrusted
 from infraci.errors import ExitCode, UsageError
@@ -30,7 +31,7 @@ from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
-from infraci.pipeline import Interrupts, exit_code_of, phases_of, run_phases
+from infraci.pipeline import exit_code_of, phases_of, run_phases
 from infraci.progress import make_progress
 
 #: So many runs at once on a cloud of many machines.

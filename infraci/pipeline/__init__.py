@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.interrupt import AbandonedError, Interrupts
 from infraci.pipeline.run import OpenBase, Run, RunState, Version
 from infraci.pipeline.run_phases import RUN_PHASES, Verify, new_record, phases_of, run_phases
 from infraci.pipeline.server_phases import verify
@@ -12,9 +11,7 @@ from infraci.pipeline.verdict import exit_code_of
 
 __all__ = [
     "RUN_PHASES",
-    "AbandonedError",
     "Drivers",
-    "Interrupts",
     "OpenBase",
     "Run",
     "RunState",

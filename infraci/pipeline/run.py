@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.display import with_relative_paths
+from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
 from infraci.base.mask import process_masker
 from infraci.errors import InfraciError
@@ -28,7 +29,6 @@ from infraci.model.run import (
 )
 from infraci.model.secret import secrets_among
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.interrupt import Interrupts
 from infraci.pipeline.owner import read_ownership
 from infraci.pipeline.verdict import failure_of
 from infraci.ssh import Key, SessionPool, generate_key

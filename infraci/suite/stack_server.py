@@ -27,6 +27,7 @@ from infraci.app.lookup import find_pipeline, find_run
 from infraci.app.options import Overrides
 from infraci.app.record_history import HistoryOptions
 from infraci.app.stack_loading import host_key_placeholder, stack_loader
+from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
 from infraci.base.json_lines import JsonLines
 from infraci.base.trust import is_untrusted
@@ -38,7 +39,7 @@ from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
 from infraci.model.run import Phase, RunRecord
 from infraci.model.server_names import distinct_names
-from infraci.pipeline import RUN_PHASES, Interrupts
+from infraci.pipeline import RUN_PHASES
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol

@@ -91,7 +91,7 @@ import os, signal
 from infraci.base import early_signals
 early_signals.catch()
 early_signals.begin()
-from infraci.pipeline import Interrupts
+from infraci.base.interrupts import Interrupts
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 except BaseException:

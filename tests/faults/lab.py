@@ -11,11 +11,12 @@ import yaml
 from openstack.connection import Connection as Sdk
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.heat import Cloud, NovaServer
 from infraci.heat.openstack_connection import Connection
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, RunRecord
-from infraci.pipeline import Drivers, Interrupts, run_phases
+from infraci.pipeline import Drivers, run_phases
 from infraci.pipeline.destroy_phase import mark_of, remove_run
 from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.progress.plain import Silent

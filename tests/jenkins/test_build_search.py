@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.errors import InterruptedRunError
 from infraci.history import History, dump
 from infraci.jenkins.build_search import Builds
 from infraci.jenkins.controller import Controller
 from infraci.model.run import Verdict
-from infraci.pipeline import Interrupts
 from tests.history.repository import KNOWN, Repository
 from tests.jenkins.conftest import Connect
 from tests.jenkins.projects import FOLDER, project

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError
 from infraci.heat import (
     Event,
@@ -32,7 +33,7 @@ from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import Problem
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
-from infraci.pipeline import Drivers, Interrupts, OpenBase, Run, RunState, Version, new_record
+from infraci.pipeline import Drivers, OpenBase, Run, RunState, Version, new_record
 from infraci.plan import PipelinePlan
 from infraci.progress.plain import Silent
 from infraci.ssh import Session

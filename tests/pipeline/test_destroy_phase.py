@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.interrupts import Interrupts
 from infraci.errors import ExitCode, PhaseTimeoutError, UsageError
 from infraci.heat import Leftover
 from infraci.heat.leftovers import PORT
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import ResourceReference, Verdict
-from infraci.pipeline import Interrupts, run_phases
+from infraci.pipeline import run_phases
 from infraci.pipeline.destroy_phase import RemainsError, remove_run
 from infraci.pipeline.run_phases import RUN_PHASES
 from tests.pipeline.fakes import Lab

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.heat.security_groups import Admission
 from infraci.model.run import Bastion, Server, Verdict
-from infraci.pipeline import Interrupts
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_health import GuestError, LockedOutError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.interrupts import Interrupts
 from infraci.base.trust import VARIABLE
 from infraci.configure.step import StepError
 from infraci.errors import (
@@ -25,7 +26,7 @@ from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.problem import Problem
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
-from infraci.pipeline import Interrupts, run_phases
+from infraci.pipeline import run_phases
 from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.ssh import HostKeyError
 from tests.pipeline.fakes import Lab, Trap, interrupt

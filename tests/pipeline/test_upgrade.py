@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infraci.app.run_pipelines import undone
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
 from infraci.heat import NovaServer, RefusedError, Resource, ServerAddress, Stack, StackFailedError
 from infraci.heat.objects import Event
@@ -28,7 +29,7 @@ from infraci.model.run import (
     Testcase,
     Verdict,
 )
-from infraci.pipeline import Interrupts, OpenBase, Version, run_phases
+from infraci.pipeline import OpenBase, Version, run_phases
 from infraci.pipeline.run_phases import UPGRADE_PHASES
 from infraci.pipeline.update_changes import StackSnapshot, check_changes
 from tests.heat.fakes import FakeSdk
