@@ -64,7 +64,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "jenkins/hooks.py install": {"replace_file": _OWN},
     "ledger/ledger.py Ledger._ignore": {"replace_file": _OWN},
     "ledger/ledger.py Ledger._write": {"replace_file": _FIELDS},
-    "ledger/known_ledgers.py _make_id": {"create_file": "a random id"},
+    "ledger/ownership.py _make_id": {"create_file": "a random id"},
     "local/host/capabilities.py _enforces": {"write_text": "a limit, to the kernel"},
     "local/host/image_store.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
     "local/state_dir.py StateDir._overwrite": {"open": _CLOUD},

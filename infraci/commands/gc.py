@@ -18,8 +18,8 @@ from infraci.base.temporary import remove_dead
 from infraci.base.terminal import say, say_line
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
-from infraci.ledger.known_ledgers import forget_old
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import forget_old
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
 from infraci.progress import Progress, make_progress

@@ -13,6 +13,7 @@ from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
 from infraci.base.mask import process_masker
 from infraci.errors import InfraciError
+from infraci.ledger.ownership import read_ownership
 from infraci.model.configure_steps import secrets_of_step
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
@@ -29,7 +30,6 @@ from infraci.model.run import (
 )
 from infraci.model.secret import secrets_among
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.owner import read_ownership
 from infraci.pipeline.verdict import failure_of
 from infraci.ssh import Key, SessionPool, generate_key
 from infraci.templates import StackRequest

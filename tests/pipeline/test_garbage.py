@@ -13,12 +13,12 @@ import pytest
 
 from infraci.base.process import this_host, this_process
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import Ownership
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord, Verdict
 from infraci.pipeline import new_record
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
-from infraci.pipeline.owner import Ownership
 from infraci.progress.plain import Silent
 from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
 
