@@ -30,8 +30,8 @@ from infraci.history import dump, invalid
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
-from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
-from infraci.pipeline import exit_code_of, phases_of, run_phases
+from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict, exit_code_of
+from infraci.pipeline import phases_of, run_phases
 from infraci.progress import make_progress
 
 #: So many runs at once on a cloud of many machines.

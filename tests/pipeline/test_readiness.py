@@ -16,11 +16,10 @@ from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.heat.security_groups import Admission
-from infraci.model.run import Bastion, Server, Verdict
+from infraci.model.run import Bastion, Server, Verdict, verdict_of_error
 from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_health import GuestError, LockedOutError
-from infraci.pipeline.verdict import verdict_of_error
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
 from tests.pipeline.fakes import Lab
 from tests.sshd import Sshd, running_sshd
