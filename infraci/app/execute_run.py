@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from infraci.app.checkout import Checkout
-from infraci.app.image_preparation import image_maker
+from infraci.app.cloud_opening import image_maker
 from infraci.app.options import Overrides
 from infraci.app.planning import plan_one
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude

@@ -1,4 +1,4 @@
-"""Waiting for servers: what is waited for, what is told, and what ends it at once."""
+"""Waiting for servers: what is waited for, what is shown, and what ends it at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.heat.security_groups import Admission
 from infraci.model.run import Bastion, Server, Verdict, verdict_of_error
-from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_health import GuestError, LockedOutError
+from infraci.pipeline.server_logins import log_in_to_all
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
 from tests.pipeline.fakes import Lab
 from tests.sshd import Sshd, running_sshd

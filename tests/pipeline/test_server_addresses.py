@@ -8,7 +8,7 @@ from infraci.heat import NovaServer, ServerAddress
 from infraci.model.decode import parse_pipeline
 from infraci.model.project import AccessDefinition, BastionDefinition
 from infraci.model.run import Server
-from infraci.pipeline.access import assign
+from infraci.pipeline.server_logins import assign
 
 PIPELINE = parse_pipeline("stack: {template: t.yaml}\nspecs: {all: [specs]}\n")
 
