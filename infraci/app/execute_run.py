@@ -9,23 +9,23 @@ from functools import partial
 
 from infraci.app.checkout import Checkout
 from infraci.app.cloud_opening import image_maker
-from infraci.app.options import Overrides
 from infraci.app.planning import plan_one
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude
-from infraci.app.stack_loading import base_opener, stack_loader
+from infraci.app.upgrade_base import base_opener
 from infraci.base.interrupts import Interrupts
 from infraci.configure import configure_servers
 from infraci.evidence import collect
 from infraci.heat import LOCAL, Cloud
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Phase, RunRecord
+from infraci.model.run import Overrides, Phase, RunRecord
 from infraci.pipeline import Drivers, Run, RunState, Verify, Version, new_record, run_phases, verify
 from infraci.plan import examine
 from infraci.progress import Progress
 from infraci.report.junit import write_junit
 from infraci.sandbox.confine import check_confinement
 from infraci.ssh import log_in
+from infraci.templates import load_request
 from infraci.verify import open_specs
 from infraci.verify.serverspec import run_serverspec
 
@@ -99,7 +99,7 @@ def assemble_run(
         commit=record.commit,
         pipeline=pipeline,
         tree=checkout.tree,
-        load=stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=overrides),
+        load=partial(load_request, pipeline, tree=checkout.tree, cloud=cloud, overrides=overrides),
     )
     open_base = None
     if pipeline.upgrade is not None and subject.with_base:

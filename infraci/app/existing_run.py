@@ -11,12 +11,11 @@ from infraci import git
 from infraci.app.checkout import Checkout, exported, preloading
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.lookup import find_pipeline, find_run
-from infraci.app.options import Overrides
 from infraci.base.interrupts import Interrupts
 from infraci.base.trust import distrust
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
-from infraci.model.run import Phase, Verdict
+from infraci.model.run import Overrides, Phase, Verdict
 from infraci.pipeline import Run, run_phases
 from infraci.progress import make_progress
 from infraci.report.header import reproduce

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from infraci.app.options import Overrides, json_option, source_options, stack_options
+from infraci.app.options import json_option, source_options, stack_options
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
+from infraci.model.run import Overrides
 
 
 @click.command("doctor", short_help="Say what this machine or a cloud lacks, and how to fix it.")

@@ -9,13 +9,13 @@ import click
 
 from infraci.app.checkout import open_checkout
 from infraci.app.options import (
-    Overrides,
     RunOptions,
     cloud_option,
     destroy_option,
     source_options,
     stack_options,
 )
+from infraci.model.run import Overrides
 
 
 @click.command("run", short_help="Run a commit's pipelines, from plan to destroy.")

@@ -5,10 +5,10 @@ All times are seconds since the epoch (UTC); all durations are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from infraci.errors import ExitCode, InfraciError
 from infraci.model.server_names import aliases
@@ -80,6 +80,20 @@ class Commit:
     def short(self) -> str:
         """The sha as people write it; ``+dirty`` where uncommitted changes were tested."""
         return self.sha[:10] + ("+dirty" if self.dirty else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line changes of a commit's stack."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environments: Sequence[Path] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options, without any value."""
+        options = [f"-P {name}" for name in self.parameters]
+        return tuple(sorted([*options, *(f"-e {path.name}" for path in self.environments)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from infraci import git
-from infraci.app.options import Overrides
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude, matters
 from infraci.history import Case, History, parse
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import load_pipelines
-from infraci.model.run import RunRecord
+from infraci.model.run import Overrides, RunRecord
 from infraci.progress.failures import MOST_SHOWN
 from tests.commands.test_history import FILES
 from tests.history.conftest import _own_git_settings, repository
