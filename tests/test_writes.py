@@ -47,13 +47,13 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "base/atomic.py _draft": {"fdopen": "what replace_file() and create_file() are given"},
     "cli.py _say_bug": {"NamedTemporaryFile": _MASKED},
     "cli.py main": {"open": _NULL},
-    "app/run_pipelines.py _load": {"write_text": _FIELDS},
+    "app/execute_run.py _load": {"write_text": _FIELDS},
     "app/record_history.py remember": {"write_text": _FIELDS},
     "commands/report.py _write": {"copytree": _COPY, "write_text": _FIELDS},
     "app/ci_reports.py publish": {"copyfile": _COPY},
     "app/checkout.py _prepare": {"replace_file": _OWN},
     "report/table.py print_table": {"print": "render_table() makes names fit to be shown"},
-    "app/run_pipelines.py _write_id": {"write_text": "the run's id"},
+    "app/execute_run.py _write_id": {"write_text": "the run's id"},
     "configure/ansible_callback/infraci_events.py _send": {
         "write": "to the run's process, which masks it"
     },

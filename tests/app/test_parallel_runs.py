@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from infraci.app.execute_run import default_jobs
 from infraci.app.parallel_runs import ParallelRuns
-from infraci.app.run_pipelines import default_jobs
 from infraci.errors import ExitCode
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline, StackDefinition

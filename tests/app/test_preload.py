@@ -38,12 +38,12 @@ class Spy:
 
 found = []
 sys.meta_path.insert(0, Spy())
-with checkout.preloading("infraci.app.run_pipelines"):
+with checkout.preloading("infraci.app.execute_run"):
     del found[:]
     with checkout.open_checkout(commit="HEAD", quiet=True):
         pass
     meanwhile = list(found)
-assert "infraci.app.run_pipelines" in sys.modules
+assert "infraci.app.execute_run" in sys.modules
 print(*(name for name in meanwhile if name.partition(".")[0] not in sys.stdlib_module_names))
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infraci.app.run_pipelines import undone
+from infraci.app.existing_run import undone
 from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
 from infraci.heat import NovaServer, RefusedError, Resource, ServerAddress, Stack, StackFailedError
