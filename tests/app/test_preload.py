@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infraci.app.checkout import preloading
-from tests.app.workspace import FILES, House
+from tests.app.workspace import FILES, Workspace
 
 HEAVY = ("git", "openstack", "paramiko", "pydantic", "rich", "yaml", "infraci.heat", "infraci.ssh")
 
@@ -49,8 +49,8 @@ print(*(name for name in meanwhile if name.partition(".")[0] not in sys.stdlib_m
 
 
 def test_git_is_asked_without_any_import(tmp_path: Path) -> None:
-    repository = House(folder=tmp_path / "repository", state=tmp_path)
-    repository.found(FILES)
+    repository = Workspace(folder=tmp_path / "repository", state=tmp_path)
+    repository.create(FILES)
     assert said_by(SPY, repository.folder) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 from tests.processes import finish, start_python
 
 ROOT = Path(__file__).parents[2]
@@ -38,11 +38,11 @@ sys.exit(status)
 
 @pytest.mark.cloud
 def test_a_run_walks_through_the_files_that_the_architecture_lists(
-    house: House, tmp_path: Path
+    workspace: Workspace, tmp_path: Path
 ) -> None:
     called = tmp_path / "called"
     command = ("-P", "-c", TRACER, str(called), "run", "tiny")
-    done = finish(start_python(*command, cwd=house.folder, env=house.environment))
+    done = finish(start_python(*command, cwd=workspace.folder, env=workspace.environment))
     assert done.returncode == 0, done.stderr
     package = ROOT / "infraci"
     files = (Path(file) for file in called.read_text().splitlines())
