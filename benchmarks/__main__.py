@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import heat, limit
-from benchmarks.job import Workspace, Job, help_cpu_s
+from benchmarks.job import Job, Workspace, help_cpu_s
 
 FEW = 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infraci.model.run import RunRecord, Verdict
-from tests.faults.lab import ProxiedCloud
+from tests.faults.fakes import ProxiedCloud
 from tests.faults.proxy import PASSING, Call, Fault, Plan
 
 pytestmark = pytest.mark.cloud

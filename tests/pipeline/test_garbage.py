@@ -20,7 +20,7 @@ from infraci.pipeline import new_record
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
 from infraci.progress.plain import Silent
-from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
+from tests.pipeline.fakes import COMMIT, FakeCloud, FaultInjector, write_tree
 
 NOW = 1_000_000.0
 DEAD = f"{os.getpid()}.1"
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def cloud() -> FakeCloud:
-    return FakeCloud(Traps())
+    return FakeCloud(FaultInjector())
 
 
 def record_of(ledger: Ledger, tmp_path: Path, policy: DestroyPolicy) -> RunRecord:
