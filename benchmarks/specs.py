@@ -77,7 +77,7 @@ class Sample:
     """What one run took, and what it found: each check's outcome on each server."""
 
     took_s: float
-    found: Mapping[tuple[str, str], str]
+    outcomes: Mapping[tuple[str, str], str]
 
 
 def ways(folder: Path, run: str, servers: Sequence[str]) -> Sequence[Way]:
@@ -117,7 +117,7 @@ def measure(workspace: Workspace, way: Way, report: Path) -> Sample:
         raise RuntimeError(f"{way.title}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     if own:
         report = workspace.clone / ".infraci/runs" / way.command[-1] / "junit.xml"
-    return Sample(took_s=took_s, found=_found(report))
+    return Sample(took_s=took_s, outcomes=_outcomes(report))
 
 
 def _commit(clone: Path) -> None:
@@ -130,15 +130,15 @@ def _commit(clone: Path) -> None:
     git(clone, "commit", "--quiet", "--message", "Check more")
 
 
-def _found(report: Path) -> Mapping[tuple[str, str], str]:
+def _outcomes(report: Path) -> Mapping[tuple[str, str], str]:
     """Each check of a report, by its name without the backend's."""
-    found = {}
+    outcomes = {}
     for case in ET.parse(report).iter("testcase"):
         name = str(case.get("name")).replace("ssh://", "")
         if name.startswith("test_"):
             outcome = "passed" if case.find("failure") is None else "failed"
-            found[str(case.get("classname")), name] = outcome
-    return found
+            outcomes[str(case.get("classname")), name] = outcome
+    return outcomes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -174,10 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(samples: Mapping[str, Sequence[Sample]], *, checks: int) -> None:
-    found = [sample.found for of_way in samples.values() for sample in of_way]
-    same = all(one == found[0] for one in found) and len(found[0]) == checks
-    failed = list(found[0].values()).count("failed")
-    print(f"{len(found[0])} checks, of which {failed} fail; all ways find the same: {same}\n")
+    outcomes = [sample.outcomes for of_way in samples.values() for sample in of_way]
+    same = all(one == outcomes[0] for one in outcomes) and len(outcomes[0]) == checks
+    failed = list(outcomes[0].values()).count("failed")
+    print(f"{len(outcomes[0])} checks, of which {failed} fail; all ways find the same: {same}\n")
     medians = {title: statistics.median(s.took_s for s in ss) for title, ss in samples.items()}
     base = medians.get(OURS) or next(iter(medians.values()))
     print(f"| | s | against {OURS} |\n|---|---|---|")

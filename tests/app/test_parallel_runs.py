@@ -57,16 +57,16 @@ class Lab:
     jobs: int = 2
     fail_fast: bool = False
     lines: list[str] = field(default_factory=list)
-    heard: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def tell(self, line: str) -> None:
-        with self.heard:
+        with self.changed:
             self.lines.append(line)
-            self.heard.notify_all()
+            self.changed.notify_all()
 
     def wait_for(self, *lines: str) -> None:
-        with self.heard:
-            assert self.heard.wait_for(lambda: set(lines) <= set(self.lines), timeout=30)
+        with self.changed:
+            assert self.changed.wait_for(lambda: set(lines) <= set(self.lines), timeout=30)
 
     def command(self, pipeline: Pipeline, run_file: Path) -> Sequence[str]:
         ledger = Ledger(self.folder)

@@ -34,15 +34,15 @@ from infraci.app import checkout
 class Spy:
     def find_spec(self, name, path, target=None):
         if threading.current_thread() is threading.main_thread():
-            found.append(name)
+            imported.append(name)
 
-found = []
+imported = []
 sys.meta_path.insert(0, Spy())
 with checkout.preloading("infraci.app.execute_run"):
-    del found[:]
+    del imported[:]
     with checkout.open_checkout(commit="HEAD", quiet=True):
         pass
-    meanwhile = list(found)
+    meanwhile = list(imported)
 assert "infraci.app.execute_run" in sys.modules
 print(*(name for name in meanwhile if name.partition(".")[0] not in sys.stdlib_module_names))
 """

@@ -125,7 +125,7 @@ CULPRITS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Twelve commits, of which the first and the last have been run."""
     folder = tmp_path_factory.mktemp("blame")
     made = Workspace(folder=folder / "repository", state=folder / "cloud")
@@ -138,21 +138,21 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def workspace(told: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def workspace(own_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The repository, and the cloud that is stopped in the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS_SO_FAR", str(tmp_path_factory.mktemp("runs") / "runs"))
-        yield told
-        told.infraci("destroy", "--all")
-        told.infraci("cloud", "down")
+        yield own_workspace
+        own_workspace.infraci("destroy", "--all")
+        own_workspace.infraci("cloud", "down")
 
 
 def _blame(workspace: Workspace, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """Exit status and findings, by the testcase's name."""
     done = workspace.infraci("blame", "--json", *arguments)
     data = json.loads(done.stdout)
-    found = {(f["test"] or "").rpartition("::")[2]: f for f in data["findings"]}
-    return done.returncode, {**found, "": {"stacks": data["stacks"]}}
+    findings = {(f["test"] or "").rpartition("::")[2]: f for f in data["findings"]}
+    return done.returncode, {**findings, "": {"stacks": data["stacks"]}}
 
 
 def _failures(report: Path) -> dict[str, str]:
@@ -175,23 +175,23 @@ def test_each_failure_finds_its_commit_or_none(workspace: Workspace) -> None:
     assert set(before) == {*CULPRITS, "test_always", "test_flaky"}
     assert before["test_setup"].startswith("blame    unknown: `infraci blame ")
 
-    status, found = _blame(
+    status, findings = _blame(
         workspace, "--pipeline", "web", "-j", "2", "--budget", "30", "--report", "out"
     )
     assert status == 1
     for name, (subject, file) in CULPRITS.items():
-        culprit = found[name]["culprit"]
-        assert (found[name]["verdict"], culprit["subject"]) == ("new", subject)
+        culprit = findings[name]["culprit"]
+        assert (findings[name]["verdict"], culprit["subject"]) == ("new", subject)
         assert culprit["files"] == [file]
         assert f"+++ b/{file}" in culprit["diff"]
         assert culprit["probability"] >= 0.99
-        assert len(found[name]["proof"]) > 2
-    assert (found["test_always"]["verdict"], found["test_always"]["culprit"]["subject"]) == (
+        assert len(findings[name]["proof"]) > 2
+    assert (findings["test_always"]["verdict"], findings["test_always"]["culprit"]["subject"]) == (
         "before", "Begin",
     )  # fmt: skip
-    assert found["test_flaky"]["verdict"] == "flaky"
-    assert found["test_flaky"]["culprit"] is None
-    assert found[""]["stacks"] <= 24
+    assert findings["test_flaky"]["verdict"] == "flaky"
+    assert findings["test_flaky"]["culprit"] is None
+    assert findings[""]["stacks"] <= 24
 
     texts = _failures(workspace.folder / "out" / "web.xml")
     for name, (subject, _) in CULPRITS.items():
@@ -223,10 +223,10 @@ def test_a_commit_that_stops_a_run_is_found_as_well(
     workspace: Workspace, line: list[str], subject: str
 ) -> None:
     number = 1 + 3 * list(STOPS).index(subject)
-    status, found = _blame(workspace, line[number + 1], "--pipeline", "small")
+    status, findings = _blame(workspace, line[number + 1], "--pipeline", "small")
     assert status == 1
-    stacks = found.pop("")["stacks"]
-    for one in found.values():
+    stacks = findings.pop("")["stacks"]
+    for one in findings.values():
         assert (one["culprit"]["sha"], one["culprit"]["subject"]) == (line[number], subject)
         assert one["culprit"]["files"] == list(STOPS[subject])
         assert one["culprit"]["probability"] >= 0.99
@@ -240,10 +240,10 @@ def test_a_pipeline_that_cannot_be_read_is_found_as_well(workspace: Workspace) -
     workspace.write({"pipelines/small.yaml": "stack: [\n"}, "Break the pipeline")
     workspace.write({"page": "read"}, "Write of it")
     assert workspace.infraci("run", "small").returncode == 2
-    status, found = _blame(workspace, "--pipeline", "small")
+    status, findings = _blame(workspace, "--pipeline", "small")
     workspace.git("checkout", "--quiet", "main")
     assert status == 1
-    one = found["plan"]
+    one = findings["plan"]
     assert (one["verdict"], one["where"]) == ("new", "")
     assert one["culprit"]["subject"] == "Break the pipeline"
     assert one["culprit"]["files"] == ["pipelines/small.yaml"]
@@ -279,13 +279,13 @@ def test_a_package_that_vanishes_from_its_mirror_is_no_commits_fault(
     workspace.write({"page": "mirrored"}, "Write of it")
     (mirror / "package.deb").unlink()
     assert workspace.infraci("run", "small").returncode == 1
-    status, found = _blame(workspace, "--pipeline", "small")
+    status, findings = _blame(workspace, "--pipeline", "small")
     workspace.git("checkout", "--quiet", "main")
     assert status == 125
-    one = found["test_package"]
+    one = findings["test_package"]
     assert (one["verdict"], one["culprit"]) == ("world", None)
     assert one["headline"].startswith("the world changed: it passed at ")
-    assert found[""]["stacks"] <= 4
+    assert findings[""]["stacks"] <= 4
 
 
 def test_a_cloud_that_lost_a_server_blames_nobody(workspace: Workspace) -> None:
@@ -303,11 +303,11 @@ def test_a_cloud_that_lost_a_server_blames_nobody(workspace: Workspace) -> None:
     assert "no commit is blamed" in recorded.stdout
     workspace.infraci("destroy", run)
 
-    status, found = _blame(workspace, "--pipeline", "web")
+    status, findings = _blame(workspace, "--pipeline", "web")
     assert status == 125
-    assert found.pop("") == {"stacks": 0}
-    assert {f["verdict"] for f in found.values()} == {"infrastructure"}
-    assert {f["culprit"] and 1 for f in found.values()} == {None}
+    assert findings.pop("") == {"stacks": 0}
+    assert {f["verdict"] for f in findings.values()} == {"infrastructure"}
+    assert {f["culprit"] and 1 for f in findings.values()} == {None}
     done = workspace.infraci("report", run, "--output", "lost")
     assert done.returncode == 125
     for text in _failures(workspace.folder / "lost" / "web.xml").values():

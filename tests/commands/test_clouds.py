@@ -63,13 +63,13 @@ def test_a_file_and_its_secrets(elsewhere: Elsewhere) -> None:
     done = elsewhere.infraci("run", "--cloud", "elsewhere", "--report", "out", **files)
     assert done.returncode == 0, done.stderr
     assert outcomes(elsewhere.workspace.folder / "out" / "tiny.xml") == []
-    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", "tiny", "--json", **files)
-    findings = json.loads(found.stdout)["findings"]
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", "tiny", "--json", **files)
+    findings = json.loads(done.stdout)["findings"]
     assert [finding["what"] for finding in findings if not finding["well"]] == []
     secure.unlink()
-    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", **files)
-    assert found.returncode == 2
-    assert "password" in found.stdout + found.stderr
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", **files)
+    assert done.returncode == 2
+    assert "password" in done.stdout + done.stderr
 
 
 def test_variables(elsewhere: Elsewhere) -> None:

@@ -174,8 +174,8 @@ def test_the_commit_that_breaks_it_is_named(shop: Workspace, fault: Fault) -> No
     blamed = shop.infraci("blame", "--json", "--pipeline", "tiny")
     assert blamed.returncode == ExitCode.FAILED, blamed.stderr
     data = json.loads(blamed.stdout)
-    assert {found["culprit"]["sha"] for found in data["findings"]} == {culprit}
-    assert min(found["probability"] for found in data["findings"]) >= 0.99
+    assert {finding["culprit"]["sha"] for finding in data["findings"]} == {culprit}
+    assert min(finding["probability"] for finding in data["findings"]) >= 0.99
     assert data["stacks"] <= 3
 
     # And git bisect agrees.
@@ -220,7 +220,7 @@ def test_a_server_that_is_killed_blames_nobody(workspace: Workspace) -> None:
     assert (case, error.tag) == ("infraci.tiny.configure.script setup.sh[web]", "error")
     blamed = workspace.infraci("blame", "--json", "--budget", "0")
     assert blamed.returncode == ExitCode.UNTESTABLE
-    assert {found["culprit"] for found in json.loads(blamed.stdout)["findings"]} == {None}
+    assert {finding["culprit"] for finding in json.loads(blamed.stdout)["findings"]} == {None}
     assert workspace.leftovers() == []
 
 

@@ -31,8 +31,8 @@ def test_two_cells_at_once(matrix: Workspace) -> None:
     done = matrix.infraci("run", "-j", "2", "--report", "out")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.partition(f"{CELLS[0]} | ")
-    told = (lines[1] + lines[2]).splitlines()
-    assert {line.partition(" | ")[0] for line in told} == set(CELLS)
+    lines_of_runs = (lines[1] + lines[2]).splitlines()
+    assert {line.partition(" | ")[0] for line in lines_of_runs} == set(CELLS)
     for cell in CELLS:
         assert (matrix.folder / "out" / f"{cell}.xml").exists()
         assert cell in done.stdout

@@ -52,15 +52,15 @@ def properties(report: Path) -> list[dict[str, str]]:
     """What each suite of a report says of itself, by its name."""
     return [
         {"name": suite.get("name", "")}
-        | {found.get("name", ""): found.get("value", "") for found in suite.iter("property")}
+        | {entry.get("name", ""): entry.get("value", "") for entry in suite.iter("property")}
         for suite in ET.parse(report).getroot().iter("testsuite")
     ]
 
 
 def record(workspace: Workspace) -> dict[str, Any]:
     """The record of the latest run."""
-    found: dict[str, Any] = json.loads(workspace.infraci("logs", "--json").stdout)
-    return found
+    latest: dict[str, Any] = json.loads(workspace.infraci("logs", "--json").stdout)
+    return latest
 
 
 def of_specs(testcases: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,10 +119,10 @@ def test_an_update_that_fails_is_rolled_back_and_looked_at(workspace: Workspace)
     assert outcomes(workspace.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
     assert "cannot update stack" in done.stderr
     assert "it was rolled back" in done.stderr
-    found = record(workspace)
-    assert len(of_specs(found["rollback_testcases"])) == 2
-    assert {case["outcome"] for case in found["rollback_testcases"]} == {"passed"}
-    failed = [case["nodeid"] for case in found["testcases"] if case["outcome"] == "failure"]
+    latest = record(workspace)
+    assert len(of_specs(latest["rollback_testcases"])) == 2
+    assert {case["outcome"] for case in latest["rollback_testcases"]} == {"passed"}
+    failed = [case["nodeid"] for case in latest["testcases"] if case["outcome"] == "failure"]
     assert failed == ["update: resource never"]
     assert workspace.leftovers() == []
 
@@ -193,7 +193,7 @@ def test_uncommitted_changes_are_upgraded_to_from_their_commit(workspace: Worksp
     (workspace.folder / "stack.yaml").write_text(IN_PLACE)
     done = workspace.infraci("run", "--working-tree")
     assert done.returncode == 0, done.stderr
-    found = record(workspace)
-    assert found["base"]["sha"] == found["commit"]["sha"]
-    assert found["commit"]["dirty"]
+    latest = record(workspace)
+    assert latest["base"]["sha"] == latest["commit"]["sha"]
+    assert latest["commit"]["dirty"]
     assert workspace.leftovers() == []

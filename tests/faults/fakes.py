@@ -47,7 +47,7 @@ class WithServer(Cloud):
     ``test_server.py``.
     """
 
-    server_of_all = FakeCloud(FaultInjector()).found[0]
+    server_of_all = FakeCloud(FaultInjector()).nova_servers[0]
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
         return (*super().servers(stack_id), self.server_of_all)

@@ -1,4 +1,4 @@
-"""Drivers that do nothing but what a test tells them to, and remember what they were asked."""
+"""Fake drivers, which do what a test sets, and remember how they were called."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class FakeCloud:
         self.stacks: dict[str, tuple[str, ...]] = {}
         self.keys: dict[str, str] = {}
         self.requests: list[Any] = []
-        self.found: tuple[NovaServer, ...] = (
+        self.nova_servers: tuple[NovaServer, ...] = (
             NovaServer(
                 id="1",
                 name="web-0",
@@ -144,7 +144,7 @@ class FakeCloud:
         known = name_or_id in self.stacks
         return Stack(id=name_or_id, name=name_or_id, status="CREATE_COMPLETE") if known else None
 
-    def wait(self, stack_id: str, wanted: str = "", *, deadline: Any, on_event: Any) -> Stack:
+    def wait(self, stack_id: str, status: str = "", *, deadline: Any, on_event: Any) -> Stack:
         on_event(Event(id="e", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE"))
         self.faults.inject("wait")
         return Stack(id=stack_id, name=stack_id, status="CREATE_COMPLETE")
@@ -164,7 +164,7 @@ class FakeCloud:
                 status="CREATE_COMPLETE",
                 physical_id=server.id,
             )
-            for server in self.found
+            for server in self.nova_servers
         )
 
     def delete_stack(self, name_or_id: str, *, deadline: Any, on_event: Any) -> None:
@@ -173,11 +173,11 @@ class FakeCloud:
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
         self.faults.inject("servers")
-        return self.found
+        return self.nova_servers
 
     def server(self, server_id: str) -> NovaServer:
         self.faults.inject("server")
-        return next(server for server in self.found if server.id == server_id)
+        return next(server for server in self.nova_servers if server.id == server_id)
 
     def outputs(self, stack_id: str) -> Mapping[str, object]:
         self.faults.inject("outputs")
@@ -215,9 +215,9 @@ class FakeCloud:
 
     def find_stacks(self, tags: Any) -> tuple[FoundStack, ...]:
         return tuple(
-            FoundStack(id=name, name=name, status="CREATE_COMPLETE", tags=found)
-            for name, found in self.stacks.items()
-            if set(tags) <= set(found)
+            FoundStack(id=name, name=name, status="CREATE_COMPLETE", tags=stack_tags)
+            for name, stack_tags in self.stacks.items()
+            if set(tags) <= set(stack_tags)
         )
 
 
@@ -238,7 +238,7 @@ class FakeSpecs:
         self.faults = faults
         self.outcomes: tuple[Outcome, ...] = (Outcome.PASSED, Outcome.PASSED)
         self.kind: Any = None
-        self.asked: dict[str, tuple[str, ...]] = {}
+        self.paths: dict[str, tuple[str, ...]] = {}
         self.environments: dict[str, Mapping[str, str]] = {}
         self.roots: list[Path] = []
 
@@ -254,7 +254,7 @@ class FakeSpecs:
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
         name, role = (server.name, server.role) if server else ("", "stack")
-        self.asked[name] = tuple(map(str, paths))
+        self.paths[name] = tuple(map(str, paths))
         self.environments[name] = environment
         self.roots.append(root)
         self.faults.inject("specs")
@@ -309,7 +309,7 @@ class FakeDrivers:
 
     @property
     def calls(self) -> list[str]:
-        """What was asked of the drivers, in order."""
+        """The calls of the drivers, in order."""
         return self.faults.calls
 
     def drivers(self) -> Drivers:

@@ -138,7 +138,7 @@ def test_the_stack_gets_the_runs_own_key(make_fakes: Make) -> None:
 def test_a_server_gets_the_specs_of_all_and_of_its_role(make_fakes: Make) -> None:
     fakes = make_fakes()
     run(fakes)
-    assert fakes.specs.asked == {"web-0": ("specs", "specs/test_web.py")}
+    assert fakes.specs.paths == {"web-0": ("specs", "specs/test_web.py")}
 
 
 def test_outputs_reach_the_steps_as_they_are_and_the_record_without_secrets(
@@ -359,8 +359,8 @@ def test_a_problem_of_the_tree_is_found_before_anything_is_made(make_fakes: Make
 
 def test_the_stack_and_each_boot_are_testcases(make_fakes: Make) -> None:
     fakes = make_fakes()
-    (one,) = fakes.cloud.found
-    fakes.cloud.found = (one, replace(one, id="2", name="web-1"))
+    (one,) = fakes.cloud.nova_servers
+    fakes.cloud.nova_servers = (one, replace(one, id="2", name="web-1"))
     cases = of_phase(run(fakes), Phase.PROVISION)
     assert [(case.nodeid, case.server, case.outcome) for case in cases] == [
         ("provision: stack", "", Outcome.PASSED),
@@ -420,7 +420,7 @@ def test_a_role_that_no_server_has(make_fakes: Make) -> None:
 
 def test_a_stack_without_servers_passes_when_it_stands(make_fakes: Make) -> None:
     fakes = make_fakes()
-    fakes.cloud.found = ()
+    fakes.cloud.nova_servers = ()
     text = "stack: {template: stack.yaml}\nspecs: {all: [specs]}\n"
     fakes.pipeline = parse_pipeline(text, name="web", root=fakes.root)
     record = run(fakes)
@@ -436,8 +436,8 @@ def test_specs_of_the_stack_itself(make_fakes: Make, monkeypatch: pytest.MonkeyP
     fakes.pipeline = parse_pipeline(text, name="web", root=fakes.root)
     record = run(fakes)
     assert record.verdict is Verdict.PASSED
-    assert fakes.specs.asked[""] == ("specs/test_web.py",)
-    assert {asked for name, asked in fakes.specs.asked.items() if name} == {("specs",)}
+    assert fakes.specs.paths[""] == ("specs/test_web.py",)
+    assert {asked for name, asked in fakes.specs.paths.items() if name} == {("specs",)}
     assert {case.role for case in record.testcases if not case.server} == {"", "stack"}
     of_cloud = {
         "OS_CLOUD": "local",
@@ -461,7 +461,7 @@ def test_specs_of_the_stack_of_an_untrusted_commit_do_not_know_the_cloud(
 
 def test_a_stack_without_the_servers_that_its_specs_are_for(make_fakes: Make) -> None:
     fakes = make_fakes()
-    fakes.cloud.found = ()
+    fakes.cloud.nova_servers = ()
     text = "stack: {template: stack.yaml}\nspecs: {web: [specs]}\n"
     fakes.pipeline = parse_pipeline(text, name="web", root=fakes.root)
     record = run(fakes)
@@ -471,8 +471,8 @@ def test_a_stack_without_the_servers_that_its_specs_are_for(make_fakes: Make) ->
 
 def test_servers_of_one_name_are_told_apart(make_fakes: Make) -> None:
     fakes = make_fakes()
-    (one,) = fakes.cloud.found
-    fakes.cloud.found = (replace(one, path="a"), replace(one, id="2", path="group.0"))
+    (one,) = fakes.cloud.nova_servers
+    fakes.cloud.nova_servers = (replace(one, path="a"), replace(one, id="2", path="group.0"))
     record = run(fakes)
     assert [server.name for server in record.servers] == ["web-0-a", "web-0-group.0"]
 

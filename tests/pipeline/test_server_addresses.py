@@ -25,8 +25,10 @@ def nova(name: str, path: str, role: str = "", number: int = 1) -> NovaServer:
     )
 
 
-def assigned(*found: NovaServer, access: AccessDefinition | None = None) -> tuple[Server, ...]:
-    return assign(found, PIPELINE, access or AccessDefinition())
+def assigned(
+    *nova_servers: NovaServer, access: AccessDefinition | None = None
+) -> tuple[Server, ...]:
+    return assign(nova_servers, PIPELINE, access or AccessDefinition())
 
 
 def test_twins_are_called_after_their_resources_in_every_run() -> None:

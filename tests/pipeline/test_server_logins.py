@@ -53,14 +53,14 @@ class Scene:
         self.fakes = fakes
         self.sshd = sshd
         self.server = replace(sshd.server, id="1", host_keys=(), address_kind="floating")
-        self.told: list[str] = []
+        self.shown: list[str] = []
         fakes.progress.server = self.hear  # type: ignore[method-assign]
         fakes.cloud.poll_interval_s = (0.5, 3.0)  # each try is a real one
         sshd.authorize(generate_key(run.folder.path, "run").public)
         self.print_keys()
 
     def hear(self, name: str, text: str, *, is_detail: bool = False) -> None:
-        self.told.append(text)
+        self.shown.append(text)
 
     def print_keys(self, *keys: str) -> None:
         self.fakes.cloud.console_text = BLOCK.format("\n".join(keys or self.sshd.server.host_keys))
@@ -70,8 +70,8 @@ class Scene:
         self.fakes.cloud.console_text += before + FINISHED
 
     def nova_says(self, **changes: Any) -> None:
-        (one,) = self.fakes.cloud.found
-        self.fakes.cloud.found = (replace(one, **changes),)
+        (one,) = self.fakes.cloud.nova_servers
+        self.fakes.cloud.nova_servers = (replace(one, **changes),)
 
     def say(self, host_keys: str) -> None:
         text = f"clouds: {{local: {{host_keys: {host_keys}}}}}\n"
@@ -108,8 +108,8 @@ def _nothing() -> None:
 
 def test_a_server_that_is_ready(scene: Scene) -> None:
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
-    assert scene.told[0] == "waiting for it at 127.0.0.1 (floating)"
-    assert scene.told[-1] == "ready"
+    assert scene.shown[0] == "waiting for it at 127.0.0.1 (floating)"
+    assert scene.shown[-1] == "ready"
     assert scene.run.state.record.host_keys == "console"
 
 
@@ -126,7 +126,7 @@ def test_a_boot_is_waited_for_and_told(scene: Scene) -> None:
     boot = Boot(_nothing, show, _nothing, lambda: key.write_text(allowed))
     scene.log_in(boot)
     assert not boot.steps
-    assert scene.told[1:-1] == ["booting"]
+    assert scene.shown[1:-1] == ["booting"]
     assert scene.fakes.progress.notes == []  # it did not take long
 
 
@@ -152,7 +152,7 @@ def test_only_a_fixed_address(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("console", "said"),
+    ("console", "line"),
     [
         ("[1.0] Kernel panic - not syncing: VFS: no root\n[1.1] ---", "Kernel panic - not syncing"),
         ("ok\nYou are in emergency mode. After logging in\n", "You are in emergency mode"),
@@ -161,10 +161,10 @@ def test_only_a_fixed_address(scene: Scene) -> None:
         ("grub rescue> ", "grub rescue"),
     ],
 )
-def test_a_guest_that_died_ends_it_at_once(scene: Scene, console: str, said: str) -> None:
+def test_a_guest_that_died_ends_it_at_once(scene: Scene, console: str, line: str) -> None:
     scene.fakes.cloud.console_text = console
     boot = Boot()
-    with pytest.raises(GuestError, match=f"its console says: .*{said}") as caught:
+    with pytest.raises(GuestError, match=f"its console says: .*{line}") as caught:
         scene.log_in(boot)
     assert boot.now < 5
     assert caught.value.category == "guest"
@@ -232,7 +232,7 @@ def test_a_bastion_of_the_stack_comes_first(scene: Scene) -> None:
     db, web = log_in_to_all(scene.run, [hidden, gate], Boot().deadline())
     assert (db.name, web.name) == ("db-0", "web-0")
     assert db.bastion == replace(jump, host_keys=scene.sshd.server.host_keys)
-    assert scene.told.index("ready") < scene.told.index(
+    assert scene.shown.index("ready") < scene.shown.index(
         "waiting for it at 127.0.0.1 (floating) through web-0"
     )
     assert "Accepted" in (scene.sshd.folder / "sshd.log").read_text()
@@ -380,12 +380,12 @@ def test_the_one_that_blames_the_commit_comes_first(scene: Scene) -> None:
     scene.sshd.authorize()
     scene.finish()
     gone = replace(scene.server, name="gone", id="2", port=1)
-    found = scene.fakes.cloud.server
+    get_server = scene.fakes.cloud.server
 
     def server(server_id: str) -> NovaServer:
         if server_id == gone.id:
             raise GoneError("no such server")
-        return found(server_id)
+        return get_server(server_id)
 
     scene.fakes.cloud.server = server  # type: ignore[method-assign]
     with pytest.raises(LockedOutError) as caught:
