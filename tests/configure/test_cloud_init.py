@@ -17,7 +17,7 @@ from infraci.configure.step import StepOutsideError
 from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import Session, generate_key
-from tests.configure.conftest import Site
+from tests.configure.conftest import StepRunner
 from tests.containers import booted, inside, wait_for_login
 
 GOOD = """\
@@ -154,9 +154,9 @@ def test_it_does_not_wait_for_ever(login: Login) -> None:
     assert "waiting for godot" in caught.value.details
 
 
-def test_a_server_without_cloud_init(site: Site) -> None:
+def test_a_server_without_cloud_init(runner: StepRunner) -> None:
     with pytest.raises(StepFailedError, match="web-0: cloud-init is not installed there") as caught:
-        site.configure(CloudInitStep())
+        runner.configure(CloudInitStep())
     assert "leave the cloud-init step out" in (caught.value.hint or "")
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from infraci.base.deadline import Deadline
 from tests.app.workspace import FILES, Workspace, cloud_in
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.interpreter import Interpreter
-from tests.jenkins.standin import TOKEN, USER, StandIn
 from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
@@ -33,13 +33,13 @@ class Shop:
 
     workspace: Workspace
     bare: Path
-    standin: StandIn
+    jenkins: FakeJenkins
 
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run infraci in the developer's clone."""
         environment = {
             **self.workspace.environment,
-            "JENKINS_URL": self.standin.url,
+            "JENKINS_URL": self.jenkins.url,
             "JENKINS_USER_ID": USER,
             "JENKINS_API_TOKEN": TOKEN,
         }
@@ -65,7 +65,7 @@ class Shop:
     def until_built(self, count: int) -> None:
         """Wait until so many builds have ended."""
         for _ in Deadline(1200, phase="the test").poll("the builds"):
-            jobs = list(self.standin.state.jobs())
+            jobs = list(self.jenkins.state.jobs())
             if sum(not b.building for job in jobs for b in job.builds) == count:
                 return
 
@@ -88,14 +88,16 @@ def shop(tmp_path: Path, cloud_state: Path, interpreter: Interpreter) -> Iterato
     workspace.git("remote", "add", "origin", str(bare))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**workspace.environment, "PATH": path}
-    with StandIn(tmp_path / "jenkins", environment=environment, interpreter=interpreter) as standin:
+    with FakeJenkins(
+        tmp_path / "jenkins", environment=environment, interpreter=interpreter
+    ) as jenkins:
         (tmp_path / "token").write_text(TOKEN)
         done = run_infraci(
-            "hook", "install", "--url", standin.url, "--user", USER,
+            "hook", "install", "--url", jenkins.url, "--user", USER,
             "--token-file", str(tmp_path / "token"), "--folder", "shop", cwd=bare,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        yield Shop(workspace=workspace, bare=bare, standin=standin)
+        yield Shop(workspace=workspace, bare=bare, jenkins=jenkins)
     for job_folder in (tmp_path / "jenkins" / "workspace" / "shop").glob("*"):
         Workspace(folder=job_folder, state=workspace.state).infraci("destroy", "--all")
 
@@ -108,7 +110,7 @@ def test_green_red_red(shop: Shop) -> None:
     workspace.write(INNOCENT, "Say how it works")
     workspace.git("push", "--quiet", "origin", "main")
     shop.until_built(3)
-    consoles = [b.console.read_text() for job in shop.standin.state.jobs() for b in job.builds]
+    consoles = [b.console.read_text() for job in shop.jenkins.state.jobs() for b in job.builds]
 
     good, bad, innocent = shop.shas()
     done = shop.infraci("results", good, bad, innocent, "--json")
@@ -154,7 +156,7 @@ def _alerts(shop: Shop, bad: str) -> None:
 
 def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
     """Each build's report and stages agree with the results."""
-    (job,) = shop.standin.state.jobs()
+    (job,) = shop.jenkins.state.jobs()
     assert sorted(build.description or "" for build in job.builds) == sorted(shas)
     for build in job.builds:
         sha = build.description or ""
@@ -168,7 +170,7 @@ def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
         ]  # fmt: skip
         evidence = [path for path in build.artifacts if path.startswith("tiny/evidence/web/")]
         assert bool(evidence) == (sha != shas[0])
-        attached = str(shop.standin.state.home / "workspace").encode() in report
+        attached = str(shop.jenkins.state.home / "workspace").encode() in report
         assert attached == (sha != shas[0])
 
 
@@ -192,7 +194,7 @@ def test_an_abort_leaves_nothing(shop: Shop) -> None:
     workspace.write({**FILES, "Jenkinsfile": JENKINSFILE, "setup.sh": "#!/bin/sh\nsleep 600\n"})
     assert shop.infraci("setup").returncode == 0
     workspace.git("push", "--quiet", "origin", "main")
-    (job,) = shop.standin.state.jobs()
+    (job,) = shop.jenkins.state.jobs()
     for _ in Deadline(600, phase="the test").poll("the stage Configure"):
         if any(s["name"] == "Configure" for b in job.builds for s in b.stages):
             break
