@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-#: Servers that need no bastion, judged by the smoke test's specs.
+#: Servers that need no bastion, verified by the smoke test's specs.
 PIPELINE = """\
 stack: {template: benchmarks/bare.yaml}
 configure: [cloud-init]

@@ -121,7 +121,7 @@ def measure(workspace: Workspace, way: Way, report: Path) -> Sample:
 
 
 def _commit(clone: Path) -> None:
-    """Have the pipeline judge its servers by these checks."""
+    """Have the pipeline verify its servers by these checks."""
     spec = clone / "specs/bench/test_bench.py"
     spec.parent.mkdir()
     spec.write_text(SPEC)

@@ -115,7 +115,7 @@ def _machine(as_json: bool) -> int:
     if unsafe and not as_json:
         say(
             f"note: there is no sandbox for programs of commits: {unsafe}. Playbooks and specs are"
-            f" not judged before a run, and untrusted commits are not run\n"
+            f" not checked before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )
     return ExitCode.INVALID if missing else ExitCode.PASSED

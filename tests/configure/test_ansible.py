@@ -498,7 +498,7 @@ def test_a_good_playbook_has_no_problem(tmp_path: Path) -> None:
     assert check_playbook(_step(), tmp_path) == ()
 
 
-def test_without_its_secrets_a_playbook_is_not_judged(tmp_path: Path) -> None:
+def test_without_its_secrets_a_playbook_is_not_checked(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text("- hosts: all\n  roles: [nginx]\n")
     step = _step(vault_password=Secret(variable="NO_SUCH_PASSWORD"))
     assert check_playbook(step, tmp_path) == ()

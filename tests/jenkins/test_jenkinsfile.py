@@ -141,7 +141,7 @@ def test_reports_are_published_and_archived(build: Build) -> None:
     assert junit["testResults"] == ".infraci/reports/7/*.xml"
     assert junit["testDataPublishers"] == [{"$class": "AttachmentPublisher"}]
     assert junit["keepProperties"] is True
-    assert junit["skipMarkingBuildUnstable"] is True  # infraci's exit status judges, not JUnit
+    assert junit["skipMarkingBuildUnstable"] is True  # infraci's exit status decides, not JUnit
     (archived,) = taken.steps("archiveArtifacts")
     assert archived["env"]["DIR"] == ".infraci/reports/7"
 

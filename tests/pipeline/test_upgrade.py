@@ -326,7 +326,7 @@ def test_a_base_that_there_is_not(make_fakes: Make, error: Exception) -> None:
     assert labels(record) == ["plan"]
 
 
-def test_the_heads_own_files_are_judged_first(make_fakes: Make) -> None:
+def test_the_heads_own_files_are_checked_first(make_fakes: Make) -> None:
     record = make_fakes(load=DefinitionError("cannot load")).run()
     assert record.verdict is Verdict.INVALID
 
