@@ -36,7 +36,7 @@ def run_in_parallel(
 ) -> tuple[list[RunRecord], ExitCode]:
     """Run the pipelines, so many at once; returns the records by age, and the exit code."""
     runs = ParallelRuns(
-        command=_run_command(
+        command=run_command(
             verbosity=options.verbosity,
             arguments=_arguments(options, checkout.commit),
             cloud=options.cloud,
@@ -179,7 +179,7 @@ class ParallelRuns:
                 signal.signal(number, handler)
 
 
-def _run_command(
+def run_command(
     *, verbosity: int, arguments: Sequence[str], cloud: str
 ) -> Callable[[Pipeline, Path], Sequence[str]]:
     """What makes the command line of each pipeline's run."""
