@@ -437,7 +437,7 @@ def test_specs_of_the_stack_itself(make_fakes: Make, monkeypatch: pytest.MonkeyP
     record = run(fakes)
     assert record.verdict is Verdict.PASSED
     assert fakes.specs.paths[""] == ("specs/test_web.py",)
-    assert {asked for name, asked in fakes.specs.paths.items() if name} == {("specs",)}
+    assert {paths for name, paths in fakes.specs.paths.items() if name} == {("specs",)}
     assert {case.role for case in record.testcases if not case.server} == {"", "stack"}
     of_cloud = {
         "OS_CLOUD": "local",

@@ -94,7 +94,7 @@ def _make_fakes(tmp_path: Path) -> Callable[..., UpgradeFakes]:
 Make = Callable[..., UpgradeFakes]
 
 
-def tested(record: RunRecord) -> list[Testcase]:
+def of_commit(record: RunRecord) -> list[Testcase]:
     """What testcases tell of the commit, but for those that were not run."""
     return [case for case in record.testcases if case.outcome is not Outcome.SKIPPED]
 
@@ -288,7 +288,7 @@ def test_trouble_of_the_base_says_nothing_of_the_head(
 ) -> None:
     record = make_fakes(**{name: fault}).run()
     assert record.verdict is Verdict.ERROR
-    assert tested(record) == []
+    assert of_commit(record) == []
     assert not any(result.failure and result.failure.blames for result in record.phases)
     assert Phase.UPDATE not in [result.phase for result in record.phases]
     assert record.destroyed
@@ -300,7 +300,7 @@ def test_failures_of_the_base_say_nothing_of_the_head(make_fakes: Make, outcome:
     fakes.specs.outcomes = (Outcome.PASSED, outcome)
     record = fakes.run()
     assert record.verdict is Verdict.ERROR
-    assert tested(record) == []
+    assert of_commit(record) == []
     outcomes = [case.outcome for case in checks(record.base_testcases)]
     assert outcomes == [Outcome.PASSED, outcome]
     assert "update_stack" not in fakes.calls
@@ -344,7 +344,7 @@ def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(make_fak
     assert update_failure.blames
     assert "no luck (it was rolled back)" in update_failure.message
     assert "UPDATE_FAILED" in update_failure.details
-    (web,) = tested(record)
+    (web,) = of_commit(record)
     assert (web.nodeid, web.outcome) == ("update: resource web", Outcome.FAILURE)
     assert web.message == "web (OS::Heat::Value): no luck"
     assert [case.outcome for case in checks(record.rollback_testcases)] == [Outcome.PASSED] * 2
@@ -358,7 +358,7 @@ def test_a_failed_update_that_is_the_clouds_fault(make_fakes: Make) -> None:
     assert update_failure is not None
     assert not update_failure.blames
     assert update_failure.category == "no valid host"
-    (web,) = tested(record)
+    (web,) = of_commit(record)
     assert (web.outcome, web.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert record.rollback_testcases
 
