@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import heat, limit
-from benchmarks.job import Bench, Job, help_cpu_s
+from benchmarks.job import Job, Workspace, help_cpu_s
 
 FEW = 3
 
@@ -31,14 +31,14 @@ class Samples:
     heat_s: list[float] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
 
-    def take(self, bench: Bench, folder: Path) -> None:
+    def take(self, workspace: Workspace, folder: Path) -> None:
         """One round."""
         number = len(self.jobs)
         self.limits_s.append(
             limit.measure(self.servers, folder=folder / f"limit-{self.servers}-{number}").gone_s
         )
-        self.heat_s.append(heat.measure(bench.state / "clouds.yaml", self.servers))
-        self.jobs.append(bench.run(self.servers))
+        self.heat_s.append(heat.measure(workspace.state / "clouds.yaml", self.servers))
+        self.jobs.append(workspace.run(self.servers))
 
     def summary(self) -> Mapping[str, float]:
         """Medians, in seconds, and their ratios."""
@@ -78,14 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(folder: Path, *, rounds: int, many: int) -> dict[str, Mapping[str, float]]:
     samples = [Samples(servers=number) for number in (FEW, many)]
-    with Bench.standing(folder) as bench:
-        cold = bench.run(FEW)
+    with Workspace.standing(folder) as workspace:
+        cold = workspace.run(FEW)
         for number in range(rounds):
             for each in samples:
                 print(f"round {number + 1} of {rounds}: {each.servers} servers", file=sys.stderr)
-                each.take(bench, folder)
-        plans_s = [bench.plan_s() for _ in range(rounds)]
-        memory_mb = bench.cloud_memory_mb()
+                each.take(workspace, folder)
+        plans_s = [workspace.plan_s() for _ in range(rounds)]
+        memory_mb = workspace.cloud_memory_mb()
     few, most = (each.summary() for each in samples)
     return {
         f"{FEW} servers": few,

@@ -403,11 +403,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 what = _title(kind)
                 print(f"\n{what}, 1 to {testcases} failing testcases")
                 print(f"  {'':20}  right  nobody's  stacks   95 %  stated  blamed")
-                for name, found in zip(names, pool.imap(score, jobs), strict=True):
+                for name, rated in zip(names, pool.imap(score, jobs), strict=True):
                     print(
-                        f"  {name:20} {found.accuracy:.4f}    {found.accuracy_nobody:.4f}"
-                        f"  {found.mean:6.2f}  {found.p95:5.0f}  {found.stated:.4f}"
-                        f"  {found.blamed:.4f}",
+                        f"  {name:20} {rated.accuracy:.4f}    {rated.accuracy_nobody:.4f}"
+                        f"  {rated.mean:6.2f}  {rated.p95:5.0f}  {rated.stated:.4f}"
+                        f"  {rated.blamed:.4f}",
                         flush=True,
                     )
     return 0

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.job import Bench
+from benchmarks.job import Workspace
 from infraci.local.host.fabric import find_all
 from infraci.local.host.netns import clip
 from infraci.local.host.podman import LABEL_CLOUD
@@ -46,9 +46,9 @@ class Sample:
     state_mb: float
 
 
-def take(bench: Bench, run: int) -> Sample:
+def take(workspace: Workspace, run: int) -> Sample:
     """Look at the cloud's process, and at the machine."""
-    pid, owner = bench.cloud_pid(), StateDir(folder=bench.state).owner
+    pid, owner = workspace.cloud_pid(), StateDir(folder=workspace.state).owner
     kinds = _descriptors(pid)
     filters = (f"--filter=label={LABEL_CLOUD}={owner}", "--format={{.ID}}")
     return Sample(
@@ -56,10 +56,10 @@ def take(bench: Bench, run: int) -> Sample:
         descriptors=kinds.total(),
         sockets=kinds["socket"],
         threads=len(_entries(Path(f"/proc/{pid}/task"))),
-        memory_mb=bench.cloud_memory_mb()["Rss"],
+        memory_mb=workspace.cloud_memory_mb()["Rss"],
         namespaces=sum(clip(owner) == each.labels.get("cloud") for each in find_all()),
         containers=len(_words("podman", "ps", "--all", *filters)),
-        state_mb=sum(_size(file) for file in bench.state.rglob("*")) / (1 << 20),
+        state_mb=sum(_size(file) for file in workspace.state.rglob("*")) / (1 << 20),
     )
 
 
@@ -91,13 +91,13 @@ def _words(*command: str) -> list[str]:
 
 
 def endure(
-    bench: Bench, runs: int, *, servers: int = 1, on_sample: Callable[[Sample], object]
+    workspace: Workspace, runs: int, *, servers: int = 1, on_sample: Callable[[Sample], object]
 ) -> list[Sample]:
     """Run the job so often; returns a sample after each run."""
     samples = []
     for number in range(1, runs + 1):
-        bench.run(servers)
-        samples.append(take(bench, number))
+        workspace.run(servers)
+        samples.append(take(workspace, number))
         on_sample(samples[-1])
     return samples
 
@@ -128,10 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="infraci-bench-") as name,
-        Bench.standing(Path(name)) as bench,
+        Workspace.standing(Path(name)) as workspace,
     ):
         samples = endure(
-            bench,
+            workspace,
             options.runs,
             servers=options.servers,
             on_sample=lambda sample: print(sample, file=sys.stderr),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-#: Servers that need no bastion, judged by the smoke test's specs.
+#: Servers that need no bastion, verified by the smoke test's specs.
 PIPELINE = """\
 stack: {template: benchmarks/bare.yaml}
 configure: [cloud-init]
@@ -31,7 +31,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class Workspace:
     """A clone of this repository with one commit more, and an embedded cloud that only it uses."""
 
     clone: Path
@@ -39,18 +39,18 @@ class Bench:
 
     @classmethod
     @contextmanager
-    def standing(cls, folder: Path) -> Iterator[Bench]:
+    def standing(cls, folder: Path) -> Iterator[Workspace]:
         """Make it; in the end the cloud is gone."""
         clone = folder / "clone"
         _git(folder, "clone", "--quiet", str(REPOSITORY), str(clone))
         (clone / "pipelines" / "bare.yaml").write_text(PIPELINE)
         _git(clone, "add", "pipelines/bare.yaml")
         _git(clone, "commit", "--quiet", "--message", "Add a pipeline to measure")
-        bench = cls(clone=clone, state=folder / "cloud")
+        workspace = cls(clone=clone, state=folder / "cloud")
         try:
-            yield bench
+            yield workspace
         finally:
-            bench.infraci("cloud", "down")
+            workspace.infraci("cloud", "down")
 
     def infraci(self, *arguments: str) -> str:
         """Run the command line there; it must succeed."""

@@ -75,12 +75,12 @@ def measure(
     watching.start()
     try:
         process = cloud.start(clone, "run", pipeline, "--cloud", cloud.name)
-        _, said = process.communicate()
+        _, output = process.communicate()
     finally:
         consoles.stop()
         watching.join()
     if process.returncode:
-        raise SystemExit(said)
+        raise SystemExit(output)
     (file,) = clone.glob(".infraci/runs/*/run.json")
     record: Mapping[str, Any] = json.loads(file.read_text())
     return record, consoles

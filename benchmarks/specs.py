@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.job import Bench
+from benchmarks.job import Workspace
 from benchmarks.job import _git as git
 
 SERVERS, CHECKS = 10, 100
@@ -77,7 +77,7 @@ class Sample:
     """What one run took, and what it found: each check's outcome on each server."""
 
     took_s: float
-    found: Mapping[tuple[str, str], str]
+    outcomes: Mapping[tuple[str, str], str]
 
 
 def ways(folder: Path, run: str, servers: Sequence[str]) -> Sequence[Way]:
@@ -104,24 +104,24 @@ def ways(folder: Path, run: str, servers: Sequence[str]) -> Sequence[Way]:
     )
 
 
-def measure(bench: Bench, way: Way, report: Path) -> Sample:
+def measure(workspace: Workspace, way: Way, report: Path) -> Sample:
     """One run."""
     own = "verify" in way.command
     command = [*way.command] if own else [*way.command, f"--junitxml={report}"]
     began = time.monotonic()
     done = subprocess.run(
-        command, cwd=bench.clone, env=bench._environment(), capture_output=True, text=True
+        command, cwd=workspace.clone, env=workspace._environment(), capture_output=True, text=True
     )
     took_s = time.monotonic() - began
     if done.returncode != 1:  # some checks fail
         raise RuntimeError(f"{way.title}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     if own:
-        report = bench.clone / ".infraci/runs" / way.command[-1] / "junit.xml"
-    return Sample(took_s=took_s, found=_found(report))
+        report = workspace.clone / ".infraci/runs" / way.command[-1] / "junit.xml"
+    return Sample(took_s=took_s, outcomes=_outcomes(report))
 
 
 def _commit(clone: Path) -> None:
-    """Have the pipeline judge its servers by these checks."""
+    """Have the pipeline verify its servers by these checks."""
     spec = clone / "specs/bench/test_bench.py"
     spec.parent.mkdir()
     spec.write_text(SPEC)
@@ -130,15 +130,15 @@ def _commit(clone: Path) -> None:
     git(clone, "commit", "--quiet", "--message", "Check more")
 
 
-def _found(report: Path) -> Mapping[tuple[str, str], str]:
+def _outcomes(report: Path) -> Mapping[tuple[str, str], str]:
     """Each check of a report, by its name without the backend's."""
-    found = {}
+    outcomes = {}
     for case in ET.parse(report).iter("testcase"):
         name = str(case.get("name")).replace("ssh://", "")
         if name.startswith("test_"):
             outcome = "passed" if case.find("failure") is None else "failed"
-            found[str(case.get("classname")), name] = outcome
-    return found
+            outcomes[str(case.get("classname")), name] = outcome
+    return outcomes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,12 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="infraci-bench-") as name,
-        Bench.standing(Path(name)) as bench,
+        Workspace.standing(Path(name)) as workspace,
     ):
-        _commit(bench.clone)
-        run = bench.infraci("provision", "bare", "-P", f"servers={options.servers}").split()[0]
+        _commit(workspace.clone)
+        run = workspace.infraci("provision", "bare", "-P", f"servers={options.servers}").split()[0]
         try:
-            folder = bench.clone / ".infraci/runs" / run
+            folder = workspace.clone / ".infraci/runs" / run
             servers = [
                 s["name"] for s in json.loads((folder / "stack.json").read_text())["servers"]
             ]
@@ -163,21 +163,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             samples: dict[str, list[Sample]] = {way.title: [] for way in chosen}
             for number in range(options.rounds):
                 for way in (way for way in chosen if number == 0 or not way.is_slow):
-                    sample = measure(bench, way, Path(name) / "report.xml")
+                    sample = measure(workspace, way, Path(name) / "report.xml")
                     samples[way.title].append(sample)
                     took = f"{sample.took_s:.1f} s: {way.title}"
                     print(f"round {number + 1} of {options.rounds}: {took}", file=sys.stderr)
         finally:
-            bench.infraci("destroy", run)
+            workspace.infraci("destroy", run)
     _show(samples, checks=CHECKS * options.servers)
     return 0
 
 
 def _show(samples: Mapping[str, Sequence[Sample]], *, checks: int) -> None:
-    found = [sample.found for of_way in samples.values() for sample in of_way]
-    same = all(one == found[0] for one in found) and len(found[0]) == checks
-    failed = list(found[0].values()).count("failed")
-    print(f"{len(found[0])} checks, of which {failed} fail; all ways find the same: {same}\n")
+    outcomes = [sample.outcomes for of_way in samples.values() for sample in of_way]
+    same = all(one == outcomes[0] for one in outcomes) and len(outcomes[0]) == checks
+    failed = list(outcomes[0].values()).count("failed")
+    print(f"{len(outcomes[0])} checks, of which {failed} fail; all ways find the same: {same}\n")
     medians = {title: statistics.median(s.took_s for s in ss) for title, ss in samples.items()}
     base = medians.get(OURS) or next(iter(medians.values()))
     print(f"| | s | against {OURS} |\n|---|---|---|")

@@ -52,15 +52,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tosca_samples")
     parser.add_argument("--up", action="store_true", help="stand up what can be planned")
     parser.add_argument("--only", default="", help="samples whose path contains this")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder, open_cloud("local") as cloud:
         for package in PACKAGES:
             root = _download(package, Path(folder))
             for path in _samples(root):
-                if asked.only not in str(path):
+                if options.only not in str(path):
                     continue
-                outcome, reason = _try(root, path, cloud, up=asked.up)
+                outcome, reason = _try(root, path, cloud, up=options.up)
                 counts[package, outcome] += 1
                 print(f"{outcome:12} {package.partition('=')[0]} {path}  {reason}", flush=True)
     for (package, outcome), count in sorted(counts.items()):
@@ -124,10 +124,10 @@ def _stand_up(cloud: Cloud, request: Any, name: str) -> tuple[str, str]:
 def _values(path: Path) -> dict[str, object]:
     """A value for each input without a default."""
     try:
-        said = yaml.safe_load(_entry_text(path)) or {}
+        document = yaml.safe_load(_entry_text(path)) or {}
     except Exception:  # many are broken on purpose; infraci has to say how
         return {}
-    topology = said.get("topology_template") if isinstance(said, dict) else None
+    topology = document.get("topology_template") if isinstance(document, dict) else None
     inputs = (topology if isinstance(topology, dict) else {}).get("inputs") or {}
     return {
         name: _value(name, declared or {})
@@ -149,15 +149,15 @@ def _entry_text(path: Path) -> str:
 
 def _value(name: str, declared: Mapping[str, Any]) -> object:
     for rule in declared.get("constraints") or ():
-        for key, wanted in rule.items():
+        for key, value in rule.items():
             if key == "valid_values":
-                return wanted[0]
+                return value[0]
             if key in ("in_range",):
-                return wanted[0]
+                return value[0]
             if key in ("equal", "greater_or_equal"):
-                return wanted
+                return value
             if key == "greater_than":
-                return wanted + 1
+                return value + 1
     named = {"network_name": "sample", "image": "debian-12", "flavor": "m1.tiny"}
     by_type: dict[str, object] = {
         "integer": 1,

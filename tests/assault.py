@@ -32,7 +32,7 @@ from pathlib import Path
 
 from infraci.local.host.fabric import find_all
 from infraci.local.state_dir import StateDir
-from tests.app.workspace import STACK, House
+from tests.app.workspace import STACK, Workspace
 
 FILES = {
     "stack.yaml": STACK,
@@ -99,22 +99,22 @@ class Round:
 
     folder: Path
     blow: Blow
-    house: House = field(init=False)
-    clone: House = field(init=False)
+    workspace: Workspace = field(init=False)
+    clone: Workspace = field(init=False)
 
     def __post_init__(self) -> None:
         state = self.folder / "state"
-        for name in ("house", "clone"):
-            object.__setattr__(self, name, House(folder=self.folder / name, state=state))
+        for name in ("workspace", "clone"):
+            object.__setattr__(self, name, Workspace(folder=self.folder / name, state=state))
 
     def play(self) -> Result:
         """Start, hit, tidy by gc, and look."""
-        self.house.found(FILES)
+        self.workspace.create(FILES)
         (self.folder / "tmp").mkdir()
         log = self.folder / "run.log"
         with log.open("w") as stream:
             began = time.monotonic()
-            run = self._start(self.house, "-v", "run", "tiny", output=stream.fileno())
+            run = self._start(self.workspace, "-v", "run", "tiny", output=stream.fileno())
             with suppress(subprocess.TimeoutExpired):
                 run.wait(self.blow.after_s)
             run_s, is_late = time.monotonic() - began, run.returncode is not None
@@ -125,18 +125,18 @@ class Round:
             left.append("the run itself: it did not end")
         output = log.read_text()
         subprocess.run(
-            ["git", "clone", "--quiet", self.house.folder, self.clone.folder], check=True
+            ["git", "clone", "--quiet", self.workspace.folder, self.clone.folder], check=True
         )
         bridges = self._bridges()
-        for house in (self.clone, self.house):  # the second has files of its own to tidy
-            code, words = self._finish(house, "gc")
-            output += f"\n$ infraci gc in the {house.folder.name}: {code}\n{words}"
+        for workspace in (self.clone, self.workspace):  # the second has files of its own to tidy
+            code, words = self._finish(workspace, "gc")
+            output += f"\n$ infraci gc in the {workspace.folder.name}: {code}\n{words}"
             if code:
-                left.append(f"gc in the {house.folder.name} ended with {code}")
-            if house is self.clone:
+                left.append(f"gc in the {workspace.folder.name} ended with {code}")
+            if workspace is self.clone:
                 left += self._on_cloud()
         left += self._files()
-        self._finish(self.house, "cloud", "down")
+        self._finish(self.workspace, "cloud", "down")
         left += [*self._on_machine(), *self._tables(bridges)]
         return Result(
             blow=self.blow,
@@ -150,20 +150,20 @@ class Round:
 
     def clean(self) -> None:
         """Leave nothing of a round that left something."""
-        self._finish(self.house, "destroy", "--all")
-        self._finish(self.house, "cloud", "down")
+        self._finish(self.workspace, "destroy", "--all")
+        self._finish(self.workspace, "cloud", "down")
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     @property
     def _environment(self) -> Mapping[str, str]:
-        return {**self.house.environment, "TMPDIR": str(self.folder / "tmp")}
+        return {**self.workspace.environment, "TMPDIR": str(self.folder / "tmp")}
 
-    def _start(self, house: House, *arguments: str, output: int) -> subprocess.Popen[str]:
+    def _start(self, workspace: Workspace, *arguments: str, output: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*_WITH_SIGINT, sys.executable, "-P", "-m", "infraci", *arguments],
-            cwd=house.folder,
+            cwd=workspace.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -172,9 +172,9 @@ class Round:
             start_new_session=True,
         )
 
-    def _finish(self, house: House, *arguments: str) -> tuple[int | None, str]:
+    def _finish(self, workspace: Workspace, *arguments: str) -> tuple[int | None, str]:
         with tempfile.TemporaryFile("w+") as stream:
-            process = self._start(house, *arguments, output=stream.fileno())
+            process = self._start(workspace, *arguments, output=stream.fileno())
             code = self._end_of(process)
             stream.seek(0)
             return code, stream.read()
@@ -206,14 +206,14 @@ class Round:
     def _cloud(self) -> int | None:
         """The process of the cloud, also one that is starting."""
         with suppress(OSError, ValueError):
-            return int((self.house.state / "lock").read_text().partition(".")[0])
+            return int((self.workspace.state / "lock").read_text().partition(".")[0])
         return None
 
     # What is left
 
     @property
     def _owner(self) -> str:
-        return StateDir(folder=self.house.state).owner
+        return StateDir(folder=self.workspace.state).owner
 
     def _on_cloud(self) -> Iterator[str]:
         program = (
@@ -222,7 +222,7 @@ class Round:
             "    for stack in cloud.find_stacks(['infraci']): print('stack', stack.name)\n"
             "    for pair in cloud.keypairs(): print('key pair', pair.name)\n"
         )
-        path = self.house.state / "clouds.yaml"
+        path = self.workspace.state / "clouds.yaml"
         done = subprocess.run(
             [sys.executable, "-c", program, path],
             capture_output=True, text=True, timeout=_LIMIT_S, env=self._environment, check=False,
@@ -233,11 +233,11 @@ class Round:
 
     def _files(self) -> Iterator[str]:
         yield from (f"file {path}" for path in (self.folder / "tmp").iterdir())
-        for house in (self.house, self.clone):
-            home = house.folder / ".infraci"
+        for workspace in (self.workspace, self.clone):
+            home = workspace.folder / ".infraci"
             yield from (f"file {path}" for path in home.glob("trees/*"))
             yield from (f"file {path}" for path in home.rglob(".*.*.*.*.*"))
-        for run in (self.house.folder / ".infraci/runs").glob("*"):
+        for run in (self.workspace.folder / ".infraci/runs").glob("*"):
             signs = Path("/tmp").glob(f"infraci-at-work-{run.name}.*")
             yield from (f"sign {sign}" for sign in signs)
 
@@ -263,7 +263,7 @@ class Round:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         links = json.loads(shown.stdout or "[]")
-        return [k["ifname"] for k in links if str(self.house.state) in k.get("ifalias", "")]
+        return [k["ifname"] for k in links if str(self.workspace.state) in k.get("ifalias", "")]
 
     def _tables(self, bridges: Sequence[str]) -> Iterator[str]:
         """The packet filters of bridges that were this cloud's, and are gone."""
@@ -276,7 +276,7 @@ class Round:
                 yield f"nft table {name}"
 
     def _processes(self) -> Iterator[int]:
-        mark = f"INFRACI_STATE_DIR={self.house.state}\0".encode()
+        mark = f"INFRACI_STATE_DIR={self.workspace.state}\0".encode()
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if mark in (entry / "environ").read_bytes():

@@ -19,10 +19,9 @@ from infraci.diagnosis.sudo import SudoRefusedError
 from infraci.errors import ExitCode, InfraciError
 from infraci.heat.causes import CAUSES, OWN_ID, Cause
 from infraci.model.problem import FileError, TemplateError
-from infraci.model.run import ErrorKind, Outcome, Phase, Testcase
+from infraci.model.run import ErrorKind, Outcome, Phase, Testcase, verdict_of_testcases
 from infraci.pipeline.server_health import GuestError, LockedOutError
 from infraci.pipeline.upgrade import UntestableUpgradeError
-from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.plan import LfsPointerError
 from infraci.ssh import HostKeyError, LoginRefusedError
 

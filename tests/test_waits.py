@@ -59,7 +59,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "blame/local_runs.py _Processes.__exit__": {"wait": _RUN},
     "app/checkout.py preloading": {"join": "imports end, or nothing of infraci works"},
     "commands/hook.py receive": {"read": "git closes it when it has named what was pushed"},
-    "app/image_preparation.py image_maker.make": {"result": "podman has a limit there"},
+    "app/cloud_opening.py image_maker.make": {"result": "podman has a limit there"},
     "app/parallel_runs.py ParallelRuns.run": {"get": _RUN},
     "app/parallel_runs.py ParallelRuns._start": {"Popen": _STARTED},
     "app/parallel_runs.py ParallelRuns._follow": {"for": _RUN},

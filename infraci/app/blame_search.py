@@ -10,7 +10,6 @@ from typing import Any
 
 from infraci.app.ci_reports import publish
 from infraci.app.cloud_opening import open_cloud
-from infraci.app.options import Overrides
 from infraci.app.record_history import matters, renew, tell_corrupt
 from infraci.base.invocation import invocation
 from infraci.blame.finding import Finding
@@ -25,7 +24,7 @@ from infraci.history import History, Result
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import PIPELINES, PROJECT_FILE, load_pipelines
 from infraci.model.problem import FileError
-from infraci.model.run import Commit, Verdict
+from infraci.model.run import Commit, Overrides, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

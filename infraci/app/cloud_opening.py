@@ -1,20 +1,32 @@
-"""Opens clouds: those of clouds.yaml, and the embedded one, which is started if need be."""
+"""Opens clouds: those of clouds.yaml, and the embedded one, which is started and gets its images.
+
+Images are made before Heat asks for them, so that progress shows it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
-from infraci.app.image_preparation import look_for_images
 from infraci.base.terminal import say
 from infraci.base.trust import is_untrusted
-from infraci.errors import UsageError
+from infraci.errors import CloudError, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.model.catalog import Catalog
 from infraci.model.pipeline import Pipeline
 from infraci.plan.offline import OfflineCloud
+from infraci.plan.preview_servers import SERVER, servers_of
+from infraci.progress import Progress
+from infraci.templates import StackRequest
 
 
 def open_cloud(name: str) -> Cloud:
@@ -64,3 +76,87 @@ def cloud_of(pipeline: Pipeline, cloud: str) -> str:
             hint=f"to use it nevertheless: --cloud {pipeline.cloud} '{pipeline.name}'",
         )
     return pipeline.cloud or cloud
+
+
+# The images of the embedded cloud
+
+
+@cache
+def look_for_images() -> Future[frozenset[str]]:
+    """List in a thread which images this machine has; none where podman cannot list them."""
+    images: Future[frozenset[str]] = Future()
+
+    def look() -> None:
+        from infraci.local.host import image_store
+
+        try:
+            images.set_result(image_store.built())
+        except (InfraciError, OSError):  # making the image will raise it again
+            images.set_result(frozenset())
+
+    Thread(target=look, name="images", daemon=True).start()
+    return images
+
+
+def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], None]:
+    """What builds or pulls the images of a stack's servers that this machine lacks."""
+
+    def make(request: StackRequest) -> None:
+        from infraci.local.host import image_store
+
+        _check_machine()
+        names = _plain_images(request)
+        if names is not None and names <= look_for_images().result():
+            return
+        preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
+        names_in_preview = {str(server.properties.get("image")) for server in servers_of(preview)}
+        for name in sorted(filter(image_store.known, names_in_preview)):
+            image_store.ensure(name, on_progress=progress.note)
+
+    return make
+
+
+def _plain_images(request: StackRequest) -> set[str] | None:
+    """The images of a request's servers, None unless each is a plain name or parameter.
+
+    Only Heat can evaluate functions and nested templates.
+    """
+    if request.files:
+        return None
+    declared = request.template.get("parameters") or {}
+    values = {**(request.environment.get("parameters") or {}), **request.parameters}
+    names = set()
+    for image in _server_images(request.template.get("resources") or {}):
+        name = image
+        if isinstance(image, dict) and set(image) == {"get_param"}:
+            parameter = image["get_param"]
+            if not isinstance(parameter, str):
+                return None
+            name = values.get(parameter, (declared.get(parameter) or {}).get("default"))
+        if not isinstance(name, str):
+            return None
+        names.add(name)
+    return names
+
+
+def _server_images(value: object) -> Iterator[Any]:
+    """The ``image`` property of each server, also of those in a group's definition."""
+    if isinstance(value, Mapping):
+        if value.get("type") == SERVER:
+            yield (value.get("properties") or {}).get("image")
+        for inner in value.values():
+            yield from _server_images(inner)
+
+
+def _check_machine() -> None:
+    """Raise CloudError where servers surely cannot run here; a quick check, not a full one."""
+    if os.geteuid() == 0 and all(map(shutil.which, ("podman", "ip", "nft"))):
+        return
+    from infraci.local.host import capabilities
+
+    lacks = [missing.what for missing in capabilities.probe().missing()]
+    if lacks:
+        raise CloudError(
+            f"cannot make servers on this machine: it lacks {', '.join(lacks)}",
+            hint="`infraci doctor` says how to fix it",
+        )

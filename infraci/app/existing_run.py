@@ -9,14 +9,16 @@ from pathlib import Path
 
 from infraci import git
 from infraci.app.checkout import Checkout, exported, preloading
+from infraci.app.ci_reports import publish
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.lookup import find_pipeline, find_run
-from infraci.app.options import Overrides
+from infraci.app.options import RunOptions
+from infraci.base.interrupts import Interrupts
 from infraci.base.trust import distrust
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
-from infraci.model.run import Phase, Verdict
-from infraci.pipeline import Interrupts, Run, run_phases
+from infraci.model.run import Overrides, Phase, Round, RunRecord, Verdict, exit_code_of
+from infraci.pipeline import Run, phases_of, run_phases
 from infraci.progress import make_progress
 from infraci.report.header import reproduce
 
@@ -81,3 +83,40 @@ def repeat_phase(phase: Phase, run_id: str | None, *, verbosity: int, working_tr
         record = run_phases(run, (phase,))
         code = (record.verdict or Verdict.PASSED).exit_code
         return ExitCode.INTERRUPTED if run.interrupts.happened else code
+
+
+def resume_run(run_id: str, options: RunOptions) -> int:
+    """Go on with a run from its first unfinished phase; returns the exit code."""
+    if options.pipelines:
+        raise UsageError("cannot resume a run of other pipelines: leave PIPELINE out")
+    with open_run(
+        run_id,
+        verbosity=options.verbosity,
+        destroy_policy=options.destroy_policy,
+        overrides=options.overrides,
+        with_base=True,
+    ) as run:
+        record = run_phases(run, undone(run.state.record, phases_of(run.state.pipeline)))
+        if options.report is not None:
+            publish(run.folder.junit, record, options.report)
+        return ExitCode.INTERRUPTED if run.interrupts.happened else exit_code_of([record])
+
+
+def undone(record: RunRecord, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """The phases from the first one on that has not succeeded.
+
+    After an update that has not succeeded, an upgrade begins again with its base: the state that
+    the update has left is not known.
+    """
+    succeeded = {
+        result.phase
+        for result in record.phases
+        if result.failure is None
+        and (result.round is Round.HEAD or result.phase is Phase.PROVISION)
+    }
+    for number, phase in enumerate(phases):
+        if phase is Phase.UPDATE and phase not in succeeded:
+            return phases[phases.index(Phase.PROVISION) :]
+        if phase not in succeeded:
+            return phases[number:]
+    return (Phase.VERIFY,)

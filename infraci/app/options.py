@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from infraci.base.trust import distrust
+from infraci.model.run import Overrides
 
 #: Where the context keeps whether `--json` stands before the command.
 JSON = "infraci.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
-    """What the command line changes of a commit's stack."""
-
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    environments: Sequence[Path] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The options, without any value."""
-        options = [f"-P {name}" for name in self.parameters]
-        return tuple(sorted([*options, *(f"-e {path.name}" for path in self.environments)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

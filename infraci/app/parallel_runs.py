@@ -1,4 +1,4 @@
-"""Parallel runs, each a process of its own.
+"""Runs several pipelines at once, each in a process of its own.
 
 A run handles signals in the main thread of its process, and tears down independently of others. So
 each parallel run is an ``infraci run`` in a session of its own, which the terminal's signals do not
@@ -18,14 +18,52 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
+from infraci.app.checkout import Checkout
+from infraci.app.options import RunOptions
 from infraci.base.program import own_program
 from infraci.base.temporary import temporary_folder
+from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline
-from infraci.model.run import RunRecord, Verdict
+from infraci.model.run import Commit, RunRecord, Verdict, exit_code_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_in_parallel(
+    pipelines: Sequence[Pipeline], checkout: Checkout, options: RunOptions, *, jobs: int
+) -> tuple[list[RunRecord], ExitCode]:
+    """Run the pipelines, so many at once; returns the records by age, and the exit code."""
+    runs = ParallelRuns(
+        command=run_command(
+            verbosity=options.verbosity,
+            arguments=_arguments(options, checkout.commit),
+            cloud=options.cloud,
+        ),
+        ledger=Ledger(checkout.root),
+        tell=lambda line: say(line, err=True),
+        jobs=jobs,
+        fail_fast=options.fail_fast,
+    )
+    records, lost = runs.run(pipelines)
+    records.sort(key=lambda record: record.created)
+    if runs.interrupted:
+        return records, ExitCode.INTERRUPTED
+    return records, ExitCode.worst([exit_code_of(records), lost])
+
+
+def _arguments(options: RunOptions, commit: Commit) -> list[str]:
+    """The options that each of the parallel runs gets, but for its pipeline and cloud."""
+    arguments = ["--working-tree"] if commit.dirty else ["--commit", commit.sha]
+    overrides = options.overrides
+    arguments += [f"--parameter={name}={value}" for name, value in overrides.parameters.items()]
+    arguments += [f"--environment={path}" for path in overrides.environments]
+    if options.destroy_policy is not None:
+        arguments.append(f"--destroy={options.destroy_policy}")
+    if options.report is not None:
+        arguments.append(f"--report={options.report}")
+    return [*arguments, "--history" if options.history else "--no-history"]
 
 
 @dataclass(slots=True)

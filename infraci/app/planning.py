@@ -6,19 +6,20 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from infraci.app.checkout import Checkout
 from infraci.app.cloud_opening import cloud_of, open_cloud, open_offline
-from infraci.app.options import Overrides
-from infraci.app.stack_loading import LoadStack, base_opener, host_key_placeholder, stack_loader
+from infraci.app.upgrade_base import base_opener
 from infraci.base.trust import is_untrusted
 from infraci.errors import DefinitionError, UsageError
 from infraci.heat import LOCAL, Cloud
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem
+from infraci.model.run import Overrides
 from infraci.pipeline import UntestableUpgradeError
+from infraci.pipeline.drivers import Load
 from infraci.plan import (
     PipelinePlan,
     check_untrusted,
@@ -27,6 +28,7 @@ from infraci.plan import (
     with_upgrade,
 )
 from infraci.plan.offline import OfflineCloud
+from infraci.templates import host_key_placeholder, load_request
 
 
 def plans_of(
@@ -84,7 +86,7 @@ def _plan(
 ) -> PipelinePlan:
     from infraci.model.decode import load_project
 
-    load = stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=overrides)
+    load = partial(load_request, pipeline, tree=checkout.tree, cloud=cloud, overrides=overrides)
     plan = plan_one(pipeline, checkout.tree, load, cloud=cloud, with_template=with_template)
     if is_untrusted():
         site = load_project(checkout.tree).cloud(cloud.name)
@@ -120,7 +122,7 @@ def _plan(
 def plan_one(
     pipeline: Pipeline,
     root: Path,
-    load: LoadStack,
+    load: Load,
     *,
     cloud: Cloud | OfflineCloud,
     with_template: bool = False,

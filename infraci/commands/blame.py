@@ -17,13 +17,14 @@ from infraci.app.blame_search import (
 )
 from infraci.app.checkout import exported
 from infraci.app.jenkins_controller import open_controller
-from infraci.app.options import Overrides, cloud_option, json_option, stack_options
+from infraci.app.options import cloud_option, json_option, stack_options
+from infraci.base.interrupts import Interrupts
 from infraci.base.terminal import say, say_json
 from infraci.blame.finding import Finding, FindingKind
 from infraci.blame.finding_output import as_data, as_text
 from infraci.blame.search import Budget
 from infraci.errors import ExitCode, UsageError
-from infraci.pipeline import Interrupts
+from infraci.model.run import Overrides
 
 #: How many stacks may be stood up without --budget.
 _STACKS = 24

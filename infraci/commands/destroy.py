@@ -11,6 +11,7 @@ import click
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.lookup import ledger_here
 from infraci.base.deadline import Deadline, waits
+from infraci.base.interrupts import Interrupts
 from infraci.base.terminal import say
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL
@@ -21,7 +22,6 @@ from infraci.ledger.ledger import (
     UnknownRunError,
     is_whole_id,
 )
-from infraci.pipeline import Interrupts
 from infraci.pipeline.destroy_phase import DESTROY_S, remove_run
 from infraci.pipeline.garbage import find_runs, has_leftovers, remove_unrecorded
 from infraci.progress import Progress, make_progress

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from infraci.app.options import Overrides, json_option, source_options, stack_options
+from infraci.app.options import json_option, source_options, stack_options
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode, UsageError
+from infraci.model.run import Overrides
 
 
 @click.command("doctor", short_help="Say what this machine or a cloud lacks, and how to fix it.")
@@ -114,7 +115,7 @@ def _machine(as_json: bool) -> int:
     if unsafe and not as_json:
         say(
             f"note: there is no sandbox for programs of commits: {unsafe}. Playbooks and specs are"
-            f" not judged before a run, and untrusted commits are not run\n"
+            f" not checked before a run, and untrusted commits are not run\n"
             f"  apt-get install --yes --no-install-recommends {PACKAGE}"
         )
     return ExitCode.INVALID if missing else ExitCode.PASSED

@@ -13,13 +13,13 @@ import click
 from infraci import git
 from infraci.app.checkout import remove_dead_trees
 from infraci.app.cloud_opening import open_cloud
+from infraci.base.interrupts import Interrupts
 from infraci.base.temporary import remove_dead
 from infraci.base.terminal import say, say_line
 from infraci.errors import ExitCode, InfraciError, UsageError
 from infraci.heat import LOCAL, Cloud
-from infraci.ledger.known_ledgers import forget_old
 from infraci.ledger.ledger import Ledger
-from infraci.pipeline import Interrupts
+from infraci.ledger.ownership import forget_old
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
 from infraci.progress import Progress, make_progress

@@ -9,18 +9,12 @@ import click
 
 from infraci.app.checkout import open_checkout
 from infraci.app.ci_reports import report_wrong
-from infraci.app.options import (
-    Overrides,
-    cloud_option,
-    json_option,
-    source_options,
-    stack_options,
-)
+from infraci.app.options import cloud_option, json_option, source_options, stack_options
 from infraci.app.planning import open_planner, plans_of
 from infraci.base.terminal import say, say_json
 from infraci.errors import ExitCode
 from infraci.model.problem import FileError
-from infraci.model.run import Verdict
+from infraci.model.run import Overrides, Verdict
 from infraci.plan.plan_output import as_data, as_text
 
 

@@ -10,14 +10,15 @@ import click
 from infraci.app.checkout import open_checkout
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.execute_run import RunSubject, execute_run, make_drivers
-from infraci.app.options import Overrides, cloud_option, source_options, stack_options
+from infraci.app.options import cloud_option, source_options, stack_options
+from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
 from infraci.base.terminal import say
 from infraci.errors import ExitCode, UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Phase, Verdict
-from infraci.pipeline import RUN_PHASES, Interrupts, phases_of
+from infraci.model.run import Overrides, Phase, Verdict
+from infraci.pipeline import RUN_PHASES, phases_of
 from infraci.progress import make_progress
 
 

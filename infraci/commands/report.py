@@ -13,8 +13,7 @@ from infraci.app.lookup import find_run, ledger_here
 from infraci.history import RESULT, dump, result_of
 from infraci.ledger.ledger import Ledger
 from infraci.ledger.run_folder import RunFolder
-from infraci.model.run import RunRecord
-from infraci.pipeline import exit_code_of
+from infraci.model.run import RunRecord, exit_code_of
 
 
 @click.command("report", short_help="Write the reports of runs, with evidence and logs.")

@@ -9,13 +9,13 @@ import click
 
 from infraci.app.checkout import open_checkout
 from infraci.app.options import (
-    Overrides,
     RunOptions,
     cloud_option,
     destroy_option,
     source_options,
     stack_options,
 )
+from infraci.model.run import Overrides
 
 
 @click.command("run", short_help="Run a commit's pipelines, from plan to destroy.")
@@ -102,15 +102,15 @@ def command(
     if resume is not None and (commit is not None or working_tree):
         raise click.UsageError("--resume goes on with its run's commit: leave --commit out")
     if resume is not None:
-        from infraci.app.run_pipelines import resume_run
+        from infraci.app.existing_run import resume_run
 
         return resume_run(resume, options)
     with open_checkout(
         commit=commit,
         working_tree=working_tree,
         quiet=verbosity < 0,
-        preload=["infraci.app.run_pipelines"],
+        preload=["infraci.app.execute_run"],
     ) as checkout:
-        from infraci.app.run_pipelines import run_pipelines
+        from infraci.app.execute_run import run_pipelines
 
         return run_pipelines(checkout, options)

@@ -14,7 +14,7 @@ from shlex import quote
 
 from infraci.base.shorten import shortened
 
-#: So much of what was said is judged: its beginning and its end.
+#: So many characters of a text are searched for causes: its beginning and its end.
 _LONGEST = 4_000
 
 
@@ -329,7 +329,7 @@ CAUSES: tuple[Cause, ...] = (
             r"Cannot define the following properties|properties must be specified",
             r"Maximum number of metadata items|Personality file",
         ),
-        advice="`infraci plan` has Heat judge the template without making anything",
+        advice="`infraci plan` has Heat validate the template without making anything",
     ),
     Cause(
         category="api",

@@ -13,8 +13,7 @@ from infraci.base.xml_reader import read_xml
 from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.jenkins_error import JenkinsError
-from infraci.model.run import Verdict
-from infraci.pipeline.verdict import worst_verdict
+from infraci.model.run import Verdict, worst_verdict
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 

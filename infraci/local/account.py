@@ -11,7 +11,7 @@ PROJECT_ID = "1f7ac1000000400080000000000000aa"
 ROLES = ("admin", "member", "reader")
 REGION = "local"
 ZONE = "nova"
-#: Where Heat judges templates for clouds that are not asked; it has no other service.
+#: Where Heat validates templates for clouds that are not asked; it has no other service.
 ANY_CLOUD = "any-cloud"
 #: The one role of the users that Heat makes for a stack's servers.
 STACK_USER_ROLE = "heat_stack_user"

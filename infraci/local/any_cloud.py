@@ -1,7 +1,7 @@
-"""Heat's judgement of a template for a cloud that is not asked: its own classes, all properties.
+"""Validates templates for a cloud that is not asked: by Heat's own classes, all properties.
 
-Heat asks services while it judges. Here no service is asked: what only the cloud knows (whether it
-has an image, what a flavor's size is) counts as right, and names stay names.
+Heat asks services while it validates. Here no service is asked: what only the cloud knows
+(whether it has an image, what a flavor's size is) counts as right, and names stay names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _NotAskedError(BaseException):
 
 
 class Engine(service.EngineService):  # type: ignore[misc]
-    """An engine that also judges for clouds that it does not reach."""
+    """An engine that also validates for clouds that it does not reach."""
 
     def preview_stack(self, cnxt: Any, *arguments: Any, **options: Any) -> Any:
         """What Heat would make of a template."""
@@ -53,7 +53,7 @@ class Engine(service.EngineService):  # type: ignore[misc]
 
 
 def is_meant() -> bool:
-    """Whether this thread judges for a cloud that is not asked."""
+    """Whether this thread validates for a cloud that is not asked."""
     return _is_meant.get()
 
 
@@ -94,10 +94,10 @@ def _unless_meant(create: Callable[..., Any]) -> Callable[..., Any]:
     return client
 
 
-def _true_if_not_asked(judge: Callable[..., bool]) -> Callable[..., bool]:
+def _true_if_not_asked(validate: Callable[..., bool]) -> Callable[..., bool]:
     def is_valid(*arguments: Any, **options: Any) -> bool:
         try:
-            return judge(*arguments, **options)
+            return validate(*arguments, **options)
         except _NotAskedError:
             return True
 

@@ -33,7 +33,7 @@ FindHolder = Callable[[str | None], TokenHolder | None]
 
 
 def any_cloud_api(url: str, find_holder: FindHolder) -> WsgiApp:
-    """Heat's API as it judges for a cloud that is not asked; only a plan may be asked for."""
+    """Heat's API as it validates for a cloud that is not asked; only a plan may be asked for."""
 
     def find(token: str | None) -> TokenHolder | None:
         holder = find_holder(token)

@@ -5,12 +5,12 @@ All times are seconds since the epoch (UTC); all durations are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from infraci.errors import ExitCode
+from infraci.errors import ExitCode, InfraciError
 from infraci.model.server_names import aliases
 
 #: A server's state in the progress display when no phase waits for it.
@@ -80,6 +80,20 @@ class Commit:
     def short(self) -> str:
         """The sha as people write it; ``+dirty`` where uncommitted changes were tested."""
         return self.sha[:10] + ("+dirty" if self.dirty else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line changes of a commit's stack."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environments: Sequence[Path] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options, without any value."""
+        options = [f"-P {name}" for name in self.parameters]
+        return tuple(sorted([*options, *(f"-e {path.name}" for path in self.environments)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,3 +290,37 @@ class RunRecord:
             Round.BASE: self.base_testcases,
             Round.ROLLBACK: self.rollback_testcases,
         }[round_]
+
+
+def verdict_of_error(error: BaseException) -> Verdict:
+    """What an error says of the commit."""
+    if isinstance(error, KeyboardInterrupt):
+        return Verdict.INTERRUPTED
+    if isinstance(error, InfraciError):
+        return Verdict.of(error.exit_code)
+    return Verdict.ERROR
+
+
+def verdict_of_testcases(testcases: Iterable[Testcase]) -> Verdict:
+    """What testcases say: a failure is the commit's, an error says that nothing is known."""
+    return worst_verdict(_verdict_of_testcase(testcase) for testcase in testcases)
+
+
+def _verdict_of_testcase(testcase: Testcase) -> Verdict:
+    if testcase.outcome is Outcome.FAILURE:
+        return Verdict.INVALID if testcase.kind is ErrorKind.SPEC else Verdict.FAILED
+    return Verdict.ERROR if testcase.outcome is Outcome.ERROR else Verdict.PASSED
+
+
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """The one that decides between several, by their exit codes; passed if there are none."""
+    return Verdict.of(ExitCode.worst(verdict.exit_code for verdict in verdicts))
+
+
+def exit_code_of(records: Iterable[RunRecord]) -> ExitCode:
+    """That of the worst voting run; one that does not vote counts when it was interrupted."""
+    return ExitCode.worst(
+        (record.verdict or Verdict.PASSED).exit_code
+        for record in records
+        if record.voting or record.verdict is Verdict.INTERRUPTED
+    )

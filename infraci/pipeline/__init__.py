@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.interrupt import AbandonedError, Interrupts
 from infraci.pipeline.run import OpenBase, Run, RunState, Version
 from infraci.pipeline.run_phases import RUN_PHASES, Verify, new_record, phases_of, run_phases
 from infraci.pipeline.server_phases import verify
 from infraci.pipeline.upgrade import UntestableUpgradeError, untestable
-from infraci.pipeline.verdict import exit_code_of
 
 __all__ = [
     "RUN_PHASES",
-    "AbandonedError",
     "Drivers",
-    "Interrupts",
     "OpenBase",
     "Run",
     "RunState",
@@ -22,7 +18,6 @@ __all__ = [
     "UntestableUpgradeError",
     "Verify",
     "Version",
-    "exit_code_of",
     "new_record",
     "phases_of",
     "run_phases",

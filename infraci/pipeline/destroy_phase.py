@@ -8,14 +8,14 @@ from dataclasses import replace
 from shlex import quote
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import AbandonedError
 from infraci.base.invocation import invocation
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
 from infraci.heat import LOCAL, Leftover, Mark, OnEvent, StackFailedError, render_events
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import PREFIX, tags_of_run
 from infraci.model.run import Phase, RunRecord, Server
 from infraci.pipeline.drivers import Remover
-from infraci.pipeline.interrupt import AbandonedError
-from infraci.pipeline.owner import PREFIX, tags_of_run
 from infraci.pipeline.run import Run
 from infraci.progress import Progress
 

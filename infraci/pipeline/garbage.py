@@ -13,20 +13,20 @@ from infraci.base.invocation import invocation
 from infraci.base.process import is_alive, this_host
 from infraci.errors import UsageError
 from infraci.heat import FoundStack, Keypair, Mark
-from infraci.ledger.known_ledgers import is_lost
 from infraci.ledger.ledger import Ledger, is_at_work
-from infraci.model.pipeline import DestroyPolicy
-from infraci.model.run import RunRecord
-from infraci.pipeline.destroy_phase import DESTROY_S, remove
-from infraci.pipeline.drivers import Remover
-from infraci.pipeline.owner import (
+from infraci.ledger.ownership import (
     PREFIX,
     TAG,
     Ownership,
+    is_lost,
     read_key_comment,
     read_ownership,
     tags_of_run,
 )
+from infraci.model.pipeline import DestroyPolicy
+from infraci.model.run import RunRecord
+from infraci.pipeline.destroy_phase import DESTROY_S, remove
+from infraci.pipeline.drivers import Remover
 
 _LOOK_S = 60.0
 

@@ -18,9 +18,8 @@ from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, RefusedTemplateError, in_order, quoted
 from infraci.model.project import HostKeySource
 from infraci.model.run import Phase, Server
-from infraci.pipeline.access import assign
-from infraci.pipeline.readiness import log_in_to_all
 from infraci.pipeline.run import Run
+from infraci.pipeline.server_logins import assign, log_in_to_all
 from infraci.plan import (
     LfsPointerError,
     PipelinePlan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,9 +10,12 @@ from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.display import with_relative_paths
+from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
-from infraci.base.mask import process_masker
-from infraci.errors import InfraciError
+from infraci.base.mask import Masker, process_masker
+from infraci.diagnosis.phase_testcase import blames
+from infraci.errors import InfraciError, of_machine
+from infraci.ledger.ownership import read_ownership
 from infraci.model.configure_steps import secrets_of_step
 from infraci.model.decode import load_project
 from infraci.model.pipeline import Pipeline
@@ -28,9 +32,6 @@ from infraci.model.run import (
 )
 from infraci.model.secret import secrets_among
 from infraci.pipeline.drivers import Drivers, Specs
-from infraci.pipeline.interrupt import Interrupts
-from infraci.pipeline.owner import read_ownership
-from infraci.pipeline.verdict import failure_of
 from infraci.ssh import Key, SessionPool, generate_key
 from infraci.templates import StackRequest
 
@@ -160,7 +161,7 @@ class RunState:
                 yield deadline
         except BaseException as error:
             deadline.cancel()  # ends the waits of other threads
-            failure = failure_of(error, self.masker, root=self.tree)
+            failure = _failure_of(error, self.masker, root=self.tree)
             if self.round is not Round.HEAD:  # only the commit under test can be blamed
                 failure = replace(failure, blames=False)
             raise
@@ -232,3 +233,30 @@ class Run:
         self._specs = None
         self._open.close()
         self.state.close()
+
+
+def _failure_of(error: BaseException, masker: Masker, *, root: Path) -> Failure:
+    """An error as the record has it: without secrets, and with the repository's paths.
+
+    ``root`` is where the commit's files are now.
+    """
+
+    def fit(text: object) -> str:
+        return with_relative_paths(masker.mask(str(text)), root)
+
+    error = of_machine(error) or error
+    if isinstance(error, InfraciError):
+        return Failure(
+            kind=type(error).__name__,
+            message=fit(error.message),
+            hint=fit(error.hint) if error.hint else None,
+            details=fit(error.details),
+            category=error.category,
+            blames=blames(error),
+        )
+    return Failure(
+        kind=type(error).__name__,
+        message=fit(f"cannot go on: {type(error).__name__}: {error}"),
+        hint="this is a bug in infraci",
+        details=fit("".join(traceback.format_exception(error))),
+    )

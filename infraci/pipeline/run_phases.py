@@ -11,17 +11,24 @@ from functools import partial
 from infraci.base.process import this_host, this_process
 from infraci.base.trust import is_untrusted
 from infraci.errors import InfraciError, InterruptedRunError, of_machine
-from infraci.ledger.known_ledgers import register
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import PREFIX, Ownership, register
 from infraci.model.pipeline import DestroyPolicy, Pipeline
-from infraci.model.run import Commit, Phase, Round, RunRecord, Verdict
+from infraci.model.run import (
+    Commit,
+    Phase,
+    Round,
+    RunRecord,
+    Verdict,
+    verdict_of_error,
+    verdict_of_testcases,
+    worst_verdict,
+)
 from infraci.pipeline.destroy_phase import destroy, save_evidence
-from infraci.pipeline.owner import PREFIX, Ownership
 from infraci.pipeline.provision_phase import plan, provision
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_phases import configure, tell_not_run, verify
 from infraci.pipeline.upgrade import plan_base, stand_up_base, update
-from infraci.pipeline.verdict import verdict_of_error, verdict_of_testcases, worst_verdict
 from infraci.templates import secrets_of
 
 #: The phases of `infraci run`, in order.

@@ -20,7 +20,7 @@ from infraci.model.run import Outcome, Phase, Round, Server, Testcase
 from infraci.model.secret import reveal_all
 from infraci.pipeline.provision_phase import read_outputs
 from infraci.pipeline.run import Run
-from infraci.plan.roles import is_judged, serverspec_for, specs_for, stack_specs
+from infraci.plan.roles import is_verified, serverspec_for, specs_for, stack_specs
 from infraci.ssh import write_ssh_config
 
 #: Of what a testcase says, so many characters are kept.
@@ -120,7 +120,7 @@ def verify(run: Run) -> None:
 def _subjects(run: Run) -> tuple[Server | None, ...]:
     """What the pipeline's specs test: servers, and the stack itself as None."""
     pipeline = run.state.pipeline
-    servers = [s for s in run.state.record.servers if is_judged(s.role, pipeline)]
+    servers = [s for s in run.state.record.servers if is_verified(s.role, pipeline)]
     return (*servers, *([None] if stack_specs(pipeline) else ()))
 
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 
 from infraci.errors import InfraciError, InterruptedRunError
 from infraci.heat import UpdateFailedError
-from infraci.model.run import Commit, Outcome, Phase, ResourceChange, Round, Verdict
+from infraci.model.run import (
+    Commit,
+    Outcome,
+    Phase,
+    ResourceChange,
+    Round,
+    Verdict,
+    verdict_of_testcases,
+)
 from infraci.pipeline.provision_phase import (
     plan,
     provision,
@@ -20,7 +28,6 @@ from infraci.pipeline.provision_phase import (
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_phases import configure, verify
 from infraci.pipeline.update_changes import StackSnapshot, check_changes
-from infraci.pipeline.verdict import verdict_of_testcases
 from infraci.templates import StackRequest
 
 

@@ -76,7 +76,7 @@ def plan_pipeline(
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
-    Meanwhile ``examine`` judges playbooks and specs; see :func:`infraci.plan.sandboxed_checks`.
+    Meanwhile ``examine`` checks playbooks and specs; see :func:`infraci.plan.sandboxed_checks`.
 
     ``name`` is the stack's: two plans can be compared if it is the same. ``own_part`` is what a
     run adds to each server's user data.
@@ -102,7 +102,7 @@ def _planned(
     with_template: bool,
     own_part: str,
 ) -> PipelinePlan:
-    """The plan, but for what only a sandbox can judge."""
+    """The plan, but for what only a sandbox can check."""
     problems = [
         *check_files(pipeline, root),
         *(

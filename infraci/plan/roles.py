@@ -39,7 +39,7 @@ def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
     return _for(role, pipeline.serverspec)
 
 
-def is_judged(role: str, pipeline: Pipeline) -> bool:
+def is_verified(role: str, pipeline: Pipeline) -> bool:
     """Whether any spec tests a server of that role."""
     return bool(specs_for(role, pipeline) or serverspec_for(role, pipeline))
 

@@ -24,9 +24,8 @@ from infraci.app.checkout import Checkout, open_checkout
 from infraci.app.cloud_opening import open_cloud
 from infraci.app.execute_run import RunSubject, execute_run, make_drivers
 from infraci.app.lookup import find_pipeline, find_run
-from infraci.app.options import Overrides
 from infraci.app.record_history import HistoryOptions
-from infraci.app.stack_loading import host_key_placeholder, stack_loader
+from infraci.base.interrupts import Interrupts
 from infraci.base.invocation import invocation
 from infraci.base.json_lines import JsonLines
 from infraci.base.trust import is_untrusted
@@ -36,14 +35,15 @@ from infraci.ledger.ledger import Ledger
 from infraci.model.fields import EVERY_SERVER, THE_STACK
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import FileError
-from infraci.model.run import Phase, RunRecord
+from infraci.model.run import Overrides, Phase, RunRecord
 from infraci.model.server_names import distinct_names
-from infraci.pipeline import RUN_PHASES, Interrupts
+from infraci.pipeline import RUN_PHASES
 from infraci.plan import examine, plan_pipeline
 from infraci.report.suites import properties
 from infraci.suite import protocol
 from infraci.suite.external_verify import ExternalVerify, NoSpecs, PytestProgress
 from infraci.suite.stack_process import Ending, StackOptions
+from infraci.templates import host_key_placeholder, load_request
 from infraci.verify.stack_view import Plan, PlannedServer, Stack
 
 
@@ -152,7 +152,9 @@ def _plan(pipeline: Pipeline, checkout: Checkout, cloud: Cloud) -> Plan:
         pipeline,
         root=checkout.tree,
         cloud=cloud,
-        load=stack_loader(pipeline, tree=checkout.tree, cloud=cloud, overrides=Overrides()),
+        load=partial(
+            load_request, pipeline, tree=checkout.tree, cloud=cloud, overrides=Overrides()
+        ),
         name=name,
         own_part=host_key_placeholder(checkout.tree, cloud.name),
         # This pytest's own session collects the specs.

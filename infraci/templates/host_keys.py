@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from infraci.model.decode import load_project
+from infraci.model.project import HostKeySource
 from infraci.templates.nested import nested_templates, registry, resolve
 from infraci.templates.stack_request import StackRequest
 
@@ -27,6 +30,9 @@ _DECLARED = {
     "hidden": True,
     "description": "The host key of this run's servers; put here by infraci.",
 }
+#: Of an Ed25519 key pair with a comment, in OpenSSH's format, at most.
+_PRIVATE_KEY_LENGTH = 440
+_PUBLIC_KEY_LENGTH = 130
 
 
 def with_host_key(
@@ -59,6 +65,13 @@ def host_key_part(private: str, public: str) -> str:
     """The part that is added to a server's user data."""
     keys = {"ed25519_private": private, "ed25519_public": public}
     return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys})
+
+
+def host_key_placeholder(tree: Path, cloud: str) -> str:
+    """As much text as the host key that a run on that cloud adds to each server's user data."""
+    if load_project(tree).cloud(cloud).host_keys is not HostKeySource.INJECTED:
+        return ""
+    return host_key_part("x" * _PRIVATE_KEY_LENGTH, "x" * _PUBLIC_KEY_LENGTH)
 
 
 def _has_mime(template: Mapping[str, Any]) -> bool:

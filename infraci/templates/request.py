@@ -11,12 +11,15 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from infraci.base.mask import hide
 from infraci.model.catalog import Catalog
-from infraci.model.pipeline import StackDefinition
+from infraci.model.decode import load_project
+from infraci.model.pipeline import Pipeline, StackDefinition
 from infraci.model.problem import Problem, TemplateError
+from infraci.model.run import Overrides
+from infraci.templates.cloud_names import with_names
 from infraci.templates.merge import MergeError, Merger
 from infraci.templates.parameters import ValueSources, check_parameters
 from infraci.templates.places import file_of
@@ -38,6 +41,41 @@ class MisfitError(TemplateError):
         super().__init__(problems)
         self.request = request
         self.unfit = unfit
+
+
+class CatalogedCloud(Protocol):
+    """A cloud, by the name that a project file knows it by, and what it offers."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def catalog(self) -> Catalog: ...  # noqa: D102
+
+
+def load_request(
+    pipeline: Pipeline, *, tree: Path, cloud: CatalogedCloud, overrides: Overrides
+) -> StackRequest:
+    """What Heat is sent for a pipeline: its stack, under the names that the cloud has for things.
+
+    Raises what :func:`load_stack` raises.
+    """
+    site = load_project(tree).cloud(cloud.name)
+    try:
+        request = load_stack(
+            pipeline.stack,
+            root=tree,
+            parameters=overrides.parameters,
+            environments=overrides.environments,
+            catalog=lambda: cloud.catalog().by_names(
+                images=site.images, flavors=site.flavors, networks=site.networks
+            ),
+            pipeline=pipeline.path,
+            max_template_bytes=site.max_template_bytes,
+        )
+    except MisfitError as error:
+        error.request = with_names(error.request, site)
+        raise
+    return with_names(request, site)
 
 
 def load_stack(

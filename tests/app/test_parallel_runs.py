@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from infraci.app.execute_run import default_jobs
 from infraci.app.parallel_runs import ParallelRuns
-from infraci.app.run_pipelines import default_jobs
 from infraci.errors import ExitCode
 from infraci.ledger.ledger import Ledger
 from infraci.model.pipeline import Pipeline, StackDefinition
@@ -50,23 +50,23 @@ sys.exit(int(way))
 
 
 @dataclass
-class Lab:
-    """Several runs, and what they tell."""
+class Programs:
+    """Small programs in place of runs, and the lines that they print."""
 
     folder: Path
     jobs: int = 2
     fail_fast: bool = False
     lines: list[str] = field(default_factory=list)
-    heard: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def tell(self, line: str) -> None:
-        with self.heard:
+        with self.changed:
             self.lines.append(line)
-            self.heard.notify_all()
+            self.changed.notify_all()
 
     def wait_for(self, *lines: str) -> None:
-        with self.heard:
-            assert self.heard.wait_for(lambda: set(lines) <= set(self.lines), timeout=30)
+        with self.changed:
+            assert self.changed.wait_for(lambda: set(lines) <= set(self.lines), timeout=30)
 
     def command(self, pipeline: Pipeline, run_file: Path) -> Sequence[str]:
         ledger = Ledger(self.folder)
@@ -87,7 +87,7 @@ class Lab:
         waiting = str(self.folder / "waiting")
         return [sys.executable, "-c", CHILD, str(run_file), made.id, way, waiting]
 
-    def several(self) -> ParallelRuns:
+    def runs(self) -> ParallelRuns:
         return ParallelRuns(
             command=self.command,
             ledger=Ledger(self.folder),
@@ -109,61 +109,63 @@ def pipeline(name: str, way: str, *, voting: bool = True) -> Pipeline:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def programs(tmp_path: Path) -> Programs:
+    return Programs(tmp_path)
 
 
-def test_each_line_says_whose_it_is(lab: Lab) -> None:
-    records, lost = lab.several().run([pipeline("a", "0"), pipeline("b", "1"), pipeline("c", "0")])
+def test_each_line_says_whose_it_is(programs: Programs) -> None:
+    records, lost = programs.runs().run(
+        [pipeline("a", "0"), pipeline("b", "1"), pipeline("c", "0")]
+    )
     assert sorted((run.pipeline, run.verdict) for run in records) == [
         ("a", "passed"),
         ("b", "failed"),
         ("c", "passed"),
     ]
     assert lost is ExitCode.PASSED
-    assert sorted(lab.lines) == ["a | begun", "b | begun", "c | begun"]
+    assert sorted(programs.lines) == ["a | begun", "b | begun", "c | begun"]
 
 
-def test_a_run_that_is_killed_is_untestable(lab: Lab) -> None:
-    (run,), lost = lab.several().run([pipeline("a", "die")])
+def test_a_run_that_is_killed_is_untestable(programs: Programs) -> None:
+    (run,), lost = programs.runs().run([pipeline("a", "die")])
     assert (run.verdict, lost) == (Verdict.ERROR, ExitCode.PASSED)
 
 
-def test_what_never_became_a_run_counts_by_its_exit_status(lab: Lab) -> None:
-    records, lost = lab.several().run([pipeline("a", "lose"), pipeline("b", "0")])
+def test_what_never_became_a_run_counts_by_its_exit_status(programs: Programs) -> None:
+    records, lost = programs.runs().run([pipeline("a", "lose"), pipeline("b", "0")])
     assert [run.pipeline for run in records] == ["b"]
     assert lost is ExitCode.INVALID
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_tears_all_of_them_down(lab: Lab, number: int) -> None:
-    several = lab.several()
+def test_one_signal_tears_all_of_them_down(programs: Programs, number: int) -> None:
+    runs = programs.runs()
 
     def interrupt() -> None:
-        lab.wait_for("a | waiting", "b | waiting")
+        programs.wait_for("a | waiting", "b | waiting")
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
-    records, _ = several.run([pipeline("a", "wait"), pipeline("b", "wait"), pipeline("c", "0")])
-    assert several.interrupted
+    records, _ = runs.run([pipeline("a", "wait"), pipeline("b", "wait"), pipeline("c", "0")])
+    assert runs.interrupted
     assert sorted(run.pipeline for run in records) == ["a", "b"]
-    assert {"a | torn down", "b | torn down", "c | not run"} <= set(lab.lines)
+    assert {"a | torn down", "b | torn down", "c | not run"} <= set(programs.lines)
 
 
-def test_the_first_failure_ends_the_others_if_wanted(lab: Lab) -> None:
-    lab.fail_fast = True
-    several = lab.several()
-    records, _ = several.run(
+def test_the_first_failure_ends_the_others_if_wanted(programs: Programs) -> None:
+    programs.fail_fast = True
+    runs = programs.runs()
+    records, _ = runs.run(
         [pipeline("a", "wait"), pipeline("b", "fail when another waits"), pipeline("c", "0")]
     )
-    assert not several.interrupted
+    assert not runs.interrupted
     assert sorted(run.pipeline for run in records) == ["a", "b"]
-    assert {"b did not pass: the others are ended", "c | not run"} <= set(lab.lines)
+    assert {"b did not pass: the others are ended", "c | not run"} <= set(programs.lines)
 
 
-def test_who_does_not_vote_ends_nobody(lab: Lab) -> None:
-    lab.jobs, lab.fail_fast = 1, True
-    records, _ = lab.several().run([pipeline("a", "1", voting=False), pipeline("b", "0")])
+def test_who_does_not_vote_ends_nobody(programs: Programs) -> None:
+    programs.jobs, programs.fail_fast = 1, True
+    records, _ = programs.runs().run([pipeline("a", "1", voting=False), pipeline("b", "0")])
     assert [run.pipeline for run in records] == ["a", "b"]
 
 

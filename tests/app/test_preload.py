@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infraci.app.checkout import preloading
-from tests.app.workspace import FILES, House
+from tests.app.workspace import FILES, Workspace
 
 HEAVY = ("git", "openstack", "paramiko", "pydantic", "rich", "yaml", "infraci.heat", "infraci.ssh")
 
@@ -34,23 +34,23 @@ from infraci.app import checkout
 class Spy:
     def find_spec(self, name, path, target=None):
         if threading.current_thread() is threading.main_thread():
-            found.append(name)
+            imported.append(name)
 
-found = []
+imported = []
 sys.meta_path.insert(0, Spy())
-with checkout.preloading("infraci.app.run_pipelines"):
-    del found[:]
+with checkout.preloading("infraci.app.execute_run"):
+    del imported[:]
     with checkout.open_checkout(commit="HEAD", quiet=True):
         pass
-    meanwhile = list(found)
-assert "infraci.app.run_pipelines" in sys.modules
+    meanwhile = list(imported)
+assert "infraci.app.execute_run" in sys.modules
 print(*(name for name in meanwhile if name.partition(".")[0] not in sys.stdlib_module_names))
 """
 
 
 def test_git_is_asked_without_any_import(tmp_path: Path) -> None:
-    repository = House(folder=tmp_path / "repository", state=tmp_path)
-    repository.found(FILES)
+    repository = Workspace(folder=tmp_path / "repository", state=tmp_path)
+    repository.create(FILES)
     assert said_by(SPY, repository.folder) == []
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from infraci import git
-from infraci.app.options import Overrides
 from infraci.app.record_history import HistoryOptions, blame_lines, conclude, matters
 from infraci.history import Case, History, parse
 from infraci.ledger.ledger import Ledger
 from infraci.model.decode import load_pipelines
-from infraci.model.run import RunRecord
+from infraci.model.run import Overrides, RunRecord
 from infraci.progress.failures import MOST_SHOWN
 from tests.commands.test_history import FILES
 from tests.history.conftest import _own_git_settings, repository
@@ -37,40 +36,40 @@ def _concluded(
     run: RunRecord, root: Path, *, write: bool = True, search: Path | None = None
 ) -> tuple[RunRecord, list[str]]:
     (pipeline,) = load_pipelines(root)
-    told: list[str] = []
+    lines: list[str] = []
     options = HistoryOptions(write=write, search=search)
-    found = conclude(
-        run, root=root, pipeline=pipeline, tree=root, options=options, tell=told.append
+    concluded = conclude(
+        run, root=root, pipeline=pipeline, tree=root, options=options, tell=lines.append
     )
-    return found, told
+    return concluded, lines
 
 
 def test_it_is_written_down_and_explained(repository: Repository, run: RunRecord) -> None:
-    found, told = _concluded(run, repository.folder)
-    assert told == []
+    concluded, lines = _concluded(run, repository.folder)
+    assert lines == []
     assert len(History(repository.folder).results([run.commit.sha])[run.commit.sha]) == 1
-    (line,) = blame_lines(found)
+    (line,) = blame_lines(concluded)
     command = f"infraci blame {run.commit.sha[:10]} --pipeline web"
     assert line.startswith(
         f"specs/web/test_http.py::test_answer on web: unknown: `{command}` finds out; "
         "no earlier run is known, so say which commit was good: --since REV; most "
     )
-    assert Ledger(repository.folder).load("web-run").blame == found.blame
+    assert Ledger(repository.folder).load("web-run").blame == concluded.blame
 
 
 def test_without_history_it_is_explained_all_the_same(
     repository: Repository, run: RunRecord
 ) -> None:
-    found, _ = _concluded(run, repository.folder, write=False)
+    concluded, _ = _concluded(run, repository.folder, write=False)
     assert History(repository.folder).tip is None
-    assert found.blame
+    assert concluded.blame
 
 
 def test_for_a_search_it_is_written_twice_and_not_explained(
     repository: Repository, run: RunRecord, tmp_path: Path
 ) -> None:
-    found, _ = _concluded(run, repository.folder, search=tmp_path / "found")
-    assert found.blame == {}
+    concluded, _ = _concluded(run, repository.folder, search=tmp_path / "found")
+    assert concluded.blame == {}
     assert parse((tmp_path / "found").read_text()).of_search
     (result,) = History(repository.folder).results([run.commit.sha])[run.commit.sha]
     assert result.of_search
@@ -104,16 +103,16 @@ specs: {web: [specs/web]}
 
 def test_uncommitted_changes_are_nobodys(repository: Repository, run: RunRecord) -> None:
     dirty = replace(run, commit=replace(run.commit, dirty=True))
-    found, told = _concluded(dirty, repository.folder)
-    assert (found.blame, told) == ({}, [])
+    concluded, lines = _concluded(dirty, repository.folder)
+    assert (concluded.blame, lines) == ({}, [])
     assert History(repository.folder).tip is None
 
 
 def test_trouble_with_the_notes_is_only_told(repository: Repository, run: RunRecord) -> None:
     (repository.folder / ".git/refs/notes").write_text("in the way")
-    found, told = _concluded(run, repository.folder)
-    assert found == run
-    assert "cannot write refs/notes/infraci" in told[0]
+    concluded, lines = _concluded(run, repository.folder)
+    assert concluded == run
+    assert "cannot write refs/notes/infraci" in lines[0]
 
 
 def test_values_from_the_command_line_are_not_kept() -> None:

@@ -59,18 +59,18 @@ FILES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Runs the command line in the repository."""
+class Workspace:
+    """A repository and the state folder of its embedded cloud; runs the command line there."""
 
     folder: Path
     state: Path
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """That of the command line."""
+        """The environment variables of the command line."""
         return {**os.environ, "INFRACI_STATE_DIR": str(self.state)}
 
-    def found(self, files: Mapping[str, str]) -> None:
+    def create(self, files: Mapping[str, str]) -> None:
         """Make the repository, and its first commit."""
         self.folder.mkdir()
         self.git("init", "--quiet")
@@ -90,9 +90,9 @@ class House:
         self.git("commit", "--quiet", f"--message={message}")
 
     def git(self, *arguments: str) -> None:
-        """Run git as somebody."""
-        somebody = ("-c", "user.name=Somebody", "-c", "user.email=s@example.org")
-        subprocess.run(["git", *somebody, *arguments], cwd=self.folder, check=True)
+        """Run git, with an author of its own."""
+        author = ("-c", "user.name=Somebody", "-c", "user.email=s@example.org")
+        subprocess.run(["git", *author, *arguments], cwd=self.folder, check=True)
 
     def commits(self) -> list[str]:
         """The commits, the latest first."""
@@ -121,26 +121,26 @@ class House:
         return process.returncode, "".join(output)
 
     def leftovers(self) -> list[str]:
-        """Whatever of this cloud or repository is still there."""
+        """The names of what this cloud and repository still have."""
         owner = StateDir(folder=self.state).owner
         podman = ["podman", "ps", "--all", "--format={{.Names}}"]
-        found = subprocess.run(
+        names = subprocess.run(
             [*podman, f"--filter=label=infraci.cloud={owner}"],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split()
-        found += [n.namespace for n in find_all() if n.labels.get("cloud") == owner]
-        found += [str(tree) for tree in (self.folder / ".infraci" / "trees").glob("*")]
+        names += [n.namespace for n in find_all() if n.labels.get("cloud") == owner]
+        names += [str(tree) for tree in (self.folder / ".infraci" / "trees").glob("*")]
         clouds_yaml = self.infraci("cloud", "clouds-yaml").stdout.strip()
         with Cloud.connect("local", local=lambda: Path(clouds_yaml)) as cloud:
-            found += [stack.name for stack in cloud.find_stacks(["infraci"])]
-            found += [pair.name for pair in cloud.keypairs()]
-        return found
+            names += [stack.name for stack in cloud.find_stacks(["infraci"])]
+            names += [pair.name for pair in cloud.keypairs()]
+        return names
 
 
 @contextmanager
 def cloud_in(folder: Path) -> Iterator[Path]:
-    """An embedded cloud's state folder; the cloud, whoever has started it, is down in the end."""
+    """An embedded cloud's state folder; in the end the cloud is stopped, if it was started."""
     yield folder
-    House(folder=folder, state=folder).infraci("cloud", "down")
+    Workspace(folder=folder, state=folder).infraci("cloud", "down")

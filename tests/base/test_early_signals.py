@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.workspace import FILES, House
+from tests.app.workspace import FILES, Workspace
 
 #: What is imported one after the other, up to where a run handles signals itself.
 MARKS = (
@@ -30,21 +30,21 @@ _IGNORING = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    folder = tmp_path_factory.mktemp("house")
-    made = House(folder=folder / "repository", state=folder / "state")
-    made.found(FILES)
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("workspace")
+    made = Workspace(folder=folder / "repository", state=folder / "state")
+    made.create(FILES)
     return made
 
 
-def start(house: House, *, ignored: bool = False) -> subprocess.Popen[str]:
+def start(workspace: Workspace, *, ignored: bool = False) -> subprocess.Popen[str]:
     """A run that tells what it imports, as soon as it has."""
     python = [sys.executable, "-P", "-X", "importtime"]
     command = [*python, "-m", "infraci", "run", "--cloud", "nowhere"]
     return subprocess.Popen(
         [*(_IGNORING if ignored else ()), *command],
-        cwd=house.folder,
-        env=house.environment,
+        cwd=workspace.folder,
+        env=workspace.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -68,18 +68,18 @@ def hit(process: subprocess.Popen[str], mark: str, number: int) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mark", MARKS)
-def test_a_signal_while_something_is_imported(house: House, mark: str, number: int) -> None:
-    with start(house) as process:
+def test_a_signal_while_something_is_imported(workspace: Workspace, mark: str, number: int) -> None:
+    with start(workspace) as process:
         output = hit(process, mark, number)
     assert process.returncode == 130, output
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
     assert f"error: interrupted by {name}" in output
     assert "Traceback" not in output
-    assert not list((house.folder / ".infraci").glob("trees/*"))
+    assert not list((workspace.folder / ".infraci").glob("trees/*"))
 
 
-def test_what_is_ignored_stays_ignored(house: House) -> None:
-    with start(house, ignored=True) as process:
+def test_what_is_ignored_stays_ignored(workspace: Workspace) -> None:
+    with start(workspace, ignored=True) as process:
         output = hit(process, "click", signal.SIGINT)
     assert process.returncode == 2
     assert "nowhere" in output
@@ -91,7 +91,7 @@ import os, signal
 from infraci.base import early_signals
 early_signals.catch()
 early_signals.begin()
-from infraci.pipeline import Interrupts
+from infraci.base.interrupts import Interrupts
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 except BaseException:

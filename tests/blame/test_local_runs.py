@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from infraci.base.interrupts import Interrupts
 from infraci.blame.local_runs import Runner
 from infraci.errors import InterruptedRunError
 from infraci.history import dump
 from infraci.model.run import Verdict
-from infraci.pipeline import Interrupts
 from tests.history.repository import KNOWN
 
 

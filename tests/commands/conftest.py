@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.workspace import FILES, House, cloud_in
+from tests.app.workspace import FILES, Workspace, cloud_in
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +18,9 @@ def cloud_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, cloud_state: Path) -> Iterator[House]:
+def workspace(tmp_path: Path, cloud_state: Path) -> Iterator[Workspace]:
     """A repository; whatever its test leaves is removed."""
-    made = House(folder=tmp_path / "repository", state=cloud_state)
-    made.found(FILES)
+    made = Workspace(folder=tmp_path / "repository", state=cloud_state)
+    made.create(FILES)
     yield made
     made.infraci("destroy", "--all")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 from tests.commands.test_run import outcomes
 
 pytestmark = pytest.mark.cloud
@@ -96,38 +96,38 @@ DOWN = "bootcmd: [[systemctl, poweroff, --force]]"
 PROJECT = "clouds: {local: {access: {address: ADDRESS}, host_keys: HOST_KEYS}}\n"
 
 
-def the_record(house: House) -> Any:
-    (record,) = (house.folder / ".infraci/runs").glob("*/run.json")
+def the_record(workspace: Workspace) -> Any:
+    (record,) = (workspace.folder / ".infraci/runs").glob("*/run.json")
     return json.loads(record.read_text())
 
 
 @pytest.mark.parametrize(
     ("address", "host_keys"), [("floating", "console"), ("floating", "injected")]
 )
-def test_through_a_server_of_the_stack(house: House, address: str, host_keys: str) -> None:
+def test_through_a_server_of_the_stack(workspace: Workspace, address: str, host_keys: str) -> None:
     """The other one has no address that this machine could reach."""
     project = PROJECT.replace("ADDRESS", address).replace("HOST_KEYS", host_keys)
-    house.write({**FILES, "infraci.yaml": project}, "Hide a server")
-    done = house.infraci("-v", "run", "--destroy", "never")
+    workspace.write({**FILES, "infraci.yaml": project}, "Hide a server")
+    done = workspace.infraci("-v", "run", "--destroy", "never")
     assert done.returncode == 0, done.stderr
-    record = the_record(house)
+    record = the_record(workspace)
     assert record["host_keys"] == host_keys
     gate, hidden = record["servers"]
     assert (gate["address_kind"], gate["bastion"]) == (address, None)
     assert (hidden["address_kind"], hidden["bastion"]["address"]) == ("fixed", gate["address"])
     assert hidden["address"].startswith("10.8.2.")
-    output = house.infraci("exec", record["id"], "hidden", "--", "hostname")
+    output = workspace.infraci("exec", record["id"], "hidden", "--", "hostname")
     assert (output.returncode, output.stdout) == (0, "hidden\n"), output.stderr
-    config = house.folder / ".infraci/runs" / record["id"] / "ssh_config"
+    config = workspace.folder / ".infraci/runs" / record["id"] / "ssh_config"
     output = subprocess.run(
         ["ssh", "-F", config, "hidden", "hostname"],
         check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert output.stdout == "hidden\n", output.stderr
     assert private_keys_in(config.parent, but={"id_ed25519", "host_key"}) == []
-    assert house.infraci("destroy", record["id"]).returncode == 0
+    assert workspace.infraci("destroy", record["id"]).returncode == 0
     assert private_keys_in(config.parent) == []
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
 def private_keys_in(folder: Path, *, but: Collection[str] = ()) -> list[str]:
@@ -139,25 +139,25 @@ def private_keys_in(folder: Path, *, but: Collection[str] = ()) -> list[str]:
     ]
 
 
-def test_whoever_answers_first_is_recorded(house: House) -> None:
+def test_whoever_answers_first_is_recorded(workspace: Workspace) -> None:
     project = PROJECT.replace("ADDRESS", "floating").replace("HOST_KEYS", "unverified")
-    house.write({**FILES, "infraci.yaml": project}, "Believe everybody")
-    done = house.infraci("run", "--report", "out")
+    workspace.write({**FILES, "infraci.yaml": project}, "Believe everybody")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 0, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == []
-    assert the_record(house)["host_keys"] == "unverified"
-    report = (house.folder / "out" / "tiny.xml").read_text()
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == []
+    assert the_record(workspace)["host_keys"] == "unverified"
+    report = (workspace.folder / "out" / "tiny.xml").read_text()
     assert 'name="infraci.host_keys" value="unverified"' in report
 
 
-def test_a_guest_that_goes_down_ends_the_wait(house: House) -> None:
+def test_a_guest_that_goes_down_ends_the_wait(workspace: Workspace) -> None:
     """Long before the phase's time is over."""
     stack = STACK.replace("write_files: [{path: /greeting, content: grüße}]", DOWN)
     pipeline = PIPELINE + "timeouts: {provision: 30m}\n"
-    house.write({**FILES, "stack.yaml": stack, "pipelines/tiny.yaml": pipeline}, "Go down")
-    done = house.infraci("run", "--report", "out")
+    workspace.write({**FILES, "stack.yaml": stack, "pipelines/tiny.yaml": pipeline}, "Go down")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 125, done.stderr
     dead = "(guest): cannot log in to hidden: Nova says it is in SHUTOFF"
     assert dead in done.stderr, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.hidden: error"]
-    assert house.leftovers() == []
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == ["infraci.tiny.hidden: error"]
+    assert workspace.leftovers() == []

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from infraci.local.state_dir import StateDir
-from tests.app.workspace import STACK, House
+from tests.app.workspace import STACK, Workspace
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
 
@@ -125,10 +125,10 @@ CULPRITS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> House:
+def own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Twelve commits, of which the first and the last have been run."""
     folder = tmp_path_factory.mktemp("blame")
-    made = House(folder=folder / "repository", state=folder / "cloud")
+    made = Workspace(folder=folder / "repository", state=folder / "cloud")
     made.folder.mkdir()
     made.git("init", "--quiet", "--initial-branch=main")
     made.write(FILES, "Begin")
@@ -138,21 +138,21 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @pytest.fixture(scope="module")
-def house(told: House, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def workspace(own_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The repository, and the cloud that is stopped in the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS_SO_FAR", str(tmp_path_factory.mktemp("runs") / "runs"))
-        yield told
-        told.infraci("destroy", "--all")
-        told.infraci("cloud", "down")
+        yield own_workspace
+        own_workspace.infraci("destroy", "--all")
+        own_workspace.infraci("cloud", "down")
 
 
-def _blame(house: House, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def _blame(workspace: Workspace, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """Exit status and findings, by the testcase's name."""
-    done = house.infraci("blame", "--json", *arguments)
+    done = workspace.infraci("blame", "--json", *arguments)
     data = json.loads(done.stdout)
-    found = {(f["test"] or "").rpartition("::")[2]: f for f in data["findings"]}
-    return done.returncode, {**found, "": {"stacks": data["stacks"]}}
+    findings = {(f["test"] or "").rpartition("::")[2]: f for f in data["findings"]}
+    return done.returncode, {**findings, "": {"stacks": data["stacks"]}}
 
 
 def _failures(report: Path) -> dict[str, str]:
@@ -166,67 +166,67 @@ def _failures(report: Path) -> dict[str, str]:
     }
 
 
-def test_each_failure_finds_its_commit_or_none(house: House) -> None:
-    assert house.infraci("run", "web", "--commit", "HEAD~11").returncode == 1
-    done = house.infraci("run", "web", "--report", "out")
+def test_each_failure_finds_its_commit_or_none(workspace: Workspace) -> None:
+    assert workspace.infraci("run", "web", "--commit", "HEAD~11").returncode == 1
+    done = workspace.infraci("run", "web", "--report", "out")
     assert done.returncode == 1
     assert "` finds out; " in done.stderr
-    before = _failures(house.folder / "out" / "web.xml")
+    before = _failures(workspace.folder / "out" / "web.xml")
     assert set(before) == {*CULPRITS, "test_always", "test_flaky"}
     assert before["test_setup"].startswith("blame    unknown: `infraci blame ")
 
-    status, found = _blame(
-        house, "--pipeline", "web", "-j", "2", "--budget", "30", "--report", "out"
+    status, findings = _blame(
+        workspace, "--pipeline", "web", "-j", "2", "--budget", "30", "--report", "out"
     )
     assert status == 1
     for name, (subject, file) in CULPRITS.items():
-        culprit = found[name]["culprit"]
-        assert (found[name]["verdict"], culprit["subject"]) == ("new", subject)
+        culprit = findings[name]["culprit"]
+        assert (findings[name]["verdict"], culprit["subject"]) == ("new", subject)
         assert culprit["files"] == [file]
         assert f"+++ b/{file}" in culprit["diff"]
         assert culprit["probability"] >= 0.99
-        assert len(found[name]["proof"]) > 2
-    assert (found["test_always"]["verdict"], found["test_always"]["culprit"]["subject"]) == (
+        assert len(findings[name]["proof"]) > 2
+    assert (findings["test_always"]["verdict"], findings["test_always"]["culprit"]["subject"]) == (
         "before", "Begin",
     )  # fmt: skip
-    assert found["test_flaky"]["verdict"] == "flaky"
-    assert found["test_flaky"]["culprit"] is None
-    assert found[""]["stacks"] <= 24
+    assert findings["test_flaky"]["verdict"] == "flaky"
+    assert findings["test_flaky"]["culprit"] is None
+    assert findings[""]["stacks"] <= 24
 
-    texts = _failures(house.folder / "out" / "web.xml")
+    texts = _failures(workspace.folder / "out" / "web.xml")
     for name, (subject, _) in CULPRITS.items():
         first = texts[name].partition("\n")[0]
         assert first.startswith("blame    new failure: broken by ")
         assert f"{subject}, by Somebody (99" in first
     assert texts["test_flaky"].startswith("blame    flaky: fails ")
 
-    again = house.infraci("blame", "--budget", "0")
+    again = workspace.infraci("blame", "--budget", "0")
     assert again.returncode == 1
     assert "skipped" not in again.stdout
     assert again.stdout.count("new failure: broken by") == len(CULPRITS)
 
 
 @pytest.fixture(scope="module")
-def line(house: House) -> Any:
+def line(workspace: Workspace) -> Any:
     """Commits that stop a run before its specs, each mended by the next but one."""
-    house.git("checkout", "--quiet", "-b", "stopped", "HEAD~11")
+    workspace.git("checkout", "--quiet", "-b", "stopped", "HEAD~11")
     for subject, files in STOPS.items():
-        house.write(files, subject)
-        house.write({"page": subject}, f"Write of it: {subject}")
-        house.write({name: FILES[name] for name in files}, f"Mend it: {subject}")
-    yield house.commits()[::-1]
-    house.git("checkout", "--quiet", "--force", "main")
+        workspace.write(files, subject)
+        workspace.write({"page": subject}, f"Write of it: {subject}")
+        workspace.write({name: FILES[name] for name in files}, f"Mend it: {subject}")
+    yield workspace.commits()[::-1]
+    workspace.git("checkout", "--quiet", "--force", "main")
 
 
 @pytest.mark.parametrize("subject", list(STOPS))
 def test_a_commit_that_stops_a_run_is_found_as_well(
-    house: House, line: list[str], subject: str
+    workspace: Workspace, line: list[str], subject: str
 ) -> None:
     number = 1 + 3 * list(STOPS).index(subject)
-    status, found = _blame(house, line[number + 1], "--pipeline", "small")
+    status, findings = _blame(workspace, line[number + 1], "--pipeline", "small")
     assert status == 1
-    stacks = found.pop("")["stacks"]
-    for one in found.values():
+    stacks = findings.pop("")["stacks"]
+    for one in findings.values():
         assert (one["culprit"]["sha"], one["culprit"]["subject"]) == (line[number], subject)
         assert one["culprit"]["files"] == list(STOPS[subject])
         assert one["culprit"]["probability"] >= 0.99
@@ -235,15 +235,15 @@ def test_a_commit_that_stops_a_run_is_found_as_well(
     assert stacks <= (6 if subject == "Install a package" else 4)
 
 
-def test_a_pipeline_that_cannot_be_read_is_found_as_well(house: House) -> None:
-    house.git("checkout", "--quiet", "-b", "unread", "HEAD~11")
-    house.write({"pipelines/small.yaml": "stack: [\n"}, "Break the pipeline")
-    house.write({"page": "read"}, "Write of it")
-    assert house.infraci("run", "small").returncode == 2
-    status, found = _blame(house, "--pipeline", "small")
-    house.git("checkout", "--quiet", "main")
+def test_a_pipeline_that_cannot_be_read_is_found_as_well(workspace: Workspace) -> None:
+    workspace.git("checkout", "--quiet", "-b", "unread", "HEAD~11")
+    workspace.write({"pipelines/small.yaml": "stack: [\n"}, "Break the pipeline")
+    workspace.write({"page": "read"}, "Write of it")
+    assert workspace.infraci("run", "small").returncode == 2
+    status, findings = _blame(workspace, "--pipeline", "small")
+    workspace.git("checkout", "--quiet", "main")
     assert status == 1
-    one = found["plan"]
+    one = findings["plan"]
     assert (one["verdict"], one["where"]) == ("new", "")
     assert one["culprit"]["subject"] == "Break the pipeline"
     assert one["culprit"]["files"] == ["pipelines/small.yaml"]
@@ -268,63 +268,63 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_package_that_vanishes_from_its_mirror_is_no_commits_fault(
-    house: House, mirror: Path
+    workspace: Workspace, mirror: Path
 ) -> None:
     (mirror / "package.deb").write_text("as good as any")
-    house.git("checkout", "--quiet", "-b", "mirrored", "HEAD~11")
+    workspace.git("checkout", "--quiet", "-b", "mirrored", "HEAD~11")
     small = FILES["pipelines/small.yaml"] + "environment: {MIRROR: {from: MIRROR}}\n"
     files = {"specs/test_setup.py": MIRRORED, "pipelines/small.yaml": small}
-    house.write(files, "Look at the package")
-    assert house.infraci("run", "small").returncode == 0
-    house.write({"page": "mirrored"}, "Write of it")
+    workspace.write(files, "Look at the package")
+    assert workspace.infraci("run", "small").returncode == 0
+    workspace.write({"page": "mirrored"}, "Write of it")
     (mirror / "package.deb").unlink()
-    assert house.infraci("run", "small").returncode == 1
-    status, found = _blame(house, "--pipeline", "small")
-    house.git("checkout", "--quiet", "main")
+    assert workspace.infraci("run", "small").returncode == 1
+    status, findings = _blame(workspace, "--pipeline", "small")
+    workspace.git("checkout", "--quiet", "main")
     assert status == 125
-    one = found["test_package"]
+    one = findings["test_package"]
     assert (one["verdict"], one["culprit"]) == ("world", None)
     assert one["headline"].startswith("the world changed: it passed at ")
-    assert found[""]["stacks"] <= 4
+    assert findings[""]["stacks"] <= 4
 
 
-def test_a_cloud_that_lost_a_server_blames_nobody(house: House) -> None:
+def test_a_cloud_that_lost_a_server_blames_nobody(workspace: Workspace) -> None:
     """A run taken phase by phase, as a CI engine does; its server dies meanwhile."""
-    house.write({"page": "7"}, "Write seven pages")
-    run = house.infraci("provision", "web").stdout.split()[0]
-    owner = StateDir(folder=house.state).owner
+    workspace.write({"page": "7"}, "Write seven pages")
+    run = workspace.infraci("provision", "web").stdout.split()[0]
+    owner = StateDir(folder=workspace.state).owner
     listed = subprocess.run(
         ["podman", "ps", "--quiet", f"--filter=label=infraci.cloud={owner}"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     subprocess.run(["podman", "kill", *listed.stdout.split()], check=True, capture_output=True)
-    assert house.infraci("verify", run).returncode == 125
-    recorded = house.infraci("history", "record", run)
+    assert workspace.infraci("verify", run).returncode == 125
+    recorded = workspace.infraci("history", "record", run)
     assert "no commit is blamed" in recorded.stdout
-    house.infraci("destroy", run)
+    workspace.infraci("destroy", run)
 
-    status, found = _blame(house, "--pipeline", "web")
+    status, findings = _blame(workspace, "--pipeline", "web")
     assert status == 125
-    assert found.pop("") == {"stacks": 0}
-    assert {f["verdict"] for f in found.values()} == {"infrastructure"}
-    assert {f["culprit"] and 1 for f in found.values()} == {None}
-    done = house.infraci("report", run, "--output", "lost")
+    assert findings.pop("") == {"stacks": 0}
+    assert {f["verdict"] for f in findings.values()} == {"infrastructure"}
+    assert {f["culprit"] and 1 for f in findings.values()} == {None}
+    done = workspace.infraci("report", run, "--output", "lost")
     assert done.returncode == 125
-    for text in _failures(house.folder / "lost" / "web.xml").values():
+    for text in _failures(workspace.folder / "lost" / "web.xml").values():
         assert text.startswith("blame    infrastructure: ")
 
 
-def test_git_bisect_runs_infraci(house: House) -> None:
-    house.git("bisect", "start", "HEAD", "HEAD~12")
+def test_git_bisect_runs_infraci(workspace: Workspace) -> None:
+    workspace.git("bisect", "start", "HEAD", "HEAD~12")
     bisected = subprocess.run(
         ["git", "bisect", "run", sys.executable, "-P", "-m", "infraci", "run", "small"],
-        cwd=house.folder, env={**os.environ, **house.environment},
+        cwd=workspace.folder, env={**os.environ, **workspace.environment},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "is the first bad commit" in bisected.stdout
     assert "Set it up otherwise" in bisected.stdout
-    house.git("bisect", "reset")
+    workspace.git("bisect", "reset")
     # What it has run is known to blame as well.
-    shown = house.infraci("history", "show", "--json").stdout
+    shown = workspace.infraci("history", "show", "--json").stdout
     runs = [run for runs in json.loads(shown).values() for run in runs]
     assert sum(run["pipeline"] == "small" for run in runs) >= 3

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 from tests.commands.test_run import outcomes
 from tests.processes import run_infraci
 
@@ -24,27 +24,29 @@ pytestmark = pytest.mark.cloud
 class Elsewhere:
     """The embedded cloud, described as somebody else's."""
 
-    house: House
+    workspace: Workspace
     auth: Mapping[str, str]
 
     def infraci(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the command line with these variables, and none of ours."""
         ours = ("OS_", "INFRACI_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        return run_infraci(*words, cwd=self.house.folder, env={**environment, **variables})
+        return run_infraci(*words, cwd=self.workspace.folder, env={**environment, **variables})
 
     def write(self, name: str, cloud: Mapping[str, Any]) -> Path:
         """Write a file with a cloud."""
-        path = self.house.folder.parent / name
+        path = self.workspace.folder.parent / name
         path.write_text(yaml.safe_dump({"clouds": {"elsewhere": cloud}}))
         return path
 
 
 @pytest.fixture
-def elsewhere(house: House) -> Elsewhere:
-    house.infraci("cloud", "up")
-    file = Path(house.infraci("cloud", "clouds-yaml").stdout.strip())
-    return Elsewhere(house=house, auth=yaml.safe_load(file.read_text())["clouds"]["local"]["auth"])
+def elsewhere(workspace: Workspace) -> Elsewhere:
+    workspace.infraci("cloud", "up")
+    file = Path(workspace.infraci("cloud", "clouds-yaml").stdout.strip())
+    return Elsewhere(
+        workspace=workspace, auth=yaml.safe_load(file.read_text())["clouds"]["local"]["auth"]
+    )
 
 
 def test_a_file_and_its_secrets(elsewhere: Elsewhere) -> None:
@@ -53,21 +55,21 @@ def test_a_file_and_its_secrets(elsewhere: Elsewhere) -> None:
     clouds = elsewhere.write("clouds.yaml", {"auth": output, "region_name": "local"})
     secure = elsewhere.write("secure.yaml", {"auth": {"password": elsewhere.auth["password"]}})
     files = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLIENT_SECURE_FILE": str(secure)}
-    stack = (elsewhere.house.folder / "stack.yaml").read_text()
+    stack = (elsewhere.workspace.folder / "stack.yaml").read_text()
     names = "clouds: {elsewhere: {images: {our-debian: debian-12}}}\n"
-    elsewhere.house.write(
+    elsewhere.workspace.write(
         {"stack.yaml": stack.replace("debian-12", "our-debian"), "infraci.yaml": names}
     )
     done = elsewhere.infraci("run", "--cloud", "elsewhere", "--report", "out", **files)
     assert done.returncode == 0, done.stderr
-    assert outcomes(elsewhere.house.folder / "out" / "tiny.xml") == []
-    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", "tiny", "--json", **files)
-    findings = json.loads(found.stdout)["findings"]
+    assert outcomes(elsewhere.workspace.folder / "out" / "tiny.xml") == []
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", "tiny", "--json", **files)
+    findings = json.loads(done.stdout)["findings"]
     assert [finding["what"] for finding in findings if not finding["well"]] == []
     secure.unlink()
-    found = elsewhere.infraci("doctor", "--cloud", "elsewhere", **files)
-    assert found.returncode == 2
-    assert "password" in found.stdout + found.stderr
+    done = elsewhere.infraci("doctor", "--cloud", "elsewhere", **files)
+    assert done.returncode == 2
+    assert "password" in done.stdout + done.stderr
 
 
 def test_variables(elsewhere: Elsewhere) -> None:
@@ -141,8 +143,8 @@ resources:
 def test_a_plan_for_any_cloud_asks_nothing_of_it(elsewhere: Elsewhere) -> None:
     auth = {**elsewhere.auth, "auth_url": "http://127.0.0.1:1/v3"}
     files = {"OS_CLIENT_CONFIG_FILE": str(elsewhere.write("clouds.yaml", {"auth": auth}))}
-    files["INFRACI_STATE_DIR"] = str(elsewhere.house.state)
-    elsewhere.house.write({"stack.yaml": ELSEWHERE}, "Go elsewhere")
+    files["INFRACI_STATE_DIR"] = str(elsewhere.workspace.state)
+    elsewhere.workspace.write({"stack.yaml": ELSEWHERE}, "Go elsewhere")
     done = elsewhere.infraci("plan", "--cloud", "elsewhere", "--json", **files)
     assert done.returncode == 0, done.stdout + done.stderr
     (plan,) = json.loads(done.stdout)["pipelines"]
@@ -152,7 +154,7 @@ def test_a_plan_for_any_cloud_asks_nothing_of_it(elsewhere: Elsewhere) -> None:
     assert [step["servers"] for step in plan["steps"]] == [["web"], ["web"]]
     needs = 'flavor "large-ssd", image "Debian 13", network "lan"'
     assert f"a run needs on cloud elsewhere: {needs}" in plan["notices"]
-    elsewhere.house.write({"stack.yaml": ELSEWHERE.replace("flavor", "flavour")}, "Break it")
+    elsewhere.workspace.write({"stack.yaml": ELSEWHERE.replace("flavor", "flavour")}, "Break it")
     done = elsewhere.infraci("plan", "--cloud", "elsewhere", **files)
     assert done.returncode == 1
     assert "stack.yaml:11:7: resources.web.properties.flavour: Unknown Property" in done.stdout

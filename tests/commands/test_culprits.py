@@ -18,7 +18,7 @@ import pytest
 
 from infraci.errors import ExitCode
 from infraci.local.state_dir import StateDir
-from tests.app.workspace import FILES, STACK, House
+from tests.app.workspace import FILES, STACK, Workspace
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
 
@@ -130,14 +130,14 @@ FAULTS = {
 
 
 @pytest.fixture
-def shop(house: House, request: pytest.FixtureRequest) -> House:
+def shop(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     """A repository of three commits, the second of which breaks it."""
     fault: Fault = request.param
     base = {"pipelines/tiny.yaml": _pipeline("script: setup.sh"), "specs/test_web.py": SPEC}
-    house.write({**FILES, **base, **fault.files}, "Begin the shop")
-    house.write(fault.broken, "Break the shop")
-    house.write({"README": "A shop.\n"}, "Describe the shop")
-    return house
+    workspace.write({**FILES, **base, **fault.files}, "Begin the shop")
+    workspace.write(fault.broken, "Break the shop")
+    workspace.write({"README": "A shop.\n"}, "Describe the shop")
+    return workspace
 
 
 def _failures(report: Path) -> Iterator[tuple[str, str, ET.Element]]:
@@ -155,7 +155,7 @@ def _failures(report: Path) -> Iterator[tuple[str, str, ET.Element]]:
     ids=list(FAULTS),
     indirect=["shop"],
 )
-def test_the_commit_that_breaks_it_is_named(shop: House, fault: Fault) -> None:
+def test_the_commit_that_breaks_it_is_named(shop: Workspace, fault: Fault) -> None:
     _, culprit, _ = shop.commits()[:3]
 
     # The run itself is a failure of that commit, at the testcase that is concerned.
@@ -174,8 +174,8 @@ def test_the_commit_that_breaks_it_is_named(shop: House, fault: Fault) -> None:
     blamed = shop.infraci("blame", "--json", "--pipeline", "tiny")
     assert blamed.returncode == ExitCode.FAILED, blamed.stderr
     data = json.loads(blamed.stdout)
-    assert {found["culprit"]["sha"] for found in data["findings"]} == {culprit}
-    assert min(found["probability"] for found in data["findings"]) >= 0.99
+    assert {finding["culprit"]["sha"] for finding in data["findings"]} == {culprit}
+    assert min(finding["probability"] for finding in data["findings"]) >= 0.99
     assert data["stacks"] <= 3
 
     # And git bisect agrees.
@@ -196,36 +196,36 @@ exec apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=5 -o APT::Update::E
 """
 
 
-def test_a_mirror_that_is_down_blames_nobody(house: House) -> None:
-    house.write({"setup.sh": MIRROR_DOWN}, "Update the packages")
-    done = house.infraci("run", "tiny", "--report", "out")
+def test_a_mirror_that_is_down_blames_nobody(workspace: Workspace) -> None:
+    workspace.write({"setup.sh": MIRROR_DOWN}, "Update the packages")
+    done = workspace.infraci("run", "tiny", "--report", "out")
     assert done.returncode == ExitCode.UNTESTABLE, done.stderr
-    ((_, case, error),) = _failures(house.folder / "out" / "tiny.xml")
+    ((_, case, error),) = _failures(workspace.folder / "out" / "tiny.xml")
     assert (case, error.tag) == ("infraci.tiny.configure.script setup.sh[web]", "error")
     assert error.get("type") == "outside"
 
 
-def test_a_server_that_is_killed_blames_nobody(house: House) -> None:
+def test_a_server_that_is_killed_blames_nobody(workspace: Workspace) -> None:
     """It dies while a step waits on it, as of a crash of its hypervisor."""
-    house.write({"setup.sh": "#!/bin/sh\necho waiting\nsleep 100\n"}, "Wait for it")
+    workspace.write({"setup.sh": "#!/bin/sh\necho waiting\nsleep 100\n"}, "Wait for it")
     lines, is_killed = [], False
-    with house.start("-v", "run", "tiny", "--report", "out") as process:
+    with workspace.start("-v", "run", "tiny", "--report", "out") as process:
         for line in process.stderr or ():
             lines.append(line)
             if "web: script setup.sh" in line and not is_killed:
-                _kill_servers(house)
+                _kill_servers(workspace)
                 is_killed = True
     assert process.returncode == ExitCode.UNTESTABLE, lines
-    ((_, case, error),) = _failures(house.folder / "out" / "tiny.xml")
+    ((_, case, error),) = _failures(workspace.folder / "out" / "tiny.xml")
     assert (case, error.tag) == ("infraci.tiny.configure.script setup.sh[web]", "error")
-    blamed = house.infraci("blame", "--json", "--budget", "0")
+    blamed = workspace.infraci("blame", "--json", "--budget", "0")
     assert blamed.returncode == ExitCode.UNTESTABLE
-    assert {found["culprit"] for found in json.loads(blamed.stdout)["findings"]} == {None}
-    assert house.leftovers() == []
+    assert {finding["culprit"] for finding in json.loads(blamed.stdout)["findings"]} == {None}
+    assert workspace.leftovers() == []
 
 
-def _kill_servers(house: House) -> None:
-    owner = StateDir(folder=house.state).owner
+def _kill_servers(workspace: Workspace) -> None:
+    owner = StateDir(folder=workspace.state).owner
     listed = subprocess.run(
         ["podman", "ps", "--quiet", f"--filter=label=infraci.cloud={owner}"],
         capture_output=True, text=True, check=True,

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from infraci.errors import ExitCode
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 
 pytestmark = pytest.mark.cloud
 
@@ -22,19 +22,19 @@ RESTLESS = """\
 
 
 @pytest.fixture
-def shop(house: House) -> House:
+def shop(workspace: Workspace) -> Workspace:
     """The repository of examples/drivers."""
     files = {
         str(path.relative_to(EXAMPLE)): path.read_text()
         for path in EXAMPLE.rglob("*")
         if path.is_file()
     }
-    (house.folder / "pipelines" / "tiny.yaml").unlink()
-    house.write(files, "Bring what there is")
-    return house
+    (workspace.folder / "pipelines" / "tiny.yaml").unlink()
+    workspace.write(files, "Bring what there is")
+    return workspace
 
 
-def test_a_stack_of_several_drivers(shop: House) -> None:
+def test_a_stack_of_several_drivers(shop: Workspace) -> None:
     for verb in (("provision", "shop"), ("configure",), ("verify",)):
         done = shop.infraci(*verb)
         assert done.returncode == ExitCode.PASSED, done.stderr
@@ -61,7 +61,7 @@ def test_a_stack_of_several_drivers(shop: House) -> None:
     )
 
 
-def test_bad_playbooks_end_before_there_is_a_stack(shop: House) -> None:
+def test_bad_playbooks_end_before_there_is_a_stack(shop: Workspace) -> None:
     shop.write({"ansible/site.yml": "- hosts: web\n  roles: [pages]\n"})
     done = shop.infraci("run", "shop")
     assert done.returncode == ExitCode.INVALID
@@ -70,10 +70,10 @@ def test_bad_playbooks_end_before_there_is_a_stack(shop: House) -> None:
     )
 
 
-def test_a_secret_that_is_not_there_ends_before_there_is_a_stack(house: House) -> None:
-    pipeline = (house.folder / "pipelines/tiny.yaml").read_text()
+def test_a_secret_that_is_not_there_ends_before_there_is_a_stack(workspace: Workspace) -> None:
+    pipeline = (workspace.folder / "pipelines/tiny.yaml").read_text()
     step = "script: {path: setup.sh, environment: {TOKEN: {from: NO_SUCH_TOKEN}}}"
-    house.write({"pipelines/tiny.yaml": pipeline.replace("script: setup.sh", step)})
-    done = house.infraci("run", "tiny")
+    workspace.write({"pipelines/tiny.yaml": pipeline.replace("script: setup.sh", step)})
+    done = workspace.infraci("run", "tiny")
     assert done.returncode == ExitCode.UNTESTABLE
     assert "the environment variable NO_SUCH_TOKEN is not set" in done.stderr

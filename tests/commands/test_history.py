@@ -39,12 +39,12 @@ def line(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for number, sha in enumerate(shas):
         failed = Class.FAILED if number >= 9 else Class.PASSED
         verdict = Verdict.FAILED if number >= 9 else Verdict.PASSED
-        found = [
+        results = [
             result(f"web-{number}-{run}", verdict=verdict, time=1_700_000_000 + number,
                    cases={ANSWER: failed, PORT: Class.PASSED})
             for run in range(3)
         ]  # fmt: skip
-        History(repository.folder).add(sha, found)
+        History(repository.folder).add(sha, results)
     for number, failed in ((8, Class.PASSED), (9, Class.FAILED)):
         again = result(f"web-{number}-again", time=1_700_001_000 + 100 * number, of_search=True,
                        verdict=Verdict.FAILED if failed is Class.FAILED else Verdict.PASSED,
@@ -57,9 +57,9 @@ def test_blame_answers_from_the_history_alone(
     line: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["blame", "HEAD~1", "--json", "--budget", "0"]) == 1
-    (found,) = json.loads(capsys.readouterr().out)["findings"]
-    assert (found["verdict"], found["culprit"]["sha"]) == ("new", line[9])
-    assert found["culprit"]["files"] == ["stack.yaml"]
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["verdict"], finding["culprit"]["sha"]) == ("new", line[9])
+    assert finding["culprit"]["files"] == ["stack.yaml"]
     assert main(["blame"]) == 1
     assert "was there before: since " in capsys.readouterr().out
     assert main(["blame", "HEAD~2"]) == 0
@@ -71,8 +71,8 @@ def test_blame_of_other_settings_or_another_cloud_is_another(
 ) -> None:
     for options in (["-P", "image=x"], ["--cloud", "moon"]):
         assert main(["blame", "--json", "--budget", "0", "--pipeline", "web", *options]) == 125
-        (found,) = json.loads(capsys.readouterr().out)["findings"]
-        assert (found["verdict"], found["test"]) == ("unknown", None)
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert (finding["verdict"], finding["test"]) == ("unknown", None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 
 pytestmark = pytest.mark.cloud
 
@@ -24,49 +24,51 @@ MARKS = {
 
 
 @pytest.mark.parametrize("phase", MARKS)
-def test_kill_9_then_gc_leaves_nothing(house: House, phase: str) -> None:
-    status, output = house.stop_at(MARKS[phase], [signal.SIGKILL])
+def test_kill_9_then_gc_leaves_nothing(workspace: Workspace, phase: str) -> None:
+    status, output = workspace.stop_at(MARKS[phase], [signal.SIGKILL])
     assert status == -signal.SIGKILL, output
-    dry = house.infraci("gc", "--dry-run")
+    dry = workspace.infraci("gc", "--dry-run")
     assert "would remove run tiny-" in dry.stdout
-    swept = house.infraci("gc")
+    swept = workspace.infraci("gc")
     assert swept.returncode == 0, swept.stderr
-    assert house.leftovers() == []
-    assert house.infraci("gc").stdout == "nothing to remove\n"
+    assert workspace.leftovers() == []
+    assert workspace.infraci("gc").stdout == "nothing to remove\n"
 
 
-def test_gc_finds_what_nobody_remembers(house: House) -> None:
-    status, output = house.stop_at(MARKS["configure"], [signal.SIGKILL])
+def test_gc_finds_what_nobody_remembers(workspace: Workspace) -> None:
+    status, output = workspace.stop_at(MARKS["configure"], [signal.SIGKILL])
     assert status == -signal.SIGKILL, output
-    for record in (house.folder / ".infraci" / "runs").rglob("*"):
+    for record in (workspace.folder / ".infraci" / "runs").rglob("*"):
         if record.is_file():
             record.unlink()
-    swept = house.infraci("gc")
+    swept = workspace.infraci("gc")
     assert "removed stack infraci-tiny-" in swept.stdout
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
 @pytest.mark.parametrize(
     ("phase", "number"),
     [*((phase, signal.SIGINT) for phase in MARKS), ("boot", signal.SIGTERM)],
 )
-def test_an_interruption_tears_down(house: House, phase: str, number: signal.Signals) -> None:
-    status, output = house.stop_at(MARKS[phase], [number])
+def test_an_interruption_tears_down(
+    workspace: Workspace, phase: str, number: signal.Signals
+) -> None:
+    status, output = workspace.stop_at(MARKS[phase], [number])
     assert status == 130, output
-    assert house.leftovers() == []
-    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    assert workspace.leftovers() == []
+    (run,) = json.loads(workspace.infraci("list", "--json").stdout)
     assert run["state"] == "destroyed"
     assert run["verdict"] == ("passed" if phase == "destroy" else "interrupted")
 
 
-def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
-    process = house.start("-v", "run", "tiny")
+def test_a_second_ctrl_c_keeps_the_record(workspace: Workspace) -> None:
+    process = workspace.start("-v", "run", "tiny")
     assert process.stderr is not None
     output = []
     for line in process.stderr:
         output.append(line)
         if MARKS["configure"] in line:
-            cloud = json.loads((house.state / "address.json").read_text())["pid"]
+            cloud = json.loads((workspace.state / "address.json").read_text())["pid"]
             os.kill(cloud, signal.SIGSTOP)  # the tear-down shall not be over before the second
             process.send_signal(signal.SIGINT)
         if "destroy …" in line:
@@ -74,8 +76,8 @@ def test_a_second_ctrl_c_keeps_the_record(house: House) -> None:
     process.communicate()
     os.kill(cloud, signal.SIGCONT)
     assert process.returncode == 130
-    (run,) = json.loads(house.infraci("list", "--json").stdout)
+    (run,) = json.loads(workspace.infraci("list", "--json").stdout)
     assert f"clean up by: infraci destroy {run['id']}" in "".join(output)
     assert run["state"] == "kept"
-    assert house.infraci("destroy", run["id"]).returncode == 0
-    assert house.leftovers() == []
+    assert workspace.infraci("destroy", run["id"]).returncode == 0
+    assert workspace.leftovers() == []

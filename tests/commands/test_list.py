@@ -9,17 +9,17 @@ import pytest
 
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import PhaseResult, Verdict
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 from tests.records import record
 
 PHASES = record().phases
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(folder=tmp_path / "repository", state=tmp_path / "state")
-    house.found({"README": "x\n"})
-    return house
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(folder=tmp_path / "repository", state=tmp_path / "state")
+    workspace.create({"README": "x\n"})
+    return workspace
 
 
 @pytest.mark.parametrize(
@@ -32,23 +32,23 @@ def house(tmp_path: Path) -> House:
     ],
 )
 def test_what_has_become_of_a_run(
-    house: House,
+    workspace: Workspace,
     verdict: Verdict | None,
     destroy: str,
     phases: tuple[PhaseResult, ...],
     state: str,
 ) -> None:
     run = record(verdict=verdict, destroy=destroy, phases=phases)
-    with Ledger(house.folder).create(run):
-        assert "at work" in house.infraci("list").stdout
-    (shown,) = json.loads(house.infraci("list", "--json").stdout)
+    with Ledger(workspace.folder).create(run):
+        assert "at work" in workspace.infraci("list").stdout
+    (shown,) = json.loads(workspace.infraci("list", "--json").stdout)
     assert shown["state"] == state
-    assert f"run {run.id}: {verdict or state}" in house.infraci("logs").stdout
+    assert f"run {run.id}: {verdict or state}" in workspace.infraci("logs").stdout
 
 
-def test_the_latest_only(house: House) -> None:
+def test_the_latest_only(workspace: Workspace) -> None:
     for number in range(4):
         run = record(id=f"web-{number}", created=1000.0 + number)
-        Ledger(house.folder).create(run).release()
-    lines = house.infraci("list", "--limit", "2").stdout.splitlines()
+        Ledger(workspace.folder).create(run).release()
+    lines = workspace.infraci("list", "--limit", "2").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["RUN", "web-2", "web-3"]

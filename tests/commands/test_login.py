@@ -13,7 +13,7 @@ from infraci.app.lookup import find_server
 from infraci.errors import UsageError
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Server
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 from tests.records import record
 from tests.sshd import Sshd, running_sshd
 
@@ -28,26 +28,26 @@ def sshds(tmp_path: Path) -> Iterator[tuple[Sshd, Sshd]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(folder=tmp_path / "repository", state=tmp_path / "state")
-    house.found({"README": "x\n"})
-    return house
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(folder=tmp_path / "repository", state=tmp_path / "state")
+    workspace.create({"README": "x\n"})
+    return workspace
 
 
-def stand(house: House, sshd: Sshd, *servers: Server) -> None:
+def stand(workspace: Workspace, sshd: Sshd, *servers: Server) -> None:
     """Have a run whose servers stand."""
-    ledger = Ledger(house.folder)
+    ledger = Ledger(workspace.folder)
     ledger.create(record(id=RUN, servers=servers, verdict=None)).release()
     shutil.copy(sshd.key.private_path, ledger.folder(RUN).login_key)
 
 
 def test_names_that_differ_by_what_no_host_may_be_called(
-    house: House, sshds: tuple[Sshd, Sshd]
+    workspace: Workspace, sshds: tuple[Sshd, Sshd]
 ) -> None:
     one, two = sshds
-    stand(house, one, one.named("web/1"), two.named("web-1"))
+    stand(workspace, one, one.named("web/1"), two.named("web-1"))
     for name, sshd in (("web/1", one), ("web-1", two), (one.named("web/1").word, one)):
-        done = house.infraci("exec", RUN, name, "--", "sh", "-c", "echo $SSH_CONNECTION")
+        done = workspace.infraci("exec", RUN, name, "--", "sh", "-c", "echo $SSH_CONNECTION")
         assert done.stdout.split()[-1:] == [str(sshd.server.port)], done.stderr
 
 
@@ -62,30 +62,32 @@ def test_names_that_differ_by_what_no_host_may_be_called(
     ],
 )
 def test_exec_chooses_as_login_does(
-    house: House, sshds: tuple[Sshd, Sshd], words: list[str]
+    workspace: Workspace, sshds: tuple[Sshd, Sshd], words: list[str]
 ) -> None:
     one, two = sshds
-    stand(house, one, replace(one.named("one"), role="web"), replace(two.named("two"), role="db"))
-    done = house.infraci("exec", *words, "sh", "-c", "echo $SSH_CONNECTION -v")
+    stand(
+        workspace, one, replace(one.named("one"), role="web"), replace(two.named("two"), role="db")
+    )
+    done = workspace.infraci("exec", *words, "sh", "-c", "echo $SSH_CONNECTION -v")
     assert done.stdout.split()[-2:] == [str(one.server.port), "-v"], done.stderr
 
 
-def test_exec_on_the_only_server(house: House, sshds: tuple[Sshd, Sshd]) -> None:
-    stand(house, sshds[0], sshds[0].named("one"))
-    assert house.infraci("exec", "--", "echo", "--", "-q").stdout == "-- -q\n"
-    assert house.infraci("exec", RUN, "one").returncode == 2
-    assert house.infraci("exec", RUN, "one", "more", "--", "id").returncode == 2
+def test_exec_on_the_only_server(workspace: Workspace, sshds: tuple[Sshd, Sshd]) -> None:
+    stand(workspace, sshds[0], sshds[0].named("one"))
+    assert workspace.infraci("exec", "--", "echo", "--", "-q").stdout == "-- -q\n"
+    assert workspace.infraci("exec", RUN, "one").returncode == 2
+    assert workspace.infraci("exec", RUN, "one", "more", "--", "id").returncode == 2
 
 
 @pytest.mark.parametrize("verb", ["exec", "login"])
 def test_a_name_is_never_an_option_of_ssh(
-    house: House, sshds: tuple[Sshd, Sshd], tmp_path: Path, verb: str
+    workspace: Workspace, sshds: tuple[Sshd, Sshd], tmp_path: Path, verb: str
 ) -> None:
     one, _ = sshds
     name = f"-oProxyCommand=touch {tmp_path}/owned"
-    stand(house, one, one.named(name))
+    stand(workspace, one, one.named(name))
     words = [RUN, name, "--", "id"] if verb == "exec" else ["--", RUN, name]
-    done = house.infraci(verb, *words)
+    done = workspace.infraci(verb, *words)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "owned").exists()
 

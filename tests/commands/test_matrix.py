@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.app.workspace import PIPELINE, STACK, House
+from tests.app.workspace import PIPELINE, STACK, Workspace
 
 pytestmark = pytest.mark.cloud
 
@@ -21,18 +21,18 @@ FILES = {
 
 
 @pytest.fixture
-def matrix(house: House) -> House:
+def matrix(workspace: Workspace) -> Workspace:
     """The repository, its pipeline a matrix of two cells."""
-    house.write(FILES, "Test two flavors")
-    return house
+    workspace.write(FILES, "Test two flavors")
+    return workspace
 
 
-def test_two_cells_at_once(matrix: House) -> None:
+def test_two_cells_at_once(matrix: Workspace) -> None:
     done = matrix.infraci("run", "-j", "2", "--report", "out")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.partition(f"{CELLS[0]} | ")
-    told = (lines[1] + lines[2]).splitlines()
-    assert {line.partition(" | ")[0] for line in told} == set(CELLS)
+    lines_of_runs = (lines[1] + lines[2]).splitlines()
+    assert {line.partition(" | ")[0] for line in lines_of_runs} == set(CELLS)
     for cell in CELLS:
         assert (matrix.folder / "out" / f"{cell}.xml").exists()
         assert cell in done.stdout
@@ -41,13 +41,13 @@ def test_two_cells_at_once(matrix: House) -> None:
     assert matrix.leftovers() == []
 
 
-def test_ctrl_c_tears_both_down(matrix: House) -> None:
+def test_ctrl_c_tears_both_down(matrix: Workspace) -> None:
     code, output = matrix.stop_at("web CREATE_IN_PROGRESS", [signal.SIGINT], "-j", "2")
     assert code == 130, output
     assert matrix.leftovers() == []
 
 
-def test_one_cell_by_its_name_and_what_a_commit_touches(matrix: House) -> None:
+def test_one_cell_by_its_name_and_what_a_commit_touches(matrix: Workspace) -> None:
     planned = matrix.infraci("plan", CELLS[1])
     assert planned.returncode == 0, planned.stdout
     assert "m1.tiny" in planned.stdout

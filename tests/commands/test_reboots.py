@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.app.workspace import STACK, House
+from tests.app.workspace import STACK, Workspace
 
 pytestmark = pytest.mark.cloud
 
@@ -32,10 +32,10 @@ def test_boots(host):
 """
 
 
-def test_reboots_are_waited_for(house: House) -> None:
+def test_reboots_are_waited_for(workspace: Workspace) -> None:
     """Of cloud-init, in the midst of a script, and by what a script left in the background."""
     later = "nohup sh -c 'sleep 3; reboot' >/dev/null 2>&1 </dev/null &\n"
-    house.write(
+    workspace.write(
         {
             "stack.yaml": STACK.replace("outputs:", DATA),
             "data.yaml": "#cloud-config\n"
@@ -49,17 +49,17 @@ def test_reboots_are_waited_for(house: House) -> None:
             "specs/test_web.py": SPEC,
         }
     )
-    done = house.infraci("-v", "run")
+    done = workspace.infraci("-v", "run")
     assert done.returncode == 0, done.stderr
     # The first one was over when the server was said to be ready.
     assert done.stderr.count("it has rebooted") == 2
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
-def test_other_host_keys_are_told_of_the_step_that_made_them(house: House) -> None:
+def test_other_host_keys_are_told_of_the_step_that_made_them(workspace: Workspace) -> None:
     keys = "rm /etc/ssh/ssh_host_*\nssh-keygen -A\nsystemctl restart ssh\n"
-    house.write({"setup.sh": f"#!/bin/sh\nset -e\n{keys}"})
-    done = house.infraci("run")
+    workspace.write({"setup.sh": f"#!/bin/sh\nset -e\n{keys}"})
+    done = workspace.infraci("run")
     assert done.returncode == 1, done.stderr
     assert "cannot trust web after script setup.sh: its host key is ssh-ed25519" in done.stderr
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.app.workspace import House
+from tests.app.workspace import Workspace
 
 pytestmark = pytest.mark.cloud
 
@@ -15,19 +15,19 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "tosca"
 
 
 @pytest.fixture
-def shop(house: House) -> House:
+def shop(workspace: Workspace) -> Workspace:
     """The example, in place of what the repository had."""
-    (house.folder / "pipelines" / "tiny.yaml").unlink()
+    (workspace.folder / "pipelines" / "tiny.yaml").unlink()
     files = {
         str(path.relative_to(EXAMPLE)): path.read_text()
         for path in EXAMPLE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    house.write(files, "Describe the shop in TOSCA")
-    return house
+    workspace.write(files, "Describe the shop in TOSCA")
+    return workspace
 
 
-def test_the_example_stands_up(shop: House) -> None:
+def test_the_example_stands_up(shop: Workspace) -> None:
     planned = shop.infraci("plan", "--show-template")
     assert planned.returncode == 0, planned.stdout
     shown = yaml.safe_load(
@@ -48,7 +48,7 @@ def test_the_example_stands_up(shop: House) -> None:
     assert shop.leftovers() == []
 
 
-def test_a_script_that_fails_fails_the_stack(shop: House) -> None:
+def test_a_script_that_fails_fails_the_stack(shop: Workspace) -> None:
     script = "#!/bin/sh\necho 'out of stock' >&2\nexit 3\n"
     shop.write({"stacks/scripts/create_store.sh": script}, "Sell all")
     done = shop.infraci("run")
@@ -57,7 +57,7 @@ def test_a_script_that_fails_fails_the_stack(shop: House) -> None:
     assert shop.leftovers() == []
 
 
-def test_what_the_cloud_cannot_honour_is_said_of_the_node(shop: House) -> None:
+def test_what_the_cloud_cannot_honour_is_said_of_the_node(shop: Workspace) -> None:
     template = (EXAMPLE / "stacks" / "shop.yaml").read_text()
     bucket = "    bucket:\n      type: tosca.nodes.ObjectStorage\n      properties: {name: shop}\n"
     text = template.replace("  outputs:\n", bucket + "\n  outputs:\n")

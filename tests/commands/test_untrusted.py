@@ -9,32 +9,34 @@ from textwrap import dedent
 import pytest
 
 from infraci.errors import ExitCode
-from tests.app.workspace import PIPELINE, House
+from tests.app.workspace import PIPELINE, Workspace
 
 pytestmark = pytest.mark.cloud
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "drivers"
 
 
-def test_a_stack_of_several_drivers(house: House) -> None:
+def test_a_stack_of_several_drivers(workspace: Workspace) -> None:
     """Ansible, Puppet, Testinfra and Serverspec in sandboxes, to the end."""
     files = {
         str(path.relative_to(EXAMPLE)): path.read_text()
         for path in EXAMPLE.rglob("*")
         if path.is_file()
     }
-    house.write(files, "Bring what there is")
-    shop = house.folder / "pipelines" / "shop.yaml"
-    house.write({"pipelines/shop.yaml": shop.read_text() + "\ndestroy: never\n"}, "Keep it")
-    done = house.infraci("run", "shop", "--untrusted")
+    workspace.write(files, "Bring what there is")
+    shop = workspace.folder / "pipelines" / "shop.yaml"
+    workspace.write({"pipelines/shop.yaml": shop.read_text() + "\ndestroy: never\n"}, "Keep it")
+    done = workspace.infraci("run", "shop", "--untrusted")
     assert done.returncode == ExitCode.PASSED, done.stderr
-    (run,) = (house.folder / ".infraci" / "runs").glob("shop-*")
+    (run,) = (workspace.folder / ".infraci" / "runs").glob("shop-*")
     record = json.loads((run / "run.json").read_text())
     assert record["untrusted"]
     assert record["destroyed"]  # whatever the commit says
 
 
-def test_it_gets_nothing_of_this_machine(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gets_nothing_of_this_machine(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Later phases of a run remember what its commit is; secrets are refused before it stands."""
     monkeypatch.setenv("OS_PASSWORD", "hidden")
     spec = """\
@@ -54,19 +56,19 @@ def test_it_gets_nothing_of_this_machine(house: House, monkeypatch: pytest.Monke
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
     ports = sorted({int(line.split()[1].partition(":")[2], 16) for line in listening
                     if line.split()[3] == "0A"})  # fmt: skip
-    house.write({"specs/test_web.py": dedent(spec).format(state=house.state, ports=ports)})
-    done = house.infraci("provision", "tiny", "--untrusted")
+    workspace.write({"specs/test_web.py": dedent(spec).format(state=workspace.state, ports=ports)})
+    done = workspace.infraci("provision", "tiny", "--untrusted")
     assert done.returncode == ExitCode.PASSED, done.stderr
     for verb in ("configure", "verify"):
-        done = house.infraci(verb)
+        done = workspace.infraci(verb)
         assert done.returncode == ExitCode.PASSED, done.stderr
 
     taking = PIPELINE.replace(
         "script: setup.sh", "script: {path: setup.sh, environment: {P: {from: OS_PASSWORD}}}"
     )
-    house.write({"pipelines/tiny.yaml": taking}, "Take a secret")
+    workspace.write({"pipelines/tiny.yaml": taking}, "Take a secret")
     for command in (("plan", "--untrusted"), ("run", "tiny", "--untrusted")):
-        done = house.infraci(*command)
+        done = workspace.infraci(*command)
         assert done.returncode == ExitCode.INVALID
         assert "configure[1].script.environment.P: no secret is for untrusted commits" in (
             done.stdout + done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.workspace import PIPELINE, SPEC, STACK, House
+from tests.app.workspace import PIPELINE, SPEC, STACK, Workspace
 from tests.commands.test_run import outcomes
 
 pytestmark = pytest.mark.cloud
@@ -52,15 +52,15 @@ def properties(report: Path) -> list[dict[str, str]]:
     """What each suite of a report says of itself, by its name."""
     return [
         {"name": suite.get("name", "")}
-        | {found.get("name", ""): found.get("value", "") for found in suite.iter("property")}
+        | {entry.get("name", ""): entry.get("value", "") for entry in suite.iter("property")}
         for suite in ET.parse(report).getroot().iter("testsuite")
     ]
 
 
-def record(house: House) -> dict[str, Any]:
+def record(workspace: Workspace) -> dict[str, Any]:
     """The record of the latest run."""
-    found: dict[str, Any] = json.loads(house.infraci("logs", "--json").stdout)
-    return found
+    latest: dict[str, Any] = json.loads(workspace.infraci("logs", "--json").stdout)
+    return latest
 
 
 def of_specs(testcases: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -68,13 +68,13 @@ def of_specs(testcases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [case for case in testcases if case["phase"] == "verify"]
 
 
-def test_a_stack_that_is_updated_in_place(house: House) -> None:
-    house.write({**UPGRADED, "stack.yaml": IN_PLACE}, "Two servers")
-    done = house.infraci("run", "--report", "out")
+def test_a_stack_that_is_updated_in_place(workspace: Workspace) -> None:
+    workspace.write({**UPGRADED, "stack.yaml": IN_PLACE}, "Two servers")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 0, done.stderr
     assert "upgrading from" in done.stderr
     assert "the update changed: 1 added (more); 1 updated (web)" in done.stderr
-    report = house.folder / "out" / "tiny.xml"
+    report = workspace.folder / "out" / "tiny.xml"
     assert outcomes(report) == []
     suites = properties(report)
     assert [suite["name"] for suite in suites] == [
@@ -85,46 +85,46 @@ def test_a_stack_that_is_updated_in_place(house: House) -> None:
         "infraci.tiny.web",
         "infraci.tiny.base.web",
     ]
-    head, base = house.commits()[:2]
+    head, base = workspace.commits()[:2]
     assert {(suite["infraci.commit"], suite["infraci.base"]) for suite in suites} == {(head, base)}
-    (web,) = [server for server in record(house)["servers"] if server["name"] == "web"]
+    (web,) = [server for server in record(workspace)["servers"] if server["name"] == "web"]
     assert web["host_keys"]
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
-def test_a_server_that_was_not_to_be_replaced(house: House) -> None:
-    house.write({**UPGRADED, "stack.yaml": REPLACING}, "Other user data")
-    done = house.infraci("run", "--report", "out")
+def test_a_server_that_was_not_to_be_replaced(workspace: Workspace) -> None:
+    workspace.write({**UPGRADED, "stack.yaml": REPLACING}, "Other user data")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 1, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
     assert "web (OS::Nova::Server) was replaced" in done.stderr
     assert "verify done" in done.stderr  # the new server was configured and looked at
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
-def test_a_server_that_may_be_replaced(house: House) -> None:
-    house.write(
+def test_a_server_that_may_be_replaced(workspace: Workspace) -> None:
+    workspace.write(
         {"pipelines/tiny.yaml": PIPELINE + "upgrade: {}\n", "stack.yaml": REPLACING}, "Replace it"
     )
-    done = house.infraci("run", "--report", "out")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 0, done.stderr
     assert "1 replaced (web)" in done.stderr
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
-def test_an_update_that_fails_is_rolled_back_and_looked_at(house: House) -> None:
-    house.write({**UPGRADED, "stack.yaml": FAILING}, "Fail")
-    done = house.infraci("run", "--report", "out")
+def test_an_update_that_fails_is_rolled_back_and_looked_at(workspace: Workspace) -> None:
+    workspace.write({**UPGRADED, "stack.yaml": FAILING}, "Fail")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 1, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == ["infraci.tiny.update: failure"]
     assert "cannot update stack" in done.stderr
     assert "it was rolled back" in done.stderr
-    found = record(house)
-    assert len(of_specs(found["rollback_testcases"])) == 2
-    assert {case["outcome"] for case in found["rollback_testcases"]} == {"passed"}
-    failed = [case["nodeid"] for case in found["testcases"] if case["outcome"] == "failure"]
+    latest = record(workspace)
+    assert len(of_specs(latest["rollback_testcases"])) == 2
+    assert {case["outcome"] for case in latest["rollback_testcases"]} == {"passed"}
+    failed = [case["nodeid"] for case in latest["testcases"] if case["outcome"] == "failure"]
     assert failed == ["update: resource never"]
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
 BAD_SPEC = {"specs/test_web.py": SPEC.replace('"/setup"', '"/nope"')}
@@ -141,57 +141,59 @@ BAD_SETUP = {"setup.sh": "#!/bin/sh\nexit 7\n"}
         ({"pipelines/tiny.yaml": "specs: []\n"}, ["infraci.tiny.plan: error"]),
     ],
 )
-def test_a_bad_base_blames_nobody(house: House, base: Mapping[str, str], wrong: list[str]) -> None:
-    good = {name: (house.folder / name).read_text() for name in base}
-    house.write(base, "Break it")
-    house.write({**good, **UPGRADED}, "Mend it")
-    done = house.infraci("run", "--report", "out")
+def test_a_bad_base_blames_nobody(
+    workspace: Workspace, base: Mapping[str, str], wrong: list[str]
+) -> None:
+    good = {name: (workspace.folder / name).read_text() for name in base}
+    workspace.write(base, "Break it")
+    workspace.write({**good, **UPGRADED}, "Mend it")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 125, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == wrong
-    assert record(house)["testcases"] == []
-    assert house.leftovers() == []
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == wrong
+    assert record(workspace)["testcases"] == []
+    assert workspace.leftovers() == []
 
 
-def test_a_base_without_that_pipeline(house: House) -> None:
-    house.write({"pipelines/other.yaml": UPGRADE}, "Another pipeline")
-    done = house.infraci("run", "other", "--report", "out")
+def test_a_base_without_that_pipeline(workspace: Workspace) -> None:
+    workspace.write({"pipelines/other.yaml": UPGRADE}, "Another pipeline")
+    done = workspace.infraci("run", "other", "--report", "out")
     assert done.returncode == 2, done.stderr
     assert "it has no pipeline other" in done.stderr
     assert "without `upgrade:` first" in done.stderr
-    assert outcomes(house.folder / "out" / "other.xml") == ["infraci.other.plan: failure"]
+    assert outcomes(workspace.folder / "out" / "other.xml") == ["infraci.other.plan: failure"]
 
 
-def test_a_head_that_is_wrong_after_a_good_update(house: House) -> None:
-    house.write({**UPGRADED, **BAD_SPEC}, "Break it")
-    done = house.infraci("run", "--report", "out")
+def test_a_head_that_is_wrong_after_a_good_update(workspace: Workspace) -> None:
+    workspace.write({**UPGRADED, **BAD_SPEC}, "Break it")
+    done = workspace.infraci("run", "--report", "out")
     assert done.returncode == 1, done.stderr
-    assert outcomes(house.folder / "out" / "tiny.xml") == ["infraci.tiny.web: failure"]
-    assert len(of_specs(record(house)["base_testcases"])) == 2
+    assert outcomes(workspace.folder / "out" / "tiny.xml") == ["infraci.tiny.web: failure"]
+    assert len(of_specs(record(workspace)["base_testcases"])) == 2
 
 
-def test_from_a_branch_and_taken_up_again(house: House) -> None:
-    house.git("branch", "release")
-    house.write({"setup.sh": "#!/bin/sh\nexit 7\n"}, "In between")
+def test_from_a_branch_and_taken_up_again(workspace: Workspace) -> None:
+    workspace.git("branch", "release")
+    workspace.write({"setup.sh": "#!/bin/sh\nexit 7\n"}, "In between")
     pipeline = {"pipelines/tiny.yaml": PIPELINE + "upgrade: {from: release}\n"}
-    house.write(pipeline, "Upgrade")
-    done = house.infraci("run", "--destroy", "passing")
+    workspace.write(pipeline, "Upgrade")
+    done = workspace.infraci("run", "--destroy", "passing")
     assert done.returncode == 1, done.stderr
-    before = record(house)
-    assert before["base"]["sha"] == house.commits()[-1]
-    done = house.infraci("run", "--resume", before["id"])
+    before = record(workspace)
+    assert before["base"]["sha"] == workspace.commits()[-1]
+    done = workspace.infraci("run", "--resume", before["id"])
     assert done.returncode == 1
     assert "update" not in done.stderr.partition("configure failed")[0].replace("upgrading", "")
-    assert house.infraci("verify").returncode == 0  # the base's /setup is there already
-    assert house.infraci("destroy", before["id"]).returncode == 0
-    assert house.leftovers() == []
+    assert workspace.infraci("verify").returncode == 0  # the base's /setup is there already
+    assert workspace.infraci("destroy", before["id"]).returncode == 0
+    assert workspace.leftovers() == []
 
 
-def test_uncommitted_changes_are_upgraded_to_from_their_commit(house: House) -> None:
-    house.write(UPGRADED, "Upgrade")
-    (house.folder / "stack.yaml").write_text(IN_PLACE)
-    done = house.infraci("run", "--working-tree")
+def test_uncommitted_changes_are_upgraded_to_from_their_commit(workspace: Workspace) -> None:
+    workspace.write(UPGRADED, "Upgrade")
+    (workspace.folder / "stack.yaml").write_text(IN_PLACE)
+    done = workspace.infraci("run", "--working-tree")
     assert done.returncode == 0, done.stderr
-    found = record(house)
-    assert found["base"]["sha"] == found["commit"]["sha"]
-    assert found["commit"]["dirty"]
-    assert house.leftovers() == []
+    latest = record(workspace)
+    assert latest["base"]["sha"] == latest["commit"]["sha"]
+    assert latest["commit"]["dirty"]
+    assert workspace.leftovers() == []

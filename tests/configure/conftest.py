@@ -22,8 +22,8 @@ from tests.sshd import Sshd, make_run_folder, running_sshd
 
 
 @dataclass
-class Site:
-    """Runs steps on servers, and keeps their sessions."""
+class StepRunner:
+    """Runs configure steps on the servers of an sshd, and keeps its sessions with them."""
 
     sshd: Sshd
     folder: Path
@@ -78,11 +78,11 @@ class Site:
             idempotence=idempotence,
             masker=Masker(secrets),
             recovery=self.recovery,
-            on_step=self._hear,
+            on_step=self._add_step,
             on_testcases=None if testcases is None else testcases.extend,
         )
 
-    def _hear(self, step: str, concerned: Sequence[Server], *, is_detail: bool = False) -> None:
+    def _add_step(self, step: str, concerned: Sequence[Server], *, is_detail: bool = False) -> None:
         lines = self.shown if is_detail else self.begun
         lines.append((step, tuple(server.name for server in concerned)))
 
@@ -118,20 +118,20 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def site_of(tmp_path: Path) -> Iterator[Callable[[Sshd], Site]]:
-    made: list[Site] = []
+def runner_of(tmp_path: Path) -> Iterator[Callable[[Sshd], StepRunner]]:
+    made: list[StepRunner] = []
 
-    def make(sshd: Sshd) -> Site:
-        (tmp_path / "site" / "tree").mkdir(parents=True)
-        made.append(Site(sshd=sshd, folder=tmp_path / "site"))
+    def make(sshd: Sshd) -> StepRunner:
+        (tmp_path / "runner" / "tree").mkdir(parents=True)
+        made.append(StepRunner(sshd=sshd, folder=tmp_path / "runner"))
         return made[-1]
 
     yield make
-    for site in made:
-        for session in site.sessions.values():
+    for runner in made:
+        for session in runner.sessions.values():
             session.close()
 
 
 @pytest.fixture
-def site(site_of: Callable[[Sshd], Site], sshd: Sshd) -> Site:
-    return site_of(sshd)
+def runner(runner_of: Callable[[Sshd], StepRunner], sshd: Sshd) -> StepRunner:
+    return runner_of(sshd)

@@ -23,7 +23,7 @@ from infraci.model.configure_steps import AnsibleStep
 from infraci.model.run import Bastion, ErrorKind, Outcome, Server, Testcase
 from infraci.model.secret import Secret
 from infraci.ssh import generate_key
-from tests.configure.conftest import Site
+from tests.configure.conftest import StepRunner
 from tests.containers import booted, inside, wait_for_login
 from tests.limits import growing_limits
 from tests.sshd import Sshd, make_run_folder, running_sshd
@@ -41,9 +41,9 @@ def _play(*tasks: str, hosts: str = "all", facts: str = "false", more: str = "")
 SHOW = "debug: {msg: '%s'}"
 
 
-def test_what_a_playbook_gets(site: Site) -> None:
+def test_what_a_playbook_gets(runner: StepRunner) -> None:
     """Groups by role, who each server is, the stack's outputs as they are, its own variables."""
-    site.script(
+    runner.script(
         "plays/site.yml",
         _play(
             "{name: Show it, debug: {msg: '{{ infraci_server }} of {{ groups.web | length }}'}}",
@@ -53,8 +53,12 @@ def test_what_a_playbook_gets(site: Site) -> None:
             hosts="web",
         ),
     )
-    servers = [site.sshd.named("web/0"), site.sshd.named("web-1"), site.sshd.named("db-0", "db")]
-    site.configure(
+    servers = [
+        runner.sshd.named("web/0"),
+        runner.sshd.named("web-1"),
+        runner.sshd.named("db-0", "db"),
+    ]
+    runner.configure(
         _step(
             "plays/site.yml",
             roles=("web",),
@@ -64,12 +68,12 @@ def test_what_a_playbook_gets(site: Site) -> None:
         servers=servers,
         outputs={"url": "http://{{ x }}", "nets": ["", {"cidr": "{{ 10 }}"}]},
     )
-    assert site.log(servers[0].word)[:3] == [
+    assert runner.log(servers[0].word)[:3] == [
         "==> ansible plays/site.yml",
         "ok: Show it (plays/site.yml:4)",
         "    web/0 of 2",
     ]
-    assert site.log("web-1")[2:] == [
+    assert runner.log("web-1")[2:] == [
         "    web-1 of 2",
         "ok: debug (plays/site.yml:5)",
         "    http://{{ x }} run-1 80 http://{{ x }}!",
@@ -79,23 +83,23 @@ def test_what_a_playbook_gets(site: Site) -> None:
         "    db-0 {{ 10 }}",
         "==> ansible plays/site.yml: done",
     ]
-    assert site.begun == [("ansible plays/site.yml", ("web/0", "web-1"))]  # nothing was changed
-    assert site.shown == [
+    assert runner.begun == [("ansible plays/site.yml", ("web/0", "web-1"))]  # nothing was changed
+    assert runner.shown == [
         (f"ansible plays/site.yml: {task}", (name,))
         for task in ("Show it", "debug", "debug", "debug")
         for name in ("web/0", "web-1")
     ] + [("ready", ("web/0", "web-1"))]
 
 
-def test_a_task_that_does_something_is_a_line_where_it_does(site: Site) -> None:
+def test_a_task_that_does_something_is_a_line_where_it_does(runner: StepRunner) -> None:
     tasks = [
         {"name": "Write", "ansible.builtin.command": "true", "when": "inventory_hostname == 'b'"},
         {"name": "Fail", "ansible.builtin.command": "false", "ignore_errors": True},
     ]
     play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
-    site.script("site.yml", json.dumps([play]))
-    site.configure(_step(), servers=[site.sshd.named("a"), site.sshd.named("b")])
-    lines = [(line.partition(" (")[0], name) for line, (name, *_) in site.begun[1:]]
+    runner.script("site.yml", json.dumps([play]))
+    runner.configure(_step(), servers=[runner.sshd.named("a"), runner.sshd.named("b")])
+    lines = [(line.partition(" (")[0], name) for line, (name, *_) in runner.begun[1:]]
     assert sorted(lines) == [
         ("ansible site.yml: changed: Write", "b"),
         ("ansible site.yml: ignored: Fail", "a"),
@@ -103,16 +107,16 @@ def test_a_task_that_does_something_is_a_line_where_it_does(site: Site) -> None:
     ]
 
 
-def test_servers_that_are_nearly_called_alike_are_all_configured(site: Site) -> None:
+def test_servers_that_are_nearly_called_alike_are_all_configured(runner: StepRunner) -> None:
     """None is taken for another."""
-    site.script("site.yml", _play(SHOW % "{{ infraci_server }}"))
+    runner.script("site.yml", _play(SHOW % "{{ infraci_server }}"))
     names = ("web/1", "web-1", "localhost", "データ", "ウェブ")
-    servers = [site.sshd.named(name) for name in names]
-    site.configure(_step(roles=("web",)), servers=[*servers, site.sshd.named("other", "db")])
-    assert {server.name: site.log(server.word)[2] for server in servers} == {
+    servers = [runner.sshd.named(name) for name in names]
+    runner.configure(_step(roles=("web",)), servers=[*servers, runner.sshd.named("other", "db")])
+    assert {server.name: runner.log(server.word)[2] for server in servers} == {
         name: f"    {name}" for name in names
     }
-    assert site.log("other") == []
+    assert runner.log("other") == []
 
 
 def test_the_inventory_does_not_let_outputs_be_templates() -> None:
@@ -135,29 +139,31 @@ def test_the_inventory_does_not_let_outputs_be_templates() -> None:
 
 
 def test_roles_collections_settings_and_vaults_of_the_tree(
-    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    runner: StepRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Those of whoever runs infraci have no say."""
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "/no/such/file")
     monkeypatch.setenv("VAULT", "open sesame")
-    site.script(
+    runner.script(
         "ansible/ansible.cfg", "[defaults]\nroles_path = shared\nhost_key_checking = False\n"
     )
-    site.script("ansible/shared/greet/tasks/main.yml", f"- {SHOW % 'greeted'}\n")
-    site.script("ansible/group_vars/all.yml", "ansible_ssh_common_args: -o UserKnownHostsFile=/x\n")
+    runner.script("ansible/shared/greet/tasks/main.yml", f"- {SHOW % 'greeted'}\n")
+    runner.script(
+        "ansible/group_vars/all.yml", "ansible_ssh_common_args: -o UserKnownHostsFile=/x\n"
+    )
     secret = tmp_path / "plain.yml"
     secret.write_text("password: hunter22\n")
     (tmp_path / "vault").write_text("open sesame")
     vault = Path(sys.executable).parent / "ansible-vault"
-    target = site.tree / "ansible/secret.yml"
+    target = runner.tree / "ansible/secret.yml"
     command = f"{vault} encrypt --vault-password-file {tmp_path}/vault --output {target} {secret}"
     assert os.system(f"LC_ALL=C.UTF-8 ANSIBLE_VAULT_PASSWORD_FILE= {command} 2>&1") == 0
     more = "  roles: [greet]\n  vars_files: [secret.yml]\n"
-    site.script("ansible/site.yml", _play(SHOW % "{{ password }}", more=more))
-    site.configure(
+    runner.script("ansible/site.yml", _play(SHOW % "{{ password }}", more=more))
+    runner.configure(
         _step("ansible/site.yml", vault_password=Secret(variable="VAULT")), secrets=["hunter22"]
     )
-    assert [line.strip() for line in site.log() if line.startswith(" ")] == ["greeted", "******"]
+    assert [line.strip() for line in runner.log() if line.startswith(" ")] == ["greeted", "******"]
 
 
 COMMAND = "command: 'sh -c \"echo out; echo no nginx >&2; exit 3\"'"
@@ -173,26 +179,26 @@ LOOP = "{fail: {msg: 'not {{ item }}'}, loop: [a, b]}"
     ],
 )
 def test_a_task_that_fails_is_named_with_its_host_and_place(
-    site: Site, task: str, reason: str
+    runner: StepRunner, task: str, reason: str
 ) -> None:
     name = "{name: Install it, when: infraci_server == 'web-1', "
     task = name + task.strip("{}") + "}"
-    site.script("site.yml", _play(SHOW % "before", task, SHOW % "after"))
-    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+    runner.script("site.yml", _play(SHOW % "before", task, SHOW % "after"))
+    servers = [runner.sshd.named("web-0"), runner.sshd.named("web-1")]
     with pytest.raises(StepFailedError) as caught:
-        site.configure(_step(), servers=servers)
+        runner.configure(_step(), servers=servers)
     (failure,) = caught.value.failures
     assert failure.server.name == "web-1"
     assert caught.value.message.startswith(f"web-1: site.yml: all: Install it failed: {reason}")
     assert caught.value.message.endswith(" (site.yml:5)")
     assert caught.value.category == ""
     assert "failed: Install it" in caught.value.details
-    assert "after" not in "".join(site.log("web-1"))
-    assert any("after" in line for line in site.log("web-0"))
+    assert "after" not in "".join(runner.log("web-1"))
+    assert any("after" in line for line in runner.log("web-0"))
 
 
-def test_what_is_rescued_ignored_or_skipped_is_no_failure(site: Site) -> None:
-    site.script(
+def test_what_is_rescued_ignored_or_skipped_is_no_failure(runner: StepRunner) -> None:
+    runner.script(
         "site.yml",
         _play(
             "{fail: {msg: never mind}, ignore_errors: true}",
@@ -200,8 +206,8 @@ def test_what_is_rescued_ignored_or_skipped_is_no_failure(site: Site) -> None:
             "block:\n      - fail: {msg: oh}\n      rescue:\n      - debug: {msg: mended}",
         ),
     )
-    site.configure(_step())
-    log = "\n".join(site.log())
+    runner.configure(_step())
+    log = "\n".join(runner.log())
     assert "ignored: fail" in log
     assert "skipped: fail" in log
     assert "mended" in log
@@ -238,12 +244,12 @@ def _parts(testcases: Sequence[Testcase], server: str) -> list[str]:
     ]
 
 
-def test_each_task_is_a_part_named_as_it_is_written(site: Site) -> None:
-    site.script("site.yml", PARTS)
-    site.script("more.yml", "- {name: 'More of {{ item }}', command: 'true'}\n")
-    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+def test_each_task_is_a_part_named_as_it_is_written(runner: StepRunner) -> None:
+    runner.script("site.yml", PARTS)
+    runner.script("more.yml", "- {name: 'More of {{ item }}', command: 'true'}\n")
+    servers = [runner.sshd.named("web-0"), runner.sshd.named("web-1")]
     testcases: list[Testcase] = []
-    site.configure(_step(variables={"who": "bob"}), servers=servers, testcases=testcases)
+    runner.configure(_step(variables={"who": "bob"}), servers=servers, testcases=testcases)
     play = "Set up {{ who }}"
     assert _parts(testcases, "web-1") == [
         "passed localhost: Ask (localhost)",
@@ -286,12 +292,14 @@ RESCUES: Mapping[str, tuple[str, list[str]]] = {
 
 
 @pytest.mark.parametrize(("task", "parts"), RESCUES.values(), ids=RESCUES)
-def test_what_was_not_mended_is_the_failure(site: Site, task: str, parts: list[str]) -> None:
+def test_what_was_not_mended_is_the_failure(
+    runner: StepRunner, task: str, parts: list[str]
+) -> None:
     handlers = "  handlers: [{name: H, fail: {msg: h}}]\n"
-    site.script("site.yml", _play(task, "{name: Last, fail: {msg: l}}", more=handlers))
+    runner.script("site.yml", _play(task, "{name: Last, fail: {msg: l}}", more=handlers))
     testcases: list[Testcase] = []
     with pytest.raises(StepFailedError):
-        site.configure(_step(), testcases=testcases)
+        runner.configure(_step(), testcases=testcases)
     assert _parts(testcases, "web-0") == parts
 
 
@@ -305,13 +313,13 @@ OUTSIDE: Mapping[str, str] = {
 
 @pytest.mark.parametrize("task", OUTSIDE.values(), ids=OUTSIDE)
 def test_a_mirror_that_does_not_answer_is_no_failure(
-    site: Site, busy_proxy: str, task: str
+    runner: StepRunner, busy_proxy: str, task: str
 ) -> None:
     more = f"  environment: {{http_proxy: '{busy_proxy}'}}\n"
-    site.script("site.yml", _play(SHOW % "before", task, more=more))
+    runner.script("site.yml", _play(SHOW % "before", task, more=more))
     testcases: list[Testcase] = []
     with pytest.raises(StepFailedError) as caught:
-        site.configure(_step(), testcases=testcases)
+        runner.configure(_step(), testcases=testcases)
     assert caught.value.category == "outside"
     assert caught.value.exit_code is ExitCode.UNTESTABLE
     assert [(case.outcome, case.kind) for case in testcases] == [
@@ -322,11 +330,11 @@ def test_a_mirror_that_does_not_answer_is_no_failure(
 
 
 def test_a_server_of_the_stack_that_does_not_answer_is_a_failure(
-    site: Site, busy_proxy: str
+    runner: StepRunner, busy_proxy: str
 ) -> None:
-    site.script("site.yml", _play(f"{{name: Ask, uri: {{url: '{busy_proxy}/health'}}}}"))
+    runner.script("site.yml", _play(f"{{name: Ask, uri: {{url: '{busy_proxy}/health'}}}}"))
     with pytest.raises(StepFailedError) as caught:
-        site.configure(_step())
+        runner.configure(_step())
     assert caught.value.exit_code is ExitCode.FAILED
     assert caught.value.message == (
         "web-0: site.yml: all: Ask failed: Status code was 503 and not [200]: HTTP Error 503:"
@@ -334,12 +342,12 @@ def test_a_server_of_the_stack_that_does_not_answer_is_a_failure(
     )
 
 
-def test_a_task_that_takes_too_long_is_named(site: Site) -> None:
-    site.script("site.yml", _play(SHOW % "before", "{name: Wait, command: sleep 600}"))
+def test_a_task_that_takes_too_long_is_named(runner: StepRunner) -> None:
+    runner.script("site.yml", _play(SHOW % "before", "{name: Wait, command: sleep 600}"))
     for limit_s in growing_limits(8.0):
         testcases: list[Testcase] = []
         with pytest.raises(StepFailedError) as caught:
-            site.configure(_step(timeout_s=limit_s), testcases=testcases)
+            runner.configure(_step(timeout_s=limit_s), testcases=testcases)
         if "Wait" in caught.value.message:
             break
     assert caught.value.message == f"web-0: site.yml: all: Wait was stopped after {limit_s:g} s"
@@ -347,14 +355,14 @@ def test_a_task_that_takes_too_long_is_named(site: Site) -> None:
 
 
 def test_a_server_that_failed_before_the_time_was_over_failed_for_its_own_reason(
-    site: Site,
+    runner: StepRunner,
 ) -> None:
     fails = "{name: Fail, fail: {msg: too bad}, when: infraci_server == 'web-0'}"
-    site.script("site.yml", _play(fails, "{name: Wait, command: sleep 600}"))
-    servers = [site.sshd.named("web-0"), site.sshd.named("web-1")]
+    runner.script("site.yml", _play(fails, "{name: Wait, command: sleep 600}"))
+    servers = [runner.sshd.named("web-0"), runner.sshd.named("web-1")]
     for limit_s in growing_limits(8.0):
         with pytest.raises(StepFailedError) as caught:
-            site.configure(_step(timeout_s=limit_s), servers=servers)
+            runner.configure(_step(timeout_s=limit_s), servers=servers)
         if "Wait" in str(caught.value.failures[-1].error):
             break
     assert [failure.error.message for failure in caught.value.failures] == [
@@ -363,15 +371,15 @@ def test_a_server_that_failed_before_the_time_was_over_failed_for_its_own_reason
     ]
 
 
-def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
+def test_an_unreachable_server_is_nobodys_fault(runner: StepRunner, own: Sshd) -> None:
     """The others' tasks go on; nothing is tried in its place."""
-    site.script("site.yml", _play("command: 'true'"))
+    runner.script("site.yml", _play("command: 'true'"))
     gone = replace(own.named("web-1"), port=own.server.port)
-    servers = [site.sshd.named("web-0"), gone]
-    run_folder = make_run_folder(site.folder, servers, site.sshd.key)
+    servers = [runner.sshd.named("web-0"), gone]
+    run_folder = make_run_folder(runner.folder, servers, runner.sshd.key)
     own.kill()
     with pytest.raises(StepFailedError) as caught:
-        _configure(site, _step(), servers, run_folder)
+        _configure(runner, _step(), servers, run_folder)
     (failure,) = caught.value.failures
     assert isinstance(failure.error, UnreachableError)
     assert failure.error.message.startswith(
@@ -380,18 +388,18 @@ def test_an_unreachable_server_is_nobodys_fault(site: Site, own: Sshd) -> None:
     assert caught.value.category == "guest"
 
 
-def test_another_host_key_is_never_talked_to(site: Site, own: Sshd) -> None:
-    site.script("ansible.cfg", "[defaults]\nhost_key_checking = False\n")
-    site.script("group_vars/all.yml", "ansible_ssh_extra_args: -o StrictHostKeyChecking=no\n")
-    site.script("site.yml", _play("command: touch ran", hosts="all"))
-    other = replace(site.sshd.named("web-0"), host_keys=own.server.host_keys)
+def test_another_host_key_is_never_talked_to(runner: StepRunner, own: Sshd) -> None:
+    runner.script("ansible.cfg", "[defaults]\nhost_key_checking = False\n")
+    runner.script("group_vars/all.yml", "ansible_ssh_extra_args: -o StrictHostKeyChecking=no\n")
+    runner.script("site.yml", _play("command: touch ran", hosts="all"))
+    other = replace(runner.sshd.named("web-0"), host_keys=own.server.host_keys)
     with pytest.raises(StepFailedError, match="Host key verification failed") as caught:
-        site.configure(_step(), servers=[other])
+        runner.configure(_step(), servers=[other])
     assert caught.value.category == "guest"
 
 
-def test_through_a_bastion(site: Site) -> None:
-    sshd = site.sshd.server
+def test_through_a_bastion(runner: StepRunner) -> None:
+    sshd = runner.sshd.server
     bastion = Bastion(
         name="gate",
         user=sshd.user,
@@ -399,9 +407,9 @@ def test_through_a_bastion(site: Site) -> None:
         port=sshd.port,
         host_keys=sshd.host_keys,
     )
-    site.script("site.yml", _play("command: id -un"))
-    site.configure(_step(), servers=[replace(sshd, bastion=bastion)])
-    assert "changed: command (site.yml:4)" in site.log()
+    runner.script("site.yml", _play("command: id -un"))
+    runner.configure(_step(), servers=[replace(sshd, bastion=bastion)])
+    assert "changed: command (site.yml:4)" in runner.log()
 
 
 @pytest.fixture
@@ -410,50 +418,50 @@ def own(tmp_path: Path) -> Any:
         yield running
 
 
-def test_a_task_on_the_controller_that_fails(site: Site) -> None:
+def test_a_task_on_the_controller_that_fails(runner: StepRunner) -> None:
     task = "{name: Ask the API, delegate_to: localhost, fail: {msg: no API}}"
-    site.script("site.yml", _play(task, hosts="localhost") + _play(SHOW % "x"))
+    runner.script("site.yml", _play(task, hosts="localhost") + _play(SHOW % "x"))
     with pytest.raises(StepFailedError) as caught:
-        site.configure(_step())
+        runner.configure(_step())
     assert caught.value.message == (
         "web-0: site.yml: localhost: Ask the API (localhost) failed: no API (site.yml:4)"
     )
 
 
-def test_no_play_for_anybody(site: Site) -> None:
-    site.script("site.yml", _play(SHOW % "x", hosts="webservers"))
+def test_no_play_for_anybody(runner: StepRunner) -> None:
+    runner.script("site.yml", _play(SHOW % "x", hosts="webservers"))
     with pytest.raises(
         StepFailedError, match=r"web-0: site\.yml failed: no play is for it; its group is web"
     ):
-        site.configure(_step())
+        runner.configure(_step())
 
 
-def test_what_ansible_cannot_read(site: Site) -> None:
-    site.script("site.yml", "- hosts: all\n  roles: [nginx]\n")
+def test_what_ansible_cannot_read(runner: StepRunner) -> None:
+    runner.script("site.yml", "- hosts: all\n  roles: [nginx]\n")
     with pytest.raises(
         StepFailedError,
         match=r"^web-0: site\.yml failed: the role 'nginx' was not found .*\(site\.yml:2\)$",
     ):
-        site.configure(_step())
+        runner.configure(_step())
 
 
-def test_idempotence_names_tasks(site: Site) -> None:
-    site.script(
+def test_idempotence_names_tasks(runner: StepRunner) -> None:
+    runner.script(
         "site.yml",
         _play(
-            f"copy: {{dest: {site.folder}/made, content: x}}",
+            f"copy: {{dest: {runner.folder}/made, content: x}}",
             "{name: Restart it, command: 'true', notify: Tell them}",
             more="  handlers: [{name: Tell them, command: 'true'}]\n",
         ),
     )
     with pytest.raises(NotIdempotentError) as caught:
-        site.configure(_step(), idempotence=True)
+        runner.configure(_step(), idempotence=True)
     assert caught.value.details.splitlines() == [
         "ansible site.yml on web-0: Restart it (site.yml:6)",
         "ansible site.yml on web-0: Tell them (site.yml:3)",
     ]
-    site.script("site.yml", _play(f"copy: {{dest: {site.folder}/made, content: x}}"))
-    site.configure(_step(), idempotence=True)
+    runner.script("site.yml", _play(f"copy: {{dest: {runner.folder}/made, content: x}}"))
+    runner.configure(_step(), idempotence=True)
 
 
 EXAMINED: Mapping[str, tuple[str, str]] = {
@@ -490,7 +498,7 @@ def test_a_good_playbook_has_no_problem(tmp_path: Path) -> None:
     assert check_playbook(_step(), tmp_path) == ()
 
 
-def test_without_its_secrets_a_playbook_is_not_judged(tmp_path: Path) -> None:
+def test_without_its_secrets_a_playbook_is_not_checked(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text("- hosts: all\n  roles: [nginx]\n")
     step = _step(vault_password=Secret(variable="NO_SUCH_PASSWORD"))
     assert check_playbook(step, tmp_path) == ()
@@ -541,33 +549,35 @@ def _nobody(server: Server) -> Any:
     raise AssertionError("Ansible has connections of its own")
 
 
-def _configure(site: Site, step: AnsibleStep, servers: list[Server], run_folder: RunFolder) -> None:
+def _configure(
+    runner: StepRunner, step: AnsibleStep, servers: list[Server], run_folder: RunFolder
+) -> None:
     configure_servers(
         [step],
         servers,
-        session_of=site.session_of,
+        session_of=runner.session_of,
         run_folder=run_folder,
-        root=site.tree,
+        root=runner.tree,
         outputs={},
         run_id="run-1",
         commit="abc",
-        logs=site.folder / "logs",
+        logs=runner.folder / "logs",
         deadline=Deadline(60),
         masker=Masker(),
-        recovery=site.recovery,
+        recovery=runner.recovery,
     )
 
 
 def test_a_login_shell_that_speaks_is_not_heard(
-    site_of: Callable[[Sshd], Site], tmp_path: Path
+    runner_of: Callable[[Sshd], StepRunner], tmp_path: Path
 ) -> None:
     """Its last word would be taken for the name of the folder that a file is copied into."""
     with running_sshd(tmp_path / "sshd") as sshd:
         (sshd.folder / ".bashrc").write_text(
             "echo Welcome; echo and more >&2; trap 'echo good bye' EXIT\n"
         )
-        site = site_of(sshd)
+        runner = runner_of(sshd)
         copy = f"copy: {{dest: {tmp_path}/copied, content: 'it is'}}"
-        site.script("site.yml", _play("command: 'true'", copy))
-        site.configure(_step())
+        runner.script("site.yml", _play("command: 'true'", copy))
+        runner.configure(_step())
         assert (tmp_path / "copied").read_text() == "it is"

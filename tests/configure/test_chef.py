@@ -14,8 +14,8 @@ from infraci.configure.step import StepOutsideError
 from infraci.errors import InfraciError
 from infraci.model.configure_steps import ChefStep
 from infraci.model.run import Outcome
-from tests.configure.conftest import Site
-from tests.configure.test_script import stand_in
+from tests.configure.conftest import StepRunner
+from tests.configure.test_script import fake_program
 
 #: As Chef's doc formatter prints it.
 OUTPUT = """\
@@ -71,15 +71,15 @@ find . -type f | sort
 """
 
 
-def test_what_chef_gets(site: Site) -> None:
-    site.script("chef/cookbooks/shop/recipes/default.rb", "")
-    site.script("chef/roles/web.json", "{}")
-    with stand_in(site, "chef-client", SHOW):
-        site.configure(
+def test_what_chef_gets(runner: StepRunner) -> None:
+    runner.script("chef/cookbooks/shop/recipes/default.rb", "")
+    runner.script("chef/roles/web.json", "{}")
+    with fake_program(runner, "chef-client", SHOW):
+        runner.configure(
             _step(role_path=PurePosixPath("chef/roles"), attributes={"shop": {"workers": 2}}),
             outputs={"url": "http://x"},
         )
-    log = site.log()
+    log = runner.log()
     attributes = json.loads(log.pop(15))
     assert log == [
         "==> chef role[web],recipe[shop]",
@@ -115,18 +115,18 @@ def test_what_chef_gets(site: Site) -> None:
     }
 
 
-def test_cinc_comes_first_and_what_is_changed_twice_is_named(site: Site) -> None:
-    site.script("chef/cookbooks/shop/recipes/default.rb", "")
+def test_cinc_comes_first_and_what_is_changed_twice_is_named(runner: StepRunner) -> None:
+    runner.script("chef/cookbooks/shop/recipes/default.rb", "")
     with (
-        stand_in(site, "chef-client", "exit 1"),
-        stand_in(site, "cinc-client", f"cat <<'END'\n{OUTPUT}END\n"),
+        fake_program(runner, "chef-client", "exit 1"),
+        fake_program(runner, "cinc-client", f"cat <<'END'\n{OUTPUT}END\n"),
         pytest.raises(NotIdempotentError) as caught,
     ):
-        site.configure(_step(), idempotence=True)
+        runner.configure(_step(), idempotence=True)
     assert caught.value.details.splitlines() == [
         f"chef role[web],recipe[shop] on web-0: {resource}" for resource in CHANGED
     ]
-    assert "3 of 6 resources changed" in site.log()
+    assert "3 of 6 resources changed" in runner.log()
 
 
 #: As Chef Infra Client 18 prints it.
@@ -192,18 +192,18 @@ NO_MIRROR = {
 }
 
 
-def _fails(site: Site, output: str) -> InfraciError:
-    site.script("chef/cookbooks/shop/recipes/default.rb", "")
+def _fails(runner: StepRunner, output: str) -> InfraciError:
+    runner.script("chef/cookbooks/shop/recipes/default.rb", "")
     with (
-        stand_in(site, "chef-client", f"cat <<'END'\n{output}END\nexit 1\n"),
+        fake_program(runner, "chef-client", f"cat <<'END'\n{output}END\nexit 1\n"),
         pytest.raises(StepFailedError) as caught,
     ):
-        site.configure(_step())
+        runner.configure(_step())
     return caught.value.failures[0].error
 
 
-def test_a_resource_that_fails_is_named_with_its_place(site: Site) -> None:
-    error = _fails(site, FAILED % NO_CANDIDATE)
+def test_a_resource_that_fails_is_named_with_its_place(runner: StepRunner) -> None:
+    error = _fails(runner, FAILED % NO_CANDIDATE)
     assert error.message == (
         "web-0: chef role[web],recipe[shop]: web::default: apt_package[nginxx] action install"
         " failed: No candidate version available for nginxx"
@@ -219,26 +219,26 @@ def test_a_resource_that_fails_is_named_with_its_place(site: Site) -> None:
     assert "No candidate version" in error.parts[-1].text
 
 
-def test_a_mirror_that_does_not_answer_is_no_failure_of_a_recipe(site: Site) -> None:
-    error = _fails(site, FAILED % NO_MIRROR)
+def test_a_mirror_that_does_not_answer_is_no_failure_of_a_recipe(runner: StepRunner) -> None:
+    error = _fails(runner, FAILED % NO_MIRROR)
     assert isinstance(error, StepOutsideError)
     assert error.parts[-1].outcome is Outcome.ERROR
 
 
-def test_a_recipe_that_cannot_be_read(site: Site) -> None:
+def test_a_recipe_that_cannot_be_read(runner: StepRunner) -> None:
     output = """\
 [2026-01-01T00:00:00+00:00] ERROR: Running exception handlers
 Chef Infra Client failed. 0 resources updated in 02 seconds
 [2026-01-01T00:00:00+00:00] FATAL: Stacktrace dumped to /var/chef/cache/chef-stacktrace.out
 [2026-01-01T00:00:00+00:00] FATAL: NameError: undefined local variable or method `foo'
 """
-    assert _fails(site, output).message == (
+    assert _fails(runner, output).message == (
         "web-0: chef role[web],recipe[shop] failed: NameError: undefined local variable or method"
         " `foo' (exit status 1)"
     )
 
 
-def test_there_is_no_chef(site: Site) -> None:
-    site.script("chef/cookbooks/shop/recipes/default.rb", "")
+def test_there_is_no_chef(runner: StepRunner) -> None:
+    runner.script("chef/cookbooks/shop/recipes/default.rb", "")
     with pytest.raises(StepFailedError, match="neither cinc-client nor chef-client is installed"):
-        site.configure(_step())
+        runner.configure(_step())

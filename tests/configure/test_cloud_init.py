@@ -17,7 +17,7 @@ from infraci.configure.step import StepOutsideError
 from infraci.model.configure_steps import CloudInitStep
 from infraci.model.run import Server
 from infraci.ssh import Session, generate_key
-from tests.configure.conftest import Site
+from tests.configure.conftest import StepRunner
 from tests.containers import booted, inside, wait_for_login
 
 GOOD = """\
@@ -117,7 +117,7 @@ def test_a_mirror_that_does_not_answer_is_no_failure_of_the_user_data(
 
 @pytest.mark.cloud
 @pytest.mark.parametrize(
-    ("user_data", "said"),
+    ("user_data", "reason"),
     [
         ("apt-get install nginx\n", "Unhandled non-multipart (text/x-not-multipart) userdata"),
         ("#cloud-config\nruncmd: [ls\npackages: [a]\n", "Invalid format at line 2 column 9"),
@@ -125,11 +125,11 @@ def test_a_mirror_that_does_not_answer_is_no_failure_of_the_user_data(
         ("#cloud-config\npackage_update: maybe\n", "Invalid cloud-config provided"),
     ],
 )
-def test_user_data_that_was_ignored(login: Login, user_data: str, said: str) -> None:
+def test_user_data_that_was_ignored(login: Login, user_data: str, reason: str) -> None:
     with login(user_data) as (server, session), pytest.raises(StepError) as caught:
         _apply(server, session)
     assert caught.value.message.startswith("web-0: cloud-init ignored its user data")
-    assert said in caught.value.message
+    assert reason in caught.value.message
 
 
 @pytest.mark.cloud
@@ -154,9 +154,9 @@ def test_it_does_not_wait_for_ever(login: Login) -> None:
     assert "waiting for godot" in caught.value.details
 
 
-def test_a_server_without_cloud_init(site: Site) -> None:
+def test_a_server_without_cloud_init(runner: StepRunner) -> None:
     with pytest.raises(StepFailedError, match="web-0: cloud-init is not installed there") as caught:
-        site.configure(CloudInitStep())
+        runner.configure(CloudInitStep())
     assert "leave the cloud-init step out" in (caught.value.hint or "")
 
 

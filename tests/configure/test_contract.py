@@ -26,8 +26,8 @@ from infraci.model.configure_steps import (
 from infraci.model.run import Outcome
 from infraci.model.secret import Secret
 from infraci.model.steps import STEP_KINDS
-from tests.configure.conftest import Site
-from tests.configure.test_script import stand_in
+from tests.configure.conftest import StepRunner
+from tests.configure.test_script import fake_program
 from tests.sshd import Sshd, running_sshd
 
 #: Options of each driver, with what it needs in the tree.
@@ -137,7 +137,7 @@ OUTSIDE: Mapping[type, Failing] = {
     ChefStep: replace(FAILING[ChefStep], program=("chef-client", _BOX % _BUSY)),
 }
 
-Prepare = Callable[[Site, float], tuple[Step, StepRun]]
+Prepare = Callable[[StepRunner, float], tuple[Step, StepRun]]
 
 
 def _kinds() -> Iterator[type]:
@@ -156,48 +156,48 @@ def prepare(request: pytest.FixtureRequest) -> Prepare:
     """Make the driver, and what it is told in a phase of this many seconds."""
     options, files = request.param
 
-    def make(site: Site, seconds: float) -> tuple[Step, StepRun]:
+    def make(runner: StepRunner, seconds: float) -> tuple[Step, StepRun]:
         for name, text in files.items():
-            site.script(name, text)
-        return driver_of(options), _run(site, seconds)
+            runner.script(name, text)
+        return driver_of(options), _run(runner, seconds)
 
     return make
 
 
-def _run(site: Site, seconds: float) -> StepRun:
+def _run(runner: StepRunner, seconds: float) -> StepRun:
     return StepRun(
-        root=site.tree,
+        root=runner.tree,
         outputs={},
         run_id="run-1",
         commit="abc",
         deadline=Deadline(seconds),
         log=lambda line: None,
-        servers=(site.sshd.server,),
-        run_folder=site.run_folder([site.sshd.server]),
+        servers=(runner.sshd.server,),
+        run_folder=runner.run_folder([runner.sshd.server]),
     )
 
 
-def _failure(site: Site, failing: Failing, proxy: str) -> InfraciError:
+def _failure(runner: StepRunner, failing: Failing, proxy: str) -> InfraciError:
     """Have a step fail; its files get to know the proxy."""
     for name, text in failing.files.items():
-        site.script(name, text.format(proxy=proxy, tree=site.tree) if "{" in text else text)
-    server = site.sshd.server
+        runner.script(name, text.format(proxy=proxy, tree=runner.tree) if "{" in text else text)
+    server = runner.sshd.server
     driver = driver_of(failing.options)
     with ExitStack() as stack:
         if failing.program:
             name, script = failing.program
-            stack.enter_context(stand_in(site, name, script.format()))
+            stack.enter_context(fake_program(runner, name, script.format()))
         with pytest.raises(InfraciError) as caught:
-            driver.apply(site.session_of(server), server, _run(site, 60))
+            driver.apply(runner.session_of(server), server, _run(runner, 60))
     return caught.value
 
 
 @pytest.mark.parametrize("kind", FAILING, ids=[kind.__name__ for kind in FAILING])
 def test_what_the_commit_makes_fail_is_its_failure_and_is_named(
-    site: Site, busy_proxy: str, kind: type
+    runner: StepRunner, busy_proxy: str, kind: type
 ) -> None:
     failing = FAILING[kind]
-    error = _failure(site, failing, busy_proxy)
+    error = _failure(runner, failing, busy_proxy)
     assert isinstance(error, StepError)
     assert error.exit_code is ExitCode.FAILED
     assert error.message.startswith("web-0: ")
@@ -210,9 +210,9 @@ def test_what_the_commit_makes_fail_is_its_failure_and_is_named(
 
 @pytest.mark.parametrize("kind", OUTSIDE, ids=[kind.__name__ for kind in OUTSIDE])
 def test_a_mirror_that_does_not_answer_is_no_failure_of_the_commit(
-    site: Site, busy_proxy: str, kind: type
+    runner: StepRunner, busy_proxy: str, kind: type
 ) -> None:
-    error = _failure(site, OUTSIDE[kind], busy_proxy)
+    error = _failure(runner, OUTSIDE[kind], busy_proxy)
     assert isinstance(error, StepOutsideError)
     assert error.category == "outside"
     assert error.message.startswith("web-0: ")
@@ -220,8 +220,8 @@ def test_a_mirror_that_does_not_answer_is_no_failure_of_the_commit(
     assert not any(part.outcome is Outcome.FAILURE for part in error.parts)
 
 
-def test_it_has_a_name_and_knows_its_roles(site: Site, prepare: Prepare) -> None:
-    step, _ = prepare(site, 60)
+def test_it_has_a_name_and_knows_its_roles(runner: StepRunner, prepare: Prepare) -> None:
+    step, _ = prepare(runner, 60)
     assert step.name
     assert isinstance(step.roles, tuple)
 
@@ -239,12 +239,12 @@ def test_its_title_begins_with_its_kind_and_its_secrets_are_known(
 
 
 def test_a_server_that_is_gone_is_unreachable(
-    site_of: Callable[[Sshd], Site], tmp_path: Path, prepare: Prepare
+    runner_of: Callable[[Sshd], StepRunner], tmp_path: Path, prepare: Prepare
 ) -> None:
     with running_sshd(tmp_path / "own") as own:
-        site = site_of(own)
-        step, run = prepare(site, 60)
-        session = site.session_of(own.server)
+        runner = runner_of(own)
+        step, run = prepare(runner, 60)
+        session = runner.session_of(own.server)
         own.kill()
         with pytest.raises(UnreachableError) as caught:
             step.apply(session, own.server, run)
@@ -252,11 +252,13 @@ def test_a_server_that_is_gone_is_unreachable(
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
-def test_it_ends_with_the_phase_and_says_so(site: Site, prepare: Prepare, seconds: float) -> None:
+def test_it_ends_with_the_phase_and_says_so(
+    runner: StepRunner, prepare: Prepare, seconds: float
+) -> None:
     """Its own timeout is longer; that its program is not installed there may be said instead."""
-    step, run = prepare(site, seconds)
-    server = site.sshd.server
+    step, run = prepare(runner, seconds)
+    server = runner.sshd.server
     with pytest.raises((StepError, PhaseTimeoutError)) as caught:
-        step.apply(site.session_of(server), server, run)
+        step.apply(runner.session_of(server), server, run)
     assert caught.value.message.startswith("web-0: ")
     assert caught.value.hint

@@ -13,8 +13,8 @@ from infraci.configure.step import StepOutsideError
 from infraci.errors import ExitCode, InfraciError
 from infraci.model.configure_steps import PuppetStep
 from infraci.model.run import Outcome
-from tests.configure.conftest import Site
-from tests.configure.test_script import stand_in
+from tests.configure.conftest import StepRunner
+from tests.configure.test_script import fake_program
 
 #: As Puppet 7.23 of Debian 12 writes it, shortened.
 REPORT = """\
@@ -101,13 +101,13 @@ find . -type f | sort
 """
 
 
-def test_what_puppet_gets(site: Site) -> None:
+def test_what_puppet_gets(runner: StepRunner) -> None:
     """A stand-in shows its arguments and files."""
     for name in ("puppet/site.pp", "puppet/modules/a/manifests/init.pp", "puppet/hiera.yaml"):
-        site.script(name, "")
-    site.script("puppet/data/common.yaml", "")
-    with stand_in(site, "puppet", SHOW):
-        site.configure(
+        runner.script(name, "")
+    runner.script("puppet/data/common.yaml", "")
+    with fake_program(runner, "puppet", SHOW):
+        runner.configure(
             _step(
                 modules=(PurePosixPath("puppet/modules"),),
                 hiera=PurePosixPath("puppet/hiera.yaml"),
@@ -115,7 +115,7 @@ def test_what_puppet_gets(site: Site) -> None:
                 environment={"A": "b"},
             )
         )
-    assert site.log() == [
+    assert runner.log() == [
         "==> puppet puppet/site.pp",
         "A=b",
         "FACTER_infraci_role=web",
@@ -145,15 +145,15 @@ exit 6
 """
 
 
-def _fails(site: Site, puppet: str) -> InfraciError:
-    site.script("puppet/site.pp", "")
-    with stand_in(site, "puppet", puppet), pytest.raises(StepFailedError) as caught:
-        site.configure(_step())
+def _fails(runner: StepRunner, puppet: str) -> InfraciError:
+    runner.script("puppet/site.pp", "")
+    with fake_program(runner, "puppet", puppet), pytest.raises(StepFailedError) as caught:
+        runner.configure(_step())
     return caught.value.failures[0].error
 
 
-def test_resources_that_fail_are_named_with_their_place(site: Site) -> None:
-    error = _fails(site, REPORTING % (REPORT % NO_PACKAGE))
+def test_resources_that_fail_are_named_with_their_place(runner: StepRunner) -> None:
+    error = _fails(runner, REPORTING % (REPORT % NO_PACKAGE))
     assert error.message == (
         "web-0: puppet/site.pp: Package[nginx] failed: E: Unable to locate package nginx"
         " (puppet/site.pp:3) (and 1 more)"
@@ -177,15 +177,15 @@ def test_resources_that_fail_are_named_with_their_place(site: Site) -> None:
     ]
 
 
-def test_a_mirror_that_does_not_answer_is_no_failure_of_a_manifest(site: Site) -> None:
-    error = _fails(site, REPORTING % (REPORT % NO_MIRROR))
+def test_a_mirror_that_does_not_answer_is_no_failure_of_a_manifest(runner: StepRunner) -> None:
+    error = _fails(runner, REPORTING % (REPORT % NO_MIRROR))
     assert isinstance(error, StepOutsideError)
     assert "503  Service Unavailable" in error.message
     assert error.parts[1].outcome is Outcome.ERROR
 
 
-def test_one_resource_that_is_the_commits_doing_decides(site: Site) -> None:
-    error = _fails(site, REPORTING % (REPORT % {**NO_MIRROR, "exec_fails": "true"}))
+def test_one_resource_that_is_the_commits_doing_decides(runner: StepRunner) -> None:
+    error = _fails(runner, REPORTING % (REPORT % {**NO_MIRROR, "exec_fails": "true"}))
     assert isinstance(error, StepError)
     assert error.message.startswith("web-0: puppet/site.pp: Exec[bad thing] failed: ")
     assert [part.outcome for part in error.parts if part.message] == [
@@ -194,19 +194,19 @@ def test_one_resource_that_is_the_commits_doing_decides(site: Site) -> None:
     ]
 
 
-def test_a_manifest_that_cannot_be_compiled(site: Site) -> None:
+def test_a_manifest_that_cannot_be_compiled(runner: StepRunner) -> None:
     say = (
         "echo \"Error: Could not parse for environment production: Syntax error at '}'"
         ' (file: $(pwd)/puppet/site.pp, line: 3, column: 1) on node web-0.example"; exit 1'
     )
-    assert _fails(site, say).message == (
+    assert _fails(runner, say).message == (
         "web-0: puppet/site.pp failed: Could not parse: Syntax error at '}' (puppet/site.pp:3)"
     )
 
 
-def test_there_is_no_puppet(site: Site) -> None:
-    site.script("puppet/site.pp", "")
+def test_there_is_no_puppet(runner: StepRunner) -> None:
+    runner.script("puppet/site.pp", "")
     with pytest.raises(StepFailedError, match="puppet is not installed there") as caught:
-        site.configure(_step(install=False))
+        runner.configure(_step(install=False))
     assert "install: true" in (caught.value.hint or "")
     assert caught.value.exit_code is ExitCode.FAILED

@@ -24,7 +24,7 @@ from infraci.ledger.run_folder import RunFolder
 from infraci.model.configure_steps import ConfigureStep, ScriptStep
 from infraci.model.run import ErrorKind, Outcome, Phase, Server, Testcase
 from infraci.ssh import Session
-from tests.configure.conftest import Site
+from tests.configure.conftest import StepRunner
 from tests.sshd import Sshd
 
 
@@ -201,20 +201,20 @@ def test_no_step_begins_after_the_deadline(sshd: Sshd, tmp_path: Path) -> None:
         _configure(sshd, tmp_path, _step("first"), deadline=Deadline(0, phase="configure"))
 
 
-def test_ctrl_c_closes_the_sessions(site: Site) -> None:
-    servers = [site.sshd.named(name) for name in NAMES]
-    sessions = [site.session_of(server) for server in servers]
+def test_ctrl_c_closes_the_sessions(runner: StepRunner) -> None:
+    servers = [runner.sshd.named(name) for name in NAMES]
+    sessions = [runner.session_of(server) for server in servers]
     with pytest.raises(KeyboardInterrupt):
         configure_servers(
             [_step("first", "interrupt")],
             servers,
-            session_of=site.session_of,
-            run_folder=site.run_folder(servers),
-            root=site.tree,
+            session_of=runner.session_of,
+            run_folder=runner.run_folder(servers),
+            root=runner.tree,
             outputs={},
             run_id="run-1",
             commit="abc",
-            logs=site.folder,
+            logs=runner.folder,
             deadline=Deadline(60),
             driver=_driver,
         )

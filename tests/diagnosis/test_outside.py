@@ -129,7 +129,7 @@ def test_servers_of_the_stack_are_not_outside(host: str, is_outside: bool) -> No
         ("", False),
     ],
 )
-def test_a_program_that_names_no_server_is_judged_by_its_script(
+def test_a_program_that_names_no_server_is_checked_by_its_script(
     source: str, is_outside: bool
 ) -> None:
     output = "curl: (22) The requested URL returned error: 503\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clouds import CloudUnderTest, embedded_cloud
-from tests.faults.lab import ProxiedCloud, clouds_yaml
+from tests.faults.fakes import ProxiedCloud, clouds_yaml
 from tests.faults.proxy import Proxy
 
 

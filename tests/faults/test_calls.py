@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infraci.model.run import RunRecord, Verdict
-from tests.faults.lab import ProxiedCloud
+from tests.faults.fakes import ProxiedCloud
 from tests.faults.proxy import PASSING, Call, Fault, Plan
 
 pytestmark = pytest.mark.cloud
@@ -53,7 +53,7 @@ ALONE = [
 
 
 def passed(near: ProxiedCloud, record: RunRecord) -> None:
-    """Judge that a run went well, and that nothing is left of it."""
+    """Assert that a run went well, and that nothing is left of it."""
     failures = [result.failure.message for result in record.phases if result.failure]
     assert failures == []
     assert record.verdict is Verdict.PASSED

@@ -17,7 +17,7 @@ import pytest
 from infraci.errors import ExitCode
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
 from tests.clouds import CloudUnderTest
-from tests.faults.lab import TEMPLATE, ProxiedCloud
+from tests.faults.fakes import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Answer, Ask, Fault, Plan, error, late, reset
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(240)]

@@ -13,7 +13,7 @@ import yaml
 
 from tests.clouds import CloudUnderTest
 from tests.contract.repository import FILES, PROJECT
-from tests.faults.lab import clouds_yaml
+from tests.faults.fakes import clouds_yaml
 from tests.faults.proxy import PASSING, Call, Plan, Proxy
 
 pytestmark = pytest.mark.timeout(600)

@@ -16,7 +16,7 @@ from infraci.heat import Cloud, Mark
 from infraci.pipeline.destroy_phase import RemainsError, remove
 from infraci.templates import StackRequest
 from tests.clouds import CloudUnderTest
-from tests.faults.lab import TEMPLATE, ProxiedCloud
+from tests.faults.fakes import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Plan
 
 pytestmark = pytest.mark.cloud

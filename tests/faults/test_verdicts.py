@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infraci.model.run import Failure, Phase, RunRecord, Verdict
-from tests.faults.lab import TEMPLATE, ProxiedCloud
+from tests.faults.fakes import TEMPLATE, ProxiedCloud
 from tests.faults.proxy import Answer, Fault, Plan, error
 
 pytestmark = pytest.mark.cloud

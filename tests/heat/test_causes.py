@@ -26,7 +26,7 @@ def test_each_row_has_examples_and_a_known_class(cause: Cause) -> None:
 
 
 @pytest.mark.parametrize("cause", [c for c in CAUSES if c.of_own], ids=lambda cause: cause.what)
-def test_an_id_of_anything_else_is_judged_by_the_words_alone(cause: Cause) -> None:
+def test_an_id_of_anything_else_is_checked_by_the_words_alone(cause: Cause) -> None:
     for words in cause.says:
         other = cause_of(words)
         assert other is not None
@@ -93,7 +93,7 @@ def test_unknown_words_tell_nothing(words: str) -> None:
     assert category_of(words, "api") == "api"
 
 
-def test_of_long_words_the_beginning_and_the_end_are_judged() -> None:
+def test_of_long_words_the_beginning_and_the_end_are_checked() -> None:
     """A template's names can be repeated in them, and have any length."""
     assert category_of("Timeouts" * 10_000) == ""
     assert category_of(f"Quota exceeded for {'x' * 70_000}") == "quota"

@@ -128,7 +128,7 @@ def test_a_build_that_nova_aborted_is_no_abortion_of_heats() -> None:
     assert {failed.name for failed in error.failures} == {"web", "ready"}
 
 
-def test_each_failed_resource_is_judged_and_a_failure_of_the_commit_decides() -> None:
+def test_each_failed_resource_is_checked_and_a_failure_of_the_commit_decides() -> None:
     quota = "OverQuotaClient: resources.a: Quota exceeded for resources: ['network']."
     taken = "Conflict: resources.b: Key pair 'k' already exists. (HTTP 409)"
     resources = [entry("a", "OS::Neutron::Net", quota), entry("b", "OS::Nova::KeyPair", taken)]
@@ -176,7 +176,7 @@ def test_unknown_words_blame_no_commit() -> None:
     assert "x (OS::Heat::Value): KeyError: 'a'" in error.message
 
 
-def test_a_stack_whose_resources_tell_nothing_is_judged_by_its_own_reason() -> None:
+def test_a_stack_whose_resources_tell_nothing_is_checked_by_its_own_reason() -> None:
     reason = "Resource CREATE failed: BadRequest: resources.k: Keypair data is invalid (HTTP 400)"
     error = failure([], reason=reason)
     assert (error.failures, error.category, error.exit_code) == ((), "template", FAILED)

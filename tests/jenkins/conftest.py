@@ -1,4 +1,4 @@
-"""One Groovy for all tests: it takes a second to start. Stand-ins are cheap."""
+"""One Groovy for all tests: it takes a second to start. Fakes are cheap."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.settings import Settings
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.interpreter import Interpreter
-from tests.jenkins.standin import TOKEN, USER, StandIn
 
 #: Makes what talks to a controller: ``connect(token="wrong")``.
 Connect = Callable[..., Controller]
@@ -24,18 +24,18 @@ def interpreter() -> Iterator[Interpreter]:
 
 
 @pytest.fixture
-def standin(tmp_path: Path) -> Iterator[StandIn]:
-    """A stand-in whose jobs are projects with shell steps."""
-    with StandIn(tmp_path / "jenkins", queue_memory_s=60) as made:
+def jenkins(tmp_path: Path) -> Iterator[FakeJenkins]:
+    """A fake Jenkins whose jobs are projects with shell steps."""
+    with FakeJenkins(tmp_path / "jenkins", queue_memory_s=60) as made:
         yield made
 
 
 @pytest.fixture
-def connect(standin: StandIn) -> Connect:
-    """Makes what talks to the stand-in."""
+def connect(jenkins: FakeJenkins) -> Connect:
+    """Makes what talks to the fake Jenkins."""
 
     def make(**changes: str) -> Controller:
-        known = {"url": standin.url, "user": USER, "token": TOKEN, "folder": "shop"}
+        known = {"url": jenkins.url, "user": USER, "token": TOKEN, "folder": "shop"}
         return Controller(Settings(**{**known, **changes}), retry_s=5)
 
     return make

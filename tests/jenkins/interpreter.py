@@ -113,7 +113,7 @@ class Interpreter:
                 self._say(_answer(step, event))
             if event.get("event") in ("result", "wrong"):
                 return Taken(events=tuple(events), result=event.get("result"))
-        raise AssertionError("the stand-in for Jenkins broke down; it says why on stderr")
+        raise AssertionError("the fake Jenkins broke down; it says why on stderr")
 
     def _say(self, data: Event) -> None:
         assert self._process.stdin is not None

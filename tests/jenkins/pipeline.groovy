@@ -3,7 +3,7 @@
 //
 // This is no validation by Jenkins: it knows the directives, options and steps below, no others,
 // has no CPS and no sandbox, and takes parallel branches one after the other. Told apart from a
-// Jenkinsfile's own errors, a use of what it does not know ends with "not known to the stand-in".
+// Jenkinsfile's own errors, a use of what it does not know ends with "not known to the fake Jenkins".
 //
 // A line of standard input is a build: {jenkinsfile, parameters, environment, scm}; lines that answer
 // its steps follow. The last line that it says is the event "result" or "wrong".
@@ -169,7 +169,7 @@ abstract class Dsl extends Script {
     }
 
     def methodMissing(String name, Object arguments) {
-        throw new Wrong("${name} is not known to the stand-in")
+        throw new Wrong("${name} is not known to the fake Jenkins")
     }
 }
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.errors import InterruptedRunError
 from infraci.history import History, dump
 from infraci.jenkins.build_search import Builds
 from infraci.jenkins.controller import Controller
 from infraci.model.run import Verdict
-from infraci.pipeline import Interrupts
 from tests.history.repository import KNOWN, Repository
 from tests.jenkins.conftest import Connect
+from tests.jenkins.fake_jenkins import FakeJenkins
 from tests.jenkins.projects import FOLDER, project
-from tests.jenkins.standin import StandIn
 
 PARAMETERS = ("COMMIT", "PIPELINES", "CLOUD", "DESTROY")
 INVALID = """\
@@ -97,15 +97,15 @@ def test_a_commit_whose_files_are_wrong_is_invalid(
 
 
 def test_an_interruption_aborts_the_builds(
-    controller: Controller, repository: Repository, standin: StandIn, tmp_path: Path
+    controller: Controller, repository: Repository, jenkins: FakeJenkins, tmp_path: Path
 ) -> None:
     controller.create(project("sleep 600", parameters=PARAMETERS), "commit")
     shas = [repository.commit(), repository.commit()]
-    (job,) = standin.state.jobs()
+    (job,) = jenkins.state.jobs()
 
     def interrupt() -> None:
         for _ in Deadline(60, phase="the test").poll("one to be built, one to be queued"):
-            if job.builds and len(standin.state.queue) == 2:
+            if job.builds and len(jenkins.state.queue) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
@@ -116,4 +116,4 @@ def test_an_interruption_aborts_the_builds(
             builds(controller, repository, [])(shas)
         thread.join()
     assert job.builds[0].is_stopped.is_set()
-    assert [entry.cancelled for entry in standin.state.queue.values() if not entry.number] == [True]
+    assert [entry.cancelled for entry in jenkins.state.queue.values() if not entry.number] == [True]

@@ -1,4 +1,4 @@
-"""What a controller does, by the stand-in, and by a real one where JENKINS_URL names it."""
+"""What a controller does, by the fake one, and by a real one where JENKINS_URL names it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from infraci.jenkins.builds import Build
 from infraci.jenkins.controller import Controller
 from infraci.jenkins.jenkins_error import JenkinsError, NoSuchJobError
 from infraci.jenkins.settings import Settings
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.projects import FOLDER, REPORT, project
-from tests.jenkins.standin import TOKEN, USER, StandIn
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 _LIVE = os.environ.get("JENKINS_URL", "")
 
 
-@pytest.fixture(params=["stand-in", *(["live"] if _LIVE else [])])
+@pytest.fixture(params=["fake", *(["live"] if _LIVE else [])])
 def settings(request: pytest.FixtureRequest) -> Settings:
     """How to reach a controller, and a folder that is there for the test only."""
     folder = f"infraci-test-{secrets.token_hex(4)}"
@@ -36,8 +36,8 @@ def settings(request: pytest.FixtureRequest) -> Settings:
             token=os.environ["JENKINS_API_TOKEN"],
             folder=folder,
         )
-    standin: StandIn = request.getfixturevalue("standin")
-    return Settings(url=standin.url, user=USER, token=TOKEN, folder=folder)
+    jenkins: FakeJenkins = request.getfixturevalue("jenkins")
+    return Settings(url=jenkins.url, user=USER, token=TOKEN, folder=folder)
 
 
 @pytest.fixture

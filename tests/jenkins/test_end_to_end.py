@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from infraci.base.deadline import Deadline
-from tests.app.workspace import FILES, House, cloud_in
+from tests.app.workspace import FILES, Workspace, cloud_in
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.interpreter import Interpreter
-from tests.jenkins.standin import TOKEN, USER, StandIn
 from tests.processes import run_infraci
 
 pytestmark = pytest.mark.cloud
@@ -31,26 +31,26 @@ INNOCENT = {"README": "How it works\n"}
 class Shop:
     """A developer's clone, the bare repository with the hook, and the controller."""
 
-    house: House
+    workspace: Workspace
     bare: Path
-    standin: StandIn
+    jenkins: FakeJenkins
 
     def infraci(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run infraci in the developer's clone."""
         environment = {
-            **self.house.environment,
-            "JENKINS_URL": self.standin.url,
+            **self.workspace.environment,
+            "JENKINS_URL": self.jenkins.url,
             "JENKINS_USER_ID": USER,
             "JENKINS_API_TOKEN": TOKEN,
         }
         words = ("jenkins", *arguments, "--folder", "shop")
-        return run_infraci(*words, cwd=self.house.folder, env=environment)
+        return run_infraci(*words, cwd=self.workspace.folder, env=environment)
 
     def shas(self) -> list[str]:
         """All commits, the oldest first."""
         listed = subprocess.run(
             ["git", "rev-list", "--reverse", "HEAD"],
-            cwd=self.house.folder,
+            cwd=self.workspace.folder,
             capture_output=True,
             text=True,
             check=True,
@@ -60,12 +60,12 @@ class Shop:
     def push_only_the_newest(self) -> None:
         """Push with a hook that builds one commit at most."""
         subprocess.run(["git", "config", "infraci.limit", "1"], cwd=self.bare, check=True)
-        self.house.git("push", "--quiet", "origin", "main")
+        self.workspace.git("push", "--quiet", "origin", "main")
 
     def until_built(self, count: int) -> None:
         """Wait until so many builds have ended."""
         for _ in Deadline(1200, phase="the test").poll("the builds"):
-            jobs = list(self.standin.state.jobs())
+            jobs = list(self.jenkins.state.jobs())
             if sum(not b.building for job in jobs for b in job.builds) == count:
                 return
 
@@ -80,35 +80,37 @@ def cloud_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def shop(tmp_path: Path, cloud_state: Path, interpreter: Interpreter) -> Iterator[Shop]:
     """All that is there before the first push."""
-    house = House(folder=tmp_path / "shop", state=cloud_state)
-    house.folder.mkdir()
-    house.git("init", "--quiet", "--initial-branch=main")
+    workspace = Workspace(folder=tmp_path / "shop", state=cloud_state)
+    workspace.folder.mkdir()
+    workspace.git("init", "--quiet", "--initial-branch=main")
     bare = tmp_path / "shop.git"
-    house.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
-    house.git("remote", "add", "origin", str(bare))
+    workspace.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+    workspace.git("remote", "add", "origin", str(bare))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**house.environment, "PATH": path}
-    with StandIn(tmp_path / "jenkins", environment=environment, interpreter=interpreter) as standin:
+    environment = {**workspace.environment, "PATH": path}
+    with FakeJenkins(
+        tmp_path / "jenkins", environment=environment, interpreter=interpreter
+    ) as jenkins:
         (tmp_path / "token").write_text(TOKEN)
         done = run_infraci(
-            "hook", "install", "--url", standin.url, "--user", USER,
+            "hook", "install", "--url", jenkins.url, "--user", USER,
             "--token-file", str(tmp_path / "token"), "--folder", "shop", cwd=bare,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        yield Shop(house=house, bare=bare, standin=standin)
-    for workspace in (tmp_path / "jenkins" / "workspace" / "shop").glob("*"):
-        House(folder=workspace, state=house.state).infraci("destroy", "--all")
+        yield Shop(workspace=workspace, bare=bare, jenkins=jenkins)
+    for job_folder in (tmp_path / "jenkins" / "workspace" / "shop").glob("*"):
+        Workspace(folder=job_folder, state=workspace.state).infraci("destroy", "--all")
 
 
 def test_green_red_red(shop: Shop) -> None:
-    house = shop.house
-    house.write({**FILES, "Jenkinsfile": JENKINSFILE}, "Open the $(shop) <b>&")
+    workspace = shop.workspace
+    workspace.write({**FILES, "Jenkinsfile": JENKINSFILE}, "Open the $(shop) <b>&")
     assert shop.infraci("setup").returncode == 0
-    house.write(BROKEN, "Break the web tier")
-    house.write(INNOCENT, "Say how it works")
-    house.git("push", "--quiet", "origin", "main")
+    workspace.write(BROKEN, "Break the web tier")
+    workspace.write(INNOCENT, "Say how it works")
+    workspace.git("push", "--quiet", "origin", "main")
     shop.until_built(3)
-    consoles = [b.console.read_text() for job in shop.standin.state.jobs() for b in job.builds]
+    consoles = [b.console.read_text() for job in shop.jenkins.state.jobs() for b in job.builds]
 
     good, bad, innocent = shop.shas()
     done = shop.infraci("results", good, bad, innocent, "--json")
@@ -130,13 +132,15 @@ def test_green_red_red(shop: Shop) -> None:
     printed = shop.infraci("results", "HEAD~1")
     assert printed.stdout.startswith(f"{bad[:10]} failed: Break the web tier (Somebody)\n")
     assert f"again: infraci run --commit {bad[:10]} tiny" in printed.stdout
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
 def _remembered(shop: Shop, shas: list[str]) -> None:
     """Builds push their results to the bare repository, from which every clone has them."""
-    shop.house.infraci("history", "pull")
-    printed = [json.loads(shop.house.infraci("history", "show", s, "--json").stdout) for s in shas]
+    shop.workspace.infraci("history", "pull")
+    printed = [
+        json.loads(shop.workspace.infraci("history", "show", s, "--json").stdout) for s in shas
+    ]
     assert [[r["verdict"] for r in t[s]] for s, t in zip(shas, printed, strict=True)] == [
         ["passed"], ["failed"], ["failed"],
     ]  # fmt: skip
@@ -152,7 +156,7 @@ def _alerts(shop: Shop, bad: str) -> None:
 
 def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
     """Each build's report and stages agree with the results."""
-    (job,) = shop.standin.state.jobs()
+    (job,) = shop.jenkins.state.jobs()
     assert sorted(build.description or "" for build in job.builds) == sorted(shas)
     for build in job.builds:
         sha = build.description or ""
@@ -166,31 +170,31 @@ def _by_the_builds_own_evidence(shop: Shop, shas: list[str]) -> None:
         ]  # fmt: skip
         evidence = [path for path in build.artifacts if path.startswith("tiny/evidence/web/")]
         assert bool(evidence) == (sha != shas[0])
-        attached = str(shop.standin.state.home / "workspace").encode() in report
+        attached = str(shop.jenkins.state.home / "workspace").encode() in report
         assert attached == (sha != shas[0])
 
 
 def test_wrong_files_are_the_commits_fault(shop: Shop) -> None:
-    house = shop.house
+    workspace = shop.workspace
     wrong = {"pipelines/tiny.yaml": FILES["pipelines/tiny.yaml"].replace("specs:", "spcs:")}
-    house.write({**FILES, "Jenkinsfile": JENKINSFILE})
+    workspace.write({**FILES, "Jenkinsfile": JENKINSFILE})
     assert shop.infraci("setup").returncode == 0
-    house.write(wrong, "Mistype")
+    workspace.write(wrong, "Mistype")
     shop.push_only_the_newest()
     shop.until_built(1)
     done = shop.infraci("results", "HEAD")
     assert done.returncode == 2
     assert "tiny: invalid, 1 testcases, 1 failed" in done.stdout
     assert 'did you mean "specs"?' in done.stdout
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []
 
 
 def test_an_abort_leaves_nothing(shop: Shop) -> None:
-    house = shop.house
-    house.write({**FILES, "Jenkinsfile": JENKINSFILE, "setup.sh": "#!/bin/sh\nsleep 600\n"})
+    workspace = shop.workspace
+    workspace.write({**FILES, "Jenkinsfile": JENKINSFILE, "setup.sh": "#!/bin/sh\nsleep 600\n"})
     assert shop.infraci("setup").returncode == 0
-    house.git("push", "--quiet", "origin", "main")
-    (job,) = shop.standin.state.jobs()
+    workspace.git("push", "--quiet", "origin", "main")
+    (job,) = shop.jenkins.state.jobs()
     for _ in Deadline(600, phase="the test").poll("the stage Configure"):
         if any(s["name"] == "Configure" for b in job.builds for s in b.stages):
             break
@@ -202,4 +206,4 @@ def test_an_abort_leaves_nothing(shop: Shop) -> None:
     shop.until_built(1)
     assert build.result == "ABORTED", build.console.read_text()
     assert build.reports
-    assert house.leftovers() == []
+    assert workspace.leftovers() == []

@@ -141,7 +141,7 @@ def test_reports_are_published_and_archived(build: Build) -> None:
     assert junit["testResults"] == ".infraci/reports/7/*.xml"
     assert junit["testDataPublishers"] == [{"$class": "AttachmentPublisher"}]
     assert junit["keepProperties"] is True
-    assert junit["skipMarkingBuildUnstable"] is True  # infraci's exit status judges, not JUnit
+    assert junit["skipMarkingBuildUnstable"] is True  # infraci's exit status decides, not JUnit
     (archived,) = taken.steps("archiveArtifacts")
     assert archived["env"]["DIR"] == ".infraci/reports/7"
 
@@ -307,7 +307,7 @@ def test_no_parameter_is_ever_part_of_a_script(build: Build, parameter: str) -> 
         (("always {", "allways {"), "allways may not stand in post"),
         (("when {", "wen {"), "wen may not stand in stage"),
         (("skipDefaultCheckout()", "skipCheckout()"), "no option skipCheckout"),
-        (("junit testResults", "jnuit testResults"), "jnuit is not known to the stand-in"),
+        (("junit testResults", "jnuit testResults"), "jnuit is not known to the fake Jenkins"),
         (("when { expression { wellSoFar } }", "echo('')"), "echo may not stand in stage"),
     ],
 )

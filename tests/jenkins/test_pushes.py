@@ -18,8 +18,8 @@ from infraci.jenkins.hooks import hook_script, install
 from infraci.jenkins.outbox import Outbox
 from infraci.jenkins.pushes import RefChange, difference, new_commits, parse_changes, references
 from tests.jenkins.conftest import Connect
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.projects import FOLDER, project
-from tests.jenkins.standin import TOKEN, USER, StandIn
 from tests.processes import run_infraci
 
 ZERO = "0" * 40
@@ -244,12 +244,12 @@ def test_a_hosted_repository_is_told_what_to_do(capsys: pytest.CaptureFixture[st
 
 
 @pytest.fixture
-def hooked(repository: Repository, standin: StandIn, tmp_path: Path) -> Iterator[Repository]:
+def hooked(repository: Repository, jenkins: FakeJenkins, tmp_path: Path) -> Iterator[Repository]:
     """A bare repository with the hook; whatever it has started has ended in the end."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
     infraci(
-        repository.bare, "hook", "install", "--url", standin.url, "--user", USER,
+        repository.bare, "hook", "install", "--url", jenkins.url, "--user", USER,
         "--token-file", str(token), "--folder", "shop", "--limit", "5",
     )  # fmt: skip
     yield repository
@@ -290,21 +290,21 @@ def jobs(connect: Connect) -> None:
     controller.create(project("true"), "commit")
 
 
-def test_a_push_is_built(hooked: Repository, connect: Connect, standin: StandIn) -> None:
+def test_a_push_is_built(hooked: Repository, connect: Connect, jenkins: FakeJenkins) -> None:
     jobs(connect)
     shas = [hooked.commit(f"$(touch {n})<script>&") for n in range(3)]
     assert "infraci: 3 commits will be built" in pushed(hooked)
     until_sent(hooked)
-    entries = [standin.state.queue[n].parameters["COMMIT"] for n in sorted(standin.state.queue)]
+    entries = [jenkins.state.queue[n].parameters["COMMIT"] for n in sorted(jenkins.state.queue)]
     assert entries == shas
-    assert all("script" not in text and "touch" not in text for text in standin.secrets_seen)
+    assert all("script" not in text and "touch" not in text for text in jenkins.secrets_seen)
     assert hook_script() in (hooked.bare / "hooks" / "post-receive").read_text()
     config = (hooked.bare / "config").read_text()
     assert TOKEN not in config
 
 
 def test_a_push_that_is_too_long_says_so(
-    hooked: Repository, connect: Connect, standin: StandIn
+    hooked: Repository, connect: Connect, jenkins: FakeJenkins
 ) -> None:
     jobs(connect)
     for _ in range(7):
@@ -313,8 +313,8 @@ def test_a_push_that_is_too_long_says_so(
     until_sent(hooked)
 
 
-def test_jenkins_is_down(hooked: Repository, connect: Connect, standin: StandIn) -> None:
-    standin.faults += ["403"] * 100  # at once, and for good
+def test_jenkins_is_down(hooked: Repository, connect: Connect, jenkins: FakeJenkins) -> None:
+    jenkins.faults += ["403"] * 100  # at once, and for good
     shas = [hooked.commit()]
     assert "1 commit will be built" in pushed(hooked)
     assert Outbox(hooked.bare).waiting() == shas
@@ -323,10 +323,10 @@ def test_jenkins_is_down(hooked: Repository, connect: Connect, standin: StandIn)
     failed = infraci(hooked.bare, "hook", "flush")
     assert failed.returncode == 125
     assert infraci(hooked.bare, "hook", "status").stdout.split() == shas
-    standin.faults.clear()
+    jenkins.faults.clear()
     jobs(connect)
     assert infraci(hooked.bare, "hook", "flush").returncode == 0
-    queue = standin.state.queue
+    queue = jenkins.state.queue
     assert [queue[n].parameters["COMMIT"] for n in sorted(queue)] == shas
     assert "nothing waits" in infraci(hooked.bare, "hook", "flush").stderr
 
@@ -339,7 +339,7 @@ def test_a_hook_without_settings_refuses_no_push(repository: Repository) -> None
 
 
 def test_a_mirror_of_a_hosted_repository(
-    repository: Repository, connect: Connect, standin: StandIn, tmp_path: Path
+    repository: Repository, connect: Connect, jenkins: FakeJenkins, tmp_path: Path
 ) -> None:
     jobs(connect)
     repository.commit()
@@ -347,7 +347,7 @@ def test_a_mirror_of_a_hosted_repository(
     mirror = tmp_path / "mirror.git"
     subprocess.run(["git", "clone", "--quiet", "--mirror", repository.bare, mirror], check=True)
     for name, value in {
-        "jenkinsUrl": standin.url,
+        "jenkinsUrl": jenkins.url,
         "jenkinsUser": USER,
         "jenkinsTokenFile": str(tmp_path / "token"),
         "jenkinsFolder": "shop",
@@ -359,5 +359,5 @@ def test_a_mirror_of_a_hosted_repository(
     repository.push()
     assert "2 commits will be built" in infraci(mirror, "hook", "mirror").stderr
     until_sent(Repository(work=repository.work, bare=mirror))
-    queue = standin.state.queue
+    queue = jenkins.state.queue
     assert [queue[n].parameters["COMMIT"] for n in sorted(queue)] == shas

@@ -14,9 +14,9 @@ from infraci.jenkins.jenkins_error import JenkinsError
 from infraci.jenkins.setup import carry_out, changes, superfluous
 from infraci.model.pipeline import Schedule
 from tests.jenkins.conftest import Connect
+from tests.jenkins.fake_jenkins import TOKEN, USER, FakeJenkins
 from tests.jenkins.interpreter import Interpreter
 from tests.jenkins.projects import FOLDER, project
-from tests.jenkins.standin import TOKEN, USER, StandIn
 from tests.jenkins.test_jenkinsfile import take
 from tests.model.trees import MINIMAL, make_tree, write
 
@@ -126,8 +126,8 @@ def test_merging_does_not_change_what_is_given() -> None:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose infraci talks to the stand-in."""
+def repository(tmp_path: Path, jenkins: FakeJenkins, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose infraci talks to the fake Jenkins."""
     root = make_tree(tmp_path / "shop")
     write(root, "pipelines/web.yaml", f"schedule: [commit, hourly]\n{MINIMAL}")
     write(root, "Jenkinsfile", "pipeline {}\n")
@@ -136,7 +136,7 @@ def repository(tmp_path: Path, standin: StandIn, monkeypatch: pytest.MonkeyPatch
     commit(root)
     monkeypatch.chdir(root)
     for name, value in {
-        "JENKINS_URL": standin.url,
+        "JENKINS_URL": jenkins.url,
         "JENKINS_USER_ID": USER,
         "JENKINS_API_TOKEN": TOKEN,
     }.items():
@@ -155,13 +155,13 @@ def commit(root: Path) -> None:
 
 
 def test_the_command(
-    repository: Path, standin: StandIn, capsys: pytest.CaptureFixture[str]
+    repository: Path, jenkins: FakeJenkins, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["jenkins", "setup", "--dry-run"]) == 0
-    assert f"create {standin.url}/job/shop/job/hourly" in capsys.readouterr().out
-    assert standin.state.root.items == {}
+    assert f"create {jenkins.url}/job/shop/job/hourly" in capsys.readouterr().out
+    assert jenkins.state.root.items == {}
     assert main(["jenkins", "setup"]) == 0
-    assert set(standin.state.root.items["shop"].items) == {"commit", "hourly"}
+    assert set(jenkins.state.root.items["shop"].items) == {"commit", "hourly"}
     printed = capsys.readouterr()
     assert "<spec>H * * * *</spec>" in printed.out
     assert "no credentials called infraci-ssh-key" in printed.err
@@ -173,10 +173,10 @@ def test_the_command(
     write(repository, "pipelines/web.yaml", MINIMAL)
     commit(repository)
     assert main(["jenkins", "prune", "--dry-run"]) == 0
-    assert set(standin.state.root.items["shop"].items) == {"commit", "hourly"}
+    assert set(jenkins.state.root.items["shop"].items) == {"commit", "hourly"}
     assert main(["jenkins", "prune"]) == 0
-    assert set(standin.state.root.items["shop"].items) == {"commit"}
-    assert all(TOKEN not in item.xml for item in standin.state.jobs())
+    assert set(jenkins.state.root.items["shop"].items) == {"commit"}
+    assert all(TOKEN not in item.xml for item in jenkins.state.jobs())
 
 
 def test_a_repository_without_a_jenkinsfile(
@@ -189,13 +189,13 @@ def test_a_repository_without_a_jenkinsfile(
 
 
 def test_a_jenkinsfile_that_jenkins_finds_wrong(
-    repository: Path, standin: StandIn, capsys: pytest.CaptureFixture[str]
+    repository: Path, jenkins: FakeJenkins, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(repository, "Jenkinsfile", "pipline {}\n")
     commit(repository)
     assert main(["jenkins", "setup"]) == 2
     assert "Errors encountered validating" in capsys.readouterr().err
-    assert standin.state.root.items == {}
+    assert jenkins.state.root.items == {}
 
 
 def test_the_pipelines_of_a_commit(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +234,7 @@ def test_what_is_missing_is_named(
 
 def test_git_knows_the_settings(
     repository: Path,
-    standin: StandIn,
+    jenkins: FakeJenkins,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -243,19 +243,19 @@ def test_git_knows_the_settings(
         monkeypatch.delenv(name)
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n")
-    git(repository, "config", "infraci.jenkinsUrl", f"{standin.url}/")
+    git(repository, "config", "infraci.jenkinsUrl", f"{jenkins.url}/")
     git(repository, "config", "infraci.jenkinsUser", USER)
     git(repository, "config", "infraci.jenkinsTokenFile", str(token))
     git(repository, "config", "infraci.jenkinsFolder", "elsewhere")
     assert main(["jenkins", "setup"]) == 0
-    assert set(standin.state.root.items) == {"elsewhere"}
+    assert set(jenkins.state.root.items) == {"elsewhere"}
     token.write_text("\n")
     assert main(["jenkins", "setup"]) == 2
     assert "it is empty" in capsys.readouterr().err
 
 
 def test_triggering_and_watching(
-    repository: Path, standin: StandIn, capsys: pytest.CaptureFixture[str], connect: Connect
+    repository: Path, jenkins: FakeJenkins, capsys: pytest.CaptureFixture[str], connect: Connect
 ) -> None:
     controller = connect()
     controller.create(FOLDER)

@@ -217,13 +217,13 @@ def test_many_runs_created_at_once(ledger: Ledger) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         ids = sorted(pool.map(create, range(40)))
-    assert [found.id for found in ledger.list()] == ids
+    assert [run.id for run in ledger.list()] == ids
 
 
 def test_list_is_in_order_of_creation(ledger: Ledger) -> None:
     ledger.create(record("b-0-a", created=1)).release()
     ledger.create(record("a-0-a", created=2)).release()
-    assert [found.id for found in ledger.list()] == ["b-0-a", "a-0-a"]
+    assert [run.id for run in ledger.list()] == ["b-0-a", "a-0-a"]
 
 
 def test_no_ledger_is_an_empty_list(ledger: Ledger) -> None:
@@ -248,8 +248,8 @@ def test_a_record_from_before_servers_had_aliases(ledger: Ledger) -> None:
     data = json.loads(path.read_text())
     del data["servers"][0]["alias"]
     path.write_text(json.dumps(data))
-    (found,) = ledger.load(FULL.id).servers
-    assert re.fullmatch("web-1-[0-9a-f]+", found.word)
+    (server,) = ledger.load(FULL.id).servers
+    assert re.fullmatch("web-1-[0-9a-f]+", server.word)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_damaged_record_is_one_clear_error(ledger: Ledger, content: bytes, rea
     assert reason in caught.value.message
     assert "\n" not in caught.value.message
     damaged: list[DamagedRunError] = []
-    assert [found.id for found in ledger.list(on_damaged=damaged.append)] == ["good-0-a"]
+    assert [run.id for run in ledger.list(on_damaged=damaged.append)] == ["good-0-a"]
     assert [error.run_id for error in damaged] == [FULL.id]
     assert FULL.id in ledger.ids()
 
@@ -467,24 +467,26 @@ def test_runs_that_stand_are_found_before_destroyed_ones(tmp_path: Path) -> None
 
 def test_no_secret_gets_into_a_record(ledger: Ledger) -> None:
     hide("hunter22", "shop", "0123abcd")
-    said = "pw=hunter22"
+    secret_text = "pw=hunter22"
     case = replace(
         FULL.testcases[0],
-        name=f"test[{said}]",
-        nodeid=f"a.py::test[{said}]",
-        message=said,
-        text=said,
-        stdout=said,
-        stderr=said,
+        name=f"test[{secret_text}]",
+        nodeid=f"a.py::test[{secret_text}]",
+        message=secret_text,
+        text=secret_text,
+        stdout=secret_text,
+        stderr=secret_text,
     )
-    failure = Failure(kind="CommitError", message=said, hint=said, details=said)
+    failure = Failure(
+        kind="CommitError", message=secret_text, hint=secret_text, details=secret_text
+    )
     known = replace(
         record("shop-0123abcd-abcdef"),
         testcases=(case,),
         phases=(PhaseResult(phase=Phase.VERIFY, started=1, duration_s=1, failure=failure),),
-        outputs={"a": said},
-        leaks=(said,),
-        blame={said: said},
+        outputs={"a": secret_text},
+        leaks=(secret_text,),
+        blame={secret_text: secret_text},
         verdict=Verdict.FAILED,
     )
     with ledger.create(known):

@@ -50,9 +50,9 @@ def test_a_pipeline_passes_and_leaves_nothing(
     live_cloud: CloudUnderTest, repository: Path, pipeline: str
 ) -> None:
     before = live_cloud.inventory()
-    status, said = _run(live_cloud, repository, pipeline)
-    assert status == 0, said
-    assert f"{pipeline}: passed" in said
+    status, output = _run(live_cloud, repository, pipeline)
+    assert status == 0, output
+    assert f"{pipeline}: passed" in output
     assert live_cloud.inventory() == before
 
 
@@ -60,13 +60,13 @@ def test_an_application_credential_gets_no_trust(
     application_credential: CloudUnderTest, repository: Path
 ) -> None:
     before = application_credential.inventory()
-    status, said = _run(application_credential, repository, "single")
-    assert status == 125, said
-    assert "hint: for a stack with servers Heat asks Keystone for a trust" in said
+    status, output = _run(application_credential, repository, "single")
+    assert status == 125, output
+    assert "hint: for a stack with servers Heat asks Keystone for a trust" in output
     assert application_credential.inventory() == before
 
 
 def _run(cloud: CloudUnderTest, repository: Path, pipeline: str) -> tuple[int, str]:
     process = cloud.start(repository, "run", pipeline, "--cloud", cloud.name)
-    _, said = process.communicate()
-    return process.returncode, said
+    _, output = process.communicate()
+    return process.returncode, output

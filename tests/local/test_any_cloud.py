@@ -1,4 +1,4 @@
-"""Heat's judgement for clouds that are not asked: all types and properties; nothing is made."""
+"""Heat's validation for clouds that are not asked: all types and properties; nothing is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.local.conftest import hot, refusal, resource
 
 
 def ask(cloud: Connection, path: str, template: Mapping[str, object]) -> tuple[int, str]:
-    """Post to Heat as it judges for any cloud; the status, and its reason."""
+    """Post to Heat as it validates for any cloud; the status, and its reason."""
     url = str(cloud.orchestration.get_endpoint()).replace("/orchestration/", "/any-cloud/")
     answer = cloud.session.post(
         f"{url}{path}",

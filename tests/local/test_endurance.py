@@ -11,7 +11,7 @@ import pytest
 from openstack.connection import Connection
 
 from benchmarks.endurance import Sample, take
-from benchmarks.job import Bench
+from benchmarks.job import Workspace
 from infraci.local import cloud_process
 from tests.local.conftest import create, hot, network, resource, until
 
@@ -29,7 +29,7 @@ def test_many_stacks_leave_nothing_in_the_process_or_on_the_machine(
             assert stack.status == "CREATE_COMPLETE", stack.status_reason
             cloud.orchestration.delete_stack(stack)
             until(lambda: not list(cloud.orchestration.stacks()))
-        return take(Bench(clone=state, state=state), count)
+        return take(Workspace(clone=state, state=state), count)
 
     before, after = stacks(WARM), stacks(MANY)
     assert after.descriptors - before.descriptors < MANY / 4

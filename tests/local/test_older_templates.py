@@ -168,12 +168,12 @@ def test_names_of_aws(cloud: Connection) -> None:
     )
     stack = create(cloud, "aws", template)
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
-    (found,) = list(cloud.compute.servers())
-    assert found.metadata["role"] == "web"
+    (server,) = list(cloud.compute.servers())
+    assert server.metadata["role"] == "web"
     outputs = {output["output_key"]: output["output_value"] for output in stack.outputs}
-    addresses = [address["addr"] for each in found.addresses.values() for address in each]
+    addresses = [address["addr"] for each in server.addresses.values() for address in each]
     assert {outputs["ip"], outputs["inner"]} == set(addresses)
-    assert len(found.attached_volumes) == 1
+    assert len(server.attached_volumes) == 1
     assert outputs["access"]
     deleted(cloud, stack)
     assert [network.name for network in cloud.network.networks()] == ["public"]

@@ -26,8 +26,8 @@ while True:
 """
 _ASK = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as asked:
-    print(asked.makefile().read())
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as link:
+    print(link.makefile().read())
 """
 _PORT = 8000
 

@@ -60,15 +60,15 @@ def test_an_included_cell_says_only_what_it_says(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("selection", "cells"),
     [
         ("web[small]", ["web[debian-12,small,1.10]", "web[debian-13,small,1.10]"]),
         ("web[debian-1?, large]", ["web[debian-12,large,1.10]"]),
         ("pipelines/web.yaml[other]", ["web[debian-14,other]"]),
     ],
 )
-def test_cells_by_their_labels(tree: Path, asked: str, found: list[str]) -> None:
-    assert names(tree, asked) == found
+def test_cells_by_their_labels(tree: Path, selection: str, cells: list[str]) -> None:
+    assert names(tree, selection) == cells
 
 
 def test_a_cell_that_there_is_not(tree: Path) -> None:

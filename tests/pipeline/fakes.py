@@ -1,4 +1,4 @@
-"""Drivers that do nothing but what a test tells them to, and remember what they were asked."""
+"""Fake drivers, which do what a test sets, and remember how they were called."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError
 from infraci.heat import (
     Event,
@@ -32,7 +33,7 @@ from infraci.model.decode import parse_pipeline
 from infraci.model.pipeline import DestroyPolicy, Pipeline
 from infraci.model.problem import Problem
 from infraci.model.run import Commit, Outcome, ResourceReference, RunRecord, Server, Testcase
-from infraci.pipeline import Drivers, Interrupts, OpenBase, Run, RunState, Version, new_record
+from infraci.pipeline import Drivers, OpenBase, Run, RunState, Version, new_record
 from infraci.plan import PipelinePlan
 from infraci.progress.plain import Silent
 from infraci.ssh import Session
@@ -56,23 +57,23 @@ configure: [cloud-init]
 specs: {all: [specs], web: [specs/test_web.py]}
 """
 
-Trap = BaseException | Callable[[], object]
+Fault = BaseException | Callable[[], object]
 
 
 @dataclass
-class Traps:
-    """What is to happen, by the name of the call it happens in."""
+class FaultInjector:
+    """Faults, by the name of the call that each happens in; remembers all calls."""
 
-    by_name: dict[str, Trap] = field(default_factory=dict)
+    by_name: dict[str, Fault] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
-    def spring(self, name: str) -> None:
+    def inject(self, name: str) -> None:
         self.calls.append(name)
-        trap = self.by_name.get(name)
-        if isinstance(trap, BaseException):
-            raise trap
-        if trap is not None:
-            trap()
+        fault = self.by_name.get(name)
+        if isinstance(fault, BaseException):
+            raise fault
+        if fault is not None:
+            fault()
 
 
 def interrupt(number: int = signal.SIGINT) -> None:
@@ -93,30 +94,30 @@ class FakeCloud:
 
     @property
     def api_calls(self) -> Counter[str]:
-        return Counter({"fake CALL": len(self.traps.calls)})
+        return Counter({"fake CALL": len(self.faults.calls)})
 
     @contextmanager
     def within(self, deadline: Any) -> Iterator[None]:
         yield
 
     def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]:
-        self.traps.spring("resource_references")
+        self.faults.inject("resource_references")
         return (ResourceReference(kind="OS::Nova::Server", id="1"),) * (name_or_id in self.stacks)
 
     def leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
-        self.traps.spring("leftovers")
+        self.faults.inject("leftovers")
         return self.left
 
     def remove_leftovers(self, mark: Mark, *, deadline: Any) -> tuple[Leftover, ...]:
-        self.traps.spring("remove_leftovers")
+        self.faults.inject("remove_leftovers")
         return ()
 
-    def __init__(self, traps: Traps) -> None:
-        self.traps = traps
+    def __init__(self, faults: FaultInjector) -> None:
+        self.faults = faults
         self.stacks: dict[str, tuple[str, ...]] = {}
         self.keys: dict[str, str] = {}
         self.requests: list[Any] = []
-        self.found: tuple[NovaServer, ...] = (
+        self.nova_servers: tuple[NovaServer, ...] = (
             NovaServer(
                 id="1",
                 name="web-0",
@@ -132,30 +133,30 @@ class FakeCloud:
         self.requests.append(request)
         self.stacks[name] = tuple(tags)
         try:
-            self.traps.spring("create_stack")
+            self.faults.inject("create_stack")
         except Exception:
             del self.stacks[name]
             raise
         return name
 
     def find_stack(self, name_or_id: str) -> Stack | None:
-        self.traps.spring("find_stack")
+        self.faults.inject("find_stack")
         known = name_or_id in self.stacks
         return Stack(id=name_or_id, name=name_or_id, status="CREATE_COMPLETE") if known else None
 
-    def wait(self, stack_id: str, wanted: str = "", *, deadline: Any, on_event: Any) -> Stack:
+    def wait(self, stack_id: str, status: str = "", *, deadline: Any, on_event: Any) -> Stack:
         on_event(Event(id="e", time="t", stack_name="s", resource="web", status="CREATE_COMPLETE"))
-        self.traps.spring("wait")
+        self.faults.inject("wait")
         return Stack(id=stack_id, name=stack_id, status="CREATE_COMPLETE")
 
     def update_stack(
         self, stack_id: str, request: Any, *, tags: Any, deadline: Any, on_event: Any
     ) -> None:
         self.requests.append(request)
-        self.traps.spring("update_stack")
+        self.faults.inject("update_stack")
 
     def resources(self, stack_id: str) -> tuple[Resource, ...]:
-        self.traps.spring("resources")
+        self.faults.inject("resources")
         return tuple(
             Resource(
                 path=server.name,
@@ -163,31 +164,31 @@ class FakeCloud:
                 status="CREATE_COMPLETE",
                 physical_id=server.id,
             )
-            for server in self.found
+            for server in self.nova_servers
         )
 
     def delete_stack(self, name_or_id: str, *, deadline: Any, on_event: Any) -> None:
-        self.traps.spring("delete_stack")
+        self.faults.inject("delete_stack")
         self.stacks.pop(name_or_id, None)
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
-        self.traps.spring("servers")
-        return self.found
+        self.faults.inject("servers")
+        return self.nova_servers
 
     def server(self, server_id: str) -> NovaServer:
-        self.traps.spring("server")
-        return next(server for server in self.found if server.id == server_id)
+        self.faults.inject("server")
+        return next(server for server in self.nova_servers if server.id == server_id)
 
     def outputs(self, stack_id: str) -> Mapping[str, object]:
-        self.traps.spring("outputs")
+        self.faults.inject("outputs")
         return {"url": "http://192.0.2.1", "secret": "it is top-secret", "ports": [80, 443]}
 
     def events(self, stack_id: str) -> tuple[Event, ...]:
-        self.traps.spring("events")
+        self.faults.inject("events")
         return ()
 
     def console(self, server_id: str) -> str:
-        self.traps.spring("console")
+        self.faults.inject("console")
         return self.console_text
 
     def admission(self, server_id: str, port: int, *, source: str | None) -> Admission:
@@ -203,10 +204,10 @@ class FakeCloud:
 
     def create_keypair(self, name: str, public_key: str) -> None:
         self.keys[name] = public_key
-        self.traps.spring("create_keypair")
+        self.faults.inject("create_keypair")
 
     def delete_keypair(self, name: str) -> None:
-        self.traps.spring("delete_keypair")
+        self.faults.inject("delete_keypair")
         self.keys.pop(name, None)
 
     def keypairs(self) -> tuple[Keypair, ...]:
@@ -214,9 +215,9 @@ class FakeCloud:
 
     def find_stacks(self, tags: Any) -> tuple[FoundStack, ...]:
         return tuple(
-            FoundStack(id=name, name=name, status="CREATE_COMPLETE", tags=found)
-            for name, found in self.stacks.items()
-            if set(tags) <= set(found)
+            FoundStack(id=name, name=name, status="CREATE_COMPLETE", tags=stack_tags)
+            for name, stack_tags in self.stacks.items()
+            if set(tags) <= set(stack_tags)
         )
 
 
@@ -233,11 +234,11 @@ class FakeSession:
 class FakeSpecs:
     """Specs that all end in one way."""
 
-    def __init__(self, traps: Traps) -> None:
-        self.traps = traps
+    def __init__(self, faults: FaultInjector) -> None:
+        self.faults = faults
         self.outcomes: tuple[Outcome, ...] = (Outcome.PASSED, Outcome.PASSED)
         self.kind: Any = None
-        self.asked: dict[str, tuple[str, ...]] = {}
+        self.paths: dict[str, tuple[str, ...]] = {}
         self.environments: dict[str, Mapping[str, str]] = {}
         self.roots: list[Path] = []
 
@@ -253,10 +254,10 @@ class FakeSpecs:
         environment: Mapping[str, str],
     ) -> tuple[Testcase, ...]:
         name, role = (server.name, server.role) if server else ("", "stack")
-        self.asked[name] = tuple(map(str, paths))
+        self.paths[name] = tuple(map(str, paths))
         self.environments[name] = environment
         self.roots.append(root)
-        self.traps.spring("specs")
+        self.faults.inject("specs")
         return tuple(
             Testcase(
                 server=name,
@@ -289,14 +290,14 @@ class Notes(Silent):
         self.ended = record
 
 
-class Lab:
-    """A run with fakes all around."""
+class FakeDrivers:
+    """The drivers of a run, a fake each, and runs that they work for."""
 
-    def __init__(self, root: Path, **traps: Trap) -> None:
+    def __init__(self, root: Path, **faults: Fault) -> None:
         self.root = root
-        self.traps = Traps(by_name=dict(traps))
-        self.cloud = FakeCloud(self.traps)
-        self.specs = FakeSpecs(self.traps)
+        self.faults = FaultInjector(by_name=dict(faults))
+        self.cloud = FakeCloud(self.faults)
+        self.specs = FakeSpecs(self.faults)
         self.progress = Notes()
         self.ledger = Ledger(root)
         self.reports: list[RunRecord] = []
@@ -308,8 +309,8 @@ class Lab:
 
     @property
     def calls(self) -> list[str]:
-        """What was asked of the drivers, in order."""
-        return self.traps.calls
+        """The calls of the drivers, in order."""
+        return self.faults.calls
 
     def drivers(self) -> Drivers:
         return Drivers(
@@ -322,13 +323,13 @@ class Lab:
             serverspec=self._serverspec,
             collect=self._collect,
             write_junit=self._write_junit,
-            prepare=lambda _: self.traps.spring("prepare"),
+            prepare=lambda _: self.faults.inject("prepare"),
             plan=self._plan,
             clock=self._clock,
         )
 
     def _plan(self, pipeline: Pipeline, root: Path, load: Any) -> PipelinePlan:
-        self.traps.spring("plan")
+        self.faults.inject("plan")
         return PipelinePlan(name=pipeline.name, problems=self.problems, is_refused=True)
 
     def make_run(
@@ -357,7 +358,7 @@ class Lab:
         return Run(state, drivers=drivers, interrupts=interrupts)
 
     def _load(self) -> StackRequest:
-        self.traps.spring("load")
+        self.faults.inject("load")
         return StackRequest(
             template={
                 "parameters": {"key_name": {"type": "string"}, "password": {"hidden": True}},
@@ -371,7 +372,7 @@ class Lab:
         return self.now
 
     def _log_in(self, server: Server, *, private_key: Path, timeout_s: float) -> Session:
-        self.traps.spring("log_in")
+        self.faults.inject("log_in")
         assert server.host_keys
         assert private_key.exists()
         self.sessions.append(FakeSession())
@@ -379,25 +380,25 @@ class Lab:
 
     def _configure(self, steps: Any, servers: Any, **more: Any) -> None:
         self.configured = more
-        self.traps.spring("configure")
+        self.faults.inject("configure")
 
     def _serverspec(self, server: Server, paths: Any, **more: Any) -> tuple[Testcase, ...]:
-        self.traps.spring("serverspec")
+        self.faults.inject("serverspec")
         return ()
 
     @contextmanager
     def _open_specs(self, tree: Path) -> Iterator[FakeSpecs]:
-        self.traps.spring("open_specs")
+        self.faults.inject("open_specs")
         yield self.specs
-        self.traps.spring("close_specs")
+        self.faults.inject("close_specs")
 
     def _collect(self, servers: Any, **more: Any) -> tuple[str, ...]:
-        self.traps.spring("collect")
+        self.faults.inject("collect")
         return ("evidence/stack-events.txt",)
 
     def _write_junit(self, path: Path, record: RunRecord) -> None:
         self.reports.append(record)
-        self.traps.spring("write_junit")
+        self.faults.inject("write_junit")
 
 
 def write_tree(root: Path) -> Pipeline:

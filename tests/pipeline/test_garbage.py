@@ -13,14 +13,14 @@ import pytest
 
 from infraci.base.process import this_host, this_process
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import Ownership
 from infraci.model.pipeline import DestroyPolicy
 from infraci.model.run import RunRecord, Verdict
 from infraci.pipeline import new_record
 from infraci.pipeline.destroy_phase import remove_run
 from infraci.pipeline.garbage import find_on_cloud, reason_of
-from infraci.pipeline.owner import Ownership
 from infraci.progress.plain import Silent
-from tests.pipeline.fakes import COMMIT, FakeCloud, Traps, write_tree
+from tests.pipeline.fakes import COMMIT, FakeCloud, FaultInjector, write_tree
 
 NOW = 1_000_000.0
 DEAD = f"{os.getpid()}.1"
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def cloud() -> FakeCloud:
-    return FakeCloud(Traps())
+    return FakeCloud(FaultInjector())
 
 
 def record_of(ledger: Ledger, tmp_path: Path, policy: DestroyPolicy) -> RunRecord:
@@ -81,8 +81,8 @@ def test_runs_at_work_and_destroyed_runs_are_left_alone(ledger: Ledger, tmp_path
     assert reason_of(replace(record, destroyed=True), ledger, NOW + 1e6) is None
 
 
-def stack(cloud: FakeCloud, run_id: str, **said: object) -> str:
-    owner = replace(Ownership(run_id=run_id, expires=NOW + 1, host=this_host()), **said)  # type: ignore[arg-type]
+def stack(cloud: FakeCloud, run_id: str, **changes: object) -> str:
+    owner = replace(Ownership(run_id=run_id, expires=NOW + 1, host=this_host()), **changes)  # type: ignore[arg-type]
     name = f"infraci-{run_id}"
     cloud.stacks[name] = owner.tags()
     cloud.keys[name] = f"ssh-ed25519 AAAA {owner.comment()}"
@@ -95,8 +95,8 @@ Find = Callable[[float], list[str]]
 @pytest.fixture
 def find(cloud: FakeCloud, ledger: Ledger) -> Find:
     return lambda now: [
-        f"{found.what} {found.name}: {found.why}"
-        for found in find_on_cloud(cloud, ledger=ledger, now=now)
+        f"{item.what} {item.name}: {item.why}"
+        for item in find_on_cloud(cloud, ledger=ledger, now=now)
     ]
 
 
@@ -121,11 +121,11 @@ def test_a_kept_run_goes_once_its_record_is_lost(
 ) -> None:
     record = record_of(elsewhere, tmp_path, DestroyPolicy.NEVER)
     cloud.stacks[record.stack_name] = record.tags
-    told: list[str] = []
+    notices: list[str] = []
 
     def find() -> list[str]:
-        found = find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)
-        return [f"{leftover.what} {leftover.name}: {leftover.why}" for leftover in found]
+        items = find_on_cloud(cloud, ledger=ledger, now=NOW, tell=notices.append)
+        return [f"{item.what} {item.name}: {item.why}" for item in items]
 
     with elsewhere.create(record):
         assert find() == []
@@ -134,7 +134,7 @@ def test_a_kept_run_goes_once_its_record_is_lost(
     assert find() == [f"stack {record.stack_name}: its record is lost"]
     elsewhere.create(record).release()
     assert find() == []
-    assert told == []
+    assert notices == []
 
 
 def test_what_only_others_know_of_is_left_and_told(
@@ -146,9 +146,9 @@ def test_what_only_others_know_of_is_left_and_told(
     cloud.stacks["infraci-older"] = Ownership(
         run_id="older", expires=NOW + 1, host=this_host()
     ).tags()
-    told: list[str] = []
-    assert list(find_on_cloud(cloud, ledger=ledger, now=NOW, tell=told.append)) == []
-    assert told == [
+    notices: list[str] = []
+    assert list(find_on_cloud(cloud, ledger=ledger, now=NOW, tell=notices.append)) == []
+    assert notices == [
         f"left run {run_id} until it expires ({when} UTC): it was kept on purpose, and nothing "
         f"here tells whether its record is lost; to remove it: infraci destroy {run_id}"
         for run_id, when in ((record.id, "1970-01-12 17:46"), ("older", "1970-01-12 13:46"))
@@ -205,9 +205,9 @@ def test_a_run_that_somebody_took_up_again_is_at_work(
 
 def test_removing_what_is_found(cloud: FakeCloud, ledger: Ledger) -> None:
     stack(cloud, "dead", process=DEAD)
-    for found in list(find_on_cloud(cloud, ledger=ledger, now=NOW)):
-        found.remove()
-        found.remove()
+    for item in list(find_on_cloud(cloud, ledger=ledger, now=NOW)):
+        item.remove()
+        item.remove()
     assert not cloud.stacks
     assert not cloud.keys
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from infraci.app.run_pipelines import undone
+from infraci.app.existing_run import undone
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, ConfigureError, DefinitionError, ExitCode, UsageError
 from infraci.heat import NovaServer, RefusedError, Resource, ServerAddress, Stack, StackFailedError
 from infraci.heat.objects import Event
@@ -28,11 +29,11 @@ from infraci.model.run import (
     Testcase,
     Verdict,
 )
-from infraci.pipeline import Interrupts, OpenBase, Version, run_phases
+from infraci.pipeline import OpenBase, Version, run_phases
 from infraci.pipeline.run_phases import UPGRADE_PHASES
 from infraci.pipeline.update_changes import StackSnapshot, check_changes
 from tests.heat.fakes import FakeSdk
-from tests.pipeline.fakes import COMMIT, PIPELINE, Lab, Trap, interrupt, write_tree
+from tests.pipeline.fakes import COMMIT, PIPELINE, FakeDrivers, Fault, interrupt, write_tree
 
 BASE = Commit(
     sha="fedcba9876543210fedcba9876543210fedcba98",
@@ -46,11 +47,11 @@ UPGRADE = PIPELINE + "upgrade: {no_replace: [web-*]}\n"
 Step = Callable[[], object]
 
 
-class UpgradeLab(Lab):
-    """A run of an upgrade, with fakes all around."""
+class UpgradeFakes(FakeDrivers):
+    """The fake drivers of an upgrade, and runs that they work for."""
 
-    def __init__(self, root: Path, **traps: Trap) -> None:
-        super().__init__(root / "head", **traps)
+    def __init__(self, root: Path, **faults: Fault) -> None:
+        super().__init__(root / "head", **faults)
         self.pipeline = parse_pipeline(UPGRADE, name="web", root=self.root)
         self.base_root = root / "base"
         self.base_pipeline = write_tree(self.base_root)
@@ -71,29 +72,29 @@ class UpgradeLab(Lab):
 
     @contextmanager
     def open_base(self) -> Iterator[Version]:
-        self.traps.spring("open_base")
+        self.faults.inject("open_base")
         yield Version(
             commit=BASE, pipeline=self.base_pipeline, tree=self.base_root, load=self._load
         )
         self.base_closed = True
 
     def server(self, **changes: Any) -> NovaServer:
-        (one,) = self.cloud.found
+        (one,) = self.cloud.nova_servers
         return replace(one, **changes)
 
     def find(self, *servers: NovaServer) -> None:
-        self.cloud.found = servers
+        self.cloud.nova_servers = servers
 
 
-@pytest.fixture(name="lab")
-def make_lab(tmp_path: Path) -> Callable[..., UpgradeLab]:
-    return lambda **traps: UpgradeLab(tmp_path, **traps)
+@pytest.fixture(name="make_fakes")
+def _make_fakes(tmp_path: Path) -> Callable[..., UpgradeFakes]:
+    return lambda **faults: UpgradeFakes(tmp_path, **faults)
 
 
-Make = Callable[..., UpgradeLab]
+Make = Callable[..., UpgradeFakes]
 
 
-def told(record: RunRecord) -> list[Testcase]:
+def of_commit(record: RunRecord) -> list[Testcase]:
     """What testcases tell of the commit, but for those that were not run."""
     return [case for case in record.testcases if case.outcome is not Outcome.SKIPPED]
 
@@ -107,7 +108,7 @@ def labels(record: RunRecord) -> list[str]:
     return [result.label for result in record.phases]
 
 
-def nth(number: int, step: Trap) -> Step:
+def nth(number: int, step: Fault) -> Step:
     """Something that happens only the so-many-th time (1 is the first)."""
     count = 0
 
@@ -137,9 +138,9 @@ def failure(reason: str = BAD_VALUE, *, rolled_back: bool = True) -> Exception:
     return update_failed(nowhere, stack, (), [event], types={"web": "OS::Heat::Value"})
 
 
-def test_an_upgrade_goes_all_the_way(lab: Make) -> None:
-    here = lab()
-    record = here.run()
+def test_an_upgrade_goes_all_the_way(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    record = fakes.run()
     assert record.verdict is Verdict.PASSED
     assert labels(record) == [
         "plan",
@@ -162,104 +163,106 @@ def test_an_upgrade_goes_all_the_way(lab: Make) -> None:
         "test_0[web-0]",
         "test_1[web-0]",
     ]
-    assert here.specs.roots == [here.base_root, here.root]
-    assert here.ledger.load(record.id) == record
-    assert here.base_closed
-    assert not here.cloud.stacks
+    assert fakes.specs.roots == [fakes.base_root, fakes.root]
+    assert fakes.ledger.load(record.id) == record
+    assert fakes.base_closed
+    assert not fakes.cloud.stacks
 
 
-def test_the_update_is_sent_the_heads_template_with_the_runs_key(lab: Make) -> None:
-    here = lab()
-    record = here.run()
-    created, updated = here.cloud.requests
+def test_the_update_is_sent_the_heads_template_with_the_runs_key(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    record = fakes.run()
+    created, updated = fakes.cloud.requests
     assert created.parameters["key_name"] == updated.parameters["key_name"] == record.stack_name
 
 
-def test_steps_hear_of_the_commit_that_they_are_of(lab: Make) -> None:
-    here = lab()
+def test_steps_hear_of_the_commit_that_they_are_of(make_fakes: Make) -> None:
+    fakes = make_fakes()
     seen: list[tuple[str, Path, str]] = []
 
     def see() -> None:
-        said = here.configured
-        seen.append((said["commit"], said["root"], said["logs"].name))
+        options = fakes.configured
+        seen.append((options["commit"], options["root"], options["logs"].name))
 
-    here.traps.by_name["configure"] = see
-    here.run()
+    fakes.faults.by_name["configure"] = see
+    fakes.run()
     assert seen == [
-        (BASE.sha, here.base_root, "base"),
-        (COMMIT.sha, here.root, "logs"),
+        (BASE.sha, fakes.base_root, "base"),
+        (COMMIT.sha, fakes.root, "logs"),
     ]
 
 
-def test_a_server_that_is_kept_keeps_its_session(lab: Make) -> None:
-    here = lab()
-    here.run()
-    assert here.calls.count("log_in") == 1
-    assert here.calls.count("console") == 1
+def test_a_server_that_is_kept_keeps_its_session(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    fakes.run()
+    assert fakes.calls.count("log_in") == 1
+    assert fakes.calls.count("console") == 1
 
 
-def test_a_server_that_was_replaced_is_logged_in_to_again(lab: Make) -> None:
-    here = lab()
-    here.pipeline = replace(here.pipeline, upgrade=replace(_upgrade(here), no_replace=()))
-    here.traps.by_name["update_stack"] = lambda: here.find(here.server(id="2"))
-    record = here.run()
+def test_a_server_that_was_replaced_is_logged_in_to_again(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    fakes.pipeline = replace(fakes.pipeline, upgrade=replace(_upgrade(fakes), no_replace=()))
+    fakes.faults.by_name["update_stack"] = lambda: fakes.find(fakes.server(id="2"))
+    record = fakes.run()
     assert record.verdict is Verdict.PASSED
-    assert here.calls.count("log_in") == 2
-    assert here.calls.count("console") == 2
-    assert [session.is_alive for session in here.sessions] == [False, False]
+    assert fakes.calls.count("log_in") == 2
+    assert fakes.calls.count("console") == 2
+    assert [session.is_alive for session in fakes.sessions] == [False, False]
     assert [server.id for server in record.servers] == ["2"]
     (change,) = record.changes
     assert (change.path, change.kind) == ("web-0", ChangeKind.REPLACED)
 
 
-def test_a_server_at_another_address_keeps_its_host_keys(lab: Make) -> None:
-    here = lab()
+def test_a_server_at_another_address_keeps_its_host_keys(make_fakes: Make) -> None:
+    fakes = make_fakes()
     elsewhere = (ServerAddress(address="192.0.2.9", kind="access"),)
-    here.traps.by_name["update_stack"] = lambda: here.find(here.server(addresses=elsewhere))
-    record = here.run()
+    fakes.faults.by_name["update_stack"] = lambda: fakes.find(fakes.server(addresses=elsewhere))
+    record = fakes.run()
     assert record.verdict is Verdict.PASSED
-    assert here.calls.count("log_in") == 2
-    assert here.calls.count("console") == 1
+    assert fakes.calls.count("log_in") == 2
+    assert fakes.calls.count("console") == 1
     assert record.servers[0].address == "192.0.2.9"
 
 
-def test_a_new_server_joins(lab: Make) -> None:
-    here = lab()
-    old = here.server()
+def test_a_new_server_joins(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    old = fakes.server()
     new = replace(old, id="2", name="web-1")
-    here.traps.by_name["update_stack"] = lambda: here.find(old, new)
-    record = here.run()
+    fakes.faults.by_name["update_stack"] = lambda: fakes.find(old, new)
+    record = fakes.run()
     assert record.verdict is Verdict.PASSED
-    assert here.calls.count("log_in") == 2
+    assert fakes.calls.count("log_in") == 2
     assert [change.kind for change in record.changes] == [ChangeKind.ADDED]
     assert len(checks(record.testcases)) == 4
 
 
-def _upgrade(here: UpgradeLab) -> Any:
-    assert here.pipeline.upgrade is not None
-    return here.pipeline.upgrade
+def _upgrade(fakes: UpgradeFakes) -> Any:
+    assert fakes.pipeline.upgrade is not None
+    return fakes.pipeline.upgrade
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [({"id": "2"}, ChangeKind.REPLACED), ({"image": "other"}, ChangeKind.REBUILT)],
 )
-def test_what_was_not_to_be_replaced(lab: Make, change: Any, kind: ChangeKind) -> None:
-    here = lab()
-    here.traps.by_name["update_stack"] = lambda: here.find(here.server(**change))
-    record = here.run()
+def test_what_was_not_to_be_replaced(make_fakes: Make, change: Any, kind: ChangeKind) -> None:
+    fakes = make_fakes()
+    fakes.faults.by_name["update_stack"] = lambda: fakes.find(fakes.server(**change))
+    record = fakes.run()
     assert record.verdict is Verdict.FAILED
     (bad,) = [case for case in record.testcases if case.outcome is Outcome.FAILURE]
     assert bad.name == "web-0 is kept"
     assert f"was {kind}" in bad.message
     assert labels(record)[-2:] == ["verify", "destroy"]  # the rest is looked at all the same
-    assert here.calls.count("log_in") == 2
+    assert fakes.calls.count("log_in") == 2
 
 
-def test_a_pattern_that_protects_nothing(lab: Make) -> None:
-    here = lab()
-    here.pipeline = replace(here.pipeline, upgrade=replace(_upgrade(here), no_replace=("wbe-*",)))
-    record = here.run()
+def test_a_pattern_that_protects_nothing(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    fakes.pipeline = replace(
+        fakes.pipeline, upgrade=replace(_upgrade(fakes), no_replace=("wbe-*",))
+    )
+    record = fakes.run()
     assert record.verdict is Verdict.INVALID
     assert 'no resource "wbe-*"' in str(record.phases[4].failure)
 
@@ -267,7 +270,7 @@ def test_a_pattern_that_protects_nothing(lab: Make) -> None:
 # The base is not to blame on anybody
 
 
-BASE_STEPS: list[tuple[str, Trap]] = [
+BASE_STEPS: list[tuple[str, Fault]] = [
     ("create_stack", CloudError("no")),
     ("create_stack", RefusedError("no", reason="no")),
     ("wait", CloudError("CREATE_FAILED")),
@@ -279,59 +282,61 @@ BASE_STEPS: list[tuple[str, Trap]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "trap"), BASE_STEPS)
-def test_trouble_of_the_base_says_nothing_of_the_head(lab: Make, name: str, trap: Trap) -> None:
-    record = lab(**{name: trap}).run()
+@pytest.mark.parametrize(("name", "fault"), BASE_STEPS)
+def test_trouble_of_the_base_says_nothing_of_the_head(
+    make_fakes: Make, name: str, fault: Fault
+) -> None:
+    record = make_fakes(**{name: fault}).run()
     assert record.verdict is Verdict.ERROR
-    assert told(record) == []
+    assert of_commit(record) == []
     assert not any(result.failure and result.failure.blames for result in record.phases)
     assert Phase.UPDATE not in [result.phase for result in record.phases]
     assert record.destroyed
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILURE, Outcome.ERROR])
-def test_failures_of_the_base_say_nothing_of_the_head(lab: Make, outcome: Outcome) -> None:
-    here = lab()
-    here.specs.outcomes = (Outcome.PASSED, outcome)
-    record = here.run()
+def test_failures_of_the_base_say_nothing_of_the_head(make_fakes: Make, outcome: Outcome) -> None:
+    fakes = make_fakes()
+    fakes.specs.outcomes = (Outcome.PASSED, outcome)
+    record = fakes.run()
     assert record.verdict is Verdict.ERROR
-    assert told(record) == []
+    assert of_commit(record) == []
     outcomes = [case.outcome for case in checks(record.base_testcases)]
     assert outcomes == [Outcome.PASSED, outcome]
-    assert "update_stack" not in here.calls
-    assert "collect" in here.calls
+    assert "update_stack" not in fakes.calls
+    assert "collect" in fakes.calls
 
 
-def test_a_bad_file_of_the_base_is_told_with_the_base(lab: Make) -> None:
-    here = lab()
-    (here.base_root / "specs" / "test_web.py").write_text("def test_0(host) pass\n")
-    record = here.run()
+def test_a_bad_file_of_the_base_is_told_with_the_base(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    (fakes.base_root / "specs" / "test_web.py").write_text("def test_0(host) pass\n")
+    record = fakes.run()
     assert record.verdict is Verdict.ERROR
     (plan,) = record.phases
     assert plan.failure is not None
     assert plan.failure.message.startswith("cannot test the upgrade from fedcba9876: ")
-    assert set(here.calls) == {"load", "open_base", "plan", "write_junit"}
+    assert set(fakes.calls) == {"load", "open_base", "plan", "write_junit"}
 
 
 @pytest.mark.parametrize("error", [DefinitionError("no pipeline"), UsageError("no parent")])
-def test_a_base_that_there_is_not(lab: Make, error: Exception) -> None:
-    record = lab(open_base=error).run()
+def test_a_base_that_there_is_not(make_fakes: Make, error: Exception) -> None:
+    record = make_fakes(open_base=error).run()
     assert record.verdict is Verdict.INVALID
     assert record.base is None
     assert labels(record) == ["plan"]
 
 
-def test_the_heads_own_files_are_judged_first(lab: Make) -> None:
-    record = lab(load=DefinitionError("cannot load")).run()
+def test_the_heads_own_files_are_checked_first(make_fakes: Make) -> None:
+    record = make_fakes(load=DefinitionError("cannot load")).run()
     assert record.verdict is Verdict.INVALID
 
 
 # The update fails
 
 
-def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Make) -> None:
-    here = lab(update_stack=failure())
-    record = here.run()
+def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(make_fakes: Make) -> None:
+    fakes = make_fakes(update_stack=failure())
+    record = fakes.run()
     assert record.verdict is Verdict.FAILED
     assert labels(record)[4:] == ["update", "provision (rollback)", "verify (rollback)", "destroy"]
     update_failure = record.phases[4].failure
@@ -339,69 +344,71 @@ def test_a_failed_update_blames_the_commit_and_its_rollback_is_verified(lab: Mak
     assert update_failure.blames
     assert "no luck (it was rolled back)" in update_failure.message
     assert "UPDATE_FAILED" in update_failure.details
-    (web,) = told(record)
+    (web,) = of_commit(record)
     assert (web.nodeid, web.outcome) == ("update: resource web", Outcome.FAILURE)
     assert web.message == "web (OS::Heat::Value): no luck"
     assert [case.outcome for case in checks(record.rollback_testcases)] == [Outcome.PASSED] * 2
-    assert here.specs.roots == [here.base_root, here.base_root]
+    assert fakes.specs.roots == [fakes.base_root, fakes.base_root]
 
 
-def test_a_failed_update_that_is_the_clouds_fault(lab: Make) -> None:
-    record = lab(update_stack=failure("No valid host was found.")).run()
+def test_a_failed_update_that_is_the_clouds_fault(make_fakes: Make) -> None:
+    record = make_fakes(update_stack=failure("No valid host was found.")).run()
     assert record.verdict is Verdict.ERROR
     update_failure = record.phases[4].failure
     assert update_failure is not None
     assert not update_failure.blames
     assert update_failure.category == "no valid host"
-    (web,) = told(record)
+    (web,) = of_commit(record)
     assert (web.outcome, web.kind) == (Outcome.ERROR, ErrorKind.INFRASTRUCTURE)
     assert record.rollback_testcases
 
 
-def test_a_rollback_that_fails_is_not_verified(lab: Make) -> None:
-    record = lab(update_stack=failure(rolled_back=False)).run()
+def test_a_rollback_that_fails_is_not_verified(make_fakes: Make) -> None:
+    record = make_fakes(update_stack=failure(rolled_back=False)).run()
     assert record.verdict is Verdict.FAILED
     assert labels(record)[4:] == ["update", "destroy"]
     assert record.rollback_testcases == ()
 
 
-def test_a_base_that_is_broken_after_the_rollback(lab: Make) -> None:
-    here = lab(update_stack=failure())
+def test_a_base_that_is_broken_after_the_rollback(make_fakes: Make) -> None:
+    fakes = make_fakes(update_stack=failure())
 
     def fail() -> None:
-        here.specs.outcomes = (Outcome.FAILURE,)
+        fakes.specs.outcomes = (Outcome.FAILURE,)
 
-    here.traps.by_name["specs"] = nth(2, fail)
-    record = here.run()
+    fakes.faults.by_name["specs"] = nth(2, fail)
+    record = fakes.run()
     assert record.verdict is Verdict.FAILED
     assert [case.outcome for case in checks(record.rollback_testcases)] == [Outcome.FAILURE]
 
 
-def test_trouble_after_the_rollback_is_told_and_hides_nothing(lab: Make) -> None:
-    here = lab(update_stack=failure("No valid host was found."), specs=nth(2, CloudError("gone")))
-    record = here.run()
+def test_trouble_after_the_rollback_is_told_and_hides_nothing(make_fakes: Make) -> None:
+    fakes = make_fakes(
+        update_stack=failure("No valid host was found."), specs=nth(2, CloudError("gone"))
+    )
+    record = fakes.run()
     assert record.verdict is Verdict.ERROR
     assert "No valid host" in str(record.phases[4].failure)
-    assert any("after the rollback: gone" in note for note in here.progress.notes)
+    assert any("after the rollback: gone" in note for note in fakes.progress.notes)
 
 
-def test_a_refused_update_names_the_place(lab: Make) -> None:
-    record = lab(update_stack=RefusedError("no", reason="no such thing")).run()
+def test_a_refused_update_names_the_place(make_fakes: Make) -> None:
+    record = make_fakes(update_stack=RefusedError("no", reason="no such thing")).run()
     assert record.verdict is Verdict.FAILED
     assert "stack.yaml" in str(record.phases[4].failure)
 
 
 @pytest.mark.parametrize("name", ["open_base", "update_stack", "resources"])
-def test_ctrl_c_tears_down(lab: Make, name: str) -> None:
-    here = lab(**{name: interrupt})
-    record = here.run()
+def test_ctrl_c_tears_down(make_fakes: Make, name: str) -> None:
+    fakes = make_fakes(**{name: interrupt})
+    record = fakes.run()
     assert record.verdict is Verdict.INTERRUPTED
     assert record.destroyed
-    assert not here.cloud.stacks
+    assert not fakes.cloud.stacks
 
 
-def test_ctrl_c_after_a_rollback(lab: Make) -> None:
-    record = lab(update_stack=failure(), specs=nth(2, interrupt)).run()
+def test_ctrl_c_after_a_rollback(make_fakes: Make) -> None:
+    record = make_fakes(update_stack=failure(), specs=nth(2, interrupt)).run()
     assert record.verdict is Verdict.INTERRUPTED
     assert record.destroyed
 
@@ -409,13 +416,13 @@ def test_ctrl_c_after_a_rollback(lab: Make) -> None:
 # Taken up again
 
 
-def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
-    here = lab(configure=nth(2, ConfigureError("no")))
-    record = here.run(policy=DestroyPolicy.NEVER)
+def test_what_failed_after_the_update_goes_on_there(make_fakes: Make) -> None:
+    fakes = make_fakes(configure=nth(2, ConfigureError("no")))
+    record = fakes.run(policy=DestroyPolicy.NEVER)
     assert record.verdict is Verdict.ERROR
     phases = undone(record, UPGRADE_PHASES)
     assert phases == (Phase.CONFIGURE, Phase.VERIFY)
-    again = here.run(phases, record=record)
+    again = fakes.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
     assert len(checks(again.base_testcases)) == 2
     assert again.base == BASE
@@ -425,27 +432,27 @@ def test_what_failed_after_the_update_goes_on_there(lab: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "traps", [{"update_stack": nth(1, failure())}, {"configure": nth(1, ConfigureError("no"))}]
+    "faults", [{"update_stack": nth(1, failure())}, {"configure": nth(1, ConfigureError("no"))}]
 )
-def test_before_that_it_begins_with_the_base(lab: Make, traps: dict[str, Trap]) -> None:
-    here = lab(**traps)
-    record = here.run(policy=DestroyPolicy.NEVER)
+def test_before_that_it_begins_with_the_base(make_fakes: Make, faults: dict[str, Fault]) -> None:
+    fakes = make_fakes(**faults)
+    record = fakes.run(policy=DestroyPolicy.NEVER)
     phases = undone(record, UPGRADE_PHASES)
     assert phases == UPGRADE_PHASES[1:]
-    again = here.run(phases, record=record)
+    again = fakes.run(phases, record=record)
     assert again.verdict is Verdict.PASSED
     assert (len(checks(again.base_testcases)), len(again.rollback_testcases)) == (2, 0)
     assert labels(again)[1:4] == ["provision (base)", "configure (base)", "verify (base)"]
 
 
-def test_single_phases_are_those_of_the_commit_alone(lab: Make) -> None:
-    here = lab()
-    record = here.run(policy=DestroyPolicy.NEVER)
-    here.specs.roots.clear()
+def test_single_phases_are_those_of_the_commit_alone(make_fakes: Make) -> None:
+    fakes = make_fakes()
+    record = fakes.run(policy=DestroyPolicy.NEVER)
+    fakes.specs.roots.clear()
     with Interrupts() as interrupts:
-        again = run_phases(here.make_run(interrupts, record=record), (Phase.VERIFY,))
+        again = run_phases(fakes.make_run(interrupts, record=record), (Phase.VERIFY,))
     assert again.verdict is Verdict.PASSED
-    assert here.specs.roots == [here.root]
+    assert fakes.specs.roots == [fakes.root]
     assert len(checks(again.testcases)) == 2
     assert [case.name for case in again.testcases].count("web-0 is kept") == 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infraci.app.cloud_opening import cloud_of
-from infraci.app.run_pipelines import destroy_policy_of
+from infraci.app.execute_run import destroy_policy_of
 from infraci.base.trust import VARIABLE, is_untrusted
 from infraci.errors import UsageError
 from infraci.model.decode import parse_pipeline

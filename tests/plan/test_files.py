@@ -1,4 +1,4 @@
-"""Scripts and specs, judged without running them."""
+"""Scripts and specs, checked without running them."""
 
 from __future__ import annotations
 

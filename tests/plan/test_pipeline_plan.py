@@ -62,12 +62,12 @@ def resource(name: str, type_: str, *nested: PreviewResource) -> PreviewResource
 
 
 class Heat:
-    """Answers previews, and remembers what it was asked."""
+    """Answers previews, and remembers the requests."""
 
     def __init__(self, answer: StackPreview | Exception, name: str = "local") -> None:
         self.answer = answer
         self.name = name
-        self.asked: list[StackRequest] = []
+        self.requests: list[StackRequest] = []
         self.default: Sequence[Mapping[str, Any]] | None = None
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Heat:
         return {}
 
     def preview(self, request: Any, *, name: str) -> StackPreview:
-        self.asked.append(request)
+        self.requests.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -135,10 +135,10 @@ def test_servers_of_one_name_are_called_after_their_resources(tree: Path) -> Non
     twins = [server(str(n), f"apps.{n}", "s-apps", name="app", metadata={}) for n in range(2)]
     group = resource("apps", "OS::Heat::ResourceGroup", *twins)
     preview = StackPreview(name="s", description="", resources=(group, server("web", "web", "s")))
-    found = plan(tree, Heat(preview), PIPELINE.replace("app: [specs/test_app.py]", ""))
-    assert [s.name for s in found.servers] == ["app-apps.0", "app-apps.1", "s-web-…"]
-    assert found.notices[0].startswith('2 servers have the name "app": ')
-    assert '"app-apps.0" and "app-apps.1"' in found.notices[0]
+    planned = plan(tree, Heat(preview), PIPELINE.replace("app: [specs/test_app.py]", ""))
+    assert [s.name for s in planned.servers] == ["app-apps.0", "app-apps.1", "s-web-…"]
+    assert planned.notices[0].startswith('2 servers have the name "app": ')
+    assert '"app-apps.0" and "app-apps.1"' in planned.notices[0]
 
 
 def test_an_lfs_pointer_in_the_place_of_a_script(tree: Path) -> None:
@@ -149,21 +149,21 @@ def test_an_lfs_pointer_in_the_place_of_a_script(tree: Path) -> None:
 
 
 def test_servers_with_all_that_matters(tree: Path) -> None:
-    found = plan(tree, Heat(PREVIEW))
-    assert found.problems == ()
-    assert [(s.path, s.name, s.role, s.user) for s in found.servers] == [
+    planned = plan(tree, Heat(PREVIEW))
+    assert planned.problems == ()
+    assert [(s.path, s.name, s.role, s.user) for s in planned.servers] == [
         ("apps.0", "app-0", "app", "debian"),
         ("apps.1", "app-1", "app", "debian"),
         ("web", "s-web-…", "web", "admin"),
     ]
-    assert [s.networks for s in found.servers] == [("net",), ("net",), ("net", "public")]
-    assert [s.spec_files for s in found.servers] == [2, 2, 2]
-    assert found.servers[0].specs == ("specs", "specs/test_app.py")
-    assert [(s.name, s.servers) for s in found.steps] == [
+    assert [s.networks for s in planned.servers] == [("net",), ("net",), ("net", "public")]
+    assert [s.spec_files for s in planned.servers] == [2, 2, 2]
+    assert planned.servers[0].specs == ("specs", "specs/test_app.py")
+    assert [(s.name, s.servers) for s in planned.steps] == [
         ("cloud-init", ("apps.0", "apps.1", "web")),
         ("script app.sh", ("apps.0", "apps.1")),
     ]
-    assert found.notices == (
+    assert planned.notices == (
         'the security group "default" of "web" and "apps" lets in tcp/22 and ICMP on the embedded '
         "cloud; another cloud's does so only if its project has such rules "
         "(INFRACI_CLOUD_DEFAULT_GROUP=neutron takes them away here)",
@@ -182,25 +182,27 @@ def test_heat_is_asked_without_a_key_pair(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("type: string", f"type: string{constraint}"))
     heat = Heat(PREVIEW)
     plan(tree, heat)
-    (asked,) = heat.asked
-    assert asked.parameters["key_name"]
-    assert "get_param" not in json.dumps(asked.template)
-    assert asked.template["parameters"] == {"key_name": {"type": "string"}}
+    (request,) = heat.requests
+    assert request.parameters["key_name"]
+    assert "get_param" not in json.dumps(request.template)
+    assert request.template["parameters"] == {"key_name": {"type": "string"}}
 
 
 def test_a_key_pair_that_is_given_is_looked_for(tree: Path) -> None:
     heat = Heat(PREVIEW)
     plan(tree, heat, PIPELINE.replace("stack.yaml}", "stack.yaml, parameters: {key_name: mine}}"))
-    (asked,) = heat.asked
-    assert asked.parameters == {"key_name": "mine"}
-    assert asked.template["resources"]["web"]["properties"]["key_name"] == {"get_param": "key_name"}
+    (request,) = heat.requests
+    assert request.parameters == {"key_name": "mine"}
+    assert request.template["resources"]["web"]["properties"]["key_name"] == {
+        "get_param": "key_name"
+    }
 
 
 def test_a_refusal_that_nothing_can_be_done_about_ends_the_questions(tree: Path) -> None:
     heat = Heat(RefusedError("no", reason="resources.web: no"))
-    found = plan(tree, heat)
-    assert [str(problem) for problem in found.problems] == ["stack.yaml:6:3: resources.web: no"]
-    assert len(heat.asked) == 2
+    planned = plan(tree, heat)
+    assert [str(problem) for problem in planned.problems] == ["stack.yaml:6:3: resources.web: no"]
+    assert len(heat.requests) == 2
 
 
 def test_everything_wrong_is_found_at_once(tree: Path) -> None:
@@ -213,8 +215,8 @@ def test_everything_wrong_is_found_at_once(tree: Path) -> None:
 
 def test_roles_without_servers_are_problems(tree: Path) -> None:
     text = PIPELINE.replace("app: [specs", "ap: [specs")
-    found = plan(tree, Heat(PREVIEW), text)
-    assert [str(problem) for problem in found.problems] == [
+    planned = plan(tree, Heat(PREVIEW), text)
+    assert [str(problem) for problem in planned.problems] == [
         'pipelines/web.yaml: specs.ap: no server has the role "ap" (there are "app" and "web"); '
         'did you mean "app"?'
     ]
@@ -312,19 +314,19 @@ def test_of_a_cloud_that_is_not_asked_all_is_shown_and_what_it_has_to_have_is_na
 ) -> None:
     nics = [{"network": "public"}, {"network": "net"}, {"port": ""}]
     web = server("web", "web", "s", networks=nics, key_name="s")
-    found = offline_cloud(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
-    assert [s.role for s in found.servers] == ["app", "app", "web"]
-    assert (found.problems, found.exit_code) == ((), ExitCode.PASSED)
-    assert found.notices[0].startswith("cloud far was not asked: ")
+    planned = offline_cloud(tree, replace(PREVIEW, resources=(*PREVIEW.resources[:-1], web)))
+    assert [s.role for s in planned.servers] == ["app", "app", "web"]
+    assert (planned.problems, planned.exit_code) == ((), ExitCode.PASSED)
+    assert planned.notices[0].startswith("cloud far was not asked: ")
     needs = 'flavor "m1.small", image "debian-12", network "public"'
-    assert found.notices[1] == f"a run needs on cloud far: {needs}"
+    assert planned.notices[1] == f"a run needs on cloud far: {needs}"
 
 
 def test_what_is_wrong_is_told_without_the_cloud(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("{get_resource: net}", "{get_resource: x}"))
-    found = offline_cloud(tree, RefusedError("no", reason="resources.web: no"))
-    assert 'there is no resource "x"' in {problem.message for problem in found.problems}
-    assert found.exit_code == ExitCode.FAILED
+    planned = offline_cloud(tree, RefusedError("no", reason="resources.web: no"))
+    assert 'there is no resource "x"' in {problem.message for problem in planned.problems}
+    assert planned.exit_code == ExitCode.FAILED
 
 
 def test_a_hidden_value_is_not_shown(tree: Path) -> None:
@@ -338,9 +340,9 @@ def test_a_hidden_value_is_not_shown(tree: Path) -> None:
 def test_a_retired_type_is_refused_where_heat_takes_it(tree: Path) -> None:
     (tree / "stack.yaml").write_text(TEMPLATE.replace("OS::Neutron::Net", "OS::Neutron::Pool"))
     heat = Heat(PREVIEW, name="far")
-    found = plan(tree, heat)
-    assert [str(problem) for problem in found.problems] == [
+    planned = plan(tree, heat)
+    assert [str(problem) for problem in planned.problems] == [
         "stack.yaml:4:9: resources.net.type: OS::Neutron::Pool is retired: Heat makes a "
         "placeholder of it that does nothing"
     ]
-    assert heat.asked[0].template["resources"]["net"] == {"type": "OS::Heat::None"}
+    assert heat.requests[0].template["resources"]["net"] == {"type": "OS::Heat::None"}

@@ -38,7 +38,7 @@ def request(
     )
 
 
-def told(
+def notices(
     stack_request: StackRequest,
     *,
     cloud: str = "local",
@@ -71,7 +71,7 @@ def group(*rules: str) -> str:
     ],
 )
 def test_rules_that_let_logins_in(rule: str) -> None:
-    assert told(request(group("{protocol: icmp}", rule))) == []
+    assert notices(request(group("{protocol: icmp}", rule))) == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_rules_that_let_logins_in(rule: str) -> None:
     ],
 )
 def test_rules_that_do_not(rule: str) -> None:
-    (notice,) = told(request(group(rule)), cloud="far")
+    (notice,) = notices(request(group(rule)), cloud="far")
     assert notice == (
         'cannot log in to web: no security group of it allows tcp/22 in (it has "firewall"); '
         "add a rule {protocol: tcp, port_range_min: 22, port_range_max: 22}"
@@ -93,25 +93,25 @@ def test_rules_that_do_not(rule: str) -> None:
 
 def test_parameters_that_are_given_decide() -> None:
     rule = "{protocol: tcp, port_range_min: {get_param: port}, port_range_max: {get_param: port}}"
-    assert len(told(request(group(rule), port=23))) == 1
+    assert len(notices(request(group(rule), port=23))) == 1
 
 
 def test_a_rule_of_its_own() -> None:
     more = "          rule: {type: 'OS::Neutron::SecurityGroupRule', properties: {security_group: %s, protocol: tcp}}\n"  # noqa: E501
-    assert told(request(group() + more % "{get_resource: firewall}")) == []
-    assert told(request(group() + more % "{get_param: group}")) == []  # it may be this one's
-    assert len(told(request(group() + more % "default"))) == 1
+    assert notices(request(group() + more % "{get_resource: firewall}")) == []
+    assert notices(request(group() + more % "{get_param: group}")) == []  # it may be this one's
+    assert len(notices(request(group() + more % "default"))) == 1
 
 
 def test_rules_that_a_nested_template_may_add() -> None:
     nested = {"heat_template_version": "2018-08-31", "resources": {}}
-    assert len(told(request(group(), files={"nested.yaml": json.dumps(nested)}))) == 1
+    assert len(notices(request(group(), files={"nested.yaml": json.dumps(nested)}))) == 1
     nested["resources"] = {"rule": {"type": "OS::Neutron::SecurityGroupRule"}}
-    assert told(request(group(), files={"nested.yaml": json.dumps(nested)})) == []
+    assert notices(request(group(), files={"nested.yaml": json.dumps(nested)})) == []
 
 
 def test_no_group_at_all() -> None:
-    (notice,) = told(request(f"          port: {PORT % ''}\n"))
+    (notice,) = notices(request(f"          port: {PORT % ''}\n"))
     assert "(it has none)" in notice
 
 
@@ -126,27 +126,27 @@ def test_no_group_at_all() -> None:
 )
 def test_ports_of_which_nothing_is_told(more: str) -> None:
     port = f"          port: {{type: 'OS::Neutron::Port', properties: {{network: net, {more}}}}}\n"
-    assert told(request(port)) == []
+    assert notices(request(port)) == []
 
 
 def test_a_network_without_port_security() -> None:
     port = "          port: {type: 'OS::Neutron::Port', properties: {network: {get_resource: net}, security_groups: []}}\n"  # noqa: E501
     stack_request = request(port)
-    assert len(told(stack_request)) == 1
+    assert len(notices(stack_request)) == 1
     stack_request.template["resources"]["net"]["properties"] = {"port_security_enabled": False}
-    assert told(stack_request) == []
+    assert notices(stack_request) == []
 
 
 PLAIN = "          port: {type: 'OS::Neutron::Port', properties: {network: net}}\n"
 
 
 def test_the_default_group() -> None:
-    (closed,) = told(request(PLAIN), default=())
+    (closed,) = notices(request(PLAIN), default=())
     assert 'no security group of it allows tcp/22 in (it has "default")' in closed
-    (fidelity,) = told(request(PLAIN), default=OPEN)
+    (fidelity,) = notices(request(PLAIN), default=OPEN)
     assert fidelity.startswith('the security group "default" of "web" lets in tcp/22 and ICMP')
-    assert told(request(PLAIN), default=OPEN, cloud="far") == []
-    assert told(request(PLAIN), default=None, cloud="far") == []
+    assert notices(request(PLAIN), default=OPEN, cloud="far") == []
+    assert notices(request(PLAIN), default=None, cloud="far") == []
 
 
 def test_the_default_group_is_asked_for_only_where_it_decides() -> None:
@@ -161,9 +161,9 @@ def test_a_server_without_ports_of_its_own() -> None:
     stack_request = request(group(SSH))
     properties = stack_request.template["resources"]["web"]["properties"]
     properties["networks"] = [{"network": {"get_resource": "net"}}]
-    assert len(told(stack_request)) == 1
+    assert len(notices(stack_request)) == 1
     properties["security_groups"] = [{"get_resource": "firewall"}]
-    assert told(stack_request) == []
+    assert notices(stack_request) == []
     stack_request.template["resources"]["firewall"]["properties"]["name"] = "by-name"
     properties["security_groups"] = ["by-name"]
-    assert told(stack_request) == []
+    assert notices(stack_request) == []

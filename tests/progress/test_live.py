@@ -49,11 +49,11 @@ def test_what_goes_on_is_shown_and_what_is_done_stays() -> None:
     progress.checked("web-0", [check("test_b", Outcome.FAILURE, message="list[0]")])
     progress.note("[kept]")
     progress.end(run)
-    said = screen.getvalue()
+    shown = screen.getvalue()
     for text in ("infraci destroy [x]", "cannot [do] it", "try [this]", "list[0]", "[kept]"):
-        assert text in said
+        assert text in shown
     assert progress._live is None
-    assert "\x1b[?25h" in said  # the cursor is back
+    assert "\x1b[?25h" in shown  # the cursor is back
 
 
 def test_between_phases_nothing_is_shown() -> None:

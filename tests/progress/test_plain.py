@@ -70,19 +70,19 @@ def test_lines() -> None:
 
 
 def test_what_came_at_once_is_one_line() -> None:
-    def said(resource: str, status: str, *, is_nested: bool = False) -> Event:
+    def event(resource: str, status: str, *, is_nested: bool = False) -> Event:
         return Event(
             id="", time="", stack_name="s", resource=resource, status=status, is_nested=is_nested
         )
 
     events = [
-        said("s", "CREATE_IN_PROGRESS"),
-        said("net", "CREATE_IN_PROGRESS"),
-        said("net", "CREATE_COMPLETE"),
-        said("apps", "CREATE_IN_PROGRESS"),
-        said("0", "CREATE_IN_PROGRESS", is_nested=True),
-        said("subnet", "CREATE_COMPLETE"),
-        *(said(f"port{number}", "DELETE_COMPLETE") for number in range(8)),
+        event("s", "CREATE_IN_PROGRESS"),
+        event("net", "CREATE_IN_PROGRESS"),
+        event("net", "CREATE_COMPLETE"),
+        event("apps", "CREATE_IN_PROGRESS"),
+        event("0", "CREATE_IN_PROGRESS", is_nested=True),
+        event("subnet", "CREATE_COMPLETE"),
+        *(event(f"port{number}", "DELETE_COMPLETE") for number in range(8)),
     ]
     assert digest(events) == (
         "created net, subnet; creating apps; "
@@ -96,9 +96,9 @@ def test_a_failure_has_its_class_and_a_verbose_end_its_calls() -> None:
     result = replace(DONE, failure=replace(FAILURE, category="quota"))
     progress.phase_done("x", result)
     progress.end(record(api_calls={"network GET": 4, "compute GET": 3}))
-    said = [line.partition("] ")[2] for line in lines]
-    assert said[0] == "provision failed after 4.21 s (quota): cannot do it"
-    assert "7 API calls: compute GET 3, network GET 4" in said
+    texts = [line.partition("] ")[2] for line in lines]
+    assert texts[0] == "provision failed after 4.21 s (quota): cannot do it"
+    assert "7 API calls: compute GET 3, network GET 4" in texts
 
 
 def test_verbose_tells_more() -> None:
@@ -118,10 +118,10 @@ def test_very_quiet_tells_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.0001, "0.01 s"), (4.218, "4.22 s"), (75.32, "75.3 s")]
+    ("seconds", "text"), [(0.0001, "0.01 s"), (4.218, "4.22 s"), (75.32, "75.3 s")]
 )
-def test_length(seconds: float, said: str) -> None:
-    assert length(seconds) == said
+def test_length(seconds: float, text: str) -> None:
+    assert length(seconds) == text
 
 
 def test_one_failure_is_a_line_that_can_be_read() -> None:
@@ -160,11 +160,11 @@ def test_a_long_silence_has_a_line_that_tells_what_is_waited_for() -> None:
     progress.event(replace(EVENT, resource="db", path="db", status="CREATE_IN_PROGRESS"))
     progress.server("app-0", "booting")
     progress.server("app-1", "ready")
-    told = len(lines)
+    number_of_lines = len(lines)
     for seconds in (29, 30, 59, 60):
         now[0] = seconds
         progress.remind()
-    assert [line.partition("] ")[2] for line in lines[told:]] == [
+    assert [line.partition("] ")[2] for line in lines[number_of_lines:]] == [
         "still at provision: app-0: booting; heat: 0 of 1 resources; at work on db"
     ] * 2
     progress.phase_done("x", DONE)
@@ -174,13 +174,13 @@ def test_a_long_silence_has_a_line_that_tells_what_is_waited_for() -> None:
 
 
 def test_silence_is_watched_from_begin_to_end() -> None:
-    heard = threading.Event()
+    is_shown = threading.Event()
     progress = PlainProgress(
-        lambda line: heard.set() if "still at" in line else None, silence_s=0.01
+        lambda line: is_shown.set() if "still at" in line else None, silence_s=0.01
     )
     progress.begin(record(), cleanup="x")
     progress.phase("x", Phase.VERIFY)
-    assert heard.wait(30)
+    assert is_shown.wait(30)
     progress.end(record())
     assert progress._ticker is None
 

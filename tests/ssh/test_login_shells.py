@@ -58,7 +58,7 @@ def with_login_shell(folder: Path, script: str) -> Iterator[list[Run]]:
         yield both
 
 
-def judge(both: list[Run]) -> None:
+def assert_alike(both: list[Run]) -> None:
     """What a command finds is what it finds in a POSIX shell."""
     for run in both:
         for command in (
@@ -83,21 +83,21 @@ def judge(both: list[Run]) -> None:
 @pytest.mark.parametrize("script", SHELLS.values(), ids=SHELLS)
 def test_login_shells(tmp_path: Path, script: str) -> None:
     with with_login_shell(tmp_path / "server", script) as both:
-        judge(both)
+        assert_alike(both)
 
 
 @pytest.mark.parametrize("text", BASHRC.values(), ids=BASHRC)
 def test_what_bash_reads_first(own_sshd: Sshd, text: str) -> None:
     (own_sshd.folder / ".bashrc").write_text(text)
     with ways(own_sshd) as both:
-        judge(both)
+        assert_alike(both)
 
 
 def test_a_banner_before_the_login(tmp_path: Path) -> None:
     (tmp_path / "banner").write_text("UNAUTHORISED USE IS FORBIDDEN ü ]]> <b>\n" * 500)
     banner = f"Banner {tmp_path}/banner\nPrintMotd yes\n"
     with running_sshd(tmp_path / "sshd", banner) as sshd, ways(sshd) as both:
-        judge(both)
+        assert_alike(both)
 
 
 def test_bash_is_kept_where_it_is_the_login_shell(tmp_path: Path) -> None:

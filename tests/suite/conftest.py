@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.workspace import House, cloud_in
+from tests.app.workspace import Workspace, cloud_in
 from tests.processes import finish, start_python
 
 #: Two servers, of which one is as small as can be said, in one network that leads nowhere.
@@ -62,7 +62,7 @@ FILES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suite(House):
+class Suite(Workspace):
     """A repository whose tests pytest runs."""
 
     @property
@@ -104,7 +104,7 @@ def suite_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def suite(tmp_path: Path, suite_state: Path) -> Iterator[Suite]:
     """A repository; whatever its test leaves is removed."""
     made = Suite(folder=tmp_path / "repository", state=suite_state)
-    made.found(FILES)
+    made.create(FILES)
     yield made
     if any('"destroyed": false' in (run / "run.json").read_text() for run in made.runs()):
         made.infraci("destroy", "--all")

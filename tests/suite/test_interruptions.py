@@ -146,7 +146,7 @@ def test_a_worker_dies(suite: Suite) -> None:
     (run,) = suite.runs()
     record = until_destroyed(run)
     assert record["verdict"] == "error"
-    found = {case["name"]: case["kind"] for case in record["testcases"]}  # type: ignore[attr-defined]
-    assert found["test_dies[web]"] == "crash"
+    kinds = {case["name"]: case["kind"] for case in record["testcases"]}  # type: ignore[attr-defined]
+    assert kinds["test_dies[web]"] == "crash"
     assert len(of_verify(record)) == 5
     assert suite.leftovers() == []

@@ -71,9 +71,9 @@ def cases_of(run: Path) -> Mapping[str, str]:
 
 def properties_of(report: Path) -> dict[str, str]:
     suite = next(ET.parse(report).iter("testsuite"))
-    found = suite.find("properties")
-    assert found is not None
-    return {str(p.get("name")): str(p.get("value")) for p in found}
+    entries = suite.find("properties")
+    assert entries is not None
+    return {str(p.get("name")): str(p.get("value")) for p in entries}
 
 
 def test_a_session(suite: Suite) -> None:

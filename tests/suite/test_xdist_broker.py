@@ -46,10 +46,10 @@ try:
 except OSError:
     print("refused")
 """
-    asked = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-c", asking], capture_output=True, text=True, check=True
     )
-    assert asked.stdout == "refused\n"
+    assert answer.stdout == "refused\n"
 
 
 def test_who_has_ended_is_not_there(broker: Broker) -> None:

@@ -73,5 +73,5 @@ def test_a_flaw(old: str, new: str, flaw: str) -> None:
         "{get_resource: gone, and: more}",
     ],
 )
-def test_what_only_heat_can_judge_is_left_to_it(value: str) -> None:
+def test_what_only_heat_can_check_is_left_to_it(value: str) -> None:
     assert flaws(TEMPLATE.replace("{get_attr: [net, name]}", value)) == []

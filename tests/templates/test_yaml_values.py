@@ -64,7 +64,7 @@ def test_a_value_that_yaml_changes(tmp_path: Path, old: str, new: str, notice: s
     assert [str(n) for n in load(tmp_path, TEMPLATE.replace(old, new)).notices] == [notice]
 
 
-def test_values_of_environments_are_judged_by_the_parameters_types(tmp_path: Path) -> None:
+def test_values_of_environments_are_checked_by_the_parameters_types(tmp_path: Path) -> None:
     request = load(tmp_path, TEMPLATE, "parameters: {version: 1.10, count: 1.10, big: yes}\n")
     assert [str(notice) for notice in request.notices] == [
         'e.yaml:1:23: parameters.version: YAML reads 1.10 as 1.1; write "1.10" if text is meant'

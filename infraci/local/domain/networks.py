@@ -215,7 +215,7 @@ class Networks(Neutron):
                 security_groups=tuple(group_ids),
                 port_security_enabled=port_security,
             )
-            return self.store.put(self._judged(port))
+            return self.store.put(self._validated(port))
 
     def update_port(
         self,
@@ -242,9 +242,9 @@ class Networks(Neutron):
                     " address until security group is removed.",
                     neutron_type="PortSecurityPortHasSecurityGroup",
                 )
-            return self.store.put(self._judged(changed))
+            return self.store.put(self._validated(changed))
 
-    def _judged(self, port: Port) -> Port:
+    def _validated(self, port: Port) -> Port:
         """The port, its allowed address pairs complete. Raises RequestError as Neutron does."""
         pairs = tuple(
             replace(pair, mac_address=pair.mac_address or port.mac_address)
@@ -263,7 +263,7 @@ class Networks(Neutron):
                 neutron_type="DuplicateAddressPairInRequest",
             )
         port = replace(port, allowed_address_pairs=pairs)
-        self.groups.judge_port(port)
+        self.groups.validate_port(port)
         return port
 
     def delete_port(self, id_: str) -> None:

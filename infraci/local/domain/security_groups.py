@@ -142,7 +142,7 @@ class SecurityGroups(Neutron):
         """The rules of a security group."""
         return self.store.find(SecurityGroupRule, lambda rule: rule.security_group_id == id_)
 
-    def judge_port(self, port: Port) -> None:
+    def validate_port(self, port: Port) -> None:
         """Raise RequestError for guards of a port that Neutron would refuse together."""
         groups = [self.require(SecurityGroup, id_) for id_ in port.security_groups]
         if len({group.stateful for group in groups}) > 1:

@@ -37,7 +37,7 @@ def canonical(rule: SecurityGroupRule) -> SecurityGroupRule:
     rule = replace(rule, ethertype=ethertype, protocol=_protocol(rule.protocol, ethertype))
     if (rule.port_range_min, rule.port_range_max) == (1, 65535):
         rule = replace(rule, port_range_min=None, port_range_max=None)
-    _judge_ports(rule)
+    _validate_ports(rule)
     rule = replace(rule, remote_ip_prefix=_prefix(rule))
     if _number(rule.protocol) in _IPV6_ONLY and ethertype == "IPv4":
         raise _invalid(
@@ -107,7 +107,7 @@ def _protocol(value: object, ethertype: str) -> str | None:
     return text
 
 
-def _judge_ports(rule: SecurityGroupRule) -> None:
+def _validate_ports(rule: SecurityGroupRule) -> None:
     first, last = rule.port_range_min, rule.port_range_max
     for port in (first, last):
         if port is not None and not 0 <= port <= 65535:
@@ -121,7 +121,7 @@ def _judge_ports(rule: SecurityGroupRule) -> None:
         )
     protocol = _number(rule.protocol)
     if protocol in (_ICMP, _ICMPV6):
-        _judge_icmp(first, last)
+        _validate_icmp(first, last)
     elif protocol not in _WITH_PORTS:
         raise _invalid(
             f"Ports cannot be specified for protocol {protocol}. Ports are only supported for"
@@ -137,7 +137,7 @@ def _judge_ports(rule: SecurityGroupRule) -> None:
         )
 
 
-def _judge_icmp(kind: int | None, code: int | None) -> None:
+def _validate_icmp(kind: int | None, code: int | None) -> None:
     for field, attribute, value in (
         ("type", "port_range_min", kind),
         ("code", "port_range_max", code),

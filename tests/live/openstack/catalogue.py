@@ -172,8 +172,8 @@ def _make_network(api: Api) -> None:
 
 def has_host(api: Api) -> bool:
     """Say whether a hypervisor is up, and scheduling knows it."""
-    found = api.get(f"{_COMPUTE}/os-hypervisors/detail")["hypervisors"]
-    return any(host["state"] == "up" for host in found)
+    hosts = api.get(f"{_COMPUTE}/os-hypervisors/detail")["hypervisors"]
+    return any(host["state"] == "up" for host in hosts)
 
 
 def has_agents(api: Api) -> bool:

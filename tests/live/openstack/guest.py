@@ -101,13 +101,13 @@ def recipe() -> str:
 
 def _stages() -> list[Path]:
     """What lets cloud-init's stages share one interpreter."""
-    found = [_STAGES / "usr/libexec/cloud-init-stages"]
-    found += [
+    paths = [_STAGES / "usr/libexec/cloud-init-stages"]
+    paths += [
         path
         for path in (_STAGES / "etc/systemd/system").rglob("*")
         if path.is_file() and "cloud-" in path.relative_to(_STAGES).as_posix()
     ]
-    return sorted(found)
+    return sorted(paths)
 
 
 def _mirror() -> str:

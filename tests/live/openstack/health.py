@@ -34,8 +34,8 @@ def ailments(place: Place) -> list[str]:
         down = catalogue.agents_that_are_down(catalogue.administrator(place))
     except (BrokenError, OSError) as error:
         return [f"the cloud does not answer: {error}"]
-    found = [f"{name} is down{_last_words(place, name)}" for name in down]
-    return found + [line for name in _QUIET if (line := repeated_failure(place, name))]
+    lines = [f"{name} is down{_last_words(place, name)}" for name in down]
+    return lines + [line for name in _QUIET if (line := repeated_failure(place, name))]
 
 
 def repeated_failure(place: Place, name: str) -> str | None:

@@ -52,10 +52,12 @@ def nameservers() -> list[str]:
     for file in ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"):
         path = Path(file)
         text = path.read_text() if path.exists() else ""
-        found = re.findall(r"^nameserver\s+([0-9.]+)\s*$", text, re.MULTILINE)
-        found = [address for address in found if not ipaddress.ip_address(address).is_loopback]
-        if found:
-            return found
+        addresses = re.findall(r"^nameserver\s+([0-9.]+)\s*$", text, re.MULTILINE)
+        addresses = [
+            address for address in addresses if not ipaddress.ip_address(address).is_loopback
+        ]
+        if addresses:
+            return addresses
     return ["9.9.9.9"]
 
 

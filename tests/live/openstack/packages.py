@@ -115,12 +115,12 @@ def common(place: Place, path: str) -> Path:
 
 
 def _apt_install(packages: Sequence[str]) -> None:
-    wanted = missing(packages)
-    if not wanted:
+    absent = missing(packages)
+    if not absent:
         return
-    say(f"packages: {len(wanted)} and what they need")
+    say(f"packages: {len(absent)} and what they need")
     with _no_daemons():
-        _apt("install", "--no-install-recommends", *wanted)
+        _apt("install", "--no-install-recommends", *absent)
 
 
 def _unpack(folder: Path) -> None:

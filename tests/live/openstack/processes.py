@@ -103,14 +103,14 @@ def sweep(place: Place) -> None:
 def marked(place: Place) -> list[int]:
     """The processes that have our mark in their environment, without this one."""
     mark = f"{MARK}={place.state}".encode()
-    found = []
+    pids = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
+                pids.append(int(folder.name))
+    return pids
 
 
 def run(place: Place, command: Sequence[str], *, log: str, **environment: str) -> None:

@@ -69,9 +69,9 @@ class Api:
     def ensure(self, url: str, kind: str, name: str, **more: object) -> Any:
         """The thing of that kind and name, made if it is not there."""
         entries = self.get(f"{url}/{kind}s")[f"{kind}s"]
-        found = [entry for entry in entries if entry["name"] == name]
-        if found:
-            return found[0]
+        matching = [entry for entry in entries if entry["name"] == name]
+        if matching:
+            return matching[0]
         return self.post(f"{url}/{kind}s", {kind: {"name": name, **more}})[kind]
 
     def _open(self, method: str, url: str, body: Mapping[str, object] | None = None) -> Any:

@@ -19,10 +19,10 @@ class Heat:
 
     def __init__(self, looks: int) -> None:
         self.left = looks
-        self.asked: list[str] = []
+        self.stack_ids: list[str] = []
 
     def is_busy(self, stack_id: str) -> bool:
-        self.asked.append(stack_id)
+        self.stack_ids.append(stack_id)
         self.left -= 1
         return self.left > 0
 
@@ -42,7 +42,7 @@ def answer(heat: Heat, prefer: str | None, *, path: str = STACK, method: str = "
 def test_an_answer_comes_when_heat_is_done(prefer: str) -> None:
     heat = Heat(looks=3)
     assert answer(heat, prefer) == 0
-    assert heat.asked == ["1f7ac100-0000-4000-8000-0000000000aa"] * 3
+    assert heat.stack_ids == ["1f7ac100-0000-4000-8000-0000000000aa"] * 3
 
 
 @pytest.mark.parametrize("prefer", [None, "return=minimal", "wait=0", "await=5"])

@@ -62,9 +62,9 @@ def test_only_the_signal_port_is_open(
 
 def test_servers_of_one_network_meet(testbed: FabricTestbed) -> None:
     network = testbed.network()
-    asked, asking = testbed.host(network, "10.0.0.5/24"), testbed.host(network, "10.0.0.6/24")
-    testbed.listen("asked", asked)
-    assert testbed.ask(asking, "10.0.0.5") == "asked saw 10.0.0.6"
+    listener, client = testbed.host(network, "10.0.0.5/24"), testbed.host(network, "10.0.0.6/24")
+    testbed.listen("listener", listener)
+    assert testbed.ask(client, "10.0.0.5") == "listener saw 10.0.0.6"
 
 
 def test_network_without_router_reaches_nothing(

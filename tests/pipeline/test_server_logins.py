@@ -1,4 +1,4 @@
-"""Waiting for servers: what is waited for, what is told, and what ends it at once."""
+"""Waiting for servers: what is waited for, what is shown, and what ends it at once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.errors import CloudError, UnreachableError
 from infraci.heat import GoneError, NovaServer, TransientCloudError
 from infraci.heat.security_groups import Admission
-from infraci.model.run import Bastion, Server, Verdict
-from infraci.pipeline import Interrupts
-from infraci.pipeline.readiness import log_in_to_all
+from infraci.model.run import Bastion, Server, Verdict, verdict_of_error
 from infraci.pipeline.run import Run
 from infraci.pipeline.server_health import GuestError, LockedOutError
-from infraci.pipeline.verdict import verdict_of_error
+from infraci.pipeline.server_logins import log_in_to_all
 from infraci.ssh import HostKeyError, LoginRefusedError, Session, close_jumps, generate_key, log_in
-from tests.pipeline.fakes import Lab
+from tests.pipeline.fakes import FakeDrivers
 from tests.sshd import Sshd, running_sshd
 
 BLOCK = "-----BEGIN SSH HOST KEY KEYS-----\n{}\n-----END SSH HOST KEY KEYS-----\n"
@@ -49,30 +48,30 @@ class Boot:
 class Scene:
     """A run on one real sshd, whose cloud is not real."""
 
-    def __init__(self, run: Run, lab: Lab, sshd: Sshd) -> None:
+    def __init__(self, run: Run, fakes: FakeDrivers, sshd: Sshd) -> None:
         self.run = run
-        self.lab = lab
+        self.fakes = fakes
         self.sshd = sshd
         self.server = replace(sshd.server, id="1", host_keys=(), address_kind="floating")
-        self.told: list[str] = []
-        lab.progress.server = self.hear  # type: ignore[method-assign]
-        lab.cloud.poll_interval_s = (0.5, 3.0)  # each try is a real one
+        self.shown: list[str] = []
+        fakes.progress.server = self.hear  # type: ignore[method-assign]
+        fakes.cloud.poll_interval_s = (0.5, 3.0)  # each try is a real one
         sshd.authorize(generate_key(run.folder.path, "run").public)
         self.print_keys()
 
     def hear(self, name: str, text: str, *, is_detail: bool = False) -> None:
-        self.told.append(text)
+        self.shown.append(text)
 
     def print_keys(self, *keys: str) -> None:
-        self.lab.cloud.console_text = BLOCK.format("\n".join(keys or self.sshd.server.host_keys))
+        self.fakes.cloud.console_text = BLOCK.format("\n".join(keys or self.sshd.server.host_keys))
 
     def finish(self, before: str = "") -> None:
         """Let cloud-init end, after it has said something more."""
-        self.lab.cloud.console_text += before + FINISHED
+        self.fakes.cloud.console_text += before + FINISHED
 
     def nova_says(self, **changes: Any) -> None:
-        (one,) = self.lab.cloud.found
-        self.lab.cloud.found = (replace(one, **changes),)
+        (one,) = self.fakes.cloud.nova_servers
+        self.fakes.cloud.nova_servers = (replace(one, **changes),)
 
     def say(self, host_keys: str) -> None:
         text = f"clouds: {{local: {{host_keys: {host_keys}}}}}\n"
@@ -91,15 +90,15 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    lab = Lab(tmp_path / "tree")
+    fakes = FakeDrivers(tmp_path / "tree")
 
     def really(server: Server, *, private_key: Path, timeout_s: float) -> Session:
         return log_in(server, private_key=private_key, timeout_s=timeout_s)
 
-    lab._log_in = really  # type: ignore[method-assign]
+    fakes._log_in = really  # type: ignore[method-assign]
     with running_sshd(tmp_path / "sshd") as sshd, Interrupts() as interrupts:
-        run = lab.make_run(interrupts)
-        yield Scene(run, lab, sshd)
+        run = fakes.make_run(interrupts)
+        yield Scene(run, fakes, sshd)
         run.close()
 
 
@@ -109,26 +108,26 @@ def _nothing() -> None:
 
 def test_a_server_that_is_ready(scene: Scene) -> None:
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
-    assert scene.told[0] == "waiting for it at 127.0.0.1 (floating)"
-    assert scene.told[-1] == "ready"
+    assert scene.shown[0] == "waiting for it at 127.0.0.1 (floating)"
+    assert scene.shown[-1] == "ready"
     assert scene.run.state.record.host_keys == "console"
 
 
 def test_a_boot_is_waited_for_and_told(scene: Scene) -> None:
-    good = scene.lab.cloud.console_text
+    good = scene.fakes.cloud.console_text
     key = scene.sshd.folder / "authorized_keys"
     allowed = key.read_text()
-    scene.lab.cloud.console_text = "booting"
+    scene.fakes.cloud.console_text = "booting"
     key.write_text("")
 
     def show() -> None:
-        scene.lab.cloud.console_text = good
+        scene.fakes.cloud.console_text = good
 
     boot = Boot(_nothing, show, _nothing, lambda: key.write_text(allowed))
     scene.log_in(boot)
     assert not boot.steps
-    assert scene.told[1:-1] == ["booting"]
-    assert scene.lab.progress.notes == []  # it did not take long
+    assert scene.shown[1:-1] == ["booting"]
+    assert scene.fakes.progress.notes == []  # it did not take long
 
 
 def test_trouble_that_lasts_is_told_to_everybody_once(scene: Scene) -> None:
@@ -139,7 +138,7 @@ def test_trouble_that_lasts_is_told_to_everybody_once(scene: Scene) -> None:
     assert "the image's user" in caught.value.hint
     assert "BEGIN SSH HOST KEY" in caught.value.details
     assert isinstance(caught.value.__cause__, Exception)
-    (note,) = scene.lab.progress.notes
+    (note,) = scene.fakes.progress.notes
     assert note.startswith("web-0 still boots: cannot log in to web-0")
 
 
@@ -153,7 +152,7 @@ def test_only_a_fixed_address(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("console", "said"),
+    ("console", "line"),
     [
         ("[1.0] Kernel panic - not syncing: VFS: no root\n[1.1] ---", "Kernel panic - not syncing"),
         ("ok\nYou are in emergency mode. After logging in\n", "You are in emergency mode"),
@@ -162,10 +161,10 @@ def test_only_a_fixed_address(scene: Scene) -> None:
         ("grub rescue> ", "grub rescue"),
     ],
 )
-def test_a_guest_that_died_ends_it_at_once(scene: Scene, console: str, said: str) -> None:
-    scene.lab.cloud.console_text = console
+def test_a_guest_that_died_ends_it_at_once(scene: Scene, console: str, line: str) -> None:
+    scene.fakes.cloud.console_text = console
     boot = Boot()
-    with pytest.raises(GuestError, match=f"its console says: .*{said}") as caught:
+    with pytest.raises(GuestError, match=f"its console says: .*{line}") as caught:
         scene.log_in(boot)
     assert boot.now < 5
     assert caught.value.category == "guest"
@@ -188,7 +187,7 @@ def test_a_server_that_is_gone_ends_it_at_once(scene: Scene) -> None:
     def gone(server_id: str) -> NovaServer:
         raise GoneError("no such server")
 
-    scene.lab.cloud.server = gone  # type: ignore[method-assign]
+    scene.fakes.cloud.server = gone  # type: ignore[method-assign]
     with pytest.raises(GuestError, match="it is gone"):
         scene.log_in()
 
@@ -207,7 +206,7 @@ def test_a_server_that_was_rebuilt_prints_its_new_key(scene: Scene, tmp_path: Pa
 
 def test_an_injected_key_needs_no_console(scene: Scene) -> None:
     scene.say("injected")
-    scene.lab.cloud.console_text = ""
+    scene.fakes.cloud.console_text = ""
     scene.take_for_the_run()
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
     assert scene.run.state.record.host_keys == "injected"
@@ -221,7 +220,7 @@ def test_a_guest_that_did_not_take_the_key_prints_its_own(scene: Scene) -> None:
 
 def test_whoever_answers_first(scene: Scene) -> None:
     scene.say("unverified")
-    scene.lab.cloud.console_text = ""
+    scene.fakes.cloud.console_text = ""
     assert scene.log_in().host_keys == scene.sshd.server.host_keys
     assert scene.run.state.record.host_keys == "unverified"
 
@@ -233,7 +232,7 @@ def test_a_bastion_of_the_stack_comes_first(scene: Scene) -> None:
     db, web = log_in_to_all(scene.run, [hidden, gate], Boot().deadline())
     assert (db.name, web.name) == ("db-0", "web-0")
     assert db.bastion == replace(jump, host_keys=scene.sshd.server.host_keys)
-    assert scene.told.index("ready") < scene.told.index(
+    assert scene.shown.index("ready") < scene.shown.index(
         "waiting for it at 127.0.0.1 (floating) through web-0"
     )
     assert "Accepted" in (scene.sshd.folder / "sshd.log").read_text()
@@ -280,7 +279,7 @@ def test_a_port_that_is_closed_when_all_has_ended(scene: Scene, has_keys: bool) 
     """Also where the SSH server went before cloud-init could print its keys."""
     scene.sshd.kill()
     if not has_keys:
-        scene.lab.cloud.console_text = ""
+        scene.fakes.cloud.console_text = ""
     scene.finish()
     boot = Boot()
     with pytest.raises(LockedOutError, match="Connection refused, though its boot") as caught:
@@ -291,7 +290,7 @@ def test_a_port_that_is_closed_when_all_has_ended(scene: Scene, has_keys: bool) 
 
 def test_host_keys_that_are_never_printed_blame_nobody(scene: Scene) -> None:
     """The image may be made like that."""
-    scene.lab.cloud.console_text = FINISHED
+    scene.fakes.cloud.console_text = FINISHED
     with pytest.raises(GuestError, match="shows no SSH host keys, though its boot") as caught:
         scene.log_in()
     assert verdict_of_error(caught.value) is Verdict.ERROR
@@ -301,7 +300,7 @@ def test_host_keys_that_are_never_printed_blame_nobody(scene: Scene) -> None:
 def test_a_boot_after_the_first_is_waited_for(scene: Scene, more: str) -> None:
     scene.sshd.authorize()
     scene.finish()
-    scene.lab.cloud.console_text += more
+    scene.fakes.cloud.console_text += more
     with pytest.raises(GuestError) as caught:
         scene.log_in()
     assert not isinstance(caught.value, LockedOutError)
@@ -318,7 +317,7 @@ def test_a_console_that_cannot_be_read_blames_nobody(scene: Scene) -> None:
         def console(server_id: str) -> str:
             raise CloudError("cannot read the console: the cloud is away")
 
-        scene.lab.cloud.console = console  # type: ignore[method-assign]
+        scene.fakes.cloud.console = console  # type: ignore[method-assign]
 
     with pytest.raises(GuestError) as caught:
         scene.log_in(Boot(*[_nothing] * 3, lose))
@@ -338,7 +337,7 @@ def test_a_lost_cloud_is_told_at_once_and_as_that(scene: Scene, call: str, host_
         def ask(server_id: str) -> Any:
             raise TransientCloudError("cannot read it on cloud local: connection refused")
 
-        setattr(scene.lab.cloud, call, ask)
+        setattr(scene.fakes.cloud, call, ask)
 
     boot = Boot(_nothing, lose)
     with pytest.raises(TransientCloudError, match="connection refused"):
@@ -354,7 +353,7 @@ def test_a_lost_cloud_does_not_hide_why_time_is_over(scene: Scene) -> None:
     def ask(server_id: str) -> Any:
         raise TransientCloudError("cannot show it on cloud local: connection refused")
 
-    scene.lab.cloud.server = ask  # type: ignore[method-assign]
+    scene.fakes.cloud.server = ask  # type: ignore[method-assign]
     with pytest.raises(GuestError, match=r"key refused \(for 1 s\)"):
         scene.log_in(seconds=1)  # before the first look
 
@@ -381,14 +380,14 @@ def test_the_one_that_blames_the_commit_comes_first(scene: Scene) -> None:
     scene.sshd.authorize()
     scene.finish()
     gone = replace(scene.server, name="gone", id="2", port=1)
-    found = scene.lab.cloud.server
+    get_server = scene.fakes.cloud.server
 
     def server(server_id: str) -> NovaServer:
         if server_id == gone.id:
             raise GoneError("no such server")
-        return found(server_id)
+        return get_server(server_id)
 
-    scene.lab.cloud.server = server  # type: ignore[method-assign]
+    scene.fakes.cloud.server = server  # type: ignore[method-assign]
     with pytest.raises(LockedOutError) as caught:
         log_in_to_all(scene.run, [gone, scene.server], Boot().deadline())
     assert "and:\ncannot log in to gone: it is gone" in caught.value.details
@@ -406,7 +405,7 @@ def _silent(scene: Scene) -> Iterator[None]:
 
 
 def test_a_server_whose_security_groups_let_no_login_in(scene: Scene) -> None:
-    scene.lab.cloud.admitted = Admission(is_open=False, groups=("firewall", "web"))
+    scene.fakes.cloud.admitted = Admission(is_open=False, groups=("firewall", "web"))
     with _silent(scene), pytest.raises(LockedOutError) as caught:
         scene.log_in(seconds=0.6)
     port = scene.server.port
@@ -418,7 +417,7 @@ def test_a_server_whose_security_groups_let_no_login_in(scene: Scene) -> None:
 
 
 def test_a_server_without_a_security_group(scene: Scene) -> None:
-    scene.lab.cloud.admitted = Admission(is_open=False)
+    scene.fakes.cloud.admitted = Admission(is_open=False)
     with _silent(scene), pytest.raises(LockedOutError) as caught:
         scene.log_in(seconds=0.6)
     assert "its port has no security group" in str(caught.value.hint)
@@ -428,7 +427,7 @@ def test_a_server_without_a_security_group(scene: Scene) -> None:
 def test_a_silent_server_that_its_security_groups_do_not_explain(
     scene: Scene, answer: Admission | CloudError
 ) -> None:
-    scene.lab.cloud.admitted = answer
+    scene.fakes.cloud.admitted = answer
     with _silent(scene), pytest.raises(GuestError) as caught:
         scene.log_in(seconds=0.6)
     assert "no answer in" in caught.value.message

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infraci.ledger.known_ledgers import forget_old, is_lost, register
 from infraci.ledger.ledger import Ledger
+from infraci.ledger.ownership import forget_old, is_lost, register
 from tests.records import record
 
 RUN = record()

@@ -8,7 +8,7 @@ from infraci.heat import NovaServer, ServerAddress
 from infraci.model.decode import parse_pipeline
 from infraci.model.project import AccessDefinition, BastionDefinition
 from infraci.model.run import Server
-from infraci.pipeline.access import assign
+from infraci.pipeline.server_logins import assign
 
 PIPELINE = parse_pipeline("stack: {template: t.yaml}\nspecs: {all: [specs]}\n")
 
@@ -25,8 +25,10 @@ def nova(name: str, path: str, role: str = "", number: int = 1) -> NovaServer:
     )
 
 
-def assigned(*found: NovaServer, access: AccessDefinition | None = None) -> tuple[Server, ...]:
-    return assign(found, PIPELINE, access or AccessDefinition())
+def assigned(
+    *nova_servers: NovaServer, access: AccessDefinition | None = None
+) -> tuple[Server, ...]:
+    return assign(nova_servers, PIPELINE, access or AccessDefinition())
 
 
 def test_twins_are_called_after_their_resources_in_every_run() -> None:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from infraci.errors import ExitCode
-from infraci.model.run import RunRecord, Verdict
-from infraci.pipeline import exit_code_of
-from tests.pipeline.fakes import COMMIT
+from infraci.model.run import RunRecord, Verdict, exit_code_of
+from tests.records import COMMIT
 
 RECORD = RunRecord(
     id="r",

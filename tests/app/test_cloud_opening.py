@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infraci.app.image_preparation import _plain_images
+from infraci.app.cloud_opening import _plain_images
 from infraci.templates import StackRequest
 
 SERVER = "OS::Nova::Server"

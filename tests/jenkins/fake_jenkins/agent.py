@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.jenkins.fake_jenkins.state import BuildState, Item, State
 from tests.jenkins.interpreter import AbortedError, Event, Interpreter, StepFailedError
-from tests.jenkins.standin.state import BuildState, Item, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Agent:
                 build.say(f"{error}\n")
                 build.result = "FAILURE"
             except Exception as error:
-                build.say(f"the stand-in broke down: {error!r}\n")
+                build.say(f"the fake Jenkins broke down: {error!r}\n")
                 build.result = "FAILURE"
             build.duration_s = time.time() - build.began
             build.say(f"Finished: {build.result}\n")
@@ -157,7 +157,7 @@ class Work:
             case "archiveArtifacts":
                 self._archive(self.workspace / step["env"].get("DIR", ""), step["artifacts"])
                 return None
-        raise StepFailedError(f"the stand-in knows no step {name}")
+        raise StepFailedError(f"the fake Jenkins knows no step {name}")
 
     @property
     def in_post(self) -> bool:

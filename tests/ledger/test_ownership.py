@@ -1,4 +1,4 @@
-"""Whose a stack is: tags there and back."""
+"""A run's owner is written as tags, and read from them again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import os
 import pytest
 
 from infraci.base.process import this_host, this_process
-from infraci.pipeline.owner import (
-    Ownership,
-    read_key_comment,
-    read_ownership,
-)
+from infraci.ledger.ownership import Ownership, read_key_comment, read_ownership
 
 OURS = Ownership(run_id="web-0123-abc", expires=2000.0, host="abc", process="12.34", user=1000)
 KEPT = Ownership(run_id="web-1", expires=2000.0, host="abc", user=0, ledger="0123456789abcdef")

@@ -16,15 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.jenkins.fake_jenkins.agent import Agent
+from tests.jenkins.fake_jenkins.state import BuildState, Item, Refused, State, as_jenkins_writes
 from tests.jenkins.interpreter import Interpreter
-from tests.jenkins.standin.agent import Agent
-from tests.jenkins.standin.state import BuildState, Item, Refused, State, as_jenkins_writes
 
 USER, PASSWORD, TOKEN = "someone", "pass-word", "11aa22bb33cc44dd55ee66ff77aa88bb99"
 VERSION = "2.452.2"
 
 
-class StandIn:
+class FakeJenkins:
     """A controller on loopback, and its agents; a context manager."""
 
     def __init__(
@@ -42,7 +42,7 @@ class StandIn:
         self.faults: list[str] = []  # what befalls the next requests: "503", "reset"
         self.credentials = ["infraci-clouds-yaml"]
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.standin = self
+        self._server.jenkins = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._server.serve_forever, args=(0.05,))]
@@ -79,7 +79,7 @@ class StandIn:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    standin: StandIn
+    jenkins: FakeJenkins
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -97,12 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("POST")
 
     def _answer(self, method: str) -> None:
-        standin = self.server.standin
+        jenkins = self.server.jenkins
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        standin.requests.append(f"{method} {self.path}")
-        standin.secrets_seen += [self.path, body.decode(errors="replace")]
-        if standin.faults:
-            fault = standin.faults.pop(0)
+        jenkins.requests.append(f"{method} {self.path}")
+        jenkins.secrets_seen += [self.path, body.decode(errors="replace")]
+        if jenkins.faults:
+            fault = jenkins.faults.pop(0)
             if fault == "reset":
                 self.close_connection = True
                 self.connection.close()
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, as_literal(shown).encode(), "text/x-python", headers)
 
     def _get(self, path: list[str], query: Mapping[str, str]) -> None:
-        standin = self.server.standin
+        jenkins = self.server.jenkins
         match path:
             case []:
                 self._send(200, b"<html>Jenkins</html>")
@@ -176,12 +176,12 @@ class _Handler(BaseHTTPRequestHandler):
                 data = {"crumb": crumb, "crumbRequestField": "Jenkins-Crumb"}
                 self._data(data, query, {"Set-Cookie": f"JSESSIONID={session}; Path=/"})
             case ["credentials", "store", "system", "domain", "_", "api", "python"]:
-                self._data({"credentials": [{"id": c} for c in standin.credentials]}, query)
+                self._data({"credentials": [{"id": c} for c in jenkins.credentials]}, query)
             case ["queue", "item", number, "api", "python"]:
                 self._data(self._queue_item(int(number)), query)
             case _:
                 names, rest = split(path)
-                self._get_item(standin.state.find(names), rest, query)
+                self._get_item(jenkins.state.find(names), rest, query)
 
     def _get_item(self, item: Item, rest: list[str], query: Mapping[str, str]) -> None:
         match rest:
@@ -225,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _post(
         self, path: list[str], query: Mapping[str, str], form: dict[str, str], body: str
     ) -> None:
-        state = self.server.standin.state
+        state = self.server.jenkins.state
         if path == ["pipeline-model-converter", "validate"]:
             good = "pipeline {" in form.get("jenkinsfile", "")
             verdict = "Jenkinsfile successfully validated." if good else (
@@ -249,27 +249,27 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200)
             case ["doDelete"]:
                 del state.find(names[:-1]).items[item.name]
-                self._send(302, headers={"Location": self.server.standin.url})
+                self._send(302, headers={"Location": self.server.jenkins.url})
             case ["disable" | "enable" as verb]:
                 item.disabled = verb == "disable"
-                self._send(302, headers={"Location": self.server.standin.url})
+                self._send(302, headers={"Location": self.server.jenkins.url})
             case ["build"] if item.parameters:
                 raise Refused(400)
             case ["build" | "buildWithParameters" as verb]:
                 if verb == "buildWithParameters" and not item.parameters:
                     raise Refused(400)
                 entry = state.enqueue(item, form | dict(query))
-                location = f"{self.server.standin.url}/queue/item/{entry.id}/"
+                location = f"{self.server.jenkins.url}/queue/item/{entry.id}/"
                 self._send(201, headers={"Location": location})
             case [number, "stop"]:
                 next(b for b in item.builds if b.number == int(number)).is_stopped.set()
-                self._send(302, headers={"Location": self.server.standin.url})
+                self._send(302, headers={"Location": self.server.jenkins.url})
             case _:
                 raise Refused(404)
 
     def _item_url(self, item: Item) -> str:
         path = "".join(f"job/{urllib.parse.quote(n)}/" for n in item.full_name.split("/") if n)
-        return f"{self.server.standin.url}/{path}"
+        return f"{self.server.jenkins.url}/{path}"
 
     def _item(self, item: Item) -> dict[str, Any]:
         data: dict[str, Any] = {"name": item.name, "url": self._item_url(item)}
@@ -316,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _queue_item(self, number: int) -> dict[str, Any]:
-        entry = self.server.standin.state.entry(number)
+        entry = self.server.jenkins.state.entry(number)
         url = self._item_url(entry.item)
         data = {
             "id": entry.id,

@@ -11,17 +11,18 @@ import yaml
 from openstack.connection import Connection as Sdk
 
 from infraci.base.deadline import Deadline
+from infraci.base.interrupts import Interrupts
 from infraci.heat import Cloud, NovaServer
 from infraci.heat.openstack_connection import Connection
 from infraci.ledger.ledger import Ledger
 from infraci.model.run import Phase, RunRecord
-from infraci.pipeline import Drivers, Interrupts, run_phases
+from infraci.pipeline import Drivers, run_phases
 from infraci.pipeline.destroy_phase import mark_of, remove_run
 from infraci.pipeline.run_phases import RUN_PHASES
 from infraci.progress.plain import Silent
 from infraci.templates import StackRequest
 from tests.faults.proxy import Plan, Proxy
-from tests.pipeline.fakes import KEYS, FakeCloud, Lab, Traps
+from tests.pipeline.fakes import KEYS, FakeCloud, FakeDrivers, FaultInjector
 
 #: Cheap, and with something on Neutron: it is what the calls before and after are about.
 TEMPLATE = {
@@ -46,7 +47,7 @@ class WithServer(Cloud):
     ``test_server.py``.
     """
 
-    server_of_all = FakeCloud(Traps()).found[0]
+    server_of_all = FakeCloud(FaultInjector()).nova_servers[0]
 
     def servers(self, stack_id: str) -> tuple[NovaServer, ...]:
         return (*super().servers(stack_id), self.server_of_all)
@@ -58,8 +59,8 @@ class WithServer(Cloud):
         return KEYS
 
 
-class FaultLab(Lab):
-    """A run on a real cloud, all the rest of it faked."""
+class FakesAroundCloud(FakeDrivers):
+    """The fake drivers of a run whose cloud is real."""
 
     def __init__(
         self, root: Path, cloud: Cloud, *, template: Any = None, timeout_s: float = 60
@@ -116,7 +117,7 @@ class ProxiedCloud:
         self.proxy.plan, self.engine_proxy.plan = plan, within or Plan()
         try:
             with self.open() as cloud:
-                return FaultLab(self.folder, cloud, **more).run()
+                return FakesAroundCloud(self.folder, cloud, **more).run()
         finally:
             self.engine_proxy.plan = Plan()
 
