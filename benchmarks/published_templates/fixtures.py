@@ -36,12 +36,17 @@ def project(cloud: Cloud, names: Mapping[Purpose, set[str]]) -> Iterator[Mapping
         cloud.delete_stack(stack_id, deadline=Deadline(_LONGEST_S, phase="removing it"))
 
 
+def connect(cloud: Cloud) -> Connection:
+    """A connection to a cloud for what infraci does not ask of it."""
+    files = [str(cloud.clouds_yaml)] if cloud.clouds_yaml else None
+    config = OpenStackConfig(config_files=files, load_envvars=False)
+    return Connection(config=config.get_one(cloud.name))
+
+
 @contextmanager
 def _snapshot(cloud: Cloud) -> Iterator[str]:
     """Make a snapshot of the volume, and yield its id."""
-    files = [str(cloud.clouds_yaml)] if cloud.clouds_yaml else None
-    config = OpenStackConfig(config_files=files, load_envvars=False)
-    with closing(Connection(config=config.get_one(cloud.name))) as connection:
+    with closing(connect(cloud)) as connection:
         storage = connection.block_storage
         volume = storage.find_volume(NAMES[Purpose.VOLUME], ignore_missing=False)
         snapshot = storage.create_snapshot(volume_id=volume.id, name="published-snapshot")

@@ -10,6 +10,8 @@ from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from openstack.connection import Connection
+
 from benchmarks.published_templates.collection import Collection, Document
 from benchmarks.published_templates.exclusions import exclude, unreadable
 from benchmarks.published_templates.pipelines import StackChoice, choose, make_repository
@@ -33,6 +35,7 @@ class Clouds:
 
     embedded: Cloud
     any_cloud: OfflineCloud
+    connection: Connection  # to the embedded one
     names: Mapping[Purpose, str]  # of what there is on the embedded one for each purpose
 
 

@@ -19,6 +19,7 @@ class Standing(StrEnum):
 
     NOT_TRIED = "not tried"
     NO_IMAGE = "needs an image that is not there"
+    NO_INTERNET = "needs the Internet"
     FAILED = "did not stand up"
     STOOD_UP = "stood up"
 
