@@ -1,0 +1,76 @@
+"""The command that measures published templates, on a small collection and a cloud of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from benchmarks.published_templates.exclusions import Reason
+from benchmarks.published_templates.results import Standing, read
+from benchmarks.published_templates.stand_up import cause_of
+from tests.benchmarks.published import collection, template
+from tests.clouds import embedded_cloud
+from tests.processes import start_python
+
+_TIMEOUT_S = 300
+_REPOSITORY = Path(__file__).parents[2]
+_SERVER = (
+    "a: {type: 'OS::Nova::Server', properties: {image: fedora-20, flavor: {get_param: f}, "
+    "key_name: {get_param: key}, networks: [{network: {get_param: net}}], security_groups: [all]}}"
+)
+_PARAMETERS = "f: {type: string}\nkey: {type: string}\nnet: {type: string}"
+
+
+@pytest.mark.cloud
+def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
+    collection(
+        tmp_path / "collections",
+        server_yaml=template(_SERVER, _PARAMETERS),
+        part_yaml=template("a: {type: 'OS::Heat::None'}"),
+        whole_yaml=template("a: {type: part.yaml}"),
+        alarm_yaml=template("a: {type: 'OS::Aodh::EventAlarm', properties: {event_type: e}}"),
+        plugin_yaml=template("a: {type: 'Rackspace::Cloud::Server'}"),
+        wrong_yaml=template("a: {type: 'OS::Neutron::Net', properties: {colour: red}}"),
+        volume_yaml=template(
+            "a: {type: 'OS::Cinder::Volume', properties: {snapshot_id: {get_param: s}}}",
+            "s: {type: string}",
+        ),
+    )
+    path = tmp_path / "results.json"
+    with embedded_cloud(tmp_path / "state") as cloud:
+        measuring = start_python(
+            "-m", "benchmarks.published_templates", str(tmp_path / "collections"),
+            "--up", "--most", "0", "--json", str(path), cwd=_REPOSITORY, env=cloud.environment,
+        )  # fmt: skip
+        output, errors = measuring.communicate(timeout=_TIMEOUT_S)
+        assert measuring.returncode == 0, output + errors
+    results = {PurePosixPath(file).stem: result for (_, file), result in read(path).items()}
+    standings = {name: results[name].standing for name in ("server", "whole", "volume")}
+    assert standings == dict.fromkeys(standings, Standing.STOOD_UP), output
+    assert results["part"].part_of == "whole.yaml uses it"
+    excluded = {name: result.excluded for name, result in results.items() if result.excluded}
+    assert excluded == {"plugin": Reason.TYPE, "wrong": Reason.REFUSED}
+    assert results["alarm"].is_usable
+    assert "OS::Aodh::" in results["alarm"].problems[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "standing"),
+    [
+        ("yum -y install httpd", Standing.NO_IMAGE),
+        ("apt-get -y install nginx", Standing.NO_INTERNET),
+        ("touch /srv/x", Standing.FAILED),
+    ],
+)
+def test_why_a_stack_does_not_stand_up(tmp_path: Path, script: str, standing: Standing) -> None:
+    own = collection(
+        tmp_path,
+        web_yaml=template("a: {type: part.yaml}"),
+        part_yaml=template(
+            "a: {type: 'OS::Heat::SoftwareConfig', properties: {config: {get_file: x.sh}}}"
+        ),
+    )
+    (own.root / "x.sh").write_text(script)
+    web = own.templates[PurePosixPath("web.yaml")]
+    assert cause_of(own, web, "timed out")[0] is standing
