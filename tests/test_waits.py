@@ -75,6 +75,12 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "ThreadPoolExecutor": "it runs nft, which has a limit",
         "result": "it runs nft, which has a limit",
     },
+    "local/host/server_sockets.py ServerSockets._serve": {
+        "accept": "the thread is for that; close() ends it",
+        "sendall": _SOCKET,
+    },
+    "local/host/server_sockets.py _line": {"recv": _SOCKET},
+    "local/host/mount_process.py _words": {"read": "the kernel has the words, or none"},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",

@@ -84,7 +84,8 @@ def _machine(as_json: bool) -> int:
         data = {"missing": [asdict(lack) for lack in missing], "runtime": host.runtime,
                 "cgroups": host.cgroups, "podman": host.podman,
                 "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
-                "security_groups": host.filters_packets,
+                "security_groups": host.filters_packets, "volumes": host.loop_devices,
+                "file_systems": host.file_systems,
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -106,6 +107,8 @@ def _machine(as_json: bool) -> int:
                 "note: security groups cannot be enforced on this machine: its kernel does not"
                 " filter bridged packets\n  modprobe --all br_netfilter nf_conntrack"
             )
+        if reason := capabilities.no_volumes_reason():
+            say(f"note: {reason}")
         if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"

@@ -20,6 +20,7 @@ from infraci.heat.cloud_errors import LOCAL, GoneError
 from infraci.heat.events import Follower, OnEvent, read_resources
 from infraci.heat.failed_stack import removal_failed, stack_failed
 from infraci.heat.leftovers import Leftover, Mark, find_leftovers
+from infraci.heat.made_volumes import volumes_of_servers
 from infraci.heat.objects import (
     Event,
     FoundStack,
@@ -259,15 +260,19 @@ class Cloud(Closing):
     # What is left
 
     def resource_references(self, name_or_id: str) -> tuple[ResourceReference, ...]:
-        """The resources that a stack has made, by id; none of a stack that is gone."""
+        """The resources that a stack has made, by id; none of a stack that is gone.
+
+        With them go the volumes that Nova has made for its servers.
+        """
         try:
             resources = self.resources(name_or_id)
         except GoneError:
             return ()
-        return tuple(
-            ResourceReference(kind=resource.type, id=resource.physical_id)
-            for resource in resources
-            if resource.physical_id and not resource.is_adopted
+        made = [r for r in resources if r.physical_id and not r.is_adopted]
+        servers = {resource.physical_id for resource in made if resource.is_server}
+        return (
+            *(ResourceReference(kind=resource.type, id=resource.physical_id) for resource in made),
+            *volumes_of_servers(self._connection, servers),
         )
 
     def leftovers(self, mark: Mark, *, deadline: Deadline) -> tuple[Leftover, ...]:

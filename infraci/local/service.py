@@ -37,6 +37,7 @@ from infraci.local.api.identity import (
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.network import NetworkApi
+from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.volume import VolumeApi
 from infraci.local.api.web import Document
@@ -144,6 +145,7 @@ class Cloud:
             access_cidr=self._host.pools.access,
             labels_of=_labels_of,
         )
+        self._host.sockets.answer = ServerRequests(self._servers.volumes).answer
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Answer requests until idle or :meth:`end`; calls ``ready`` once it answers."""

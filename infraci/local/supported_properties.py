@@ -215,16 +215,23 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_VOLUMES = (
+    "this machine mounts file systems on volumes for its servers; swap, LVM, RAID and encryption "
+    "on volumes do not work"
+)
 _ROOT = (
     "the root of a server that boots from a volume comes anew from the volume's image, and is not "
-    "kept on the volume; other volumes are block devices, and no file system on them can be mounted"
+    "kept on the volume"
 )
 #: Properties that are honoured in part → what differs here.
 DIFFERENT: Mapping[str, Mapping[str, str]] = {
-    "OS::Nova::Server": {"block_device_mapping": _ROOT, "block_device_mapping_v2": _ROOT},
-    "OS::Cinder::VolumeAttachment": {
-        "volume_id": "the volume is a block device, and no file system on it can be mounted yet",
+    "OS::Nova::Server": {
+        "block_device_mapping.volume_id": _VOLUMES,
+        "block_device_mapping.snapshot_id": _VOLUMES,
+        "block_device_mapping_v2.volume_id": _VOLUMES,
+        "block_device_mapping_v2.snapshot_id": _VOLUMES,
     },
+    "OS::Cinder::VolumeAttachment": {"volume_id": _VOLUMES},
 }
 
 #: Values that are kept → what differs here.
@@ -232,6 +239,13 @@ KEPT_VALUES: Mapping[tuple[str, str, object], str] = {
     ("OS::Nova::Server", "user_data_format", "SOFTWARE_CONFIG"): (
         "no agent in the servers asks for deployments"
     ),
+}
+
+#: Values that are honoured in part → what differs here.
+DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
+    ("OS::Nova::Server", "block_device_mapping.device_name", "vda"): _ROOT,
+    ("OS::Nova::Server", "block_device_mapping.device_name", "/dev/vda"): _ROOT,
+    ("OS::Nova::Server", "block_device_mapping_v2.boot_index", 0): _ROOT,
 }
 
 #: Properties of which only some values mean something here.

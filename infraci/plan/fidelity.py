@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import PreviewResource, StackPreview
-from infraci.local.supported_properties import DIFFERENT, KEPT, KEPT_VALUES
+from infraci.local.supported_properties import (
+    DIFFERENT,
+    DIFFERENT_VALUES,
+    KEPT,
+    KEPT_VALUES,
+)
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
@@ -30,18 +35,20 @@ def _effects(resource: PreviewResource) -> Iterator[tuple[str, str]]:
     """Yield what a resource sets that has another effect or none, and what that is."""
     for tables, effect in ((KEPT, _KEPT), (DIFFERENT, _DIFFERENT)):
         for name, difference in tables.get(resource.type, {}).items():
-            if _value(resource.properties, name):
+            if any(_values(resource.properties, name)):
                 yield name, f"{effect}: {difference}"
-    for (type_, name, value), difference in KEPT_VALUES.items():
-        if type_ == resource.type and _value(resource.properties, name) == value:
-            yield f"{name} {value}", f"{_KEPT}: {difference}"
+    for values, effect in ((KEPT_VALUES, _KEPT), (DIFFERENT_VALUES, _DIFFERENT)):
+        for (type_, name, value), difference in values.items():
+            if type_ == resource.type and value in _values(resource.properties, name):
+                yield f"{name} {value}", f"{effect}: {difference}"
 
 
-def _value(properties: object, path: str) -> object:
-    """Return what is set at a path such as ``networks.tag``; None if nothing is."""
+def _values(properties: object, path: str) -> Iterator[object]:
+    """Yield what is set at a path such as ``networks.tag``, once for each entry of a list."""
     name, _, rest = path.partition(".")
     value = properties.get(name) if isinstance(properties, dict) else None
     if not rest:
-        return value
-    entries = value if isinstance(value, list) else [value]
-    return next((value for entry in entries if (value := _value(entry, rest))), None)
+        yield value
+        return
+    for entry in value if isinstance(value, list) else [value]:
+        yield from _values(entry, rest)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
-from infraci.local.host.capabilities import can_filter
+from infraci.local.host.capabilities import can_filter, no_volumes_reason
 from infraci.model.fields import THE_STACK
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
@@ -275,6 +275,10 @@ def _notices(
             "filter bridged packets (`modprobe br_netfilter` may mend it)"
         )
     if cloud == LOCAL:
+        if any(resource.type == "OS::Cinder::Volume" for resource in preview.walk()) and (
+            reason := no_volumes_reason()
+        ):
+            yield reason
         yield from fidelity_notices(preview)
     if not servers:
         tests = "" if stack_specs(pipeline) else ", and no spec tests it (`specs: {stack: …}` does)"

@@ -42,10 +42,14 @@ class FakeService:
 
 
 class FakeSdk:
-    """Two services, or three; what they answer is up to the test."""
+    """Two services, or up to four; what they answer is up to the test."""
 
     def __init__(
-        self, heat: Handler, nova: Handler | None = None, neutron: Handler | None = None
+        self,
+        heat: Handler,
+        nova: Handler | None = None,
+        neutron: Handler | None = None,
+        cinder: Handler | None = None,
     ) -> None:
         self.auth_url = "http://cloud/identity"
         self.is_delegated = False
@@ -53,6 +57,7 @@ class FakeSdk:
         self.orchestration = FakeService(heat)
         self.compute = FakeService(nova or (lambda *_: (500, None)))
         self.network = FakeService(neutron) if neutron else None
+        self.block_storage = FakeService(cinder) if cinder else None
 
     def request(self, service: str, method: str, path: str, **more: Any) -> requests.Response:
         fake: FakeService | None = getattr(self, service, None)
@@ -82,10 +87,11 @@ def fake_cloud(
     nova: Handler | None = None,
     neutron: Handler | None = None,
     *,
+    cinder: Handler | None = None,
     name: str = "far",
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
-    sdk, clock = FakeSdk(heat, nova, neutron), FakeClock()
+    sdk, clock = FakeSdk(heat, nova, neutron, cinder), FakeClock()
     retry = Retry(clock=clock, sleep=clock.sleep)
     return Cloud(Connection(name, sdk, retry=retry), clock=clock), sdk, clock
 

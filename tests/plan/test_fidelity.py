@@ -48,5 +48,12 @@ def test_a_value_that_is_kept_is_told() -> None:
 def test_a_property_with_another_effect_is_told() -> None:
     (notice,) = notices(server("a", block_device_mapping_v2=[{"volume_id": "v"}]))
     assert notice.startswith(
-        'block_device_mapping_v2 of "a" has another effect on the embedded cloud: the root of'
+        'block_device_mapping_v2.volume_id of "a" has another effect on the embedded cloud: this'
     )
+
+
+def test_a_value_with_another_effect_is_told_of_any_entry() -> None:
+    devices = [{"image": "i", "boot_index": -1}, {"image": "i", "boot_index": 0}]
+    (notice,) = notices(server("a", block_device_mapping_v2=devices))
+    assert notice.startswith('block_device_mapping_v2.boot_index 0 of "a" has another effect')
+    assert notices(server("a", block_device_mapping_v2=devices[:1])) == []

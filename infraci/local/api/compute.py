@@ -292,7 +292,7 @@ class ComputeApi(Api):
     def attach_volume(self, request: Request, id_: str) -> Document:
         """Give a server a volume."""
         disk = parse_attachment(body_of(request, "volumeAttachment"))
-        return {"volumeAttachment": attachment_to_json(self._servers.attach_volume(id_, disk))}
+        return {"volumeAttachment": attachment_to_json(self._servers.volumes.attach(id_, disk))}
 
     @route("GET", "/v2.1/servers/<id_>/os-volume_attachments/<volume_id>")
     def show_volume(self, request: Request, id_: str, volume_id: str) -> Document:
@@ -303,7 +303,7 @@ class ComputeApi(Api):
     @route("DELETE", "/v2.1/servers/<id_>/os-volume_attachments/<volume_id>")
     def detach_volume(self, request: Request, id_: str, volume_id: str) -> Response:
         """Take a volume from a server."""
-        self._servers.detach_volume(id_, volume_id)
+        self._servers.volumes.detach(id_, volume_id)
         return Response(status=202)
 
     def _shown(self, server: Server) -> Document:

@@ -19,6 +19,7 @@ from infraci.local.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from infraci.local.host.host_interface import Disk
 
 _DEVICE = re.compile(r"/dev/(xvd|vd|sd|hd)[a-z]{1,2}[0-9]*")
 #: The disk that a server boots from.
@@ -118,15 +119,20 @@ class ServerDisks:
         self._volumes.require(request.source_id)
         return self._reserve(server_id, request.source_id, request)
 
-    def block_devices(self, server_id: str) -> Iterator[tuple[Volume, str, tuple[int, int]]]:
-        """The volumes that are a server's block devices, each with its device's name and numbers.
+    def block_devices(self, server_id: str) -> Iterator[Disk]:
+        """The volumes that are a server's block devices.
 
         The one that it boots from is none: a server's root is its image's.
         """
         for volume in self.of(server_id):
             attachment = _attachment(volume)
             if not attachment.is_root:
-                yield volume, attachment.device, self._volumes.bind(volume)
+                yield Disk(
+                    volume_id=volume.id,
+                    device=attachment.device,
+                    numbers=self._volumes.bind(volume),
+                    read_only=volume.read_only,
+                )
 
     def settle(self, server_id: str) -> None:
         """Say that a server has its volumes now."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from infraci.errors import CloudError, InfraciError
+from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.config_drive import config_drive, hostname
@@ -35,8 +35,8 @@ from infraci.local.domain.records import (
 from infraci.local.domain.requests import CardRequest, DiskRequest
 from infraci.local.domain.server_disks import ServerDisks
 from infraci.local.domain.server_ports import ServerPorts
+from infraci.local.domain.server_volumes import ServerVolumes, Turns
 from infraci.local.domain.store import Store
-from infraci.local.domain.volume_records import Volume
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
@@ -68,7 +68,8 @@ class Servers:
         self.access_cidr = access_cidr
         self._labels_of = labels_of
         # What is done with one server is done in turn, also while it is being built.
-        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._turns: Turns = defaultdict(threading.Lock)
+        self.volumes = ServerVolumes(disks, host, turns=self._turns, require=self.require)
 
     def create(
         self,
@@ -124,7 +125,6 @@ class Servers:
             guarded = beside.submit(self._filters.refresh)
             start(plan)
         guarded.result()
-        self._show_disks(server.id)
 
     def _settle(self, id_: str, status: str) -> None:
         with self._store.locked():
@@ -167,6 +167,7 @@ class Servers:
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             nics=self.ports.nics(server.id),
+            disks=self.volumes.of(server.id),
             access=server.access,
             dns=self.ports.name_servers(server.id),
             labels=self._labels_of(server),
@@ -199,6 +200,7 @@ class Servers:
         else:
             self._forget(server)
             self._turns.pop(id_, None)
+            self.volumes.forget(id_)
 
     def _forget(self, server: Server) -> None:
         self.ports.release_all(server.id)
@@ -227,8 +229,7 @@ class Servers:
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
         with self._turns[self.require(id_).id]:
-            self._host.reboot(id_, hard=hard)
-            self._show_disks(id_)
+            self._host.reboot(id_, hard=hard, disks=self.volumes.of(id_))
             self._settle(id_, "ACTIVE")
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
@@ -294,38 +295,6 @@ class Servers:
             self._host.unplug(id_, self.ports.nic(port).device)
             self.ports.release(port)
         self._filters.refresh()
-
-    def attach_volume(self, id_: str, disk: DiskRequest) -> Volume:
-        """Give a server one more volume; returns the volume."""
-        server = self.require(id_)
-        if server.status not in ("ACTIVE", "SHUTOFF"):
-            raise ConflictError(
-                f"Cannot 'attach_volume' instance {id_} while it is in vm_state"
-                f" {server.status.lower()}"
-            )
-        with self._turns[id_]:
-            volume = self.disks.reserve(id_, disk)
-            try:
-                self._show_disks(id_)
-            except CloudError:
-                self.disks.release(volume.id)
-                raise
-            self.disks.settle(id_)
-        return volume
-
-    def _show_disks(self, id_: str) -> None:
-        """Create in a server the block devices of its volumes."""
-        for volume, device, numbers in self.disks.block_devices(id_):
-            self._host.show_disk(id_, device, numbers, volume.id)
-
-    def detach_volume(self, id_: str, volume_id: str) -> None:
-        """Take a volume from a server."""
-        self.require(id_)
-        with self._turns[id_]:
-            volume = self.disks.begin_detaching(id_, volume_id)
-            if volume.attachment:
-                self._host.hide_disk(id_, volume.attachment.device, volume_id)
-            self.disks.release(volume_id)
 
     def renumber(self, port_id: str, change: Callable[[], Port]) -> Port:
         """Change the addresses of a port that a server has, and its card with them."""

@@ -19,10 +19,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from infraci.local.host.loop_devices import CONTROL as LOOP_CONTROL
-from infraci.local.host.loop_devices import MAJOR
+from infraci.local.host.loop_devices import MAJOR, PARTITION_MAJOR
 from infraci.local.host.recipe import KEYRING
 
 _CAP_SYS_RESOURCE = 24
+#: The file systems that a server may have on a volume, where this machine's kernel has them.
+FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat"})
+_MOUNT_BY_DESCRIPTOR = (5, 12)
 #: Devices that a server has beside the usual ones, if this machine has them: for VPNs.
 _DEVICES = (Path("/dev/net/tun"),)
 #: What podman itself sets by default.
@@ -121,6 +124,10 @@ class Capabilities:
     kernel: frozenset[str]
     ip_forward: bool
     uplink: Uplink | None
+    #: Whether files can be block devices: volumes are.
+    loop_devices: bool = True
+    #: Those of volumes that this kernel can mount in servers, as far as it says.
+    file_systems: tuple[str, ...] = ()
 
     @property
     def filters_packets(self) -> bool:
@@ -205,12 +212,23 @@ def probe() -> Capabilities:
         kernel=_kernel() if is_root and ip and nft else frozenset(),
         ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
         uplink=_uplink() if ip else None,
+        loop_devices=LOOP_CONTROL.exists(),
+        file_systems=_file_systems(),
     )
 
 
 def can_filter() -> bool:
     """Whether bridged packets can be filtered, as far as may be seen without root and at once."""
     return Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
+
+
+def no_volumes_reason() -> str | None:
+    """Why this machine has no volumes with file systems, as far as may be seen at once."""
+    if not LOOP_CONTROL.exists():
+        return "this machine has no loop devices, so that volumes cannot be made (`modprobe loop`)"
+    if not _file_systems():
+        return "this machine's kernel cannot mount file systems on volumes"
+    return None
 
 
 def run_options(
@@ -234,7 +252,7 @@ def run_options(
     options += [f"--device={device}" for device in _DEVICES if device.is_char_device()]
     if LOOP_CONTROL.exists():
         # A server opens only those whose nodes it is given: it can make none.
-        options.append(f"--device-cgroup-rule=b {MAJOR}:* rw")
+        options += [f"--device-cgroup-rule=b {major}:* rw" for major in (MAJOR, PARTITION_MAJOR)]
     return tuple(options)
 
 
@@ -314,6 +332,15 @@ def _uplink() -> Uplink | None:
         return None
     mtu = Path("/sys/class/net") / devices[0] / "mtu"
     return Uplink(device=devices[0], mtu=int(mtu.read_text()))
+
+
+def _file_systems() -> tuple[str, ...]:
+    """Those that the kernel has loaded; it needs Linux 5.12 to mount them by descriptors."""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if release is None or (int(release[1]), int(release[2])) < _MOUNT_BY_DESCRIPTOR:
+        return ()
+    names = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
+    return tuple(sorted(names.intersection(FILE_SYSTEMS)))
 
 
 def _output(command: Sequence[str]) -> str:

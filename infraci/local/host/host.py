@@ -10,27 +10,31 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 from infraci.errors import CloudError
 from infraci.local.host import image_store as images
+from infraci.local.host import mounts
+from infraci.local.host.block_devices import forget_disk, list_disk
 from infraci.local.host.capabilities import install_command, probe
-from infraci.local.host.device_nodes import make_node, remove_node
+from infraci.local.host.device_nodes import make_nodes, remove_nodes
 from infraci.local.host.fabric import Fabric, Nic, server_namespace
 from infraci.local.host.host_bridge import Pools, choose_pools
-from infraci.local.host.host_interface import BootPlan
+from infraci.local.host.host_interface import BootPlan, Disk, MountRequest
 from infraci.local.host.podman import (
     LABEL_CLOUD,
     LABEL_SERVER,
     ContainerSpec,
     ContainerState,
+    Furnish,
     Podman,
 )
 from infraci.local.host.port_filter import NetworkFilter
 from infraci.local.host.router import Router
+from infraci.local.host.server_sockets import ServerSockets
 from infraci.local.state_dir import StateDir
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +64,8 @@ class Host:
         self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
         self._labels: dict[str, Mapping[str, str]] = {}  # what each network is labelled with
+        #: Where servers ask for what they cannot do; the cloud sets what answers them.
+        self.sockets = ServerSockets()
 
     @cached_property
     def pools(self) -> Pools:
@@ -164,6 +170,10 @@ class Host:
                 raise
             init = self._create(plan, self._ensure_image(plan.image))
         self._inits[plan.id] = init
+        self._listen(plan.id)
+
+    def _listen(self, server_id: str) -> None:
+        self.sockets.open(server_id, self._podman.socket_folder(server_id))
 
     def _ensure_image(self, image: str) -> str:
         """Build or pull an image unless it is there; returns podman's reference to it."""
@@ -184,7 +194,8 @@ class Host:
                 labels={**plan.labels, LABEL_CLOUD: self._state_dir.owner, LABEL_SERVER: plan.id},
                 seed=plan.config_drive,
                 dns=plan.dns,
-            )
+            ),
+            _furnishing(plan.id, plan.disks),
         )
 
     def _wire(self, plan: BootPlan) -> None:
@@ -205,7 +216,7 @@ class Host:
     def start(self, plan: BootPlan) -> None:
         """Wire and start a server that was stopped."""
         self._wire(plan)
-        self._podman.start(plan.id)
+        self._podman.start(plan.id, _furnishing(plan.id, plan.disks))
         self._inspect(plan.id)
 
     def stop(self, server_id: str) -> None:
@@ -213,9 +224,14 @@ class Host:
         self._inits.pop(server_id, None)
         self._podman.stop(server_id)
 
-    def reboot(self, server_id: str, *, hard: bool) -> None:
+    def reboot(self, server_id: str, *, hard: bool, disks: Sequence[Disk] = ()) -> None:
         """Shut a server down and start it."""
-        self._podman.reboot(server_id, hard=hard)
+        self._inits.pop(server_id, None)
+        if disks:
+            self._podman.stop(server_id, timeout_s=0 if hard else 20)
+            self._podman.start(server_id, _furnishing(server_id, disks))
+        else:
+            self._podman.reboot(server_id, hard=hard)
         self._inspect(server_id)
 
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
@@ -225,6 +241,7 @@ class Host:
     def remove(self, server_id: str, *, access: str | None, network_id: str | None) -> None:
         """Remove a server and its wires; one that is gone already is fine."""
         self._inits.pop(server_id, None)
+        self.sockets.close(server_id)
         with ThreadPoolExecutor(max_workers=1) as executor:
             removed = executor.submit(self._podman.remove, server_id)
             if access and network_id:
@@ -254,16 +271,35 @@ class Host:
                 self._fabric.add_access(nic.network_id, access, fixed)
             self._fabric.lead_to_cloud(server_id, nic.device)
 
-    def show_disk(self, server_id: str, device: str, numbers: tuple[int, int], id_: str) -> None:
-        """Let a server, if it runs, have a block device of these numbers."""
-        major, minor = numbers
+    def show_disk(self, server_id: str, disk: Disk) -> None:
+        """Let a server, if it runs, have a block device."""
         if init := self._inits.get(server_id):
-            make_node(init, device, major=major, minor=minor, serial=id_)
+            _furnish(init, server_id, [disk])
 
-    def hide_disk(self, server_id: str, device: str, id_: str) -> None:
-        """Take a block device from a server."""
+    def hide_disk(self, server_id: str, disk: Disk) -> None:
+        """Take a block device from a server, and all that is mounted of it."""
         if init := self._inits.get(server_id):
-            remove_node(init, device, serial=id_)
+            mounts.unplug(init, server_namespace(server_id), disk)
+            remove_nodes(init, disk)
+            forget_disk(init, disk)
+
+    def mount(self, server_id: str, disks: Sequence[Disk], request: MountRequest) -> None:
+        """Mount one of a server's disks. Raises CloudError with the words of `mount`."""
+        mounts.mount(self._init_of(server_id), server_namespace(server_id), disks, request)
+
+    def unmount(self, server_id: str, disks: Sequence[Disk], target: str, *, is_lazy: bool) -> None:
+        """Undo the latest mount of a server's disk on a folder. Raises CloudError."""
+        init, namespace = self._init_of(server_id), server_namespace(server_id)
+        mounts.unmount(init, namespace, disks, target, is_lazy=is_lazy)
+
+    def _init_of(self, server_id: str) -> int:
+        """The process id of a server's init, also of one that begins to run just now."""
+        if init := self._inits.get(server_id):
+            return init
+        state = self._podman.inspect(server_id)
+        if state is None or not state.pid:
+            raise CloudError("the server does not run")
+        return state.pid
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
@@ -276,6 +312,8 @@ class Host:
         except CloudError:
             return {}
         self._inits = {state.id: state.pid for state in containers if state.running}
+        for server_id in self._inits:
+            self._listen(server_id)
         return {state.id: state.running for state in containers}
 
     def ended(self) -> Mapping[str, bool]:
@@ -308,3 +346,14 @@ class Host:
                 self._fabric.remove_namespace(own)
                 self._release(own.labels.get("id", own.namespace))
         return [f"{own.kind} {own.labels.get('id', own.namespace)}" for own in unknown]
+
+
+def _furnishing(server_id: str, disks: Sequence[Disk]) -> Furnish | None:
+    """What gives a server its block devices before it looks for them."""
+    return (lambda init: _furnish(init, server_id, disks)) if disks else None
+
+
+def _furnish(init: int, server_id: str, disks: Sequence[Disk]) -> None:
+    for disk in disks:
+        make_nodes(init, disk)
+        list_disk(init, server_namespace(server_id), disk)

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from infraci.local.host.fabric import Nic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A volume as a server's block device."""
+
+    volume_id: str
+    device: str  # /dev/vdb, in the server
+    numbers: tuple[int, int]
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountRequest:
+    """What a server asks to have mounted, or mounted in another way."""
+
+    target: str
+    type: str
+    numbers: tuple[int, int]  # of the block device
+    flags: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    is_remount: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +46,7 @@ class BootPlan:
     dns: tuple[str, ...]
     labels: Mapping[str, str]
     config_drive: Mapping[str, bytes]
+    disks: tuple[Disk, ...] = ()
 
 
 class HostInterface(Protocol):
@@ -38,7 +61,7 @@ class HostInterface(Protocol):
     def stop(self, server_id: str) -> None:
         """Shut a server down."""
 
-    def reboot(self, server_id: str, *, hard: bool) -> None:
+    def reboot(self, server_id: str, *, hard: bool, disks: Sequence[Disk] = ()) -> None:
         """Shut a server down and start it."""
 
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
@@ -58,11 +81,17 @@ class HostInterface(Protocol):
     ) -> None:
         """Move an access address from one card to another; each of both is one card at most."""
 
-    def show_disk(self, server_id: str, device: str, numbers: tuple[int, int], id_: str) -> None:
-        """Let a server, if it runs, have a block device of these numbers; ``id_`` is its volume."""
+    def show_disk(self, server_id: str, disk: Disk) -> None:
+        """Let a server, if it runs, have a block device."""
 
-    def hide_disk(self, server_id: str, device: str, id_: str) -> None:
-        """Take a block device from a server."""
+    def hide_disk(self, server_id: str, disk: Disk) -> None:
+        """Take a block device from a server, and all that is mounted of it."""
+
+    def mount(self, server_id: str, disks: Sequence[Disk], request: MountRequest) -> None:
+        """Mount one of a server's disks. Raises CloudError with the words of `mount`."""
+
+    def unmount(self, server_id: str, disks: Sequence[Disk], target: str, *, is_lazy: bool) -> None:
+        """Undo the latest mount of a server's disk on a folder. Raises CloudError."""
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""

@@ -6,23 +6,27 @@ can open another volume by it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import secrets
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from infraci.errors import CloudError
+from infraci.base.deadline import Deadline
+from infraci.errors import CloudError, PhaseTimeoutError
 
 CONTROL = Path("/dev/loop-control")
-#: The kernel's major number of loop devices.
-MAJOR = 7
+#: The kernel's major number of loop devices, and that of their partitions (and of others').
+MAJOR, PARTITION_MAJOR = 7, 259
 #: Numbers below are those that programs take by themselves.
 _FIRST, _LAST = 1 << 16, (1 << 20) - 1
 _LOOP_CTL_REMOVE = 0x4C81  # linux/loop.h
 _QUICK_S = 30.0
+_UNMOUNT_S = 20.0
 
 
 def bind(file: Path, *, read_only: bool) -> int:
@@ -30,7 +34,7 @@ def bind(file: Path, *, read_only: bool) -> int:
     for minor in bound(file.parent).get(file.name, ()):
         return minor
     minor = secrets.choice(range(_FIRST, _LAST))
-    options = ["--read-only"] if read_only else []
+    options = ["--partscan", *(["--read-only"] if read_only else [])]
     _losetup([*options, "--", f"/dev/loop{minor}", str(file)], f"make {file.name} a block device")
     return minor
 
@@ -42,7 +46,12 @@ def unbind(file: Path) -> None:
 
 
 def release(minor: int) -> None:
-    """Free a loop device, and remove it."""
+    """Free a loop device, and remove it.
+
+    A file system of a server that has just ended is on it for a moment more: it must not be written
+    after another has the file.
+    """
+    _await_unmounted(minor)
     _losetup(["--detach", f"/dev/loop{minor}"], f"free /dev/loop{minor}")
     control = os.open(CONTROL, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -53,10 +62,31 @@ def release(minor: int) -> None:
         os.close(control)
 
 
+def _await_unmounted(minor: int) -> None:
+    with suppress(PhaseTimeoutError):
+        for _ in Deadline(_UNMOUNT_S).poll("an unmount", first_s=0.01, ceiling_s=0.2):
+            try:
+                os.close(os.open(f"/dev/loop{minor}", os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+            except OSError as error:
+                if error.errno == errno.EBUSY:
+                    continue
+            return
+
+
 def grow(file: Path) -> None:
     """Tell a file's block device that the file is larger now."""
     for minor in bound(file.parent).get(file.name, ()):
         _losetup(["--set-capacity", f"/dev/loop{minor}"], f"grow /dev/loop{minor}")
+
+
+def partitions(minor: int) -> dict[int, tuple[int, int]]:
+    """The partitions of a loop device that the kernel knows → the numbers of their devices."""
+    parts = {}
+    for folder in Path(f"/sys/block/loop{minor}").glob(f"loop{minor}p*"):
+        with suppress(FileNotFoundError):
+            major, _, number = (folder / "dev").read_text().strip().partition(":")
+            parts[int((folder / "partition").read_text())] = (int(major), int(number))
+    return parts
 
 
 def bound(folder: Path) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ from types import MappingProxyType
 from infraci.errors import CloudError
 from infraci.local.host.capabilities import Capabilities
 from infraci.local.host.podman_command import reason_in, run_podman
+from infraci.local.host.server_sockets import FOLDER_INSIDE
 
 #: Labels: which cloud a server belongs to, and what garbage collection goes by.
 LABEL_CLOUD = "infraci.cloud"
@@ -35,11 +36,16 @@ _SEED = PurePosixPath("/var/lib/cloud/seed/config_drive")
 _LIMITS = "limits"
 #: Another: where podman writes the process id of its init when it is made; asking takes long.
 _INIT = "init.pid"
+#: Another, a folder that the server sees: this machine listens in it.
+_SOCKET = "socket"
 #: A console that grows beyond this begins anew: a server must not fill the disk.
 _CONSOLE_MB = 16
 _QUICK_S = 60.0
 #: The kernel ends the init of a process namespace by SIGHUP for a reboot, by SIGINT for a halt.
 _REBOOTED = 128 + 1
+
+#: Makes what a server is to find when its init begins, by the init's process id.
+Furnish = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +114,27 @@ class Podman:
         self._capabilities = capabilities
         self._folder = folder
 
-    def create_server(self, spec: ContainerSpec) -> int:
+    def socket_folder(self, server_id: str) -> Path:
+        """A folder that a server sees as FOLDER_INSIDE, and cannot change."""
+        return self._folder / server_id / _SOCKET
+
+    def create_server(self, spec: ContainerSpec, furnish: Furnish | None = None) -> int:
         """Create and start a server; returns its init's process id. Raises CloudError.
 
-        Whatever was made before it failed is removed again.
+        ``furnish`` is called before the init runs, and given its process id. Whatever was made
+        before it failed is removed again.
         """
         folder = self._folder / spec.id
         if folder.exists():
             raise CloudError(f"cannot create server {spec.name}: {folder} is there already")
         try:
             _write_seed(folder / "seed", spec.seed)
-            _run(self._run_command(spec, folder), f"create server {spec.name}", timeout_s=300)
+            self.socket_folder(spec.id).mkdir()
+            verb = ["create"] if furnish else ["run", "--detach"]
+            command = [*verb, *self._create_options(spec, folder)]
+            _run(command, f"create server {spec.name}", timeout_s=300)
+            if furnish:
+                self._start_furnished(spec.id, furnish)
             init = int((folder / _INIT).read_text())
         except BaseException:
             self.remove(spec.id)
@@ -133,10 +149,20 @@ class Podman:
             )
         return init
 
-    def start(self, server_id: str) -> None:
+    def start(self, server_id: str, furnish: Furnish | None = None) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
-        _run(["start", "--", container_name(server_id)], f"start server {server_id}")
+        if furnish:
+            self._start_furnished(server_id, furnish)
+        else:
+            _run(["start", "--", container_name(server_id)], f"start server {server_id}")
         self._update_limits(server_id)
+
+    def _start_furnished(self, server_id: str, furnish: Furnish) -> None:
+        name = container_name(server_id)
+        _run(["init", "--", name], f"start server {server_id}", timeout_s=300)
+        state = self.inspect(server_id)
+        furnish(state.pid if state else 0)
+        _run(["start", "--", name], f"start server {server_id}")
 
     def stop(self, server_id: str, *, timeout_s: float = 20.0) -> None:
         """Shut a server down in an orderly way, and pull the plug after ``timeout_s``."""
@@ -235,11 +261,9 @@ class Podman:
             raise CloudError(f"cannot run {argv[0]} in {server_id}: {reason_in(done.stderr)}")
         return Executed(exit_status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
-    def _run_command(self, spec: ContainerSpec, folder: Path) -> list[str]:
+    def _create_options(self, spec: ContainerSpec, folder: Path) -> list[str]:
         labels = {**spec.labels, LABEL_SERVER: spec.id, LABEL_FOLDER: str(folder)}
         command = [
-            "run",
-            "--detach",
             "--quiet",
             "--pull=never",
             f"--name={container_name(spec.id)}",
@@ -254,6 +278,7 @@ class Podman:
             f"--network=ns:{spec.netns}",
             "--no-hosts",
             f"--volume={folder / 'seed'}:{_SEED}:ro",
+            f"--volume={self.socket_folder(spec.id)}:{FOLDER_INSIDE}:ro",
             "--entrypoint=/sbin/init",
             *self._capabilities.run_options,
             *(f"--dns={server}" for server in spec.dns),

@@ -110,6 +110,10 @@ def customize_script() -> str:
     return (_DEBIAN / "customize.sh").read_text()
 
 
+def _is_program(path: Path) -> bool:
+    return not {"bin", "libexec", "system-generators"}.isdisjoint(path.parts)
+
+
 def overlay() -> bytes:
     """Return the tree laid over the root file system: a tar archive, the same on any machine."""
     root = _DEBIAN / "root"
@@ -120,7 +124,7 @@ def overlay() -> bytes:
                 continue
             member = tarfile.TarInfo(path.relative_to(root).as_posix())
             member.size = path.stat().st_size
-            member.mode = 0o755 if "bin" in path.parts or "libexec" in path.parts else 0o644
+            member.mode = 0o755 if _is_program(path) else 0o644
             archive.addfile(member, io.BytesIO(path.read_bytes()))
     return buffer.getvalue()
 

@@ -14,7 +14,8 @@ from infraci.local.domain.store import Store
 from infraci.local.domain.volume_records import Volume
 from infraci.local.domain.volumes import Volumes
 from infraci.local.host import loop_devices
-from infraci.local.host.device_nodes import make_node, remove_node
+from infraci.local.host.device_nodes import make_nodes, remove_nodes
+from infraci.local.host.host_interface import Disk
 from infraci.local.host.volume_files import VolumeFiles
 
 
@@ -85,6 +86,7 @@ def test_a_read_only_volume_takes_no_writes(files: VolumeFiles) -> None:
 @pytest.mark.cloud
 def test_a_link_in_a_server_leads_nowhere(tmp_path: Path) -> None:
     """A process whose root is a folder stands for a server, whose root user made a link."""
+    disk = Disk(volume_id="volume", device="/dev/vdb", numbers=(7, 70000))
     target = tmp_path / "outside"
     target.mkdir()
     dev = tmp_path / "root" / "dev"
@@ -101,12 +103,12 @@ def test_a_link_in_a_server_leads_nowhere(tmp_path: Path) -> None:
         assert server.stdout
         server.stdout.readline()
         with pytest.raises(CloudError, match="cannot make /dev/vdb in the server"):
-            make_node(server.pid, "/dev/vdb", major=7, minor=70000, serial="volume")
+            make_nodes(server.pid, disk)
         assert list(target.iterdir()) == []
         (dev / "disk").unlink()
-        make_node(server.pid, "/dev/vdb", major=7, minor=70000, serial="volume")
+        make_nodes(server.pid, disk)
         assert os.major((dev / "vdb").stat().st_rdev) == 7
         assert (dev / "disk" / "by-id" / "virtio-volume").readlink() == Path("../../vdb")
-        remove_node(server.pid, "/dev/vdb", serial="volume")
+        remove_nodes(server.pid, disk)
         assert not (dev / "vdb").exists()
         server.stdin.close()

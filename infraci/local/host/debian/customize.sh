@@ -46,3 +46,9 @@ systemctl set-default --quiet multi-user.target
 touch /etc/.updated /var/.updated
 
 systemctl enable --quiet sessions-without-cgroup-v2.service
+
+# What `mount` and `umount` run for a file system on a volume.
+for type in ext2 ext3 ext4 xfs btrfs vfat; do
+    ln -s ../libexec/mount-volume "/usr/sbin/mount.$type"
+    ln -s ../libexec/mount-volume "/usr/sbin/umount.$type"
+done
