@@ -19,6 +19,17 @@ class AbandonedError(InterruptedRunError):
     """The user interrupted the tear-down as well."""
 
 
+class Interruption(BaseException):
+    """A signal's ``error`` on its way through code that may catch, or replace, every Exception.
+
+    A phase, :meth:`Interrupts.until_interrupted` and the end of Interrupts raise the error itself.
+    """
+
+    def __init__(self, error: InterruptedRunError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Interrupts:
     """Turns signals into InterruptedRunError, raised in the main thread; a context manager.
 
@@ -54,6 +65,8 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if isinstance(error, Interruption):
+            raise error.error from None
 
     @property
     def happened(self) -> bool:
@@ -76,6 +89,8 @@ class Interrupts:
                 action()
             finally:
                 self._raising = False
+        except Interruption as interruption:
+            return interruption.error
         except BaseException as error:
             return error
         return None
@@ -114,11 +129,12 @@ class Interrupts:
                 self._on_first()
             else:
                 self._tearing_down = False  # one is enough
-                raise AbandonedError("cannot wait for the tear-down: interrupted again")
+                error = AbandonedError("cannot wait for the tear-down: interrupted again")
+                raise Interruption(error)
         elif self._deferring:
             self._pending = number if self._count == 1 else self._pending
         elif self._raising and self._count == 1:
-            raise _interruption(number)
+            raise Interruption(_interruption(number))
 
 
 def _interruption(number: int) -> InterruptedRunError:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from shlex import quote
 
 from infraci.base.deadline import Deadline
-from infraci.base.interrupts import AbandonedError
+from infraci.base.interrupts import AbandonedError, Interruption
 from infraci.base.invocation import invocation
 from infraci.errors import CloudError, InfraciError, PhaseTimeoutError, UsageError
 from infraci.heat import LOCAL, Leftover, Mark, OnEvent, StackFailedError, render_events
@@ -220,8 +220,9 @@ def destroy(run: Run) -> None:
                     replace(run.state.record, possessions=mark.resources)
                 ),
             )
-        except AbandonedError as error:
-            raise AbandonedError(error.message, hint=f"clean up by: {run.cleanup}") from error
+        except Interruption as interruption:
+            message = interruption.error.message
+            raise AbandonedError(message, hint=f"clean up by: {run.cleanup}") from None
         except RemainsError as error:
             with suppress(InfraciError):
                 run.state.save(replace(run.state.record, leaks=error.left))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from infraci.base.interrupts import Interruption
 from infraci.base.json_lines import JsonLines
 from infraci.errors import InfraciError
 from infraci.ledger.run_folder import RunFolder
@@ -76,7 +77,8 @@ class ExternalVerify:
             try:
                 if not self._pytest_ended.wait(deadline.remaining_s):
                     raise deadline.expired("pytest to end")
-            except InfraciError as error:
+            except (InfraciError, Interruption) as raised:
+                error = raised.error if isinstance(raised, Interruption) else raised
                 self._connection.send(protocol.OVER, protocol.error_to_json(error))
                 raise
             finally:

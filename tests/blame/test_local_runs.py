@@ -87,8 +87,11 @@ def test_an_interruption_tears_all_down_once(runner: Runner) -> None:
             waiting.wait(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with Interrupts():
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(InterruptedRunError):
+    def run_interrupted() -> None:
+        with Interrupts():
+            threading.Thread(target=interrupt).start()
             runner(["a" * 40, "b" * 40])
+
+    with pytest.raises(InterruptedRunError):
+        run_interrupted()
     assert [(runner.root / name).read_text() for name in "ab"] == ["signalled\n", "signalled\n"]

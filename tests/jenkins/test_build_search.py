@@ -109,11 +109,15 @@ def test_an_interruption_aborts_the_builds(
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
-    with Interrupts():
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(InterruptedRunError):
+    thread = threading.Thread(target=interrupt)
+
+    def search_interrupted() -> None:
+        with Interrupts():
+            thread.start()
             builds(controller, repository, [])(shas)
-        thread.join()
+
+    with pytest.raises(InterruptedRunError):
+        search_interrupted()
+    thread.join()
     assert job.builds[0].is_stopped.is_set()
     assert [entry.cancelled for entry in jenkins.state.queue.values() if not entry.number] == [True]

@@ -519,6 +519,20 @@ def test_ctrl_c_tears_down(make_fakes: Make, name: str) -> None:
     assert "collect" not in fakes.calls
 
 
+def test_a_library_that_catches_all_errors_does_not_hide_ctrl_c(make_fakes: Make) -> None:
+    """As keystoneauth does where it reads a date."""
+
+    def replaced() -> None:
+        try:
+            interrupt()
+        except Exception as error:
+            raise ValueError(str(error)) from error
+
+    record = run(make_fakes(servers=replaced))
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.destroyed
+
+
 @pytest.mark.parametrize("name", ["create_keypair", "create_stack"])
 def test_ctrl_c_never_comes_between_asking_and_writing_down(make_fakes: Make, name: str) -> None:
     fakes = make_fakes(**{name: interrupt})
