@@ -75,6 +75,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "ThreadPoolExecutor": "it runs nft, which has a limit",
         "result": "it runs nft, which has a limit",
     },
+    "local/host/haproxy.py Haproxy._ask": {"sendall": _SOCKET, "read": _SOCKET},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",

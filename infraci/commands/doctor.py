@@ -85,6 +85,7 @@ def _machine(as_json: bool) -> int:
                 "cgroups": host.cgroups, "podman": host.podman,
                 "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
                 "security_groups": host.filters_packets,
+                "load_balancers": capabilities.missing_haproxy() is None,
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -106,6 +107,8 @@ def _machine(as_json: bool) -> int:
                 "note: security groups cannot be enforced on this machine: its kernel does not"
                 " filter bridged packets\n  modprobe --all br_netfilter nf_conntrack"
             )
+        if haproxy := capabilities.missing_haproxy():
+            say(f"note: no load balancer can be made: haproxy is missing\n  {haproxy.remedy}")
         if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"
