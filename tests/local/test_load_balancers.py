@@ -168,7 +168,7 @@ def test_a_site_of_two_servers(cloud: Connection) -> None:
     members = {each.operating_status for each in cloud.load_balancer.members(pool)}
     assert members == {"ONLINE", "ERROR"}
     assert {answer(url) for _ in range(4)} == {"web-0"}
-    stats = cloud.load_balancer.get_load_balancer_statistics(balancer)
+    stats = cloud.load_balancer.get_load_balancer_statistics(balancer.id)
     assert stats.total_connections >= 4
 
     rule = resource("OS::Octavia::L7Rule", l7policy={_GET: "moved"}, type="PATH",
@@ -239,7 +239,7 @@ def test_a_client_that_is_not_heat(cloud: Connection) -> None:
     api.wait_for_load_balancer(balancer.id, interval=0.1)
     member = api.create_member(pool, address="10.0.0.5", protocol_port=80, weight=0)
     api.wait_for_load_balancer(balancer.id, interval=0.1)
-    assert api.get_member(member, pool).operating_status == "DRAINING"
+    assert api.get_member(member, pool).operating_status == "NO_MONITOR"
     assert api.get_listener(listener.id).default_pool_id == pool.id
     with pytest.raises(ConflictException, match="already using protocol TCP"):
         api.create_listener(load_balancer_id=balancer.id, protocol="TCP", protocol_port=80)
@@ -257,12 +257,10 @@ def test_a_client_that_is_not_heat(cloud: Connection) -> None:
     ("properties", "named"),
     [
         ({"protocol": "UDP"}, "haproxy, which balances TCP only"),
-        (
-            {"protocol": "TERMINATED_HTTPS", "default_tls_container_ref": "x"},
-            "default_tls_container_ref",
-        ),
+        ({"protocol": "TERMINATED_HTTPS"}, "no key manager (Barbican)"),
+        ({"sni_container_refs": ["x"]}, "sni_container_refs"),
         ({"protocol": "PROXY"}, "Octavia has no such listeners"),
-        ({"protocol": "GOPHER"}, "HTTP, HTTPS, TCP"),
+        ({"protocol": "GOPHER"}, '["HTTP", "HTTPS", "TCP"]'),
     ],
 )
 def test_a_listener_that_is_refused(
