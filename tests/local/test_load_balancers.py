@@ -118,10 +118,10 @@ def outputs(stack: Any) -> Mapping[str, Any]:
     return {output["output_key"]: output["output_value"] for output in stack.outputs}
 
 
-def status(cloud: Connection, kind: str, **found_by: object) -> str:
-    """The operating status of the one thing of a kind that matches."""
-    (found,) = getattr(cloud.load_balancer, kind)(**found_by)
-    return str(found.operating_status)
+def status(cloud: Connection, kind: str) -> str:
+    """The operating status of the one thing of a kind."""
+    (only,) = getattr(cloud.load_balancer, kind)()
+    return str(only.operating_status)
 
 
 def deleted(cloud: Connection, stack: Any) -> None:

@@ -65,7 +65,7 @@ def refuse_protocol(protocol: str, noun: str) -> None:
         raise unsupported(f"there are no {protocol} {noun}s: {reason},")
 
 
-def judge_listener(graph: BalancerGraph, listener: BalancerListener) -> None:
+def validate_listener(graph: BalancerGraph, listener: BalancerListener) -> None:
     """Raise RequestError as Octavia does for such a listener of a balancer."""
     refuse_protocol(listener.protocol, "listener")
     for other in graph.listeners:
@@ -75,14 +75,14 @@ def judge_listener(graph: BalancerGraph, listener: BalancerListener) -> None:
                 f" {other.protocol} and protocol_port {listener.protocol_port}"
             )
     if listener.insert_headers:
-        _judge_headers(listener)
+        _validate_headers(listener)
     for cidr in listener.allowed_cidrs:
         if ipaddress.ip_network(cidr, strict=False).version != 4:
             vips = [graph.balancer.vip_address]
             raise failure(f"CIDR {cidr} IP version incompatible with all VIPs {vips} IP version.")
 
 
-def _judge_headers(listener: BalancerListener) -> None:
+def _validate_headers(listener: BalancerListener) -> None:
     names = list(listener.insert_headers)
     if listener.protocol != "HTTP":
         raise _no_option("insert-headers", f"a {listener.protocol} protocol listener.")
@@ -90,7 +90,7 @@ def _judge_headers(listener: BalancerListener) -> None:
         raise _no_option(names, "insert_headers")
 
 
-def judge_pair(listener: BalancerListener, pool: BalancerPool) -> None:
+def validate_pair(listener: BalancerListener, pool: BalancerPool) -> None:
     """Raise InvalidRequestError when a listener of that protocol cannot have such a pool."""
     if pool.protocol not in POOL_PROTOCOLS[listener.protocol]:
         raise failure(
@@ -99,7 +99,7 @@ def judge_pair(listener: BalancerListener, pool: BalancerPool) -> None:
         )
 
 
-def judge_pool(pool: BalancerPool) -> None:
+def validate_pool(pool: BalancerPool) -> None:
     """Raise RequestError as Octavia does for such a pool."""
     refuse_protocol(pool.protocol, "pool")
     if pool.lb_algorithm == "SOURCE_IP_PORT":
@@ -108,10 +108,10 @@ def judge_pool(pool: BalancerPool) -> None:
             " support SOURCE_IP_PORT algorithm."
         )
     if pool.session_persistence is not None:
-        _judge_persistence(pool.session_persistence)
+        _validate_persistence(pool.session_persistence)
 
 
-def _judge_persistence(persistence: SessionPersistence) -> None:
+def _validate_persistence(persistence: SessionPersistence) -> None:
     cookie = persistence.cookie_name
     if cookie and persistence.type != _APP_COOKIE:
         raise failure(
@@ -127,7 +127,7 @@ def _judge_persistence(persistence: SessionPersistence) -> None:
         )
 
 
-def judge_member(graph: BalancerGraph, member: Member) -> None:
+def validate_member(graph: BalancerGraph, member: Member) -> None:
     """Raise RequestError as Octavia does for such a member of a pool."""
     for address in (member.address, member.monitor_address):
         if address and ipaddress.ip_address(address).version != 4:
@@ -141,7 +141,7 @@ def judge_member(graph: BalancerGraph, member: Member) -> None:
             )
 
 
-def judge_monitor(graph: BalancerGraph, monitor: HealthMonitor) -> HealthMonitor:
+def validate_monitor(graph: BalancerGraph, monitor: HealthMonitor) -> HealthMonitor:
     """The monitor, complete. Raises RequestError as Octavia does."""
     if reason := _UNSUPPORTED_MONITORS.get(monitor.type):
         raise unsupported(f"there are no {monitor.type} health monitors: {reason},")

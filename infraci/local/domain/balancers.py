@@ -36,13 +36,13 @@ from infraci.local.domain.balancer_records import (
 )
 from infraci.local.domain.balancer_rules import (
     failure,
-    judge_listener,
-    judge_member,
-    judge_monitor,
-    judge_pair,
-    judge_pool,
+    validate_listener,
+    validate_member,
+    validate_monitor,
+    validate_pair,
+    validate_pool,
 )
-from infraci.local.domain.l7_rules import judge_policy, judge_rule, positioned
+from infraci.local.domain.l7_rules import positioned, validate_policy, validate_rule
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, NotFoundError
 from infraci.local.host.host_interface import BalancerHost
@@ -127,10 +127,10 @@ class Balancers:
         """Accept a new part of a balancer; it takes effect in the background."""
         with self._store.locked():
             graph = self.graph(part.balancer_id)
-            judged = cast(_AnyPart, self._judged(graph, part))
-            self._begin(graph, judged)
-            self._put(graph, replace(judged, created_at=_now()))
-            added = self.require(type(judged), judged.id)
+            validated = cast(_AnyPart, self._validated(graph, part))
+            self._begin(graph, validated)
+            self._put(graph, replace(validated, created_at=_now()))
+            added = self.require(type(validated), validated.id)
         self._in_background(added.balancer_id)
         return added
 
@@ -144,9 +144,11 @@ class Balancers:
         with self._store.locked():
             record = change(self.require(kind, id_))
             graph = self.graph(record.balancer_id)
-            judged = cast(AnyOctaviaRecord, self._judged(graph, record))
-            self._begin(graph, judged)
-            self._put(graph, replace(judged, provisioning_status=PENDING_UPDATE, updated_at=_now()))
+            validated = cast(AnyOctaviaRecord, self._validated(graph, record))
+            self._begin(graph, validated)
+            self._put(
+                graph, replace(validated, provisioning_status=PENDING_UPDATE, updated_at=_now())
+            )
             changed = self.require(kind, id_)
         self._in_background(changed.balancer_id)
         return changed
@@ -175,8 +177,8 @@ class Balancers:
             listener = self.require(BalancerListener, listener_id)
             if listener.default_pool_id:
                 raise ConflictError("This listener already has a default pool")
-            judge_pool(pool)
-            judge_pair(listener, pool)
+            validate_pool(pool)
+            validate_pair(listener, pool)
             added = self.add(replace(pool, loadbalancer_id=listener.loadbalancer_id))
             # The background waits for the lock: it sees both.
             self._store.put(
@@ -188,28 +190,28 @@ class Balancers:
             )
             return added
 
-    def _judged(self, graph: BalancerGraph, record: OctaviaRecord) -> OctaviaRecord:
+    def _validated(self, graph: BalancerGraph, record: OctaviaRecord) -> OctaviaRecord:
         """The record, complete. Raises RequestError as Octavia does."""
         match record:
             case BalancerListener():
-                judge_listener(graph, record)
+                validate_listener(graph, record)
                 if record.default_pool_id:
-                    judge_pair(record, self._pool_of(graph, record.default_pool_id))
+                    validate_pair(record, self._pool_of(graph, record.default_pool_id))
             case BalancerPool():
-                judge_pool(record)
+                validate_pool(record)
             case Member():
-                judge_member(graph, record)
+                validate_member(graph, record)
                 self._ports.require_subnet(record.subnet_id)
             case HealthMonitor():
-                return judge_monitor(graph, record)
+                return validate_monitor(graph, record)
             case L7Policy():
                 listener = self.require(BalancerListener, record.listener_id)
-                policy = judge_policy(listener, record)
+                policy = validate_policy(listener, record)
                 if policy.redirect_pool_id:
-                    judge_pair(listener, self._pool_of(graph, policy.redirect_pool_id))
+                    validate_pair(listener, self._pool_of(graph, policy.redirect_pool_id))
                 return policy
             case L7Rule():
-                judge_rule(graph, record)
+                validate_rule(graph, record)
         return record
 
     def _pool_of(self, graph: BalancerGraph, id_: str) -> BalancerPool:

@@ -23,7 +23,7 @@ _HEADER_VALUE = re.compile(r"[a-zA-Z0-9!\"#$%&'()*+,-./:;<=>?@\[\]^_`{|}~\\]+")
 _QUOTED_VALUE = re.compile(r"\"[a-zA-Z0-9 \t!\"#$%&'()*+,-./:;<=>?@\[\]^_`{|}~\\]*\"")
 
 
-def judge_policy(listener: BalancerListener, policy: L7Policy) -> L7Policy:
+def validate_policy(listener: BalancerListener, policy: L7Policy) -> L7Policy:
     """The policy, with what its action needs and nothing else. Raises RequestError."""
     if listener.protocol != "HTTP":
         raise UnsupportedError(
@@ -65,7 +65,7 @@ def positioned(policies: Sequence[L7Policy], policy: L7Policy) -> list[L7Policy]
     return [replace(each, position=number) for number, each in enumerate(others, start=1)]
 
 
-def judge_rule(graph: BalancerGraph, rule: L7Rule) -> None:
+def validate_rule(graph: BalancerGraph, rule: L7Rule) -> None:
     """Raise RequestError as Octavia does for such a rule of a policy."""
     others = [other for other in graph.rules_of(rule.l7policy_id) if other.id != rule.id]
     if len(others) >= _MOST_RULES:

@@ -138,11 +138,6 @@ class Haproxy:
         except OSError:
             return ""
 
-    def evidence(self) -> dict[str, str]:
-        """Its configuration and its log, by the files' names; what is not there is left out."""
-        files = (self._folder / name for name in ("haproxy.cfg", "haproxy.log"))
-        return {file.name: file.read_text(errors="replace") for file in files if file.exists()}
-
     def pids(self) -> list[int]:
         """The processes in the namespace: the one that serves, and those that are ending."""
         return self._namespace.processes() if self._namespace.exists() else []
