@@ -81,6 +81,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "local/host/server_sockets.py _line": {"recv": _SOCKET},
     "local/host/mount_process.py _words": {"read": "the kernel has the words, or none"},
+    "local/host/haproxy.py Haproxy._ask": {"sendall": _SOCKET, "read": _SOCKET},
     "local/host/host.py Host.remove": {
         "ThreadPoolExecutor": "podman has a limit there",
         "result": "podman has a limit there",

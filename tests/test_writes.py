@@ -72,6 +72,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/host/podman.py Podman.resize": {"write_text": _CLOUD},
     "local/host/podman.py _write_seed": {"write_bytes": _CLOUD},
     "local/cloud_process.py _start": {"open": _CLOUD},
+    "local/host/haproxy.py Haproxy.apply": {"write_text": "ids and addresses, in a folder (0700)"},
+    "local/host/haproxy.py Haproxy._save_state": {"write_text": "haproxy's own, to be read by it"},
     "local/host/recipe.py overlay": {"open": _OWN},
     "local/host/mount_process.py ServerView.limit_devices": {
         "write_text": "a process id, to the kernel",

@@ -86,6 +86,7 @@ def _machine(as_json: bool) -> int:
                 "memory_limits": host.memory_limits, "cpu_limits": host.cpu_limits,
                 "security_groups": host.filters_packets, "volumes": host.loop_devices,
                 "file_systems": host.file_systems,
+                "load_balancers": capabilities.missing_haproxy() is None,
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -109,6 +110,8 @@ def _machine(as_json: bool) -> int:
             )
         if reason := capabilities.no_volumes_reason():
             say(f"note: {reason}")
+        if haproxy := capabilities.missing_haproxy():
+            say(f"note: no load balancer can be made: haproxy is missing\n  {haproxy.remedy}")
         if host.cgroups is not capabilities.Cgroups.V2:
             say(
                 "note: root in a server can make groups in this machine's systemd hierarchy of"

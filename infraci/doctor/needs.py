@@ -15,6 +15,7 @@ _COUNTED = {
     "OS::Neutron::Subnet": "subnets",
     "OS::Neutron::Port": "ports",
     "OS::Neutron::RouterInterface": "ports",
+    "OS::Octavia::LoadBalancer": "ports",  # of its VIP
     "OS::Neutron::Router": "routers",
     "OS::Neutron::FloatingIP": "floating IPs",
     "OS::Neutron::SecurityGroup": "security groups",

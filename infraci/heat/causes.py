@@ -108,10 +108,13 @@ QUOTA = Cause(
         "allowed gigabytes quota.",
         "ExternalIpAddressExhaustedClient: resources.ip: Unable to find any IP address on "
         "external network 1b2c.",
+        "OctaviaClientException: resources.lb: Quota has been met for resources: Load Balancer "
+        "(HTTP 403)",
     ),
     words=_words(
         r"quota\w* (was |is |has been )?exceeded|exceed\w*( \w+){0,2} quota",
         r"OverQuota|QuotaExceeded|QuotaError|over quota|quota usage would overflow",
+        r"Quota has been met",
         r"reached the maximum stacks|Maximum resources per stack|VolumeLimitExceeded",
         r"Maximum number of \w+( \w+)? (allowed|exceeded)|exceeds available",
         r"No more (free )?(floating )?IP addresses|IpAddressGenerationFailure",
@@ -258,6 +261,18 @@ CAUSES: tuple[Cause, ...] = (
         ),
         advice="a smaller flavor, another availability zone; `openstack server show ID` has Nova's "
         "fault, which the report quotes",
+    ),
+    Cause(
+        category="template",
+        blames=True,
+        what="a provider of load balancers cannot do what the template asks for",
+        says=(
+            "OctaviaClientException: resources.pool: Provider 'amphora' does not support a "
+            "requested option: Amphora provider does not support SOURCE_IP_PORT algorithm. "
+            "(HTTP 501)",
+        ),
+        words=_words(r"Provider '\w+' does not support a requested"),
+        advice="another value, or another `provider` of the load balancer",
     ),
     BROKEN,
     Cause(

@@ -78,6 +78,14 @@ SNAPSHOT = LeftoverKind(
     collection="snapshots",
     command="volume snapshot delete",
 )
+BALANCER = LeftoverKind(
+    name="load balancer",
+    service="load_balancer",
+    collection="lbaas/loadbalancers",
+    key="loadbalancers",
+    command="loadbalancer delete --cascade --wait",
+    types=("OS::Octavia::LoadBalancer",),
+)
 _SERVERS = tuple(SERVER_TYPES)
 _VOLUMES = ("OS::Cinder::Volume", "AWS::EC2::Volume")
 _NETWORKS = ("OS::Neutron::Net", "OS::Neutron::ProviderNet", "AWS::EC2::VPC")
@@ -88,6 +96,7 @@ _GROUPS = ("OS::Neutron::SecurityGroup", "AWS::EC2::SecurityGroup")
 KINDS = (
     STACK,
     FLOATING_IP,
+    BALANCER,
     LeftoverKind(
         name="server",
         service="compute",
@@ -141,6 +150,8 @@ KINDS = (
 
 _FOREIGN = ", which the run did not make"
 _INTERFACE = "network:router_interface"
+#: The owner of a port that has a load balancer's address.
+_BALANCERS = "Octavia"
 #: The types that may make a port, which goes away with them.
 _HOLDERS = (*_SERVERS, *_ROUTERS)
 #: The types by which a stack borrows a floating IP, and gives it back.
@@ -275,9 +286,10 @@ def _own_groups(entry: Mapping[str, Any], mark: Mark) -> frozenset[str]:
 
 
 def _comes_with_others(entry: Mapping[str, Any]) -> bool:
-    """Whether a port belongs to a network or a floating IP, and is deleted with it."""
+    """Whether a port belongs to a network, floating IP or load balancer, and is deleted with it."""
     owner = str(entry.get("device_owner") or "")
-    return owner.startswith("network:") and not owner.startswith(_INTERFACE)
+    is_networks = owner.startswith("network:") and not owner.startswith(_INTERFACE)
+    return is_networks or owner == _BALANCERS
 
 
 def _is_own_port(entry: Mapping[str, Any], mark: Mark) -> bool:

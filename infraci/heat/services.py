@@ -28,6 +28,7 @@ _VERSIONS = {
     "network": "/v2.0",
     "orchestration": "/v1/{project}",
     "block_storage": "/v3/{project}",
+    "load_balancer": "/v2.0",
 }
 _VERSIONED = re.compile(r"/v\d")
 

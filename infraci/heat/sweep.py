@@ -7,7 +7,7 @@ from itertools import islice
 
 from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
-from infraci.heat.leftovers import Leftover, Mark, find_leftovers
+from infraci.heat.leftovers import BALANCER, Leftover, Mark, find_leftovers
 from infraci.heat.openstack_connection import Connection
 
 #: Each round removes what the one before has made free.
@@ -44,7 +44,8 @@ def _remove(connection: Connection, leftover: Leftover, *, by_force: bool) -> No
     path = f"/{kind.collection}/{leftover.id}"
 
     def act(method: str, path: str, body: dict[str, object] | None = None) -> None:
-        connection.ask(verb, kind.service, method, path, json=body, again=False)
+        params = {"cascade": "true"} if kind is BALANCER else None
+        connection.ask(verb, kind.service, method, path, json=body, params=params, again=False)
 
     if leftover.router:
         action = f"/routers/{leftover.router}/remove_router_interface"

@@ -33,3 +33,7 @@ class NotFoundError(RequestError):
 
 class ConflictError(RequestError):
     """Something that is there now stands in the way."""
+
+
+class UnsupportedError(RequestError):
+    """The cloud's service cannot do what the request asks for, though another one's could."""

@@ -21,14 +21,29 @@ from infraci.local.supported_properties import (
     OWN_TYPES,
     PROPERTIES,
     REASONS,
+    REFUSED_VALUES,
     VALUES,
 )
 
 #: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
-_SERVICES = ("cinder", "glance", "neutron", "nova")
+_SERVICES = ("cinder", "glance", "neutron", "nova", "octavia")
 #: Types of which every property that Heat implements is supported.
 _WHOLE = OWN_TYPES | AWS_TYPES
+
+
+class _AllowedValues(constraints.AllowedValues):  # type: ignore[misc]
+    """Refuses all other values, some for reasons of their own."""
+
+    def __init__(self, allowed: list[object], reasons: Mapping[object, str]) -> None:
+        super().__init__(allowed)
+        self._reasons = reasons
+
+    def _err_msg(self, value: object) -> str:
+        reason = self._reasons.get(value) if isinstance(value, str) else None
+        if reason is None:
+            return str(super()._err_msg(value))
+        return f'"{value}" is refused by the embedded cloud: {reason}'
 
 
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
@@ -153,7 +168,8 @@ def _restricted_schema(
             entry.schema = _restricted_item(name, original, f"{key_path}.")
         values = VALUES.get((name, key_path))
         if values is not None:
-            entry.constraints = [constraints.AllowedValues(list(values))]
+            reasons = REFUSED_VALUES.get((name, key_path), {})
+            entry.constraints = [_AllowedValues(list(values), reasons)]
     return restricted
 
 

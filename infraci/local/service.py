@@ -36,11 +36,14 @@ from infraci.local.api.identity import (
 )
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
+from infraci.local.api.load_balancer import LoadBalancerApi
 from infraci.local.api.network import NetworkApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.volume import VolumeApi
 from infraci.local.api.web import Document
+from infraci.local.domain.balancer_ports import BalancerPorts
+from infraci.local.domain.balancers import Balancers
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import DatabaseReserve
 from infraci.local.domain.networks import Networks
@@ -147,6 +150,13 @@ class Cloud:
         )
         self._host.sockets.answer = ServerRequests(self._servers.volumes).answer
 
+        self._balancers = Balancers(
+            self._store,
+            BalancerPorts(self._store, self._networks, self._filters, self._servers.ports.nic),
+            self._host,
+            labels_of=lambda id_: _labels_of_stack(engine.root_stack_of(id_)),
+        )
+
     def serve(self, ready: Callable[[], None]) -> None:
         """Answer requests until idle or :meth:`end`; calls ``ready`` once it answers."""
         gateway_url = f"http://{CLOUD_ADDRESS}:{self._signal_port}"
@@ -194,6 +204,7 @@ class Cloud:
         except CloudError:
             LOG.exception("cannot restore the routers")
         self._servers.reconcile()
+        self._balancers.take_over()
         try:
             self._filters.refresh()
         except CloudError:
@@ -223,6 +234,7 @@ class Cloud:
             try:
                 self._keep_reserves()
                 self._servers.watch()
+                self._balancers.watch()
             except Exception:
                 LOG.exception("cannot look after the servers")
             if time.monotonic() >= purge_at:
@@ -252,6 +264,7 @@ class Cloud:
                 names=lambda: [recipe.name for recipe in images.recipes()],
             ),
             "/volume": VolumeApi(self._store, self._volumes, self._snapshots, is_valid),
+            "/load-balancer": LoadBalancerApi(self._balancers, is_valid),
             "/infraci": AdminApi(self._store, self._servers, self._volumes, is_valid, end=self.end),
         }
         dispatch = BodyFilter(
@@ -282,7 +295,11 @@ class PlansOnly:
 def _labels_of(server: ServerRecord) -> Mapping[str, str]:
     """The labels of a server's container, from its stack's tags (see infraci.heat)."""
     stack = server.hints.get("heat_root_stack_id")
-    if not isinstance(stack, str):
+    return _labels_of_stack(stack) if isinstance(stack, str) else {}
+
+
+def _labels_of_stack(stack: str) -> Mapping[str, str]:
+    if not stack:
         return {}
     tags = dict(tag.split("=", 1) for tag in engine.stack_tags(stack) if "=" in tag)
     labels = {LABEL_STACK: stack}

@@ -61,6 +61,16 @@ REASONS: Mapping[str, str] = {
     "AWS::ElasticLoadBalancing::LoadBalancer": (
         "Heat makes it of a server with HAProxy and heat-cfntools, which no image here has"
     ),
+    "OS::Octavia::Quota": "load balancers have no quotas",
+    **dict.fromkeys(
+        (
+            "OS::Octavia::Flavor",
+            "OS::Octavia::FlavorProfile",
+            "OS::Octavia::AvailabilityZone",
+            "OS::Octavia::AvailabilityZoneProfile",
+        ),
+        "every load balancer is one haproxy on this machine, of no flavor and in no zone",
+    ),
 }
 
 #: Types that stand for something on this machine → the properties that are honoured.
@@ -89,6 +99,33 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
     "OS::Cinder::VolumeAttachment": frozenset({"instance_uuid", "volume_id", "mountpoint"}),
     "OS::Cinder::VolumeType": frozenset({"name", "description"}),
+    "OS::Octavia::LoadBalancer": frozenset({
+        "name", "description", "vip_subnet", "vip_address", "admin_state_up",
+    }),
+    "OS::Octavia::Listener": frozenset({
+        "name", "description", "loadbalancer", "protocol", "protocol_port", "default_pool",
+        "connection_limit", "allowed_cidrs", "admin_state_up",
+    }),
+    "OS::Octavia::Pool": frozenset({
+        "name", "description", "loadbalancer", "listener", "protocol", "lb_algorithm",
+        "session_persistence", "session_persistence.type", "session_persistence.cookie_name",
+        "tls_enabled", "admin_state_up",
+    }),
+    "OS::Octavia::PoolMember": frozenset({
+        "pool", "address", "protocol_port", "subnet", "weight", "monitor_address",
+        "monitor_port", "admin_state_up", "tags",
+    }),
+    "OS::Octavia::HealthMonitor": frozenset({
+        "pool", "type", "delay", "timeout", "max_retries", "http_method", "url_path",
+        "expected_codes", "admin_state_up",
+    }),
+    "OS::Octavia::L7Policy": frozenset({
+        "name", "description", "listener", "action", "position", "redirect_pool", "redirect_url",
+        "admin_state_up",
+    }),
+    "OS::Octavia::L7Rule": frozenset({
+        "l7policy", "type", "compare_type", "key", "value", "invert", "admin_state_up",
+    }),
     "OS::Nova::KeyPair": frozenset({"name", "public_key", "save_private_key"}),
     "OS::Nova::Flavor": frozenset({
         "name", "flavorid", "vcpus", "ram", "disk", "extra_specs", "is_public",
@@ -169,6 +206,12 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "is_public": _PROJECT,
         "metadata": "every volume is a file on this machine",
     },
+    "OS::Octavia::LoadBalancer": {
+        "provider": "haproxy on this machine is every provider",
+        "tenant_id": _PROJECT,
+    },
+    "OS::Octavia::Listener": {"tenant_id": _PROJECT},
+    "OS::Octavia::HealthMonitor": {"tenant_id": _PROJECT},
     "OS::Nova::ServerGroup": {
         "policies": "all servers are on this machine, whatever the policy",
         "rules": "all servers are on this machine, whatever the policy",
@@ -253,6 +296,11 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS", "SOFTWARE_CONFIG"),
     ("OS::Nova::Server", "software_config_transport"): ("POLL_SERVER_CFN", "POLL_SERVER_HEAT"),
     ("OS::Nova::Flavor", "is_public"): (True,),
+    ("OS::Octavia::LoadBalancer", "provider"): ("amphora", "octavia"),
+    ("OS::Octavia::Listener", "protocol"): ("HTTP", "HTTPS", "TCP"),
+    ("OS::Octavia::Pool", "protocol"): ("HTTP", "HTTPS", "PROXY", "TCP"),
+    ("OS::Octavia::Pool", "lb_algorithm"): ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
+    ("OS::Octavia::HealthMonitor", "type"): ("HTTP", "HTTPS", "TCP", "TLS-HELLO"),
     ("OS::Heat::WaitConditionHandle", "signal_transport"): (
         "CFN_SIGNAL", "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
     ),
@@ -263,3 +311,26 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Neutron::Router", "admin_state_up"): (True,),
     ("OS::Neutron::Subnet", "ip_version"): (4,),
 }  # fmt: skip
+
+_HAPROXY = "load balancers are haproxy, which balances TCP only"
+_NO_KEYS = "no key manager (Barbican) keeps the certificate with which it would end TLS"
+#: Values that Heat takes and the embedded cloud refuses → why.
+REFUSED_VALUES: Mapping[tuple[str, str], Mapping[object, str]] = {
+    ("OS::Octavia::Listener", "protocol"): {
+        "UDP": _HAPROXY,
+        "TERMINATED_HTTPS": _NO_KEYS,
+        "PROXY": "Octavia has no such listeners, though Heat takes them: its pools speak PROXY",
+    },
+    ("OS::Octavia::Pool", "protocol"): {
+        "UDP": _HAPROXY,
+        "TERMINATED_HTTPS": "Octavia has no such pools, though Heat takes them",
+    },
+    ("OS::Octavia::Pool", "lb_algorithm"): {
+        "SOURCE_IP_PORT": "only Octavia's provider for OVN has it",
+    },
+    ("OS::Octavia::HealthMonitor", "type"): {
+        "PING": "haproxy would have to run a program for each ping",
+        "UDP-CONNECT": _HAPROXY,
+        "SCTP": _HAPROXY,
+    },
+}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from infraci.heat import LOCAL, PreviewResource, StackPreview
 from infraci.heat.stacks import Request
-from infraci.local.host.capabilities import can_filter, no_volumes_reason
+from infraci.local.host.capabilities import can_filter, missing_haproxy, no_volumes_reason
 from infraci.model.fields import THE_STACK
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, in_order, near, quoted
@@ -274,6 +274,9 @@ def _notices(
             "security groups are not enforced on the embedded cloud: this machine's kernel cannot "
             "filter bridged packets (`modprobe br_netfilter` may mend it)"
         )
+    balancers = [each for each in preview.walk() if each.type == "OS::Octavia::LoadBalancer"]
+    if cloud == LOCAL and balancers and (lack := missing_haproxy()):
+        yield f"no load balancer can be made on this machine: it lacks {lack.what} ({lack.remedy})"
     if cloud == LOCAL:
         if any(resource.type == "OS::Cinder::Volume" for resource in preview.walk()) and (
             reason := no_volumes_reason()

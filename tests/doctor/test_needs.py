@@ -49,6 +49,7 @@ def test_networks_and_what_neutron_makes_beside() -> None:
             resource("Neutron::FloatingIP"),
             resource("Neutron::SecurityGroup", rules=[{}, {}]),
             resource("Neutron::SecurityGroupRule"),
+            resource("Octavia::LoadBalancer"),
             resource("Cinder::Volume", size="20"),
             resource("Heat::Value"),
         ],
@@ -57,7 +58,7 @@ def test_networks_and_what_neutron_makes_beside() -> None:
     assert needs == {
         "networks": 1,
         "subnets": 2,
-        "ports": 3,
+        "ports": 4,
         "routers": 1,
         "floating IPs": 1,
         "security groups": 1,

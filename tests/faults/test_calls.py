@@ -35,6 +35,7 @@ CALLS = (
     "GET /network/v2.0/security-groups",
     "GET /volume/v3/ID/snapshots",
     "GET /volume/v3/ID/volumes",
+    "GET /load-balancer/v2.0/lbaas/loadbalancers",
 )
 
 CREATE = f"POST {_STACKS}"

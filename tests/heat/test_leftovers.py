@@ -116,7 +116,7 @@ def test_a_clean_cloud_is_asked_once_for_each_kind() -> None:
     assert clock.now == 0
     assert sdk.network is not None
     requests = [*sdk.orchestration.requests, *sdk.compute.requests, *sdk.network.requests]
-    assert len(requests) == len(KINDS) - 2  # it has no volumes, and so no service of them
+    assert len(requests) == len(KINDS) - 3  # it has no service for volumes and balancers
 
 
 def test_they_are_removed_users_first() -> None:

@@ -21,6 +21,7 @@ PATHS = {
     "network": "/neutron/",
     "orchestration": "/heat/v1/p1",
     "volumev3": "/cinder",
+    "load-balancer": "/octavia",
 }
 
 
@@ -88,6 +89,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         ("network", "/neutron/v2.0/x"),
         ("orchestration", "/heat/v1/p1/x"),
         ("block_storage", "/cinder/v3/p1/x"),
+        ("load_balancer", "/octavia/v2.0/x"),
         ("image", "/images/v2/x"),
     ],
 )

@@ -17,7 +17,7 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
     ("type_", "properties"),
     [
         ("OS::Cinder::QoSSpecs", {"specs": {}}),
-        ("OS::Octavia::LoadBalancer", {"vip_subnet": "x"}),
+        ("OS::Zaqar::Queue", {"name": "x"}),
         ("OS::Neutron::QoSPolicy", {"name": "x"}),
         ("OS::Nova::Quota", {"project": "x"}),
         ("OS::Keystone::Project", {"name": "x"}),
@@ -148,7 +148,7 @@ def test_a_retired_type_is_no_placeholder(cloud: Connection, type_: str, advice:
     assert advice in reason
 
 
-@pytest.mark.parametrize("constraint", ["barbican.secret", "keystone.project", "octavia.pool"])
+@pytest.mark.parametrize("constraint", ["barbican.secret", "keystone.project", "mistral.workflow"])
 def test_a_constraint_that_asks_a_service_which_is_not_here(
     cloud: Connection, constraint: str
 ) -> None:

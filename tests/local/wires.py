@@ -29,6 +29,27 @@ import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as link:
     print(link.makefile().read())
 """
+#: Answers each request with its name, its path and the headers it got; with 503 while a file is
+#: there whose name is its last argument.
+_SERVE = """
+import http.server, os, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        text = f"{sys.argv[1]} {self.path}\\n{self.headers}".encode()
+        self.send_response(503 if os.path.exists(sys.argv[3]) else 200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        pass  # a health check hangs up
+server = Server(("0.0.0.0", int(sys.argv[2])), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
 _PORT = 8000
 
 
@@ -105,20 +126,31 @@ class FabricTestbed:
         """Start a process that answers each connection with its name and its client's address."""
         self._listen(name, host, port)
 
+    def serve(
+        self, name: str, host: ServerNamespace, port: int = _PORT, *, ill: str = ""
+    ) -> subprocess.Popen[str]:
+        """Start an HTTP server, which answers with its name; with 503 while the file ``ill`` is."""
+        process = self._start(host, _SERVE, name, str(port), ill)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
     def listen_on_host(self, name: str) -> int:
         """Start one on this machine, at a port that nothing else has; returns the port."""
         self.port[name] = self._listen(name, None, 0)
         return self.port[name]
 
     def _listen(self, name: str, host: ServerNamespace | None, port: int) -> int:
-        process = subprocess.Popen(
-            [*_in(host), sys.executable, "-ISc", _LISTEN, name, str(port)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._processes.append(process)
+        process = self._start(host, _LISTEN, name, str(port))
         assert process.stdout is not None
         return int(process.stdout.readline())
+
+    def _start(self, host: ServerNamespace | None, *program: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*_in(host), sys.executable, "-ISc", *program], stdout=subprocess.PIPE, text=True
+        )
+        self._processes.append(process)
+        return process
 
     def ask(
         self,

@@ -40,7 +40,7 @@ heat_template_version: 2018-08-31
 parameters:
   key_name: {type: string, constraints: [{custom_constraint: nova.keypair}]}
   image: {type: string, constraints: [{custom_constraint: glance.image}]}
-  volume: {type: string, default: v1, constraints: [{custom_constraint: octavia.pool}]}
+  volume: {type: string, default: v1, constraints: [{custom_constraint: mistral.workflow}]}
   count: {type: number}
 resources:
   net:
@@ -88,7 +88,7 @@ stacks/n.yaml:9:5: resources.lost.type: The Resource Type (OS::Neutron::Prt) cou
 did you mean "OS::Neutron::Port"?
 stacks/n.yaml:10:18: resources.lost.depends_on[0]: there is no resource "nowhere"
 stacks/s.yaml:5:3: parameters.volume: Parameter 'volume' is invalid: Error validating value 'v1': \
-the embedded cloud has no octavia that could know it
+the embedded cloud has no mistral that could know it
 stacks/s.yaml:10:18: resources.net.properties.dhcp_agent_ids: the embedded cloud does not honour \
 the property dhcp_agent_ids
 stacks/s.yaml:10:39: resources.net.properties.nme: Unknown Property nme; did you mean "name"?

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Request
 
 from infraci import __version__
 from infraci.local.api.web import Api, Document, route
+from infraci.local.domain.balancer_records import LoadBalancer
 from infraci.local.domain.records import Network, Router, Server
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
@@ -46,6 +47,7 @@ class AdminApi(Api):
             "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "servers": [server.name for server in self._store.find(Server)],
             "volumes": [volume.name or volume.id for volume in self._store.find(Volume)],
+            "load_balancers": [each.name or each.id for each in self._store.find(LoadBalancer)],
             "networks": [
                 network.name
                 for network in self._store.find(Network, lambda network: not network.is_external)
@@ -55,7 +57,7 @@ class AdminApi(Api):
 
     @route("POST", "/gc")
     def gc(self, request: Request) -> Document:
-        """Remove servers, networks and volumes on this machine that the store does not know."""
+        """Remove what is on this machine and the store does not know, a line each."""
         dry_run = "dry_run" in request.args
         removed = self._servers.reconcile(dry_run=dry_run)
         return {"removed": removed + self._volumes.reconcile(dry_run=dry_run)}

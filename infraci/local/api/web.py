@@ -20,6 +20,7 @@ from infraci.local.errors import (
     InvalidRequestError,
     NotFoundError,
     RequestError,
+    UnsupportedError,
 )
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ _STATUSES = {
     ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
+    UnsupportedError: 501,
 }
 
 Handler = TypeVar("Handler", bound=Callable[..., "Document | Response | None"])

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import count
 
+from infraci.local.domain.balancer_records import AMPHORA_OWNER
 from infraci.local.domain.networks import Wiring
 from infraci.local.domain.records import Port, SecurityGroup, SecurityGroupRule
 from infraci.local.domain.security_rules import filter_rule
@@ -17,7 +18,7 @@ from infraci.local.host.port_filter import NetworkFilter, PortFilter
 
 
 class PacketFilters:
-    """The filters of all networks that servers are in. Safe to use from several threads."""
+    """The filters of networks with servers or balancers. Safe to use from several threads."""
 
     def __init__(self, store: Store, wiring: Wiring) -> None:
         self._store = store
@@ -64,7 +65,7 @@ def network_filters(store: Store) -> Mapping[str, NetworkFilter]:
     members = _members(ports)
     by_network: defaultdict[str, list[Port]] = defaultdict(list)
     for port in sorted(ports, key=lambda port: port.id):
-        if port.device_owner == NOVA_OWNER:
+        if port.device_owner in (NOVA_OWNER, AMPHORA_OWNER):
             by_network[port.network_id].append(port)
     return {
         network_id: _filter(inside, groups, by_group, members)

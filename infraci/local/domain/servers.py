@@ -17,6 +17,7 @@ from functools import partial
 from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
+from infraci.local.domain.balancer_records import LoadBalancer
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import Networks
@@ -347,6 +348,7 @@ class Servers:
                 self._host.remove(id_, access=None, network_id=None)
         known |= {network.id for network in self._store.find(Network)}
         known |= {router.id for router in self._store.find(Router)}
+        known |= {balancer.id for balancer in self._store.find(LoadBalancer)}
         return removed + self._host.sweep(known=known, dry_run=dry_run)
 
     def _take_over(self, server: Server, runs: bool | None) -> None:

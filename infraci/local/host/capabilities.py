@@ -217,6 +217,11 @@ def probe() -> Capabilities:
     )
 
 
+def missing_haproxy() -> Missing | None:
+    """Return what load balancers lack on this machine, if they lack anything."""
+    return None if shutil.which("haproxy") else _package("haproxy", "haproxy")
+
+
 def can_filter() -> bool:
     """Whether bridged packets can be filtered, as far as may be seen without root and at once."""
     return Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()

@@ -2,7 +2,8 @@
 
 A network is the namespace ``infraci-n-…`` with the bridge ``br0`` in it
 (:mod:`infraci.local.host.segment`), a server ``infraci-s-…`` with ``eth0``, ``eth1``…, a router
-``infraci-r-…`` (:mod:`infraci.local.host.router`). So networks of the same addresses never meet.
+``infraci-r-…`` (:mod:`infraci.local.host.router`), a load balancer ``infraci-b-…``
+(:mod:`infraci.local.host.haproxy`). So networks of the same addresses never meet.
 
 The fabric keeps no state: the kernel lists the namespaces, and each one's loopback device bears its
 labels.
@@ -16,7 +17,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infraci.local.host import router, segment
+from infraci.local.host import haproxy, router, segment
+from infraci.local.host.haproxy import Haproxy
 from infraci.local.host.host_bridge import HostBridge, Pools
 from infraci.local.host.netns import HOST, Namespace, WiringError, clip, namespaces, short
 from infraci.local.host.port_filter import NetworkFilter
@@ -24,7 +26,13 @@ from infraci.local.host.router import Router
 from infraci.local.host.segment import CLOUD_ADDRESS, Segment
 
 _SERVER = "infraci-s-"
-_KINDS = {segment.PREFIX: "network", _SERVER: "server", router.PREFIX: "router"}
+_BALANCER = "infraci-b-"
+_KINDS = {
+    segment.PREFIX: "network",
+    _SERVER: "server",
+    router.PREFIX: "router",
+    _BALANCER: "load balancer",
+}
 #: A server forwards nothing by default, and has ::1 but no other IPv6 address.
 _SERVER_SYSCTLS = {
     "ipv4/ip_forward": 0,
@@ -55,7 +63,7 @@ class Nic:
 class OwnNamespace:
     """A namespace of ours on this machine."""
 
-    #: ``network``, ``server`` or ``router``.
+    #: ``network``, ``server``, ``router`` or ``load balancer``.
     kind: str
     namespace: str
     #: ``cloud``, ``id`` and whatever else it was labelled with; empty if it bears no labels.
@@ -134,7 +142,7 @@ class Fabric:
             self._remove(own)
 
     def label(self, kind: str, object_id: str, labels: Mapping[str, str]) -> None:
-        """Add labels to a network, a server or a router: its run, its expiry."""
+        """Add labels to what has that kind and id: its run, its expiry."""
         prefix = next(p for p, k in _KINDS.items() if k == kind)
         namespace = Namespace(f"{prefix}{short(object_id)}")
         namespace.label({**(namespace.labels() or {}), **labels})
@@ -184,11 +192,15 @@ class Fabric:
         self, server_id: str, labels: Mapping[str, str] | None = None
     ) -> Path:
         """Make the namespace a server is to live in, without any card; return its file."""
-        namespace = _server(server_id)
+        return self._create_end(_server(server_id), server_id, labels).path
+
+    def _create_end(
+        self, namespace: Namespace, id_: str, labels: Mapping[str, str] | None
+    ) -> Namespace:
         if not namespace.is_whole():
-            namespace.create(self._labels(server_id, labels), _SERVER_SYSCTLS)
+            namespace.create(self._labels(id_, labels), _SERVER_SYSCTLS)
             namespace.finish()
-        return namespace.path
+        return namespace
 
     def delete_server_namespace(self, server_id: str) -> None:
         """Remove a server's namespace and its cards."""
@@ -196,17 +208,19 @@ class Fabric:
 
     def plug(self, server_id: str, nic: Nic) -> None:
         """Give a server a card, up and addressed, whether it runs already or not."""
-        server, network = _server(server_id), segment.namespace_of(nic.network_id)
-        peer = network_end(server_id, nic.device)
+        self._plug(_server(server_id), network_end(server_id, nic.device), nic)
+
+    def _plug(self, namespace: Namespace, peer: str, nic: Nic) -> None:
+        network = segment.namespace_of(nic.network_id)
         mtu = self._host.mtu
         HOST.ip(
             [
-                f"link add {nic.device} netns {server.name} address {nic.mac} mtu {mtu}"
+                f"link add {nic.device} netns {namespace.name} address {nic.mac} mtu {mtu}"
                 f" type veth peer name {peer} netns {network.name} mtu {mtu}"
             ]
         )
         network.ip([f"link set {peer} master br0 up"])
-        server.ip(_nic_lines(nic))
+        namespace.ip(_nic_lines(nic))
 
     def unplug(self, server_id: str, device: str) -> None:
         """Take a card out of a server."""
@@ -226,6 +240,29 @@ class Fabric:
     def remove_access(self, network_id: str, access: str) -> None:
         """Take an access address away."""
         Segment(network_id, self._host).remove_access(access)
+
+    # Load balancers
+
+    def create_balancer(
+        self, balancer_id: str, nics: Collection[Nic], labels: Mapping[str, str] | None = None
+    ) -> Haproxy:
+        """Make a load balancer's namespace with these cards, and no others."""
+        namespace = self._create_end(_balancer(balancer_id), balancer_id, labels)
+        macs = {"lo": "00:00:00:00:00:00"} | {nic.device: nic.mac for nic in nics}
+        links = {link["ifname"]: link["address"] for link in namespace.show("link")}
+        others = [device for device, mac in links.items() if macs.get(device) != mac]
+        namespace.ip_undo([f"link del {device}" for device in others])
+        for nic in nics:
+            self._plug(namespace, network_end(balancer_id, nic.device), nic)
+        return self.haproxy(balancer_id)
+
+    def delete_balancer(self, balancer_id: str) -> None:
+        """Remove a load balancer's namespace, its cards, and its haproxy."""
+        haproxy.remove(_balancer(balancer_id))
+
+    def haproxy(self, balancer_id: str) -> Haproxy:
+        """What balances in a load balancer's namespace, made or not."""
+        return Haproxy(_balancer(balancer_id))
 
     # Routers
 
@@ -250,12 +287,21 @@ class Fabric:
     @staticmethod
     def _remove(own: OwnNamespace) -> None:
         namespace = Namespace(own.namespace)
-        remove = {"network": segment.delete, "router": router.delete, "server": Namespace.delete}
+        remove = {
+            "network": segment.delete,
+            "router": router.delete,
+            "server": Namespace.delete,
+            "load balancer": haproxy.remove,
+        }
         remove[own.kind](namespace)
 
 
 def _server(server_id: str) -> Namespace:
     return Namespace(f"{_SERVER}{short(server_id)}")
+
+
+def _balancer(balancer_id: str) -> Namespace:
+    return Namespace(f"{_BALANCER}{short(balancer_id)}")
 
 
 def _nic_lines(nic: Nic) -> list[str]:

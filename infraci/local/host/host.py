@@ -18,8 +18,9 @@ from pathlib import Path
 from infraci.errors import CloudError
 from infraci.local.host import image_store as images
 from infraci.local.host import mounts
+from infraci.local.host.balancer_plan import BalancerPlan, BalancerStats
 from infraci.local.host.block_devices import forget_disk, list_disk
-from infraci.local.host.capabilities import install_command, probe
+from infraci.local.host.capabilities import install_command, missing_haproxy, probe
 from infraci.local.host.device_nodes import make_nodes, remove_nodes
 from infraci.local.host.fabric import Fabric, Nic, server_namespace
 from infraci.local.host.host_bridge import Pools, choose_pools
@@ -63,6 +64,7 @@ class Host:
         self._no_pools: CloudError | None = None  # why this cloud can only plan
         self._references: dict[str, str] = {}  # of the images that were there when last needed
         self._inits: dict[str, int] = {}  # the process id of each running server's init
+        self._balancing: dict[str, int] = {}  # the process id of each balancer's haproxy
         self._labels: dict[str, Mapping[str, str]] = {}  # what each network is labelled with
         #: Where servers ask for what they cannot do; the cloud sets what answers them.
         self.sockets = ServerSockets()
@@ -156,6 +158,44 @@ class Host:
     def router(self, router_id: str) -> Router:
         """A router, made or not."""
         return self._fabric.router(router_id)
+
+    # Load balancers
+
+    def check_balancers(self) -> None:
+        """Raise CloudError if this machine can have no load balancers: it lacks haproxy."""
+        if lack := missing_haproxy():
+            raise CloudError(
+                f"cannot balance load on this machine: it lacks {lack.what}", hint=lack.remedy
+            )
+
+    def balance(self, plan: BalancerPlan, nics: Collection[Nic], labels: Mapping[str, str]) -> None:
+        """Have a balancer do what a plan says, made or not."""
+        for network_id in dict.fromkeys(nic.network_id for nic in nics):
+            self.create_network(network_id)
+        fabric = self._fabric
+        own = {key.removeprefix("infraci."): value for key, value in labels.items()}
+        self._acquire(plan.id, lambda: fabric.create_balancer(plan.id, nics, own))
+        self._balancing.pop(plan.id, None)
+        pid = fabric.haproxy(plan.id).apply(plan)
+        if pid is not None:
+            self._balancing[plan.id] = pid
+
+    def remove_balancer(self, balancer_id: str) -> None:
+        """Remove a balancer; one that is gone already is fine."""
+        self._balancing.pop(balancer_id, None)
+        if balancer_id in self._in_use:
+            self._fabric.delete_balancer(balancer_id)
+            self._release(balancer_id)
+
+    def balancer_stats(self, balancer_id: str) -> BalancerStats:
+        """What a balancer counts; nothing while it does not run."""
+        if balancer_id not in self._balancing:
+            return {}
+        return self._fabric.haproxy(balancer_id).stats()
+
+    def ended_balancers(self) -> Collection[str]:
+        """The balancers whose process has ended by itself."""
+        return [id_ for id_, pid in list(self._balancing.items()) if not _runs(pid)]
 
     # Servers
 
@@ -357,3 +397,7 @@ def _furnish(init: int, server_id: str, disks: Sequence[Disk]) -> None:
     for disk in disks:
         make_nodes(init, disk)
         list_disk(init, server_namespace(server_id), disk)
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from infraci.local.host.balancer_plan import BalancerPlan, BalancerStats
 from infraci.local.host.fabric import Nic
 
 
@@ -104,6 +105,25 @@ class HostInterface(Protocol):
 
     def sweep(self, *, known: Collection[str], dry_run: bool) -> list[str]:
         """Remove the namespaces of unknown servers and networks; returns a line for each."""
+
+
+class BalancerHost(Protocol):
+    """Runs load balancers; every call may block for a second."""
+
+    def check_balancers(self) -> None:
+        """Raise CloudError if this machine can have no load balancers."""
+
+    def balance(self, plan: BalancerPlan, nics: Collection[Nic], labels: Mapping[str, str]) -> None:
+        """Have a balancer do what a plan says, made or not. Raises CloudError."""
+
+    def remove_balancer(self, balancer_id: str) -> None:
+        """Remove a balancer; one that is gone already is fine."""
+
+    def balancer_stats(self, balancer_id: str) -> BalancerStats:
+        """What a balancer counts; nothing while it does not run."""
+
+    def ended_balancers(self) -> Collection[str]:
+        """The balancers whose process has ended by itself."""
 
 
 class VolumeDisks(Protocol):

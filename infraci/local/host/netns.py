@@ -107,6 +107,13 @@ class Namespace:
             raise WiringError(f"cannot look at {self}: {done.stderr.strip()}")
         return [entry for entry in json.loads(done.stdout or "[]") if entry]
 
+    def processes(self) -> list[int]:
+        """Return the ids of the processes in it, the eldest first."""
+        done = _process(["ip", "netns", "pids", self.name])
+        if done.returncode != 0 and not _tolerated(done.stderr, _GONE_ALREADY):
+            raise WiringError(f"cannot look at {self}: {done.stderr.strip()}")
+        return sorted(map(int, done.stdout.split()))
+
     def labels(self, device: str = "lo") -> dict[str, str] | None:
         """Return the labels on a device, or None if it is not there or none of ours."""
         links = self.show("link", "show", "dev", device)
