@@ -17,13 +17,13 @@ from benchmarks.published_templates.exclusions import exclude, unreadable
 from benchmarks.published_templates.pipelines import StackChoice, choose, make_repository
 from benchmarks.published_templates.purposes import Purpose
 from benchmarks.published_templates.results import Result
-from infraci.app.options import Overrides
-from infraci.app.stack_loading import stack_loader
 from infraci.heat import Cloud
 from infraci.model.decode import load_pipelines
 from infraci.model.problem import Problem
+from infraci.model.run import Overrides
 from infraci.plan import plan_pipeline
 from infraci.plan.offline import OfflineCloud
+from infraci.templates import load_request
 
 #: While Heat is at work for one, another is read.
 _AT_ONCE = 3
@@ -120,7 +120,7 @@ def _problems(root: Path, name: str, cloud: Cloud | OfflineCloud) -> tuple[Probl
         pipeline,
         root=root,
         cloud=cloud,
-        load=stack_loader(pipeline, tree=root, cloud=cloud, overrides=Overrides()),
+        load=partial(load_request, pipeline, tree=root, cloud=cloud, overrides=Overrides()),
         name=f"infraci-plan-{name}",
     )
     return plan.problems
