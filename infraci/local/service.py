@@ -46,6 +46,7 @@ from infraci.local.domain.balancer_ports import BalancerPorts
 from infraci.local.domain.balancers import Balancers
 from infraci.local.domain.change_signal import ChangeSignal
 from infraci.local.domain.database_reserve import DatabaseReserve
+from infraci.local.domain.keystone import Identity
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
@@ -249,7 +250,13 @@ class Cloud:
     def _application(self, heat_api: WsgiApp, cfn_api: WsgiApp) -> WsgiApp:
         is_valid = self._tokens.is_valid
         routes: dict[str, Any] = {
-            "/identity": IdentityApi(self.url, self.password, self._tokens, self._stack_users),
+            "/identity": IdentityApi(
+                self.url,
+                self.password,
+                self._tokens,
+                self._stack_users,
+                Identity(self._store),
+            ),
             "/orchestration": heat_api,
             CFN_PATH: cfn_api,
             ANY_CLOUD_PATH: PlansOnly(any_cloud_api(self.url, self._tokens.holder)),

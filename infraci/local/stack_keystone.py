@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from heat.common import context, exception
 from heat.engine.clients.os.keystone import fake_keystoneclient
+from keystoneclient.v3 import client as v3
 
 from infraci.local.account import USER_ID
 from infraci.local.api.identity import Tokens
@@ -45,6 +46,18 @@ class Keystone(fake_keystoneclient.FakeKeystoneClient):  # type: ignore[misc]
 
     def __init__(self, context: Any = None, *_: object, **__: object) -> None:
         super().__init__(context=context, stack_domain_id="default")
+
+    @property
+    def client(self) -> Any:
+        """Keystone's own client, for the types of templates that make users and projects."""
+        return v3.Client(
+            session=self.context.keystone_session,
+            endpoint_override=f"{_services().url}/identity/v3",
+        )
+
+    @client.setter
+    def client(self, value: object) -> None:
+        """Ignore the client that the class of Heat's sets."""
 
     def create_trust_context(self) -> Any:
         """The request's own context: it is the user's, and stays so."""

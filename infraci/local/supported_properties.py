@@ -58,6 +58,9 @@ AWS_TYPES = frozenset({
 
 #: Types that are refused → the reason, where it is not that there is no such service.
 REASONS: Mapping[str, str] = {
+    "OS::Keystone::Domain": (
+        "Keystone deletes no domain that is enabled, and Heat disables none: the stack would stay"
+    ),
     "AWS::ElasticLoadBalancing::LoadBalancer": (
         "Heat makes it of a server with HAProxy and heat-cfntools, which no image here has"
     ),
@@ -72,6 +75,8 @@ REASONS: Mapping[str, str] = {
         "every load balancer is one haproxy on this machine, of no flavor and in no zone",
     ),
 }
+
+_ROLES = ("roles", "roles.role", "roles.project", "roles.domain")
 
 #: Types that stand for something on this machine → the properties that are honoured.
 PROPERTIES: Mapping[str, frozenset[str]] = {
@@ -99,6 +104,22 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
     "OS::Cinder::VolumeAttachment": frozenset({"instance_uuid", "volume_id", "mountpoint"}),
     "OS::Cinder::VolumeType": frozenset({"name", "description"}),
+    "OS::Keystone::Endpoint": frozenset({
+        "name", "region", "service", "interface", "url", "enabled",
+    }),
+    "OS::Keystone::Group": frozenset({"name", "domain", "description", *_ROLES}),
+    "OS::Keystone::GroupRoleAssignment": frozenset({"group", *_ROLES}),
+    "OS::Keystone::Project": frozenset({
+        "name", "domain", "description", "enabled", "parent", "tags",
+    }),
+    "OS::Keystone::Region": frozenset({"id", "parent_region", "description", "enabled"}),
+    "OS::Keystone::Role": frozenset({"name", "domain"}),
+    "OS::Keystone::Service": frozenset({"name", "description", "type", "enabled"}),
+    "OS::Keystone::User": frozenset({
+        "name", "domain", "description", "enabled", "email", "password", "default_project",
+        "groups", *_ROLES,
+    }),
+    "OS::Keystone::UserRoleAssignment": frozenset({"user", *_ROLES}),
     "OS::Octavia::LoadBalancer": frozenset({
         "name", "description", "vip_subnet", "vip_address", "admin_state_up",
     }),

@@ -29,11 +29,10 @@ def ask(cloud: Connection, path: str, template: Mapping[str, object]) -> tuple[i
         ("OS::Cinder::Volume", {"size": 1, "image": "none", "volume_type": "fast"}),
         ("OS::Octavia::LoadBalancer", {"vip_subnet": "x"}),
         ("OS::Neutron::QoSPolicy", {"name": "x"}),
-        ("OS::Keystone::Project", {"name": "x"}),
+        ("OS::Zaqar::Queue", {"name": "x"}),
         ("OS::Nova::Server", {"image": "none", "flavor": "none", "availability_zone": "x"}),
         ("OS::Neutron::RouterInterface", {"router": "none", "subnet": "none"}),
         ("OS::Nova::ServerGroup", {"policies": ["affinity"], "rules": {"max_server_per_host": 1}}),
-        ("OS::Heat::Stack", {"template": "heat_template_version: 2018-08-31"}),
         ("OS::Heat::ResourceGroup", {"resource_def": {"type": "OS::Swift::Container"}}),
     ],
 )

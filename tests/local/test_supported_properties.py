@@ -20,7 +20,6 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
         ("OS::Zaqar::Queue", {"name": "x"}),
         ("OS::Neutron::QoSPolicy", {"name": "x"}),
         ("OS::Nova::Quota", {"project": "x"}),
-        ("OS::Keystone::Project", {"name": "x"}),
         ("OS::Heat::SoftwareDeployment", {"server": "x"}),
         ("AWS::ElasticLoadBalancing::LoadBalancer", {"AvailabilityZones": ["nova"]}),
         ("OS::Foo::Bar", {}),
@@ -148,7 +147,7 @@ def test_a_retired_type_is_no_placeholder(cloud: Connection, type_: str, advice:
     assert advice in reason
 
 
-@pytest.mark.parametrize("constraint", ["barbican.secret", "keystone.project", "mistral.workflow"])
+@pytest.mark.parametrize("constraint", ["barbican.secret", "trove.flavor", "mistral.workflow"])
 def test_a_constraint_that_asks_a_service_which_is_not_here(
     cloud: Connection, constraint: str
 ) -> None:

@@ -19,14 +19,17 @@ from infraci.base.json_reader import read_json
 from infraci.local.account import (
     ACCOUNT,
     ANY_CLOUD,
-    PROJECT,
     PROJECT_ID,
     REGION,
     USER,
     USER_ID,
     TokenHolder,
 )
+from infraci.local.api.identity_entities import IdentityEntitiesApi
+from infraci.local.api.keystone_json import identity_to_json
 from infraci.local.api.web import Api, Document, UnauthenticatedError, reply, route
+from infraci.local.domain.identity_records import IdentityProject
+from infraci.local.domain.keystone import Identity
 from infraci.local.domain.stack_users import StackUsers
 from infraci.local.errors import InvalidRequestError, NotFoundError
 
@@ -203,13 +206,13 @@ class StackUserIdentityApi(Api):
         return _issue(self._tokens, self._url, holder)
 
 
-class IdentityApi(Api):
-    """Checks the password, hands out tokens; and says for Heat who signed a request."""
+class IdentityApi(IdentityEntitiesApi):
+    """Checks passwords, hands out tokens; and says for Heat who signed a request."""
 
-    error_key = "error"
-
-    def __init__(self, url: str, password: str, tokens: Tokens, users: StackUsers) -> None:
-        super().__init__(tokens.is_valid)
+    def __init__(
+        self, url: str, password: str, tokens: Tokens, users: StackUsers, identity: Identity
+    ) -> None:
+        super().__init__(identity, tokens.is_valid)
         self._url = url
         self._password = password
         self._tokens = tokens
@@ -236,13 +239,15 @@ class IdentityApi(Api):
     def authenticate(self, request: Request) -> Response:
         """A token, for a password or for another token."""
         try:
-            identity = read_json(request.get_data())["auth"]["identity"]
-            is_proved = any(self._is_proved(identity, method) for method in identity["methods"])
+            auth = read_json(request.get_data())["auth"]
+            identity = auth["identity"]
+            holders = [self._holder(identity, method, auth) for method in identity["methods"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidRequestError("The request's body is no authentication request.") from None
-        if not is_proved:
+        holder = next(filter(None, holders), None)
+        if holder is None:
             raise UnauthenticatedError
-        return _issue(self._tokens, self._url, ACCOUNT)
+        return _issue(self._tokens, self._url, holder)
 
     @route("POST", "/v3/ec2tokens")
     def authenticate_signed(self, request: Request) -> Response:
@@ -255,14 +260,18 @@ class IdentityApi(Api):
             raise UnauthenticatedError
         return _issue(self._tokens, self._url, holder, life_s=_SIGNED_LIFE_S, status=200)
 
-    def _is_proved(self, identity: Document, method: str) -> bool:
-        if method == "password":
-            user = identity["password"]["user"]
-            known = user.get("id") == USER_ID or user.get("name") == USER
-            return known and hmac.compare_digest(
-                str(user["password"]).encode(), self._password.encode()
-            )
-        return method == "token" and self._tokens.is_valid(identity["token"]["id"])
+    def _holder(self, identity: Document, method: str, auth: Document) -> TokenHolder | None:
+        """Whom an authentication proves; None if it proves none."""
+        if method == "token":
+            return ACCOUNT if self._tokens.is_valid(identity["token"]["id"]) else None
+        if method != "password":
+            return None
+        user = identity["password"]["user"]
+        password = str(user["password"])
+        if user.get("id") == USER_ID or user.get("name") == USER:
+            is_proved = hmac.compare_digest(password.encode(), self._password.encode())
+            return ACCOUNT if is_proved else None
+        return self.identity.by_password(user, password, (auth.get("scope") or {}).get("project"))
 
     @route("GET", "/v3/auth/tokens")
     def show_token(self, request: Request) -> Response:
@@ -287,23 +296,9 @@ class IdentityApi(Api):
 
     @route("GET", "/v3/auth/projects")
     def auth_projects(self, request: Request) -> Document:
-        """The one project."""
-        return self.projects(request)
-
-    @route("GET", "/v3/projects")
-    def projects(self, request: Request) -> Document:
-        """The one project."""
-        return {"projects": [self._project()], "links": {}}
-
-    @route("GET", "/v3/projects/<id_>")
-    def show_project(self, request: Request, id_: str) -> Document:
-        """The one project."""
-        if id_ != PROJECT_ID:
-            raise NotFoundError(f"Could not find project: {id_}.")
-        return {"project": self._project()}
-
-    def _project(self) -> Document:
-        return {"id": PROJECT_ID, "name": PROJECT, "domain_id": "default", "enabled": True}
+        """The account's one project."""
+        project = identity_to_json(self.identity.require(IdentityProject, PROJECT_ID))
+        return {"projects": [project], "links": {}}
 
     def _version(self) -> Document:
         return {

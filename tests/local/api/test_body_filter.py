@@ -10,6 +10,7 @@ from werkzeug.test import Client
 
 from infraci.local.api.body_filter import MOST_BYTES, BodyFilter
 from infraci.local.api.identity import IdentityApi, Tokens
+from infraci.local.domain.keystone import Identity
 from infraci.local.domain.stack_users import StackUsers
 from infraci.local.domain.store import Store
 
@@ -19,7 +20,11 @@ PATH = "/v3/auth/tokens"
 @pytest.fixture
 def client() -> Client:
     return Client(
-        BodyFilter(IdentityApi("http://127.0.0.1:1", "pw", Tokens(), StackUsers(Store())))
+        BodyFilter(
+            IdentityApi(
+                "http://127.0.0.1:1", "pw", Tokens(), StackUsers(Store()), Identity(Store())
+            )
+        )
     )
 
 
