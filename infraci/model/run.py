@@ -270,7 +270,7 @@ class RunRecord:
     evidence: tuple[str, ...] = ()  # files, relative to the run's folder
     verdict: Verdict | None = None  # None until known
     destroyed: bool = False
-    possessions: tuple[ResourceReference, ...] = ()  # known since the tear-down began
+    resources: tuple[ResourceReference, ...] = ()  # known since the tear-down began
     host_keys: str = ""  # how servers' became known: "console", "injected", "unverified"
     leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
     api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
