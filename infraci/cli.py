@@ -137,7 +137,7 @@ def cli(ctx: click.Context, verbose: int, quiet: int, as_json: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code. What went wrong is said on stderr."""
+    """Run a command; prints its error to stderr, and returns its exit code."""
     try:
         result: Any = cli.main(
             args=list(arguments) if arguments is not None else None,

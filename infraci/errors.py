@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
     @classmethod
     def worst(cls, codes: Iterable[int]) -> ExitCode:
-        """The one that decides between several; passed if there are none."""
+        """The exit code that decides between several; ``PASSED`` if there are none."""
         return min(map(cls, codes), key=_PRECEDENCE.index, default=cls.PASSED)
 
 

@@ -132,7 +132,7 @@ def _load(checkout: Checkout, options: RunOptions) -> list[Pipeline]:
 def _touched(
     checkout: Checkout, pipelines: Sequence[Pipeline], *, tell: Callable[[str], object]
 ) -> list[Pipeline]:
-    """Those that the commit touches, saying of each why it is run or left."""
+    """The pipelines that the commit touches; tells of each why it is run or left out."""
     from infraci.plan.touched import choose_touched
 
     changed = git.changed_files(checkout.root, checkout.commit)

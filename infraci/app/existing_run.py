@@ -1,4 +1,4 @@
-"""Goes on with runs whose stack stands."""
+"""Continues a run whose stack still exists: from its first unfinished phase, or one phase again."""
 
 from __future__ import annotations
 

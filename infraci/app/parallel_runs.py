@@ -54,7 +54,7 @@ def run_in_parallel(
 
 
 def _arguments(options: RunOptions, commit: Commit) -> list[str]:
-    """The options that each of the parallel runs gets, but for its pipeline and cloud."""
+    """The options of each parallel run, without its pipeline and cloud."""
     arguments = ["--working-tree"] if commit.dirty else ["--commit", commit.sha]
     overrides = options.overrides
     arguments += [f"--parameter={name}={value}" for name, value in overrides.parameters.items()]
@@ -92,7 +92,7 @@ class ParallelRuns:
     _ended: SimpleQueue[_Run] = field(default_factory=SimpleQueue)
 
     def run(self, pipelines: Sequence[Pipeline]) -> tuple[list[RunRecord], ExitCode]:
-        """The records of those that began one, and the worst exit code of the others.
+        """Return the records of the runs that began, and the worst exit code of those that did not.
 
         ``tell`` gets a line for each pipeline that was not run after an interruption or a failure.
         """

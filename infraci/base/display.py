@@ -34,7 +34,7 @@ def displayable(text: str) -> str:
 
 
 def displayable_lines(text: str) -> str:
-    """The same for text of several lines, whose line feeds, tabs and columns stay."""
+    """Make text of several lines safe to show; keeps its line feeds, tabs and columns."""
     if text.isascii() and text.isprintable():
         return text
     text = _SEQUENCES.sub("", text.replace("\r\n", "\n"))

@@ -108,7 +108,7 @@ def hide(*secrets: str) -> None:
 
 
 def hidden(secret: str) -> str:
-    """The same secret, kept out of all that this process writes or sends from now on."""
+    """Return the secret; from now on this process masks it in all that it writes or sends."""
     hide(secret)
     return secret
 

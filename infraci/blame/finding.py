@@ -117,7 +117,7 @@ def answer(seen: View, *, target: float) -> Answer:
 
 
 def _no_culprit(seen: View) -> Answer:
-    """It is flaky, or the world has changed, or a mirror did not answer for a while."""
+    """The answer that no commit is to blame: the testcase is flaky, or something else changed."""
     failed, ran = _measured(seen)
     flaky = Answer(
         kind=FindingKind.FLAKY,

@@ -149,7 +149,7 @@ def command(
 
 
 def exit_code(findings: Sequence[Finding]) -> ExitCode:
-    """That of a command which ends with these findings."""
+    """The exit code of a command that ends with these findings."""
     return ExitCode.worst(_EXIT_CODES[finding.kind] for finding in findings)
 
 

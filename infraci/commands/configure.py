@@ -1,4 +1,4 @@
-"""``infraci configure``: that phase again, on a run whose stack stands."""
+"""``infraci configure``: applies the configure steps again, to the stack of an earlier run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``infraci history``: share, show and prune what runs have found."""
+"""``infraci history``: shares, shows and prunes the results of runs."""
 
 from __future__ import annotations
 

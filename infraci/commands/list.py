@@ -1,4 +1,4 @@
-"""``infraci list``: the runs."""
+"""``infraci list``: lists the runs."""
 
 from __future__ import annotations
 

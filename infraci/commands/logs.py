@@ -1,4 +1,4 @@
-"""``infraci logs``: what is known of a run."""
+"""``infraci logs``: shows the record, the failures and the files of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``infraci provision``: a stack that stays."""
+"""``infraci provision``: creates a pipeline's stack, and keeps it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def command(
 
 
 def _choose(tree: Path, name: str, cloud: str) -> Pipeline:
-    """The one pipeline of that name. Raises UsageError for several, and for another cloud's."""
+    """The pipeline of that name. Raises UsageError for several, and for one of another cloud."""
     from infraci.model.decode import load_pipelines
 
     chosen, *more = load_pipelines(tree, [name])

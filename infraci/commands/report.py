@@ -1,4 +1,4 @@
-"""``infraci report``: what is known of runs, where a CI engine looks for it."""
+"""``infraci report``: writes the reports of runs to the folder that a CI engine reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``infraci verify``: that phase again, on a run whose stack stands."""
+"""``infraci verify``: runs the specs again, on the stack of an earlier run."""
 
 from __future__ import annotations
 

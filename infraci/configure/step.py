@@ -1,4 +1,4 @@
-"""The interface of configure drivers, and what they are told of the run."""
+"""The interface of configure drivers, and the values of the run that they get."""
 
 from __future__ import annotations
 

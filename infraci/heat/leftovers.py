@@ -17,7 +17,7 @@ from infraci.model.run import ResourceReference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a run's resources are recognised by."""
+    """The name, tags and ids by which a run's resources are recognised."""
 
     name: str  # the stack's, with which Heat begins the names of its resources
     tags: tuple[str, ...] = ()  # which a stack of the run has, all of them

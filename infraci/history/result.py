@@ -293,6 +293,7 @@ def _line(result: Result) -> str:
     cases: dict[str, dict[str, list[str]]] = {}
     for case, class_ in sorted(result.cases.items()):
         cases.setdefault(class_, {}).setdefault(case.where, []).append(case.test)
+    # Keys never change within a version: clones with an older infraci read the notes as well.
     fields = {
         "v": VERSION,
         "run": result.run,

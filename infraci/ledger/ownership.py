@@ -47,7 +47,7 @@ class Ownership:
     ledger: str = ""  # the id of the one that has the run's record; see register
 
     def tags(self) -> tuple[str, ...]:
-        """As Heat's stack tags (80 characters at most, no commas)."""
+        """The owner as Heat's stack tags (80 characters at most, no commas)."""
         tags = [
             *tags_of_run(self.run_id),
             f"{TAG}-expires={self.expires:.0f}",
@@ -60,7 +60,7 @@ class Ownership:
         return (*tags, f"{TAG}-pid={self.process}") if self.process else tuple(tags)
 
     def comment(self) -> str:
-        """As the comment of a public key, which a cloud keeps with the key pair."""
+        """The owner as the comment of a public key, which a cloud keeps with the key pair."""
         return " ".join(self.tags())
 
     def is_expired(self, now: float) -> bool:
@@ -78,7 +78,7 @@ class Ownership:
 
 
 def tags_of_run(run_id: str) -> tuple[str, ...]:
-    """Those that all stacks of a run have, and no others."""
+    """The tags that all stacks of a run have, and that no other stack has."""
     return TAG, f"{TAG}-run={run_id}"
 
 

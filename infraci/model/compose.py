@@ -1,4 +1,8 @@
-"""Reads a YAML text into nodes by YAML 1.2's core schema, and refuses misleading forms."""
+"""Reads a YAML text into nodes by YAML 1.2's core schema, and refuses misleading forms.
+
+Only pipelines and projects are read so, since their format is ours; templates and environments are
+read by PyYAML (:mod:`infraci.templates.places`), since Heat will read them with it, as YAML 1.1.
+"""
 
 from __future__ import annotations
 

@@ -14,23 +14,22 @@ from infraci.model.run import Commit, Failure, PhaseResult, RunRecord, Testcase
 
 def dump_record(record: RunRecord) -> bytes:
     """The record as JSON text in UTF-8."""
-    data = _renamed(dataclasses.asdict(masked_record(record)), _STORED_AS)
+    data = dataclasses.asdict(masked_record(record))
     text = json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "replace")  # a server may have printed invalid Unicode
 
 
-#: The keys of ``run.json`` that differ from the names of the fields that they hold.
-_STORED_AS = {"failure": "trouble", "overrides": "given"}
-_READ_AS = {key: name for name, key in _STORED_AS.items()}
+#: The names of fields in records of earlier versions.
+_EARLIER = {"trouble": "failure", "given": "overrides", "possessions": "resources"}
 
 
-def _renamed(data: object, names: Mapping[str, str]) -> object:
-    """A record as a dictionary, with other names for its fields and for those of its phases."""
+def _with_todays_names(data: object) -> object:
+    """A record as it is read, its fields and those of its phases under the names of today."""
     if not isinstance(data, dict):
         return data
-    renamed = {names.get(key, key): value for key, value in data.items()}
-    if isinstance(phases := renamed.get("phases"), list | tuple):
-        renamed["phases"] = [_renamed(phase, names) for phase in phases]
+    renamed = {_EARLIER.get(key, key): value for key, value in data.items()}
+    if isinstance(phases := renamed.get("phases"), list):
+        renamed["phases"] = [_with_todays_names(phase) for phase in phases]
     return renamed
 
 
@@ -58,7 +57,7 @@ def _masked(value: object) -> object:
 _FOUND_BY: Mapping[type, frozenset[str]] = {
     RunRecord: frozenset({
         "id", "pipeline", "cloud", "cloud_at", "stack_name", "stack_id", "tags", "destroy",
-        "servers", "evidence", "possessions", "host_keys", "api_calls", "changes",
+        "servers", "evidence", "resources", "host_keys", "api_calls", "changes",
     }),
     Commit: frozenset({"sha", "author", "email", "date"}),
     PhaseResult: frozenset(),
@@ -76,7 +75,7 @@ def parse_record(content: bytes) -> RunRecord:
     if not content.strip():
         raise ValueError("it is empty")
     try:
-        return TypeAdapter(RunRecord).validate_python(_renamed(read_json(content), _READ_AS))
+        return TypeAdapter(RunRecord).validate_python(_with_todays_names(read_json(content)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = key_path([step for step in first["loc"] if step != "[key]"])

@@ -270,7 +270,7 @@ class RunRecord:
     evidence: tuple[str, ...] = ()  # files, relative to the run's folder
     verdict: Verdict | None = None  # None until known
     destroyed: bool = False
-    possessions: tuple[ResourceReference, ...] = ()  # known since the tear-down began
+    resources: tuple[ResourceReference, ...] = ()  # known since the tear-down began
     host_keys: str = ""  # how servers' became known: "console", "injected", "unverified"
     leaks: tuple[str, ...] = ()  # what the tear-down left on the cloud
     api_calls: Mapping[str, int] = field(default_factory=dict)  # "compute GET" → how many
@@ -313,12 +313,12 @@ def _verdict_of_testcase(testcase: Testcase) -> Verdict:
 
 
 def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
-    """The one that decides between several, by their exit codes; passed if there are none."""
+    """The verdict that decides between several, by their exit codes; passed if there are none."""
     return Verdict.of(ExitCode.worst(verdict.exit_code for verdict in verdicts))
 
 
 def exit_code_of(records: Iterable[RunRecord]) -> ExitCode:
-    """That of the worst voting run; one that does not vote counts when it was interrupted."""
+    """The exit code of the worst voting run; an interrupted run counts even if it does not vote."""
     return ExitCode.worst(
         (record.verdict or Verdict.PASSED).exit_code
         for record in records

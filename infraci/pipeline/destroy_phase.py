@@ -121,7 +121,7 @@ def _check_same_cloud(record: RunRecord, cloud: Remover) -> None:
 
 def mark_of(record: RunRecord) -> Mark:
     """The name and tags by which the resources of a run are found."""
-    return Mark(name=record.stack_name, tags=tags_of_run(record.id), resources=record.possessions)
+    return Mark(name=record.stack_name, tags=tags_of_run(record.id), resources=record.resources)
 
 
 def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: Progress) -> None:
@@ -143,7 +143,7 @@ def remove_run(record: RunRecord, *, cloud: Remover, ledger: Ledger, progress: P
             cloud=cloud,
             deadline=Deadline(DESTROY_S, phase=f"destroying {record.id}"),
             on_event=progress.event,
-            remember=lambda mark: save(replace(record, possessions=mark.resources)),
+            remember=lambda mark: save(replace(record, resources=mark.resources)),
             thorough=True,
         )
     except RemainsError as error:
@@ -217,7 +217,7 @@ def destroy(run: Run) -> None:
                 deadline=deadline,
                 on_event=run.drivers.progress.event,
                 remember=lambda mark: run.state.save(
-                    replace(run.state.record, possessions=mark.resources)
+                    replace(run.state.record, resources=mark.resources)
                 ),
             )
         except Interruption as interruption:

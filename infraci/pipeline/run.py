@@ -121,7 +121,7 @@ class RunState:
         self.masker.hide(secrets)
 
     def hide_secrets_of_pipeline(self) -> None:
-        """The same for what steps and specs take from this machine. Raises MissingSecretError."""
+        """Hide secrets that steps and specs take from this machine; raises MissingSecretError."""
         self.hide(secrets_among(self.pipeline.environment.values()))
         self.hide(secret for step in self.pipeline.configure for secret in secrets_of_step(step))
 

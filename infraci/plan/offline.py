@@ -73,7 +73,7 @@ class OfflineCloud:
         return
 
     def catalog(self) -> Catalog:
-        """What servers can be made of, as far as that can be told without the cloud."""
+        """The flavors and images for servers, as far as they are known without the cloud."""
         return self.stand_in()
 
     def notices(self, preview: StackPreview | None, *, stack: str) -> Iterator[str]:

@@ -209,7 +209,7 @@ def _keys_of(node: yaml.Node | None, *path: str) -> list[str] | None:
 
 
 def _without_position(reason: str) -> str:
-    """The reason without the path, which is said before it."""
+    """The reason without the path, which the problem shows before it."""
     text = re.sub(r"^Property error: ", "", re.sub(r" \(HTTP \d+\)$", "", reason.rstrip(".")))
     text = re.sub(r"^(?:outputs|conditions)\.[\w.\[\]-]+: ", "", text)
     text = re.sub(r"^(?:\w+: )?(?:resources[.\[](?:<[^<>]*>|[\w.\[\]-])*: ?)+", "", text) or reason

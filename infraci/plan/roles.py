@@ -35,7 +35,7 @@ def stack_specs(pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
 
 
 def serverspec_for(role: str, pipeline: Pipeline) -> tuple[PurePosixPath, ...]:
-    """The same of Serverspec's specs."""
+    """The Serverspec specs of a server, by its role."""
     return _for(role, pipeline.serverspec)
 
 

@@ -106,7 +106,7 @@ def _steps(reason: str, templates: Templates) -> tuple[str, KeyPath, str]:
 
 
 def _definition(path: KeyPath, template: Mapping[str, Any]) -> KeyPath:
-    """What a group repeats."""
+    """The path of the definition that a group repeats."""
     for key in GROUPED:
         if value_at(template, (*path, "properties", key)) is not None:
             return (*path, "properties", key)
@@ -167,7 +167,7 @@ def sites_of_type(name: str, templates: Templates) -> Iterator[Site]:
 
 
 def sites_alike(site: Site, templates: Templates) -> Iterator[Site]:
-    """The same wrong property of all other resources of that type, of one that may not be there."""
+    """The same property in all other resources of that type, where it may not be there."""
     holder, name = site.path[:-2], site.path[-1]
     kind = value_at(templates.get(site.url) or {}, (*holder, "type"))
     if site.remove and site.path[-2:-1] == ("properties",) and isinstance(kind, str):

@@ -104,7 +104,7 @@ class _Reading:
         return frozenset(names)
 
     def is_open(self, group: str) -> bool:
-        """Whether a group of the template lets logins in, from wherever."""
+        """Whether a group of the template lets logins in, from any address."""
         rules = _list(self._properties({"get_resource": group}, _GROUP).get("rules") or [])
         if any(_holds(other, _RULE, self.known) for other in self.others):
             raise _NotPlainError

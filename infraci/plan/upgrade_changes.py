@@ -125,7 +125,7 @@ def _change(
 
 
 def _kind(name: str, resource: PreviewResource, updatable: Updatable) -> ChangeKind | None:
-    """What comes of a property that differs; None for nothing."""
+    """How Heat changes a resource for a property that differs; None if it does not."""
     if resource.type == SERVER and name in _POLICIES:
         policy, default = _POLICIES[name]
         return _BY_POLICY.get(str(resource.properties.get(policy) or default))

@@ -28,7 +28,7 @@ class Failures:
         self._left_out = 0
 
     def show(self, testcases: Sequence[Testcase]) -> Sequence[Testcase]:
-        """Those of the testcases that failed and are shown."""
+        """The failed testcases that are shown."""
         failed = [testcase for testcase in testcases if is_bad(testcase)]
         shown = failed[: MOST_SHOWN - self._shown]
         self._shown += len(shown)

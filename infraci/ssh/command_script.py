@@ -49,7 +49,7 @@ class Marks:
 
     @property
     def print_end(self) -> bytes:
-        """The same for the last, after a command whose exit status is ``$infraci``."""
+        """Shell code that prints the end mark and ``$infraci``, the exit status of the command."""
         return b'printf %%s "%b$infraci."; printf %%s "%b" >&3' % (self.end, self.end)
 
 

@@ -43,7 +43,7 @@ class PytestProgress(PlainProgress):
     """Progress of a run whose checks pytest shows."""
 
     def checked(self, server: str, testcases: Sequence[Testcase]) -> None:
-        """Nothing: pytest has shown them."""
+        """Show nothing: pytest has shown the testcases."""
 
 
 class ExternalVerify:

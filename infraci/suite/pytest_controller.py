@@ -32,7 +32,7 @@ class PytestController:
         self.processes = StackProcesses(
             _stack_options(config), folder=config.rootpath, say=self._say
         )
-        self.stands: Mapping[str, LazyStack] = {}  # those of this process's own tests
+        self.lazy_stacks: Mapping[str, LazyStack] = {}  # those of this process's own tests
         self._checks: dict[str, CheckReports] = {}
         self._check_fields: dict[str, Mapping[str, Any]] = {}
         self._finished: set[str] = set()
@@ -74,13 +74,13 @@ class PytestController:
         """Notice a stack that is lost, and tear down one that only this module has used."""
         for key, process in self.processes.in_use().items():
             process.show_messages()
-            if process.over is not None and key in self.stands:
-                self.stands[key].lost(process.over)
+            if process.over is not None and key in self.lazy_stacks:
+                self.lazy_stacks[key].lost(process.over)
         done = yield
         if nextitem is None or nextitem.path != item.path:
-            for key, stand in self.stands.items():
+            for key, lazy_stack in self.lazy_stacks.items():
                 if key.endswith(f" {item.nodeid.partition('::')[0]}"):
-                    stand.close()
+                    lazy_stack.close()
                     self._finish(key, pytest.ExitCode.OK)
         return done
 
@@ -115,8 +115,8 @@ class PytestController:
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, object, object]:
         """Have the runs end, before any report is written."""
-        for stand in self.stands.values():
-            stand.close()
+        for lazy_stack in self.lazy_stacks.values():
+            lazy_stack.close()
         try:
             for key in self.processes.in_use():
                 self._finish(key, exitstatus)

@@ -107,11 +107,6 @@ class StackProcess:
                 self._folder = Path(self._until(protocol.READY))
             return self._folder
 
-    @property
-    def stands(self) -> bool:
-        """Whether the tests have a stack."""
-        return self._folder is not None
-
     def report_check(self, check: Mapping[str, Any]) -> None:
         """Send a check that has ended."""
         self._connection.send(protocol.CHECKED, check)

@@ -66,7 +66,7 @@ class StackProcesses:
         return replace(self._options, pipeline=pipeline, run="")
 
     def in_use(self) -> Mapping[str, StackProcess]:
-        """Those of stacks, by the stacks' keys."""
+        """The stack processes in use, by the keys of their stacks."""
         with self._lock:
             return dict(self._in_use)
 

@@ -28,49 +28,49 @@ class RemoteStacks(Protocol):
     def stand_up(self, key: str, pipeline: str) -> Path: ...  # noqa: D102
 
 
-class SessionStands:
+class SessionStacks:
     """The stacks of this process's tests; see ``infraci.verify.hosts.StackSource``."""
 
     def __init__(self, source: RemoteStacks) -> None:
         self._source = source
-        self._stands: dict[str, LazyStack] = {}
+        self._lazy_stacks: dict[str, LazyStack] = {}
 
     def main(self) -> LazyStack | None:
         """The stack of the command line."""
         plan = self._source.main
-        return None if plan is None else self._stand(MAIN, plan)
+        return None if plan is None else self._lazy_stack(MAIN, plan)
 
     def own(self, pipeline: str, *, scope: str, module: str) -> LazyStack:
-        """That of a module: for it alone, or for all that ask for that pipeline's."""
+        """The stack of a module: for it alone, or shared by all modules of that pipeline."""
         main = self._source.main
         if scope == "session" and main is not None and main.pipeline == pipeline:
-            return self._stand(MAIN, main)
+            return self._lazy_stack(MAIN, main)
         key = pipeline if scope == "session" else f"{pipeline} {module}"
-        if key in self._stands:
-            return self._stands[key]
-        return self._stand(key, self._source.plan(pipeline))
+        if key in self._lazy_stacks:
+            return self._lazy_stacks[key]
+        return self._lazy_stack(key, self._source.plan(pipeline))
 
     @property
     def known(self) -> Mapping[str, LazyStack]:
-        """Those that tests are for, by key."""
-        return self._stands
+        """The stacks that tests are for, by key."""
+        return self._lazy_stacks
 
-    def _stand(self, key: str, plan: Plan) -> LazyStack:
-        if key not in self._stands:
+    def _lazy_stack(self, key: str, plan: Plan) -> LazyStack:
+        if key not in self._lazy_stacks:
 
             def stand_up() -> RunFolder:
                 return RunFolder(self._source.stand_up(key, plan.pipeline))
 
-            self._stands[key] = LazyStack(key, plan, stand_up)
-        return self._stands[key]
+            self._lazy_stacks[key] = LazyStack(key, plan, stand_up)
+        return self._lazy_stacks[key]
 
 
 def begin(config: pytest.Config) -> None:
     """Have the tests of this process get stacks."""
     if xdist_broker.is_worker(config):
-        register(config, SessionStands(BrokeredStacks(config)), strict=True)
+        register(config, SessionStacks(BrokeredStacks(config)), strict=True)
         return
     controller = controller_of(config)
-    stands = SessionStands(controller.processes)
-    register(config, stands, strict=True)
-    controller.stands = stands.known
+    lazy_stacks = SessionStacks(controller.processes)
+    register(config, lazy_stacks, strict=True)
+    controller.lazy_stacks = lazy_stacks.known

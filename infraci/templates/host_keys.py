@@ -68,7 +68,7 @@ def host_key_part(private: str, public: str) -> str:
 
 
 def host_key_placeholder(tree: Path, cloud: str) -> str:
-    """As much text as the host key that a run on that cloud adds to each server's user data."""
+    """A text as long as the host key that a run on that cloud adds to each server's user data."""
     if load_project(tree).cloud(cloud).host_keys is not HostKeySource.INJECTED:
         return ""
     return host_key_part("x" * _PRIVATE_KEY_LENGTH, "x" * _PUBLIC_KEY_LENGTH)

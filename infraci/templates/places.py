@@ -67,7 +67,11 @@ class Places:
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The text's nodes, read by libyaml, or by PyYAML for its better messages."""
+    """The text's nodes, as Heat, Ansible and TOSCA's parser see them, who read YAML by PyYAML too.
+
+    Its messages are better than those of libyaml, which is faster. The files whose format is ours
+    have a stricter reader (:mod:`infraci.model.compose`).
+    """
     try:
         return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:

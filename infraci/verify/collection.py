@@ -91,7 +91,7 @@ def _text(value: object) -> str:
 
 
 def _is_here(module: object) -> bool:
-    """Whether a module that the sandbox lacks is installed on this machine nevertheless."""
+    """Whether a module that the sandbox lacks is installed on this machine."""
     if not isinstance(module, str) or not module.isidentifier():
         return False
     try:

@@ -101,7 +101,7 @@ def _collect_group(
     status = run_pytest(
         task,
         plugins,
-        lambda stands, arguments: CollectPlugin(task, stands, tell, arguments),
+        lambda lazy_stacks, arguments: CollectPlugin(task, lazy_stacks, tell, arguments),
         more=["--collect-only", "-q"],
     )
     if status == _USAGE_ERROR and not findings:

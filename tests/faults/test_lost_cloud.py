@@ -38,7 +38,7 @@ def test_a_run_ends_when_its_cloud_is_killed(tmp_path: Path) -> None:
         (file,) = (folder / ".infraci" / "runs").glob("*/run.json")
         record = json.loads(file.read_text())
         (provision,) = (phase for phase in record["phases"] if phase["phase"] == "provision")
-        assert provision["trouble"]["category"] == "api"
+        assert provision["failure"]["category"] == "api"
         assert provision["duration_s"] < 120, "the limit of the phase is 15 min"
         errors = list(ElementTree.parse(file.parent / "junit.xml").iter("error"))
         assert "guest" not in {error.get("type") for error in errors}

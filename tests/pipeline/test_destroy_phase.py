@@ -68,10 +68,10 @@ def test_what_the_stack_made_is_known_after_it_is_gone(tmp_path: Path) -> None:
     with Interrupts() as interrupts:
         record = run_phases(fakes.make_run(interrupts), RUN_PHASES)
     server = ResourceReference(kind="OS::Nova::Server", id="1")
-    assert record.possessions == (server,)
-    lost = replace(record, possessions=(*record.possessions, replace(server, id="2")))
+    assert record.resources == (server,)
+    lost = replace(record, resources=(*record.resources, replace(server, id="2")))
     remove_run(lost, cloud=fakes.cloud, ledger=fakes.ledger, progress=fakes.progress)
-    assert fakes.ledger.load(record.id).possessions == lost.possessions
+    assert fakes.ledger.load(record.id).resources == lost.resources
 
 
 def test_a_tear_down_that_does_not_end_says_what_is_left(tmp_path: Path) -> None:

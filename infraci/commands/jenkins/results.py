@@ -1,4 +1,4 @@
-"""``infraci jenkins results``: what is known of commits."""
+"""``infraci jenkins results``: shows the results of commits that Jenkins has built."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def parse_server(body: Document, hints: Document) -> Server:
 
 
 def parse_rebuild(server: Server, arguments: Document) -> Server:
-    """What a server is after the action rebuild: another image, and what else is given."""
+    """The server after the action rebuild: another image, and the fields of the request."""
     values = {
         key: arguments[key]
         for key in ("name", "metadata", "description")

@@ -92,7 +92,7 @@ NOTHING = NetworkFilter()
 
 
 def ruleset(network: NetworkFilter) -> str:
-    """Return what ``nft`` is told, in place of what there was, all at once."""
+    """Return the input of ``nft`` that replaces all tables of a network in one transaction."""
     numbered = {1 + n: port for n, port in enumerate(network.ports) if port.port_security}
     unguarded = [port.device for port in network.ports if not port.port_security]
     lines = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]

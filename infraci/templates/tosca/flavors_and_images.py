@@ -1,4 +1,4 @@
-"""Describes a cloud's flavors and images to the translator, so that it chooses as TOSCA means it.
+"""Describes a cloud's flavors and images to the translator, so that it chooses as TOSCA prescribes.
 
 By itself the translator takes images without a description for images of any kind, and without a
 cloud it invents names. This module describes each image in full: by its metadata in Glance
