@@ -22,13 +22,13 @@ class RecordingHost:
     """Remembers what it is asked to do."""
 
     def __init__(self) -> None:
-        self.asked: list[object] = []
+        self.jobs: list[object] = []
 
     def mount(self, server_id: str, disks: object, request: MountRequest) -> None:
-        self.asked += [server_id, request]
+        self.jobs += [server_id, request]
 
     def unmount(self, server_id: str, disks: object, target: str, *, is_lazy: bool) -> None:
-        self.asked.append((server_id, target, is_lazy))
+        self.jobs.append((server_id, target, is_lazy))
 
 
 @pytest.fixture
@@ -68,15 +68,15 @@ def test_a_mount(requests: ServerRequests, host: RecordingHost) -> None:
         flags=("noatime", "nodev"),
         options=(("errors", "remount-ro"), ("rw", "")),
     )
-    assert host.asked == ["s1", made]
+    assert host.jobs == ["s1", made]
 
 
 def test_a_remount_and_an_unmount(requests: ServerRequests, host: RecordingHost) -> None:
     assert requests.answer("s1", mount(options="remount,ro")) == {}
     assert requests.answer("s1", {"operation": "unmount", "target": "/data", "lazy": True}) == {}
-    (remount,) = (each for each in host.asked if isinstance(each, MountRequest))
+    (remount,) = (each for each in host.jobs if isinstance(each, MountRequest))
     assert (remount.is_remount, remount.flags) == (True, ("nodev", "ro"))
-    assert host.asked[-1] == ("s1", "/data", True)
+    assert host.jobs[-1] == ("s1", "/data", True)
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_nonsense_and_what_is_not_allowed(
     requests: ServerRequests, host: RecordingHost, request_: object, words: str
 ) -> None:
     assert words in requests.answer("s1", request_)["error"]
-    assert host.asked == []
+    assert host.jobs == []
