@@ -213,7 +213,7 @@ def probe() -> Capabilities:
         ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
         uplink=_uplink() if ip else None,
         loop_devices=LOOP_CONTROL.exists(),
-        file_systems=_file_systems(),
+        file_systems=_file_systems(os.uname().release),
     )
 
 
@@ -227,12 +227,15 @@ def can_filter() -> bool:
     return Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
 
 
-def no_volumes_reason() -> str | None:
-    """Why this machine has no volumes with file systems, as far as may be seen at once."""
-    if not LOOP_CONTROL.exists():
+def no_volumes_reason(*, control: Path = LOOP_CONTROL, release: str = "") -> str | None:
+    """Why this machine has no volumes with file systems, as far as may be seen at once.
+
+    ``release`` is another kernel's than this one's.
+    """
+    if not control.exists():
         return "this machine has no loop devices, so that volumes cannot be made (`modprobe loop`)"
-    if not _file_systems():
-        return "this machine's kernel cannot mount file systems on volumes"
+    if not _file_systems(release or os.uname().release):
+        return "file systems on volumes cannot be mounted: this machine's Linux is before 5.12"
     return None
 
 
@@ -339,10 +342,10 @@ def _uplink() -> Uplink | None:
     return Uplink(device=devices[0], mtu=int(mtu.read_text()))
 
 
-def _file_systems() -> tuple[str, ...]:
-    """Those that the kernel has loaded; it needs Linux 5.12 to mount them by descriptors."""
-    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    if release is None or (int(release[1]), int(release[2])) < _MOUNT_BY_DESCRIPTOR:
+def _file_systems(release: str) -> tuple[str, ...]:
+    """Those of volumes that the kernel has; one before 5.12 mounts none by descriptors."""
+    version = re.match(r"(\d+)\.(\d+)", release)
+    if version is None or (int(version[1]), int(version[2])) < _MOUNT_BY_DESCRIPTOR:
         return ()
     names = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
     return tuple(sorted(names.intersection(FILE_SYSTEMS)))

@@ -11,12 +11,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from infraci.errors import CloudError
+from infraci.base.deadline import Deadline
+from infraci.errors import CloudError, PhaseTimeoutError
 from infraci.local.host.capabilities import Capabilities
 from infraci.local.host.podman_command import reason_in, run_podman
 from infraci.local.host.server_sockets import FOLDER_INSIDE
@@ -36,6 +38,8 @@ _SEED = PurePosixPath("/var/lib/cloud/seed/config_drive")
 _LIMITS = "limits"
 #: Another: where podman writes the process id of its init when it is made; asking takes long.
 _INIT = "init.pid"
+#: Another: the process id of podman's monitor of it.
+_MONITOR = "monitor.pid"
 #: Another, a folder that the server sees: this machine listens in it.
 _SOCKET = "socket"
 #: A console that grows beyond this begins anew: a server must not fill the disk.
@@ -159,10 +163,30 @@ class Podman:
 
     def _start_furnished(self, server_id: str, furnish: Furnish) -> None:
         name = container_name(server_id)
+        self._await_cleanup(server_id)
         _run(["init", "--", name], f"start server {server_id}", timeout_s=300)
         state = self.inspect(server_id)
         furnish(state.pid if state else 0)
         _run(["start", "--", name], f"start server {server_id}")
+
+    def _await_cleanup(self, server_id: str) -> None:
+        """Wait until podman has cleaned up after the server's last run.
+
+        Its monitor becomes a podman that does so, in its own time, and that would take a server
+        which is prepared but not started yet for the one that has ended.
+        """
+        try:
+            monitor = int((self._folder / server_id / _MONITOR).read_text())
+        except FileNotFoundError:
+            return
+        with suppress(PhaseTimeoutError):
+            for _ in Deadline(_QUICK_S).poll("podman", first_s=0.02, ceiling_s=0.2):
+                try:
+                    command = Path(f"/proc/{monitor}/cmdline").read_bytes()
+                except (FileNotFoundError, ProcessLookupError):
+                    return
+                if not any(name in command for name in (b"conmon", b"podman")):
+                    return
 
     def stop(self, server_id: str, *, timeout_s: float = 20.0) -> None:
         """Shut a server down in an orderly way, and pull the plug after ``timeout_s``."""
@@ -275,6 +299,7 @@ class Podman:
             f"--log-opt=path={folder / 'console.log'}",
             f"--log-opt=max-size={_CONSOLE_MB}mb",
             f"--pidfile={folder / _INIT}",
+            f"--conmon-pidfile={folder / _MONITOR}",
             f"--network=ns:{spec.netns}",
             "--no-hosts",
             f"--volume={folder / 'seed'}:{_SEED}:ro",

@@ -13,6 +13,7 @@ from infraci.local.host.capabilities import (
     Uplink,
     _cgroups,
     install_command,
+    no_volumes_reason,
     probe,
     run_options,
 )
@@ -41,6 +42,14 @@ WHOLE = Capabilities(
 def test_nothing_is_missing_on_a_whole_machine() -> None:
     assert WHOLE.missing() == ()
     assert install_command(WHOLE.missing()) is None
+
+
+def test_a_machine_says_why_it_has_no_volumes(tmp_path: Path) -> None:
+    control = tmp_path / "loop-control"
+    assert "has no loop devices" in str(no_volumes_reason(control=control))
+    control.touch()
+    assert "before 5.12" in str(no_volumes_reason(control=control, release="5.4.0-1-amd64"))
+    assert no_volumes_reason(control=control, release="5.12.0") is None
 
 
 def test_bare_machine_is_mended_by_one_command() -> None:
