@@ -62,6 +62,8 @@ class BalancerPorts:
     def claim(self, balancer: LoadBalancer, vip: VipRequest) -> LoadBalancer:
         """Give a new balancer its address and ports. Raises RequestError, having made nothing."""
         subnet, address = self._place(vip)
+        if subnet.ip_version != 4:
+            raise unsupported("a VIP cannot have an IPv6 address")
         network = self._networks.require(Network, subnet.network_id)
         if network.id == PUBLIC_ID:
             raise unsupported(
@@ -77,7 +79,6 @@ class BalancerPorts:
                 balancer,
                 vip_port_id=port.id,
                 vip_address=str(address_in(port, subnet.id)),
-                owns_port=vip.port_id is None,
             )
             self._own_port(balancer, subnet.id, position=0)
         except Exception:
@@ -267,12 +268,18 @@ class BalancerPorts:
         with self._store.locked():
             for port in self._own_ports(balancer.id):
                 self._networks.release(port)
-            vip = self._store.get(Port, balancer.vip_port_id)
-            if vip is not None and balancer.owns_port:
-                self._networks.release(vip)
-            elif vip is not None:
-                groups = tuple(id_ for id_ in vip.security_groups if id_ != balancer.group_id)
-                self._store.put(replace(vip, device_id="", device_owner="", security_groups=groups))
-            if self._store.get(SecurityGroup, balancer.group_id):
-                self._networks.groups.delete(balancer.group_id)
+            names = {balancer.group_id, f"lb-{balancer.id}"}
+            own = self._store.find(SecurityGroup, lambda g: not names.isdisjoint({g.id, g.name}))
+            for vip in self._store.find(Port, lambda p: p.device_id == f"lb-{balancer.id}"):
+                self._give_back(vip, balancer, {group.id for group in own})
+            for group in own:
+                self._networks.groups.delete(group.id)
         self._filters.refresh()
+
+    def _give_back(self, vip: Port, balancer: LoadBalancer, own_groups: set[str]) -> None:
+        """Remove a port that was made for a balancer; a client's own stays, as it was."""
+        if balancer.owns_port:
+            self._networks.release(vip)
+        else:
+            groups = tuple(id_ for id_ in vip.security_groups if id_ not in own_groups)
+            self._store.put(replace(vip, device_id="", device_owner="", security_groups=groups))

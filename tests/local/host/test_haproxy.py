@@ -231,6 +231,22 @@ def test_nothing_is_left_of_a_balancer(site: Site) -> None:
     site.testbed.fabric.delete_balancer(site.id)
 
 
+def test_servers_behind_a_router(site: Site) -> None:
+    testbed, other, router_id = site.testbed, site.testbed.network(), str(uuid.uuid4())
+    testbed.fabric.create_router(router_id)
+    router = testbed.fabric.router(router_id)
+    router.add_leg(site.network, "02:00:00:00:00:01", "10.0.0.1/24")
+    router.add_leg(other, "02:00:00:00:00:02", "10.1.0.1/24")
+    inner = testbed.host(other, "10.1.0.5/24", gateway="10.1.0.1")
+    testbed.listen("inner", inner)
+    nics = (nic(site.network, "10.0.0.9/24", gateway="10.0.0.1"),)
+    server = BackendServer(id="inner", address="10.1.0.5", port=_PORT)
+    backend = replace(pool("tcp"), servers=(server,))
+    plan = BalancerPlan(id=site.id, address="10.0.0.9", frontends=(frontend(backend),))
+    testbed.fabric.create_balancer(site.id, nics).apply(plan)
+    assert site.ask() == "inner saw 10.0.0.9"
+
+
 def test_a_balancer_in_two_networks(site: Site) -> None:
     """Its second card leads to servers that no router reaches."""
     testbed, other = site.testbed, site.testbed.network()
