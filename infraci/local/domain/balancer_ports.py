@@ -65,13 +65,9 @@ class BalancerPorts:
         if subnet.ip_version != 4:
             raise unsupported("a VIP cannot have an IPv6 address")
         network = self._networks.require(Network, subnet.network_id)
-        if network.id == PUBLIC_ID:
-            raise unsupported(
-                "a VIP cannot be on the external network itself (give its port a floating IP)"
-            )
         balancer = replace(balancer, vip_network_id=network.id, vip_subnet_id=subnet.id)
         try:
-            if network.port_security_enabled:
+            if network.port_security_enabled and network.id != PUBLIC_ID:
                 group = self._networks.groups.create(SecurityGroup(name=f"lb-{balancer.id}"))
                 balancer = replace(balancer, group_id=group.id)
             port = self._vip_port(balancer, vip.port_id, address)
@@ -162,6 +158,7 @@ class BalancerPorts:
                 ),
                 addresses=[AddressRequest(subnet_id=balancer.vip_subnet_id, ip_address=address)],
                 group_ids=groups,
+                port_security=bool(groups),
             )
         return self._networks.update_port(
             port_id,
@@ -217,6 +214,8 @@ class BalancerPorts:
 
     def _nic(self, balancer: LoadBalancer, port: Port) -> Nic:
         nic = self._nic_of(port)
+        if port.network_id == PUBLIC_ID:
+            nic = replace(nic, network_id="")
         if port.position:
             return replace(nic, gateway=None)
         return replace(nic, addresses=(*nic.addresses, f"{balancer.vip_address}/32"))

@@ -113,6 +113,28 @@ def test_its_ports_are_octavias(site: Site) -> None:
     assert network_filters(site.octavia.store).keys() == {site.octavia.subnet.network_id}
 
 
+@pytest.mark.parametrize(
+    "vip", [{"vip_subnet_id": PUBLIC_SUBNET_ID}, {"vip_network_id": PUBLIC_ID}]
+)
+def test_a_balancer_on_the_external_network(site: Site, vip: Json) -> None:
+    """It has no security group: haproxy itself refuses other clients."""
+    made = site.create("loadbalancers", **vip)
+    (nic,) = site.octavia.host.nics[made["id"]]
+    assert (nic.network_id, nic.gateway) == ("", "172.24.4.1")
+    assert nic.addresses[1] == f"{made['vip_address']}/32"
+    assert network_filters(site.octavia.store) == {}
+    site.create(
+        "listeners",
+        loadbalancer_id=made["id"],
+        protocol="TCP",
+        protocol_port=443,
+        allowed_cidrs=["10.0.0.0/8"],
+    )
+    (frontend,) = site.octavia.host.plans[made["id"]].frontends
+    assert frontend.allowed == ("10.0.0.0/8",)
+    assert [group.name for group in site.octavia.store.find(SecurityGroup)] == ["default"]
+
+
 def test_its_group_lets_in_what_listeners_need(site: Site) -> None:
     balancer, listener, _ = site.web()
     cidrs = ["10.9.0.0/16", "10.8.0.1/24"]
@@ -325,8 +347,6 @@ def test_the_next_process_takes_over(site: Site) -> None:
         ({"vip_subnet_id": _NO_ID}, 400, f"Subnet {_NO_ID} not found."),
         ({"vip_network_id": _NO_ID}, 400, f"Network {_NO_ID} not found."),
         ({"vip_port_id": _NO_ID}, 400, f"Port {_NO_ID} not found."),
-        ({"vip_subnet_id": PUBLIC_SUBNET_ID}, 501, "cannot be on the external network"),
-        ({"vip_network_id": PUBLIC_ID}, 501, "cannot be on the external network"),
         ({"colour": "red"}, 400, "Unknown attribute:\nLoad Balancer: colour"),
         ({"name": "x" * 256}, 400, "a maximum character requirement of 255"),
         ({"admin_state_up": "maybe"}, 400, "Value not an unambiguous boolean: maybe"),
