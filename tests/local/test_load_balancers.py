@@ -175,13 +175,21 @@ def test_a_site_of_two_servers(cloud: Connection) -> None:
                     compare_type="STARTS_WITH", value="/old")  # fmt: skip
     moved = resource("OS::Octavia::L7Policy", listener={_GET: "listener"},
                      action="REDIRECT_TO_URL", redirect_url="http://new.test/")  # fmt: skip
-    changed = {**template, "resources": {**site(), "moved": moved, "rule": rule}}
+    resources = {**site(), "moved": moved, "rule": rule}
+    changed = {**template, "resources": resources}
     cloud.orchestration.put(
         f"/stacks/{stack.name}/{stack.id}", json={"template": changed, "files": {}}
     )
     assert settled(cloud, stack.id).status == "UPDATE_COMPLETE"
     assert redirection(f"{url}/old") == "302 http://new.test/"
     assert answer(url) == "web-0"
+
+    resources["listener"]["properties"]["allowed_cidrs"] = ["10.0.0.0/24"]
+    cloud.orchestration.put(
+        f"/stacks/{stack.name}/{stack.id}", json={"template": changed, "files": {}}
+    )
+    assert settled(cloud, stack.id).status == "UPDATE_COMPLETE"
+    assert answer(url) == ""  # this machine is not among them
 
     deleted(cloud, stack)
     assert list(cloud.load_balancer.load_balancers()) == []

@@ -29,6 +29,7 @@ from infraci.local.domain.balancer_records import (
 )
 from infraci.local.domain.balancer_rules import failure
 from infraci.local.domain.balancers import Balancers
+from infraci.local.domain.l7_rules import with_action
 from infraci.local.errors import InvalidRequestError, NotFoundError
 
 #: Collection → the noun's key in bodies, and its kind.
@@ -51,6 +52,8 @@ _PROVIDERS = {
     "octavia": "Deprecated alias of the amphora provider",
 }
 _NO_LIMIT = -1
+#: The position of a policy after all others.
+_LAST = 2147483647
 _QUOTAS = (
     *("loadbalancer", "load_balancer", "listener", "member", "pool"),
     *("healthmonitor", "health_monitor", "l7policy", "l7rule"),
@@ -164,7 +167,8 @@ class LoadBalancerApi(Api):
     @route("POST", "/v2.0/lbaas/l7policies")
     def create_policy(self, request: Request) -> Response:
         """A new L7 policy, the last one of its listener unless the request says where."""
-        values = {"position": 1 << 30, **parse_new(L7Policy, _body(request, "l7policy"))}
+        values = with_action(parse_new(L7Policy, _body(request, "l7policy")))
+        values.setdefault("position", _LAST)
         listener = self._balancers.require(BalancerListener, values["listener_id"])
         policy = L7Policy(**values, loadbalancer_id=listener.loadbalancer_id)
         return self._added("l7policy", policy)
@@ -260,6 +264,8 @@ class LoadBalancerApi(Api):
         values = {
             name: defaults[name] if value is None else value for name, value in values.items()
         }
+        if kind is L7Policy:
+            values = with_action(values)
         changed = self._balancers.change(kind, id_, lambda record: replace(record, **values))
         return self._shown(changed)
 

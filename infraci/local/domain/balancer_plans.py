@@ -65,6 +65,7 @@ def _frontend(graph: BalancerGraph, listener: BalancerListener) -> Frontend:
         id=listener.id,
         mode=_mode(listener.protocol),
         port=listener.protocol_port,
+        allowed=() if graph.balancer.group_id else listener.allowed_cidrs,
         max_connections=limit if limit > -1 else None,
         client_timeout_ms=listener.timeout_client_data,
         connect_timeout_ms=listener.timeout_member_connect,

@@ -62,14 +62,12 @@ class BalancerPorts:
     def claim(self, balancer: LoadBalancer, vip: VipRequest) -> LoadBalancer:
         """Give a new balancer its address and ports. Raises RequestError, having made nothing."""
         subnet, address = self._place(vip)
+        if subnet.ip_version != 4:
+            raise unsupported("a VIP cannot have an IPv6 address")
         network = self._networks.require(Network, subnet.network_id)
-        if network.id == PUBLIC_ID:
-            raise unsupported(
-                "a VIP cannot be on the external network itself (give its port a floating IP)"
-            )
         balancer = replace(balancer, vip_network_id=network.id, vip_subnet_id=subnet.id)
         try:
-            if network.port_security_enabled:
+            if network.port_security_enabled and network.id != PUBLIC_ID:
                 group = self._networks.groups.create(SecurityGroup(name=f"lb-{balancer.id}"))
                 balancer = replace(balancer, group_id=group.id)
             port = self._vip_port(balancer, vip.port_id, address)
@@ -77,7 +75,6 @@ class BalancerPorts:
                 balancer,
                 vip_port_id=port.id,
                 vip_address=str(address_in(port, subnet.id)),
-                owns_port=vip.port_id is None,
             )
             self._own_port(balancer, subnet.id, position=0)
         except Exception:
@@ -161,6 +158,7 @@ class BalancerPorts:
                 ),
                 addresses=[AddressRequest(subnet_id=balancer.vip_subnet_id, ip_address=address)],
                 group_ids=groups,
+                port_security=bool(groups),
             )
         return self._networks.update_port(
             port_id,
@@ -216,6 +214,8 @@ class BalancerPorts:
 
     def _nic(self, balancer: LoadBalancer, port: Port) -> Nic:
         nic = self._nic_of(port)
+        if port.network_id == PUBLIC_ID:
+            nic = replace(nic, network_id="")
         if port.position:
             return replace(nic, gateway=None)
         return replace(nic, addresses=(*nic.addresses, f"{balancer.vip_address}/32"))
@@ -267,12 +267,18 @@ class BalancerPorts:
         with self._store.locked():
             for port in self._own_ports(balancer.id):
                 self._networks.release(port)
-            vip = self._store.get(Port, balancer.vip_port_id)
-            if vip is not None and balancer.owns_port:
-                self._networks.release(vip)
-            elif vip is not None:
-                groups = tuple(id_ for id_ in vip.security_groups if id_ != balancer.group_id)
-                self._store.put(replace(vip, device_id="", device_owner="", security_groups=groups))
-            if self._store.get(SecurityGroup, balancer.group_id):
-                self._networks.groups.delete(balancer.group_id)
+            names = {balancer.group_id, f"lb-{balancer.id}"}
+            own = self._store.find(SecurityGroup, lambda g: not names.isdisjoint({g.id, g.name}))
+            for vip in self._store.find(Port, lambda p: p.device_id == f"lb-{balancer.id}"):
+                self._give_back(vip, balancer, {group.id for group in own})
+            for group in own:
+                self._networks.groups.delete(group.id)
         self._filters.refresh()
+
+    def _give_back(self, vip: Port, balancer: LoadBalancer, own_groups: set[str]) -> None:
+        """Remove a port that was made for a balancer; a client's own stays, as it was."""
+        if balancer.owns_port:
+            self._networks.release(vip)
+        else:
+            groups = tuple(id_ for id_ in vip.security_groups if id_ not in own_groups)
+            self._store.put(replace(vip, device_id="", device_owner="", security_groups=groups))

@@ -104,8 +104,14 @@ class Balancers:
         """Accept a new balancer; it is made in the background."""
         self._host.check_balancers()
         with self._store.locked():
-            balancer = replace(self._ports.claim(balancer, vip), created_at=_now())
-            self._store.put(balancer)
+            # It is known before anything is made for it, so that nothing is lost with this process.
+            owns_port = vip.port_id is None
+            balancer = self._store.put(replace(balancer, owns_port=owns_port, created_at=_now()))
+            try:
+                balancer = self._store.put(self._ports.claim(balancer, vip))
+            except Exception:
+                self._store.drop(balancer)
+                raise
         self._in_background(balancer.id)
         return balancer
 
@@ -318,6 +324,8 @@ class Balancers:
     def take_over(self) -> None:
         """Put all balancers into effect: an earlier process, or the machine, may have ended."""
         for balancer in self._store.find(LoadBalancer):
+            if not balancer.vip_port_id:  # its client never learnt of it
+                self._store.put(replace(balancer, provisioning_status=PENDING_DELETE))
             if balancer.provisioning_status != ERROR:
                 self.put_into_effect(balancer.id)
 

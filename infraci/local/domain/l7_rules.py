@@ -6,8 +6,9 @@ Source of rules and messages: octavia/common/validate.py
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from infraci.local.domain.balancer_graph import BalancerGraph
 from infraci.local.domain.balancer_records import BalancerListener, L7Policy, L7Rule
@@ -21,6 +22,22 @@ _HEADER_NAME = re.compile(r"[a-zA-Z0-9!#$%&'*+-.^_`|~]+")
 _COOKIE_VALUE = re.compile(r"[a-zA-Z0-9!#$%&'()*+-./:<=>?@\[\]^_`{|}~]+")
 _HEADER_VALUE = re.compile(r"[a-zA-Z0-9!\"#$%&'()*+,-./:;<=>?@\[\]^_`{|}~\\]+")
 _QUOTED_VALUE = re.compile(r"\"[a-zA-Z0-9 \t!\"#$%&'()*+,-./:;<=>?@\[\]^_`{|}~\\]*\"")
+
+
+def with_action(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A change of a policy, with the action that what it sets is for."""
+    actions = {
+        "redirect_pool_id": "REDIRECT_TO_POOL",
+        "redirect_url": "REDIRECT_TO_URL",
+        "redirect_prefix": "REDIRECT_PREFIX",
+    }
+    meant = [action for name, action in actions.items() if values.get(name)]
+    if len(meant) > 1:
+        raise InvalidRequestError(
+            "Invalid L7 Policy arguments: Cannot specify redirect_pool_id and redirect_url or"
+            " redirect_prefix at the same time"
+        )
+    return {**values, "action": meant[0]} if meant else dict(values)
 
 
 def validate_policy(listener: BalancerListener, policy: L7Policy) -> L7Policy:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from infraci.local.domain.balancer_records import AMPHORA_OWNER
-from infraci.local.domain.networks import Wiring
+from infraci.local.domain.networks import PUBLIC_ID, Wiring
 from infraci.local.domain.records import Port, SecurityGroup, SecurityGroupRule
 from infraci.local.domain.security_rules import filter_rule
 from infraci.local.domain.server_ports import NOVA_OWNER
@@ -65,7 +65,7 @@ def network_filters(store: Store) -> Mapping[str, NetworkFilter]:
     members = _members(ports)
     by_network: defaultdict[str, list[Port]] = defaultdict(list)
     for port in sorted(ports, key=lambda port: port.id):
-        if port.device_owner in (NOVA_OWNER, AMPHORA_OWNER):
+        if port.device_owner in (NOVA_OWNER, AMPHORA_OWNER) and port.network_id != PUBLIC_ID:
             by_network[port.network_id].append(port)
     return {
         network_id: _filter(inside, groups, by_group, members)

@@ -95,6 +95,8 @@ class Frontend:
     #: ``http`` or ``tcp``.
     mode: str
     port: int
+    #: The networks from which clients may come, where no packet filter sees to it; empty for all.
+    allowed: tuple[str, ...] = ()
     #: At once; None for no limit of its own.
     max_connections: int | None = None
     client_timeout_ms: int = 50000

@@ -49,6 +49,7 @@ class Nic:
 
     #: ``eth0``, ``eth1``…
     device: str
+    #: Empty for the host's bridge, on which are the public addresses.
     network_id: str
     mac: str
     #: With prefix length, as in ``10.0.0.5/24``.
@@ -253,8 +254,24 @@ class Fabric:
         others = [device for device, mac in links.items() if macs.get(device) != mac]
         namespace.ip_undo([f"link del {device}" for device in others])
         for nic in nics:
-            self._plug(namespace, network_end(balancer_id, nic.device), nic)
+            if nic.network_id:
+                self._plug(namespace, network_end(balancer_id, nic.device), nic)
+            else:
+                self._plug_outside(namespace, f"iqb{short(balancer_id)}", nic)
         return self.haproxy(balancer_id)
+
+    def _plug_outside(self, namespace: Namespace, peer: str, nic: Nic) -> None:
+        mtu = self._host.mtu
+        HOST.ip(
+            [
+                f"link add {peer} mtu {mtu} type veth peer name {nic.device}"
+                f" netns {namespace.name} address {nic.mac} mtu {mtu}",
+                f"link set {peer} master {self._host.pools.bridge} up",
+            ]
+        )
+        namespace.ip(_nic_lines(nic))
+        for address in nic.addresses:
+            self._host.announce(address.partition("/")[0], nic.mac)
 
     def delete_balancer(self, balancer_id: str) -> None:
         """Remove a load balancer's namespace, its cards, and its haproxy."""

@@ -30,6 +30,8 @@ _RUN = Path("/run/infraci")
 _START_S = 30.0
 _ASK_S = 2.0
 _END_S = 10.0
+#: Of the cloud's environment it gets no more: there may be secrets in it.
+_INHERITED = ("PATH", "INFRACI_STATE_DIR")
 #: The descriptor by which haproxy writes its log.
 _LOG = 3
 #: A log that is larger begins anew with the next change.
@@ -93,6 +95,7 @@ class Haproxy:
                 check=False,
                 stdin=subprocess.DEVNULL,
                 timeout=_START_S,
+                env={name: os.environ[name] for name in _INHERITED if name in os.environ},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CloudError(f"cannot start haproxy: {error}") from error

@@ -92,6 +92,8 @@ def _frontend(plan: BalancerPlan, frontend: Frontend) -> Iterator[str]:
     if frontend.max_connections is not None:
         yield f"    maxconn {frontend.max_connections}"
     yield f"    bind {plan.address}:{frontend.port}"
+    if frontend.allowed:
+        yield f"    tcp-request connection reject unless {{ src {' '.join(frontend.allowed)} }}"
     yield f"    timeout client {frontend.client_timeout_ms}ms"
     if frontend.inspect_delay_ms:
         yield f"    tcp-request inspect-delay {frontend.inspect_delay_ms}ms"

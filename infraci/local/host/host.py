@@ -170,7 +170,7 @@ class Host:
 
     def balance(self, plan: BalancerPlan, nics: Collection[Nic], labels: Mapping[str, str]) -> None:
         """Have a balancer do what a plan says, made or not."""
-        for network_id in dict.fromkeys(nic.network_id for nic in nics):
+        for network_id in dict.fromkeys(nic.network_id for nic in nics if nic.network_id):
             self.create_network(network_id)
         fabric = self._fabric
         own = {key.removeprefix("infraci."): value for key, value in labels.items()}

@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import Client
 
 from infraci.local.api.load_balancer import LoadBalancerApi
+from infraci.local.domain.balancer_records import LoadBalancer
 from infraci.local.domain.networks import PUBLIC_ID, PUBLIC_SUBNET_ID
 from infraci.local.domain.packet_filters import network_filters
 from infraci.local.domain.records import Port, SecurityGroup
@@ -110,6 +111,28 @@ def test_its_ports_are_octavias(site: Site) -> None:
     assert nic.addresses == (f"{own.fixed_ips[0].ip_address}/24", f"{made['vip_address']}/32")
     assert nic.gateway == "10.0.0.1"
     assert network_filters(site.octavia.store).keys() == {site.octavia.subnet.network_id}
+
+
+@pytest.mark.parametrize(
+    "vip", [{"vip_subnet_id": PUBLIC_SUBNET_ID}, {"vip_network_id": PUBLIC_ID}]
+)
+def test_a_balancer_on_the_external_network(site: Site, vip: Json) -> None:
+    """It has no security group: haproxy itself refuses other clients."""
+    made = site.create("loadbalancers", **vip)
+    (nic,) = site.octavia.host.nics[made["id"]]
+    assert (nic.network_id, nic.gateway) == ("", "172.24.4.1")
+    assert nic.addresses[1] == f"{made['vip_address']}/32"
+    assert network_filters(site.octavia.store) == {}
+    site.create(
+        "listeners",
+        loadbalancer_id=made["id"],
+        protocol="TCP",
+        protocol_port=443,
+        allowed_cidrs=["10.0.0.0/8"],
+    )
+    (frontend,) = site.octavia.host.plans[made["id"]].frontends
+    assert frontend.allowed == ("10.0.0.0/8",)
+    assert [group.name for group in site.octavia.store.find(SecurityGroup)] == ["default"]
 
 
 def test_its_group_lets_in_what_listeners_need(site: Site) -> None:
@@ -263,6 +286,10 @@ def test_policies_have_positions(site: Site) -> None:
     site.send("PUT", f"/l7policies/{first['id']}", {"l7policy": {"position": 3}}, status=200)
     site.octavia.settle()
     assert order() == [("before", 1), ("second", 2), ("first", 3)]
+    path = f"/l7policies/{first['id']}"
+    changed = site.send("PUT", path, {"l7policy": {"redirect_prefix": "http://y.test"}}, status=200)
+    assert changed["l7policy"]["action"] == "REDIRECT_PREFIX"
+    site.octavia.settle()
     site.create(f"l7policies/{second['id']}/rules", type="PATH", compare_type="STARTS_WITH",
                 value="/api")  # fmt: skip
     (frontend,) = site.octavia.host.plans[balancer].frontends
@@ -297,6 +324,16 @@ def test_the_next_process_takes_over(site: Site) -> None:
     site.octavia.balancers.take_over()
     assert site.octavia.host.plans.keys() == {balancer}
     site.octavia.host.plans.clear()
+    half = LoadBalancer(id=_NO_ID)  # its process was killed before its client got an answer
+    site.octavia.store.put(half)
+    network_id = site.octavia.subnet.network_id
+    site.octavia.networks.create_port(Port(network_id=network_id, device_id=f"lb-{half.id}"))
+    site.octavia.networks.groups.create(SecurityGroup(name=f"lb-{half.id}"))
+    site.octavia.balancers.take_over()
+    assert [each.id for each in site.octavia.store.find(LoadBalancer)] == [balancer]
+    assert len(site.octavia.store.find(Port)) == 2
+    assert len(site.octavia.store.find(SecurityGroup)) == 2
+    site.octavia.host.plans.clear()
     site.octavia.host.ended.append(balancer)
     site.octavia.balancers.watch()
     assert site.octavia.host.plans.keys() == {balancer}
@@ -310,8 +347,6 @@ def test_the_next_process_takes_over(site: Site) -> None:
         ({"vip_subnet_id": _NO_ID}, 400, f"Subnet {_NO_ID} not found."),
         ({"vip_network_id": _NO_ID}, 400, f"Network {_NO_ID} not found."),
         ({"vip_port_id": _NO_ID}, 400, f"Port {_NO_ID} not found."),
-        ({"vip_subnet_id": PUBLIC_SUBNET_ID}, 501, "cannot be on the external network"),
-        ({"vip_network_id": PUBLIC_ID}, 501, "cannot be on the external network"),
         ({"colour": "red"}, 400, "Unknown attribute:\nLoad Balancer: colour"),
         ({"name": "x" * 256}, 400, "a maximum character requirement of 255"),
         ({"admin_state_up": "maybe"}, 400, "Value not an unambiguous boolean: maybe"),
@@ -443,6 +478,11 @@ def test_a_pool_has_one_monitor(site: Site) -> None:
     [
         ({"action": "REDIRECT_TO_POOL"}, 400, "redirect_pool_id or redirect_pool must not be"),
         ({"action": "REDIRECT_TO_URL"}, 400, "redirect_url must not be None"),
+        (
+            {"redirect_url": "http://x.test", "redirect_prefix": "http://x.test"},
+            400,
+            "Cannot specify redirect_pool_id and redirect_url",
+        ),
         ({"redirect_url": "x.test"}, 400, "Value must be a valid URL string"),
         ({"redirect_url": "http://x.test/ y"}, 400, "Value must be a valid URL string"),
         ({"listener_id": _NO_ID}, 404, f"Listener {_NO_ID} not found."),

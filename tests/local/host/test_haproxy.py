@@ -21,7 +21,7 @@ from infraci.local.host.balancer_plan import (
     Policy,
 )
 from infraci.local.host.fabric import find_all
-from infraci.local.host.netns import Namespace, short
+from infraci.local.host.netns import HOST, Namespace, short
 from tests.local.conftest import until
 from tests.local.wires import FabricTestbed, nic, run_in
 
@@ -229,6 +229,47 @@ def test_nothing_is_left_of_a_balancer(site: Site) -> None:
     assert not Path("/run/infraci", site.namespace.name).exists()
     until(lambda: not Path(f"/proc/{pid}").exists())
     site.testbed.fabric.delete_balancer(site.id)
+
+
+def test_a_balancer_at_a_public_address(site: Site) -> None:
+    """Its second card leads to the servers; the host and what is behind routers are its clients."""
+    testbed = site.testbed
+    testbed.listen("one", site.one)
+    outside, vip = testbed.public(20), testbed.public(21)
+    nics = (
+        replace(
+            nic("", f"{outside}/24", gateway=str(testbed.pools.public_host)),
+            addresses=(f"{outside}/24", f"{vip}/32"),
+        ),
+        replace(nic(site.network, "10.0.0.9/24"), device="eth1"),
+    )
+    testbed.let_pass(site.network, site.id, "eth1")
+    backend = replace(pool("tcp"), servers=pool("tcp").servers[:1])
+    plan = BalancerPlan(id=site.id, address=vip, frontends=(frontend(backend),))
+    testbed.fabric.create_balancer(site.id, nics).apply(plan)
+    assert testbed.ask(None, vip, 80) == "one saw 10.0.0.9"
+    guarded = frontend(backend, allowed=("192.0.2.0/24",))
+    testbed.fabric.haproxy(site.id).apply(replace(plan, frontends=(guarded,)))
+    assert testbed.ask(None, vip, 80) is None
+    testbed.fabric.delete_balancer(site.id)
+    devices = [link["ifname"] for link in HOST.show("link")]
+    assert f"iqb{short(site.id)}" not in devices
+
+
+def test_servers_behind_a_router(site: Site) -> None:
+    testbed, other, router_id = site.testbed, site.testbed.network(), str(uuid.uuid4())
+    testbed.fabric.create_router(router_id)
+    router = testbed.fabric.router(router_id)
+    router.add_leg(site.network, "02:00:00:00:00:01", "10.0.0.1/24")
+    router.add_leg(other, "02:00:00:00:00:02", "10.1.0.1/24")
+    inner = testbed.host(other, "10.1.0.5/24", gateway="10.1.0.1")
+    testbed.listen("inner", inner)
+    nics = (nic(site.network, "10.0.0.9/24", gateway="10.0.0.1"),)
+    server = BackendServer(id="inner", address="10.1.0.5", port=_PORT)
+    backend = replace(pool("tcp"), servers=(server,))
+    plan = BalancerPlan(id=site.id, address="10.0.0.9", frontends=(frontend(backend),))
+    testbed.fabric.create_balancer(site.id, nics).apply(plan)
+    assert site.ask() == "inner saw 10.0.0.9"
 
 
 def test_a_balancer_in_two_networks(site: Site) -> None:

@@ -63,6 +63,7 @@ def plan_with(value: str = "x", *, key: str = "X-Name", cookie: str = "SID") -> 
         id="web",
         mode="http",
         port=80,
+        allowed=("10.0.0.0/8", "192.0.2.0/24"),
         max_connections=10,
         inspect_delay_ms=5,
         headers=("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP"),
