@@ -24,6 +24,8 @@ from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
+    FROZEN,
+    VM_STATES,
     Fault,
     Image,
     KeyPair,
@@ -213,23 +215,50 @@ class Servers:
 
     def stop(self, id_: str) -> None:
         """Shut a server down."""
-        with self._turns[self.require(id_).id]:
+        self._check_status(id_, "stop", "ACTIVE", "ERROR")
+        with self._turns[id_]:
             self._host.stop(id_)
             self._settle(id_, "SHUTOFF")
 
     def start(self, id_: str) -> None:
         """Start a server that was stopped."""
-        server = self.require(id_)
+        server = self._check_status(id_, "start", "SHUTOFF")
         with self._turns[id_]:
             self._start(self._host.start, server)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
-        with self._turns[self.require(id_).id]:
+        server = self.require(id_)
+        if not hard:
+            self._check_status(id_, "reboot", "ACTIVE")
+        with self._turns[id_]:
+            if server.status in FROZEN:
+                self._host.thaw(id_)
             self._host.reboot(id_, hard=hard)
             self._show_disks(id_)
             self._settle(id_, "ACTIVE")
+
+    def freeze(self, id_: str, action: str, status: str) -> None:
+        """Hold all that runs in a server, for an action that ends in one of FROZEN."""
+        self._check_status(id_, action, "ACTIVE")
+        with self._turns[id_]:
+            self._host.freeze(id_)
+            self._settle(id_, status)
+
+    def thaw(self, id_: str, action: str, status: str) -> None:
+        """Let all that runs in a server go on, for an action that undoes :meth:`freeze`."""
+        self._check_status(id_, action, status)
+        with self._turns[id_]:
+            self._host.thaw(id_)
+            self._settle(id_, "ACTIVE")
+
+    def _check_status(self, id_: str, action: str, *statuses: str) -> Server:
+        server = self.require(id_)
+        if server.status not in statuses:
+            state = VM_STATES.get(server.status, "building")
+            raise ConflictError(f"Cannot '{action}' instance {id_} while it is in vm_state {state}")
+        return server
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
         """Replace a server by a new one of the same id, in the background."""
@@ -297,12 +326,7 @@ class Servers:
 
     def attach_volume(self, id_: str, disk: DiskRequest) -> Volume:
         """Give a server one more volume; returns the volume."""
-        server = self.require(id_)
-        if server.status not in ("ACTIVE", "SHUTOFF"):
-            raise ConflictError(
-                f"Cannot 'attach_volume' instance {id_} while it is in vm_state"
-                f" {server.status.lower()}"
-            )
+        self._check_status(id_, "attach_volume", "ACTIVE", "SHUTOFF")
         with self._turns[id_]:
             volume = self.disks.reserve(id_, disk)
             try:
