@@ -21,6 +21,7 @@ from infraci.local.supported_properties import (
     OWN_TYPES,
     PROPERTIES,
     REASONS,
+    REFUSED_VALUES,
     VALUES,
 )
 
@@ -154,7 +155,31 @@ def _restricted_schema(
         values = VALUES.get((name, key_path))
         if values is not None:
             entry.constraints = [constraints.AllowedValues(list(values))]
+        if reasons := REFUSED_VALUES.get((name, key_path)):
+            entry.constraints = [*original.constraints, RefusedValues(reasons)]
     return restricted
+
+
+class RefusedValues(constraints.Constraint):  # type: ignore[misc]
+    """Refuses some values of a property, each for its reason."""
+
+    valid_types = (constraints.Schema.STRING,)
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__()
+        self._reasons = reasons
+
+    def _str(self) -> str:
+        return f"Not: {', '.join(self._reasons)}"
+
+    def _err_msg(self, value: str) -> str:
+        return f'"{value}" cannot be used: {self._reasons[value]}'
+
+    def _is_valid(self, value: object, schema: object, context: object) -> bool:
+        return value not in self._reasons
+
+    def _constraint(self) -> list[str]:
+        return list(self._reasons)
 
 
 def _restricted_item(name: str, schema: properties.Schema, path: str) -> Any:

@@ -26,7 +26,13 @@ OWN_TYPES = frozenset({
     "OS::Heat::ScalingPolicy",
     "OS::Heat::SoftwareComponent",
     "OS::Heat::SoftwareConfig",
+    "OS::Heat::SoftwareDeployment",
+    "OS::Heat::SoftwareDeploymentGroup",
+    "OS::Heat::SoftwareDeployments",
     "OS::Heat::StructuredConfig",
+    "OS::Heat::StructuredDeployment",
+    "OS::Heat::StructuredDeploymentGroup",
+    "OS::Heat::StructuredDeployments",
     "OS::Heat::TestResource",
     "OS::Heat::UpdateWaitConditionHandle",
     "OS::Heat::Value",
@@ -227,21 +233,18 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-#: Values that are kept → what differs here.
-KEPT_VALUES: Mapping[tuple[str, str, object], str] = {
+#: Values that are honoured in part → what differs here.
+DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
     ("OS::Nova::Server", "user_data_format", "SOFTWARE_CONFIG"): (
-        "no agent in the servers asks for deployments"
+        "images that infraci builds boot with Heat's agents in them; elsewhere the image has to "
+        "have them"
     ),
 }
 
 #: Properties of which only some values mean something here.
 VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS", "SOFTWARE_CONFIG"),
-    ("OS::Nova::Server", "software_config_transport"): ("POLL_SERVER_CFN", "POLL_SERVER_HEAT"),
     ("OS::Nova::Flavor", "is_public"): (True,),
-    ("OS::Heat::WaitConditionHandle", "signal_transport"): (
-        "CFN_SIGNAL", "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
-    ),
     ("OS::Neutron::Net", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "binding:vnic_type"): ("normal",),
@@ -249,3 +252,27 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Neutron::Router", "admin_state_up"): (True,),
     ("OS::Neutron::Subnet", "ip_version"): (4,),
 }  # fmt: skip
+
+_NO_SWIFT = "the embedded cloud has no Swift"
+_NO_ZAQAR = "the embedded cloud has no Zaqar"
+_SIGNALS = {"TEMP_URL_SIGNAL": _NO_SWIFT, "ZAQAR_SIGNAL": _NO_ZAQAR}
+_NO_HOOK = "Heat's agents have no hook for it in images that infraci builds"
+_GROUPS = dict.fromkeys(
+    ("atomic", "chef", "docker-cmd", "docker-compose", "kubelet", "salt"), _NO_HOOK
+)
+#: Properties with values that are refused → the reason for each.
+REFUSED_VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("OS::Nova::Server", "software_config_transport"): {
+        "POLL_TEMP_URL": _NO_SWIFT,
+        "ZAQAR_MESSAGE": _NO_ZAQAR,
+    },
+    ("OS::Heat::WaitConditionHandle", "signal_transport"): _SIGNALS,
+    **{
+        (f"OS::Heat::{kind}Deployment{number}", "signal_transport"): _SIGNALS
+        for kind in ("Software", "Structured")
+        for number in ("", "Group", "s")
+    },
+    ("OS::Heat::SoftwareConfig", "group"): _GROUPS,
+    ("OS::Heat::StructuredConfig", "group"): _GROUPS,
+    ("OS::Heat::SoftwareComponent", "configs.tool"): _GROUPS,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import PreviewResource, StackPreview
-from infraci.local.supported_properties import DIFFERENT, KEPT, KEPT_VALUES
+from infraci.local.supported_properties import DIFFERENT, DIFFERENT_VALUES, KEPT
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
@@ -32,9 +32,9 @@ def _effects(resource: PreviewResource) -> Iterator[tuple[str, str]]:
         for name, difference in tables.get(resource.type, {}).items():
             if _value(resource.properties, name):
                 yield name, f"{effect}: {difference}"
-    for (type_, name, value), difference in KEPT_VALUES.items():
+    for (type_, name, value), difference in DIFFERENT_VALUES.items():
         if type_ == resource.type and _value(resource.properties, name) == value:
-            yield f"{name} {value}", f"{_KEPT}: {difference}"
+            yield f"{name} {value}", f"{_DIFFERENT}: {difference}"
 
 
 def _value(properties: object, path: str) -> object:

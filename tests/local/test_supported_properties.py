@@ -21,7 +21,7 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
         ("OS::Neutron::QoSPolicy", {"name": "x"}),
         ("OS::Nova::Quota", {"project": "x"}),
         ("OS::Keystone::Project", {"name": "x"}),
-        ("OS::Heat::SoftwareDeployment", {"server": "x"}),
+        ("OS::Zaqar::Queue", {"name": "x"}),
         ("AWS::ElasticLoadBalancing::LoadBalancer", {"AvailabilityZones": ["nova"]}),
         ("OS::Foo::Bar", {}),
     ],

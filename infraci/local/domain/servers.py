@@ -17,6 +17,7 @@ from functools import partial
 from infraci.errors import CloudError, InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
+from infraci.local.domain.agents import image_to_boot
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import Flavors
 from infraci.local.domain.networks import Networks
@@ -161,11 +162,12 @@ class Servers:
         image = self._store.get(Image, server.image)
         if image is None:
             raise InvalidRequestError(f"Image {server.image} could not be found.")
+        user_data = base64.b64decode(server.user_data) if server.user_data else None
         return BootPlan(
             id=server.id,
             name=server.name,
             hostname=hostname(server.name),
-            image=image.name,
+            image=image_to_boot(image.name, user_data or b""),
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             nics=self.ports.nics(server.id),
@@ -177,7 +179,7 @@ class Servers:
                 name=server.name,
                 metadata=server.metadata,
                 keys={key.name: key.public_key} if key else {},
-                user_data=base64.b64decode(server.user_data) if server.user_data else None,
+                user_data=user_data,
                 project_id=PROJECT_ID,
             ),
         )
