@@ -80,6 +80,8 @@ def cloud_of(pipeline: Pipeline, cloud: str) -> str:
 
 # The images of the embedded cloud
 
+_FORMAT = "user_data_format"
+
 
 @cache
 def look_for_images() -> Future[frozenset[str]]:
@@ -109,7 +111,10 @@ def image_maker(cloud: Cloud, progress: Progress) -> Callable[[StackRequest], No
         if names is not None and names <= look_for_images().result():
             return
         preview = cloud.preview(request, name=f"infraci-images-{secrets.token_hex(4)}")
-        names_in_preview = {str(server.properties.get("image")) for server in servers_of(preview)}
+        names_in_preview = {
+            _image_to_boot(str(server.properties.get("image")), server.properties)
+            for server in servers_of(preview)
+        }
         for name in sorted(filter(image_store.known, names_in_preview)):
             image_store.ensure(name, on_progress=progress.note)
 
@@ -126,26 +131,33 @@ def _plain_images(request: StackRequest) -> set[str] | None:
     declared = request.template.get("parameters") or {}
     values = {**(request.environment.get("parameters") or {}), **request.parameters}
     names = set()
-    for image in _server_images(request.template.get("resources") or {}):
-        name = image
+    for properties in _servers_in(request.template.get("resources") or {}):
+        name = image = properties.get("image")
         if isinstance(image, dict) and set(image) == {"get_param"}:
             parameter = image["get_param"]
             if not isinstance(parameter, str):
                 return None
             name = values.get(parameter, (declared.get(parameter) or {}).get("default"))
-        if not isinstance(name, str):
+        if not isinstance(name, str) or isinstance(properties.get(_FORMAT), Mapping):
             return None
-        names.add(name)
+        names.add(_image_to_boot(name, properties))
     return names
 
 
-def _server_images(value: object) -> Iterator[Any]:
-    """The ``image`` property of each server, also of those in a group's definition."""
+def _servers_in(value: object) -> Iterator[Mapping[str, Any]]:
+    """The properties of each server, also of those in a group's definition."""
     if isinstance(value, Mapping):
         if value.get("type") == SERVER:
-            yield (value.get("properties") or {}).get("image")
+            yield value.get("properties") or {}
         for inner in value.values():
-            yield from _server_images(inner)
+            yield from _servers_in(inner)
+
+
+def _image_to_boot(image: str, properties: Mapping[str, Any]) -> str:
+    """The image with Heat's agents, where Heat writes user data for them."""
+    from infraci.local.host.recipe import image_with_agents
+
+    return image_with_agents(image) if properties.get(_FORMAT) == "SOFTWARE_CONFIG" else image
 
 
 def _check_machine() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from infraci.diagnosis.outside import outside_cause
 from infraci.errors import ExitCode, OutsideError, UnreachableError
 from infraci.heat.causes import LATE, SIGNAL, SIGNAL_TYPES, Cause, cause_of
+from infraci.heat.deployment_output import DeploymentOutput, read_outputs
 from infraci.heat.events import render_events
 from infraci.heat.failure_evidence import FailureEvidence, read_evidence
 from infraci.heat.objects import Event, Resource, Stack
@@ -58,12 +59,15 @@ class FailedStack:
                 hint=cause.advice_on(self.connection.cloud) if cause else None,
                 details=report,
             )
-        errors = [self._resource_error(resource, evidence) for resource in self.failed]
+        outputs = read_outputs(self.connection, self.failed)
+        errors = [self._resource_error(resource, evidence, outputs) for resource in self.failed]
         exit_code = ExitCode.worst(error.exit_code for error in errors)
         first = next(error for error in errors if error.exit_code is exit_code)
         for error in errors:
             reason = error.resource.reason if error.resource.is_failed else ""
-            error.details = "\n\n".join(filter(None, [reason, report]))
+            output = outputs.get(error.resource.physical_id)
+            parts = [reason, output.report if output else "", report]
+            error.details = "\n\n".join(filter(None, parts))
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return kind(
             message(first.message + more),
@@ -81,13 +85,19 @@ class FailedStack:
         return [resource for resource in self.failed if resource.is_server]
 
     def _resource_error(
-        self, resource: Resource, evidence: Sequence[FailureEvidence]
+        self,
+        resource: Resource,
+        evidence: Sequence[FailureEvidence],
+        outputs: Mapping[str, DeploymentOutput],
     ) -> ResourceFailedError:
         fault = next((server.fault for server in evidence if server.id == resource.physical_id), "")
         cause = self._cause(resource, fault)
-        if cause is SIGNAL and (error := self._external_error(resource, evidence)):
+        output = outputs.get(resource.physical_id)
+        if cause is SIGNAL and (error := self._external_error(resource, evidence, output)):
             return error
         why = self._why(resource, cause)
+        if output and output.reason:
+            why = f"{why}: {output.reason}"
         return ResourceFailedError(
             resource,
             f"{why}; Nova says: {fault}" if fault and fault not in why else why,
@@ -98,7 +108,10 @@ class FailedStack:
         )
 
     def _external_error(
-        self, resource: Resource, evidence: Sequence[FailureEvidence]
+        self,
+        resource: Resource,
+        evidence: Sequence[FailureEvidence],
+        output: DeploymentOutput | None,
     ) -> ResourceFailedError | None:
         """The error for a signal that the commit is not to blame for."""
         why = self._why(resource, SIGNAL)
@@ -112,7 +125,7 @@ class FailedStack:
                     hint=f"what became of {server.path}? `openstack server event list "
                     f"{server.id}` may say more",
                 )
-        more = _outside(resource, evidence)
+        more = _outside(resource, evidence, output)
         if more is None:
             return None
         return ResourceFailedError(
@@ -189,11 +202,16 @@ def removal_failed(
     )
 
 
-def _outside(resource: Resource, evidence: Sequence[FailureEvidence]) -> str | None:
+def _outside(
+    resource: Resource, evidence: Sequence[FailureEvidence], output: DeploymentOutput | None
+) -> str | None:
     """The rest of the sentence where something outside was not reached; None elsewhere."""
     own_hosts = [address for server in evidence for address in server.addresses]
     if outside_cause(without_position(resource.reason), own_hosts=own_hosts):
         return ""
+    if output is not None:  # what else the servers printed is of other deployments
+        line = outside_cause(output.text, own_hosts=own_hosts)
+        return f": {line}" if line else None
     for server in evidence:
         if line := server.outside(own_hosts):
             return f"; the console of {server.path} shows: {line}"

@@ -37,6 +37,7 @@ with warnings.catch_warnings():
     from keystoneauth1.identity.access import AccessInfoPlugin
     from oslo_config import cfg
     from oslo_log import log as oslo_log
+    from oslo_policy import opts as policy
     from sqlalchemy import event
     from sqlalchemy.engine import Engine as Database
     from sqlalchemy.pool import QueuePool
@@ -152,6 +153,9 @@ def _configure(state: Path, database: Path, url: str, gateway_url: str) -> None:
         "max_json_body_size": 128 << 20,
     }.items():
         conf.set_override(name, value)
+    # With its new rules alone Heat's CloudFormation API denies servers their metadata, since it
+    # does not name the project of a request. Clouds that have this API keep the old rules, too.
+    policy.set_defaults(conf, enforce_new_defaults=False)
     # There are no backups of volumes: Heat refuses the deletion policy that makes one.
     conf.set_override("backups_enabled", False, group="volumes")
     conf.set_override("connection", f"sqlite:///{database}", group="database")

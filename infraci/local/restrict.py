@@ -32,20 +32,6 @@ _SERVICES = ("keystone", "cinder", "glance", "neutron", "nova", "octavia")
 _WHOLE = OWN_TYPES | AWS_TYPES
 
 
-class _AllowedValues(constraints.AllowedValues):  # type: ignore[misc]
-    """Refuses all other values, some for reasons of their own."""
-
-    def __init__(self, allowed: list[object], reasons: Mapping[object, str]) -> None:
-        super().__init__(allowed)
-        self._reasons = reasons
-
-    def _err_msg(self, value: object) -> str:
-        reason = self._reasons.get(value) if isinstance(value, str) else None
-        if reason is None:
-            return str(super()._err_msg(value))
-        return f'"{value}" is refused by the embedded cloud: {reason}'
-
-
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:
     """Replace Heat's classes and constraints by ones that refuse what is not supported.
 
@@ -167,10 +153,34 @@ def _restricted_schema(
         elif original.schema:
             entry.schema = _restricted_item(name, original, f"{key_path}.")
         values = VALUES.get((name, key_path))
+        reasons = REFUSED_VALUES.get((name, key_path), {})
         if values is not None:
-            reasons = REFUSED_VALUES.get((name, key_path), {})
-            entry.constraints = [_AllowedValues(list(values), reasons)]
+            entry.constraints = [constraints.AllowedValues(list(values))]
+        if reasons:
+            entry.constraints = [RefusedValues(reasons), *entry.constraints]
     return restricted
+
+
+class RefusedValues(constraints.Constraint):  # type: ignore[misc]
+    """Refuses some values of a property, each for its reason."""
+
+    valid_types = (constraints.Schema.STRING,)
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__()
+        self._reasons = reasons
+
+    def _str(self) -> str:
+        return f"Not: {', '.join(self._reasons)}"
+
+    def _err_msg(self, value: str) -> str:
+        return f'"{value}" is refused by the embedded cloud: {self._reasons[value]}'
+
+    def _is_valid(self, value: object, schema: object, context: object) -> bool:
+        return value not in self._reasons
+
+    def _constraint(self) -> list[str]:
+        return list(self._reasons)
 
 
 def _restricted_item(name: str, schema: properties.Schema, path: str) -> Any:

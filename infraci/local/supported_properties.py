@@ -26,7 +26,13 @@ OWN_TYPES = frozenset({
     "OS::Heat::ScalingPolicy",
     "OS::Heat::SoftwareComponent",
     "OS::Heat::SoftwareConfig",
+    "OS::Heat::SoftwareDeployment",
+    "OS::Heat::SoftwareDeploymentGroup",
+    "OS::Heat::SoftwareDeployments",
     "OS::Heat::StructuredConfig",
+    "OS::Heat::StructuredDeployment",
+    "OS::Heat::StructuredDeploymentGroup",
+    "OS::Heat::StructuredDeployments",
     "OS::Heat::TestResource",
     "OS::Heat::UpdateWaitConditionHandle",
     "OS::Heat::Value",
@@ -298,15 +304,12 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
     "OS::Cinder::VolumeAttachment": {"volume_id": _VOLUMES},
 }
 
-#: Values that are kept → what differs here.
-KEPT_VALUES: Mapping[tuple[str, str, object], str] = {
-    ("OS::Nova::Server", "user_data_format", "SOFTWARE_CONFIG"): (
-        "no agent in the servers asks for deployments"
-    ),
-}
-
 #: Values that are honoured in part → what differs here.
 DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
+    ("OS::Nova::Server", "user_data_format", "SOFTWARE_CONFIG"): (
+        "images that infraci builds boot with Heat's agents in them; elsewhere the image has to "
+        "have them"
+    ),
     ("OS::Nova::Server", "block_device_mapping.device_name", "vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping.device_name", "/dev/vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping_v2.boot_index", 0): _ROOT,
@@ -315,16 +318,12 @@ DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
 #: Properties of which only some values mean something here.
 VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Nova::Server", "user_data_format"): ("RAW", "HEAT_CFNTOOLS", "SOFTWARE_CONFIG"),
-    ("OS::Nova::Server", "software_config_transport"): ("POLL_SERVER_CFN", "POLL_SERVER_HEAT"),
     ("OS::Nova::Flavor", "is_public"): (True,),
     ("OS::Octavia::LoadBalancer", "provider"): ("amphora", "octavia"),
     ("OS::Octavia::Listener", "protocol"): ("HTTP", "HTTPS", "TCP"),
     ("OS::Octavia::Pool", "protocol"): ("HTTP", "HTTPS", "PROXY", "TCP"),
     ("OS::Octavia::Pool", "lb_algorithm"): ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
     ("OS::Octavia::HealthMonitor", "type"): ("HTTP", "HTTPS", "TCP", "TLS-HELLO"),
-    ("OS::Heat::WaitConditionHandle", "signal_transport"): (
-        "CFN_SIGNAL", "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL",
-    ),
     ("OS::Neutron::Net", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "admin_state_up"): (True,),
     ("OS::Neutron::Port", "binding:vnic_type"): ("normal",),
@@ -335,8 +334,15 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
 
 _HAPROXY = "load balancers are haproxy, which balances TCP only"
 _NO_KEYS = "no key manager (Barbican) keeps the certificate with which it would end TLS"
+_NO_SWIFT = "the embedded cloud has no Swift"
+_NO_ZAQAR = "the embedded cloud has no Zaqar"
+_SIGNALS = {"TEMP_URL_SIGNAL": _NO_SWIFT, "ZAQAR_SIGNAL": _NO_ZAQAR}
+_NO_HOOK = "Heat's agents have no hook for it in images that infraci builds"
+_GROUPS = dict.fromkeys(
+    ("atomic", "chef", "docker-cmd", "docker-compose", "kubelet", "salt"), _NO_HOOK
+)
 #: Values that Heat takes and the embedded cloud refuses → why.
-REFUSED_VALUES: Mapping[tuple[str, str], Mapping[object, str]] = {
+REFUSED_VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("OS::Octavia::Listener", "protocol"): {
         "UDP": _HAPROXY,
         "TERMINATED_HTTPS": _NO_KEYS,
@@ -354,4 +360,17 @@ REFUSED_VALUES: Mapping[tuple[str, str], Mapping[object, str]] = {
         "UDP-CONNECT": _HAPROXY,
         "SCTP": _HAPROXY,
     },
+    ("OS::Nova::Server", "software_config_transport"): {
+        "POLL_TEMP_URL": _NO_SWIFT,
+        "ZAQAR_MESSAGE": _NO_ZAQAR,
+    },
+    ("OS::Heat::WaitConditionHandle", "signal_transport"): _SIGNALS,
+    **{
+        (f"OS::Heat::{kind}Deployment{number}", "signal_transport"): _SIGNALS
+        for kind in ("Software", "Structured")
+        for number in ("", "Group", "s")
+    },
+    ("OS::Heat::SoftwareConfig", "group"): _GROUPS,
+    ("OS::Heat::StructuredConfig", "group"): _GROUPS,
+    ("OS::Heat::SoftwareComponent", "configs.tool"): _GROUPS,
 }

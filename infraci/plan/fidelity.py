@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import PreviewResource, StackPreview
-from infraci.local.supported_properties import (
-    DIFFERENT,
-    DIFFERENT_VALUES,
-    KEPT,
-    KEPT_VALUES,
-)
+from infraci.local.supported_properties import DIFFERENT, DIFFERENT_VALUES, KEPT
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
@@ -37,10 +32,9 @@ def _effects(resource: PreviewResource) -> Iterator[tuple[str, str]]:
         for name, difference in tables.get(resource.type, {}).items():
             if any(_values(resource.properties, name)):
                 yield name, f"{effect}: {difference}"
-    for values, effect in ((KEPT_VALUES, _KEPT), (DIFFERENT_VALUES, _DIFFERENT)):
-        for (type_, name, value), difference in values.items():
-            if type_ == resource.type and value in _values(resource.properties, name):
-                yield f"{name} {value}", f"{effect}: {difference}"
+    for (type_, name, value), difference in DIFFERENT_VALUES.items():
+        if type_ == resource.type and value in _values(resource.properties, name):
+            yield f"{name} {value}", f"{_DIFFERENT}: {difference}"
 
 
 def _values(properties: object, path: str) -> Iterator[object]:

@@ -25,8 +25,8 @@ def _request(resources: dict[str, Any], **more: Any) -> StackRequest:
     )
 
 
-def _server(image: object) -> dict[str, Any]:
-    return {"type": SERVER, "properties": {"image": image}}
+def _server(image: object, **properties: object) -> dict[str, Any]:
+    return {"type": SERVER, "properties": {"image": image, **properties}}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,16 @@ def test_servers_in_groups_count() -> None:
 )
 def test_what_only_heat_can_work_out_is_left_to_it(image: object) -> None:
     assert _plain_images(_request({"web": _server(image)})) is None
+
+
+def test_agents_are_in_the_image_where_heat_writes_user_data_for_them() -> None:
+    web = _server("debian-12", user_data_format="SOFTWARE_CONFIG")
+    assert _plain_images(_request({"web": web, "db": _server("debian-12")})) == {
+        "debian-12",
+        "debian-12-agents",
+    }
+    unknown = _server("debian-12", user_data_format={"get_param": "format"})
+    assert _plain_images(_request({"web": unknown})) is None
 
 
 def test_nested_templates_are_left_to_heat() -> None:

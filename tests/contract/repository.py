@@ -70,6 +70,26 @@ WITH_VOLUME = STACK.replace(
     properties: {instance_uuid: {get_resource: server}, volume_id: {get_resource: disk}}
 outputs:""",
 )
+#: The same with a script that is deployed to the server, and fails there.
+WITH_DEPLOYMENT = STACK.replace(
+    "      metadata: {role: web}\n",
+    "      metadata: {role: web}\n      user_data_format: SOFTWARE_CONFIG\n",
+).replace(
+    "outputs:",
+    """\
+  setup:
+    type: OS::Heat::SoftwareConfig
+    properties:
+      group: script
+      config: |
+        #!/bin/sh
+        echo "cp: cannot stat 'data'" >&2
+        exit 3
+  deployed:
+    type: OS::Heat::SoftwareDeployment
+    properties: {config: {get_resource: setup}, server: {get_resource: server}}
+outputs:""",
+)
 PIPELINE = """\
 stack: {template: stack.yaml}
 configure: [script: setup.sh]

@@ -7,9 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from openstack.connection import Connection
 
 from tests.contract.conftest import Repository
-from tests.contract.repository import OUTSIDE, PIPELINE, SPEC, WITH_VOLUME
+from tests.contract.repository import OUTSIDE, PIPELINE, SPEC, WITH_DEPLOYMENT, WITH_VOLUME
+from tests.local.conftest import until
 from tests.processes import finish
 
 pytestmark = pytest.mark.timeout(900)
@@ -30,6 +32,32 @@ def test_a_volume_is_a_block_device(repository: Repository) -> None:
     done = repository.run()
     assert done.returncode == 0, done.stderr
     assert "1 passed" in done.stderr
+
+
+def test_a_deployment_that_fails_shows_what_it_printed(repository: Repository) -> None:
+    repository.write({"stack.yaml": WITH_DEPLOYMENT})
+    run = repository.start("run")
+    if repository.cloud.name != "local":  # its guests have no agents
+        _signal_as_an_agent_would(repository.cloud.connection)
+    done = finish(run)
+    assert done.returncode == 1, done.stderr
+    assert "non-zero status code: 3: cp: cannot stat 'data'" in done.stderr
+
+
+def _signal_as_an_agent_would(cloud: Connection) -> None:
+    """Tell Heat how the deployment of WITH_DEPLOYMENT ended, once it waits for that."""
+
+    def waiting() -> str | None:
+        for stack in cloud.orchestration.stacks():
+            path = f"/stacks/{stack.name}/{stack.id}/resources/deployed"
+            answer = cloud.orchestration.get(path)
+            if answer.ok and answer.json()["resource"]["resource_status"] == "CREATE_IN_PROGRESS":
+                return path
+        return None
+
+    path = until(waiting, timeout_s=300)
+    printed = {"deploy_stderr": "cp: cannot stat 'data'\n", "deploy_status_code": 3}
+    cloud.orchestration.post(f"{path}/signal", json=printed).raise_for_status()
 
 
 def test_fail(repository: Repository) -> None:

@@ -45,14 +45,21 @@ def ended(
     reason: str = "Resource CREATE failed",
     events: Sequence[Mapping[str, Any]] = (),
     nova_is_down: bool = False,
+    printed: Mapping[str, str] | None = None,
 ) -> Exception:
-    """How the wait for a stack ended that has these resources, on a cloud with these servers."""
+    """How the wait for a stack ended that has these resources, on a cloud with these servers.
+
+    ``printed`` is the output of its software deployments.
+    """
 
     def heat(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
         if path.endswith("/events"):
             return 200, {"events": list(events)}
         if path.endswith("/resources"):
             return 200, {"resources": list(resources)}
+        if path.startswith("/software_deployments/"):
+            output = {"output_values": printed}
+            return (200, {"software_deployment": output}) if printed is not None else (404, None)
         return 200, stack_entry(status, stack_status_reason=reason)
 
     def nova(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
@@ -228,6 +235,49 @@ def test_a_mirror_that_the_signal_tells_of() -> None:
     reason = "WaitConditionFailure: resources.ready: Temporary failure resolving 'deb.debian.org'"
     error = failure([ready(reason), WEB], server())
     assert (error.category, error.exit_code) == ("outside", UNTESTABLE)
+
+
+# Deployments
+
+
+def deployed() -> dict[str, Any]:
+    reason = (
+        "Error: resources.d: Deployment to server failed: deploy_status_code : Deployment exited "
+        "with non-zero status code: 1"
+    )
+    return entry("d", "OS::Heat::SoftwareDeployment", reason, physical_resource_id="d-1")
+
+
+def test_a_deployment_that_failed_shows_what_it_printed() -> None:
+    printed = {"deploy_stdout": "begun\n", "deploy_stderr": "+ cp a b\ncp: cannot stat 'a'\n"}
+    error = failure([deployed(), WEB], server(), printed=printed)
+    assert (error.category, error.exit_code) == ("signal", FAILED)
+    assert error.message.endswith("exited with non-zero status code: 1: cp: cannot stat 'a'")
+    assert "the end of its stdout:\nbegun\n" in error.failures[0].details
+    assert "the end of its stderr:\n+ cp a b\ncp: cannot stat 'a'\n" in error.failures[0].details
+
+
+@pytest.mark.parametrize("printed", [None, {}])
+def test_a_deployment_that_printed_nothing(printed: Mapping[str, str] | None) -> None:
+    error = failure([deployed(), WEB], server(), printed=printed)
+    assert error.message.endswith("Deployment exited with non-zero status code: 1")
+    assert "the end of its std" not in error.failures[0].details
+
+
+def test_a_mirror_that_a_deployment_shows_as_unreachable() -> None:
+    line = (
+        "E: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'"
+    )
+    printed = {"deploy_stdout": "Reading package lists...\n", "deploy_stderr": f"{line}\n"}
+    error = failure([deployed(), WEB], server(), printed=printed)
+    assert (error.category, error.exit_code) == ("outside", UNTESTABLE)
+    assert error.message.endswith(f"status code: 1: {line}")
+
+
+def test_a_mirror_that_another_script_did_not_reach_is_not_to_blame_for_a_deployment() -> None:
+    console = "Could not resolve host: github.com"
+    error = failure([deployed(), WEB], server(), console=console, printed={"deploy_stderr": "no"})
+    assert (error.category, error.exit_code) == ("signal", FAILED)
 
 
 # Time

@@ -89,7 +89,7 @@ def settled(cloud: Connection, stack_id: str) -> Any:
     )
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 90.0) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 300.0) -> Any:
     """Wait for a condition to hold; returns what it returned."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -20,7 +20,6 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
         ("OS::Zaqar::Queue", {"name": "x"}),
         ("OS::Neutron::QoSPolicy", {"name": "x"}),
         ("OS::Nova::Quota", {"project": "x"}),
-        ("OS::Heat::SoftwareDeployment", {"server": "x"}),
         ("AWS::ElasticLoadBalancing::LoadBalancer", {"AvailabilityZones": ["nova"]}),
         ("OS::Foo::Bar", {}),
     ],

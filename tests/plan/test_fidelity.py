@@ -39,9 +39,9 @@ def test_a_property_within_a_list_is_told() -> None:
     assert notice.startswith('networks.tag of "a"')
 
 
-def test_a_value_that_is_kept_is_told() -> None:
+def test_a_value_with_another_effect_is_told() -> None:
     (notice,) = notices(server("a", user_data_format="SOFTWARE_CONFIG"))
-    assert notice.startswith('user_data_format SOFTWARE_CONFIG of "a" has no effect')
+    assert notice.startswith('user_data_format SOFTWARE_CONFIG of "a" has another effect')
     assert notices(server("a", user_data_format="RAW")) == []
 
 

@@ -192,6 +192,14 @@ class ComputeApi(Api):
                 self._servers.start(id_)
             case "reboot":
                 self._servers.reboot(id_, hard=arguments.get("type") == "HARD")
+            case "suspend":
+                self._servers.freeze(id_, action, "SUSPENDED")
+            case "resume":
+                self._servers.thaw(id_, action, "SUSPENDED")
+            case "pause":
+                self._servers.freeze(id_, action, "PAUSED")
+            case "unpause":
+                self._servers.thaw(id_, action, "PAUSED")
             case "resize":
                 self._servers.resize(id_, str(arguments.get("flavorRef")))
             case "confirmResize":

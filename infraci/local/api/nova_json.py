@@ -10,7 +10,15 @@ from dataclasses import asdict, replace
 from infraci.local.account import PROJECT_ID, USER_ID, ZONE
 from infraci.local.api.parse import addresses, flag, number, texts
 from infraci.local.api.web import Document
-from infraci.local.domain.records import DELETING, Flavor, KeyPair, Port, Server, ServerGroup
+from infraci.local.domain.records import (
+    DELETING,
+    VM_STATES,
+    Flavor,
+    KeyPair,
+    Port,
+    Server,
+    ServerGroup,
+)
 from infraci.local.domain.requests import AddressRequest, CardRequest
 from infraci.local.domain.volume_records import Volume
 from infraci.local.errors import InvalidRequestError
@@ -25,7 +33,8 @@ SERVER_FIELDS = frozenset({
 
 _POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
-_VM_STATES = {"ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error"}
+#: Nova's numbers for whether a server runs; 0 where that is not known.
+_POWER_STATES = {"ACTIVE": 1, "PAUSED": 3, "SHUTOFF": 4, "SUSPENDED": 4}
 
 
 def parse_server(body: Document, hints: Document) -> Server:
@@ -130,8 +139,8 @@ def server_to_json(
         "OS-EXT-SRV-ATTR:instance_name": f"infraci-{server.id}",
         "OS-EXT-SRV-ATTR:host": "local",
         "OS-EXT-STS:task_state": "deleting" if is_deleting else None,
-        "OS-EXT-STS:vm_state": _VM_STATES.get(server.status, "building"),
-        "OS-EXT-STS:power_state": 1 if server.status == "ACTIVE" else 0,
+        "OS-EXT-STS:vm_state": VM_STATES.get(server.status, "building"),
+        "OS-EXT-STS:power_state": _POWER_STATES.get(server.status, 0),
         "OS-SRV-USG:launched_at": None,
         "OS-SRV-USG:terminated_at": None,
     }

@@ -41,6 +41,19 @@ def config_drive(
         "devices": [],
     }
     files = {
+        # In the form of Amazon's, which some agents read.
+        "ec2/latest/meta-data.json": json.dumps(
+            {
+                "instance-id": server_id,
+                "hostname": meta_data["hostname"],
+                "local-hostname": meta_data["hostname"],
+                "placement": {"availability-zone": ZONE},
+                "public-keys": {
+                    str(number): {"openssh-key": key, "_name": f"{number}={n}"}
+                    for number, (n, key) in enumerate(keys.items())
+                },
+            }
+        ).encode(),
         f"{_LATEST}/meta_data.json": json.dumps(meta_data).encode(),
         f"{_LATEST}/vendor_data.json": b"{}",
         f"{_LATEST}/network_data.json": b'{"links": [], "networks": [], "services": []}',

@@ -18,6 +18,16 @@ FIRST_ADDRESS = "first"
 
 #: A server that is being removed; Nova shows it as active, with a task.
 DELETING = "DELETING"
+#: Of a server whose processes are held.
+FROZEN = ("PAUSED", "SUSPENDED")
+#: Nova's statuses of servers → its names for their states; "building" for all others.
+VM_STATES = {
+    "ACTIVE": "active",
+    "ERROR": "error",
+    "PAUSED": "paused",
+    "SHUTOFF": "stopped",
+    "SUSPENDED": "suspended",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from functools import partial
 from infraci.errors import InfraciError
 from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
+from infraci.local.domain.agents import image_to_boot
 from infraci.local.domain.balancer_records import LoadBalancer
 from infraci.local.domain.config_drive import config_drive, hostname
 from infraci.local.domain.flavors import Flavors
@@ -25,6 +26,8 @@ from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
+    FROZEN,
+    VM_STATES,
     Fault,
     Image,
     KeyPair,
@@ -160,11 +163,12 @@ class Servers:
         image = self._store.get(Image, server.image)
         if image is None:
             raise InvalidRequestError(f"Image {server.image} could not be found.")
+        user_data = base64.b64decode(server.user_data) if server.user_data else None
         return BootPlan(
             id=server.id,
             name=server.name,
             hostname=hostname(server.name),
-            image=image.name,
+            image=image_to_boot(image.name, user_data or b""),
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             nics=self.ports.nics(server.id),
@@ -177,7 +181,7 @@ class Servers:
                 name=server.name,
                 metadata=server.metadata,
                 keys={key.name: key.public_key} if key else {},
-                user_data=base64.b64decode(server.user_data) if server.user_data else None,
+                user_data=user_data,
                 project_id=PROJECT_ID,
             ),
         )
@@ -216,22 +220,49 @@ class Servers:
 
     def stop(self, id_: str) -> None:
         """Shut a server down."""
-        with self._turns[self.require(id_).id]:
+        self._check_status(id_, "stop", "ACTIVE", "ERROR")
+        with self._turns[id_]:
             self._host.stop(id_)
             self._settle(id_, "SHUTOFF")
 
     def start(self, id_: str) -> None:
         """Start a server that was stopped."""
-        server = self.require(id_)
+        server = self._check_status(id_, "start", "SHUTOFF")
         with self._turns[id_]:
             self._start(self._host.start, server)
             self._settle(id_, "ACTIVE")
 
     def reboot(self, id_: str, *, hard: bool) -> None:
         """Shut a server down and start it."""
-        with self._turns[self.require(id_).id]:
+        server = self.require(id_)
+        if not hard:
+            self._check_status(id_, "reboot", "ACTIVE")
+        with self._turns[id_]:
+            if server.status in FROZEN:
+                self._host.thaw(id_)
             self._host.reboot(id_, hard=hard, disks=self.volumes.of(id_))
             self._settle(id_, "ACTIVE")
+
+    def freeze(self, id_: str, action: str, status: str) -> None:
+        """Hold all that runs in a server, for an action that ends in one of FROZEN."""
+        self._check_status(id_, action, "ACTIVE")
+        with self._turns[id_]:
+            self._host.freeze(id_)
+            self._settle(id_, status)
+
+    def thaw(self, id_: str, action: str, status: str) -> None:
+        """Let all that runs in a server go on, for an action that undoes :meth:`freeze`."""
+        self._check_status(id_, action, status)
+        with self._turns[id_]:
+            self._host.thaw(id_)
+            self._settle(id_, "ACTIVE")
+
+    def _check_status(self, id_: str, action: str, *statuses: str) -> Server:
+        server = self.require(id_)
+        if server.status not in statuses:
+            state = VM_STATES.get(server.status, "building")
+            raise ConflictError(f"Cannot '{action}' instance {id_} while it is in vm_state {state}")
+        return server
 
     def rebuild(self, id_: str, change: Callable[[Server], Server]) -> Server:
         """Replace a server by a new one of the same id, in the background."""

@@ -274,6 +274,14 @@ class Host:
             self._podman.reboot(server_id, hard=hard)
         self._inspect(server_id)
 
+    def freeze(self, server_id: str) -> None:
+        """Hold all processes of a server."""
+        self._podman.freeze(server_id)
+
+    def thaw(self, server_id: str) -> None:
+        """Let the processes of a frozen server go on."""
+        self._podman.thaw(server_id)
+
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
         """Change a server's limits."""
         self._podman.resize(server_id, cpus=vcpus, memory_mb=ram_mb)

@@ -65,6 +65,12 @@ class HostInterface(Protocol):
     def reboot(self, server_id: str, *, hard: bool, disks: Sequence[Disk] = ()) -> None:
         """Shut a server down and start it."""
 
+    def freeze(self, server_id: str) -> None:
+        """Hold all processes of a server."""
+
+    def thaw(self, server_id: str) -> None:
+        """Let the processes of a frozen server go on."""
+
     def resize(self, server_id: str, *, vcpus: int, ram_mb: int) -> None:
         """Change a server's limits."""
 

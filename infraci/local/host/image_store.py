@@ -228,8 +228,8 @@ def _build(recipe: Recipe, mirrors: Mirrors, on_progress: Progress) -> ImageRef:
 def _bootstrap(recipe: Recipe, mirrors: Mirrors, tarball: Path, on_progress: Progress) -> None:
     files = tarball.with_name("overlay.tar")
     script = tarball.with_name("customize.sh")
-    files.write_bytes(overlay())
-    script.write_text(customize_script())
+    files.write_bytes(overlay(recipe.trees))
+    script.write_text(customize_script(recipe.scripts))
     excluded_files = tarball.with_name("leave-out")
     excluded_files.write_text(_LEAVE_OUT)
     command = [

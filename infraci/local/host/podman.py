@@ -205,6 +205,14 @@ class Podman:
         )
         self._update_limits(server_id)
 
+    def freeze(self, server_id: str) -> None:
+        """Hold all processes of a server, by the freezer of its control group."""
+        _run(["pause", "--", container_name(server_id)], f"freeze server {server_id}")
+
+    def thaw(self, server_id: str) -> None:
+        """Let the processes of a frozen server go on."""
+        _run(["unpause", "--", container_name(server_id)], f"thaw server {server_id}")
+
     def resize(self, server_id: str, *, cpus: float, memory_mb: int) -> None:
         """Change the limits of a server, where this machine can enforce them, from now on."""
         limits = self._limits(cpus, memory_mb)

@@ -1,8 +1,10 @@
 """Recipes of the images that infraci builds itself, from a Debian mirror.
 
-A recipe is data: a release, its packages, and two files of this folder's ``debian/`` — a tree
-laid over the root file system, and a script run once inside it. Its tag is a hash of all of it,
-so that a changed recipe is another image and an unchanged one is never built twice.
+A recipe is data: a release, its packages, and files of this folder's ``debian/`` — trees laid over
+the root file system, and a script run once inside it. Its tag is a hash of all of it, so that a
+changed recipe is another image and an unchanged one is never built twice.
+
+The tree ``agents`` has the hooks of OpenStack's heat-agents and tripleo-image-elements.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -56,6 +58,19 @@ _PACKAGES = (
 )
 
 
+#: What applies the deployments of Heat's: the agents, and the programs that their hooks run.
+_AGENTS = (
+    "ansible-core",
+    "heat-cfntools",
+    "hiera",
+    "jq",
+    "puppet-agent",
+    "python3-os-apply-config",
+    "python3-os-collect-config",
+    "python3-os-refresh-config",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirrors:
     """Where packages come from, while the image is built and in its servers."""
@@ -81,23 +96,47 @@ class Recipe:
     suite: str
     description: str
     packages: tuple[str, ...] = _PACKAGES
+    #: The folders of ``debian/`` that are laid over its root file system.
+    trees: tuple[str, ...] = ("root",)
+    #: The files of ``debian/`` that are run in it, in this order.
+    scripts: tuple[str, ...] = ("customize.sh",)
+    #: The recipe of the same server with Heat's agents in it; empty if there is none.
+    with_agents: str = ""
 
     def tag(self, mirrors: Mirrors) -> str:
         """Return the image's name, whose tag is a hash of all that goes into it."""
         digest = hashlib.sha256()
-        for part in (self.suite, *self.packages, *mirrors.sources(self.suite), customize_script()):
+        sources = mirrors.sources(self.suite)
+        for part in (self.suite, *self.packages, *sources, customize_script(self.scripts)):
             digest.update(part.encode() + b"\0")
-        digest.update(overlay())
+        digest.update(overlay(self.trees))
         return f"{_REPOSITORY}/{self.name}:{digest.hexdigest()[:12]}"
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "debian-12": Recipe(
-            name="debian-12", suite="bookworm", description="Debian 12 with cloud-init"
+            name="debian-12",
+            suite="bookworm",
+            description="Debian 12 with cloud-init",
+            with_agents="debian-12-agents",
+        ),
+        "debian-12-agents": Recipe(
+            name="debian-12-agents",
+            suite="bookworm",
+            description="Debian 12 with cloud-init and Heat's agents",
+            packages=(*_PACKAGES, *_AGENTS),
+            trees=("root", "agents"),
+            scripts=("agents.sh", "customize.sh"),
         ),
     }
 )
+
+
+def image_with_agents(image: str) -> str:
+    """Return the name of the image that has Heat's agents too; the same name where none has."""
+    recipe = RECIPES.get(image)
+    return (recipe.with_agents if recipe else "") or image
 
 
 def repository(recipe: Recipe) -> str:
@@ -105,27 +144,22 @@ def repository(recipe: Recipe) -> str:
     return f"{_REPOSITORY}/{recipe.name}"
 
 
-def customize_script() -> str:
+def customize_script(scripts: Iterable[str]) -> str:
     """Return the shell script run once inside the new root file system."""
-    return (_DEBIAN / "customize.sh").read_text()
+    return "\n".join((_DEBIAN / script).read_text() for script in scripts)
 
 
-def _is_program(path: Path) -> bool:
-    return not {"bin", "libexec", "system-generators"}.isdisjoint(path.parts)
-
-
-def overlay() -> bytes:
-    """Return the tree laid over the root file system: a tar archive, the same on any machine."""
-    root = _DEBIAN / "root"
+def overlay(trees: Iterable[str]) -> bytes:
+    """Return the trees laid over the root file system: a tar archive, the same on any machine."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(root.rglob("*")):
-            if not path.is_file():
-                continue
-            member = tarfile.TarInfo(path.relative_to(root).as_posix())
-            member.size = path.stat().st_size
-            member.mode = 0o755 if _is_program(path) else 0o644
-            archive.addfile(member, io.BytesIO(path.read_bytes()))
+        for root in (_DEBIAN / tree for tree in trees):
+            for path in sorted(filter(Path.is_file, root.rglob("*"))):
+                content = path.read_bytes()
+                member = tarfile.TarInfo(path.relative_to(root).as_posix())
+                member.size = len(content)
+                member.mode = 0o755 if content.startswith(b"#!") else 0o644
+                archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 
