@@ -7,9 +7,9 @@ import importlib.metadata
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
@@ -73,8 +73,8 @@ def run_pytest(
     paths = [f"./{path}" if path.startswith("-") else path for path in task.paths]
     arguments = [*_options(task), *more, *paths]
     try:
-        with _only(plugins):
-            return int(pytest.main(arguments, plugins=[plugin(source, arguments)]))
+        with KnownPlugins(plugins) as known:
+            return int(pytest.main(arguments, plugins=[plugin(source, arguments), known]))
     finally:
         source.close()
         sys.stdout.flush()
@@ -171,17 +171,27 @@ def _configuration(root: Path, paths: Iterable[str]) -> Path | None:
     return None
 
 
-@contextlib.contextmanager
-def _only(plugins: Iterable[importlib.metadata.Distribution]) -> Iterator[None]:
-    """Spare pytest from reading every installed package's metadata twice."""
-    known = list(plugins)
-    original = importlib.metadata.distributions
+class KnownPlugins:
+    """Spares pytest from reading every installed package's metadata twice while it starts.
 
-    def distributions(**criteria: Any) -> Iterable[importlib.metadata.Distribution]:
-        return original(**criteria) if criteria else iter(known)
+    From its session on, when specs are imported, all packages are to be found again.
+    """
 
-    importlib.metadata.distributions = distributions
-    try:
-        yield
-    finally:
-        importlib.metadata.distributions = original
+    def __init__(self, plugins: Iterable[importlib.metadata.Distribution]) -> None:
+        self._known = list(plugins)
+        self._original = importlib.metadata.distributions
+
+    def __enter__(self) -> Self:
+        importlib.metadata.distributions = self._distributions
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        importlib.metadata.distributions = self._original
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Show all packages."""
+        importlib.metadata.distributions = self._original
+
+    def _distributions(self, **criteria: Any) -> Iterable[importlib.metadata.Distribution]:
+        return self._original(**criteria) if criteria else iter(self._known)

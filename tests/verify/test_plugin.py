@@ -288,3 +288,18 @@ def test_a_check_may_look_at_another_server(runner: SpecRunner) -> None:
             """
     )
     assert runner.run()["test_it[web-0]"].outcome is Outcome.PASSED
+
+
+def test_specs_find_the_packages_that_are_installed(runner: SpecRunner) -> None:
+    """As keystoneauth does, which has its ways to log in as entry points."""
+    runner.write(
+        specs__test_it="""
+            from importlib.metadata import entry_points
+
+            WAYS = entry_points(group="keystoneauth1.plugin")
+
+            def test_it():
+                assert "password" in WAYS.names
+        """
+    )
+    assert runner.run()["test_it"].outcome is Outcome.PASSED
