@@ -24,6 +24,7 @@ from infraci.plan import (
     PipelinePlan,
     check_untrusted,
     examine,
+    not_examined,
     plan_pipeline,
     with_upgrade,
 )
@@ -126,8 +127,9 @@ def plan_one(
     *,
     cloud: Cloud | OfflineCloud,
     with_template: bool = False,
+    examines: bool = True,
 ) -> PipelinePlan:
-    """The plan of one pipeline, without its upgrade."""
+    """The plan of one pipeline, without its upgrade; ``examines`` its playbooks and specs too."""
     return plan_pipeline(
         pipeline,
         root=root,
@@ -135,7 +137,7 @@ def plan_one(
         load=load,
         name=f"infraci-plan-{secrets.token_hex(4)}",
         own_part=host_key_placeholder(root, cloud.name),
-        examine=examine,
+        examine=examine if examines else not_examined,
         with_template=with_template,
     )
 
