@@ -87,6 +87,7 @@ def _machine(as_json: bool) -> int:
                 "security_groups": host.filters_packets, "volumes": host.loop_devices,
                 "file_systems": host.file_systems,
                 "load_balancers": capabilities.missing_haproxy() is None,
+                "users_alike": list(capabilities.users_alike().values()),
                 "sandbox": no_sandbox_reason() is None}  # fmt: skip
         say_json(data)
     elif missing:
@@ -114,8 +115,14 @@ def _machine(as_json: bool) -> int:
             say(f"note: no load balancer can be made: haproxy is missing\n  {haproxy.remedy}")
         if host.cgroups is not capabilities.Cgroups.V2:
             say(
-                "note: root in a server can make groups in this machine's systemd hierarchy of"
-                f" {host.cgroups} control groups; on a machine with v2 each has its own part only"
+                "note: root in a server can read the names of this machine's units in its"
+                f" {host.cgroups} control groups, and change its own; of v2 it sees its own only"
+            )
+        if users := capabilities.users_alike():
+            named = ", ".join(f"{name} ({number})" for number, name in users.items())
+            say(
+                f"note: servers have users with the numbers of this machine's {named}: who is one"
+                " here can do as that user in a server; docs/security.md says what follows"
             )
     unsafe = no_sandbox_reason()
     if unsafe and not as_json:

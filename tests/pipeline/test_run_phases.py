@@ -184,7 +184,9 @@ def test_nothing_is_made_of_what_a_preview_finds_wrong(make_fakes: Make, is_refu
 
 
 @pytest.mark.parametrize("error", [CloudError("forbidden"), PhaseTimeoutError("it took long")])
-def test_a_cloud_that_gives_no_preview_is_asked_for_the_stack(make_fakes: Make, error: Exception) -> None:
+def test_a_cloud_that_gives_no_preview_is_asked_for_the_stack(
+    make_fakes: Make, error: Exception
+) -> None:
     assert run(make_fakes(preview=error)).verdict is Verdict.PASSED
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,8 @@ _SERVER_CAPABILITIES = {
     "SYS_NICE": 23,
     "AUDIT_WRITE": 29,
 }
+#: The numbers of the image's user, and of the first that cloud-init makes after it.
+_PEOPLE = range(1000, 1010)
 _KERNEL_PROBE = """\
 echo namespaces
 ip link add name b type bridge && echo bridge
@@ -220,6 +223,11 @@ def probe() -> Capabilities:
 def missing_haproxy() -> Missing | None:
     """Return what load balancers lack on this machine, if they lack anything."""
     return None if shutil.which("haproxy") else _package("haproxy", "haproxy")
+
+
+def users_alike() -> Mapping[int, str]:
+    """Users of this machine whose numbers those of servers' users are: the first of people's."""
+    return {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_uid in _PEOPLE}
 
 
 def can_filter() -> bool:

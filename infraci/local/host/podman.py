@@ -21,6 +21,7 @@ from infraci.base.deadline import Deadline
 from infraci.errors import CloudError, PhaseTimeoutError
 from infraci.local.host.capabilities import Capabilities
 from infraci.local.host.podman_command import reason_in, run_podman
+from infraci.local.host.server_group import make_group, options_of, remove_group
 from infraci.local.host.server_sockets import FOLDER_INSIDE
 
 #: Labels: which cloud a server belongs to, and what garbage collection goes by.
@@ -133,6 +134,7 @@ class Podman:
             raise CloudError(f"cannot create server {spec.name}: {folder} is there already")
         try:
             _write_seed(folder / "seed", spec.seed)
+            make_group(spec.id)
             self.socket_folder(spec.id).mkdir()
             verb = ["create"] if furnish else ["run", "--detach"]
             command = [*verb, *self._create_options(spec, folder)]
@@ -155,6 +157,7 @@ class Podman:
 
     def start(self, server_id: str, furnish: Furnish | None = None) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
+        make_group(server_id)
         if furnish:
             self._start_furnished(server_id, furnish)
         else:
@@ -232,6 +235,7 @@ class Podman:
             folder = Path(state.labels.get(LABEL_FOLDER, folder))
         options = ("--force", "--ignore", "--time=0", "--volumes")
         _run(["rm", *options, "--", name], f"remove server {name}")
+        remove_group(server_id)
         shutil.rmtree(folder, ignore_errors=True)
 
     def inspect(self, server_id: str) -> ContainerState | None:
@@ -314,6 +318,7 @@ class Podman:
             f"--volume={self.socket_folder(spec.id)}:{FOLDER_INSIDE}:ro",
             "--entrypoint=/sbin/init",
             *self._capabilities.run_options,
+            *options_of(spec.id),
             *(f"--dns={server}" for server in spec.dns),
             *(f"--label={key}={value}" for key, value in labels.items()),
         ]

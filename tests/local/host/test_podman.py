@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from infraci.local.host.podman import (
     _console,
     container_name,
 )
+from infraci.local.host.server_group import is_of_version_1
 from infraci.model.run import Server
 from infraci.ssh import generate_key, host_keys_from_console
 from tests.containers import wait_for_login
@@ -216,6 +219,37 @@ class TestBooted:
             kind = setup.run(booted, "stat", "--format=%F", "/dev/net/tun")
             assert kind == "character special file"
 
+    def test_no_set_uid_file_of_it_gives_rights_outside(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        """A user of this machine reaches a server's files through a process of the same number."""
+        setup.run(booted, "cp", "/usr/bin/id", "/usr/local/bin/as-root")
+        setup.run(booted, "chmod", "4755", "/usr/local/bin/as-root")
+        user = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
+        assert "euid=0(root)" in setup.run(booted, *user, "/usr/local/bin/as-root")
+        setup.run(booted, "sh", "-c", f"{' '.join(user)} sleep 60 >/dev/null 2>&1 & echo $!")
+        root = Path(f"/proc/{_process_of(setup, booted, 'sleep 60')}/root")
+        done = subprocess.run(
+            [*user, str(root / "usr/local/bin/as-root")], capture_output=True, text=True, timeout=10
+        )
+        assert done.stdout.startswith("uid=1000")  # it is reached
+        assert "euid" not in done.stdout
+
+    def test_systemd_groups_of_others_cannot_be_changed(
+        self, setup: ServerSetup, booted: ContainerSpec
+    ) -> None:
+        groups = "/sys/fs/cgroup/systemd" if is_of_version_1() else "/sys/fs/cgroup"
+        own = setup.run(booted, "sed", "-n", "s/.*:name=systemd:\\|^0:://p", "/proc/1/cgroup")
+        own_group = f"{groups}{own.splitlines()[0].removesuffix('/init.scope')}"
+        setup.run(booted, "mkdir", f"{own_group}/another.slice")
+        setup.run(booted, "rmdir", f"{own_group}/another.slice")
+        if is_of_version_1():  # of version 2 it sees no other
+            for path in (f"{groups}/another", f"{groups}/infraci/another"):
+                done = setup.podman.exec(booted.id, ["mkdir", path], timeout_s=10)
+                assert "Read-only file system" in done.stderr
+            mount = ["mount", "-o", "remount,bind,rw", groups]
+            assert setup.podman.exec(booted.id, mount, timeout_s=10).exit_status != 0
+
     def test_command_that_hangs_is_killed(self, setup: ServerSetup, booted: ContainerSpec) -> None:
         assert setup.podman.exec(booted.id, ["sleep", "60"], timeout_s=0.3).exit_status == 124
 
@@ -236,6 +270,20 @@ class TestBooted:
         state = setup.podman.inspect(booted.id)
         assert state is not None
         assert state.running
+
+
+def _process_of(setup: ServerSetup, spec: ContainerSpec, command: str) -> int:
+    """The number that a process of a server has on this machine."""
+    state = setup.podman.inspect(spec.id)
+    assert state is not None
+    namespace = Path(f"/proc/{state.pid}/ns/pid").readlink()
+    for _ in Deadline(10.0).poll(f"a process {command!r}", first_s=0.05, ceiling_s=0.1):
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                line = (process / "cmdline").read_text().replace("\0", " ").strip()
+                if line == command and (process / "ns/pid").readlink() == namespace:
+                    return int(process.name)
+    raise AssertionError
 
 
 @pytest.mark.cloud
@@ -324,6 +372,7 @@ def test_removal_leaves_nothing_and_can_be_repeated(setup: ServerSetup, tmp_path
     assert podman.inspect(spec.id) is None
     assert podman.logs(spec.id) == ""
     assert list(tmp_path.iterdir()) == []
+    assert list(Path("/sys/fs/cgroup").rglob(f"{spec.id}*")) == []
     podman.remove(spec.id)
 
 
@@ -333,6 +382,7 @@ def test_server_that_cannot_start_says_why_and_leaves_nothing(setup: ServerSetup
     with pytest.raises(CloudError, match="cannot create server web_8: "):
         setup.podman.create_server(broken)
     assert setup.podman.inspect(broken.id) is None
+    assert list(Path("/sys/fs/cgroup").rglob(f"{broken.id}*")) == []
     unknown = setup.spec(9, image="localhost/infraci/none:1")
     with pytest.raises(CloudError, match=r"cannot create server web_9: .*none:1"):
         setup.podman.create_server(unknown)
