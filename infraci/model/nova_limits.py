@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from unicodedata import category
 
 USER_DATA_BYTES = 65535  # in base64
 NAME_LENGTH = 255
@@ -17,6 +18,8 @@ METADATA_ITEMS = 128
 TAGS = 50
 TAG_LENGTH = 60
 
+#: Unicode's categories: controls, characters without width or meaning, ends of lines.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _KEY = re.compile(r"[a-zA-Z0-9\-_:. ]+\Z")
 _TAG = re.compile(r"[^,/]+\Z")
 
@@ -49,6 +52,29 @@ def check_name(name: str) -> Iterator[Excess]:
     if len(name) > NAME_LENGTH:
         message = f"the name has {len(name)} characters, and {NAME_LENGTH} are taken"
         yield Excess(field="name", message=message)
+
+
+def check_server_name(name: str) -> Iterator[Excess]:
+    """The same of a server's name, of which Nova takes printable characters only."""
+    yield from check_name(name)
+    if any(category(character) in _UNPRINTABLE for character in name):
+        message = "the name has characters that are not printable, which Nova does not take"
+        yield Excess(field="name", message=message)
+
+
+def check_description(description: str) -> Iterator[Excess]:
+    """The excess of a description of Neutron's or Cinder's."""
+    if len(description) > NAME_LENGTH:
+        message = f"the description has {len(description)} characters, and {NAME_LENGTH} are taken"
+        yield Excess(field="description", message=message)
+
+
+def check_volume_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:
+    """Keys and values of a volume's metadata that are too long for Cinder."""
+    for key, value in metadata.items():
+        if max(len(key), len(value)) > METADATA_LENGTH:
+            message = f'"{key[:40]}" in metadata, or its value, has more than {METADATA_LENGTH}'
+            yield Excess(field="metadata", message=f"{message} characters, which Cinder takes")
 
 
 def check_metadata(metadata: Mapping[str, str]) -> Iterator[Excess]:

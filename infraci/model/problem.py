@@ -30,7 +30,8 @@ class Problem:
     def __str__(self) -> str:
         position = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         parts = [position, self.key_path, self.message]
-        text = shortened(": ".join(part for part in parts if part), _LONGEST)
+        whole = " ".join(": ".join(part for part in parts if part).splitlines())
+        text = shortened(whole, _LONGEST)
         return f'{text}; did you mean "{self.suggestion}"?' if self.suggestion else text
 
 

@@ -17,10 +17,13 @@ from infraci.heat import PreviewResource, StackPreview
 from infraci.model.nova_limits import (
     Excess,
     base64_bytes,
+    check_description,
     check_metadata,
     check_name,
+    check_server_name,
     check_tags,
     check_user_data,
+    check_volume_metadata,
 )
 from infraci.model.problem import Problem
 from infraci.plan.preview_servers import SERVER
@@ -32,6 +35,10 @@ from infraci.templates import registry
 _GZIPPED = "H4sI"
 _LEG = "OS::Neutron::RouterInterface"
 _SUBNET = "OS::Neutron::Subnet"
+_VOLUME = "OS::Cinder::Volume"
+#: The services whose names and descriptions are limited.
+_NAMED = ("OS::Nova::", "OS::Neutron::", "OS::Cinder::")
+_DESCRIBED = ("OS::Neutron::", "OS::Cinder::")
 #: What Heat's own clients add to user data that is not RAW is at least this long.
 _CFNTOOLS_BYTES = 2048
 
@@ -76,17 +83,19 @@ def _problem(refusals: Refusals, position: Site, field: str, message: str) -> Pr
 
 
 def _excesses(resource: PreviewResource) -> Iterator[Excess]:
-    name = resource.properties.get("name")
-    if isinstance(name, str) and resource.type.startswith(("OS::Nova::", "OS::Neutron::")):
-        yield from check_name(name)
-    if resource.type == SERVER:
-        metadata, tags = resource.properties.get("metadata"), resource.properties.get("tags")
-        if isinstance(metadata, dict):
-            yield from check_metadata(
-                {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
-            )
-        if isinstance(tags, list):
-            yield from check_tags([str(tag) for tag in tags])
+    name, description = (resource.properties.get(key) for key in ("name", "description"))
+    if isinstance(name, str) and resource.type.startswith(_NAMED):
+        yield from check_server_name(name) if resource.type == SERVER else check_name(name)
+    if isinstance(description, str) and resource.type.startswith(_DESCRIBED):
+        yield from check_description(description)
+    metadata, tags = resource.properties.get("metadata"), resource.properties.get("tags")
+    if resource.type in (SERVER, _VOLUME) and isinstance(metadata, dict):
+        check = check_metadata if resource.type == SERVER else check_volume_metadata
+        yield from check(
+            {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+        )
+    if resource.type == SERVER and isinstance(tags, list):
+        yield from check_tags([str(tag) for tag in tags])
 
 
 def _user_data(texts: list[str], own_part: str, form: str) -> Iterator[Excess]:

@@ -167,7 +167,11 @@ class Tree:
             return None
         text = as_text(content)
         file = self.shown(url)
-        if reference.kind is DocumentKind.FILE and not is_text(content):
+        if reference.kind is not DocumentKind.FILE and not is_text(content):
+            self.problems.append(Problem(file=file, message="is not UTF-8 text"))
+            self.is_unreadable = True
+            return None
+        if not is_text(content):
             message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
             self.notices.append(Problem(file=file, message=message))
         source, problems = parse_source(text, kind=reference.kind, file=file)

@@ -14,6 +14,7 @@ from infraci.model.problem import FileError, PipelineFileError, Problem, near, q
         (Problem(file="a.yaml", message="empty"), "a.yaml: empty"),
         (Problem(file="a.yaml", line=3, column=7, message="bad"), "a.yaml:3:7: bad"),
         (Problem(file="a", line=1, key_path="x[0].y", message="bad"), "a:1: x[0].y: bad"),
+        (Problem(file="a", message='no key "x\n  a:1: good"'), 'a: no key "x   a:1: good"'),
         (Problem(file="a", message="bad", suggestion="good"), 'a: bad; did you mean "good"?'),
     ],
 )

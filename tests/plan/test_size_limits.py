@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -69,6 +70,9 @@ def test_what_nova_takes(tmp_path: Path) -> None:
         ({"name": "n" * 256},
          "t.yaml:8:7: resources.web.properties.name: the name has 256 characters, and 255 are "
          "taken"),
+        ({"name": "web\n"},
+         "t.yaml:8:7: resources.web.properties.name: the name has characters that are not "
+         "printable, which Nova does not take"),
         ({"metadata": {"role": "v" * 256}},
          't.yaml:7:7: resources.web.properties.metadata: the value of "role" in metadata has 256 '
          "characters, and Nova takes 255"),
@@ -85,6 +89,19 @@ def test_what_nova_takes(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_nova_does_not_take(tmp_path: Path, properties: Any, problem: str) -> None:
     assert problems(tmp_path, server(**properties)) == [problem]
+
+
+def test_what_neutron_and_cinder_do_not_take(tmp_path: Path) -> None:
+    group = resource("web", "SecurityGroup", description="d" * 256)
+    volume = replace(
+        group,
+        type="OS::Cinder::Volume",
+        properties={"name": "n" * 256, "description": "d" * 256, "metadata": {"k": "v" * 256}},
+    )
+    assert len(problems(tmp_path, group)) == 1
+    assert len(problems(tmp_path, volume)) == 3
+    longest = {"name": "ウ" * 255, "description": "d" * 255, "metadata": {"k": "v" * 255}}
+    assert problems(tmp_path, replace(volume, properties=longest)) == []
 
 
 def test_what_infraci_adds_counts_too(tmp_path: Path) -> None:

@@ -158,3 +158,11 @@ def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     assert [str(notice) for notice in request.notices] == [
         "latin.txt: is not UTF-8: it is sent as base64, and stays so where a template uses it"
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_template_in_another_encoding_is_called_that(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "stack.yaml").write_bytes(TEMPLATE.replace("net", "nét").encode(encoding))
+    with pytest.raises(TemplateError) as caught:
+        load_stack(StackDefinition(template=PurePosixPath("stack.yaml")), root=tmp_path)
+    assert [str(p) for p in caught.value.problems] == ["stack.yaml: is not UTF-8 text"]

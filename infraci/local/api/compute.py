@@ -55,7 +55,7 @@ from infraci.local.errors import (
 from infraci.model.nova_limits import (
     METADATA_ITEMS,
     check_metadata,
-    check_name,
+    check_server_name,
     check_tags,
     check_user_data,
 )
@@ -491,10 +491,10 @@ def _refuse_excess(body: Document) -> None:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {METADATA_ITEMS}")
     excesses = (
         *check_user_data(len(body.get("user_data") or "")),
-        *check_name(str(body.get("name") or "")),
+        *check_server_name(str(body.get("name") or "")),
         *check_metadata(metadata),
         *check_tags(list(map(str, tags))),
     )
     for excess in excesses:
-        message = f"Invalid input for field/attribute {excess.field}. It is too long: "
+        message = f"Invalid input for field/attribute {excess.field}. Value: "
         raise InvalidRequestError(message + excess.message)
