@@ -9,6 +9,9 @@ from pathlib import Path
 from infraci.errors import UsageError
 from infraci.git.git_program import GitError, forget_caller, run, succeeds
 
+#: Refuses a repository that lies in the work tree of another like its other files.
+_NO_HIDDEN_ONE = ("-c", "safe.bareRepository=explicit")
+
 
 def repository_root(start: Path) -> Path:
     """The top of the repository's work tree around a folder.
@@ -31,8 +34,15 @@ def repository_root(start: Path) -> Path:
             raise UsageError(
                 f"cannot work in {folder}: it is inside a .git folder", hint="go to its work tree"
             )
-        return Path(run(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+        shown = run(folder, "rev-parse", "--show-toplevel", options=_NO_HIDDEN_ONE)
+        return Path(shown.removesuffix("\n"))
     except GitError as error:
+        if "safe.bareRepository" in error.reason:
+            raise UsageError(
+                f"cannot work in {folder}: its repository has no .git folder, so a commit may have"
+                " brought it, with settings by which git runs programs",
+                hint="go to the work tree of the repository around it",
+            ) from error
         explain_refusal(folder, error)
         raise
 

@@ -39,6 +39,16 @@ class TestRepositoryRoot:
             repository_root(tmp_path / "bare.git")
         assert "git worktree add" in str(caught.value.hint)
 
+    def test_one_that_a_commit_has_brought(self, root: Path) -> None:
+        """Its settings would have git run programs of the commit's."""
+        hidden = root / "hidden"
+        git(root, "init", "--quiet", "--bare", str(hidden))
+        git(hidden, "config", "core.bare", "false")
+        git(hidden, "config", "core.worktree", "tree")
+        (hidden / "tree").mkdir()
+        with pytest.raises(UsageError, match="a commit may have brought it"):
+            repository_root(hidden / "tree")
+
     def test_inside_the_git_folder(self, root: Path) -> None:
         with pytest.raises(UsageError, match=r"it is inside a \.git folder"):
             repository_root(root / ".git/refs")
