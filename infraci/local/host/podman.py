@@ -158,10 +158,15 @@ class Podman:
     def start(self, server_id: str, furnish: Furnish | None = None) -> None:
         """Start a stopped server; it keeps its disk and its namespace."""
         make_group(server_id)
-        if furnish:
-            self._start_furnished(server_id, furnish)
-        else:
-            _run(["start", "--", container_name(server_id)], f"start server {server_id}")
+        try:
+            if furnish:
+                self._start_furnished(server_id, furnish)
+            else:
+                _run(["start", "--", container_name(server_id)], f"start server {server_id}")
+        except CloudError:
+            if self.inspect(server_id) is None:
+                remove_group(server_id)
+            raise
         self._update_limits(server_id)
 
     def _start_furnished(self, server_id: str, furnish: Furnish) -> None:

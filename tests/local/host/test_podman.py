@@ -397,6 +397,7 @@ def test_what_is_not_there(setup: ServerSetup) -> None:
         setup.podman.start(nobody)
     with pytest.raises(CloudError, match="cannot run true in"):
         setup.podman.exec(nobody, ["true"], timeout_s=5)
+    assert list(Path("/sys/fs/cgroup").rglob(f"{nobody}*")) == []
 
 
 def _memory_mb(setup: ServerSetup, spec: ContainerSpec, capabilities: Capabilities) -> int:
