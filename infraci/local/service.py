@@ -37,6 +37,7 @@ from infraci.local.api.identity import (
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.load_balancer import LoadBalancerApi
+from infraci.local.api.metadata import MetadataApi
 from infraci.local.api.network import NetworkApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
@@ -179,7 +180,7 @@ class Cloud:
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
                 (str(self._host.pools.access_host), self._signal_port),
-                GatewayFilter(app, BodyFilter(identity)),
+                GatewayFilter(app, BodyFilter(identity), MetadataApi(self._servers.metadata.at)),
                 numthreads=_GATEWAY_THREADS,
             ),
         )

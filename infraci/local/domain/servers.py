@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import logging
 import threading
@@ -15,12 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 from infraci.errors import InfraciError
-from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.agents import image_to_boot
 from infraci.local.domain.balancer_records import LoadBalancer
-from infraci.local.domain.config_drive import config_drive, hostname
+from infraci.local.domain.config_drive import config_drive
 from infraci.local.domain.flavors import Flavors
+from infraci.local.domain.instance_metadata import hostname
+from infraci.local.domain.metadata_source import MetadataSource
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.project_network import ProjectNetwork
@@ -66,6 +66,7 @@ class Servers:
         self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
+        self.metadata = MetadataSource(store, self.ports, self.flavors)
         self.disks = disks
         self._host = host
         self._filters = filters
@@ -159,16 +160,15 @@ class Servers:
 
     def _boot_plan(self, server: Server) -> BootPlan:
         flavor = self.flavors.of(server)
-        key = self._store.get(KeyPair, server.key_name or "")
         image = self._store.get(Image, server.image)
         if image is None:
             raise InvalidRequestError(f"Image {server.image} could not be found.")
-        user_data = base64.b64decode(server.user_data) if server.user_data else None
+        metadata = self.metadata.of(server)
         return BootPlan(
             id=server.id,
             name=server.name,
             hostname=hostname(server.name),
-            image=image_to_boot(image.name, user_data or b""),
+            image=image_to_boot(image.name, metadata.user_data or b""),
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             nics=self.ports.nics(server.id),
@@ -176,14 +176,7 @@ class Servers:
             access=server.access,
             dns=self.ports.name_servers(server.id),
             labels=self._labels_of(server),
-            config_drive=config_drive(
-                server_id=server.id,
-                name=server.name,
-                metadata=server.metadata,
-                keys={key.name: key.public_key} if key else {},
-                user_data=user_data,
-                project_id=PROJECT_ID,
-            ),
+            config_drive=config_drive(metadata),
         )
 
     def delete(self, id_: str) -> None:

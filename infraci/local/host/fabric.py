@@ -119,9 +119,9 @@ class Fabric:
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
         """Let servers reach these TCP ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254: its listener has the pools' ``access_host`` as its
-        address, and sees each server by its access address. Behind a router they reach those of
-        ``host`` as well, and the host's name server.
+        They reach ``signal`` at 169.254.169.254, where port 80 is the same: its listener has the
+        pools' ``access_host`` as its address, and sees each server by its access address. Behind a
+        router they reach those of ``host`` as well, and the host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
 
