@@ -132,6 +132,7 @@ class Cloud:
             self._host,
             public_cidr=str(self._host.pools.public),
             groups=SecurityGroups(self._store, is_default_open=_is_default_open()),
+            mtu=self._host.mtu,
         )
         self._filters = PacketFilters(self._store, self._host)
         self._routers = Routers(self._store, self._networks, self._host)

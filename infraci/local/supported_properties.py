@@ -160,7 +160,9 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::ServerGroup": frozenset({"name"}),
     "OS::Nova::FloatingIP": frozenset({"pool"}),
     "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
-    "OS::Neutron::Net": frozenset({"name", "admin_state_up", "port_security_enabled", "tags"}),
+    "OS::Neutron::Net": frozenset({
+        "name", "admin_state_up", "port_security_enabled", "tags", "value_specs",
+    }),
     "OS::Neutron::ProviderNet": frozenset({
         "name", "admin_state_up", "port_security_enabled", "tags",
     }),
@@ -168,6 +170,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "name", "network", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
         "dns_nameservers", "allocation_pools", "allocation_pools.start", "allocation_pools.end",
         "host_routes", "host_routes.destination", "host_routes.nexthop", "tags",
+        "ipv6_address_mode", "ipv6_ra_mode",
     }),
     "OS::Neutron::Port": frozenset({
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
@@ -181,6 +184,10 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "external_gateway_info.enable_snat", "external_gateway_info.external_fixed_ips",
         "external_gateway_info.external_fixed_ips.ip_address",
         "external_gateway_info.external_fixed_ips.subnet",
+    }),
+    "OS::Neutron::ExtraRoute": frozenset({"router_id", "destination", "nexthop"}),
+    "OS::Neutron::ExtraRouteSet": frozenset({
+        "router", "routes", "routes.destination", "routes.nexthop",
     }),
     "OS::Neutron::RouterGateway": frozenset({"router_id", "network", "network_id"}),
     "OS::Neutron::RouterInterface": frozenset({
@@ -251,7 +258,9 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     "OS::Neutron::Net": {
         "shared": _PROJECT,
         "tenant_id": _PROJECT,
-        "value_specs": _PROVIDER,
+        "value_specs.provider:network_type": _PROVIDER,
+        "value_specs.provider:physical_network": _PROVIDER,
+        "value_specs.provider:segmentation_id": _PROVIDER,
         "availability_zone_hints": _ZONE,
         "dns_domain": _NO_NAMES,
     },
@@ -313,6 +322,10 @@ DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
     ("OS::Nova::Server", "block_device_mapping.device_name", "vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping.device_name", "/dev/vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping_v2.boot_index", 0): _ROOT,
+    ("OS::Neutron::Subnet", "ip_version", 6): (
+        "servers have its addresses and routes from their start, no router advertises them, no "
+        "IPv6 leads out of the cloud, and logins go by IPv4"
+    ),
 }
 
 #: Properties of which only some values mean something here.
@@ -329,7 +342,6 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Neutron::Port", "binding:vnic_type"): ("normal",),
     ("OS::Neutron::ProviderNet", "admin_state_up"): (True,),
     ("OS::Neutron::Router", "admin_state_up"): (True,),
-    ("OS::Neutron::Subnet", "ip_version"): (4,),
 }  # fmt: skip
 
 _HAPROXY = "load balancers are haproxy, which balances TCP only"

@@ -51,7 +51,17 @@ def test_properties_of_a_server(
     [
         ("OS::Neutron::Net", {"admin_state_up": False}, "admin_state_up"),
         ("OS::Neutron::Net", {"qos_policy": "x"}, "qos_policy"),
-        ("OS::Neutron::Subnet", {"network": "public", "ip_version": 6}, "ip_version"),
+        (
+            "OS::Neutron::Subnet",
+            {
+                "network": "public",
+                "cidr": "fd00::/64",
+                "ip_version": 6,
+                "ipv6_ra_mode": "slaac",
+                "ipv6_address_mode": "dhcpv6-stateful",
+            },
+            "they must be equal",
+        ),
         ("OS::Neutron::Port", {"network": "public", "qos_policy": "x"}, "qos_policy"),
         ("OS::Neutron::Port", {"network": "public", "binding:vnic_type": "direct"}, "direct"),
         ("OS::Nova::KeyPair", {"name": "x", "type": "x509"}, "type"),

@@ -17,10 +17,11 @@ from infraci.local.host.port_filter import NetworkFilter, PortFilter
 
 _LISTEN = """
 import socket, sys
-server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+family = socket.AF_INET6 if ":" in sys.argv[3] else socket.AF_INET
+server = socket.create_server((sys.argv[3], int(sys.argv[2])), family=family)
 print(server.getsockname()[1], flush=True)
 while True:
-    connection, (address, _) = server.accept()
+    connection, (address, *_) = server.accept()
     connection.sendall(f"{sys.argv[1]} saw {address}".encode())
     connection.close()
 """
@@ -107,11 +108,18 @@ class FabricTestbed:
         self.fabric.create_network(network_id)
         return network_id
 
-    def host(self, network_id: str, address: str, *, gateway: str | None = None) -> ServerNamespace:
+    def host(
+        self,
+        network_id: str,
+        *addresses: str,
+        gateway: str | None = None,
+        gateway6: str | None = None,
+    ) -> ServerNamespace:
         """A new server's namespace, with ``eth0`` in a network."""
         server_id = str(uuid.uuid4())
         path = self.fabric.create_server_namespace(server_id)
-        self.fabric.plug(server_id, nic(network_id, address, gateway=gateway))
+        card = nic(network_id, *addresses, gateway=gateway, gateway6=gateway6)
+        self.fabric.plug(server_id, card)
         self.let_pass(network_id, server_id)
         return ServerNamespace(id=server_id, path=path)
 
@@ -122,9 +130,11 @@ class FabricTestbed:
         open_ports.append(PortFilter(device=end, mac="", port_security=False))
         self.fabric.guard(network_id, NetworkFilter(ports=tuple(open_ports)))
 
-    def listen(self, name: str, host: ServerNamespace, port: int = _PORT) -> None:
+    def listen(
+        self, name: str, host: ServerNamespace, port: int = _PORT, *, at: str = "0.0.0.0"
+    ) -> None:
         """Start a process that answers each connection with its name and its client's address."""
-        self._listen(name, host, port)
+        self._listen(name, host, port, at)
 
     def serve(
         self, name: str, host: ServerNamespace, port: int = _PORT, *, ill: str = ""
@@ -140,8 +150,10 @@ class FabricTestbed:
         self.port[name] = self._listen(name, None, 0)
         return self.port[name]
 
-    def _listen(self, name: str, host: ServerNamespace | None, port: int) -> int:
-        process = self._start(host, _LISTEN, name, str(port))
+    def _listen(
+        self, name: str, host: ServerNamespace | None, port: int, at: str = "0.0.0.0"
+    ) -> int:
+        process = self._start(host, _LISTEN, name, str(port), at)
         assert process.stdout is not None
         return int(process.stdout.readline())
 
@@ -174,11 +186,23 @@ class FabricTestbed:
         return self.ask(host, address, port, within_s=0.5) is None
 
 
-def nic(network_id: str, address: str, *, device: str = "eth0", gateway: str | None = None) -> Nic:
-    """A card whose MAC address follows from its address."""
-    last = ipaddress.ip_interface(address).ip.packed
-    mac = "fa:16:" + ":".join(f"{byte:02x}" for byte in last)
-    return Nic(device=device, network_id=network_id, mac=mac, addresses=(address,), gateway=gateway)
+def nic(
+    network_id: str,
+    *addresses: str,
+    device: str = "eth0",
+    gateway: str | None = None,
+    gateway6: str | None = None,
+) -> Nic:
+    """A card whose MAC address follows from its first address."""
+    last = ipaddress.ip_interface(addresses[0]).ip.packed[-4:]
+    return Nic(
+        device=device,
+        network_id=network_id,
+        mac="fa:16:" + ":".join(f"{byte:02x}" for byte in last),
+        addresses=addresses,
+        gateway=gateway,
+        gateway6=gateway6,
+    )
 
 
 def run_in(host: ServerNamespace, *command: str) -> str:

@@ -19,10 +19,11 @@ from infraci.local.api.neutron_json import (
     parse_new,
     to_json,
 )
-from infraci.local.api.parse import texts
+from infraci.local.api.parse import objects, texts
 from infraci.local.api.quotas import network_quotas
 from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.neutron import ROUTER_INTERFACE
 from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.records import (
     FixedIp,
@@ -30,6 +31,7 @@ from infraci.local.domain.records import (
     Network,
     NeutronRecord,
     Port,
+    Route,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -40,15 +42,16 @@ from infraci.local.domain.routers import Routers
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
+from infraci.local.domain.subnets import is_automatic
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
 EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
-    "net-mtu", "quotas", "quota_details", "availability_zone", "network_availability_zone",
-    "subnet_allocation", "provider", "dns-integration", "dvr", "l3-ha", "router_availability_zone",
-    "uplink-status-propagation",
+    "extraroute-atomic", "net-mtu", "net-mtu-writable", "quotas", "quota_details",
+    "availability_zone", "network_availability_zone", "subnet_allocation", "provider",
+    "dns-integration", "dvr", "l3-ha", "router_availability_zone", "uplink-status-propagation",
 )  # fmt: skip
 
 #: What decides which packets pass.
@@ -78,7 +81,7 @@ class NetworkApi(Api):
         self._groups = groups = networks.groups
         self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: lambda **values: networks.create_network(Network(**values)),
-            Subnet: lambda **values: networks.create_subnet(Subnet(**values)),
+            Subnet: self._create_subnet,
             Port: self._create_port,
             Router: self._create_router,
             FloatingIp: lambda **values: routers.create_floating(FloatingIp(**values)),
@@ -86,6 +89,8 @@ class NetworkApi(Api):
             SecurityGroupRule: lambda **values: groups.create_rule(SecurityGroupRule(**values)),
         }
         self._update: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
+            Network: networks.update_network,
+            Subnet: networks.subnets.update,
             Port: self._update_port,
             Router: self._update_router,
             FloatingIp: self._update_floating,
@@ -93,7 +98,7 @@ class NetworkApi(Api):
         }
         self._delete: dict[type[NeutronRecord], Callable[[str], None]] = {
             Network: networks.delete_network,
-            Subnet: networks.delete_subnet,
+            Subnet: networks.subnets.delete,
             Port: networks.delete_port,
             Router: routers.delete_router,
             FloatingIp: routers.delete_floating,
@@ -231,6 +236,36 @@ class NetworkApi(Api):
         )
         return interface_to_json(id_, leg)
 
+    @route("PUT", "/v2.0/routers/<id_>/add_extraroutes")
+    def add_routes(self, request: Request, id_: str) -> Document:
+        """Add static routes to a router."""
+        routes = _routes_of(request)
+        return {"router": self._shown(self._routers.routes.add(id_, routes))}
+
+    @route("PUT", "/v2.0/routers/<id_>/remove_extraroutes")
+    def remove_routes(self, request: Request, id_: str) -> Document:
+        """Take static routes from a router."""
+        routes = _routes_of(request)
+        return {"router": self._shown(self._routers.routes.remove(id_, routes))}
+
+    def _create_subnet(self, **values: Any) -> Subnet:
+        subnet = self._networks.subnets.create(Subnet(**values))
+        if is_automatic(subnet):
+            for port in self._store.find(Port, lambda p: p.network_id == subnet.network_id):
+                self._add_own_address(port, subnet)
+        return subnet
+
+    def _add_own_address(self, port: Port, subnet: Subnet) -> None:
+        """Have a port that was there before a subnet make its address in it, as on any cloud."""
+
+        def add() -> Port:
+            return self._networks.add_own_address(port.id, subnet)
+
+        if port.device_owner == NOVA_OWNER:
+            self._servers.renumber(port.id, add)
+        elif port.device_owner != ROUTER_INTERFACE:
+            add()
+
     def _create_port(
         self,
         fixed_ips: tuple[AddressRequest, ...] | None = None,
@@ -273,6 +308,8 @@ class NetworkApi(Api):
         router = self._networks.require(Router, id_)
         if "external_gateway_info" in values:
             router = self._routers.set_gateway(id_, values.pop("external_gateway_info"))
+        if "routes" in values:
+            router = self._routers.routes.set(id_, values.pop("routes"))
         return self._set(router, values)
 
     def _update_group(self, id_: str, **values: Any) -> NeutronRecord:
@@ -296,6 +333,11 @@ def _kind(collection: str) -> type[NeutronRecord]:
         return _KINDS[collection]
     except KeyError:
         raise NotFoundError.of("Collection", collection) from None
+
+
+def _routes_of(request: Request) -> tuple[Route, ...]:
+    routes: tuple[Route, ...] = objects(Route)(body_of(request, Router.kind).get("routes"))
+    return routes
 
 
 def _pairs(addresses: Iterable[AddressRequest | FixedIp]) -> list[tuple[str | None, str | None]]:

@@ -118,6 +118,9 @@ _REQUIRED: Mapping[type[NeutronRecord], tuple[str, ...]] = {
     SecurityGroupRule: ("security_group_id",),
 }
 
+#: What a client may not say of a new one, but of one that is there.
+_LATER: Mapping[type[NeutronRecord], tuple[str, ...]] = {Router: ("routes",)}
+
 #: Where null says something: there is no gateway, or no port.
 _NULLABLE = frozenset({"gateway_ip", "external_gateway_info", "port_id", "fixed_ip_address"})
 
@@ -129,6 +132,9 @@ def parse_new(kind: type[NeutronRecord], body: Document) -> dict[str, Any]:
             raise InvalidRequestError(
                 f"Failed to parse request. Required attribute '{name}' not specified"
             )
+    for name in _LATER.get(kind, ()):
+        if name in body:
+            raise InvalidRequestError(f"Attribute '{name}' not allowed in POST")
     return parse_fields(kind, body)
 
 
@@ -257,13 +263,13 @@ def group_to_json(group: SecurityGroup, rules: Iterable[SecurityGroupRule]) -> D
 
 def interface_to_json(router_id: str, leg: Port) -> Document:
     """A router's interface, as the API shows what was added or removed."""
-    subnet_id = leg.fixed_ips[0].subnet_id
+    subnet_ids = [fixed.subnet_id for fixed in leg.fixed_ips]
     return {
         "id": router_id,
         "network_id": leg.network_id,
         "port_id": leg.id,
-        "subnet_id": subnet_id,
-        "subnet_ids": [subnet_id],
+        "subnet_id": subnet_ids[-1],
+        "subnet_ids": subnet_ids,
     }
 
 

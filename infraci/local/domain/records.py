@@ -89,7 +89,8 @@ class Network(NeutronRecord):
     is_external: bool = field(default=False, metadata=stored_as("router:external"))
     is_default: bool = False
     subnets: tuple[str, ...] = ()
-    mtu: int = 1400
+    #: 0 for the largest that there is.
+    mtu: int = 0
     port_security_enabled: bool = True
     availability_zone_hints: tuple[str, ...] = ()
     dns_domain: str = ""
@@ -104,7 +105,7 @@ class Network(NeutronRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet(NeutronRecord):
-    """An IPv4 subnet of a network."""
+    """A subnet of a network."""
 
     kind = "subnet"
     noun = "Subnet"

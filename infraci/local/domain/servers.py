@@ -42,6 +42,7 @@ from infraci.local.domain.server_ports import ServerPorts
 from infraci.local.domain.server_volumes import ServerVolumes, Turns
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
+from infraci.local.host.fabric import access_nic
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
 LOG = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ class Servers:
         )
 
     def _with_access(self, server: Server) -> Server:
-        if server.access or not self.ports.of(server.id):
+        if server.access or access_nic(self.ports.nics(server.id)) is None:
             return server
         with self._store.locked():
             taken = {other.access for other in self._store.find(Server)}
@@ -188,8 +189,8 @@ class Servers:
 
     def _remove(self, id_: str) -> None:
         server = self.require(id_)
-        ports = self.ports.of(id_)
-        network_id = ports[0].network_id if ports else None
+        nic = access_nic(self.ports.nics(id_))
+        network_id = nic.network_id if nic else None
         try:
             self._host.remove(id_, access=server.access, network_id=network_id)
         except Exception as error:
@@ -334,10 +335,10 @@ class Servers:
 
     @contextmanager
     def _keeping_access(self, id_: str) -> Iterator[None]:
-        """Keep a server's access address on its first card, also when its cards change."""
-        before = self.ports.nics(id_)[:1]
+        """Keep a server's access address on its first card with IPv4 when its cards change."""
+        before = access_nic(self.ports.nics(id_))
         yield
-        after = self.ports.nics(id_)[:1]
+        after = access_nic(self.ports.nics(id_))
         if before != after:
             server = self._with_access(self.require(id_))
             if server.access:

@@ -84,9 +84,9 @@ class HostInterface(Protocol):
         """Take a network card out of a running server."""
 
     def move_access(
-        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+        self, server_id: str, access: str, *, before: Nic | None, after: Nic | None
     ) -> None:
-        """Move an access address from one card to another; each of both is one card at most."""
+        """Move an access address from one card to another."""
 
     def show_disk(self, server_id: str, disk: Disk) -> None:
         """Let a server, if it runs, have a block device."""
