@@ -38,6 +38,7 @@ from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.load_balancer import LoadBalancerApi
 from infraci.local.api.metadata import MetadataApi
+from infraci.local.api.name_server import NameServer
 from infraci.local.api.network import NetworkApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
@@ -50,6 +51,7 @@ from infraci.local.domain.database_reserve import DatabaseReserve
 from infraci.local.domain.keystone import Identity
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
@@ -135,6 +137,7 @@ class Cloud:
             mtu=self._host.mtu,
         )
         self._filters = PacketFilters(self._store, self._host)
+        self._port_names = PortNames(self._store)
         self._routers = Routers(self._store, self._networks, self._host)
         disks = VolumeFiles(state_dir.folder / "volumes")
         self._volumes = Volumes(self._store, disks)
@@ -186,6 +189,10 @@ class Cloud:
             ),
         )
         threads = [listen(listener) for listener in listeners]
+        names = NameServer(
+            (str(self._host.pools.access_host), self._signal_port), self._port_names.zone_at
+        )
+        names.start()
         self._keep_reserves()
         self._take_over()
         self._state_dir.write_clouds_yaml(self.url, self.password)
@@ -196,6 +203,7 @@ class Cloud:
         finally:
             faulthandler.dump_traceback_later(END_S, exit=True)
             self._state_dir.forget_address()
+        names.stop()
         for listener in listeners:
             listener.stop()
         heat.stop()
@@ -264,7 +272,13 @@ class Cloud:
             ANY_CLOUD_PATH: PlansOnly(any_cloud_api(self.url, self._tokens.holder)),
             "/compute": ComputeApi(self._store, self._servers, is_valid),
             "/network": NetworkApi(
-                self._store, self._networks, self._routers, self._servers, self._filters, is_valid
+                self._store,
+                self._networks,
+                self._routers,
+                self._servers,
+                self._filters,
+                self._port_names,
+                is_valid,
             ),
             "/image": ImageApi(
                 self._store,

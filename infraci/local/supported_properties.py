@@ -161,10 +161,10 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::FloatingIP": frozenset({"pool"}),
     "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
     "OS::Neutron::Net": frozenset({
-        "name", "admin_state_up", "port_security_enabled", "tags", "value_specs",
+        "name", "admin_state_up", "port_security_enabled", "tags", "value_specs", "dns_domain",
     }),
     "OS::Neutron::ProviderNet": frozenset({
-        "name", "admin_state_up", "port_security_enabled", "tags",
+        "name", "admin_state_up", "port_security_enabled", "tags", "dns_domain",
     }),
     "OS::Neutron::Subnet": frozenset({
         "name", "network", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
@@ -176,7 +176,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
         "fixed_ips.ip_address", "security_groups", "mac_address", "admin_state_up", "tags",
         "port_security_enabled", "no_fixed_ips", "replacement_policy", "binding:vnic_type",
-        "allowed_address_pairs",
+        "dns_name", "allowed_address_pairs",
         "allowed_address_pairs.ip_address", "allowed_address_pairs.mac_address",
     }),
     "OS::Neutron::Router": frozenset({
@@ -217,7 +217,11 @@ _ZONE = "there is one zone, nova"
 _PROJECT = "there is one project, and all that is made belongs to it"
 _PROVIDER = "every network is a bridge on this machine; none is led to a network of a provider"
 _AGENTS = "one machine does the work of all agents"
-_NO_NAMES = "no name server has the names of ports"
+_NO_NAMES = "no name server outside of the cloud has the names of floating IPs"
+_NAMES = (
+    "servers of the network resolve its names, as on a cloud whose DNS integration is configured; "
+    "no other name server has them"
+)
 
 #: Properties that are kept → what differs here, as a plan tells it.
 KEPT: Mapping[str, Mapping[str, str]] = {
@@ -262,7 +266,6 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "value_specs.provider:physical_network": _PROVIDER,
         "value_specs.provider:segmentation_id": _PROVIDER,
         "availability_zone_hints": _ZONE,
-        "dns_domain": _NO_NAMES,
     },
     "OS::Neutron::ProviderNet": {
         "network_type": _PROVIDER,
@@ -271,11 +274,9 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "shared": _PROJECT,
         "tenant_id": _PROJECT,
         "availability_zone_hints": _ZONE,
-        "dns_domain": _NO_NAMES,
     },
     "OS::Neutron::Subnet": {"tenant_id": _PROJECT, "value_specs": _PROVIDER},
     "OS::Neutron::Port": {
-        "dns_name": _NO_NAMES,
         "propagate_uplink_status": "no port has an uplink of its own",
         "value_specs": _PROVIDER,
     },
@@ -311,6 +312,9 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
         "block_device_mapping_v2.snapshot_id": _VOLUMES,
     },
     "OS::Cinder::VolumeAttachment": {"volume_id": _VOLUMES},
+    "OS::Neutron::Net": {"dns_domain": _NAMES},
+    "OS::Neutron::ProviderNet": {"dns_domain": _NAMES},
+    "OS::Neutron::Port": {"dns_name": _NAMES},
 }
 
 #: Values that are honoured in part → what differs here.

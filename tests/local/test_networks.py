@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
+from infraci.local.host.fabric import server_namespace
 from tests.local.conftest import create, hot, network, resource, server
 from tests.local.test_cloud import inside, outputs
 
@@ -63,15 +64,19 @@ def test_both_versions_of_ip_between_two_networks(cloud: Connection) -> None:
         "c": with_ports("c_port", name="c"),
     }
     resources["c_port"]["properties"]["security_groups"] = [{"get_resource": "deaf"}]
-    shown = {name: {"value": {"get_attr": [name, "addresses"]}} for name in ("a", "b", "c")}
-    stack = create(cloud, "versions", hot(resources, outputs=shown))
+    stack = create(cloud, "versions", hot(resources))
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    servers = list(cloud.compute.servers())
+    ids = {each.name: each.id for each in servers}
     addresses = {
-        name: {entry["version"]: entry["addr"] for entry in next(iter(networks.values()))}
-        for name, networks in outputs(stack).items()
+        each.name: {
+            entry["version"]: entry["addr"]
+            for entries in each.addresses.values()
+            for entry in entries
+        }
+        for each in servers
     }
     assert addresses["a"][6] == "fd00::1:f816:3eff:fe12:3456"
-    ids = {each.name: each.id for each in cloud.compute.servers()}
     for version in (4, 6):
         assert pings(ids["a"], addresses["b"][version])
         assert pings(ids["b"], addresses["a"][version])
@@ -86,8 +91,8 @@ def test_both_versions_of_ip_between_two_networks(cloud: Connection) -> None:
 
 
 def test_cards_are_in_the_given_order_and_routes_lead_by_a_server(cloud: Connection) -> None:
-    """From behind a router by a server that forwards, to a network that knows of no router."""
-    back_routes = [{"destination": "10.0.0.0/24", "nexthop": "10.0.1.9"}]
+    """From behind a router by a server that forwards, to a network whose gateway it is."""
+    routes = [{"destination": "203.0.113.0/24", "nexthop": "10.0.1.7"}]
     unguarded: dict[str, object] = {"port_security_enabled": False, "security_groups": []}
     addresses = ("10.0.0.9", "10.0.1.9", "10.0.1.5")
     front, behind, asked = ({"fixed_ips": [{"ip_address": address}]} for address in addresses)
@@ -97,7 +102,7 @@ def test_cards_are_in_the_given_order_and_routes_lead_by_a_server(cloud: Connect
         "router": resource("OS::Neutron::Router"),
         "way": way("subnet"),
         "back": resource("OS::Neutron::Net"),
-        "back_subnet": subnet("back", "10.0.1.0/24", gateway_ip=None, host_routes=back_routes),
+        "back_subnet": subnet("back", "10.0.1.0/24", gateway_ip="10.0.1.9", host_routes=routes),
         "route": resource(
             "OS::Neutron::ExtraRoute",
             router_id=ROUTER,
@@ -121,6 +126,41 @@ def test_cards_are_in_the_given_order_and_routes_lead_by_a_server(cloud: Connect
         "eth1": "10.0.0.9",
     }
     assert not pings(ids["asker"], "10.0.1.5")
-    inside(ids["between"], "sysctl -w net.ipv4.ip_forward=1")
+    # From outside: a server cannot set it itself, see docs/embedded-cloud.md.
+    command = ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]
+    enter = ["nsenter", f"--net={server_namespace(ids['between'])}", "--", *command]
+    subprocess.run(enter, check=True, timeout=30)
     assert pings(ids["asker"], "10.0.1.5")
-    assert "default" not in inside(ids["asked"], "ip route")
+    assert "via 10.0.1.7" in inside(ids["asked"], "ip route get 203.0.113.1")
+
+
+def test_servers_know_names(cloud: Connection) -> None:
+    """Those of the template and of servers in a network with a domain, or of addresses."""
+    resources = {
+        "pings": resource("OS::Neutron::SecurityGroup", rules=PINGS),
+        "net": resource("OS::Neutron::Net", dns_domain="example.org."),
+        "four": subnet("net", "10.0.0.0/24"),
+        "six": subnet("net", "fd00::/64", ip_version=6),
+        "other": resource("OS::Neutron::Net"),
+        "other_four": subnet("other", "10.0.1.0/24"),
+        "db_port": card("net", "four", "six", dns_name="db"),
+        "web_port": card("net", "four", "six"),
+        "other_port": card("other", "other_four"),
+        "db": with_ports("db_port", name="one"),
+        "web": with_ports("web_port", name="web"),
+        "apart": with_ports("other_port", name="apart"),
+    }
+    shown = {"names": {"value": {"get_attr": ["db_port", "dns_assignment"]}}}
+    stack = create(cloud, "names", hot(resources, outputs=shown))
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    assert outputs(stack)["names"][0]["fqdn"] == "db.example.org."
+    ids = {each.name: each.id for each in cloud.compute.servers()}
+    four, six = (fixed["ip_address"] for fixed in outputs(stack)["names"])
+    assert inside(ids["web"], "getent ahostsv4 db.example.org").split()[0] == four
+    assert inside(ids["web"], "getent ahostsv6 db").split()[0] == six
+    assert inside(ids["web"], f"getent hosts {four}").split() == [four, "db.example.org"]
+    assert inside(ids["one"], "getent hosts web.example.org")
+    own = inside(ids["apart"], "hostname -I").split()[0]
+    name = f"host-{own.replace('.', '-')}"
+    assert inside(ids["apart"], f"getent hosts {name}").split() == [own, f"{name}.openstacklocal"]
+    assert inside(ids["apart"], "getent hosts db.example.org; true") == ""

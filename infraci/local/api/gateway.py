@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from cheroot.wsgi import Server
 from werkzeug.exceptions import Forbidden
 
+from infraci.local.api.listeners import bind_to_absent
 from infraci.local.api.web import Document
 
 WsgiApp = Callable[..., Iterable[bytes]]
@@ -67,8 +68,5 @@ class GatewayServer(Server):
     def prepare_socket(cls, *arguments: Any, **options: Any) -> socket.socket:
         """Allow an address that this machine doesn't have at this moment."""
         made: socket.socket = super().prepare_socket(*arguments, **options)
-        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        bind_to_absent(made)
         return made
-
-
-_IP_FREEBIND = 15  # from linux/in.h; Python's socket module doesn't name it

@@ -17,6 +17,7 @@ from infraci.local.api.neutron_json import (
     interface_to_json,
     parse_fields,
     parse_new,
+    port_to_json,
     to_json,
 )
 from infraci.local.api.parse import objects, texts
@@ -25,6 +26,7 @@ from infraci.local.api.web import Api, Document, body_of, check_object, fields_o
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.neutron import ROUTER_INTERFACE
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.records import (
     FixedIp,
     FloatingIp,
@@ -70,6 +72,7 @@ class NetworkApi(Api):
         routers: Routers,
         servers: Servers,
         filters: PacketFilters,
+        names: PortNames,
         is_valid_token: Callable[[str | None], bool],
     ) -> None:
         super().__init__(is_valid_token)
@@ -78,6 +81,7 @@ class NetworkApi(Api):
         self._servers = servers
         self._routers = routers
         self._filters = filters
+        self._names = names
         self._groups = groups = networks.groups
         self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: lambda **values: networks.create_network(Network(**values)),
@@ -325,6 +329,8 @@ class NetworkApi(Api):
     def _shown(self, record: NeutronRecord) -> Document:
         if isinstance(record, SecurityGroup):
             return group_to_json(record, self._groups.rules(record.id))
+        if isinstance(record, Port):
+            return port_to_json(record, self._names.of(record))
         return to_json(record)
 
 

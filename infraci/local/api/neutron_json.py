@@ -13,6 +13,7 @@ from typing import Any
 from infraci.local.account import ZONE
 from infraci.local.api.parse import addresses, flag, gateway, number, objects, text, texts
 from infraci.local.api.web import Document
+from infraci.local.domain.port_names import PortName
 from infraci.local.domain.records import (
     AddressPair,
     FloatingIp,
@@ -201,8 +202,12 @@ def _(subnet: Subnet) -> Document:
     }  # fmt: skip
 
 
-@to_json.register
-def _(port: Port) -> Document:
+def port_to_json(port: Port, names: Iterable[PortName]) -> Document:
+    """A port as the API shows it, with its names."""
+    assignments = [
+        {"ip_address": name.ip_address, "hostname": name.hostname, "fqdn": f"{name.full}."}
+        for name in names
+    ]
     shown = {
         **_common(port), "network_id": port.network_id, "name": port.name, "status": port.status,
         "admin_state_up": port.admin_state_up, "mac_address": port.mac_address,
@@ -211,7 +216,7 @@ def _(port: Port) -> Document:
         "allowed_address_pairs": _objects(port.allowed_address_pairs), "extra_dhcp_opts": [],
         "port_security_enabled": port.port_security_enabled,
         "binding:vnic_type": port.vnic_type, "qos_policy_id": None, "dns_name": port.dns_name,
-        "dns_assignment": [], "propagate_uplink_status": False,
+        "dns_assignment": assignments, "propagate_uplink_status": False,
     }  # fmt: skip
     return shown | ({"binding:host_id": port.binding_host} if port.binding_host else {})
 

@@ -23,6 +23,7 @@ from infraci.local.domain.instance_metadata import hostname
 from infraci.local.domain.metadata_source import MetadataSource
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import DOMAIN
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
@@ -176,6 +177,7 @@ class Servers:
             disks=self.volumes.of(server.id),
             access=server.access,
             dns=self.ports.name_servers(server.id),
+            domain=DOMAIN,
             labels=self._labels_of(server),
             config_drive=config_drive(metadata),
         )

@@ -139,11 +139,12 @@ class Fabric:
         self._host.keep_forwarding()
 
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
-        """Let servers reach these TCP ports of the host, and no others.
+        """Let servers reach these ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254, where port 80 is the same: its listener has the
-        pools' ``access_host`` as its address, and sees each server by its access address. Behind a
-        router they reach those of ``host`` as well, and the host's name server.
+        They reach ``signal`` at 169.254.169.254, where TCP's port 80 and UDP's port 53 are the
+        same: its listener has the pools' ``access_host`` as its address, and sees each server by
+        its access address. Behind a router they reach those of ``host`` as well, by TCP, and the
+        host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
 
@@ -193,7 +194,7 @@ class Fabric:
                 if not guarded.namespace.is_whole():
                     return False
                 if self._is_guarded:
-                    guarded.let_guard()
+                    guarded.renew()
                 self._guarded.add(network_id)
             try:
                 if self._is_guarded:

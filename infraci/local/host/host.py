@@ -39,7 +39,9 @@ from infraci.local.host.podman import (
     Podman,
 )
 from infraci.local.host.port_filter import NetworkFilter
+from infraci.local.host.resolvers import find_resolvers
 from infraci.local.host.router import Router
+from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.server_sockets import ServerSockets
 from infraci.local.state_dir import StateDir
 
@@ -243,10 +245,17 @@ class Host:
                 memory_mb=plan.ram_mb,
                 labels={**plan.labels, LABEL_CLOUD: self._state_dir.owner, LABEL_SERVER: plan.id},
                 seed=plan.config_drive,
-                dns=plan.dns,
+                dns=plan.dns or self._own_resolvers(plan),
+                domain=plan.domain,
             ),
             _furnishing(plan.id, plan.disks),
         )
+
+    @staticmethod
+    def _own_resolvers(plan: BootPlan) -> tuple[str, ...]:
+        """The cloud knows the names of servers, this machine's name servers know all others."""
+        cloud = (CLOUD_ADDRESS,) if access_nic(plan.nics) else ()
+        return (*cloud, *find_resolvers())
 
     def _wire(self, plan: BootPlan) -> None:
         labels = {key.removeprefix("infraci."): value for key, value in plan.labels.items()}

@@ -44,7 +44,8 @@ class BootPlan:
     ram_mb: int
     nics: tuple[Nic, ...]
     access: str | None  # the address on the host's bridge at which the host logs in
-    dns: tuple[str, ...]
+    dns: tuple[str, ...]  # empty for the cloud's own and then this machine's
+    domain: str  # of names without one
     labels: Mapping[str, str]
     config_drive: Mapping[str, bytes]
     disks: tuple[Disk, ...] = ()

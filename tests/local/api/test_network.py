@@ -13,6 +13,7 @@ from werkzeug.test import Client
 from infraci.local.api.network import NetworkApi
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.server_disks import ServerDisks
@@ -40,7 +41,9 @@ def client() -> Client:
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},
     )
-    return Client(NetworkApi(store, networks, routers, servers, filters, lambda _: True))
+    return Client(
+        NetworkApi(store, networks, routers, servers, filters, PortNames(store), lambda _: True)
+    )
 
 
 def create(client: Client, kind: str, **fields: object) -> dict[str, Any]:
