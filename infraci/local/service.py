@@ -40,6 +40,7 @@ from infraci.local.api.load_balancer import LoadBalancerApi
 from infraci.local.api.metadata import MetadataApi
 from infraci.local.api.name_server import NameServer
 from infraci.local.api.network import NetworkApi
+from infraci.local.api.qos import QosApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.volume import VolumeApi
@@ -280,6 +281,7 @@ class Cloud:
                 self._port_names,
                 is_valid,
             ),
+            "/network/v2.0/qos": QosApi(self._store, self._filters, is_valid),
             "/image": ImageApi(
                 self._store,
                 is_valid,

@@ -162,6 +162,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
     "OS::Neutron::Net": frozenset({
         "name", "admin_state_up", "port_security_enabled", "tags", "value_specs", "dns_domain",
+        "qos_policy",
     }),
     "OS::Neutron::ProviderNet": frozenset({
         "name", "admin_state_up", "port_security_enabled", "tags", "dns_domain",
@@ -176,7 +177,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
         "fixed_ips.ip_address", "security_groups", "mac_address", "admin_state_up", "tags",
         "port_security_enabled", "no_fixed_ips", "replacement_policy", "binding:vnic_type",
-        "dns_name", "allowed_address_pairs",
+        "dns_name", "qos_policy", "allowed_address_pairs",
         "allowed_address_pairs.ip_address", "allowed_address_pairs.mac_address",
     }),
     "OS::Neutron::Router": frozenset({
@@ -189,6 +190,11 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Neutron::ExtraRouteSet": frozenset({
         "router", "routes", "routes.destination", "routes.nexthop",
     }),
+    "OS::Neutron::QoSPolicy": frozenset({"name", "description"}),
+    "OS::Neutron::QoSBandwidthLimitRule": frozenset({
+        "policy", "max_kbps", "max_burst_kbps", "direction",
+    }),
+    "OS::Neutron::QoSDscpMarkingRule": frozenset({"policy", "dscp_mark"}),
     "OS::Neutron::RouterGateway": frozenset({"router_id", "network", "network_id"}),
     "OS::Neutron::RouterInterface": frozenset({
         "router", "router_id", "subnet", "subnet_id", "port", "port_id",
@@ -275,6 +281,9 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "tenant_id": _PROJECT,
         "availability_zone_hints": _ZONE,
     },
+    "OS::Neutron::QoSPolicy": {"shared": _PROJECT, "tenant_id": _PROJECT},
+    "OS::Neutron::QoSBandwidthLimitRule": {"tenant_id": _PROJECT},
+    "OS::Neutron::QoSDscpMarkingRule": {"tenant_id": _PROJECT},
     "OS::Neutron::Subnet": {"tenant_id": _PROJECT, "value_specs": _PROVIDER},
     "OS::Neutron::Port": {
         "propagate_uplink_status": "no port has an uplink of its own",

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from infraci.local.host.fabric import Fabric, Nic, network_end
 from infraci.local.host.host_bridge import Pools
+from infraci.local.host.netns import HOST
 from infraci.local.host.port_filter import NetworkFilter, PortFilter
 
 _LISTEN = """
@@ -66,12 +67,12 @@ class FabricTestbed:
     """A cloud's fabric of one test module, removed with all that speaks on it."""
 
     def __init__(self) -> None:
-        number = os.getpid() % 100
+        public, access = _free_networks()
         self.cloud = f"test:{uuid.uuid4()}"
         self.pools = Pools(
             bridge=f"infrat{os.getpid() % 10**7}",
-            public=ipaddress.IPv4Network(f"172.26.{2 * number}.0/24"),
-            access=ipaddress.IPv4Network(f"172.26.{2 * number + 1}.0/24"),
+            public=public,
+            access=access,
         )
         self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
         #: The ports of this machine at which :meth:`listen_on_host` listens, by name.
@@ -184,6 +185,16 @@ class FabricTestbed:
     def reaches_none(self, host: ServerNamespace | None, address: str, port: int = _PORT) -> bool:
         """Whether the address, which others reach, does not answer this host."""
         return self.ask(host, address, port, within_s=0.5) is None
+
+
+def _free_networks() -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]:
+    """Two networks that no other test on this machine has, as far as may be seen."""
+    routed = {route["dst"] for route in HOST.show("-4", "route", "show")}
+    for number in range(os.getpid(), os.getpid() + 128):
+        pair = [ipaddress.IPv4Network(f"172.26.{(2 * number + n) % 256}.0/24") for n in (0, 1)]
+        if not routed & set(map(str, pair)):
+            return pair[0], pair[1]
+    raise AssertionError("every network of 172.26.0.0/16 is routed on this machine")
 
 
 def nic(

@@ -33,6 +33,7 @@ from infraci.local.domain.records import (
     Network,
     NeutronRecord,
     Port,
+    QosPolicy,
     Route,
     Router,
     SecurityGroup,
@@ -51,13 +52,14 @@ from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundErr
 EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
-    "extraroute-atomic", "net-mtu", "net-mtu-writable", "quotas", "quota_details",
+    "extraroute-atomic", "qos", "qos-bw-limit-direction", "net-mtu", "net-mtu-writable", "quotas",
+    "quota_details",
     "availability_zone", "network_availability_zone", "subnet_allocation", "provider",
     "dns-integration", "dvr", "l3-ha", "router_availability_zone", "uplink-status-propagation",
 )  # fmt: skip
 
 #: What decides which packets pass.
-_FILTERING = frozenset({Port, SecurityGroup, SecurityGroupRule})
+_FILTERING = frozenset({Network, Port, SecurityGroup, SecurityGroupRule})
 _KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}
 _LISTING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 
@@ -166,9 +168,16 @@ class NetworkApi(Api):
         return reply({key + "s": shown}, 201)
 
     def _new(self, kind: type[NeutronRecord], body: Document) -> Document:
-        made = self._create[kind](**parse_new(kind, body))
+        values = parse_new(kind, body)
+        self._require_policy(values)
+        made = self._create[kind](**values)
         self._put_into_effect(kind)
         return self._shown(made)
+
+    def _require_policy(self, values: Document) -> None:
+        """Refuse a policy for the quality of service that is not there."""
+        if values.get("qos_policy_id"):
+            self._networks.require(QosPolicy, values["qos_policy_id"])
 
     def _put_into_effect(self, kind: type[NeutronRecord]) -> None:
         """Have packets filtered by what has changed."""
@@ -187,6 +196,7 @@ class NetworkApi(Api):
         kind = _kind(collection)
         record = self._networks.require(kind, id_)
         values = parse_fields(kind, body_of(request, kind.kind))
+        self._require_policy(values)
         if kind in self._update:
             record = self._update[kind](id_, **values)
         else:

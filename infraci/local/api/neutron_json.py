@@ -58,7 +58,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         "router:external": ("is_external", flag),
         **_same(number, "mtu"),
         **_same(texts, "availability_zone_hints"),
-        **_same(text, "dns_domain"),
+        **_same(text, "dns_domain", "qos_policy_id"),
         "provider:network_type": ("network_type", text),
         "provider:physical_network": ("physical_network", text),
         "provider:segmentation_id": ("segmentation_id", number),
@@ -82,7 +82,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(texts, "security_groups"),
         **_same(objects(AddressPair), "allowed_address_pairs"),
         **_same(flag, "port_security_enabled"),
-        **_same(text, "dns_name"),
+        **_same(text, "dns_name", "qos_policy_id"),
         "propagate_uplink_status": _IGNORED,
         "binding:vnic_type": ("vnic_type", text),
         "binding:host_id": ("binding_host", text),
@@ -122,8 +122,10 @@ _REQUIRED: Mapping[type[NeutronRecord], tuple[str, ...]] = {
 #: What a client may not say of a new one, but of one that is there.
 _LATER: Mapping[type[NeutronRecord], tuple[str, ...]] = {Router: ("routes",)}
 
-#: Where null says something: there is no gateway, or no port.
-_NULLABLE = frozenset({"gateway_ip", "external_gateway_info", "port_id", "fixed_ip_address"})
+#: Where null says something: there is no gateway, no port, or no policy.
+_NULLABLE = frozenset(
+    {"gateway_ip", "external_gateway_info", "port_id", "fixed_ip_address", "qos_policy_id"}
+)
 
 
 def parse_new(kind: type[NeutronRecord], body: Document) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def _(network: Network) -> Document:
         "mtu": network.mtu, "port_security_enabled": network.port_security_enabled,
         "availability_zones": [ZONE],
         "availability_zone_hints": list(network.availability_zone_hints),
-        "qos_policy_id": None, "dns_domain": network.dns_domain,
+        "qos_policy_id": network.qos_policy_id, "dns_domain": network.dns_domain,
         "provider:network_type": network.network_type,
         "provider:physical_network": network.physical_network,
         "provider:segmentation_id": network.segmentation_id,
@@ -215,8 +217,8 @@ def port_to_json(port: Port, names: Iterable[PortName]) -> Document:
         "device_owner": port.device_owner, "security_groups": list(port.security_groups),
         "allowed_address_pairs": _objects(port.allowed_address_pairs), "extra_dhcp_opts": [],
         "port_security_enabled": port.port_security_enabled,
-        "binding:vnic_type": port.vnic_type, "qos_policy_id": None, "dns_name": port.dns_name,
-        "dns_assignment": assignments, "propagate_uplink_status": False,
+        "binding:vnic_type": port.vnic_type, "qos_policy_id": port.qos_policy_id,
+        "dns_name": port.dns_name, "dns_assignment": assignments, "propagate_uplink_status": False,
     }  # fmt: skip
     return shown | ({"binding:host_id": port.binding_host} if port.binding_host else {})
 

@@ -101,6 +101,7 @@ class Network(NeutronRecord):
     segmentation_id: int | None = field(
         default=None, metadata=stored_as("provider:segmentation_id")
     )
+    qos_policy_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,7 @@ class Port(NeutronRecord):
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
     dns_name: str = ""
+    qos_policy_id: str | None = None
     vnic_type: str = field(default="normal", metadata=stored_as("binding:vnic_type"))
     binding_host: str = field(default="", metadata=stored_as("binding:host_id"))
     #: Which of its server's network cards it is, from 0.
@@ -222,6 +224,35 @@ class SecurityGroupRule(NeutronRecord):
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QosPolicy(NeutronRecord):
+    """A policy for the quality of service; its rules are records of their own."""
+
+    kind = "qos_policy"
+    noun = "QosPolicy"
+
+    name: str = ""
+    shared: bool = False
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QosRule(NeutronRecord):
+    """A rule of a policy for the quality of service; what is not of its type is 0."""
+
+    kind = "qos_rule"
+    noun = "QosRule"
+
+    policy_id: str
+    #: ``bandwidth_limit`` or ``dscp_marking``.
+    type: str
+    max_kbps: int = 0
+    #: 0 for the default, which follows from ``max_kbps``.
+    max_burst_kbps: int = 0
+    direction: str = "egress"
+    dscp_mark: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
