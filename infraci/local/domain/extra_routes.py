@@ -37,7 +37,7 @@ class ExtraRoutes(Neutron):
                 f" The number of routes exceeds the maximum {_MAX}.",
                 neutron_type="RoutesExhausted",
             )
-        self._judge_hops(router_id, routes)
+        self._validate_hops(router_id, routes)
         changed = replace(router, routes=routes)
         self.put_into_effect(changed)
         kept = self.store.change(Router, router_id, lambda now: replace(now, routes=routes))
@@ -78,7 +78,7 @@ class ExtraRoutes(Neutron):
                     neutron_type="RouterInterfaceInUseByRoute",
                 )
 
-    def _judge_hops(self, router_id: str, routes: tuple[Route, ...]) -> None:
+    def _validate_hops(self, router_id: str, routes: tuple[Route, ...]) -> None:
         """Refuse routes by addresses that the router is not beside, or has itself."""
         ports = self.store.find(Port, lambda port: port.device_id == router_id)
         own = [fixed for port in ports for fixed in port.fixed_ips]

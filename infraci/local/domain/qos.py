@@ -49,7 +49,7 @@ class QosPolicies(Neutron):
         """Add a rule to its policy, which has one of a type and a direction at most."""
         with self.store.locked():
             self.require(QosPolicy, rule.policy_id)
-            return self.store.put(self._judged(rule))
+            return self.store.put(self._validated(rule))
 
     def rule(self, policy_id: str, type_: str, id_: str) -> QosRule:
         """A rule of a policy; raises NotFoundError when it is not there."""
@@ -64,9 +64,9 @@ class QosPolicies(Neutron):
     def update_rule(self, rule: QosRule, change: Callable[[QosRule], QosRule]) -> QosRule:
         """Change a rule."""
         with self.store.locked():
-            return self.store.put(self._judged(change(rule)))
+            return self.store.put(self._validated(change(rule)))
 
-    def _judged(self, rule: QosRule) -> QosRule:
+    def _validated(self, rule: QosRule) -> QosRule:
         for other in self.rules(rule.policy_id):
             is_same = (other.type, other.direction) == (rule.type, rule.direction)
             if is_same and other.id != rule.id:

@@ -113,7 +113,7 @@ class Routers(Neutron):
         subnet = self.require(Subnet, subnet_id)
         if subnet.gateway_ip is None:
             raise bad_request("router", "Subnet for router interface must have a gateway IP")
-        self._judge_modes(subnet)
+        self._validate_modes(subnet)
         self._refuse_overlap(router_id, [subnet.id])
         fixed = FixedIp(subnet_id=subnet.id, ip_address=subnet.gateway_ip)
         for leg in self._ipv6_legs(router_id, subnet):
@@ -146,7 +146,7 @@ class Routers(Neutron):
             self._join(leg.device_id, changed)
         return changed
 
-    def _judge_modes(self, subnet: Subnet) -> None:
+    def _validate_modes(self, subnet: Subnet) -> None:
         """Refuse an IPv6 subnet whose addresses another router than Neutron's advertises."""
         if subnet.ip_version == 6 and subnet.ipv6_address_mode and not subnet.ipv6_ra_mode:
             raise bad_request(
@@ -162,7 +162,7 @@ class Routers(Neutron):
             port = self.require(Port, port_id)
             if port.device_id:
                 raise ConflictError(f"Port {port.id} is in use.", neutron_type="PortInUse")
-            self._judge_leg(router_id, port)
+            self._validate_leg(router_id, port)
             leg = self.store.put(
                 replace(port, device_id=router_id, device_owner=ROUTER_INTERFACE, status="ACTIVE")
             )
@@ -170,13 +170,13 @@ class Routers(Neutron):
             self._join(router_id, leg)
         return leg
 
-    def _judge_leg(self, router_id: str, port: Port) -> None:
+    def _validate_leg(self, router_id: str, port: Port) -> None:
         """Raise RequestError when a router cannot have a port as an interface."""
         if not port.fixed_ips:
             raise bad_request("router", "Router port must have at least one fixed IP")
         subnets = [self.require(Subnet, fixed.subnet_id) for fixed in port.fixed_ips]
         for subnet in subnets:
-            self._judge_modes(subnet)
+            self._validate_modes(subnet)
             for leg in self._ipv6_legs(router_id, subnet):
                 raise bad_request(
                     "router",

@@ -49,7 +49,7 @@ class Subnets(Neutron):
             self._refuse_overlap(network, cidr)
             if subnet.gateway_ip == FIRST_ADDRESS:
                 subnet = replace(subnet, gateway_ip=str(cidr.network_address + 1))
-            subnet = _judged(replace(subnet, cidr=str(cidr)))
+            subnet = _validated(replace(subnet, cidr=str(cidr)))
             self.store.put(replace(network, subnets=(*network.subnets, subnet.id)))
             return self.store.put(subnet)
 
@@ -57,7 +57,7 @@ class Subnets(Neutron):
         """Change a subnet; cards of servers that run keep what they have."""
         with self.store.locked():
             before = self.require(Subnet, id_)
-            after = _judged(replace(before, **values))  # type: ignore[arg-type]
+            after = _validated(replace(before, **values))  # type: ignore[arg-type]
             if after.gateway_ip != before.gateway_ip:
                 self._refuse_gateway_in_use(before)
             return self.store.put(after)
@@ -106,7 +106,7 @@ def _subnet_ids(port: Port) -> set[str]:
     return {fixed.subnet_id for fixed in port.fixed_ips}
 
 
-def _judged(subnet: Subnet) -> Subnet:
+def _validated(subnet: Subnet) -> Subnet:
     """The subnet, complete and in its usual form. Raises RequestError as Neutron does."""
     cidr = ip_network(subnet.cidr)
     gateway = ip_address(subnet.gateway_ip, "gateway_ip") if subnet.gateway_ip else None
@@ -118,9 +118,9 @@ def _judged(subnet: Subnet) -> Subnet:
         ("destination", [route.destination for route in subnet.host_routes]),
     ):
         for value in values:
-            _judge_version(subnet, name, value)
+            _validate_version(subnet, name, value)
     if subnet.enable_dhcp:
-        _judge_dhcp(cidr)
+        _validate_dhcp(cidr)
     for reason in _misfits(subnet, cidr, gateway):
         raise invalid_input(reason)
     for kind, count, limit in (
@@ -134,10 +134,10 @@ def _judged(subnet: Subnet) -> Subnet:
             )
     pools = subnet.allocation_pools or default_pools(cidr, gateway)
     subnet = replace(subnet, gateway_ip=gateway, allocation_pools=pools)
-    return replace(subnet, allocation_pools=tuple(_judged_pools(subnet, cidr)))
+    return replace(subnet, allocation_pools=tuple(_validated_pools(subnet, cidr)))
 
 
-def _judge_version(subnet: Subnet, name: str, value: str) -> None:
+def _validate_version(subnet: Subnet, name: str, value: str) -> None:
     try:
         version = ipaddress.ip_network(value, strict=False).version
     except ValueError:
@@ -148,7 +148,7 @@ def _judge_version(subnet: Subnet, name: str, value: str) -> None:
         raise invalid_input(f"{name} '{value}' does not match the ip_version '{subnet.ip_version}'")
 
 
-def _judge_dhcp(cidr: IpNetwork) -> None:
+def _validate_dhcp(cidr: IpNetwork) -> None:
     if cidr.prefixlen > (30 if cidr.version == 4 else 126):
         raise invalid_input(
             "Subnet has a prefix length that is incompatible with DHCP service enabled"
@@ -184,7 +184,7 @@ def _misfits(subnet: Subnet, cidr: IpNetwork, gateway: str | None) -> Iterator[s
         )
 
 
-def _judged_pools(subnet: Subnet, cidr: IpNetwork) -> Iterator[Pool]:
+def _validated_pools(subnet: Subnet, cidr: IpNetwork) -> Iterator[Pool]:
     """The pools in the order of their addresses."""
     first, last = (int(address) for address in host_range(cidr))
     ranges = []

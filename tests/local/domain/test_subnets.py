@@ -124,7 +124,7 @@ def test_what_does_not_fit_together_is_refused(
     assert networks.require(Network, network.id).subnets == ()
 
 
-def test_a_change_is_judged_as_a_whole(networks: Networks, routers: Routers) -> None:
+def test_a_change_is_validated_as_a_whole(networks: Networks, routers: Routers) -> None:
     made = subnet(networks, "10.0.0.0/24")
     changed = networks.subnets.update(made.id, dns_nameservers=("9.9.9.9",), gateway_ip=None)
     assert (changed.dns_nameservers, changed.gateway_ip) == (("9.9.9.9",), None)
