@@ -171,8 +171,14 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "name", "network", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
         "dns_nameservers", "allocation_pools", "allocation_pools.start", "allocation_pools.end",
         "host_routes", "host_routes.destination", "host_routes.nexthop", "tags",
-        "ipv6_address_mode", "ipv6_ra_mode",
+        "ipv6_address_mode", "ipv6_ra_mode", "subnetpool", "prefixlen",
     }),
+    "OS::Neutron::SubnetPool": frozenset({
+        "name", "prefixes", "address_scope", "default_prefixlen", "min_prefixlen",
+        "max_prefixlen", "is_default", "tags",
+    }),
+    "OS::Neutron::AddressScope": frozenset({"name", "ip_version"}),
+    "OS::Neutron::RBACPolicy": frozenset({"object_type", "object_id"}),
     "OS::Neutron::Port": frozenset({
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
         "fixed_ips.ip_address", "security_groups", "mac_address", "admin_state_up", "tags",
@@ -281,6 +287,17 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "tenant_id": _PROJECT,
         "availability_zone_hints": _ZONE,
     },
+    "OS::Neutron::SubnetPool": {
+        "default_quota": "there are no quotas",
+        "shared": _PROJECT,
+        "tenant_id": _PROJECT,
+    },
+    "OS::Neutron::AddressScope": {"shared": _PROJECT, "tenant_id": _PROJECT},
+    "OS::Neutron::RBACPolicy": {
+        "action": _PROJECT,
+        "target_tenant": _PROJECT,
+        "tenant_id": _PROJECT,
+    },
     "OS::Neutron::QoSPolicy": {"shared": _PROJECT, "tenant_id": _PROJECT},
     "OS::Neutron::QoSBandwidthLimitRule": {"tenant_id": _PROJECT},
     "OS::Neutron::QoSDscpMarkingRule": {"tenant_id": _PROJECT},
@@ -321,6 +338,9 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
         "block_device_mapping_v2.snapshot_id": _VOLUMES,
     },
     "OS::Cinder::VolumeAttachment": {"volume_id": _VOLUMES},
+    "OS::Neutron::AddressScope": {
+        "ip_version": "routers forward between address scopes, and translate addresses of all",
+    },
     "OS::Neutron::Net": {"dns_domain": _NAMES},
     "OS::Neutron::ProviderNet": {"dns_domain": _NAMES},
     "OS::Neutron::Port": {"dns_name": _NAMES},

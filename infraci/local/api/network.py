@@ -5,6 +5,7 @@ Source: https://docs.openstack.org/api-ref/network/v2/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -28,17 +29,20 @@ from infraci.local.domain.neutron import ROUTER_INTERFACE
 from infraci.local.domain.packet_filters import PacketFilters
 from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.records import (
+    AddressScope,
     FixedIp,
     FloatingIp,
     Network,
     NeutronRecord,
     Port,
     QosPolicy,
+    RbacPolicy,
     Route,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from infraci.local.domain.requests import AddressRequest, GatewayRequest
 from infraci.local.domain.routers import Routers
@@ -53,14 +57,17 @@ EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
     "extraroute-atomic", "qos", "qos-bw-limit-direction", "net-mtu", "net-mtu-writable", "quotas",
-    "quota_details",
+    "quota_details", "address-scope", "rbac-policies",
     "availability_zone", "network_availability_zone", "subnet_allocation", "provider",
     "dns-integration", "dvr", "l3-ha", "router_availability_zone", "uplink-status-propagation",
 )  # fmt: skip
 
 #: What decides which packets pass.
 _FILTERING = frozenset({Network, Port, SecurityGroup, SecurityGroupRule})
-_KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}
+_PLURALS = {kind: re.sub("y$", "ie", kind.kind) + "s" for kind in SETTABLE}
+_KINDS = {plural.replace("_", "-"): kind for kind, plural in _PLURALS.items()}
+#: Kinds of what can be shared with a project, by the names that they have there.
+_SHAREABLE = {k.kind: k for k in (AddressScope, Network, QosPolicy, SecurityGroup, SubnetPool)}
 _LISTING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 
 
@@ -85,11 +92,15 @@ class NetworkApi(Api):
         self._filters = filters
         self._names = names
         self._groups = groups = networks.groups
+        pools = networks.subnets.pools
         self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: lambda **values: networks.create_network(Network(**values)),
             Subnet: self._create_subnet,
             Port: self._create_port,
             Router: self._create_router,
+            AddressScope: lambda **values: store.put(AddressScope(**values)),
+            SubnetPool: lambda **values: pools.create(SubnetPool(**values)),
+            RbacPolicy: self._share,
             FloatingIp: lambda **values: routers.create_floating(FloatingIp(**values)),
             SecurityGroup: lambda **values: groups.create(SecurityGroup(**values)),
             SecurityGroupRule: lambda **values: groups.create_rule(SecurityGroupRule(**values)),
@@ -97,6 +108,7 @@ class NetworkApi(Api):
         self._update: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: networks.update_network,
             Subnet: networks.subnets.update,
+            SubnetPool: pools.update,
             Port: self._update_port,
             Router: self._update_router,
             FloatingIp: self._update_floating,
@@ -105,6 +117,9 @@ class NetworkApi(Api):
         self._delete: dict[type[NeutronRecord], Callable[[str], None]] = {
             Network: networks.delete_network,
             Subnet: networks.subnets.delete,
+            AddressScope: pools.delete_scope,
+            SubnetPool: pools.delete,
+            RbacPolicy: lambda id_: store.drop(networks.require(RbacPolicy, id_)),
             Port: networks.delete_port,
             Router: routers.delete_router,
             FloatingIp: routers.delete_floating,
@@ -152,20 +167,21 @@ class NetworkApi(Api):
         fields = request.args.getlist("fields")
         if fields:
             shown = [{k: v for k, v in each.items() if k in fields} for each in shown]
-        return {kind.kind + "s": shown}
+        return {_PLURALS[kind]: shown}
 
     @route("POST", "/v2.0/<collection>")
     def create(self, request: Request, collection: str) -> Response:
         """A new one, or several at once."""
         kind = _kind(collection)
         key = kind.kind
-        bodies = fields_of(request).get(key + "s")
+        plural = _PLURALS[kind]
+        bodies = fields_of(request).get(plural)
         if bodies is None:
             return reply({key: self._new(kind, body_of(request, key))}, 201)
         if not isinstance(bodies, list):
-            raise InvalidRequestError(f"'{key}s' in the request's body is not a list.")
+            raise InvalidRequestError(f"'{plural}' in the request's body is not a list.")
         shown = [self._new(kind, check_object(body, key)) for body in bodies]
-        return reply({key + "s": shown}, 201)
+        return reply({plural: shown}, 201)
 
     def _new(self, kind: type[NeutronRecord], body: Document) -> Document:
         values = parse_new(kind, body)
@@ -262,8 +278,18 @@ class NetworkApi(Api):
         routes = _routes_of(request)
         return {"router": self._shown(self._routers.routes.remove(id_, routes))}
 
-    def _create_subnet(self, **values: Any) -> Subnet:
-        subnet = self._networks.subnets.create(Subnet(**values))
+    def _share(self, **values: Any) -> RbacPolicy:
+        policy = RbacPolicy(**values)
+        if policy.object_type not in _SHAREABLE:
+            raise InvalidRequestError(
+                f"Invalid input for object_type. Reason: '{policy.object_type}' is not in"
+                f" {sorted(_SHAREABLE)}."
+            )
+        self._networks.require(_SHAREABLE[policy.object_type], policy.object_id)
+        return self._store.put(policy)
+
+    def _create_subnet(self, prefixlen: int | None = None, **values: Any) -> Subnet:
+        subnet = self._networks.subnets.create(Subnet(**values), prefixlen)
         if is_automatic(subnet):
             for port in self._store.find(Port, lambda p: p.network_id == subnet.network_id):
                 self._add_own_address(port, subnet)

@@ -16,16 +16,19 @@ from infraci.local.api.web import Document
 from infraci.local.domain.port_names import PortName
 from infraci.local.domain.records import (
     AddressPair,
+    AddressScope,
     FloatingIp,
     Network,
     NeutronRecord,
     Pool,
     Port,
+    RbacPolicy,
     Route,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from infraci.local.errors import InvalidRequestError
 from infraci.model.nova_limits import check_name
@@ -72,7 +75,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(objects(Pool), "allocation_pools"),
         **_same(texts, "dns_nameservers"),
         **_same(objects(Route), "host_routes"),
-        "prefixlen": _IGNORED,
+        **_same(number, "prefixlen"),
     },
     Port: {
         **_NAMED,
@@ -102,6 +105,18 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(text, "dns_name", "dns_domain"),
         "subnet_id": _IGNORED,
     },
+    AddressScope: {**_NAMED, **_same(number, "ip_version"), **_same(flag, "shared")},
+    SubnetPool: {
+        **_NAMED,
+        **_same(texts, "prefixes"),
+        **_same(number, "default_prefixlen", "min_prefixlen", "max_prefixlen", "default_quota"),
+        **_same(text, "address_scope_id"),
+        **_same(flag, "is_default", "shared"),
+    },
+    RbacPolicy: {
+        **{name: field for name, field in _COMMON.items() if name not in ("tags", "description")},
+        **_same(text, "object_type", "object_id", "action", "target_tenant"),
+    },
     SecurityGroup: {**_NAMED, **_same(flag, "stateful")},
     SecurityGroupRule: {
         **{name: field for name, field in _COMMON.items() if name != "tags"},
@@ -113,7 +128,10 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
 
 #: What a client must say of a new one.
 _REQUIRED: Mapping[type[NeutronRecord], tuple[str, ...]] = {
-    Subnet: ("network_id", "cidr"),
+    Subnet: ("network_id",),
+    SubnetPool: ("prefixes",),
+    AddressScope: ("ip_version",),
+    RbacPolicy: ("object_type", "object_id", "action", "target_tenant"),
     Port: ("network_id",),
     FloatingIp: ("floating_network_id",),
     SecurityGroupRule: ("security_group_id",),
@@ -122,9 +140,16 @@ _REQUIRED: Mapping[type[NeutronRecord], tuple[str, ...]] = {
 #: What a client may not say of a new one, but of one that is there.
 _LATER: Mapping[type[NeutronRecord], tuple[str, ...]] = {Router: ("routes",)}
 
-#: Where null says something: there is no gateway, no port, or no policy.
+#: Where null says something: there is no gateway, no port, no policy.
 _NULLABLE = frozenset(
-    {"gateway_ip", "external_gateway_info", "port_id", "fixed_ip_address", "qos_policy_id"}
+    {
+        "gateway_ip",
+        "external_gateway_info",
+        "port_id",
+        "fixed_ip_address",
+        "qos_policy_id",
+        "address_scope_id",
+    }
 )
 
 
@@ -236,6 +261,34 @@ def _(router: Router) -> Document:
         "routes": _objects(router.routes), "distributed": router.distributed, "ha": router.ha,
         "availability_zones": [ZONE], "flavor_id": None,
         "availability_zone_hints": list(router.availability_zone_hints),
+    }  # fmt: skip
+
+
+@to_json.register
+def _(scope: AddressScope) -> Document:
+    return {
+        **_common(scope), "name": scope.name, "ip_version": scope.ip_version,
+        "shared": scope.shared,
+    }  # fmt: skip
+
+
+@to_json.register
+def _(pool: SubnetPool) -> Document:
+    return {
+        **_common(pool), "name": pool.name, "prefixes": list(pool.prefixes),
+        "ip_version": pool.ip_version, "default_prefixlen": str(pool.default_prefixlen),
+        "min_prefixlen": str(pool.min_prefixlen), "max_prefixlen": str(pool.max_prefixlen),
+        "default_quota": pool.default_quota, "address_scope_id": pool.address_scope_id,
+        "is_default": pool.is_default, "shared": pool.shared,
+    }  # fmt: skip
+
+
+@to_json.register
+def _(policy: RbacPolicy) -> Document:
+    return {
+        "id": policy.id, "project_id": policy.project_id, "tenant_id": policy.project_id,
+        "object_type": policy.object_type, "object_id": policy.object_id,
+        "action": policy.action, "target_tenant": policy.target_tenant,
     }  # fmt: skip
 
 

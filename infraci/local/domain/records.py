@@ -113,7 +113,8 @@ class Subnet(NeutronRecord):
 
     network_id: str
     name: str = ""
-    cidr: str
+    #: Empty for one that is still to be taken from a pool.
+    cidr: str = ""
     ip_version: int = 4
     gateway_ip: str | None = FIRST_ADDRESS
     enable_dhcp: bool = True
@@ -224,6 +225,50 @@ class SecurityGroupRule(NeutronRecord):
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressScope(NeutronRecord):
+    """A scope in which the prefixes of subnet pools are unique."""
+
+    kind = "address_scope"
+    noun = "AddressScope"
+
+    name: str = ""
+    ip_version: int = 4
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetPool(NeutronRecord):
+    """Prefixes of which subnets can be taken; lengths are 0 while they are left open."""
+
+    kind = "subnetpool"
+    noun = "SubnetPool"
+
+    name: str = ""
+    prefixes: tuple[str, ...] = ()
+    ip_version: int = 0
+    default_prefixlen: int = 0
+    min_prefixlen: int = 0
+    max_prefixlen: int = 0
+    default_quota: int | None = None
+    address_scope_id: str | None = None
+    is_default: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RbacPolicy(NeutronRecord):
+    """A noun of Neutron's shared with a project, which is the only one here."""
+
+    kind = "rbac_policy"
+    noun = "RbacPolicy"
+
+    object_type: str
+    object_id: str
+    action: str
+    target_tenant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

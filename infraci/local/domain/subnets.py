@@ -17,8 +17,10 @@ from infraci.local.domain.addresses import (
     ip_address,
     ip_network,
 )
-from infraci.local.domain.neutron import ROUTER_INTERFACE, Neutron, invalid_input
+from infraci.local.domain.neutron import ROUTER_INTERFACE, Neutron, bad_request, invalid_input
 from infraci.local.domain.records import FIRST_ADDRESS, Network, Pool, Port, Subnet
+from infraci.local.domain.store import Store
+from infraci.local.domain.subnet_pools import SubnetPools
 from infraci.local.errors import ConflictError, InvalidRequestError
 
 #: Modes by which a card makes its address itself.
@@ -41,10 +43,26 @@ class Subnets(Neutron):
         subnets = (self.store.get(Subnet, id_) for id_ in network.subnets)
         return [subnet for subnet in subnets if subnet is not None]
 
-    def create(self, subnet: Subnet) -> Subnet:
-        """Add a subnet to its network; chooses the gateway and the pools if left open."""
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.pools = SubnetPools(store)
+
+    def create(self, subnet: Subnet, prefixlen: int | None = None) -> Subnet:
+        """Add a subnet to its network; chooses the gateway and the pools if left open.
+
+        Without a CIDR it is the next free one of its subnet pool, of that prefix length.
+        """
         with self.store.locked():
+            if subnet.cidr and prefixlen:
+                raise bad_request("subnets", "cidr and prefixlen must not be supplied together")
+            if not subnet.cidr and not subnet.subnetpool_id:
+                raise bad_request(
+                    "subnets", "a subnetpool must be specified in the absence of a cidr"
+                )
             network = self.require(Network, subnet.network_id)
+            if subnet.subnetpool_id:
+                subnet = self.pools.allocate(subnet, prefixlen)
+            self.pools.refuse_mixed(network, subnet)
             cidr = ip_network(subnet.cidr)
             self._refuse_overlap(network, cidr)
             if subnet.gateway_ip == FIRST_ADDRESS:
