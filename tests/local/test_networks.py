@@ -95,7 +95,7 @@ def test_cards_are_in_the_given_order_and_routes_lead_by_a_server(cloud: Connect
     routes = [{"destination": "203.0.113.0/24", "nexthop": "10.0.1.7"}]
     unguarded: dict[str, object] = {"port_security_enabled": False, "security_groups": []}
     addresses = ("10.0.0.9", "10.0.1.9", "10.0.1.5")
-    front, behind, asked = ({"fixed_ips": [{"ip_address": address}]} for address in addresses)
+    front, behind, last = ({"fixed_ips": [{"ip_address": address}]} for address in addresses)
     resources = {
         "pings": resource("OS::Neutron::SecurityGroup", rules=PINGS),
         **network(),
@@ -112,7 +112,7 @@ def test_cards_are_in_the_given_order_and_routes_lead_by_a_server(cloud: Connect
         "front_port": card("net", "subnet", **front, **unguarded),
         "back_port": card("back", "back_subnet", **behind, **unguarded),
         "asker_port": card("net", "subnet"),
-        "asked_port": card("back", "back_subnet", **asked),
+        "asked_port": card("back", "back_subnet", **last),
         "between": with_ports("back_port", "front_port", name="between"),
         "asker": with_ports("asker_port", name="asker"),
         "asked": with_ports("asked_port", name="asked"),

@@ -59,7 +59,7 @@ def test_a_value_with_another_effect_is_told_of_any_entry() -> None:
     assert notices(server("a", block_device_mapping_v2=devices[:1])) == []
 
 
-def test_a_value_with_another_effect_is_told() -> None:
+def test_the_version_of_ip_is_told() -> None:
     def subnet(version: int) -> PreviewResource:
         return PreviewResource(
             name="s",

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from infraci.local.api.parse import flag, number, text
 from infraci.local.api.web import Api, Document, body_of, reply, route
 from infraci.local.domain.packet_filters import PacketFilters
-from infraci.local.domain.qos import QosPolicies
+from infraci.local.domain.qos_policies import QosPolicies
 from infraci.local.domain.records import QosPolicy, QosRule
 from infraci.local.domain.store import Store
 from infraci.local.errors import InvalidRequestError, NotFoundError

@@ -32,20 +32,20 @@ def query(name: str, kind: int, *, flags: int = 0x0100, questions: int = 1) -> b
 
 def answered(name: str, kind: int, zone: Zone | None = ZONE) -> tuple[int, list[bytes]]:
     """The code of an answer, and the data of its records."""
-    asked = query(name, kind)
-    reply = answer(asked, zone)
+    query_sent = query(name, kind)
+    reply = answer(query_sent, zone)
     assert reply is not None
     number, flags, questions, records, *_ = struct.unpack_from("!6H", reply)
     assert (number, flags & 0xF900, questions) == (0x1234, 0x8100, 1)
-    assert reply[12 : len(asked)] == asked[12:]
-    found, at = [], len(asked)
+    assert reply[12 : len(query_sent)] == query_sent[12:]
+    data, at = [], len(query_sent)
     for _ in range(records):
         pointer, shown_kind, _, _, length = struct.unpack_from("!HHHIH", reply, at)
         assert (pointer, shown_kind) == (0xC00C, kind)
-        found.append(reply[at + 12 : at + 12 + length])
+        data.append(reply[at + 12 : at + 12 + length])
         at += 12 + length
     assert at == len(reply)
-    return flags & 0xF, found
+    return flags & 0xF, data
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_what_is_no_query_has_no_answer(garbage: bytes) -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     """A name server that fails for one client's zone, and goes on."""
-    asked: list[str] = []
+    clients: list[str] = []
 
     def zone_at(address: str) -> Zone:
-        asked.append(address)
-        if len(asked) == 1:
+        clients.append(address)
+        if len(clients) == 1:
             raise RuntimeError("a bug")
         assert address == "127.0.0.1"
         return ZONE

@@ -60,8 +60,8 @@ def test_a_policy_and_its_rules(client: Client) -> None:
     assert client.get(path).status_code == 404
     named = client.put(f"/policies/{policy}", json={"policy": {"name": "fast"}})
     assert named.json["policy"]["name"] == "fast"  # type: ignore[index]
-    (found,) = client.get("/policies?name=fast").json["policies"]  # type: ignore[index]
-    assert found["id"] == policy
+    (fast,) = client.get("/policies?name=fast").json["policies"]  # type: ignore[index]
+    assert fast["id"] == policy
     assert client.get("/policies?name=slow").json == {"policies": []}
     assert client.delete(f"/policies/{policy}").status_code == 204
     assert client.get(f"/policies/{policy}/dscp_marking_rules").status_code == 404

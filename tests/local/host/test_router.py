@@ -219,15 +219,15 @@ def test_a_static_default_route_gives_way_to_the_gateway_again(testbed: FabricTe
 def test_ipv6_between_networks_of_a_router(testbed: FabricTestbed) -> None:
     one, other = testbed.network(), testbed.network()
     asker = testbed.host(one, "10.0.0.5/24", "fd00:0:0:1::5/64", gateway6="fd00:0:0:1::1")
-    asked = testbed.host(other, "fd00:0:0:2::5/64", gateway6="fd00:0:0:2::1")
-    testbed.listen("asked", asked, at="::")
+    server = testbed.host(other, "fd00:0:0:2::5/64", gateway6="fd00:0:0:2::1")
+    testbed.listen("server", server, at="::")
     assert testbed.reaches_none(asker, "fd00:0:0:2::5")
     router_id = str(uuid.uuid4())
     testbed.fabric.create_router(router_id)
     router = testbed.fabric.router(router_id)
     router.add_leg(one, "fa:16:3e:00:00:01", "fd00:0:0:1::1/64", "fd00:0:0:3::1/64")
     router.add_leg(other, "fa:16:3e:00:00:02", "fd00:0:0:2::1/64", mtu=1300)
-    assert testbed.ask(asker, "fd00:0:0:2::5") == "asked saw fd00:0:0:1::5"
+    assert testbed.ask(asker, "fd00:0:0:2::5") == "server saw fd00:0:0:1::5"
     router.set_routes({"fd00:9::/48": ["fd00:0:0:2::5"], "::/0": ["fd00:0:0:2::5"]})
     assert len(router.namespace.show("-6", "route", "show", "proto", "static")) == 2
     router.set_routes({})

@@ -22,8 +22,8 @@ class QosPolicies(Neutron):
 
     def rules(self, policy_id: str) -> list[QosRule]:
         """The rules of a policy, always in the same order."""
-        found = self.store.find(QosRule, lambda rule: rule.policy_id == policy_id)
-        return sorted(found, key=lambda rule: (rule.type, rule.direction, rule.id))
+        rules = self.store.find(QosRule, lambda rule: rule.policy_id == policy_id)
+        return sorted(rules, key=lambda rule: (rule.type, rule.direction, rule.id))
 
     def update(self, id_: str, **values: Any) -> QosPolicy:
         """Change a policy."""
