@@ -62,6 +62,14 @@ AWS_TYPES = frozenset({
     "AWS::IAM::User",
 })  # fmt: skip
 
+
+def _extension(types: str, lacking: str) -> dict[str, str]:
+    """The reason against the types of an extension that Neutron has not here."""
+    return {
+        f"OS::Neutron::{type_}": f"the embedded cloud has no {lacking}" for type_ in types.split()
+    }
+
+
 #: Types that are refused → the reason, where it is not that there is no such service.
 REASONS: Mapping[str, str] = {
     "OS::Keystone::Domain": (
@@ -79,6 +87,24 @@ REASONS: Mapping[str, str] = {
             "OS::Octavia::AvailabilityZoneProfile",
         ),
         "every load balancer is one haproxy on this machine, of no flavor and in no zone",
+    ),
+    "OS::Neutron::Trunk": "there are no trunks: a network card is in one network",
+    "OS::Neutron::Segment": "a network has one segment, a bridge on this machine",
+    "OS::Neutron::Quota": "networks have no quotas",
+    "OS::Neutron::FloatingIPPortForward": "a floating IP leads to one port as a whole",
+    **dict.fromkeys(
+        ("OS::Neutron::QoSMinimumBandwidthRule", "OS::Neutron::QoSMinimumPacketRateRule"),
+        "this machine can guarantee no bandwidth",
+    ),
+    **_extension("Firewall FirewallPolicy FirewallRule", "firewalls but security groups"),
+    **_extension(
+        "IKEPolicy IPsecPolicy IPsecSiteConnection VPNService", "virtual private networks"
+    ),
+    **_extension("FlowClassifier PortChain PortPair PortPairGroup", "chains of services"),
+    **_extension("TaaS::TapFlow TaaS::TapService", "mirrors of ports"),
+    **_extension("MeteringLabel MeteringRule", "meters"),
+    **_extension(
+        "L2Gateway L2GatewayConnection NetworkGateway", "gateways to networks of a provider"
     ),
 }
 

@@ -121,6 +121,23 @@ def test_extra_routes(create: Create, cloud: CloudUnderTest) -> None:
     assert "as it is required by one or more routes" in answer.text
 
 
+def test_subnets_of_a_pool(create: Create) -> None:
+    pool = {"get_resource": "pool"}
+    first = resource("OS::Neutron::Subnet", network=NET, subnetpool=pool)
+    second = resource("OS::Neutron::Subnet", network=NET, subnetpool=pool, prefixlen=26)
+    resources = {
+        "net": resource("OS::Neutron::Net"),
+        "pool": resource(
+            "OS::Neutron::SubnetPool", prefixes=["10.62.0.0/23"], default_prefixlen=24
+        ),
+        "first": first,
+        "second": {**second, "depends_on": "first"},
+    }
+    shown = {name: {"value": {"get_attr": [name, "cidr"]}} for name in ("first", "second")}
+    stack = create(hot(resources, outputs=shown))
+    assert outputs(stack) == {"first": "10.62.0.0/24", "second": "10.62.1.0/26"}
+
+
 FIXED = {"fixed_ips": [{"ip_address": "fd00::5"}]}
 SLAAC = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
 
@@ -171,6 +188,18 @@ SLAAC = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
                 ),
             },
             "the nexthop is not connected with router",
+        ),
+        (
+            {
+                "pool": resource("OS::Neutron::SubnetPool", prefixes=["10.62.0.0/24"]),
+                "s": resource(
+                    "OS::Neutron::Subnet",
+                    network=NET,
+                    subnetpool={"get_resource": "pool"},
+                    prefixlen=23,
+                ),
+            },
+            "Insufficient prefix space to allocate subnet size /23",
         ),
         (
             {
