@@ -191,9 +191,9 @@ class Servers:
 
     def _remove(self, id_: str) -> None:
         server = self.require(id_)
-        nic = access_nic(self.ports.nics(id_))
-        network_id = nic.network_id if nic else None
         try:
+            nic = access_nic(self.ports.nics(id_))
+            network_id = nic.network_id if nic else None
             self._host.remove(id_, access=server.access, network_id=network_id)
         except Exception as error:
             LOG.exception("cannot remove server %s", id_)
