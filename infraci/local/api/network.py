@@ -63,7 +63,7 @@ EXTENSIONS = (
 )  # fmt: skip
 
 #: What decides which packets pass.
-_FILTERING = frozenset({Network, Port, SecurityGroup, SecurityGroupRule})
+_FILTERING = frozenset({Port, SecurityGroup, SecurityGroupRule})
 _PLURALS = {kind: re.sub("y$", "ie", kind.kind) + "s" for kind in SETTABLE}
 _KINDS = {plural.replace("_", "-"): kind for kind, plural in _PLURALS.items()}
 #: Kinds of what can be shared with a project, by the names that they have there.
@@ -217,7 +217,8 @@ class NetworkApi(Api):
             record = self._update[kind](id_, **values)
         else:
             record = self._set(record, values)
-        self._put_into_effect(kind)
+        # A network's policy is that of its ports.
+        self._put_into_effect(Port if "qos_policy_id" in values else kind)
         return {kind.kind: self._shown(record)}
 
     def _set(self, record: NeutronRecord, values: Document) -> NeutronRecord:
