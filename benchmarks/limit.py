@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infraci.local.domain.config_drive import config_drive
+from infraci.local.domain.instance_metadata import InstanceMetadata
 from infraci.local.host import capabilities, image_store
 
 _BRIDGE = "infraci-limit"
@@ -129,14 +130,12 @@ def _bridge(servers: list[Bare]) -> Iterator[None]:
 
 
 def _boot(bare: Bare, reference: str, options: tuple[str, ...]) -> None:
-    files = config_drive(
-        server_id=str(uuid.uuid4()),
+    metadata = InstanceMetadata(
+        id=str(uuid.uuid4()),
         name=f"node-{bare.number}",
-        metadata={},
         keys={"key": bare.key.with_suffix(".pub").read_text().strip()},
-        user_data=None,
-        project_id="limit",
     )
+    files = config_drive(metadata)
     for name, content in files.items():
         path = bare.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from infraci.base.deadline import Deadline
 from infraci.errors import UnreachableError
 from infraci.local.domain.config_drive import config_drive
+from infraci.local.domain.instance_metadata import InstanceMetadata
 from infraci.local.host.capabilities import probe
 from infraci.local.host.fabric import Fabric, Nic, network_end
 from infraci.local.host.host_bridge import choose_pools
@@ -25,14 +26,10 @@ SEED = "/var/lib/cloud/seed/config_drive"
 @contextmanager
 def booted(folder: Path, key: Key, user_data: str = "", *, name: str = "web-0") -> Iterator[Server]:
     """Boot a server with this user data; yields how to log in to it."""
-    for path, content in config_drive(
-        server_id=name,
-        name=name,
-        metadata={},
-        keys={"run": key.public},
-        user_data=user_data.encode() or None,
-        project_id="test",
-    ).items():
+    metadata = InstanceMetadata(
+        id=name, name=name, keys={"run": key.public}, user_data=user_data.encode() or None
+    )
+    for path, content in config_drive(metadata).items():
         file = folder / "seed" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

@@ -37,7 +37,10 @@ from infraci.local.api.identity import (
 from infraci.local.api.image import ImageApi
 from infraci.local.api.listeners import free_port, listen
 from infraci.local.api.load_balancer import LoadBalancerApi
+from infraci.local.api.metadata import MetadataApi
+from infraci.local.api.name_server import NameServer
 from infraci.local.api.network import NetworkApi
+from infraci.local.api.qos import QosApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
 from infraci.local.api.volume import VolumeApi
@@ -49,6 +52,7 @@ from infraci.local.domain.database_reserve import DatabaseReserve
 from infraci.local.domain.keystone import Identity
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Server as ServerRecord
 from infraci.local.domain.routers import Routers
@@ -131,8 +135,10 @@ class Cloud:
             self._host,
             public_cidr=str(self._host.pools.public),
             groups=SecurityGroups(self._store, is_default_open=_is_default_open()),
+            mtu=self._host.mtu,
         )
         self._filters = PacketFilters(self._store, self._host)
+        self._port_names = PortNames(self._store)
         self._routers = Routers(self._store, self._networks, self._host)
         disks = VolumeFiles(state_dir.folder / "volumes")
         self._volumes = Volumes(self._store, disks)
@@ -179,11 +185,15 @@ class Cloud:
             Server(("127.0.0.1", self._port), app, numthreads=THREADS, server_name="infraci"),
             GatewayServer(
                 (str(self._host.pools.access_host), self._signal_port),
-                GatewayFilter(app, BodyFilter(identity)),
+                GatewayFilter(app, BodyFilter(identity), MetadataApi(self._servers.metadata.at)),
                 numthreads=_GATEWAY_THREADS,
             ),
         )
         threads = [listen(listener) for listener in listeners]
+        names = NameServer(
+            (str(self._host.pools.access_host), self._signal_port), self._port_names.zone_at
+        )
+        names.start()
         self._keep_reserves()
         self._take_over()
         self._state_dir.write_clouds_yaml(self.url, self.password)
@@ -194,6 +204,7 @@ class Cloud:
         finally:
             faulthandler.dump_traceback_later(END_S, exit=True)
             self._state_dir.forget_address()
+        names.stop()
         for listener in listeners:
             listener.stop()
         heat.stop()
@@ -262,8 +273,15 @@ class Cloud:
             ANY_CLOUD_PATH: PlansOnly(any_cloud_api(self.url, self._tokens.holder)),
             "/compute": ComputeApi(self._store, self._servers, is_valid),
             "/network": NetworkApi(
-                self._store, self._networks, self._routers, self._servers, self._filters, is_valid
+                self._store,
+                self._networks,
+                self._routers,
+                self._servers,
+                self._filters,
+                self._port_names,
+                is_valid,
             ),
+            "/network/v2.0/qos": QosApi(self._store, self._filters, is_valid),
             "/image": ImageApi(
                 self._store,
                 is_valid,

@@ -62,6 +62,14 @@ AWS_TYPES = frozenset({
     "AWS::IAM::User",
 })  # fmt: skip
 
+
+def _extension(types: str, lacking: str) -> dict[str, str]:
+    """The reason against the types of an extension that Neutron has not here."""
+    return {
+        f"OS::Neutron::{type_}": f"the embedded cloud has no {lacking}" for type_ in types.split()
+    }
+
+
 #: Types that are refused → the reason, where it is not that there is no such service.
 REASONS: Mapping[str, str] = {
     "OS::Keystone::Domain": (
@@ -79,6 +87,24 @@ REASONS: Mapping[str, str] = {
             "OS::Octavia::AvailabilityZoneProfile",
         ),
         "every load balancer is one haproxy on this machine, of no flavor and in no zone",
+    ),
+    "OS::Neutron::Trunk": "there are no trunks: a network card is in one network",
+    "OS::Neutron::Segment": "a network has one segment, a bridge on this machine",
+    "OS::Neutron::Quota": "networks have no quotas",
+    "OS::Neutron::FloatingIPPortForward": "a floating IP leads to one port as a whole",
+    **dict.fromkeys(
+        ("OS::Neutron::QoSMinimumBandwidthRule", "OS::Neutron::QoSMinimumPacketRateRule"),
+        "this machine can guarantee no bandwidth",
+    ),
+    **_extension("Firewall FirewallPolicy FirewallRule", "firewalls but security groups"),
+    **_extension(
+        "IKEPolicy IPsecPolicy IPsecSiteConnection VPNService", "virtual private networks"
+    ),
+    **_extension("FlowClassifier PortChain PortPair PortPairGroup", "chains of services"),
+    **_extension("TaaS::TapFlow TaaS::TapService", "mirrors of ports"),
+    **_extension("MeteringLabel MeteringRule", "meters"),
+    **_extension(
+        "L2Gateway L2GatewayConnection NetworkGateway", "gateways to networks of a provider"
     ),
 }
 
@@ -160,20 +186,30 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     "OS::Nova::ServerGroup": frozenset({"name"}),
     "OS::Nova::FloatingIP": frozenset({"pool"}),
     "OS::Nova::FloatingIPAssociation": frozenset({"floating_ip", "server_id"}),
-    "OS::Neutron::Net": frozenset({"name", "admin_state_up", "port_security_enabled", "tags"}),
+    "OS::Neutron::Net": frozenset({
+        "name", "admin_state_up", "port_security_enabled", "tags", "value_specs", "dns_domain",
+        "qos_policy",
+    }),
     "OS::Neutron::ProviderNet": frozenset({
-        "name", "admin_state_up", "port_security_enabled", "tags",
+        "name", "admin_state_up", "port_security_enabled", "tags", "dns_domain",
     }),
     "OS::Neutron::Subnet": frozenset({
         "name", "network", "network_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp",
         "dns_nameservers", "allocation_pools", "allocation_pools.start", "allocation_pools.end",
         "host_routes", "host_routes.destination", "host_routes.nexthop", "tags",
+        "ipv6_address_mode", "ipv6_ra_mode", "subnetpool", "prefixlen",
     }),
+    "OS::Neutron::SubnetPool": frozenset({
+        "name", "prefixes", "address_scope", "default_prefixlen", "min_prefixlen",
+        "max_prefixlen", "is_default", "tags",
+    }),
+    "OS::Neutron::AddressScope": frozenset({"name", "ip_version"}),
+    "OS::Neutron::RBACPolicy": frozenset({"object_type", "object_id"}),
     "OS::Neutron::Port": frozenset({
         "name", "network", "network_id", "fixed_ips", "fixed_ips.subnet", "fixed_ips.subnet_id",
         "fixed_ips.ip_address", "security_groups", "mac_address", "admin_state_up", "tags",
         "port_security_enabled", "no_fixed_ips", "replacement_policy", "binding:vnic_type",
-        "allowed_address_pairs",
+        "dns_name", "qos_policy", "allowed_address_pairs",
         "allowed_address_pairs.ip_address", "allowed_address_pairs.mac_address",
     }),
     "OS::Neutron::Router": frozenset({
@@ -182,6 +218,15 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "external_gateway_info.external_fixed_ips.ip_address",
         "external_gateway_info.external_fixed_ips.subnet",
     }),
+    "OS::Neutron::ExtraRoute": frozenset({"router_id", "destination", "nexthop"}),
+    "OS::Neutron::ExtraRouteSet": frozenset({
+        "router", "routes", "routes.destination", "routes.nexthop",
+    }),
+    "OS::Neutron::QoSPolicy": frozenset({"name", "description"}),
+    "OS::Neutron::QoSBandwidthLimitRule": frozenset({
+        "policy", "max_kbps", "max_burst_kbps", "direction",
+    }),
+    "OS::Neutron::QoSDscpMarkingRule": frozenset({"policy", "dscp_mark"}),
     "OS::Neutron::RouterGateway": frozenset({"router_id", "network", "network_id"}),
     "OS::Neutron::RouterInterface": frozenset({
         "router", "router_id", "subnet", "subnet_id", "port", "port_id",
@@ -210,7 +255,11 @@ _ZONE = "there is one zone, nova"
 _PROJECT = "there is one project, and all that is made belongs to it"
 _PROVIDER = "every network is a bridge on this machine; none is led to a network of a provider"
 _AGENTS = "one machine does the work of all agents"
-_NO_NAMES = "no name server has the names of ports"
+_NO_NAMES = "no name server outside of the cloud has the names of floating IPs"
+_NAMES = (
+    "servers of the network resolve its names, as on a cloud whose DNS integration is configured; "
+    "no other name server has them"
+)
 
 #: Properties that are kept → what differs here, as a plan tells it.
 KEPT: Mapping[str, Mapping[str, str]] = {
@@ -251,9 +300,10 @@ KEPT: Mapping[str, Mapping[str, str]] = {
     "OS::Neutron::Net": {
         "shared": _PROJECT,
         "tenant_id": _PROJECT,
-        "value_specs": _PROVIDER,
+        "value_specs.provider:network_type": _PROVIDER,
+        "value_specs.provider:physical_network": _PROVIDER,
+        "value_specs.provider:segmentation_id": _PROVIDER,
         "availability_zone_hints": _ZONE,
-        "dns_domain": _NO_NAMES,
     },
     "OS::Neutron::ProviderNet": {
         "network_type": _PROVIDER,
@@ -262,11 +312,23 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "shared": _PROJECT,
         "tenant_id": _PROJECT,
         "availability_zone_hints": _ZONE,
-        "dns_domain": _NO_NAMES,
     },
+    "OS::Neutron::SubnetPool": {
+        "default_quota": "there are no quotas",
+        "shared": _PROJECT,
+        "tenant_id": _PROJECT,
+    },
+    "OS::Neutron::AddressScope": {"shared": _PROJECT, "tenant_id": _PROJECT},
+    "OS::Neutron::RBACPolicy": {
+        "action": _PROJECT,
+        "target_tenant": _PROJECT,
+        "tenant_id": _PROJECT,
+    },
+    "OS::Neutron::QoSPolicy": {"shared": _PROJECT, "tenant_id": _PROJECT},
+    "OS::Neutron::QoSBandwidthLimitRule": {"tenant_id": _PROJECT},
+    "OS::Neutron::QoSDscpMarkingRule": {"tenant_id": _PROJECT},
     "OS::Neutron::Subnet": {"tenant_id": _PROJECT, "value_specs": _PROVIDER},
     "OS::Neutron::Port": {
-        "dns_name": _NO_NAMES,
         "propagate_uplink_status": "no port has an uplink of its own",
         "value_specs": _PROVIDER,
     },
@@ -302,6 +364,12 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
         "block_device_mapping_v2.snapshot_id": _VOLUMES,
     },
     "OS::Cinder::VolumeAttachment": {"volume_id": _VOLUMES},
+    "OS::Neutron::AddressScope": {
+        "ip_version": "routers forward between address scopes, and translate addresses of all",
+    },
+    "OS::Neutron::Net": {"dns_domain": _NAMES},
+    "OS::Neutron::ProviderNet": {"dns_domain": _NAMES},
+    "OS::Neutron::Port": {"dns_name": _NAMES},
 }
 
 #: Values that are honoured in part → what differs here.
@@ -313,6 +381,10 @@ DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
     ("OS::Nova::Server", "block_device_mapping.device_name", "vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping.device_name", "/dev/vda"): _ROOT,
     ("OS::Nova::Server", "block_device_mapping_v2.boot_index", 0): _ROOT,
+    ("OS::Neutron::Subnet", "ip_version", 6): (
+        "servers have its addresses and routes from their start, no router advertises them, no "
+        "IPv6 leads out of the cloud, and logins go by IPv4"
+    ),
 }
 
 #: Properties of which only some values mean something here.
@@ -329,7 +401,6 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
     ("OS::Neutron::Port", "binding:vnic_type"): ("normal",),
     ("OS::Neutron::ProviderNet", "admin_state_up"): (True,),
     ("OS::Neutron::Router", "admin_state_up"): (True,),
-    ("OS::Neutron::Subnet", "ip_version"): (4,),
 }  # fmt: skip
 
 _HAPROXY = "load balancers are haproxy, which balances TCP only"

@@ -18,7 +18,8 @@ from tests.local.conftest import create, hot, network, refusal, resource, server
     [
         ("OS::Cinder::QoSSpecs", {"specs": {}}),
         ("OS::Zaqar::Queue", {"name": "x"}),
-        ("OS::Neutron::QoSPolicy", {"name": "x"}),
+        ("OS::Neutron::QoSMinimumBandwidthRule", {"policy": "x", "min_kbps": 1}),
+        ("OS::Neutron::Trunk", {"port": "x"}),
         ("OS::Nova::Quota", {"project": "x"}),
         ("AWS::ElasticLoadBalancing::LoadBalancer", {"AvailabilityZones": ["nova"]}),
         ("OS::Foo::Bar", {}),
@@ -50,9 +51,19 @@ def test_properties_of_a_server(
     ("type_", "properties", "named"),
     [
         ("OS::Neutron::Net", {"admin_state_up": False}, "admin_state_up"),
-        ("OS::Neutron::Net", {"qos_policy": "x"}, "qos_policy"),
-        ("OS::Neutron::Subnet", {"network": "public", "ip_version": 6}, "ip_version"),
-        ("OS::Neutron::Port", {"network": "public", "qos_policy": "x"}, "qos_policy"),
+        ("OS::Neutron::Net", {"dhcp_agent_ids": ["x"]}, "dhcp_agent_ids"),
+        (
+            "OS::Neutron::Subnet",
+            {
+                "network": "public",
+                "cidr": "fd00::/64",
+                "ip_version": 6,
+                "ipv6_ra_mode": "slaac",
+                "ipv6_address_mode": "dhcpv6-stateful",
+            },
+            "they must be equal",
+        ),
+        ("OS::Neutron::Port", {"network": "public", "qos_policy": "absent"}, "absent"),
         ("OS::Neutron::Port", {"network": "public", "binding:vnic_type": "direct"}, "direct"),
         ("OS::Nova::KeyPair", {"name": "x", "type": "x509"}, "type"),
     ],

@@ -13,14 +13,16 @@ from types import TracebackType
 
 from infraci.local.host.fabric import Fabric, Nic, network_end
 from infraci.local.host.host_bridge import Pools
+from infraci.local.host.netns import HOST
 from infraci.local.host.port_filter import NetworkFilter, PortFilter
 
 _LISTEN = """
 import socket, sys
-server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+family = socket.AF_INET6 if ":" in sys.argv[3] else socket.AF_INET
+server = socket.create_server((sys.argv[3], int(sys.argv[2])), family=family)
 print(server.getsockname()[1], flush=True)
 while True:
-    connection, (address, _) = server.accept()
+    connection, (address, *_) = server.accept()
     connection.sendall(f"{sys.argv[1]} saw {address}".encode())
     connection.close()
 """
@@ -65,12 +67,12 @@ class FabricTestbed:
     """A cloud's fabric of one test module, removed with all that speaks on it."""
 
     def __init__(self) -> None:
-        number = os.getpid() % 100
+        public, access = _free_networks()
         self.cloud = f"test:{uuid.uuid4()}"
         self.pools = Pools(
             bridge=f"infrat{os.getpid() % 10**7}",
-            public=ipaddress.IPv4Network(f"172.26.{2 * number}.0/24"),
-            access=ipaddress.IPv4Network(f"172.26.{2 * number + 1}.0/24"),
+            public=public,
+            access=access,
         )
         self.fabric = Fabric(self.cloud, self.pools, mtu=1400)
         #: The ports of this machine at which :meth:`listen_on_host` listens, by name.
@@ -107,11 +109,18 @@ class FabricTestbed:
         self.fabric.create_network(network_id)
         return network_id
 
-    def host(self, network_id: str, address: str, *, gateway: str | None = None) -> ServerNamespace:
+    def host(
+        self,
+        network_id: str,
+        *addresses: str,
+        gateway: str | None = None,
+        gateway6: str | None = None,
+    ) -> ServerNamespace:
         """A new server's namespace, with ``eth0`` in a network."""
         server_id = str(uuid.uuid4())
         path = self.fabric.create_server_namespace(server_id)
-        self.fabric.plug(server_id, nic(network_id, address, gateway=gateway))
+        card = nic(network_id, *addresses, gateway=gateway, gateway6=gateway6)
+        self.fabric.plug(server_id, card)
         self.let_pass(network_id, server_id)
         return ServerNamespace(id=server_id, path=path)
 
@@ -122,9 +131,11 @@ class FabricTestbed:
         open_ports.append(PortFilter(device=end, mac="", port_security=False))
         self.fabric.guard(network_id, NetworkFilter(ports=tuple(open_ports)))
 
-    def listen(self, name: str, host: ServerNamespace, port: int = _PORT) -> None:
+    def listen(
+        self, name: str, host: ServerNamespace, port: int = _PORT, *, at: str = "0.0.0.0"
+    ) -> None:
         """Start a process that answers each connection with its name and its client's address."""
-        self._listen(name, host, port)
+        self._listen(name, host, port, at)
 
     def serve(
         self, name: str, host: ServerNamespace, port: int = _PORT, *, ill: str = ""
@@ -140,8 +151,10 @@ class FabricTestbed:
         self.port[name] = self._listen(name, None, 0)
         return self.port[name]
 
-    def _listen(self, name: str, host: ServerNamespace | None, port: int) -> int:
-        process = self._start(host, _LISTEN, name, str(port))
+    def _listen(
+        self, name: str, host: ServerNamespace | None, port: int, at: str = "0.0.0.0"
+    ) -> int:
+        process = self._start(host, _LISTEN, name, str(port), at)
         assert process.stdout is not None
         return int(process.stdout.readline())
 
@@ -174,11 +187,33 @@ class FabricTestbed:
         return self.ask(host, address, port, within_s=0.5) is None
 
 
-def nic(network_id: str, address: str, *, device: str = "eth0", gateway: str | None = None) -> Nic:
-    """A card whose MAC address follows from its address."""
-    last = ipaddress.ip_interface(address).ip.packed
-    mac = "fa:16:" + ":".join(f"{byte:02x}" for byte in last)
-    return Nic(device=device, network_id=network_id, mac=mac, addresses=(address,), gateway=gateway)
+def _free_networks() -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]:
+    """Two networks that no other test on this machine has, as far as may be seen."""
+    routed = {route["dst"] for route in HOST.show("-4", "route", "show")}
+    for number in range(os.getpid(), os.getpid() + 128):
+        pair = [ipaddress.IPv4Network(f"172.26.{(2 * number + n) % 256}.0/24") for n in (0, 1)]
+        if not routed & set(map(str, pair)):
+            return pair[0], pair[1]
+    raise AssertionError("every network of 172.26.0.0/16 is routed on this machine")
+
+
+def nic(
+    network_id: str,
+    *addresses: str,
+    device: str = "eth0",
+    gateway: str | None = None,
+    gateway6: str | None = None,
+) -> Nic:
+    """A card whose MAC address follows from its first address."""
+    last = ipaddress.ip_interface(addresses[0]).ip.packed[-4:]
+    return Nic(
+        device=device,
+        network_id=network_id,
+        mac="fa:16:" + ":".join(f"{byte:02x}" for byte in last),
+        addresses=addresses,
+        gateway=gateway,
+        gateway6=gateway6,
+    )
 
 
 def run_in(host: ServerNamespace, *command: str) -> str:

@@ -57,3 +57,18 @@ def test_a_value_with_another_effect_is_told_of_any_entry() -> None:
     (notice,) = notices(server("a", block_device_mapping_v2=devices))
     assert notice.startswith('block_device_mapping_v2.boot_index 0 of "a" has another effect')
     assert notices(server("a", block_device_mapping_v2=devices[:1])) == []
+
+
+def test_the_version_of_ip_is_told() -> None:
+    def subnet(version: int) -> PreviewResource:
+        return PreviewResource(
+            name="s",
+            type="OS::Neutron::Subnet",
+            path="s",
+            stack_name="s",
+            properties={"ip_version": version},
+        )
+
+    (notice,) = notices(subnet(6))
+    assert notice.startswith('ip_version 6 of "s" has another effect on the embedded cloud: ')
+    assert notices(subnet(4)) == []

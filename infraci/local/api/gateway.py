@@ -1,4 +1,4 @@
-"""What servers reach of this cloud: signals to Heat, their own metadata, a token to ask with."""
+"""What servers reach of this cloud: Nova's metadata, and of Heat signals, metadata and tokens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from cheroot.wsgi import Server
 from werkzeug.exceptions import Forbidden
 
+from infraci.local.api.listeners import bind_to_absent
 from infraci.local.api.web import Document
 
 WsgiApp = Callable[..., Iterable[bytes]]
@@ -25,18 +26,22 @@ _HEAT = re.compile(
 )
 _CFN = re.compile("GET /cfn/v1/?")
 _CFN_ACTION = "DescribeStackResource"
+#: Paths of the cloud's APIs, which are not for servers.
+_OTHER = re.compile("/(cfn|compute|identity|image|infraci|network|orchestration|volume)(/|$)")
 _TOKEN = "POST /identity/v3/auth/tokens"  # noqa: S105
 
 
 class GatewayFilter:
-    """Passes some requests of servers on, and refuses all others.
+    """Passes some requests of servers on to Heat, and has the metadata service answer all others.
 
     ``app`` is the cloud, of which Heat gets some; ``identity`` knows the users of stacks only.
+    What names one of the cloud's APIs and is not for servers is refused.
     """
 
-    def __init__(self, app: WsgiApp, identity: WsgiApp) -> None:
+    def __init__(self, app: WsgiApp, identity: WsgiApp, metadata: WsgiApp) -> None:
         self._app = app
         self._identity = identity
+        self._metadata = metadata
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
@@ -46,6 +51,8 @@ class GatewayFilter:
             return self._identity(environ | inner, start_response)
         if _HEAT.fullmatch(request) or (_CFN.fullmatch(request) and _asks_for_metadata(environ)):
             return self._app(environ, start_response)
+        if not _OTHER.match(str(environ.get("PATH_INFO"))):
+            return self._metadata(environ, start_response)
         refusal = Forbidden("Servers may send signals, read their metadata, and nothing else.")
         return refusal(environ, start_response)
 
@@ -61,8 +68,5 @@ class GatewayServer(Server):
     def prepare_socket(cls, *arguments: Any, **options: Any) -> socket.socket:
         """Allow an address that this machine doesn't have at this moment."""
         made: socket.socket = super().prepare_socket(*arguments, **options)
-        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        bind_to_absent(made)
         return made
-
-
-_IP_FREEBIND = 15  # from linux/in.h; Python's socket module doesn't name it

@@ -14,6 +14,8 @@ LOG = logging.getLogger(__name__)
 #: A listener that can accept nothing would try, and tell, as often as it can.
 _PAUSE_S = 0.1
 _LOG_EVERY_S = 10.0
+_IP_FREEBIND = 15  # from linux/in.h; Python's socket module doesn't name it
+_ATTEMPTS = 9
 
 
 def listen(listener: Server) -> threading.Thread:
@@ -43,16 +45,23 @@ class _Errors:
             time.sleep(_PAUSE_S)
 
 
+def bind_to_absent(unbound: socket.socket) -> None:
+    """Allow a socket an address that this machine doesn't have at this moment."""
+    unbound.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+
+
 def free_port(host: str, preferred: object) -> int:
-    """A port on which nothing listens: the preferred one if that is so. Raises OSError."""
-    for port in (preferred, 0):
+    """A port on which nothing listens, by TCP or UDP: the preferred one if so. Raises OSError."""
+    for port in (preferred, *[0] * _ATTEMPTS):
         if not isinstance(port, int):
             continue
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as other:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
+                number = int(probe.getsockname()[1])
+                other.bind((host, number))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return number
     raise OSError(f"no free port on {host}")

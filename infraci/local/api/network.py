@@ -5,6 +5,7 @@ Source: https://docs.openstack.org/api-ref/network/v2/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,43 +18,56 @@ from infraci.local.api.neutron_json import (
     interface_to_json,
     parse_fields,
     parse_new,
+    port_to_json,
     to_json,
 )
-from infraci.local.api.parse import texts
+from infraci.local.api.parse import objects, texts
 from infraci.local.api.quotas import network_quotas
 from infraci.local.api.web import Api, Document, body_of, check_object, fields_of, reply, route
 from infraci.local.domain.networks import Networks
+from infraci.local.domain.neutron import ROUTER_INTERFACE
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.records import (
+    AddressScope,
     FixedIp,
     FloatingIp,
     Network,
     NeutronRecord,
     Port,
+    QosPolicy,
+    RbacPolicy,
+    Route,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from infraci.local.domain.requests import AddressRequest, GatewayRequest
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.servers import Servers
 from infraci.local.domain.store import Store
+from infraci.local.domain.subnets import is_automatic
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
 
 #: The extensions there are. Heat asks for them before it accepts a resource type.
 EXTENSIONS = (
     "router", "ext-gw-mode", "external-net", "security-group", "allowed-address-pairs",
     "port-security", "standard-attr-tag", "standard-attr-description", "extraroute", "binding",
-    "net-mtu", "quotas", "quota_details", "availability_zone", "network_availability_zone",
-    "subnet_allocation", "provider", "dns-integration", "dvr", "l3-ha", "router_availability_zone",
-    "uplink-status-propagation",
+    "extraroute-atomic", "qos", "qos-bw-limit-direction", "net-mtu", "net-mtu-writable", "quotas",
+    "quota_details", "address-scope", "rbac-policies",
+    "availability_zone", "network_availability_zone", "subnet_allocation", "provider",
+    "dns-integration", "dvr", "l3-ha", "router_availability_zone", "uplink-status-propagation",
 )  # fmt: skip
 
 #: What decides which packets pass.
 _FILTERING = frozenset({Port, SecurityGroup, SecurityGroupRule})
-_KINDS = {kind.kind.replace("_", "-") + "s": kind for kind in SETTABLE}
+_PLURALS = {kind: re.sub("y$", "ie", kind.kind) + "s" for kind in SETTABLE}
+_KINDS = {plural.replace("_", "-"): kind for kind, plural in _PLURALS.items()}
+#: Kinds of what can be shared with a project, by the names that they have there.
+_SHAREABLE = {k.kind: k for k in (AddressScope, Network, QosPolicy, SecurityGroup, SubnetPool)}
 _LISTING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 
 
@@ -67,6 +81,7 @@ class NetworkApi(Api):
         routers: Routers,
         servers: Servers,
         filters: PacketFilters,
+        names: PortNames,
         is_valid_token: Callable[[str | None], bool],
     ) -> None:
         super().__init__(is_valid_token)
@@ -75,17 +90,25 @@ class NetworkApi(Api):
         self._servers = servers
         self._routers = routers
         self._filters = filters
+        self._names = names
         self._groups = groups = networks.groups
+        pools = networks.subnets.pools
         self._create: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
             Network: lambda **values: networks.create_network(Network(**values)),
-            Subnet: lambda **values: networks.create_subnet(Subnet(**values)),
+            Subnet: self._create_subnet,
             Port: self._create_port,
             Router: self._create_router,
+            AddressScope: lambda **values: store.put(AddressScope(**values)),
+            SubnetPool: lambda **values: pools.create(SubnetPool(**values)),
+            RbacPolicy: self._share,
             FloatingIp: lambda **values: routers.create_floating(FloatingIp(**values)),
             SecurityGroup: lambda **values: groups.create(SecurityGroup(**values)),
             SecurityGroupRule: lambda **values: groups.create_rule(SecurityGroupRule(**values)),
         }
         self._update: dict[type[NeutronRecord], Callable[..., NeutronRecord]] = {
+            Network: networks.update_network,
+            Subnet: networks.subnets.update,
+            SubnetPool: pools.update,
             Port: self._update_port,
             Router: self._update_router,
             FloatingIp: self._update_floating,
@@ -93,7 +116,10 @@ class NetworkApi(Api):
         }
         self._delete: dict[type[NeutronRecord], Callable[[str], None]] = {
             Network: networks.delete_network,
-            Subnet: networks.delete_subnet,
+            Subnet: networks.subnets.delete,
+            AddressScope: pools.delete_scope,
+            SubnetPool: pools.delete,
+            RbacPolicy: lambda id_: store.drop(networks.require(RbacPolicy, id_)),
             Port: networks.delete_port,
             Router: routers.delete_router,
             FloatingIp: routers.delete_floating,
@@ -141,25 +167,33 @@ class NetworkApi(Api):
         fields = request.args.getlist("fields")
         if fields:
             shown = [{k: v for k, v in each.items() if k in fields} for each in shown]
-        return {kind.kind + "s": shown}
+        return {_PLURALS[kind]: shown}
 
     @route("POST", "/v2.0/<collection>")
     def create(self, request: Request, collection: str) -> Response:
         """A new one, or several at once."""
         kind = _kind(collection)
         key = kind.kind
-        bodies = fields_of(request).get(key + "s")
+        plural = _PLURALS[kind]
+        bodies = fields_of(request).get(plural)
         if bodies is None:
             return reply({key: self._new(kind, body_of(request, key))}, 201)
         if not isinstance(bodies, list):
-            raise InvalidRequestError(f"'{key}s' in the request's body is not a list.")
+            raise InvalidRequestError(f"'{plural}' in the request's body is not a list.")
         shown = [self._new(kind, check_object(body, key)) for body in bodies]
-        return reply({key + "s": shown}, 201)
+        return reply({plural: shown}, 201)
 
     def _new(self, kind: type[NeutronRecord], body: Document) -> Document:
-        made = self._create[kind](**parse_new(kind, body))
+        values = parse_new(kind, body)
+        self._require_policy(values)
+        made = self._create[kind](**values)
         self._put_into_effect(kind)
         return self._shown(made)
+
+    def _require_policy(self, values: Document) -> None:
+        """Refuse a policy for the quality of service that is not there."""
+        if values.get("qos_policy_id"):
+            self._networks.require(QosPolicy, values["qos_policy_id"])
 
     def _put_into_effect(self, kind: type[NeutronRecord]) -> None:
         """Have packets filtered by what has changed."""
@@ -178,11 +212,13 @@ class NetworkApi(Api):
         kind = _kind(collection)
         record = self._networks.require(kind, id_)
         values = parse_fields(kind, body_of(request, kind.kind))
+        self._require_policy(values)
         if kind in self._update:
             record = self._update[kind](id_, **values)
         else:
             record = self._set(record, values)
-        self._put_into_effect(kind)
+        # A network's policy is that of its ports.
+        self._put_into_effect(Port if "qos_policy_id" in values else kind)
         return {kind.kind: self._shown(record)}
 
     def _set(self, record: NeutronRecord, values: Document) -> NeutronRecord:
@@ -231,6 +267,46 @@ class NetworkApi(Api):
         )
         return interface_to_json(id_, leg)
 
+    @route("PUT", "/v2.0/routers/<id_>/add_extraroutes")
+    def add_routes(self, request: Request, id_: str) -> Document:
+        """Add static routes to a router."""
+        routes = _routes_of(request)
+        return {"router": self._shown(self._routers.routes.add(id_, routes))}
+
+    @route("PUT", "/v2.0/routers/<id_>/remove_extraroutes")
+    def remove_routes(self, request: Request, id_: str) -> Document:
+        """Take static routes from a router."""
+        routes = _routes_of(request)
+        return {"router": self._shown(self._routers.routes.remove(id_, routes))}
+
+    def _share(self, **values: Any) -> RbacPolicy:
+        policy = RbacPolicy(**values)
+        if policy.object_type not in _SHAREABLE:
+            raise InvalidRequestError(
+                f"Invalid input for object_type. Reason: '{policy.object_type}' is not in"
+                f" {sorted(_SHAREABLE)}."
+            )
+        self._networks.require(_SHAREABLE[policy.object_type], policy.object_id)
+        return self._store.put(policy)
+
+    def _create_subnet(self, prefixlen: int | None = None, **values: Any) -> Subnet:
+        subnet = self._networks.subnets.create(Subnet(**values), prefixlen)
+        if is_automatic(subnet):
+            for port in self._store.find(Port, lambda p: p.network_id == subnet.network_id):
+                self._add_own_address(port, subnet)
+        return subnet
+
+    def _add_own_address(self, port: Port, subnet: Subnet) -> None:
+        """Have a port that was there before a subnet make its address in it, as on any cloud."""
+
+        def add() -> Port:
+            return self._networks.add_own_address(port.id, subnet)
+
+        if port.device_owner == NOVA_OWNER:
+            self._servers.renumber(port.id, add)
+        elif port.device_owner != ROUTER_INTERFACE:
+            add()
+
     def _create_port(
         self,
         fixed_ips: tuple[AddressRequest, ...] | None = None,
@@ -273,6 +349,8 @@ class NetworkApi(Api):
         router = self._networks.require(Router, id_)
         if "external_gateway_info" in values:
             router = self._routers.set_gateway(id_, values.pop("external_gateway_info"))
+        if "routes" in values:
+            router = self._routers.routes.set(id_, values.pop("routes"))
         return self._set(router, values)
 
     def _update_group(self, id_: str, **values: Any) -> NeutronRecord:
@@ -288,6 +366,8 @@ class NetworkApi(Api):
     def _shown(self, record: NeutronRecord) -> Document:
         if isinstance(record, SecurityGroup):
             return group_to_json(record, self._groups.rules(record.id))
+        if isinstance(record, Port):
+            return port_to_json(record, self._names.of(record))
         return to_json(record)
 
 
@@ -296,6 +376,11 @@ def _kind(collection: str) -> type[NeutronRecord]:
         return _KINDS[collection]
     except KeyError:
         raise NotFoundError.of("Collection", collection) from None
+
+
+def _routes_of(request: Request) -> tuple[Route, ...]:
+    routes: tuple[Route, ...] = objects(Route)(body_of(request, Router.kind).get("routes"))
+    return routes
 
 
 def _pairs(addresses: Iterable[AddressRequest | FixedIp]) -> list[tuple[str | None, str | None]]:

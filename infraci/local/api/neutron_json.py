@@ -13,18 +13,22 @@ from typing import Any
 from infraci.local.account import ZONE
 from infraci.local.api.parse import addresses, flag, gateway, number, objects, text, texts
 from infraci.local.api.web import Document
+from infraci.local.domain.port_names import PortName
 from infraci.local.domain.records import (
     AddressPair,
+    AddressScope,
     FloatingIp,
     Network,
     NeutronRecord,
     Pool,
     Port,
+    RbacPolicy,
     Route,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from infraci.local.errors import InvalidRequestError
 from infraci.model.nova_limits import check_name
@@ -57,7 +61,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         "router:external": ("is_external", flag),
         **_same(number, "mtu"),
         **_same(texts, "availability_zone_hints"),
-        **_same(text, "dns_domain"),
+        **_same(text, "dns_domain", "qos_policy_id"),
         "provider:network_type": ("network_type", text),
         "provider:physical_network": ("physical_network", text),
         "provider:segmentation_id": ("segmentation_id", number),
@@ -71,7 +75,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(objects(Pool), "allocation_pools"),
         **_same(texts, "dns_nameservers"),
         **_same(objects(Route), "host_routes"),
-        "prefixlen": _IGNORED,
+        **_same(number, "prefixlen"),
     },
     Port: {
         **_NAMED,
@@ -81,7 +85,7 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(texts, "security_groups"),
         **_same(objects(AddressPair), "allowed_address_pairs"),
         **_same(flag, "port_security_enabled"),
-        **_same(text, "dns_name"),
+        **_same(text, "dns_name", "qos_policy_id"),
         "propagate_uplink_status": _IGNORED,
         "binding:vnic_type": ("vnic_type", text),
         "binding:host_id": ("binding_host", text),
@@ -101,6 +105,18 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
         **_same(text, "dns_name", "dns_domain"),
         "subnet_id": _IGNORED,
     },
+    AddressScope: {**_NAMED, **_same(number, "ip_version"), **_same(flag, "shared")},
+    SubnetPool: {
+        **_NAMED,
+        **_same(texts, "prefixes"),
+        **_same(number, "default_prefixlen", "min_prefixlen", "max_prefixlen", "default_quota"),
+        **_same(text, "address_scope_id"),
+        **_same(flag, "is_default", "shared"),
+    },
+    RbacPolicy: {
+        **{name: field for name, field in _COMMON.items() if name not in ("tags", "description")},
+        **_same(text, "object_type", "object_id", "action", "target_tenant"),
+    },
     SecurityGroup: {**_NAMED, **_same(flag, "stateful")},
     SecurityGroupRule: {
         **{name: field for name, field in _COMMON.items() if name != "tags"},
@@ -112,14 +128,29 @@ SETTABLE: Mapping[type[NeutronRecord], Mapping[str, _Field]] = {
 
 #: What a client must say of a new one.
 _REQUIRED: Mapping[type[NeutronRecord], tuple[str, ...]] = {
-    Subnet: ("network_id", "cidr"),
+    Subnet: ("network_id",),
+    SubnetPool: ("prefixes",),
+    AddressScope: ("ip_version",),
+    RbacPolicy: ("object_type", "object_id", "action", "target_tenant"),
     Port: ("network_id",),
     FloatingIp: ("floating_network_id",),
     SecurityGroupRule: ("security_group_id",),
 }
 
-#: Where null says something: there is no gateway, or no port.
-_NULLABLE = frozenset({"gateway_ip", "external_gateway_info", "port_id", "fixed_ip_address"})
+#: What a client may not say of a new one, but of one that is there.
+_LATER: Mapping[type[NeutronRecord], tuple[str, ...]] = {Router: ("routes",)}
+
+#: Where null says something: there is no gateway, no port, no policy.
+_NULLABLE = frozenset(
+    {
+        "gateway_ip",
+        "external_gateway_info",
+        "port_id",
+        "fixed_ip_address",
+        "qos_policy_id",
+        "address_scope_id",
+    }
+)
 
 
 def parse_new(kind: type[NeutronRecord], body: Document) -> dict[str, Any]:
@@ -129,6 +160,9 @@ def parse_new(kind: type[NeutronRecord], body: Document) -> dict[str, Any]:
             raise InvalidRequestError(
                 f"Failed to parse request. Required attribute '{name}' not specified"
             )
+    for name in _LATER.get(kind, ()):
+        if name in body:
+            raise InvalidRequestError(f"Attribute '{name}' not allowed in POST")
     return parse_fields(kind, body)
 
 
@@ -173,7 +207,7 @@ def _(network: Network) -> Document:
         "mtu": network.mtu, "port_security_enabled": network.port_security_enabled,
         "availability_zones": [ZONE],
         "availability_zone_hints": list(network.availability_zone_hints),
-        "qos_policy_id": None, "dns_domain": network.dns_domain,
+        "qos_policy_id": network.qos_policy_id, "dns_domain": network.dns_domain,
         "provider:network_type": network.network_type,
         "provider:physical_network": network.physical_network,
         "provider:segmentation_id": network.segmentation_id,
@@ -195,8 +229,12 @@ def _(subnet: Subnet) -> Document:
     }  # fmt: skip
 
 
-@to_json.register
-def _(port: Port) -> Document:
+def port_to_json(port: Port, names: Iterable[PortName]) -> Document:
+    """A port as the API shows it, with its names."""
+    assignments = [
+        {"ip_address": name.ip_address, "hostname": name.hostname, "fqdn": f"{name.full}."}
+        for name in names
+    ]
     shown = {
         **_common(port), "network_id": port.network_id, "name": port.name, "status": port.status,
         "admin_state_up": port.admin_state_up, "mac_address": port.mac_address,
@@ -204,8 +242,8 @@ def _(port: Port) -> Document:
         "device_owner": port.device_owner, "security_groups": list(port.security_groups),
         "allowed_address_pairs": _objects(port.allowed_address_pairs), "extra_dhcp_opts": [],
         "port_security_enabled": port.port_security_enabled,
-        "binding:vnic_type": port.vnic_type, "qos_policy_id": None, "dns_name": port.dns_name,
-        "dns_assignment": [], "propagate_uplink_status": False,
+        "binding:vnic_type": port.vnic_type, "qos_policy_id": port.qos_policy_id,
+        "dns_name": port.dns_name, "dns_assignment": assignments, "propagate_uplink_status": False,
     }  # fmt: skip
     return shown | ({"binding:host_id": port.binding_host} if port.binding_host else {})
 
@@ -223,6 +261,34 @@ def _(router: Router) -> Document:
         "routes": _objects(router.routes), "distributed": router.distributed, "ha": router.ha,
         "availability_zones": [ZONE], "flavor_id": None,
         "availability_zone_hints": list(router.availability_zone_hints),
+    }  # fmt: skip
+
+
+@to_json.register
+def _(scope: AddressScope) -> Document:
+    return {
+        **_common(scope), "name": scope.name, "ip_version": scope.ip_version,
+        "shared": scope.shared,
+    }  # fmt: skip
+
+
+@to_json.register
+def _(pool: SubnetPool) -> Document:
+    return {
+        **_common(pool), "name": pool.name, "prefixes": list(pool.prefixes),
+        "ip_version": pool.ip_version, "default_prefixlen": str(pool.default_prefixlen),
+        "min_prefixlen": str(pool.min_prefixlen), "max_prefixlen": str(pool.max_prefixlen),
+        "default_quota": pool.default_quota, "address_scope_id": pool.address_scope_id,
+        "is_default": pool.is_default, "shared": pool.shared,
+    }  # fmt: skip
+
+
+@to_json.register
+def _(policy: RbacPolicy) -> Document:
+    return {
+        "id": policy.id, "project_id": policy.project_id, "tenant_id": policy.project_id,
+        "object_type": policy.object_type, "object_id": policy.object_id,
+        "action": policy.action, "target_tenant": policy.target_tenant,
     }  # fmt: skip
 
 
@@ -257,13 +323,13 @@ def group_to_json(group: SecurityGroup, rules: Iterable[SecurityGroupRule]) -> D
 
 def interface_to_json(router_id: str, leg: Port) -> Document:
     """A router's interface, as the API shows what was added or removed."""
-    subnet_id = leg.fixed_ips[0].subnet_id
+    subnet_ids = [fixed.subnet_id for fixed in leg.fixed_ips]
     return {
         "id": router_id,
         "network_id": leg.network_id,
         "port_id": leg.id,
-        "subnet_id": subnet_id,
-        "subnet_ids": [subnet_id],
+        "subnet_id": subnet_ids[-1],
+        "subnet_ids": subnet_ids,
     }
 
 

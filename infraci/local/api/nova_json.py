@@ -212,7 +212,7 @@ def keypair_to_json(pair: KeyPair) -> Document:
 def address_to_json(address: str, port: Port, type_: str) -> Document:
     """An address as a server shows it; its type is fixed or floating."""
     return {
-        "version": 4,
+        "version": 6 if ":" in address else 4,
         "addr": address,
         "OS-EXT-IPS:type": type_,
         "OS-EXT-IPS-MAC:mac_addr": port.mac_address,

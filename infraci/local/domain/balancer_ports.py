@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
-from infraci.local.domain.addresses import ipv4_network
+from infraci.local.domain.addresses import ip_network
 from infraci.local.domain.balancer_graph import BalancerGraph
 from infraci.local.domain.balancer_plans import openings
 from infraci.local.domain.balancer_records import AMPHORA_OWNER, VIP_OWNER, LoadBalancer
@@ -129,7 +129,7 @@ class BalancerPorts:
         if not vip.address:
             return subnets[0]
         for subnet in subnets:
-            if ipv4_network(f"{vip.address}/32").subnet_of(ipv4_network(subnet.cidr)):
+            if ip_network(vip.address)[0] in ip_network(subnet.cidr):
                 return subnet
         raise failure("Supplied network does not contain a subnet for VIP address specified.")
 
@@ -217,7 +217,7 @@ class BalancerPorts:
         if port.network_id == PUBLIC_ID:
             nic = replace(nic, network_id="")
         if port.position:
-            return replace(nic, gateway=None)
+            return replace(nic, gateway=None, gateway6=None)
         return replace(nic, addresses=(*nic.addresses, f"{balancer.vip_address}/32"))
 
     def _needed(self, graph: BalancerGraph) -> set[str]:

@@ -1,4 +1,4 @@
-"""Creates, changes and removes networks, subnets and ports by Neutron's rules.
+"""Creates, changes and removes networks and ports by Neutron's rules.
 
 The machine makes a network when a server or a router first needs it; before that it is a record.
 """
@@ -6,14 +6,27 @@ The machine makes a network when a server or a router first needs it; before tha
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from infraci.local.domain.addresses import default_pools, ipv4_network, new_mac, next_free
-from infraci.local.domain.neutron import Neutron
+from infraci.local.domain.addresses import (
+    IpNetwork,
+    default_pools,
+    interface_address,
+    ip_network,
+    new_mac,
+)
+from infraci.local.domain.fixed_addresses import FixedAddresses
+from infraci.local.domain.neutron import (
+    FLOATING_IP,
+    ROUTER_GATEWAY,
+    ROUTER_INTERFACE,
+    TRUSTED,
+    Neutron,
+    invalid_input,
+)
 from infraci.local.domain.records import (
-    FIRST_ADDRESS,
     FixedIp,
     FloatingIp,
     Network,
@@ -23,6 +36,7 @@ from infraci.local.domain.records import (
 from infraci.local.domain.requests import AddressRequest
 from infraci.local.domain.security_groups import SecurityGroups
 from infraci.local.domain.store import Store
+from infraci.local.domain.subnets import Subnets
 from infraci.local.errors import ConflictError, ForbiddenError, InvalidRequestError
 from infraci.local.host.port_filter import NetworkFilter
 
@@ -30,21 +44,18 @@ PUBLIC = "public"
 PUBLIC_ID = "1f7ac100-0000-4000-8000-0000000000c1"
 PUBLIC_SUBNET_ID = "1f7ac100-0000-4000-8000-0000000000c2"
 
-ROUTER_INTERFACE = "network:router_interface"
-ROUTER_GATEWAY = "network:router_gateway"
-FLOATING_IP = "network:floatingip"
-#: Neutron guards no port whose owner begins so.
-TRUSTED = "network:"
-
 
 class RouterWiring(Protocol):
     """What the host does for a router; doing something twice is no error."""
 
-    def add_leg(self, network_id: str, mac: str, address: str) -> None:
-        """Connect the router to a network, at an address with its prefix length."""
+    def add_leg(self, network_id: str, mac: str, *addresses: str, mtu: int) -> None:
+        """Connect the router to a network, at addresses with their prefix lengths."""
 
     def remove_leg(self, network_id: str, address: str) -> None:
-        """Disconnect the router from a network."""
+        """Disconnect the router from a network, in which that is its first address."""
+
+    def set_routes(self, routes: Mapping[str, Sequence[str]]) -> None:
+        """Have the router send what is for these networks by these addresses."""
 
     def set_gateway(self, address: str, *, snat: bool) -> None:
         """Connect the router to the external network, at an address of it."""
@@ -82,7 +93,7 @@ class Wiring(Protocol):
 
 
 class Networks(Neutron):
-    """Networks, subnets and ports, kept in the store and wired on the machine."""
+    """Networks and ports, kept in the store and wired on the machine."""
 
     def __init__(
         self,
@@ -91,13 +102,18 @@ class Networks(Neutron):
         *,
         public_cidr: str,
         groups: SecurityGroups | None = None,
+        mtu: int = 1400,
     ) -> None:
+        """``mtu`` is the largest that a network can have, and what it has by default."""
         super().__init__(store)
         self._wiring = wiring
+        self._mtu = mtu
         self.groups = groups or SecurityGroups(store)
-        self._add_public(ipv4_network(public_cidr))
+        self.subnets = Subnets(store)
+        self._addresses = FixedAddresses(store, self.subnets)
+        self._add_public(ip_network(public_cidr))
 
-    def _add_public(self, cidr: ipaddress.IPv4Network) -> None:
+    def _add_public(self, cidr: IpNetwork) -> None:
         gateway = str(cidr.network_address + 1)
         if self.store.get(Network, PUBLIC_ID) is None:
             self.store.put(
@@ -107,6 +123,7 @@ class Networks(Neutron):
                     is_external=True,
                     is_default=True,
                     subnets=(PUBLIC_SUBNET_ID,),
+                    mtu=self._mtu,
                 )
             )
         self.store.put(
@@ -121,7 +138,7 @@ class Networks(Neutron):
             )
         )
 
-    # Networks and subnets
+    # Networks
 
     def stand_up(self, ids: Iterable[str]) -> None:
         """Make networks on the machine, for what is to be plugged into them."""
@@ -132,7 +149,18 @@ class Networks(Neutron):
         """Add a network; nothing happens on the machine yet."""
         if network.is_external:
             raise ForbiddenError("The embedded cloud has one external network, 'public'.")
-        return self.store.put(network)
+        return self.store.put(self._with_mtu(network))
+
+    def update_network(self, id_: str, **values: Any) -> Network:
+        """Change a network; the cards of servers that run keep their MTU."""
+        with self.store.locked():
+            network = self.require(Network, id_)
+            return self.store.put(self._with_mtu(replace(network, **values)))
+
+    def _with_mtu(self, network: Network) -> Network:
+        if network.mtu > self._mtu:
+            raise invalid_input(f"Requested MTU is too big, maximum is {self._mtu}")
+        return replace(network, mtu=network.mtu or self._mtu)
 
     def delete_network(self, id_: str) -> None:
         """Remove a network that has no ports any more."""
@@ -140,50 +168,10 @@ class Networks(Neutron):
         if id_ == PUBLIC_ID:
             raise ConflictError("The external network 'public' belongs to the cloud.")
         self.refuse_in_use(network, self.store.find(Port, lambda port: port.network_id == id_))
-        for subnet in self._subnets_of(network):
+        for subnet in self.subnets.of(network):
             self.store.drop(subnet)
         self._wiring.delete_network(id_)
         self.store.drop(network)
-
-    def create_subnet(self, subnet: Subnet) -> Subnet:
-        """Add an IPv4 subnet to its network; chooses the gateway and the pools if left open."""
-        with self.store.locked():
-            network = self.require(Network, subnet.network_id)
-            if subnet.ip_version != 4:
-                raise InvalidRequestError("The embedded cloud has IPv4 networks only.")
-            cidr = ipv4_network(subnet.cidr)
-            for other in self._subnets_of(network):
-                if cidr.overlaps(ipv4_network(other.cidr)):
-                    raise InvalidRequestError(
-                        f"Requested subnet with cidr: {cidr} for network: {network.id}"
-                        f" overlaps with another subnet, {other.cidr}.",
-                        neutron_type="InvalidInput",
-                    )
-            gateway = subnet.gateway_ip or None
-            if gateway == FIRST_ADDRESS:
-                gateway = str(cidr.network_address + 1)
-            subnet = replace(
-                subnet,
-                cidr=str(cidr),
-                gateway_ip=gateway,
-                allocation_pools=subnet.allocation_pools or default_pools(cidr, gateway),
-            )
-            self.store.put(replace(network, subnets=(*network.subnets, subnet.id)))
-            return self.store.put(subnet)
-
-    def delete_subnet(self, id_: str) -> None:
-        """Remove a subnet of which no port has an address."""
-        with self.store.locked():
-            subnet = self.require(Subnet, id_)
-            users = self.store.find(Port, lambda port: address_in(port, id_) is not None)
-            self.refuse_in_use(subnet, users)
-            network = self.require(Network, subnet.network_id)
-            left = tuple(each for each in network.subnets if each != id_)
-            self.store.put(replace(network, subnets=left))
-            self.store.drop(subnet)
-
-    def _subnets_of(self, network: Network) -> list[Subnet]:
-        return self.store.find(Subnet, lambda subnet: subnet.network_id == network.id)
 
     # Ports
 
@@ -202,7 +190,8 @@ class Networks(Neutron):
         """
         with self.store.locked():
             network = self.require(Network, port.network_id)
-            fixed_ips = self._choose_addresses(network, addresses)
+            port = replace(port, mac_address=port.mac_address or new_mac())
+            fixed_ips = self._addresses.choose(port, addresses)
             if port_security is None:
                 is_trusted = port.device_owner.startswith(TRUSTED)
                 port_security = network.port_security_enabled and not is_trusted
@@ -211,7 +200,6 @@ class Networks(Neutron):
             port = replace(
                 port,
                 fixed_ips=fixed_ips,
-                mac_address=port.mac_address or new_mac(),
                 security_groups=tuple(group_ids),
                 port_security_enabled=port_security,
             )
@@ -227,11 +215,10 @@ class Networks(Neutron):
         """Change a port; the card of a server that has it is not changed here."""
         with self.store.locked():
             port = self.require(Port, id_)
-            if addresses is not None:
-                network = self.require(Network, port.network_id)
-                chosen = self._choose_addresses(network, addresses, except_port=id_)
-                port = replace(port, fixed_ips=chosen)
             changed = change(port)
+            if addresses is not None:
+                chosen = self._addresses.choose(changed, addresses)
+                changed = replace(changed, fixed_ips=chosen)
             if (
                 changed.security_groups
                 and changed.security_groups == port.security_groups
@@ -294,63 +281,16 @@ class Networks(Neutron):
         )
         return changed or floating
 
-    def _choose_addresses(
-        self,
-        network: Network,
-        requests: Sequence[AddressRequest] | None,
-        *,
-        except_port: str | None = None,
-    ) -> tuple[FixedIp, ...]:
-        if requests is None:
-            requests = [AddressRequest(subnet_id=id_) for id_ in network.subnets[:1]]
-        chosen: list[FixedIp] = []
-        for request in requests:
-            taken = self._taken(network, except_port) | {fixed.ip_address for fixed in chosen}
-            chosen.append(self._choose_address(network, request, taken))
-        return tuple(chosen)
-
-    def _choose_address(
-        self, network: Network, request: AddressRequest, taken: set[str | None]
-    ) -> FixedIp:
-        subnet = self._subnet_for(network, request)
-        address = request.ip_address or next_free(subnet.allocation_pools, taken)
-        if address is None:
-            raise ConflictError(
-                f"No more IP addresses available on network {network.id}.",
-                neutron_type="IpAddressGenerationFailure",
-            )
-        if address in taken:
-            raise ConflictError(
-                f"IP address {address} already allocated in subnet {subnet.id}.",
-                neutron_type="IpAddressAlreadyAllocated",
-            )
-        return FixedIp(subnet_id=subnet.id, ip_address=address)
-
-    def _subnet_for(self, network: Network, request: AddressRequest) -> Subnet:
-        subnets = self._subnets_of(network)
-        if request.subnet_id:
-            subnets = [subnet for subnet in subnets if subnet.id == request.subnet_id]
-        if request.ip_address:
-            address = ipaddress.ip_address(request.ip_address)
-            subnets = [subnet for subnet in subnets if address in ipv4_network(subnet.cidr)]
-        if not subnets:
-            raise InvalidRequestError(
-                f"IP address {request.ip_address} is not a valid IP for any of the subnets"
-                f" on network {network.name}."
-                if request.ip_address
-                else f"Network {network.name} has no such subnet to take an address of.",
-                neutron_type="InvalidIpForNetwork",
-            )
-        return subnets[0]
-
-    def _taken(self, network: Network, except_port: str | None = None) -> set[str | None]:
-        taken: set[str | None] = {
-            fixed.ip_address
-            for port in self.store.find(Port, lambda port: port.network_id == network.id)
-            if port.id != except_port
-            for fixed in port.fixed_ips
-        }
-        return taken | {subnet.gateway_ip for subnet in self._subnets_of(network)}
+    def add_own_address(self, port_id: str, subnet: Subnet) -> Port:
+        """Add to a port the address that its card makes itself in a subnet that is new."""
+        port = self.require(Port, port_id)
+        own = FixedIp(
+            subnet_id=subnet.id, ip_address=interface_address(subnet.cidr, port.mac_address)
+        )
+        changed = self.store.change(
+            Port, port_id, lambda port: replace(port, fixed_ips=(*port.fixed_ips, own))
+        )
+        return changed or port
 
 
 def address_in(port: Port, subnet_id: str | None) -> str | None:

@@ -6,7 +6,14 @@ from collections.abc import Collection
 
 from infraci.local.domain.records import AnyNeutronRecord, NeutronRecord, Port
 from infraci.local.domain.store import Store
-from infraci.local.errors import ConflictError, NotFoundError
+from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
+
+#: Owners of ports that Neutron makes itself.
+ROUTER_INTERFACE = "network:router_interface"
+ROUTER_GATEWAY = "network:router_gateway"
+FLOATING_IP = "network:floatingip"
+#: Neutron guards no port whose owner begins so.
+TRUSTED = "network:"
 
 
 class Neutron:
@@ -30,3 +37,13 @@ class Neutron:
                 f" {len(users)} port(s) still use it.",
                 neutron_type=f"{record.noun}InUse",
             )
+
+
+def invalid_input(reason: str, neutron_type: str = "InvalidInput") -> InvalidRequestError:
+    """The error with which Neutron refuses values that do not fit together."""
+    return InvalidRequestError(f"Invalid input for operation: {reason}.", neutron_type=neutron_type)
+
+
+def bad_request(noun: str, reason: str) -> InvalidRequestError:
+    """The error with which Neutron refuses what cannot be done to a noun."""
+    return InvalidRequestError(f"Bad {noun} request: {reason}.", neutron_type="BadRequest")

@@ -1,4 +1,4 @@
-"""Security groups put into effect: what the records say, as filters of networks."""
+"""Security groups and QoS put into effect: what the records say, as filters of networks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from itertools import count
 
 from infraci.local.domain.balancer_records import AMPHORA_OWNER
 from infraci.local.domain.networks import PUBLIC_ID, Wiring
+from infraci.local.domain.port_quality import PortQuality, port_qualities
 from infraci.local.domain.records import Port, SecurityGroup, SecurityGroupRule
 from infraci.local.domain.security_rules import filter_rule
 from infraci.local.domain.server_ports import NOVA_OWNER
 from infraci.local.domain.store import Store
 from infraci.local.host.fabric import network_end
 from infraci.local.host.port_filter import NetworkFilter, PortFilter
+
+_PLAIN = PortQuality()
 
 
 class PacketFilters:
@@ -59,6 +62,7 @@ def network_filters(store: Store) -> Mapping[str, NetworkFilter]:
         ports = store.find(Port)
         groups = {group.id: group for group in store.find(SecurityGroup)}
         rules = store.find(SecurityGroupRule)
+        qualities = port_qualities(store, ports)
     by_group: defaultdict[str, list[SecurityGroupRule]] = defaultdict(list)
     for rule in sorted(rules, key=lambda rule: rule.id):
         by_group[rule.security_group_id].append(rule)
@@ -68,7 +72,7 @@ def network_filters(store: Store) -> Mapping[str, NetworkFilter]:
         if port.device_owner in (NOVA_OWNER, AMPHORA_OWNER) and port.network_id != PUBLIC_ID:
             by_network[port.network_id].append(port)
     return {
-        network_id: _filter(inside, groups, by_group, members)
+        network_id: _filter(inside, groups, by_group, members, qualities)
         for network_id, inside in by_network.items()
     }
 
@@ -78,18 +82,19 @@ def _filter(
     groups: Mapping[str, SecurityGroup],
     rules: Mapping[str, list[SecurityGroupRule]],
     members: Mapping[str, tuple[str, ...]],
+    qualities: Mapping[str, PortQuality],
 ) -> NetworkFilter:
     used = sorted({id_ for port in ports for id_ in port.security_groups})
     own = {id_: tuple(map(filter_rule, rules.get(id_, ()))) for id_ in used}
     remotes = {rule.remote_group for of_group in own.values() for rule in of_group}
     return NetworkFilter(
-        ports=tuple(_port(port, groups) for port in ports),
+        ports=tuple(_port(port, groups, qualities.get(port.id, _PLAIN)) for port in ports),
         rules=own,
         members={id_: members.get(id_, ()) for id_ in sorted(filter(None, remotes))},
     )
 
 
-def _port(port: Port, groups: Mapping[str, SecurityGroup]) -> PortFilter:
+def _port(port: Port, groups: Mapping[str, SecurityGroup], quality: PortQuality) -> PortFilter:
     own = [groups[id_] for id_ in port.security_groups if id_ in groups]
     return PortFilter(
         device=network_end(port.device_id, f"eth{port.position}"),
@@ -102,6 +107,9 @@ def _port(port: Port, groups: Mapping[str, SecurityGroup]) -> PortFilter:
         groups=tuple(group.id for group in own),
         is_stateful=all(group.stateful for group in own),
         port_security=port.port_security_enabled,
+        send_limit=quality.send_limit,
+        receive_limit=quality.receive_limit,
+        dscp=quality.dscp,
     )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infraci.local.domain.networks import PUBLIC_ID, ROUTER_INTERFACE, Networks
+from infraci.local.domain.networks import PUBLIC_ID, Networks
+from infraci.local.domain.neutron import ROUTER_INTERFACE
 from infraci.local.domain.records import Network, Port, Router, Subnet
 from infraci.local.domain.requests import GatewayRequest
 from infraci.local.domain.routers import Routers
@@ -56,7 +57,7 @@ class ProjectNetwork:
         for network in self._allocated():
             return network.id
         network = self._networks.create_network(Network(name=NAME))
-        subnet = self._networks.create_subnet(
+        subnet = self._networks.subnets.create(
             Subnet(network_id=network.id, cidr=_CIDR, name="auto_allocated_subnet_v4")
         )
         router = self._routers.create_router(

@@ -89,7 +89,8 @@ class Network(NeutronRecord):
     is_external: bool = field(default=False, metadata=stored_as("router:external"))
     is_default: bool = False
     subnets: tuple[str, ...] = ()
-    mtu: int = 1400
+    #: 0 for the largest that there is.
+    mtu: int = 0
     port_security_enabled: bool = True
     availability_zone_hints: tuple[str, ...] = ()
     dns_domain: str = ""
@@ -100,18 +101,20 @@ class Network(NeutronRecord):
     segmentation_id: int | None = field(
         default=None, metadata=stored_as("provider:segmentation_id")
     )
+    qos_policy_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet(NeutronRecord):
-    """An IPv4 subnet of a network."""
+    """A subnet of a network."""
 
     kind = "subnet"
     noun = "Subnet"
 
     network_id: str
     name: str = ""
-    cidr: str
+    #: Empty for one that is still to be taken from a pool.
+    cidr: str = ""
     ip_version: int = 4
     gateway_ip: str | None = FIRST_ADDRESS
     enable_dhcp: bool = True
@@ -143,6 +146,7 @@ class Port(NeutronRecord):
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
     dns_name: str = ""
+    qos_policy_id: str | None = None
     vnic_type: str = field(default="normal", metadata=stored_as("binding:vnic_type"))
     binding_host: str = field(default="", metadata=stored_as("binding:host_id"))
     #: Which of its server's network cards it is, from 0.
@@ -221,6 +225,79 @@ class SecurityGroupRule(NeutronRecord):
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressScope(NeutronRecord):
+    """A scope in which the prefixes of subnet pools are unique."""
+
+    kind = "address_scope"
+    noun = "AddressScope"
+
+    name: str = ""
+    ip_version: int = 4
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetPool(NeutronRecord):
+    """Prefixes of which subnets can be taken; lengths are 0 while they are left open."""
+
+    kind = "subnetpool"
+    noun = "SubnetPool"
+
+    name: str = ""
+    prefixes: tuple[str, ...] = ()
+    ip_version: int = 0
+    default_prefixlen: int = 0
+    min_prefixlen: int = 0
+    max_prefixlen: int = 0
+    default_quota: int | None = None
+    address_scope_id: str | None = None
+    is_default: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RbacPolicy(NeutronRecord):
+    """A noun of Neutron's shared with a project, which is the only one here."""
+
+    kind = "rbac_policy"
+    noun = "RbacPolicy"
+
+    object_type: str
+    object_id: str
+    action: str
+    target_tenant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QosPolicy(NeutronRecord):
+    """A policy for the quality of service; its rules are records of their own."""
+
+    kind = "qos_policy"
+    noun = "QosPolicy"
+
+    name: str = ""
+    shared: bool = False
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QosRule(NeutronRecord):
+    """A rule of a policy for the quality of service; what is not of its type is 0."""
+
+    kind = "qos_rule"
+    noun = "QosRule"
+
+    policy_id: str
+    #: ``bandwidth_limit`` or ``dscp_marking``.
+    type: str
+    max_kbps: int = 0
+    #: 0 for the default, which follows from ``max_kbps``.
+    max_burst_kbps: int = 0
+    direction: str = "egress"
+    dscp_mark: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

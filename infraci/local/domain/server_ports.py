@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from infraci.local.domain.addresses import ipv4_network
+from infraci.local.domain.addresses import with_prefix
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import Network, Port, SecurityGroup, Subnet
@@ -108,16 +108,19 @@ class ServerPorts:
     def nic(self, port: Port) -> Nic:
         """A port as a network card."""
         subnets = [self._networks.require(Subnet, fixed.subnet_id) for fixed in port.fixed_ips]
-        gateways = [subnet.gateway_ip for subnet in subnets if subnet.gateway_ip]
+        gateways = [s.gateway_ip for s in subnets if s.gateway_ip and s.ip_version == 4]
+        gateways6 = [s.gateway_ip for s in subnets if s.gateway_ip and s.ip_version == 6]
         return Nic(
             device=f"eth{port.position}",
             network_id=port.network_id,
             mac=port.mac_address,
             addresses=tuple(
-                f"{fixed.ip_address}/{ipv4_network(subnet.cidr).prefixlen}"
+                with_prefix(fixed.ip_address, subnet.cidr)
                 for fixed, subnet in zip(port.fixed_ips, subnets, strict=True)
             ),
             gateway=gateways[0] if gateways else None,
+            gateway6=gateways6[0] if gateways6 else None,
+            mtu=self._networks.require(Network, port.network_id).mtu,
             routes=tuple(
                 (route.destination, route.nexthop)
                 for subnet in subnets

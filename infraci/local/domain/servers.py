@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import logging
 import threading
@@ -15,14 +14,16 @@ from datetime import UTC, datetime
 from functools import partial
 
 from infraci.errors import InfraciError
-from infraci.local.account import PROJECT_ID
 from infraci.local.domain.addresses import default_pools, next_free
 from infraci.local.domain.agents import image_to_boot
 from infraci.local.domain.balancer_records import LoadBalancer
-from infraci.local.domain.config_drive import config_drive, hostname
+from infraci.local.domain.config_drive import config_drive
 from infraci.local.domain.flavors import Flavors
+from infraci.local.domain.instance_metadata import hostname
+from infraci.local.domain.metadata_source import MetadataSource
 from infraci.local.domain.networks import Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import DOMAIN
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.records import (
     DELETING,
@@ -42,6 +43,7 @@ from infraci.local.domain.server_ports import ServerPorts
 from infraci.local.domain.server_volumes import ServerVolumes, Turns
 from infraci.local.domain.store import Store
 from infraci.local.errors import ConflictError, InvalidRequestError, NotFoundError
+from infraci.local.host.fabric import access_nic
 from infraci.local.host.host_interface import BootPlan, HostInterface
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ class Servers:
         self.flavors = Flavors(store)
         self._networks = networks
         self.ports = ServerPorts(store, networks, project_network)
+        self.metadata = MetadataSource(store, self.ports, self.flavors)
         self.disks = disks
         self._host = host
         self._filters = filters
@@ -144,7 +147,7 @@ class Servers:
         )
 
     def _with_access(self, server: Server) -> Server:
-        if server.access or not self.ports.of(server.id):
+        if server.access or access_nic(self.ports.nics(server.id)) is None:
             return server
         with self._store.locked():
             taken = {other.access for other in self._store.find(Server)}
@@ -159,31 +162,24 @@ class Servers:
 
     def _boot_plan(self, server: Server) -> BootPlan:
         flavor = self.flavors.of(server)
-        key = self._store.get(KeyPair, server.key_name or "")
         image = self._store.get(Image, server.image)
         if image is None:
             raise InvalidRequestError(f"Image {server.image} could not be found.")
-        user_data = base64.b64decode(server.user_data) if server.user_data else None
+        metadata = self.metadata.of(server)
         return BootPlan(
             id=server.id,
             name=server.name,
             hostname=hostname(server.name),
-            image=image_to_boot(image.name, user_data or b""),
+            image=image_to_boot(image.name, metadata.user_data or b""),
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             nics=self.ports.nics(server.id),
             disks=self.volumes.of(server.id),
             access=server.access,
             dns=self.ports.name_servers(server.id),
+            domain=DOMAIN,
             labels=self._labels_of(server),
-            config_drive=config_drive(
-                server_id=server.id,
-                name=server.name,
-                metadata=server.metadata,
-                keys={key.name: key.public_key} if key else {},
-                user_data=user_data,
-                project_id=PROJECT_ID,
-            ),
+            config_drive=config_drive(metadata),
         )
 
     def delete(self, id_: str) -> None:
@@ -195,9 +191,9 @@ class Servers:
 
     def _remove(self, id_: str) -> None:
         server = self.require(id_)
-        ports = self.ports.of(id_)
-        network_id = ports[0].network_id if ports else None
         try:
+            nic = access_nic(self.ports.nics(id_))
+            network_id = nic.network_id if nic else None
             self._host.remove(id_, access=server.access, network_id=network_id)
         except Exception as error:
             LOG.exception("cannot remove server %s", id_)
@@ -341,10 +337,10 @@ class Servers:
 
     @contextmanager
     def _keeping_access(self, id_: str) -> Iterator[None]:
-        """Keep a server's access address on its first card, also when its cards change."""
-        before = self.ports.nics(id_)[:1]
+        """Keep a server's access address on its first card with IPv4 when its cards change."""
+        before = access_nic(self.ports.nics(id_))
         yield
-        after = self.ports.nics(id_)[:1]
+        after = access_nic(self.ports.nics(id_))
         if before != after:
             server = self._with_access(self.require(id_))
             if server.access:

@@ -214,7 +214,7 @@ def probe() -> Capabilities:
         debian_keyring=KEYRING.exists(),
         kernel=_kernel() if is_root and ip and nft else frozenset(),
         ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
-        uplink=_uplink() if ip else None,
+        uplink=find_uplink(),
         loop_devices=LOOP_CONTROL.exists(),
         file_systems=_file_systems(os.uname().release),
     )
@@ -228,6 +228,16 @@ def missing_haproxy() -> Missing | None:
 def users_alike() -> Mapping[int, str]:
     """Users of this machine whose numbers those of servers' users are: the first of people's."""
     return {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_uid in _PEOPLE}
+
+
+def find_uplink() -> Uplink | None:
+    """Return the device of the default route; None without one, or without ``ip``."""
+    routes = json.loads(_output(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+    devices = [route["dev"] for route in routes if "dev" in route]
+    if not devices:
+        return None
+    mtu = Path("/sys/class/net") / devices[0] / "mtu"
+    return Uplink(device=devices[0], mtu=int(mtu.read_text()))
 
 
 def can_filter() -> bool:
@@ -339,15 +349,6 @@ def _podman_version() -> str | None:
 
 def _kernel() -> frozenset[str]:
     return frozenset(_output(["unshare", "--net", "sh", "-c", _KERNEL_PROBE]).split())
-
-
-def _uplink() -> Uplink | None:
-    routes = json.loads(_output(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
-    devices = [route["dev"] for route in routes if "dev" in route]
-    if not devices:
-        return None
-    mtu = Path("/sys/class/net") / devices[0] / "mtu"
-    return Uplink(device=devices[0], mtu=int(mtu.read_text()))
 
 
 def _file_systems(release: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,9 @@ _SERVER_SYSCTLS = {
     "ipv6/conf/default/disable_ipv6": 1,
 }
 
+#: Of a card with IPv6 addresses: they are the cloud's choice, and free.
+_IPV6_CARD = {"accept_ra": 0, "accept_dad": 0, "disable_ipv6": 0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
@@ -54,10 +57,29 @@ class Nic:
     mac: str
     #: With prefix length, as in ``10.0.0.5/24``.
     addresses: tuple[str, ...]
-    #: The subnet's gateway, if it has one.
+    #: The gateways of its first IPv4 and its first IPv6 subnet that have one.
     gateway: str | None = None
-    #: The subnet's host routes: destination and next hop.
+    gateway6: str | None = None
+    #: The subnets' host routes: destination and next hop.
     routes: tuple[tuple[str, str], ...] = ()
+    #: None for that of the machine's uplink.
+    mtu: int | None = None
+
+    @property
+    def ipv4(self) -> str | None:
+        """Its first IPv4 address, by which the host and the cloud know its server."""
+        bare = (address.partition("/")[0] for address in self.addresses)
+        return next((address for address in bare if "." in address), None)
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether it has an IPv6 address, besides the one that it makes itself on its link."""
+        return any(":" in address for address in self.addresses)
+
+
+def access_nic(nics: Sequence[Nic]) -> Nic | None:
+    """Return the card by which the host and the cloud know a server: the first with IPv4."""
+    return next((nic for nic in nics if nic.ipv4), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +139,12 @@ class Fabric:
         self._host.keep_forwarding()
 
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
-        """Let servers reach these TCP ports of the host, and no others.
+        """Let servers reach these ports of the host, and no others.
 
-        They reach ``signal`` at 169.254.169.254: its listener has the pools' ``access_host`` as its
-        address, and sees each server by its access address. Behind a router they reach those of
-        ``host`` as well, and the host's name server.
+        They reach ``signal`` at 169.254.169.254, where TCP's port 80 and UDP's port 53 are the
+        same: its listener has the pools' ``access_host`` as its address, and sees each server by
+        its access address. Behind a router they reach those of ``host`` as well, by TCP, and the
+        host's name server.
         """
         self._host.open_ports(signal=signal, host=host)
 
@@ -171,7 +194,7 @@ class Fabric:
                 if not guarded.namespace.is_whole():
                     return False
                 if self._is_guarded:
-                    guarded.let_guard()
+                    guarded.renew()
                 self._guarded.add(network_id)
             try:
                 if self._is_guarded:
@@ -213,7 +236,7 @@ class Fabric:
 
     def _plug(self, namespace: Namespace, peer: str, nic: Nic) -> None:
         network = segment.namespace_of(nic.network_id)
-        mtu = self._host.mtu
+        mtu = nic.mtu or self._host.mtu
         HOST.ip(
             [
                 f"link add {nic.device} netns {namespace.name} address {nic.mac} mtu {mtu}"
@@ -221,6 +244,9 @@ class Fabric:
             ]
         )
         network.ip([f"link set {peer} master br0 up"])
+        if nic.has_ipv6:
+            of_card = {f"ipv6/conf/{nic.device}/{name}": n for name, n in _IPV6_CARD.items()}
+            namespace.sysctl(of_card)
         namespace.ip(_nic_lines(nic))
 
     def unplug(self, server_id: str, device: str) -> None:
@@ -323,20 +349,21 @@ def _balancer(balancer_id: str) -> Namespace:
 
 def _nic_lines(nic: Nic) -> list[str]:
     """Return the lines of ``ip`` for the server's namespace once the card is there."""
-    number = int(nic.device.removeprefix("eth"))
     lines = [f"addr replace {address} dev {nic.device}" for address in nic.addresses]
     lines.append(f"link set {nic.device} up")
-    if number == 0:
-        lines.append(f"route replace {CLOUD_ADDRESS}/32 dev {nic.device}")
-    for destination, hop in nic.routes:
-        lines.append(f"route replace {destination} via {hop} dev {nic.device}")
-    if nic.gateway is not None:
-        # The first card's default route wins; the others' are there should it go.
-        metric = f" metric {100 + number}" if number else ""
-        near = any(
-            ipaddress.ip_address(nic.gateway) in ipaddress.ip_interface(address).network
-            for address in nic.addresses
-        )
-        onlink = "" if near else " onlink"
-        lines.append(f"route replace default via {nic.gateway} dev {nic.device}{onlink}{metric}")
-    return lines
+    if nic.device == "eth0" and nic.ipv4:
+        lines.append(f"route replace {CLOUD_ADDRESS}/32 dev eth0")
+    lines += [f"route replace {to} via {hop} dev {nic.device}" for to, hop in nic.routes]
+    return [*lines, *_default_routes(nic)]
+
+
+def _default_routes(nic: Nic) -> Iterator[str]:
+    """The first card's default routes win; the others' are there should they go."""
+    number = int(nic.device.removeprefix("eth"))
+    networks = [ipaddress.ip_interface(address).network for address in nic.addresses]
+    for everything, gateway, first in (("default", nic.gateway, 0), ("::/0", nic.gateway6, 1024)):
+        if gateway is not None:
+            is_near = any(ipaddress.ip_address(gateway) in network for network in networks)
+            onlink = "" if is_near else " onlink"
+            metric = f" metric {first + 100 + number}" if number else ""
+            yield f"route replace {everything} via {gateway} dev {nic.device}{onlink}{metric}"

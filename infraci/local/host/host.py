@@ -20,9 +20,14 @@ from infraci.local.host import image_store as images
 from infraci.local.host import mounts
 from infraci.local.host.balancer_plan import BalancerPlan, BalancerStats
 from infraci.local.host.block_devices import forget_disk, list_disk
-from infraci.local.host.capabilities import install_command, missing_haproxy, probe
+from infraci.local.host.capabilities import (
+    find_uplink,
+    install_command,
+    missing_haproxy,
+    probe,
+)
 from infraci.local.host.device_nodes import make_nodes, remove_nodes
-from infraci.local.host.fabric import Fabric, Nic, server_namespace
+from infraci.local.host.fabric import Fabric, Nic, access_nic, server_namespace
 from infraci.local.host.host_bridge import Pools, choose_pools
 from infraci.local.host.host_interface import BootPlan, Disk, MountRequest
 from infraci.local.host.podman import (
@@ -34,12 +39,15 @@ from infraci.local.host.podman import (
     Podman,
 )
 from infraci.local.host.port_filter import NetworkFilter
+from infraci.local.host.resolvers import find_resolvers
 from infraci.local.host.router import Router
+from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.server_sockets import ServerSockets
 from infraci.local.state_dir import StateDir
 
 LOG = logging.getLogger(__name__)
 
+_DEFAULT_MTU = 1500
 #: What a cloud that only plans may assume, on a machine that can't be asked.
 _ASSUMED = Pools(
     bridge="infraci0",
@@ -80,6 +88,12 @@ class Host:
             return _ASSUMED
 
     @cached_property
+    def mtu(self) -> int:
+        """The MTU of the machine's uplink, which is the largest that a network can have."""
+        uplink = find_uplink()
+        return uplink.mtu if uplink else _DEFAULT_MTU
+
+    @cached_property
     def _tools(self) -> tuple[Podman, Fabric]:
         capabilities = probe()
         missing = capabilities.missing()
@@ -92,10 +106,8 @@ class Host:
         pools = self.pools
         if self._no_pools is not None:
             raise self._no_pools
-        uplink = capabilities.uplink
-        mtu = uplink.mtu if uplink else 1500
         is_guarded = capabilities.filters_packets
-        fabric = Fabric(self._state_dir.owner, pools, mtu=mtu, is_guarded=is_guarded)
+        fabric = Fabric(self._state_dir.owner, pools, mtu=self.mtu, is_guarded=is_guarded)
         self._in_use |= {ours.labels.get("id", ours.namespace) for ours in fabric.list_ours()}
         if self._in_use:
             self._open(fabric)
@@ -233,10 +245,17 @@ class Host:
                 memory_mb=plan.ram_mb,
                 labels={**plan.labels, LABEL_CLOUD: self._state_dir.owner, LABEL_SERVER: plan.id},
                 seed=plan.config_drive,
-                dns=plan.dns,
+                dns=plan.dns or self._own_resolvers(plan),
+                domain=plan.domain,
             ),
             _furnishing(plan.id, plan.disks),
         )
+
+    @staticmethod
+    def _own_resolvers(plan: BootPlan) -> tuple[str, ...]:
+        """The cloud knows the names of servers, this machine's name servers know all others."""
+        cloud = (CLOUD_ADDRESS,) if access_nic(plan.nics) else ()
+        return (*cloud, *find_resolvers())
 
     def _wire(self, plan: BootPlan) -> None:
         labels = {key.removeprefix("infraci."): value for key, value in plan.labels.items()}
@@ -249,9 +268,12 @@ class Host:
         self._acquire(plan.id, lambda: fabric.create_server_namespace(plan.id, labels))
         for nic in plan.nics:
             fabric.plug(plan.id, nic)
-        if plan.access and plan.nics and plan.nics[0].addresses:
-            fixed = plan.nics[0].addresses[0].partition("/")[0]
-            fabric.add_access(plan.nics[0].network_id, plan.access, fixed)
+        known = access_nic(plan.nics)
+        if known and known.ipv4:
+            if known.device != "eth0":
+                fabric.lead_to_cloud(plan.id, known.device)
+            if plan.access:
+                fabric.add_access(known.network_id, plan.access, known.ipv4)
 
     def start(self, plan: BootPlan) -> None:
         """Wire and start a server that was stopped."""
@@ -308,16 +330,14 @@ class Host:
         self._fabric.unplug(server_id, device)
 
     def move_access(
-        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+        self, server_id: str, access: str, *, before: Nic | None, after: Nic | None
     ) -> None:
-        """Move an access address from one card to another; each of both is one card at most."""
-        for nic in before:
-            self._fabric.remove_access(nic.network_id, access)
-        for nic in after:
-            if nic.addresses:
-                fixed = nic.addresses[0].partition("/")[0]
-                self._fabric.add_access(nic.network_id, access, fixed)
-            self._fabric.lead_to_cloud(server_id, nic.device)
+        """Move an access address from one card to another."""
+        if before:
+            self._fabric.remove_access(before.network_id, access)
+        if after and after.ipv4:
+            self._fabric.add_access(after.network_id, access, after.ipv4)
+            self._fabric.lead_to_cloud(server_id, after.device)
 
     def show_disk(self, server_id: str, disk: Disk) -> None:
         """Let a server, if it runs, have a block device."""

@@ -4,7 +4,7 @@ On the bridge are the *public* pool, of which routers have their external addres
 their floating IPs, and the *access* pool, of which every server has the address that the host logs
 in to. The public pool reaches the world, masqueraded, and of this machine the name server and the
 ports that are opened to it; the access pool reaches nothing but the port on which servers send
-signals. Nothing from outside the machine reaches either.
+signals and ask for metadata and names. Nothing from outside the machine reaches either.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ _LOCKS = Path("/run/infraci")
 _held: dict[str, int] = {}
 #: So long iptables waits for the lock that another one of it holds, in seconds.
 _IPTABLES_S = 15
+#: Where servers ask for metadata and names; the cloud listens at the port of signals only.
+_WELL_KNOWN = {"tcp": 80, "udp": 53}
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 
@@ -182,15 +184,23 @@ class HostBridge:
             HOST.sysctl({"ipv4/ip_forward": 1})
 
     def open_ports(self, *, signal: int, host: Collection[int] = ()) -> None:
-        """Let servers reach these TCP ports of the host, and no others.
+        """Let servers reach these ports of the host, and no others.
 
-        ``signal`` is the one that all reach, at its access address; ``host`` are those that servers
-        behind a router reach, beside its name server, at any of its addresses.
+        ``signal`` is the one that all reach, at its access address, where TCP's port 80 and UDP's
+        port 53 are the same; ``host`` are those of TCP that servers behind a router reach, beside
+        its name server, at any of its addresses.
         """
         lines = []
         for name, ports in (("signal", [signal]), ("host", host)):
             lines.append(f"flush set {self._table} {name}")
             lines += [f"add element {self._table} {name} {{ {port} }}" for port in ports]
+        access, pools = self.pools.access_host, self.pools
+        lines.append(f"flush chain {self._table} prerouting")
+        lines += [
+            f'add rule {self._table} prerouting iifname "{pools.bridge}" ip saddr {pools.access}'
+            f" ip daddr {access} {protocol} dport {port} dnat to {access}:{signal}"
+            for protocol, port in _WELL_KNOWN.items()
+        ]
         HOST.nft("\n".join([*lines, ""]))
 
     def forget(self, address: str) -> None:
@@ -224,6 +234,7 @@ class HostBridge:
             [
                 f"add table {table}",
                 *(f"add set {table} {name} {{ type inet_service; }}" for name in sets),
+                f"add chain {table} prerouting {{ type nat hook prerouting priority dstnat; }}",
                 f"add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}",
                 f"add chain {table} forward {{ type filter hook forward priority filter; }}",
                 f"add chain {table} input {{ type filter hook input priority filter; }}",
@@ -240,7 +251,8 @@ class HostBridge:
                 f'add rule {table} input iifname "{bridge}"'
                 " ct state { established, related } accept",
                 f'add rule {table} input iifname "{bridge}" ip saddr {pools.access}'
-                f" ip daddr {pools.access_host} tcp dport @signal accept",
+                f" ip daddr {pools.access_host} meta l4proto {{ tcp, udp }}"
+                " th dport @signal accept",
                 f'add rule {table} input iifname "{bridge}" ip saddr {pools.access} drop',
                 f'add rule {table} input iifname "{bridge}" meta l4proto {{ tcp, udp }}'
                 " th dport 53 accept",

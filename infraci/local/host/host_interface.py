@@ -44,7 +44,8 @@ class BootPlan:
     ram_mb: int
     nics: tuple[Nic, ...]
     access: str | None  # the address on the host's bridge at which the host logs in
-    dns: tuple[str, ...]
+    dns: tuple[str, ...]  # empty for the cloud's own and then this machine's
+    domain: str  # of names without one
     labels: Mapping[str, str]
     config_drive: Mapping[str, bytes]
     disks: tuple[Disk, ...] = ()
@@ -84,9 +85,9 @@ class HostInterface(Protocol):
         """Take a network card out of a running server."""
 
     def move_access(
-        self, server_id: str, access: str, *, before: tuple[Nic, ...], after: tuple[Nic, ...]
+        self, server_id: str, access: str, *, before: Nic | None, after: Nic | None
     ) -> None:
-        """Move an access address from one card to another; each of both is one card at most."""
+        """Move an access address from one card to another."""
 
     def show_disk(self, server_id: str, disk: Disk) -> None:
         """Let a server, if it runs, have a block device."""

@@ -72,8 +72,9 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     #: The config drive: path below its root (``openstack/latest/meta_data.json``) to content.
     seed: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
-    #: Name servers; without any, this machine's own.
+    #: Name servers, and the domain of names without one; without any, this machine's own.
     dns: tuple[str, ...] = ()
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +326,7 @@ class Podman:
             *self._capabilities.run_options,
             *options_of(spec.id),
             *(f"--dns={server}" for server in spec.dns),
+            *([f"--dns-search={spec.domain}"] if spec.domain else []),
             *(f"--label={key}={value}" for key, value in labels.items()),
         ]
         return [*command, *self._limits(spec.cpus, spec.memory_mb), "--", spec.image]

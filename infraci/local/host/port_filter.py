@@ -1,4 +1,4 @@
-"""What may pass a network's ports: Neutron's security groups and port security, as nftables.
+"""What may pass a network's ports: Neutron's security groups, port security and QoS, as nftables.
 
 Two tables in the network's namespace do it, outside of the servers. The *bridge* table knows a
 port by the name of its device: it drops frames that a server sends in the name of another, and
@@ -61,6 +61,15 @@ class FilterRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How much may pass: what exceeds it is dropped."""
+
+    bytes_per_s: int
+    #: What may pass at once, after a pause.
+    burst_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortFilter:
     """A server's port, and what guards it."""
 
@@ -74,6 +83,11 @@ class PortFilter:
     is_stateful: bool = True
     #: False for one that nothing guards.
     port_security: bool = True
+    #: Of what its server sends, and of what is sent to it.
+    send_limit: RateLimit | None = None
+    receive_limit: RateLimit | None = None
+    #: What its packets are marked with for routers (differentiated services).
+    dscp: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +110,35 @@ def ruleset(network: NetworkFilter) -> str:
     numbered = {1 + n: port for n, port in enumerate(network.ports) if port.port_security}
     unguarded = [port.device for port in network.ports if not port.port_security]
     lines = [line for table in TABLES for line in (f"add table {table}", f"delete table {table}")]
-    lines += [f"table {TABLES[0]} {{", *_bridge_table(numbered, unguarded), "}"]
+    quality = _quality(network.ports)
+    lines += [f"table {TABLES[0]} {{", *_bridge_table(numbered, unguarded, *quality), "}"]
     lines += [f"table {TABLES[1]} {{", *_inet_table(numbered, network), "}", ""]
     return "\n".join(lines)
 
 
-def _bridge_table(numbered: Mapping[int, PortFilter], unguarded: Iterable[str]) -> Iterator[str]:
+def _quality(ports: Iterable[PortFilter]) -> tuple[list[str], list[str]]:
+    """What limits and marks what servers send, and what limits what is sent to them."""
+    sent, delivered = [], []
+    for port in ports:
+        if port.send_limit:
+            sent.append(f'iifname "{port.device}" {_excess(port.send_limit)} drop')
+        if port.dscp is not None:
+            sent += [f'iifname "{port.device}" {ip} dscp set {port.dscp}' for ip in ("ip", "ip6")]
+        if port.receive_limit:
+            delivered.append(f'oifname "{port.device}" {_excess(port.receive_limit)} drop')
+    return sent, delivered
+
+
+def _excess(limit: RateLimit) -> str:
+    return f"limit rate over {limit.bytes_per_s} bytes/second burst {limit.burst_bytes} bytes"
+
+
+def _bridge_table(
+    numbered: Mapping[int, PortFilter],
+    unguarded: Iterable[str],
+    limits_sent: Iterable[str],
+    limits_delivered: Iterable[str],
+) -> Iterator[str]:
     """What a port may send and what is sent to it, by its device and its MAC addresses.
 
     A port that is not known yet sends and receives nothing.
@@ -119,12 +156,14 @@ def _bridge_table(numbered: Mapping[int, PortFilter], unguarded: Iterable[str]) 
     yield from _elements("set macs", "mark . ether_addr", macs)
     yield from _elements("set pairs4", "mark . ether_addr . ipv4_addr; flags interval", four)
     yield from _elements("set pairs6", "mark . ether_addr . ipv6_addr; flags interval", six)
-    yield from _chain("prerouting", _SENT, hook="filter hook prerouting priority -300")
+    begin = "filter hook prerouting priority -300"
+    yield from _chain("prerouting", [*limits_sent, *_SENT], hook=begin)
     yield from _chain("from_arp", _SENT_ARP)
     yield from _chain("from_ip", _SENT_IPV4)
     yield from _chain("from_ip6", _SENT_IPV6)
     yield from _chain("from_neighbour", [*_adverts(pairs), "drop"])
-    yield from _chain("forward", _DELIVERED, hook="filter hook forward priority -200")
+    end = "filter hook forward priority -200"
+    yield from _chain("forward", [*limits_delivered, *_DELIVERED], hook=end)
 
 
 _SENT = (

@@ -6,10 +6,11 @@ host's bridge (``qg0``), as Neutron's L3 agent has it. Floating IPs are addresse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from threading import RLock
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from infraci.local.host.host_bridge import HostBridge
 from infraci.local.host.netns import (
@@ -25,6 +26,7 @@ from infraci.local.host.segment import namespace_of
 _Arguments = ParamSpec("_Arguments")
 
 PREFIX = "infraci-r-"
+_DEFAULT = "0.0.0.0/0"
 _EXTERNAL = "qg0"
 #: What came in by an internal leg; the postrouting hook cannot ask for that.
 _INSIDE = "0x1"
@@ -40,6 +42,8 @@ _SYSCTLS = {
     "ipv6/conf/all/disable_ipv6": 1,
     "ipv6/conf/default/disable_ipv6": 1,
 }
+#: Of a leg with IPv6 addresses: they are the cloud's choice, and free.
+_IPV6_LEG = {"accept_ra": 0, "accept_dad": 0, "disable_ipv6": 0}
 #: Destination first, so that a server's floating IP stands for it from inside, too. On the way
 #: out a server with a floating IP is seen by it, any other by the router's own address (chain
 #: ``gateway``). A connection from inside to a floating IP is translated in both directions, or
@@ -94,11 +98,11 @@ class Router:
         self.namespace.finish()
 
     @_in_turn
-    def add_leg(self, network_id: str, mac: str, address: str) -> None:
-        """Join a network with an address of it (``10.0.0.1/24``)."""
+    def add_leg(self, network_id: str, mac: str, *addresses: str, mtu: int | None = None) -> None:
+        """Join a network with addresses of it (``10.0.0.1/24``); the first is the leg's name."""
         network = namespace_of(network_id)
-        leg, peer = _leg(network_id, address)
-        mtu = self._host.mtu
+        leg, peer = _leg(network_id, addresses[0])
+        mtu = mtu or self._host.mtu
         HOST.ip(
             [
                 f"link add {leg} netns {self.namespace.name} address {mac} mtu {mtu} type veth"
@@ -106,13 +110,33 @@ class Router:
             ]
         )
         network.ip([f"link set {peer} master br0 up"])
-        self.namespace.ip([f"addr replace {address} dev {leg}", f"link set {leg} up"])
+        if any(":" in address for address in addresses):
+            of_leg = {f"ipv6/conf/{leg}/{name}": value for name, value in _IPV6_LEG.items()}
+            self.namespace.sysctl({"ipv6/conf/all/forwarding": 1, **of_leg})
+        self.namespace.ip(
+            [*(f"addr replace {address} dev {leg}" for address in addresses), f"link set {leg} up"]
+        )
 
     @_in_turn
     def remove_leg(self, network_id: str, address: str) -> None:
         """Leave a network."""
         leg, _ = _leg(network_id, address)
         self.namespace.ip_undo([f"link del {leg}"])
+
+    @_in_turn
+    def set_routes(self, routes: Mapping[str, Sequence[str]]) -> None:
+        """Send what is for these networks by these addresses, and by no others as before."""
+        listed = self.namespace.show("-4", "route", "show", "proto", "static")
+        listed += self.namespace.show("-6", "route", "show", "proto", "static")
+        present = {_destination(route) for route in listed}
+        self.namespace.ip_undo([f"route del {to} proto static" for to in present - routes.keys()])
+        lines = [
+            f"route replace {to} proto static {' '.join(f'nexthop via {hop}' for hop in hops)}"
+            for to, hops in routes.items()
+        ]
+        if _DEFAULT in present - routes.keys() and self._addresses():
+            lines.append(f"route replace default via {self._host.pools.public_host}")
+        self.namespace.ip(lines)
 
     @_in_turn
     def set_gateway(self, address: str, *, snat: bool) -> None:
@@ -204,6 +228,15 @@ class Router:
 def delete(namespace: Namespace) -> None:
     """Remove a router's namespace with its legs; gone already is a success."""
     HOST.ip_undo([f"link del {_outside(namespace)}", f"netns del {namespace.name}"])
+
+
+def _destination(route: Mapping[str, Any]) -> str:
+    """A route's destination as a CIDR."""
+    hops = [route.get("gateway"), *(hop.get("gateway") for hop in route.get("nexthops", ()))]
+    is_ipv6 = any(":" in hop for hop in hops if hop)
+    if route["dst"] == "default":
+        return "::/0" if is_ipv6 else _DEFAULT
+    return str(ipaddress.ip_network(route["dst"]))
 
 
 def _outside(namespace: Namespace) -> str:

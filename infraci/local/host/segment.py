@@ -1,8 +1,8 @@
 """A network's own namespace: a bridge for its servers, and the cloud at 169.254.169.254.
 
 It has a leg, ``up0``, on the host's bridge (:mod:`infraci.local.host.host_bridge`) for two things
-only: logins from the host to a server's access address, and signals from servers to the cloud's
-address.
+only: logins from the host to a server's access address, and what servers send to the cloud's
+address: signals, and questions for metadata and names.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ class Segment:
         """Let pass what these rules accept, in place of what others did."""
         self.namespace.nft(port_filter.ruleset(network))
 
-    def let_guard(self) -> None:
-        """Let packets be filtered in a network that an earlier release has made."""
+    def renew(self) -> None:
+        """Give a network that an earlier process has made today's rules, to be guarded by."""
         self.namespace.sysctl(port_filter.SYSCTLS)
+        self.namespace.nft(_rules(self._host.pools))
 
     def add_access(self, access: str, fixed: str) -> None:
         """Let the host log in to a server at an access address, which also stands for it there."""
@@ -154,7 +155,7 @@ flush chain {TABLE} input
 add rule {TABLE} prerouting iifname "up0" ip saddr {pools.access_host} \
 dnat to ip daddr map @access
 add rule {TABLE} prerouting iifname "br0" ip saddr @servers ip daddr {CLOUD_ADDRESS} \
-meta l4proto tcp dnat to {pools.access_host}
+meta l4proto {{ tcp, udp }} dnat to {pools.access_host}
 add rule {TABLE} postrouting oifname "br0" ct status dnat snat to {CLOUD_ADDRESS}
 add rule {TABLE} postrouting oifname "up0" snat to ip saddr map @origin
 add rule {TABLE} forward ct state {{ established, related }} accept

@@ -32,7 +32,7 @@ def tokens() -> Tokens:
 def client(users: StackUsers, tokens: Tokens) -> Client:
     """A server's view of a cloud that answers 200 to all that it gets."""
     identity = StackUserIdentityApi("http://169.254.169.254:9", users, tokens)
-    return Client(GatewayFilter(Response("the cloud"), identity))
+    return Client(GatewayFilter(Response("the cloud"), identity, Response("metadata")))
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,16 @@ def test_heat_gets_signals_and_questions_for_metadata(
         ("GET", "/compute/v2.1/servers"),
         ("GET", "/network/v2.0/ports"),
         ("GET", "/infraci/status"),
-        ("GET", "/"),
+        ("GET", "/volume"),
     ],
 )
-def test_all_else_is_refused(client: Client, method: str, path: str) -> None:
+def test_other_requests_of_apis_are_refused(client: Client, method: str, path: str) -> None:
     assert client.open(path, method=method).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/latest/meta-data/", "/openstack", "/networks"])
+def test_the_metadata_service_answers_what_names_no_api(client: Client, path: str) -> None:
+    assert client.get(path).text == "metadata"
 
 
 def test_a_stacks_user_gets_a_token_that_only_heat_takes(

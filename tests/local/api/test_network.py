@@ -13,6 +13,7 @@ from werkzeug.test import Client
 from infraci.local.api.network import NetworkApi
 from infraci.local.domain.networks import PUBLIC_ID, Networks
 from infraci.local.domain.packet_filters import PacketFilters
+from infraci.local.domain.port_names import PortNames
 from infraci.local.domain.project_network import ProjectNetwork
 from infraci.local.domain.routers import Routers
 from infraci.local.domain.server_disks import ServerDisks
@@ -40,7 +41,9 @@ def client() -> Client:
         access_cidr=ipaddress.IPv4Network("172.24.5.0/24"),
         labels_of=lambda _: {},
     )
-    return Client(NetworkApi(store, networks, routers, servers, filters, lambda _: True))
+    return Client(
+        NetworkApi(store, networks, routers, servers, filters, PortNames(store), lambda _: True)
+    )
 
 
 def create(client: Client, kind: str, **fields: object) -> dict[str, Any]:
@@ -163,3 +166,74 @@ def test_a_security_group_is_changed_as_neutron_does(client: Client) -> None:
     )
     assert refused.status_code == 409
     assert "SecurityGroupCannotUpdateDefault" in refused.text
+
+
+def test_what_is_shared_is_kept(client: Client) -> None:
+    network = create(client, "network")["id"]
+    fields = {"object_type": "network", "object_id": network, "action": "access_as_shared"}
+    answer = client.post(
+        "/v2.0/rbac-policies", json={"rbac_policy": {**fields, "target_tenant": "p"}}
+    )
+    assert answer.status_code == 201
+    policy = answer.json["rbac_policy"]  # type: ignore[index]
+    assert {**policy, **fields, "target_tenant": "p"} == policy
+    assert client.get("/v2.0/rbac-policies").json == {"rbac_policies": [policy]}
+    assert client.delete(f"/v2.0/rbac-policies/{policy['id']}").status_code == 204
+    absent = {**fields, "object_id": "absent", "target_tenant": "p"}
+    assert client.post("/v2.0/rbac-policies", json={"rbac_policy": absent}).status_code == 404
+    router = {**fields, "object_type": "router", "target_tenant": "p"}
+    assert client.post("/v2.0/rbac-policies", json={"rbac_policy": router}).status_code == 400
+
+
+def test_a_subnet_of_a_pool(client: Client) -> None:
+    scope = create(client, "address_scope", name="s", ip_version=4)
+    pool = create(client, "subnetpool", prefixes=["10.0.0.0/16"], address_scope_id=scope["id"])
+    assert (pool["min_prefixlen"], pool["address_scope_id"]) == ("8", scope["id"])
+    network = create(client, "network")["id"]
+    subnet = create(client, "subnet", network_id=network, subnetpool_id=pool["id"], prefixlen=24)
+    assert (subnet["cidr"], subnet["subnetpool_id"]) == ("10.0.0.0/24", pool["id"])
+
+
+def test_routes_of_a_router(client: Client) -> None:
+    network = create(client, "network")["id"]
+    subnet = create(client, "subnet", network_id=network, cidr="10.0.0.0/24")["id"]
+    path = f"/v2.0/routers/{create(client, 'router')['id']}"
+    client.put(f"{path}/add_router_interface", json={"subnet_id": subnet})
+    one, two = ({"destination": f"10.{n}.0.0/16", "nexthop": "10.0.0.9"} for n in (8, 9))
+
+    def change(action: str, *routes: object) -> object:
+        answer = client.put(f"{path}/{action}", json={"router": {"routes": list(routes)}})
+        return answer.json["router"]["routes"]  # type: ignore[index]
+
+    assert change("add_extraroutes", one) == [one]
+    assert change("add_extraroutes", one, two) == [one, two]
+    assert change("remove_extraroutes", one) == [two]
+    assert change("", one) == [one]
+    refused = client.post("/v2.0/routers", json={"router": {"routes": []}})
+    assert "Attribute 'routes' not allowed in POST" in refused.text
+
+
+def test_ports_show_their_names_and_policies(client: Client) -> None:
+    network = create(client, "network", dns_domain="example.org.")["id"]
+    create(client, "subnet", network_id=network, cidr="10.0.0.0/24")
+    port = create(client, "port", network_id=network, dns_name="db")
+    (assignment,) = port["dns_assignment"]
+    assert assignment == {
+        "ip_address": "10.0.0.2",
+        "hostname": "db",
+        "fqdn": "db.example.org.",
+    }
+    refused = client.post(
+        "/v2.0/ports", json={"port": {"network_id": network, "qos_policy_id": "absent"}}
+    )
+    assert "QosPolicy absent could not be found" in refused.text
+
+
+def test_ports_that_are_there_get_an_address_in_a_new_subnet(client: Client) -> None:
+    network = create(client, "network")["id"]
+    port = create(client, "port", network_id=network, mac_address="fa:16:3e:12:34:56")
+    assert port["fixed_ips"] == []
+    slaac = {"ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    create(client, "subnet", network_id=network, cidr="fd00::/64", **slaac)
+    shown = client.get(f"/v2.0/ports/{port['id']}").json["port"]  # type: ignore[index]
+    assert [f["ip_address"] for f in shown["fixed_ips"]] == ["fd00::f816:3eff:fe12:3456"]

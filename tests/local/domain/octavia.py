@@ -76,7 +76,7 @@ class Octavia:
     def add_subnet(self, cidr: str, **network: Any) -> Subnet:
         """Add a network with a subnet; returns the subnet."""
         made = self.networks.create_network(Network(**network))
-        return self.networks.create_subnet(Subnet(network_id=made.id, cidr=cidr))
+        return self.networks.subnets.create(Subnet(network_id=made.id, cidr=cidr))
 
     def settle(self) -> None:
         """Wait for what goes on in the background."""

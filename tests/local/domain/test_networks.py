@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,11 +57,15 @@ class RecordedWiring:
     def router(self, router_id: str) -> RecordedWiring:
         return self
 
-    def add_leg(self, network_id: str, mac: str, address: str) -> None:
-        self.note("add_leg", address)
+    def add_leg(self, network_id: str, mac: str, *addresses: str, mtu: int) -> None:
+        self.note("add_leg", *addresses)
 
     def remove_leg(self, network_id: str, address: str) -> None:
         self.note("remove_leg", address)
+
+    def set_routes(self, routes: Mapping[str, Sequence[str]]) -> None:
+        if routes:
+            self.note("set_routes", dict(routes))
 
     def set_gateway(self, address: str, *, snat: bool) -> None:
         self.note("set_gateway", address, snat)
@@ -103,7 +107,7 @@ def subnet_of(
     networks: Networks, cidr: str = "10.0.0.0/24", *, pools: tuple[Pool, ...] = ()
 ) -> Subnet:
     network = networks.create_network(Network(name="n"))
-    return networks.create_subnet(Subnet(network_id=network.id, cidr=cidr, allocation_pools=pools))
+    return networks.subnets.create(Subnet(network_id=network.id, cidr=cidr, allocation_pools=pools))
 
 
 def port_of(networks: Networks, subnet: Subnet, address: str | None = None) -> Port:
@@ -149,7 +153,7 @@ def test_allocation_pools_are_kept_to(networks: Networks) -> None:
 def test_subnets_of_one_network_may_not_overlap_but_those_of_two_may(networks: Networks) -> None:
     subnet = subnet_of(networks, "10.0.0.0/16")
     with pytest.raises(RequestError) as error:
-        networks.create_subnet(Subnet(network_id=subnet.network_id, cidr="10.0.1.0/24"))
+        networks.subnets.create(Subnet(network_id=subnet.network_id, cidr="10.0.1.0/24"))
     assert refusal(error) == (InvalidRequestError, "InvalidInput")
     assert subnet_of(networks, "10.0.0.0/16").cidr == "10.0.0.0/16"
 
@@ -168,7 +172,7 @@ def test_subnets_of_one_router_may_not_overlap(networks: Networks, routers: Rout
 
 
 @pytest.mark.parametrize("cidr", ["fd00::/64", "ten", None])
-def test_what_is_no_ipv4_cidr_is_refused(networks: Networks, cidr: str | None) -> None:
+def test_what_is_no_cidr_of_its_version_is_refused(networks: Networks, cidr: str | None) -> None:
     with pytest.raises(RequestError) as error:
         subnet_of(networks, cidr)  # type: ignore[arg-type]
     assert error.type is InvalidRequestError
@@ -215,7 +219,7 @@ def test_nothing_is_removed_that_is_in_use(
     routers.add_subnet(router.id, subnet.id)
     for remove, id_ in (
         (networks.delete_network, subnet.network_id),
-        (networks.delete_subnet, subnet.id),
+        (networks.subnets.delete, subnet.id),
         (routers.delete_router, router.id),
         (groups.delete, port.security_groups[0]),
         (networks.delete_network, PUBLIC_ID),
@@ -234,7 +238,7 @@ def test_everything_goes_in_the_reverse_order(
     wires.calls.clear()
     routers.remove_interface(router.id, subnet_id=subnet.id)
     routers.delete_router(router.id)
-    networks.delete_subnet(subnet.id)
+    networks.subnets.delete(subnet.id)
     networks.delete_network(subnet.network_id)
     assert [call[0] for call in wires.calls] == [
         "remove_leg",
@@ -249,7 +253,7 @@ def test_what_is_gone_is_not_found(
 ) -> None:
     for remove in (
         networks.delete_network,
-        networks.delete_subnet,
+        networks.subnets.delete,
         networks.delete_port,
         routers.delete_router,
         routers.delete_floating,

@@ -115,7 +115,7 @@ def test_what_an_earlier_build_kept_is_read(tmp_path: Path) -> None:
     database.close()
     store = Store(tmp_path / "cloud.sqlite")
     assert store.find(Network) == [
-        Network(id="1", project_id="p", name="n", is_external=True, subnets=("2",))
+        Network(id="1", project_id="p", name="n", is_external=True, subnets=("2",), mtu=1400)
     ]
     assert store.find(Port) == [
         Port(

@@ -192,3 +192,27 @@ def _ip(namespace: Path, *arguments: str) -> list[dict[str, Any]]:
     )
     owned: list[dict[str, Any]] = json.loads(shown.stdout)
     return owned
+
+
+def test_card_has_the_mtu_of_its_network_and_ipv6_from_the_start(testbed: FabricTestbed) -> None:
+    network, server = testbed.network(), str(uuid.uuid4())
+    testbed.fabric.create_server_namespace(server)
+    card = Nic(
+        device="eth0",
+        network_id=network,
+        mac="fa:16:3e:12:34:56",
+        addresses=("fd00::f816:3eff:fe12:3456/64", "10.0.0.5/24"),
+        gateway6="fd00::1",
+        mtu=1300,
+    )
+    testbed.fabric.plug(server, card)
+    (link,) = _ip(server_namespace(server), "addr", "show", "dev", "eth0")
+    assert link["mtu"] == 1300
+    assert {(a["local"], a.get("tentative", False)) for a in link["addr_info"]} == {
+        ("10.0.0.5", False),
+        ("fd00::f816:3eff:fe12:3456", False),
+        ("fe80::f816:3eff:fe12:3456", False),
+    }
+    routes = {route["dst"]: route for route in _ip(server_namespace(server), "-6", "route", "show")}
+    assert routes["default"]["gateway"] == "fd00::1"
+    assert (card.ipv4, card.has_ipv6) == ("10.0.0.5", True)

@@ -15,6 +15,7 @@ import pytest
 from infraci.base.deadline import Deadline
 from infraci.errors import CloudError
 from infraci.local.domain.config_drive import config_drive
+from infraci.local.domain.instance_metadata import InstanceMetadata
 from infraci.local.host import image_store
 from infraci.local.host.capabilities import Capabilities, Cgroups, probe
 from infraci.local.host.fabric import server_namespace
@@ -74,12 +75,13 @@ class ServerSetup:
             "memory_mb": 256,
             "labels": {LABEL_CLOUD: self.testbed.cloud},
             "seed": config_drive(
-                server_id=host.id,
-                name=f"web_{number}",
-                metadata={"role": "web"},
-                keys={"run": self.public_key},
-                user_data=user_data,
-                project_id="p",
+                InstanceMetadata(
+                    id=host.id,
+                    name=f"web_{number}",
+                    metadata={"role": "web"},
+                    keys={"run": self.public_key},
+                    user_data=user_data,
+                )
             ),
         }
         return ContainerSpec(**{**fields, **more})  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from infraci.local.host.fabric import Fabric, network_end
-from infraci.local.host.port_filter import FilterRule, NetworkFilter, PortFilter
+from infraci.local.host.port_filter import FilterRule, NetworkFilter, PortFilter, RateLimit
 from infraci.local.host.segment import CLOUD_ADDRESS, namespace_of
 from tests.local.wires import FabricTestbed, ServerNamespace, nic, run_in
 
@@ -557,3 +557,67 @@ def test_network_that_is_being_made_keeps_what_guards_it(testbed: FabricTestbed)
 
 def test_network_that_is_gone_is_not_guarded(testbed: FabricTestbed) -> None:
     assert not testbed.fabric.guard(str(uuid.uuid4()), NetworkFilter())
+
+
+_COUNT = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+server.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+server.bind(("0.0.0.0", 9000))
+print("ready", flush=True)
+count, marks = 0, set()
+while True:
+    data, control, _, sender = server.recvmsg(2000, 100)
+    marks |= {value[0] >> 2 for _, _, value in control}
+    if data == b"end":
+        print(count, sorted(marks), flush=True)
+        break
+    count += 1
+"""
+_FLOOD = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.connect((sys.argv[1], 9000))
+for _ in range(400):
+    client.send(bytes(1000))
+"""
+_END = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"end", (sys.argv[1], 9000))
+"""
+
+
+def test_what_exceeds_a_limit_is_dropped_and_packets_are_marked(network: Network) -> None:
+    """400 kB at once, of which a port lets pass 128 kB and no more for hours."""
+    limit = RateLimit(bytes_per_s=1, burst_bytes=128 << 10)
+    network.guard(all=ALL_IN + EGRESS)
+    for name, number in (("one", 1), ("two", 2)):
+        network.server(name, number, "all")
+
+    assert _counted(network) == (400, "[0]")
+    network.change("one", send_limit=limit)
+    few, _ = _counted(network)
+    assert 0 < few < 130
+    network.change("one", send_limit=None, dscp=10)
+    assert _counted(network) == (400, "[0, 10]")
+    network.change("one", dscp=None)
+    network.change("two", receive_limit=limit)
+    few, _ = _counted(network)
+    assert 0 < few < 130
+
+
+def _counted(network: Network) -> tuple[int, str]:
+    """Of 400 packets of 1000 bytes from `one` to `two`, how many came, and all marks."""
+    python = [sys.executable, "-ISc"]
+    enter = ["nsenter", f"--net={network.hosts['two'].path}", "--"]
+    counter = subprocess.Popen([*enter, *python, _COUNT], stdout=subprocess.PIPE, text=True)
+    assert counter.stdout is not None
+    assert counter.stdout.readline() == "ready\n"
+    run_in(network.hosts["one"], *python, _FLOOD, "10.0.0.2")
+    # From itself, so that no limit keeps the end away.
+    run_in(network.hosts["two"], *python, _END, "10.0.0.2")
+    count, _, marks = counter.stdout.readline().strip().partition(" ")
+    counter.wait(timeout=10)
+    counter.stdout.close()
+    return int(count), marks

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local.wires import FabricTestbed, ServerNamespace
+from tests.local.wires import FabricTestbed, ServerNamespace, nic, run_in
 
 pytestmark = pytest.mark.cloud
 
@@ -181,3 +181,56 @@ def connects(host: ServerNamespace, address: str) -> bool:
     )
     command = ["nsenter", f"--net={host.path}", "--", sys.executable, "-ISc", request, address]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_static_routes_lead_by_a_server(testbed: FabricTestbed) -> None:
+    """Between two networks beside a router, by a server in one of them."""
+    front, back = testbed.network(), testbed.network()
+    asker = testbed.host(front, "10.0.0.5/24", gateway="10.0.0.1")
+    between = testbed.host(front, "10.0.0.9/24", gateway="10.0.0.1")
+    testbed.fabric.plug(between.id, nic(back, "10.9.0.1/24", device="eth1"))
+    testbed.let_pass(back, between.id, "eth1")
+    run_in(between, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    testbed.listen("behind", testbed.host(back, "10.9.0.5/24", gateway="10.9.0.1"))
+    router_id = str(uuid.uuid4())
+    testbed.fabric.create_router(router_id)
+    router = testbed.fabric.router(router_id)
+    router.add_leg(front, "fa:16:3e:00:00:01", "10.0.0.1/24")
+    assert testbed.reaches_none(asker, "10.9.0.5")
+    router.set_routes({"10.9.0.0/24": ["10.0.0.9"], "10.8.0.0/24": ["10.0.0.8", "10.0.0.9"]})
+    assert testbed.ask(asker, "10.9.0.5") == "behind saw 10.0.0.5"
+    router.set_routes({"10.9.0.5/32": ["10.0.0.9"]})
+    assert testbed.ask(asker, "10.9.0.5") == "behind saw 10.0.0.5"
+    router.set_routes({})
+    router.set_routes({})
+    assert testbed.reaches_none(asker, "10.9.0.5")
+
+
+def test_a_static_default_route_gives_way_to_the_gateway_again(testbed: FabricTestbed) -> None:
+    routed = RoutedNetwork(testbed, 22)
+    router = testbed.fabric.router(routed.router)
+    router.set_routes({"0.0.0.0/0": ["10.0.0.6"]})
+    assert router.namespace.show("-4", "route", "show", "default")[0]["gateway"] == "10.0.0.6"
+    router.set_routes({})
+    (route,) = router.namespace.show("-4", "route", "show", "default")
+    assert route["gateway"] == str(testbed.pools.public_host)
+
+
+def test_ipv6_between_networks_of_a_router(testbed: FabricTestbed) -> None:
+    one, other = testbed.network(), testbed.network()
+    asker = testbed.host(one, "10.0.0.5/24", "fd00:0:0:1::5/64", gateway6="fd00:0:0:1::1")
+    server = testbed.host(other, "fd00:0:0:2::5/64", gateway6="fd00:0:0:2::1")
+    testbed.listen("server", server, at="::")
+    assert testbed.reaches_none(asker, "fd00:0:0:2::5")
+    router_id = str(uuid.uuid4())
+    testbed.fabric.create_router(router_id)
+    router = testbed.fabric.router(router_id)
+    router.add_leg(one, "fa:16:3e:00:00:01", "fd00:0:0:1::1/64", "fd00:0:0:3::1/64")
+    router.add_leg(other, "fa:16:3e:00:00:02", "fd00:0:0:2::1/64", mtu=1300)
+    assert testbed.ask(asker, "fd00:0:0:2::5") == "server saw fd00:0:0:1::5"
+    router.set_routes({"fd00:9::/48": ["fd00:0:0:2::5"], "::/0": ["fd00:0:0:2::5"]})
+    assert len(router.namespace.show("-6", "route", "show", "proto", "static")) == 2
+    router.set_routes({})
+    assert router.namespace.show("-6", "route", "show", "proto", "static") == []
+    router.remove_leg(other, "fd00:0:0:2::1/64")
+    assert testbed.reaches_none(asker, "fd00:0:0:2::5")

@@ -54,6 +54,14 @@ def test_signals_arrive_from_the_access_address(
     )
 
 
+def test_metadata_is_asked_for_at_port_80_and_answered_at_the_port_of_signals(
+    testbed: FabricTestbed, twins: tuple[ServerNamespace, ServerNamespace]
+) -> None:
+    assert testbed.ask(twins[0], CLOUD_ADDRESS, 80) == f"signals saw {testbed.access(5)}"
+    assert testbed.ask(twins[1], CLOUD_ADDRESS, 80) == f"signals saw {testbed.access(6)}"
+    assert testbed.reaches_none(twins[0], str(testbed.pools.public_host), 80)
+
+
 def test_only_the_signal_port_is_open(
     testbed: FabricTestbed, twins: tuple[ServerNamespace, ServerNamespace]
 ) -> None:
