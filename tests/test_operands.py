@@ -68,6 +68,7 @@ SAFE_OTHERWISE = {
     "local/host/netns.py:sysctl": "namespaces are named by this room",
     "local/host/mounts.py:_run": "the file is our own, and what it is to do comes in by stdin",
     "local/host/loop_devices.py:_losetup": "hands on what it is given",
+    "local/host/loop_devices.py:_run": "hands on what it is given",
     "local/host/podman_command.py:run_podman": "hands on what it is given",
     "local/host/podman.py:_run": "hands on what it is given",
     "local/host/podman.py:_update_limits": "limits are options of ours",

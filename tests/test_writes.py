@@ -69,6 +69,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/host/image_store.py _bootstrap": {"write_bytes": _OWN, "write_text": _OWN},
     "local/state_dir.py StateDir._overwrite": {"open": _CLOUD},
     "local/state_dir.py StateDir._write": {"replace_file": _CLOUD},
+    "local/host/podman.py Podman._filter_options": {"replace_file": _CLOUD},
     "local/host/podman.py Podman.resize": {"write_text": _CLOUD},
     "local/host/podman.py _write_seed": {"write_bytes": _CLOUD},
     "local/cloud_process.py _start": {"open": _CLOUD},

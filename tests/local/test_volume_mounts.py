@@ -109,6 +109,37 @@ def test_a_volume_is_mounted_wherever_it_is(cloud: Connection, stack: Any) -> No
     assert loop_devices(volume.id) == ""
 
 
+PARTITIONED = """\
+#cloud-config
+disk_setup: {/dev/vdb: {table_type: gpt, layout: true}}
+fs_setup: [{label: backup, filesystem: ext4, device: /dev/vdb, partition: 1}]
+mounts: [[LABEL=backup, /mnt/backup, ext4, 'defaults,noatime']]
+"""
+
+
+def test_cloud_init_partitions_a_volume(cloud: Connection) -> None:
+    template = hot(
+        {
+            **network(),
+            "data": resource("OS::Cinder::Volume", name="data", size=1),
+            "one": on_net(
+                name="one",
+                user_data=PARTITIONED,
+                block_device_mapping_v2=[{"volume_id": {"get_resource": "data"}, "boot_index": -1}],
+            ),
+        }
+    )
+    stack = create(cloud, "partitions", template)
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    (one,) = (each.id for each in cloud.compute.servers())
+    booted(cloud, one)
+    listed = inside(one, "lsblk --noheadings --raw --output NAME,TYPE,LABEL,MOUNTPOINT")
+    assert listed == "vdb disk  \nvdb1 part backup /mnt/backup"
+    inside(one, "touch /mnt/backup/file; systemctl reboot")
+    until(lambda: answers(one, "test -e /mnt/backup/file && systemctl is-active multi-user.target"))
+    deleted(cloud, stack)
+
+
 def test_what_is_no_volume_is_mounted_as_little_as_before(cloud: Connection, stack: Any) -> None:
     one = next(each.id for each in cloud.compute.servers() if each.name == "one")
     booted(cloud, one)

@@ -347,7 +347,11 @@ class Servers:
                 self._host.move_access(id_, server.access, before=before, after=after)
 
     def watch(self) -> None:
-        """Start servers again that rebooted themselves; others that have ended are off."""
+        """Start servers again that rebooted themselves; others that have ended are off.
+
+        Servers get devices of partitions that they have made.
+        """
+        self._host.watch_partitions()
         for id_, wants_reboot in self._host.ended().items():
             with self._turns[id_]:
                 server = self._store.get(Server, id_)

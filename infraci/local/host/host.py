@@ -19,14 +19,12 @@ from infraci.errors import CloudError
 from infraci.local.host import image_store as images
 from infraci.local.host import mounts
 from infraci.local.host.balancer_plan import BalancerPlan, BalancerStats
-from infraci.local.host.block_devices import forget_disk, list_disk
 from infraci.local.host.capabilities import (
     find_uplink,
     install_command,
     missing_haproxy,
     probe,
 )
-from infraci.local.host.device_nodes import make_nodes, remove_nodes
 from infraci.local.host.fabric import Fabric, Nic, access_nic, server_namespace
 from infraci.local.host.host_bridge import Pools, choose_pools
 from infraci.local.host.host_interface import BootPlan, Disk, MountRequest
@@ -43,6 +41,7 @@ from infraci.local.host.resolvers import find_resolvers
 from infraci.local.host.router import Router
 from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.server_sockets import ServerSockets
+from infraci.local.host.shown_disks import ShownDisks
 from infraci.local.state_dir import StateDir
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +73,7 @@ class Host:
         self._inits: dict[str, int] = {}  # the process id of each running server's init
         self._balancing: dict[str, int] = {}  # the process id of each balancer's haproxy
         self._labels: dict[str, Mapping[str, str]] = {}  # what each network is labelled with
+        self._disks = ShownDisks()
         #: Where servers ask for what they cannot do; the cloud sets what answers them.
         self.sockets = ServerSockets()
 
@@ -248,7 +248,7 @@ class Host:
                 dns=plan.dns or self._own_resolvers(plan),
                 domain=plan.domain,
             ),
-            _furnishing(plan.id, plan.disks),
+            self._furnishing(plan.id, plan.disks),
         )
 
     @staticmethod
@@ -278,7 +278,7 @@ class Host:
     def start(self, plan: BootPlan) -> None:
         """Wire and start a server that was stopped."""
         self._wire(plan)
-        self._podman.start(plan.id, _furnishing(plan.id, plan.disks))
+        self._podman.start(plan.id, self._furnishing(plan.id, plan.disks))
         self._inspect(plan.id)
 
     def stop(self, server_id: str) -> None:
@@ -291,7 +291,7 @@ class Host:
         self._inits.pop(server_id, None)
         if disks:
             self._podman.stop(server_id, timeout_s=0 if hard else 20)
-            self._podman.start(server_id, _furnishing(server_id, disks))
+            self._podman.start(server_id, self._furnishing(server_id, disks))
         else:
             self._podman.reboot(server_id, hard=hard)
         self._inspect(server_id)
@@ -312,6 +312,7 @@ class Host:
         """Remove a server and its wires; one that is gone already is fine."""
         self._inits.pop(server_id, None)
         self.sockets.close(server_id)
+        self._disks.forget(server_id)
         with ThreadPoolExecutor(max_workers=1) as executor:
             removed = executor.submit(self._podman.remove, server_id)
             if access and network_id:
@@ -342,14 +343,20 @@ class Host:
     def show_disk(self, server_id: str, disk: Disk) -> None:
         """Let a server, if it runs, have a block device."""
         if init := self._inits.get(server_id):
-            _furnish(init, server_id, [disk])
+            self._disks.show(init, server_id, [disk])
 
     def hide_disk(self, server_id: str, disk: Disk) -> None:
         """Take a block device from a server, and all that is mounted of it."""
         if init := self._inits.get(server_id):
-            mounts.unplug(init, server_namespace(server_id), disk)
-            remove_nodes(init, disk)
-            forget_disk(init, disk)
+            self._disks.hide(init, server_id, disk)
+
+    def watch_partitions(self) -> None:
+        """Give servers block devices of the partitions that they have made since the last call."""
+        self._disks.watch_partitions(self._inits)
+
+    def _furnishing(self, server_id: str, disks: Sequence[Disk]) -> Furnish | None:
+        """What gives a server its block devices before it looks for them."""
+        return (lambda init: self._disks.show(init, server_id, disks)) if disks else None
 
     def mount(self, server_id: str, disks: Sequence[Disk], request: MountRequest) -> None:
         """Mount one of a server's disks. Raises CloudError with the words of `mount`."""
@@ -414,17 +421,6 @@ class Host:
                 self._fabric.remove_namespace(own)
                 self._release(own.labels.get("id", own.namespace))
         return [f"{own.kind} {own.labels.get('id', own.namespace)}" for own in unknown]
-
-
-def _furnishing(server_id: str, disks: Sequence[Disk]) -> Furnish | None:
-    """What gives a server its block devices before it looks for them."""
-    return (lambda init: _furnish(init, server_id, disks)) if disks else None
-
-
-def _furnish(init: int, server_id: str, disks: Sequence[Disk]) -> None:
-    for disk in disks:
-        make_nodes(init, disk)
-        list_disk(init, server_namespace(server_id), disk)
 
 
 def _runs(pid: int) -> bool:

@@ -101,6 +101,9 @@ class HostInterface(Protocol):
     def unmount(self, server_id: str, disks: Sequence[Disk], target: str, *, is_lazy: bool) -> None:
         """Undo the latest mount of a server's disk on a folder. Raises CloudError."""
 
+    def watch_partitions(self) -> None:
+        """Give servers block devices of the partitions that they have made since the last call."""
+
     def console(self, server_id: str) -> str:
         """What the server wrote to its console."""
 

@@ -27,6 +27,8 @@ _FIRST, _LAST = 1 << 16, (1 << 20) - 1
 _LOOP_CTL_REMOVE = 0x4C81  # linux/loop.h
 _QUICK_S = 30.0
 _UNMOUNT_S = 20.0
+#: The first sectors, with either kind of table: that of a GPT ends there.
+_TABLE_BYTES = 34 * 512
 
 
 def bind(file: Path, *, read_only: bool) -> int:
@@ -89,6 +91,30 @@ def partitions(minor: int) -> dict[int, tuple[int, int]]:
     return parts
 
 
+def partition_table(minor: int) -> bytes:
+    """What a device says of its partitions, as it is now; empty for a device that is gone."""
+    try:
+        device = os.open(f"/dev/loop{minor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(device, _TABLE_BYTES, 0)
+    except OSError:
+        return b""
+    finally:
+        os.close(device)
+
+
+def read_partitions(minor: int) -> None:
+    """Have the kernel know the partitions that the device says it has now."""
+    device = f"/dev/loop{minor}"
+    with suppress(CloudError):  # a table that is half written is read again when it is whole
+        try:
+            _run(["blockdev", "--rereadpt", "--", device], "read partitions")
+        except CloudError:  # a partition is in use: the others can change
+            _run(["partx", "--update", "--", device], "read partitions")
+
+
 def bound(folder: Path) -> dict[str, list[int]]:
     """The minor numbers of the block devices of a folder's files, by the files' names.
 
@@ -107,9 +133,13 @@ def bound(folder: Path) -> dict[str, list[int]]:
 
 
 def _losetup(arguments: Sequence[str], verb: str) -> str:
+    return _run(["losetup", *arguments], verb)
+
+
+def _run(command: Sequence[str], verb: str) -> str:
     try:
         done = subprocess.run(
-            ["losetup", *arguments],
+            command,
             capture_output=True,
             text=True,
             check=False,

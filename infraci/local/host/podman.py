@@ -17,10 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from infraci.base.atomic import replace_file
 from infraci.base.deadline import Deadline
 from infraci.errors import CloudError, PhaseTimeoutError
 from infraci.local.host.capabilities import Capabilities
 from infraci.local.host.podman_command import reason_in, run_podman
+from infraci.local.host.seccomp import server_filter
 from infraci.local.host.server_group import make_group, options_of, remove_group
 from infraci.local.host.server_sockets import FOLDER_INSIDE
 
@@ -41,6 +43,8 @@ _LIMITS = "limits"
 _INIT = "init.pid"
 #: Another: the process id of podman's monitor of it.
 _MONITOR = "monitor.pid"
+#: Beside the servers' folders: the filter of their system calls.
+_FILTER = "seccomp.json"
 #: Another, a folder that the server sees: this machine listens in it.
 _SOCKET = "socket"
 #: A console that grows beyond this begins anew: a server must not fill the disk.
@@ -325,11 +329,21 @@ class Podman:
             "--entrypoint=/sbin/init",
             *self._capabilities.run_options,
             *options_of(spec.id),
+            *self._filter_options(),
             *(f"--dns={server}" for server in spec.dns),
             *([f"--dns-search={spec.domain}"] if spec.domain else []),
             *(f"--label={key}={value}" for key, value in labels.items()),
         ]
         return [*command, *self._limits(spec.cpus, spec.memory_mb), "--", spec.image]
+
+    def _filter_options(self) -> list[str]:
+        """The option that filters a server's system calls, of which podman reads a file."""
+        text = server_filter()
+        if text is None:
+            return []
+        path = self._folder / _FILTER
+        replace_file(path, text)  # others may read it at this moment
+        return [f"--security-opt=seccomp={path}"]
 
     def _update_limits(self, server_id: str) -> None:
         try:

@@ -36,6 +36,7 @@ _PACKAGES = (
     "curl",
     "dbus",
     "e2fsprogs",
+    "gdisk",
     "gpg",
     "iproute2",
     "iputils-ping",

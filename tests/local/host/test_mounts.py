@@ -6,6 +6,7 @@ A process with mounts and a root of its own stands for the server.
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from infraci.local.host.block_devices import forget_disk, list_disk
 from infraci.local.host.host_interface import Disk, MountRequest
 from infraci.local.host.mount_process import mounts_in
 from infraci.local.host.mounts import MountError
+from infraci.local.host.shown_disks import ShownDisks
 from infraci.local.host.volume_files import VolumeFiles
 
 pytestmark = pytest.mark.cloud
@@ -257,3 +259,47 @@ def test_a_server_lists_its_own_block_devices(server: Server, disk: Disk) -> Non
     forget_disk(server.init, disk)
     assert list(server.path("sys/block").iterdir()) == []
     assert list(server.path("sys/dev/block").iterdir()) == []
+
+
+def test_partitions_that_a_server_makes_are_devices(server: Server, disk: Disk) -> None:
+    shown, minor = ShownDisks(namespace_of=lambda _: server.netns), disk.numbers[1]
+    shown.show(server.init, "s1", [disk])
+    write_table(minor, 204800, 1000000)
+    assert not server.path("dev/vdb1").exists()
+    shown.watch_partitions({"s1": server.init})
+    parts = loop_devices.partitions(minor)
+    assert parts.keys() == {1, 2}
+    node = server.path("dev/vdb1").stat()
+    assert (os.major(node.st_rdev), os.minor(node.st_rdev)) == parts[1]
+    assert server.path("dev/disk/by-id/virtio-one-part2").readlink() == Path("../../vdb2")
+    listed = server.path("sys/dev/block/{}:{}".format(*parts[1])).readlink()
+    assert listed == Path("../../block/vdb/vdb1")
+
+    subprocess.run(["mkfs.ext4", "-q", f"/dev/loop{minor}p1"], check=True, timeout=60)
+    mount(server, disk, numbers=parts[1])
+    assert server.volumes() == {"/data": "/dev/vdb1"}
+    shown.hide(server.init, "s1", disk)
+    assert server.volumes() == {}
+    assert [path.name for path in server.path("dev").iterdir()] == ["disk"]
+
+    shown.show(server.init, "s1", [disk])
+    write_table(minor, 2000000)
+    shown.watch_partitions({"s1": server.init})
+    assert not server.path("dev/vdb2").exists()
+    shown.forget("s1")
+    write_table(minor, 20480, 20480)
+    shown.watch_partitions({"s1": server.init})
+    assert not server.path("dev/vdb2").exists()
+
+
+def write_table(minor: int, *sizes: int) -> None:
+    """Write a DOS partition table as a server does, of which the kernel is not told."""
+    first, entries = 2048, b""
+    for size in sizes:
+        entries += struct.pack("<4xB3xII", 0x83, first, size)
+        first += size
+    table = bytes(446) + entries.ljust(64, b"\0") + b"\x55\xaa"
+    device = os.open(f"/dev/loop{minor}", os.O_RDWR)
+    os.pwrite(device, table, 0)
+    os.fsync(device)
+    os.close(device)
