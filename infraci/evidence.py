@@ -1,4 +1,7 @@
-"""Saves logs of servers and events of the stack before they are destroyed; never fails a run."""
+"""Saves logs of servers, events of the stack, states of its load balancers before they are gone.
+
+Never fails a run.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ def collect(
     open_session: Callable[[Server], Session],
     console: Callable[[Server], str],
     events: Callable[[], str],
+    balancers: Callable[[], str],
     folder: RunFolder,
     deadline: Deadline,
     masker: Masker | None = None,
@@ -73,6 +77,11 @@ def collect(
         save("stack-events.txt", events())
     except Exception as error:
         save("stack-events.txt", f"cannot read the stack's events: {error}\n")
+    try:
+        if statuses := balancers():
+            save("load-balancers.json", statuses)
+    except Exception as error:
+        save("load-balancers.json", f"cannot look at the load balancers: {error}\n")
     with contextlib.suppress(OSError):
         files = sorted(path for path in target.rglob("*") if path.is_file())
         return tuple(str(path.relative_to(folder.path)) for path in files)

@@ -35,11 +35,12 @@ def test_every_server_has_its_files(sshd: Sshd, tmp_path: Path) -> None:
             open_session=lambda server: session,
             console=lambda server: f"{server.name} booted, password hunter22\n",
             events=lambda: "12:00 web CREATE_FAILED no valid host\n",
+            balancers=lambda: '{"lb": {"operating_status": "DEGRADED"}}\n',
             folder=RunFolder(folder),
             deadline=Deadline(60),
             masker=Masker(["hunter22"]),
         )
-    expected = {"evidence/stack-events.txt"} | {
+    expected = {"evidence/stack-events.txt", "evidence/load-balancers.json"} | {
         f"evidence/{name}/{file}"
         for name in ("web-0", "web-1")
         for file in ("console.log", *COMMANDS)
@@ -70,6 +71,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path:
         open_session=open_session,
         console=broken_console,
         events=broken_events,
+        balancers=broken_events,
         folder=RunFolder(tmp_path),
         deadline=Deadline(60),
     )
@@ -78,6 +80,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path:
     assert "no answer" in saved["evidence/gone/unreachable.txt"]
     assert "503" in saved["evidence/gone/console.log"]
     assert "even a bug" in saved["evidence/stack-events.txt"]
+    assert "even a bug" in saved["evidence/load-balancers.json"]
 
 
 def test_no_time_is_left(sshd: Sshd, tmp_path: Path) -> None:
@@ -87,6 +90,7 @@ def test_no_time_is_left(sshd: Sshd, tmp_path: Path) -> None:
             open_session=lambda server: session,
             console=lambda server: "booted\n",
             events=lambda: "",
+            balancers=lambda: "",
             folder=RunFolder(tmp_path),
             deadline=Deadline(0),
         )
@@ -105,6 +109,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
             open_session=lambda server: pytest.fail("nobody to ask"),
             console=lambda server: "",
             events=lambda: "",
+            balancers=lambda: "",
             folder=RunFolder(tmp_path),
             deadline=Deadline(10),
         )

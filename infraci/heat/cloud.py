@@ -14,6 +14,7 @@ from infraci.base.closing import Closing
 from infraci.base.deadline import Deadline, waits
 from infraci.errors import CloudError
 from infraci.heat import nova, update
+from infraci.heat.balancer_status import read_balancers
 from infraci.heat.capacity import Capacity
 from infraci.heat.catalog_query import read_catalog
 from infraci.heat.cloud_errors import LOCAL, GoneError
@@ -159,6 +160,10 @@ class Cloud(Closing):
     def resources(self, stack_id: str) -> tuple[Resource, ...]:
         """All resources of a stack and of its nested stacks."""
         return read_resources(self._connection, self._stacks.known(stack_id))
+
+    def balancers(self, stack_id: str) -> str:
+        """What a stack's load balancers say of their members, as JSON; empty without any."""
+        return read_balancers(self._connection, self.resources(stack_id))
 
     def events(self, stack_id: str) -> tuple[Event, ...]:
         """All events of a stack and of its nested stacks."""

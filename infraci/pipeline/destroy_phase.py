@@ -168,6 +168,9 @@ def save_evidence(run: Run) -> None:
     def events() -> str:
         return render_events(cloud.events(stack_id))
 
+    def balancers() -> str:
+        return cloud.balancers(stack_id)
+
     run.drivers.progress.note("saving evidence")
     deadline = Deadline(_EVIDENCE_S, phase="saving evidence")
     try:
@@ -177,6 +180,7 @@ def save_evidence(run: Run) -> None:
                 open_session=run.sessions.session,
                 console=console,
                 events=events,
+                balancers=balancers,
                 folder=run.folder,
                 deadline=deadline,
                 masker=run.state.masker,

@@ -100,6 +100,8 @@ class CloudDriver(Remover, Protocol):
 
     def events(self, stack_id: str) -> tuple[Event, ...]: ...  # noqa: D102
 
+    def balancers(self, stack_id: str) -> str: ...  # noqa: D102
+
     def console(self, server_id: str) -> str: ...  # noqa: D102
 
     def admission(  # noqa: D102
@@ -180,6 +182,7 @@ class Collect(Protocol):
         open_session: Callable[[Server], Session],
         console: Callable[[Server], str],
         events: Callable[[], str],
+        balancers: Callable[[], str],
         folder: RunFolder,
         deadline: Deadline,
         masker: Masker | None,

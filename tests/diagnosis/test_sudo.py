@@ -484,6 +484,7 @@ def _evidence(ruled: Ruled) -> dict[str, str]:
         open_session=lambda server: ruled.session,
         console=lambda server: "",
         events=lambda: "",
+        balancers=lambda: "",
         folder=RunFolder(ruled.tree),
         deadline=Deadline(60),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import urllib.request
 import uuid
@@ -13,6 +14,8 @@ import pytest
 from openstack.connection import Connection
 from openstack.exceptions import BadRequestException, ConflictException, HttpException
 
+from infraci.base.deadline import Deadline
+from infraci.heat import Cloud, Mark
 from infraci.local import cloud_process
 from infraci.local.host.fabric import Fabric, find_all
 from infraci.local.host.host_bridge import choose_pools
@@ -114,6 +117,25 @@ def site() -> dict[str, Any]:
     }
 
 
+def moved(path: str) -> dict[str, Any]:
+    """A redirection of requests whose path begins so, for a template."""
+    return {
+        "policy": resource(
+            "OS::Octavia::L7Policy",
+            listener={_GET: "listener"},
+            action="REDIRECT_TO_URL",
+            redirect_url="http://new.test/",
+        ),
+        "rule": resource(
+            "OS::Octavia::L7Rule",
+            l7policy={_GET: "policy"},
+            type="PATH",
+            compare_type="STARTS_WITH",
+            value=path,
+        ),
+    }
+
+
 def outputs(stack: Any) -> Mapping[str, Any]:
     return {output["output_key"]: output["output_value"] for output in stack.outputs}
 
@@ -171,11 +193,7 @@ def test_a_site_of_two_servers(cloud: Connection) -> None:
     stats = cloud.load_balancer.get_load_balancer_statistics(balancer.id)
     assert stats.total_connections >= 4
 
-    rule = resource("OS::Octavia::L7Rule", l7policy={_GET: "moved"}, type="PATH",
-                    compare_type="STARTS_WITH", value="/old")  # fmt: skip
-    moved = resource("OS::Octavia::L7Policy", listener={_GET: "listener"},
-                     action="REDIRECT_TO_URL", redirect_url="http://new.test/")  # fmt: skip
-    resources = {**site(), "moved": moved, "rule": rule}
+    resources = {**site(), **moved("/old")}
     changed = {**template, "resources": resources}
     cloud.orchestration.put(
         f"/stacks/{stack.name}/{stack.id}", json={"template": changed, "files": {}}
@@ -216,6 +234,40 @@ def test_a_balancer_outlives_the_clouds_process(cloud: Connection, state: Path) 
     deleted(cloud, stack)
     assert not namespace.exists()
     assert namespaces() == []
+
+
+def test_a_balancer_at_a_public_address(cloud: Connection) -> None:
+    resources = balanced()
+    for name in ("net", "subnet"):
+        del resources[name]
+    resources["lb"]["properties"]["vip_subnet"] = "public"
+    resources |= moved("/")
+    vip = {"vip": {"value": {"get_attr": ["lb", "vip_address"]}}}
+    stack = create(cloud, "public", hot(resources, outputs=vip))
+    assert stack.status == "CREATE_COMPLETE", stack.status_reason
+    assert redirection(f"http://{outputs(stack)['vip']}/") == "302 http://new.test/"
+    deleted(cloud, stack)
+    assert namespaces() == []
+
+
+def test_what_a_run_has_left_and_what_its_balancers_say(cloud: Connection) -> None:
+    """Leftovers are known by the run's name, and removed with their parts."""
+    stack = create(cloud, "told", hot(balanced()))
+    with Cloud.connect("local", clouds_yaml=StateDir.of_this_user().clouds_yaml) as heat:
+        (shown,) = json.loads(heat.balancers(stack.id)).values()
+        assert (shown["name"], shown["operating_status"]) == ("lb", "ONLINE")
+        (subnet,) = cloud.network.subnets(cidr="10.0.0.0/24")
+        api: Any = cloud.load_balancer
+        left = api.create_load_balancer(name="infraci-x-1-lb", vip_subnet_id=subnet.id)
+        api.wait_for_load_balancer(left.id)
+        api.create_listener(load_balancer_id=left.id, protocol="TCP", protocol_port=80)
+        api.wait_for_load_balancer(left.id)
+        mark, deadline = Mark(name="infraci-x-1"), Deadline(60)
+        named = [str(each) for each in heat.leftovers(mark, deadline=deadline)]
+        assert named == [f"load balancer infraci-x-1-lb ({left.id})"]
+        assert heat.remove_leftovers(mark, deadline=deadline) == ()
+    assert [each.name for each in api.load_balancers()] == ["lb"]
+    deleted(cloud, stack)
 
 
 def test_a_balancer_that_no_record_knows_is_garbage(cloud: Connection) -> None:

@@ -183,6 +183,9 @@ class FakeCloud:
         self.faults.inject("outputs")
         return {"url": "http://192.0.2.1", "secret": "it is top-secret", "ports": [80, 443]}
 
+    def balancers(self, stack_id: str) -> str:
+        return ""
+
     def events(self, stack_id: str) -> tuple[Event, ...]:
         self.faults.inject("events")
         return ()

@@ -70,6 +70,7 @@ class Balancers:
         self._labels_of = labels_of
         # What is done with one balancer is done in turn.
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._changing: dict[str, str] = {}  # of each balancer, what was changed last
 
     # What there is
 
@@ -152,6 +153,7 @@ class Balancers:
             graph = self.graph(record.balancer_id)
             validated = cast(AnyOctaviaRecord, self._validated(graph, record))
             self._begin(graph, validated)
+            self._changing[record.balancer_id] = id_
             self._put(
                 graph, replace(validated, provisioning_status=PENDING_UPDATE, updated_at=_now())
             )
@@ -258,8 +260,11 @@ class Balancers:
     def put_into_effect(self, id_: str) -> None:
         """Have the host do what the records of a balancer say, then say that it does."""
         with self._turns[id_]:
-            graph = self.graph(id_)
-            self._apply(graph)
+            if self._store.get(LoadBalancer, id_):
+                self._apply(self.graph(id_))
+            if self._store.get(LoadBalancer, id_) is None:
+                self._turns.pop(id_, None)
+                self._changing.pop(id_, None)
 
     def _apply(self, graph: BalancerGraph) -> None:
         id_ = graph.balancer.id
@@ -291,12 +296,13 @@ class Balancers:
                 if record.provisioning_status == PENDING_DELETE and is_done:
                     self._forget(record)
                 else:
-                    status = ACTIVE if is_done or self._survives(record) else ERROR
+                    status = ACTIVE if is_done or self._is_untouched(record) else ERROR
                     self._store.put(replace(record, provisioning_status=status))
 
-    def _survives(self, record: OctaviaRecord) -> bool:
-        """Whether it is as it was after a change of a part of it has failed."""
-        return isinstance(record, LoadBalancer) and record.provisioning_status == PENDING_UPDATE
+    def _is_untouched(self, record: OctaviaRecord) -> bool:
+        """Whether it was pending for a change of a part of it, not of itself."""
+        is_changing = self._changing.get(record.balancer_id) == record.id
+        return record.provisioning_status == PENDING_UPDATE and not is_changing
 
     def _forget(self, record: OctaviaRecord) -> None:
         self._store.drop(record)

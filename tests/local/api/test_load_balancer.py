@@ -306,16 +306,24 @@ def test_policies_have_positions(site: Site) -> None:
 
 def test_a_change_that_cannot_be_made(site: Site) -> None:
     """The balancer stays as it was, and what could not be made says so."""
-    balancer, listener, _ = site.web()
+    balancer, listener, pool = site.web()
     site.octavia.host.is_broken = True
-    added = site.create("listeners", loadbalancer_id=balancer, protocol="TCP", protocol_port=22)
-    assert site.show("listeners", added["id"])["provisioning_status"] == "ERROR"
-    assert site.show("listeners", listener)["provisioning_status"] == "ACTIVE"
-    assert site.show("loadbalancers", balancer)["provisioning_status"] == "ACTIVE"
-    site.octavia.host.is_broken = False
-    site.send("DELETE", f"/listeners/{added['id']}", status=204)
+    members = f"pools/{pool}/members"
+    added = site.create(members, address="10.0.0.5", protocol_port=80)
+    assert site.show(members, added["id"])["provisioning_status"] == "ERROR"
+    around = (("pools", pool), ("listeners", listener), ("loadbalancers", balancer))
+    for collection, id_ in around:
+        assert site.show(collection, id_)["provisioning_status"] == "ACTIVE"
+    site.send("PUT", f"/pools/{pool}", {"pool": {"name": "x"}}, status=200)
     site.octavia.settle()
-    site.send("GET", f"/listeners/{added['id']}", status=404)
+    assert site.show("pools", pool)["provisioning_status"] == "ERROR"
+    site.octavia.host.is_broken = False
+    site.send("PUT", f"/pools/{pool}", {"pool": {"name": "y"}}, status=200)
+    site.octavia.settle()
+    assert site.show("pools", pool)["provisioning_status"] == "ACTIVE"
+    site.send("DELETE", f"/{members}/{added['id']}", status=204)
+    site.octavia.settle()
+    site.send("GET", f"/{members}/{added['id']}", status=404)
 
 
 def test_the_next_process_takes_over(site: Site) -> None:
