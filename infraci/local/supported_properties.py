@@ -60,6 +60,7 @@ AWS_TYPES = frozenset({
     "AWS::EC2::VolumeAttachment",
     "AWS::IAM::AccessKey",
     "AWS::IAM::User",
+    "OS::Heat::InstanceGroup",  # of servers by AWS's launch configuration
 })  # fmt: skip
 
 #: Types that are refused → the reason, where it is not that there is no such service.
