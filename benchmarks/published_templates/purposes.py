@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     SNAPSHOT = "volume snapshot"
     ZONE = "availability zone"
     SERVER = "server"
+    REGION = "region"
     PLAIN = "a value of its own"
 
 
@@ -83,6 +84,7 @@ _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
         "fixed_ips.subnet": Purpose.SUBNET,
         "fixed_ips.subnet_id": Purpose.SUBNET,
     },
+    "OS::Heat::Stack": {"context.region_name": Purpose.REGION},
     "OS::Neutron::Subnet": {"network": Purpose.NETWORK, "network_id": Purpose.NETWORK},
     "OS::Neutron::SecurityGroupRule": {
         "security_group": Purpose.GROUP,
@@ -109,6 +111,11 @@ _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
         "InstanceType": Purpose.FLAVOR,
         "KeyName": Purpose.KEY,
         "SubnetId": Purpose.SUBNET,
+    },
+    "AWS::AutoScaling::LaunchConfiguration": {
+        "ImageId": Purpose.IMAGE,
+        "InstanceType": Purpose.FLAVOR,
+        "KeyName": Purpose.KEY,
     },
 }
 _CONSTRAINTS = {

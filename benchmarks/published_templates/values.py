@@ -22,6 +22,7 @@ NAMES: Mapping[Purpose, str] = {
     Purpose.VOLUME: "published-volume",
     Purpose.VOLUME_TYPE: "__DEFAULT__",
     Purpose.ZONE: "nova",
+    Purpose.REGION: "RegionOne",
 }
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHhJ0pGmkmlEIlyKGNm8VQ1nLh8u3cfMe3uQmVtWGYl user"
 #: By what a parameter is called, in lower case: what it may take.
