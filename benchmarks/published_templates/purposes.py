@@ -186,6 +186,12 @@ def _declared_purpose(name: str, declared: Mapping[str, Any]) -> Purpose:
         return purpose
     if declared.get("type") in ("number", "boolean", "json"):
         return Purpose.PLAIN
+    return purpose_of_name(name)
+
+
+def purpose_of_name(name: str) -> Purpose:
+    """What a parameter is probably for, by its name alone."""
+    lowered = name.lower()
     return next((p for pattern, p in _NAMES if re.search(pattern, lowered)), Purpose.PLAIN)
 
 

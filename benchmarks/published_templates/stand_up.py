@@ -21,7 +21,9 @@ _LONGEST_S = 600
 #: What a guest of another distribution has, and Debian has not.
 _FOREIGN = re.compile(
     r"\b(yum|dnf|zypper|rpm|subscription-manager|firewall-cmd|setenforce) +-*\w+"
-    r"|/etc/(yum|sysconfig|redhat)[\w./-]*|\bsystemctl \w+ (httpd|docker)\b|/sbin/cirros\w*"
+    r"|/etc/(yum|sysconfig|redhat)[\w./-]*|\bsystemctl \w+ (httpd|docker)\b"
+    r"|^ *coreos:|/sbin/cirros\w*",
+    re.MULTILINE,
 )
 #: What a server needs the Internet for while it boots.
 _REMOTE = re.compile(
