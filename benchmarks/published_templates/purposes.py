@@ -33,9 +33,18 @@ class Purpose(StrEnum):
     ZONE = "availability zone"
     SERVER = "server"
     REGION = "region"
+    DOMAIN = "domain"
+    PROJECT = "project"
+    ROLE = "role"
+    USER_GROUP = "group of users"
     PLAIN = "a value of its own"
 
 
+_ASSIGNED = {
+    "roles.role": Purpose.ROLE,
+    "roles.domain": Purpose.DOMAIN,
+    "roles.project": Purpose.PROJECT,
+}
 #: By type, the properties that name something; a dot leads into a mapping or a list of them.
 _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
     "OS::Nova::Server": {
@@ -106,6 +115,18 @@ _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
         "vip_port": Purpose.PORT,
     },
     "OS::Octavia::PoolMember": {"subnet": Purpose.SUBNET},
+    "OS::Keystone::Group": {"domain": Purpose.DOMAIN, **_ASSIGNED},
+    "OS::Keystone::User": {
+        "domain": Purpose.DOMAIN,
+        "default_project": Purpose.PROJECT,
+        "groups": Purpose.USER_GROUP,
+        **_ASSIGNED,
+    },
+    "OS::Keystone::Project": {"domain": Purpose.DOMAIN, "parent": Purpose.PROJECT},
+    "OS::Keystone::Role": {"domain": Purpose.DOMAIN},
+    "OS::Keystone::Endpoint": {"region": Purpose.REGION},
+    "OS::Keystone::GroupRoleAssignment": {"group": Purpose.USER_GROUP, **_ASSIGNED},
+    "OS::Keystone::UserRoleAssignment": _ASSIGNED,
     "AWS::EC2::Instance": {
         "ImageId": Purpose.IMAGE,
         "InstanceType": Purpose.FLAVOR,
