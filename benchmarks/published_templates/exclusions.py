@@ -11,6 +11,7 @@ from enum import StrEnum
 from benchmarks.published_templates.collection import Collection, Document, mapping
 from benchmarks.published_templates.pipelines import StackChoice, own_names
 from benchmarks.published_templates.purposes import Purpose, blanks, literals, purposes
+from benchmarks.published_templates.values import NAMES
 from infraci.model.problem import Problem
 
 
@@ -42,13 +43,13 @@ _NO_FILE = re.compile(
     r"no such file|is not a file of the repository|leads out of the repository"
     r"|is not relative to this file"
 )
-#: Problems that do not show that a template is wrong: Heat takes the last of equal keys, and it
-#: reaches itself only on a cloud.
-_NOT_HEATS = re.compile(r"is there already, in line|Cannot establish connection to Heat")
+#: A problem that does not show that a template is wrong: Heat reaches itself only on a cloud.
+_NOT_HEATS = re.compile(r"Cannot establish connection to Heat")
 _OF_PARAMETER = re.compile(r"Parameter '(?P<name>[^']+)' is invalid")
 #: What cannot be made beforehand under any name that a template has in writing.
 _EXISTING = frozenset({
     Purpose.SUBNET, Purpose.ROUTER, Purpose.PORT, Purpose.VOLUME, Purpose.SNAPSHOT, Purpose.SERVER,
+    Purpose.REGION,
 })  # fmt: skip
 #: What has to have a name where there is a key for it.
 _REQUIRED = frozenset({Purpose.IMAGE, Purpose.FLAVOR, Purpose.NETWORK, Purpose.SUBNET})
@@ -124,7 +125,7 @@ def _existing(
             if "external_id" in mapping(resource):
                 yield f"the resource {name}, by its external_id"
         for purpose, name in literals(part):
-            if purpose in _EXISTING and name not in own:
+            if purpose in _EXISTING and name not in own | {NAMES[Purpose.REGION]}:
                 yield f'the {purpose} "{name}"'
     for name, purpose in purposes(collection, template).items():
         if purpose is Purpose.SERVER and "default" not in mapping(template.parameters[name]):

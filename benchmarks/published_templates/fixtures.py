@@ -82,6 +82,8 @@ def _template(names: Mapping[Purpose, set[str]]) -> dict[str, Any]:
             "OS::Neutron::Port",
             {"name": NAMES[Purpose.PORT], "network": network, "fixed_ips": [{"subnet": subnet}]},
         ),
+        "role": ("OS::Keystone::Role", {"name": NAMES[Purpose.ROLE]}),
+        "users": ("OS::Keystone::Group", {"name": NAMES[Purpose.USER_GROUP]}),
         "volume": ("OS::Cinder::Volume", {"name": NAMES[Purpose.VOLUME], "size": 1}),
     }
     more: dict[Purpose, tuple[str, dict[str, Any]]] = {

@@ -51,7 +51,7 @@ class StackChoice:
         pipeline = {
             "stack": stack,
             "specs": {"all": ["specs/published"]},
-            "timeouts": {"provision": "4m", "destroy": "2m"},
+            "timeouts": {"provision": "150s", "destroy": "2m"},
         }
         return json.dumps(pipeline, indent=1, default=str)
 

@@ -32,9 +32,19 @@ class Purpose(StrEnum):
     SNAPSHOT = "volume snapshot"
     ZONE = "availability zone"
     SERVER = "server"
+    REGION = "region"
+    DOMAIN = "domain"
+    PROJECT = "project"
+    ROLE = "role"
+    USER_GROUP = "group of users"
     PLAIN = "a value of its own"
 
 
+_ASSIGNED = {
+    "roles.role": Purpose.ROLE,
+    "roles.domain": Purpose.DOMAIN,
+    "roles.project": Purpose.PROJECT,
+}
 #: By type, the properties that name something; a dot leads into a mapping or a list of them.
 _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
     "OS::Nova::Server": {
@@ -83,6 +93,7 @@ _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
         "fixed_ips.subnet": Purpose.SUBNET,
         "fixed_ips.subnet_id": Purpose.SUBNET,
     },
+    "OS::Heat::Stack": {"context.region_name": Purpose.REGION},
     "OS::Neutron::Subnet": {"network": Purpose.NETWORK, "network_id": Purpose.NETWORK},
     "OS::Neutron::SecurityGroupRule": {
         "security_group": Purpose.GROUP,
@@ -104,11 +115,28 @@ _PROPERTIES: Mapping[str, Mapping[str, Purpose]] = {
         "vip_port": Purpose.PORT,
     },
     "OS::Octavia::PoolMember": {"subnet": Purpose.SUBNET},
+    "OS::Keystone::Group": {"domain": Purpose.DOMAIN, **_ASSIGNED},
+    "OS::Keystone::User": {
+        "domain": Purpose.DOMAIN,
+        "default_project": Purpose.PROJECT,
+        "groups": Purpose.USER_GROUP,
+        **_ASSIGNED,
+    },
+    "OS::Keystone::Project": {"domain": Purpose.DOMAIN, "parent": Purpose.PROJECT},
+    "OS::Keystone::Role": {"domain": Purpose.DOMAIN},
+    "OS::Keystone::Endpoint": {"region": Purpose.REGION},
+    "OS::Keystone::GroupRoleAssignment": {"group": Purpose.USER_GROUP, **_ASSIGNED},
+    "OS::Keystone::UserRoleAssignment": _ASSIGNED,
     "AWS::EC2::Instance": {
         "ImageId": Purpose.IMAGE,
         "InstanceType": Purpose.FLAVOR,
         "KeyName": Purpose.KEY,
         "SubnetId": Purpose.SUBNET,
+    },
+    "AWS::AutoScaling::LaunchConfiguration": {
+        "ImageId": Purpose.IMAGE,
+        "InstanceType": Purpose.FLAVOR,
+        "KeyName": Purpose.KEY,
     },
 }
 _CONSTRAINTS = {
@@ -179,6 +207,12 @@ def _declared_purpose(name: str, declared: Mapping[str, Any]) -> Purpose:
         return purpose
     if declared.get("type") in ("number", "boolean", "json"):
         return Purpose.PLAIN
+    return purpose_of_name(name)
+
+
+def purpose_of_name(name: str) -> Purpose:
+    """What a parameter is probably for, by its name alone."""
+    lowered = name.lower()
     return next((p for pattern, p in _NAMES if re.search(pattern, lowered)), Purpose.PLAIN)
 
 

@@ -13,6 +13,7 @@ from openstack.connection import Connection
 
 from benchmarks.published_templates.collection import Collection, Document
 from benchmarks.published_templates.measure import Repository
+from benchmarks.published_templates.purposes import Purpose, literals
 from benchmarks.published_templates.results import Standing
 from infraci.ledger.ledger import Ledger
 
@@ -21,7 +22,9 @@ _LONGEST_S = 600
 #: What a guest of another distribution has, and Debian has not.
 _FOREIGN = re.compile(
     r"\b(yum|dnf|zypper|rpm|subscription-manager|firewall-cmd|setenforce) +-*\w+"
-    r"|/etc/(yum|sysconfig|redhat)[\w./-]*|\bsystemctl \w+ (httpd|docker)\b|/sbin/cirros\w*"
+    r"|/etc/(yum|sysconfig|redhat)[\w./-]*|\bsystemctl \w+ (httpd|docker)\b"
+    r"|^ *coreos:|/sbin/cirros\w*",
+    re.MULTILINE,
 )
 #: What a server needs the Internet for while it boots.
 _REMOTE = re.compile(
@@ -62,11 +65,19 @@ def stand_up(own: Repository, name: str) -> tuple[Standing, str]:
 
 def cause_of(collection: Collection, template: Document, story: str) -> tuple[Standing, str]:
     """Why a stack did not stand up: an image or the Internet that it needs, or what happened."""
+    if "key refused" in story and any(_has_key(part) for part in collection.parts(template.path)):
+        return Standing.OTHER_KEY, ""
     texts = list(_texts(collection, template))
     for standing, pattern in ((Standing.NO_IMAGE, _FOREIGN), (Standing.NO_INTERNET, _REMOTE)):
         if match := next(filter(None, map(pattern.search, texts)), None):
             return standing, match[0].strip()
     return Standing.FAILED, " ".join(story.split())[:500]
+
+
+def _has_key(part: Document) -> bool:
+    """Whether a template makes a key pair or names one, so that a run cannot give its own."""
+    names_one = any(purpose is Purpose.KEY for purpose, _ in literals(part))
+    return names_one or "OS::Nova::KeyPair" in part.types()
 
 
 def _texts(collection: Collection, template: Document) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.published_templates.purposes import Purpose, rule
+from infraci.local.account import PROJECT
 
 #: What there is for each purpose; fixtures.py makes what a cloud does not have by itself.
 NAMES: Mapping[Purpose, str] = {
@@ -22,6 +23,11 @@ NAMES: Mapping[Purpose, str] = {
     Purpose.VOLUME: "published-volume",
     Purpose.VOLUME_TYPE: "__DEFAULT__",
     Purpose.ZONE: "nova",
+    Purpose.REGION: "local",
+    Purpose.DOMAIN: "default",
+    Purpose.PROJECT: PROJECT,
+    Purpose.ROLE: "published-role",
+    Purpose.USER_GROUP: "published-users",
 }
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHhJ0pGmkmlEIlyKGNm8VQ1nLh8u3cfMe3uQmVtWGYl user"
 #: By what a parameter is called, in lower case: what it may take.

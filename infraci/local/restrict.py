@@ -87,7 +87,7 @@ def _restricted(name: str, resource_class: type[Resource]) -> type[Resource]:
 
 def _supported(name: str, resource_class: type[Resource]) -> dict[str, Any]:
     schema = _restricted_schema(name, resource_class.properties_schema)
-    if name == "OS::Nova::Server":
+    if name in ("OS::Nova::Server", "AWS::EC2::Instance"):
         return {"properties_schema": schema, "_build_nics": _nics_or_auto(resource_class)}
     return {"properties_schema": schema}
 

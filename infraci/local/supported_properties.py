@@ -60,6 +60,7 @@ AWS_TYPES = frozenset({
     "AWS::EC2::VolumeAttachment",
     "AWS::IAM::AccessKey",
     "AWS::IAM::User",
+    "OS::Heat::InstanceGroup",  # of servers by AWS's launch configuration
 })  # fmt: skip
 
 
@@ -136,6 +137,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
     "OS::Cinder::VolumeAttachment": frozenset({"instance_uuid", "volume_id", "mountpoint"}),
     "OS::Cinder::VolumeType": frozenset({"name", "description"}),
+    "OS::Cinder::EncryptedVolumeType": frozenset({"volume_type"}),
     "OS::Keystone::Endpoint": frozenset({
         "name", "region", "service", "interface", "url", "enabled",
     }),
@@ -249,6 +251,7 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 
+_NOT_ENCRYPTED = "every volume is a plain file on this machine, as it would look to the server"
 _ONE_BUS = "volumes are block devices on no bus"
 _ONE_DISK = "servers have one disk"
 _ZONE = "there is one zone, nova"
@@ -278,6 +281,9 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "availability_zone": _ZONE,
         "scheduler_hints": "all volumes are on this machine",
     },
+    "OS::Cinder::EncryptedVolumeType": dict.fromkeys(
+        ("provider", "control_location", "cipher", "key_size"), _NOT_ENCRYPTED
+    ),
     "OS::Cinder::VolumeType": {
         "is_public": _PROJECT,
         "metadata": "every volume is a file on this machine",

@@ -13,6 +13,7 @@ from infraci.model.catalog import Catalog
 #: What has to be on the cloud already, by the types and properties that name it.
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "OS::Nova::Server": {"image": "image", "flavor": "flavor", "key_name": "key pair"},
+    "AWS::EC2::Instance": {"ImageId": "image", "InstanceType": "flavor", "KeyName": "key pair"},
     "OS::Cinder::Volume": {"image": "image"},
     "OS::Trove::Instance": {"flavor": "flavor"},
     "OS::Neutron::FloatingIP": {"floating_network": "network"},

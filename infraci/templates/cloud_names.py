@@ -44,6 +44,7 @@ _PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "pool": "networks",
     },
     "OS::Cinder::": {"image": "images"},
+    "AWS::": {"ImageId": "images", "InstanceType": "flavors"},
     "OS::Neutron::": dict.fromkeys(_NETWORKS, "networks"),
     "OS::Octavia::": dict.fromkeys(_NETWORKS, "networks"),
 }

@@ -66,7 +66,7 @@ class TemplateFile:
     text: str
     root: yaml.MappingNode | None = None
     references: tuple[Reference, ...] = field(default=())
-    flaws: tuple[Problem, ...] = field(default=())  # that leave something to send
+    notices: tuple[Problem, ...] = field(default=())  # no errors, but they may surprise
 
     def keys(self, *path: str) -> list[str]:
         """The keys of a section, or of a mapping within it."""
@@ -135,8 +135,8 @@ def _parse_mapping(
         references = tuple(_registry_references(root))
     else:
         references = tuple(_template_references(root))
-    flaws = tuple(repeated_keys(root, file))
-    return TemplateFile(text=text, root=root, references=references, flaws=flaws), problems
+    notices = tuple(repeated_keys(root, file))
+    return TemplateFile(text=text, root=root, references=references, notices=notices), problems
 
 
 def _check_sections(root: yaml.MappingNode, kind: DocumentKind, file: str) -> Iterator[Problem]:

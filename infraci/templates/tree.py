@@ -175,7 +175,8 @@ class Tree:
             message = "is not UTF-8: it is sent as base64, and stays so where a template uses it"
             self.notices.append(Problem(file=file, message=message))
         source, problems = parse_source(text, kind=reference.kind, file=file)
-        self.problems += [*problems, *(source.flaws if source else ())]
+        self.problems += problems
+        self.notices += source.notices if source else ()
         self.is_unreadable |= bool(problems)
         return source
 

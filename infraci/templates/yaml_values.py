@@ -41,7 +41,7 @@ def unsendable_values(root: yaml.Node, file: str) -> Iterator[Problem]:
 
 
 def repeated_keys(root: yaml.Node, file: str) -> Iterator[Problem]:
-    """Keys that a mapping has twice; Heat's clients would take the last."""
+    """Keys that a mapping has twice, as warnings: Heat's clients take the last."""
     for path, node in children(root):
         lines: dict[str, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -49,7 +49,9 @@ def repeated_keys(root: yaml.Node, file: str) -> Iterator[Problem]:
                 continue
             name = str(key.value)
             if name in lines:
-                message = f'the key "{name}" is there already, in line {lines[name]}'
+                message = (
+                    f'the key "{name}" is there already, in line {lines[name]}; this one is taken'
+                )
                 yield _problem(file, key, (*path, name), message)
             lines.setdefault(name, key.start_mark.line + 1)
 

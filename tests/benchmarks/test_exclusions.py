@@ -45,7 +45,7 @@ def test_yaml_that_cannot_be_read_is_no_stack(tmp_path: Path) -> None:
         ("Unknown Property colour", Reason.REFUSED),
         ("Parameter 'other' is invalid: it is no number", Reason.REFUSED),
         ("Parameter 'size' is invalid: it is no number", None),
-        ('the key "a" is there already, in line 3', None),
+        ('Cannot establish connection to Heat endpoint at region "None"', None),
     ],
 )
 def test_what_heat_says_of_it_on_any_cloud(
@@ -83,6 +83,8 @@ def test_the_type_that_is_lacking_is_named(tmp_path: Path) -> None:
         ("a: {type: 'OS::Nova::Server', external_id: 4711, properties: {}}", "", Reason.PROJECT),
         ("a: {type: 'OS::Cinder::VolumeAttachment', properties: {instance_uuid: {get_param: s}}}",
          "s: {type: string}", Reason.PROJECT),
+        ("a: {type: 'OS::Heat::Stack', properties: {context: {region_name: Two}}}", "",
+         Reason.PROJECT),
         ("a: {type: {get_param: where}, properties: {}}", "where: {type: string}", Reason.FILE),
         ("a: {type: 'OS::Neutron::Port', properties: {network: ''}}", "", Reason.REFUSED),
         ("a: {type: 'OS::Cinder::VolumeAttachment', properties: {volume_id: {get_param: v}}}",

@@ -125,6 +125,11 @@ def test_names_of_aws(cloud: Connection) -> None:
         "MaxSize": "1",
         "DesiredCapacity": "0",
     }
+    helpers = {
+        "AvailabilityZones": ["nova"],
+        "LaunchConfigurationName": ref("launch"),
+        "Size": 1,
+    }
     way_out = {"VpcId": ref("vpc"), "InternetGatewayId": ref("gateway")}
     subnet = {"CidrBlock": "10.0.0.0/24", "VpcId": ref("vpc")}
     template = hot(
@@ -157,6 +162,7 @@ def test_names_of_aws(cloud: Connection) -> None:
             },
             "launch": resource("AWS::AutoScaling::LaunchConfiguration", **launch),
             "workers": resource("AWS::AutoScaling::AutoScalingGroup", **group),
+            "helpers": resource("OS::Heat::InstanceGroup", **helpers),
             "user": resource("AWS::IAM::User"),
             "key": resource("AWS::IAM::AccessKey", UserName=ref("user")),
         },
@@ -168,8 +174,9 @@ def test_names_of_aws(cloud: Connection) -> None:
     )
     stack = create(cloud, "aws", template)
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
-    (server,) = list(cloud.compute.servers())
+    server, helper = sorted(cloud.compute.servers(), key=lambda each: "helpers" in each.name)
     assert server.metadata["role"] == "web"
+    assert helper.status == "ACTIVE"
     outputs = {output["output_key"]: output["output_value"] for output in stack.outputs}
     addresses = [address["addr"] for each in server.addresses.values() for address in each]
     assert {outputs["ip"], outputs["inner"]} == set(addresses)

@@ -37,16 +37,21 @@ def volumes(cloud: Connection) -> dict[str, Any]:
 
 def test_a_stack_of_volumes(cloud: Connection) -> None:
     kind = resource("OS::Cinder::VolumeType", name="fast", metadata={"tier": "1"})
+    luks = {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 512}
+    encryption = resource(
+        "OS::Cinder::EncryptedVolumeType", volume_type={"get_resource": "fast"}, **luks
+    )
     template = hot(
         {
             "fast": kind,
+            "encrypted": encryption,
             "data": resource(
                 "OS::Cinder::Volume",
                 name="data",
                 description="What is kept",
                 size=2,
                 metadata={"purpose": "test"},
-                volume_type={"get_resource": "fast"},
+                volume_type={"get_resource": "encrypted"},
                 availability_zone="elsewhere",
                 read_only=True,
             ),
@@ -64,6 +69,7 @@ def test_a_stack_of_volumes(cloud: Connection) -> None:
         *(2, "available", "fast", "nova"),
     )
     assert data.metadata == {"purpose": "test", "readonly": "True"}
+    assert data.is_encrypted
     assert volumes(cloud)["copy"].size == 2
     deleted(cloud, stack)
     assert volumes(cloud) == {}

@@ -117,6 +117,7 @@ def test_literals_and_parameters_in_properties_of_known_types() -> None:
         type: OS::Neutron::Router
         properties: {name: public, external_gateway_info: {network: public}}
       ip: {type: OS::Neutron::FloatingIP, properties: {floating_network: public}}
+      aws: {type: AWS::EC2::Instance, properties: {ImageId: debian-12, InstanceType: small}}
       port: {type: OS::Neutron::Port, properties: {network: {get_resource: net}}}
       other: {type: OS::Heat::Value, properties: {value: debian-12, image: debian-12}}
     outputs:
@@ -141,6 +142,10 @@ def test_literals_and_parameters_in_properties_of_known_types() -> None:
     assert resources["router"]["properties"] == {
         "name": "public",
         "external_gateway_info": {"network": "ext-net"},
+    }
+    assert resources["aws"]["properties"] == {
+        "ImageId": "Debian 12 (2026)",
+        "InstanceType": "m1.small",
     }
     assert resources["ip"]["properties"] == {"floating_network": "ext-net"}
     assert resources["port"]["properties"] == {"network": {"get_resource": "net"}}

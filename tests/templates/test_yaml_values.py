@@ -8,7 +8,7 @@ import pytest
 
 from infraci.model.pipeline import StackDefinition
 from infraci.model.problem import TemplateError
-from infraci.templates import MisfitError, StackRequest, load_stack
+from infraci.templates import StackRequest, load_stack
 from tests.model.trees import write
 
 TEMPLATE = """\
@@ -88,13 +88,15 @@ def test_a_date_is_text_in_environments_as_in_templates(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_there_twice_is_told_with_both_lines(tmp_path: Path) -> None:
-    template = TEMPLATE + "  net:\n    type: OS::Neutron::Net\n"
-    with pytest.raises(MisfitError) as caught:
-        load(tmp_path, template, "parameters: {version: a, version: b}\n")
-    assert [str(problem) for problem in caught.value.problems] == [
-        'e.yaml:1:26: parameters.version: the key "version" is there already, in line 1',
-        't.yaml:8:3: resources.net: the key "net" is there already, in line 7',
+    template = TEMPLATE + "  net:\n    type: OS::Neutron::Subnet\n"
+    request = load(tmp_path, template, "parameters: {version: a, version: b}\n")
+    assert sorted(str(notice) for notice in request.notices) == [
+        'e.yaml:1:26: parameters.version: the key "version" is there already, in line 1; this one '
+        "is taken",
+        't.yaml:8:3: resources.net: the key "net" is there already, in line 7; this one is taken',
     ]
+    assert request.environment == {"parameters": {"version": "b"}}
+    assert request.template["resources"]["net"]["type"] == "OS::Neutron::Subnet"
 
 
 def test_a_merge_key_may_be_overridden(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Source: https://docs.openstack.org/api-ref/block-storage/v3/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from infraci.local.account import PROJECT_ID, USER_ID, ZONE
 from infraci.local.api.parse import flag, number
 from infraci.local.api.web import Document
@@ -97,7 +99,34 @@ def parse_volume_type(body: Document) -> VolumeType:
     )
 
 
-def volume_to_json(volume: Volume, image: Image | None) -> Document:
+def parse_encryption(body: Document) -> Mapping[str, str | int | None]:
+    """What a volume type is to say of encryption."""
+    if not body.get("provider"):
+        raise InvalidRequestError("Invalid input for field/attribute provider. It is missing.")
+    where = body.get("control_location") or "front-end"
+    if where not in ("front-end", "back-end"):
+        raise InvalidRequestError(
+            f"Invalid input for field/attribute control_location. {where} is neither front-end "
+            "nor back-end."
+        )
+    size = body.get("key_size")
+    return {
+        "provider": str(body["provider"]),
+        "control_location": where,
+        "cipher": body.get("cipher"),
+        "key_size": None if size is None else number(size),
+    }
+
+
+def encryption_to_json(volume_type: VolumeType) -> Document:
+    """A volume type's encryption as Cinder shows it; empty if it has none."""
+    if not volume_type.encryption:
+        return {}
+    own = {"volume_type_id": volume_type.id, "encryption_id": volume_type.id}
+    return {**own, **volume_type.encryption}
+
+
+def volume_to_json(volume: Volume, image: Image | None, *, encrypted: bool) -> Document:
     """A volume as Cinder shows it; ``image`` is the one on it."""
     metadata = dict(volume.metadata)
     if volume.read_only:
@@ -120,7 +149,7 @@ def volume_to_json(volume: Volume, image: Image | None) -> Document:
         "user_id": USER_ID,
         "os-vol-tenant-attr:tenant_id": PROJECT_ID,
         "os-vol-host-attr:host": "local",
-        "encrypted": False,
+        "encrypted": encrypted,
         "multiattach": False,
         "consistencygroup_id": None,
         "replication_status": None,

@@ -11,6 +11,8 @@ from typing import TypeVar
 from werkzeug.wrappers import Request, Response
 
 from infraci.local.api.cinder_json import (
+    encryption_to_json,
+    parse_encryption,
     parse_metadata,
     parse_snapshot,
     parse_volume,
@@ -200,7 +202,9 @@ class VolumeApi(Api):
         return Response(status=200)
 
     def _shown(self, volume: Volume) -> Document:
-        return volume_to_json(volume, self._store.get(Image, volume.image))
+        encrypted = bool(self._volumes.types.require(volume.volume_type).encryption)
+        image = self._store.get(Image, volume.image)
+        return volume_to_json(volume, image, encrypted=encrypted)
 
     # Snapshots
 
@@ -296,6 +300,41 @@ class VolumeApi(Api):
         self._volumes.types.set_extra_specs(id_, left)
         return Response(status=202)
 
+    # Encryption of a type's volumes, which is kept: a volume is a plain file of this machine
+
+    @route("GET", "/v3/<project>/types/<id_>/encryption")
+    def show_encryption(self, request: Request, project: str, id_: str) -> Document:
+        """What a volume type says of encryption."""
+        return encryption_to_json(self._volumes.types.require(id_))
+
+    @route("POST", "/v3/<project>/types/<id_>/encryption")
+    def create_encryption(self, request: Request, project: str, id_: str) -> Document:
+        """Let a volume type say something of encryption."""
+        types, specs = self._volumes.types, parse_encryption(body_of(request, "encryption"))
+        if types.require(id_).encryption:
+            raise InvalidRequestError(f"Volume type encryption for type {id_} already exists.")
+        return {"encryption": encryption_to_json(types.set_encryption(id_, specs))}
+
+    @route("PUT", "/v3/<project>/types/<id_>/encryption/<key>")
+    def update_encryption(self, request: Request, project: str, id_: str, key: str) -> Document:
+        """Change what a volume type says of encryption."""
+        body = {**self._encryption_of(id_), **body_of(request, "encryption")}
+        specs = parse_encryption(body)
+        return {"encryption": encryption_to_json(self._volumes.types.set_encryption(id_, specs))}
+
+    @route("DELETE", "/v3/<project>/types/<id_>/encryption/<key>")
+    def delete_encryption(self, request: Request, project: str, id_: str, key: str) -> Response:
+        """Let a volume type say nothing of encryption."""
+        self._encryption_of(id_)
+        self._volumes.types.set_encryption(id_, {})
+        return Response(status=202)
+
+    def _encryption_of(self, id_: str) -> Document:
+        encryption = dict(self._volumes.types.require(id_).encryption)
+        if not encryption:
+            raise NotFoundError(f"Volume type encryption for type {id_} does not exist.")
+        return encryption
+
     # What else clients ask
 
     @route("GET", "/v3/<project>/limits")
@@ -306,7 +345,12 @@ class VolumeApi(Api):
     @route("GET", "/v3/<project>/extensions")
     def extensions(self, request: Request, project: str) -> Document:
         """The extensions that Heat asks for."""
-        names = ("os-types-manage", "os-types-extra-specs", "os-volume-actions")
+        names = (
+            "os-types-manage",
+            "os-types-extra-specs",
+            "os-volume-actions",
+            "encryption",
+        )
         return {
             "extensions": [
                 {"alias": name, "name": name, "description": "", "links": [], "updated": ""}

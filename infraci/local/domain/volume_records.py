@@ -84,4 +84,5 @@ class VolumeType(Record):
     description: str | None = None
     is_public: bool = True
     extra_specs: Mapping[str, str] = field(default_factory=dict)
+    encryption: Mapping[str, str | int | None] = field(default_factory=dict)  # empty: none
     project_id: str = PROJECT_ID

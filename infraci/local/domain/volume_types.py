@@ -54,12 +54,20 @@ class VolumeTypes:
         """Replace a type's extra specs."""
         self.change(id_, extra_specs=dict(specs))
 
+    def set_encryption(self, id_: str, specs: Mapping[str, str | int | None]) -> VolumeType:
+        """Replace what a type says of its volumes' encryption, none by an empty mapping.
+
+        Raises InvalidRequestError while a volume has the type.
+        """
+        with self._store.locked():
+            self._refuse_used(self._own(id_))
+            return self.change(id_, encryption=dict(specs))
+
     def delete(self, id_: str) -> None:
         """Remove a type. Raises InvalidRequestError while a volume has it."""
         with self._store.locked():
             volume_type = self._own(id_)
-            if self._store.find(Volume, lambda volume: volume.volume_type == volume_type.name):
-                raise InvalidRequestError(f"Target volume type is still in use: {volume_type.id}")
+            self._refuse_used(volume_type)
             self._store.drop(volume_type)
 
     def _own(self, id_: str) -> VolumeType:
@@ -67,6 +75,10 @@ class VolumeTypes:
         if volume_type == _DEFAULT:
             raise InvalidRequestError(f"Volume type {_DEFAULT.name} belongs to the embedded cloud.")
         return volume_type
+
+    def _refuse_used(self, volume_type: VolumeType) -> None:
+        if self._store.find(Volume, lambda volume: volume.volume_type == volume_type.name):
+            raise InvalidRequestError(f"Target volume type is still in use: {volume_type.id}")
 
     def _refuse_taken(self, volume_type: VolumeType) -> None:
         for other in self.all():

@@ -84,3 +84,40 @@ def test_a_server_has_one_root() -> None:
     ephemeral = {"source_type": "blank", "destination_type": "local", "boot_index": -1}
     with pytest.raises(InvalidRequestError, match="make a blank disk that is local"):
         parse_disks({"block_device_mapping_v2": [ephemeral]})
+
+
+def test_what_a_type_says_of_encryption(client: Client) -> None:
+    made = client.post("/v3/p/types", json={"volume_type": {"name": "safe"}}).json
+    assert made
+    path = f"/v3/p/types/{made['volume_type']['id']}/encryption"
+    assert client.get(path).json == {}
+    assert client.delete(f"{path}/provider").status_code == 404
+    body = {"encryption": {"provider": "luks", "key_size": 256}}
+    added = client.post(path, json=body)
+    assert added.status_code == 200, added.text
+    assert client.post(path, json=body).status_code == 400
+    changed = client.put(f"{path}/provider", json={"encryption": {"key_size": 512}})
+    assert changed.status_code == 200, changed.text
+    shown = client.get(path).json
+    assert shown
+    assert (shown["provider"], shown["key_size"], shown["control_location"]) == (
+        *("luks", 512, "front-end"),
+    )
+    client.post("/v3/p/volumes", json={"volume": {"size": 1, "volume_type": "safe"}})
+    assert "still in use" in client.delete(f"{path}/provider").text
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "provider. It is missing"),
+        ({"provider": "luks", "control_location": "left"}, "left is neither front-end nor"),
+        ({"provider": "luks", "key_size": "long"}, "'long' is not a number"),
+    ],
+)
+def test_encryption_that_is_refused(client: Client, body: dict[str, Any], message: str) -> None:
+    made = client.post("/v3/p/types", json={"volume_type": {"name": "safe"}}).json
+    assert made
+    path = f"/v3/p/types/{made['volume_type']['id']}/encryption"
+    answer = client.post(path, json={"encryption": body})
+    assert (answer.status_code, message in answer.text) == (400, True), answer.text
