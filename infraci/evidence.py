@@ -6,12 +6,13 @@ Never fails a run.
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from infraci.base.deadline import Deadline
-from infraci.base.mask import Masker
+from infraci.base.mask import MASK, Masker
 from infraci.base.parallel import in_parallel
 from infraci.base.writing import write_text
 from infraci.ledger.run_folder import RunFolder
@@ -30,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
     "processes.txt": "ps auxf",
     "addresses.txt": "ip a; ip r; ip -6 r",
 }
+#: By what Heat's agents print they may signal: the passwords of their users, signed addresses.
+_OF_AGENTS = re.compile(r"""(deploy_password=|[?&]Signature=)[^\s&"'\\]+""")
 #: Of each file the end is kept; for each command, and for a whole server, there is a limit.
 _FILE_BYTES = 1 << 20
 _COMMAND_S = 10
@@ -56,7 +59,8 @@ def collect(
 
     def save(name: str, text: str) -> None:
         with contextlib.suppress(OSError):
-            write_text(target / name, text[-_FILE_BYTES:], masker=masker)
+            masked = _OF_AGENTS.sub(rf"\g<1>{MASK}", text[-_FILE_BYTES:])
+            write_text(target / name, masked, masker=masker)
 
     def save_server(server: Server) -> None:
         name = server.word

@@ -54,6 +54,26 @@ def test_every_server_has_its_files(sshd: Sshd, tmp_path: Path) -> None:
     assert "sshd" in (folder / "evidence/web-0/processes.txt").read_text()
 
 
+def test_what_agents_print_of_their_credentials_is_masked(tmp_path: Path) -> None:
+    printed = (
+        r"b'[INFO] deploy_password=aB3$x\n[INFO] word=1\n'"
+        " Signaling to http://169.254.169.254/cfn/v1/signal/x?Timestamp=1&Signature=a%2Bb&Z=2\n"
+    )
+    folder = RunFolder(tmp_path)
+    collect(
+        [],
+        open_session=lambda server: pytest.fail("there is no server"),
+        console=lambda server: "",
+        events=lambda: printed,
+        folder=folder,
+        deadline=Deadline(10),
+    )
+    assert (folder.evidence / "stack-events.txt").read_text() == (
+        r"b'[INFO] deploy_password=******\n[INFO] word=1\n'"
+        " Signaling to http://169.254.169.254/cfn/v1/signal/x?Timestamp=1&Signature=******&Z=2\n"
+    )
+
+
 def test_what_cannot_be_had_is_noted_and_the_rest_is_saved(sshd: Sshd, tmp_path: Path) -> None:
     def open_session(server: Server) -> Session:
         if server.name == "gone":

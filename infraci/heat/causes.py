@@ -79,8 +79,8 @@ SIGNAL = Cause(
         r"\d of \d+ received",
         r"Deployment to server failed",
     ),
-    advice="the end of the servers' consoles is in the report; `/var/log/cloud-init-output.log` "
-    "says how the user data ended",
+    advice="the report has the ends of the servers' consoles and of what a deployment printed; "
+    "`/var/log/cloud-init-output.log` says how the user data ended",
 )
 
 #: Time that was over while the cloud still worked.
