@@ -65,6 +65,7 @@ def test_what_agents_print_of_their_credentials_is_masked(tmp_path: Path) -> Non
         open_session=lambda server: pytest.fail("there is no server"),
         console=lambda server: "",
         events=lambda: printed,
+        balancers=lambda: "",
         folder=folder,
         deadline=Deadline(10),
     )
