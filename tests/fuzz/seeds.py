@@ -180,6 +180,7 @@ Recipe: shop::default
 """
 
 _TEMPLATE = {"heat_template_version": "2018-08-31", "resources": {"r": {"type": "OS::Heat::Value"}}}
+_NO_ID = "00000000-0000-4000-8000-000000000000"
 REQUESTS = {
     name: json.dumps(body).encode()
     for name, body in {
@@ -231,6 +232,33 @@ REQUESTS = {
         },
         "POST /compute/v2.1/os-keypairs": {
             "keypair": {"name": "k", "public_key": "ssh-rsa AAAA x"}
+        },
+        "POST /load-balancer/v2.0/lbaas/loadbalancers": {
+            "loadbalancer": {"name": "l", "vip_subnet_id": _NO_ID, "vip_address": "10.0.0.5"}
+        },
+        "POST /load-balancer/v2.0/lbaas/listeners": {
+            "listener": {
+                "loadbalancer_id": _NO_ID,
+                "protocol": "HTTP",
+                "protocol_port": 80,
+                "insert_headers": {"X-Forwarded-For": "true"},
+                "allowed_cidrs": ["10.0.0.0/8"],
+            }
+        },
+        "POST /load-balancer/v2.0/lbaas/pools": {
+            "pool": {
+                "loadbalancer_id": _NO_ID,
+                "protocol": "HTTP",
+                "lb_algorithm": "ROUND_ROBIN",
+                "session_persistence": {"type": "APP_COOKIE", "cookie_name": "SID"},
+            }
+        },
+        "POST /load-balancer/v2.0/lbaas/l7policies": {
+            "l7policy": {
+                "listener_id": _NO_ID,
+                "action": "REDIRECT_TO_URL",
+                "redirect_url": "http://x.test/",
+            }
         },
         f"POST /orchestration/v1/{PROJECT_ID}/validate": {"template": _TEMPLATE, "environment": {}},
         f"POST /orchestration/v1/{PROJECT_ID}/stacks/preview": {
