@@ -81,8 +81,8 @@ def _find(disks: Sequence[Disk], numbers: tuple[int, int]) -> tuple[Disk, str]:
     for disk in disks:
         if disk.numbers == numbers:
             return disk, disk.device
-        for part, its in loop_devices.partitions(disk.numbers[1]).items():
-            if its == numbers:
+        for part, part_numbers in loop_devices.partitions(disk.numbers[1]).items():
+            if part_numbers == numbers:
                 return disk, f"{disk.device}{part}"
     raise MountError("permission denied")
 

@@ -342,7 +342,8 @@ class Podman:
         if text is None:
             return []
         path = self._folder / _FILTER
-        replace_file(path, text)  # others may read it at this moment
+        if not path.exists() or path.read_text() != text:
+            replace_file(path, text)  # others may read it at this moment
         return [f"--security-opt=seccomp={path}"]
 
     def _update_limits(self, server_id: str) -> None:
