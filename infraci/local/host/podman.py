@@ -43,7 +43,7 @@ _LIMITS = "limits"
 _INIT = "init.pid"
 #: Another: the process id of podman's monitor of it.
 _MONITOR = "monitor.pid"
-#: Beside the servers' folders: the filter of their system calls.
+#: Beside the folder of servers: the filter of their system calls.
 _FILTER = "seccomp.json"
 #: Another, a folder that the server sees: this machine listens in it.
 _SOCKET = "socket"
@@ -341,7 +341,7 @@ class Podman:
         text = server_filter()
         if text is None:
             return []
-        path = self._folder / _FILTER
+        path = self._folder.with_name(_FILTER)
         if not path.exists() or path.read_text() != text:
             replace_file(path, text)  # others may read it at this moment
         return [f"--security-opt=seccomp={path}"]
