@@ -389,7 +389,7 @@ DIFFERENT_VALUES: Mapping[tuple[str, str, object], str] = {
     ("OS::Nova::Server", "block_device_mapping_v2.boot_index", 0): _ROOT,
     ("OS::Neutron::Subnet", "ip_version", 6): (
         "servers have its addresses and routes from their start, no router advertises them, no "
-        "IPv6 leads out of the cloud, and logins go by IPv4"
+        "IPv6 leads out of the cloud, and logins, metadata and signals go by IPv4"
     ),
 }
 

@@ -42,8 +42,8 @@ _SERVER_SYSCTLS = {
     "ipv6/conf/default/disable_ipv6": 1,
 }
 
-#: Of a card with IPv6 addresses: they are the cloud's choice, and free.
-_IPV6_CARD = {"accept_ra": 0, "accept_dad": 0, "disable_ipv6": 0}
+#: Of a card with IPv6 addresses: the cloud chose them, they are free, neighbours learn of them.
+_IPV6_CARD = {"accept_ra": 0, "accept_dad": 0, "ndisc_notify": 1, "disable_ipv6": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,8 @@ _SYSCTLS = {
     "ipv6/conf/all/disable_ipv6": 1,
     "ipv6/conf/default/disable_ipv6": 1,
 }
-#: Of a leg with IPv6 addresses: they are the cloud's choice, and free.
-_IPV6_LEG = {"accept_ra": 0, "accept_dad": 0, "disable_ipv6": 0}
+#: Of a leg with IPv6 addresses: the cloud chose them, they are free, neighbours learn of them.
+_IPV6_LEG = {"accept_ra": 0, "accept_dad": 0, "ndisc_notify": 1, "disable_ipv6": 0}
 #: Destination first, so that a server's floating IP stands for it from inside, too. On the way
 #: out a server with a floating IP is seen by it, any other by the router's own address (chain
 #: ``gateway``). A connection from inside to a floating IP is translated in both directions, or
