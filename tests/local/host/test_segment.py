@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -97,3 +98,24 @@ def test_access_address_moves_to_another_server(testbed: FabricTestbed) -> None:
     testbed.fabric.add_access(other, testbed.access(9), "10.0.0.7")
     testbed.fabric.add_access(other, testbed.access(9), "10.0.0.7")
     assert testbed.ask(None, testbed.access(9)) == f"after saw {CLOUD_ADDRESS}"
+
+
+_ASK_FOR_A_NAME = """
+import socket, sys
+resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+resolver.settimeout(10)
+resolver.connect((sys.argv[1], 53))
+resolver.send(b"query")
+try:
+    resolver.recv(512)
+except ConnectionRefusedError:
+    print("refused")
+"""
+
+
+def test_a_name_server_that_does_not_run_refuses_at_once(
+    testbed: FabricTestbed, twins: tuple[ServerNamespace, ServerNamespace]
+) -> None:
+    """So that a server asks its next one without waiting: nothing listens for UDP here."""
+    command = (sys.executable, "-ISc", _ASK_FOR_A_NAME, CLOUD_ADDRESS)
+    assert run_in(twins[0], *command) == "refused\n"
