@@ -156,11 +156,13 @@ def test_deployments_are_applied_and_their_outputs_used(cloud: Connection) -> No
     assert inside(web, "cat /run/manifested") == "word-of-db"
     assert inside(web, "os-apply-config --key word --type raw").strip() == "word-of-db"
 
-    assert act(cloud, stack, "suspend").status == "SUSPEND_COMPLETE"
+    suspended = act(cloud, stack, "suspend")
+    assert suspended.status == "SUSPEND_COMPLETE", suspended.status_reason
     assert {each.status for each in cloud.compute.servers()} == {"SUSPENDED"}
     with pytest.raises(ConflictException, match="while it is in vm_state suspended"):
         cloud.compute.stop_server(web)
-    assert act(cloud, stack, "resume").status == "RESUME_COMPLETE"
+    resumed = act(cloud, stack, "resume")
+    assert resumed.status == "RESUME_COMPLETE", resumed.status_reason
     assert {each.status for each in cloud.compute.servers()} == {"ACTIVE"}
 
     del whole["resources"]["leave"]
