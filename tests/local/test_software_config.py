@@ -53,6 +53,7 @@ PLAY = """\
     - copy: {content: "{{ word }}", dest: /run/played}
     - copy: {content: "played", dest: "{{ heat_outputs_path }}.result"}
 """
+MANIFEST = "file { '/run/manifested': content => $facts['word'] }\n"
 SETTINGS = {"/run/settings.json": {"w": {"get_input": "word"}}}
 FAIL = "#!/bin/sh\necho 'all is well'\necho 'disk on fire' >&2\nexit 3\n"
 LEAVE = '#!/bin/sh\necho "$deploy_action" >> /run/actions\n'
@@ -65,7 +66,10 @@ def template() -> dict[str, Any]:
         {
             **network(gateway_ip=None),
             "web": agent_server(name="web"),
-            "db": agent_server(name="db", software_config_transport="POLL_SERVER_HEAT"),
+            "db": {
+                **agent_server(name="db", software_config_transport="POLL_SERVER_HEAT"),
+                "metadata": {"os-collect-config": {"polling_interval": 1}},
+            },
             "make_config": config(
                 "script",
                 WORD,
@@ -77,6 +81,8 @@ def template() -> dict[str, Any]:
             "file_config": config(
                 "json-file", {"/run/settings.json": {"w": {"get_input": "word"}}}
             ),
+            "puppet_config": config("puppet", MANIFEST),
+            "apply_config": config("os-apply-config", {"word": {"get_input": "word"}}),
             "leave_config": config("script", LEAVE),
             "quiet_config": config("script", LEAVE.replace("actions", "quiet")),
             "make": deployment("make_config", "db", input_values={"who": "db"}),
@@ -86,6 +92,10 @@ def template() -> dict[str, Any]:
             "play": deployment("play_config", "web", input_values={"word": word}),
             "file": deployment(
                 "file_config", "web", kind="Structured", input_values={"word": word}
+            ),
+            "puppet": deployment("puppet_config", "web", input_values={"word": word}),
+            "apply": deployment(
+                "apply_config", "web", kind="Structured", input_values={"word": word}
             ),
             "leave": deployment(
                 "leave_config", "db", actions=["CREATE", "SUSPEND", "RESUME", "DELETE"]
@@ -138,15 +148,21 @@ def test_deployments_are_applied_and_their_outputs_used(cloud: Connection) -> No
     assert shown["words"] == {"a": "word-of-all", "b": "word-of-all"}
     assert shown["statuses"] == {"a": 0, "b": 0}
     web, db = (each.id for each in sorted(cloud.compute.servers(), key=lambda s: s.name != "web"))
+    assert "polling_interval = 2\n" in inside(web, "cat /etc/os-collect-config.conf")
+    assert "polling_interval = 1\n" in inside(db, "cat /etc/os-collect-config.conf")
     assert inside(web, "cat /run/used") == "word-of-db CREATE"
     assert inside(web, "cat /run/played") == "word-of-db"
     assert json.loads(inside(web, "cat /run/settings.json")) == {"w": "word-of-db"}
+    assert inside(web, "cat /run/manifested") == "word-of-db"
+    assert inside(web, "os-apply-config --key word --type raw").strip() == "word-of-db"
 
-    assert act(cloud, stack, "suspend").status == "SUSPEND_COMPLETE"
+    suspended = act(cloud, stack, "suspend")
+    assert suspended.status == "SUSPEND_COMPLETE", suspended.status_reason
     assert {each.status for each in cloud.compute.servers()} == {"SUSPENDED"}
     with pytest.raises(ConflictException, match="while it is in vm_state suspended"):
         cloud.compute.stop_server(web)
-    assert act(cloud, stack, "resume").status == "RESUME_COMPLETE"
+    resumed = act(cloud, stack, "resume")
+    assert resumed.status == "RESUME_COMPLETE", resumed.status_reason
     assert {each.status for each in cloud.compute.servers()} == {"ACTIVE"}
 
     del whole["resources"]["leave"]
