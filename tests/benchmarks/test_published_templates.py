@@ -29,7 +29,7 @@ def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
         server_yaml=template(_SERVER, _PARAMETERS),
         part_yaml=template("a: {type: 'OS::Heat::None'}"),
         whole_yaml=template("a: {type: part.yaml}"),
-        alarm_yaml=template("a: {type: 'OS::Aodh::EventAlarm', properties: {event_type: e}}"),
+        queue_yaml=template("a: {type: 'OS::Zaqar::Queue', properties: {name: q}}"),
         plugin_yaml=template("a: {type: 'Rackspace::Cloud::Server'}"),
         wrong_yaml=template("a: {type: 'OS::Neutron::Net', properties: {colour: red}}"),
         volume_yaml=template(
@@ -51,8 +51,8 @@ def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
     assert results["part"].part_of == "whole.yaml uses it"
     excluded = {name: result.excluded for name, result in results.items() if result.excluded}
     assert excluded == {"plugin": Reason.TYPE, "wrong": Reason.REFUSED}
-    assert results["alarm"].is_usable
-    assert "OS::Aodh::" in results["alarm"].problems[0]
+    assert results["queue"].is_usable
+    assert "OS::Zaqar::" in results["queue"].problems[0]
 
 
 def test_a_stack_with_a_key_pair_of_its_own_refuses_the_runs(tmp_path: Path) -> None:
