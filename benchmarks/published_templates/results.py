@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -47,6 +47,12 @@ class Result:
     def is_planned(self) -> bool:
         """Whether it is usable and infraci plans it."""
         return self.is_usable and not self.problems
+
+    def after(self, earlier: Result | None) -> Result:
+        """The result, with what is known of an earlier time if the stack was not tried now."""
+        if earlier is None or not self.is_planned or self.standing is not Standing.NOT_TRIED:
+            return self
+        return replace(self, standing=earlier.standing, story=earlier.story)
 
     @property
     def kinds(self) -> tuple[str, ...]:
