@@ -20,7 +20,7 @@ class Standing(StrEnum):
     NOT_TRIED = "not tried"
     NO_IMAGE = "needs an image that is not there"
     NO_INTERNET = "needs the Internet"
-    OTHER_KEY = "takes a key of its own"
+    NO_LOGIN = "takes no key of a run"
     FAILED = "did not stand up"
     STOOD_UP = "stood up"
 

@@ -55,24 +55,23 @@ def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
     assert "OS::Zaqar::" in results["queue"].problems[0]
 
 
-def test_a_stack_with_a_key_pair_of_its_own_refuses_the_runs(tmp_path: Path) -> None:
+def test_a_stack_that_takes_no_key_lets_no_run_log_in(tmp_path: Path) -> None:
     own = collection(
         tmp_path,
         made_yaml=template("a: {type: 'OS::Nova::KeyPair', properties: {name: k}}"),
         named_yaml=template("a: {type: 'OS::Nova::Server', properties: {key_name: k}}"),
+        none_yaml=template("a: {type: 'OS::Nova::Server', properties: {}}"),
         given_yaml=template(
-            "a: {type: 'OS::Nova::Server', properties: {key_name: {get_param: k}}}"
+            "a: {type: 'OS::Nova::Server', properties: {key_name: {get_param: k}}}",
+            "k: {type: string}",
         ),
     )
     standings = {
         path.stem: cause_of(own, document, "cannot log in: key refused")[0]
         for path, document in own.templates.items()
     }
-    assert standings == {
-        "made": Standing.OTHER_KEY,
-        "named": Standing.OTHER_KEY,
-        "given": Standing.FAILED,
-    }
+    refusing = dict.fromkeys(("made", "named", "none"), Standing.NO_LOGIN)
+    assert standings == {**refusing, "given": Standing.FAILED}
 
 
 @pytest.mark.parametrize(
