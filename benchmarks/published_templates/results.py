@@ -20,6 +20,7 @@ class Standing(StrEnum):
     NOT_TRIED = "not tried"
     NO_IMAGE = "needs an image that is not there"
     NO_INTERNET = "needs the Internet"
+    WRONG = "is refused by any Nova"
     NO_LOGIN = "takes no key of a run"
     FAILED = "did not stand up"
     STOOD_UP = "stood up"

@@ -26,6 +26,8 @@ _FOREIGN = re.compile(
     r"|^ *coreos:|/sbin/cirros\w*",
     re.MULTILINE,
 )
+#: A volume's place in a server that Nova takes for no device.
+_NO_DEVICE = re.compile(r"mountpoint: */(?!dev/).*")
 #: What a server needs the Internet for while it boots.
 _REMOTE = re.compile(
     r"\b(wget|curl|git clone|pip3? install|apt(-get)? (-\w+ )*(update|install))\b.{0,60}"
@@ -64,11 +66,14 @@ def stand_up(own: Repository, name: str) -> tuple[Standing, str]:
 
 
 def cause_of(collection: Collection, template: Document, story: str) -> tuple[Standing, str]:
-    """Why a stack did not stand up: an image or the Internet that it needs, or what happened."""
+    """Why a stack did not stand up: its own fault, what it needs and is not here, or the story."""
     if "key refused" in story and not _takes_key(collection, template):
         return Standing.NO_LOGIN, ""
     texts = list(_texts(collection, template))
-    for standing, pattern in ((Standing.NO_IMAGE, _FOREIGN), (Standing.NO_INTERNET, _REMOTE)):
+    causes = [(Standing.NO_IMAGE, _FOREIGN), (Standing.NO_INTERNET, _REMOTE)]
+    if "Failed to attach volume" in story:
+        causes.insert(0, (Standing.WRONG, _NO_DEVICE))
+    for standing, pattern in causes:
         if match := next(filter(None, map(pattern.search, texts)), None):
             return standing, match[0].strip()
     return Standing.FAILED, " ".join(story.split())[:500]

@@ -80,6 +80,7 @@ def test_a_stack_that_takes_no_key_lets_no_run_log_in(tmp_path: Path) -> None:
         ("yum -y install httpd", Standing.NO_IMAGE),
         ("apt-get -y install nginx", Standing.NO_INTERNET),
         ("touch /srv/x", Standing.FAILED),
+        ("mountpoint: /srv/data", Standing.FAILED),
     ],
 )
 def test_why_a_stack_does_not_stand_up(tmp_path: Path, script: str, standing: Standing) -> None:
@@ -93,3 +94,13 @@ def test_why_a_stack_does_not_stand_up(tmp_path: Path, script: str, standing: St
     (own.root / "x.sh").write_text(script)
     web = own.templates[PurePosixPath("web.yaml")]
     assert cause_of(own, web, "timed out")[0] is standing
+
+
+@pytest.mark.parametrize(
+    ("place", "standing"), [("/srv/data", Standing.WRONG), ("/dev/vdb", Standing.FAILED)]
+)
+def test_a_volume_at_what_is_no_device(tmp_path: Path, place: str, standing: Standing) -> None:
+    text = template("a: {type: 'OS::Heat::None'}", more=f"# mountpoint: {place}\n")
+    own = collection(tmp_path, web_yaml=text)
+    story = "Failed to attach volume v to server s"
+    assert cause_of(own, own.templates[PurePosixPath("web.yaml")], story)[0] is standing
