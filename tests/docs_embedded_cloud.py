@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from infraci.local.supported_properties import AWS_TYPES, KEPT, OWN_TYPES, PROPERTIES
+from infraci.local.supported_properties import AWS_TYPES, KEPT, KEPT_TYPES, OWN_TYPES, PROPERTIES
 
 PAGE = Path(__file__).parents[1] / "docs" / "embedded-cloud.md"
 BEGIN = "<!-- types: made by python -m tests.docs_embedded_cloud -->\n"
@@ -33,6 +33,11 @@ def _lines() -> Iterator[str]:
     yield "AWS's names for the same, with all properties that Heat implements:"
     yield ""
     yield f"{', '.join(f'`{type_}`' for type_ in sorted(AWS_TYPES))}."
+    yield ""
+    yield "Types that are kept without their effect:"
+    yield ""
+    for type_, difference in sorted(KEPT_TYPES.items()):
+        yield f"- `{type_}`: {difference}"
 
 
 def _listed(paths: Collection[str]) -> str:

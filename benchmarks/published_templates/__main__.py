@@ -37,13 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = read(options.json) if options.json else {}
     with _clouds(collections) as clouds:
         before = inventory(clouds.connection)
-        for collection in collections:
-            for result in _measured(collection, clouds, options):
-                known[result.collection, result.file] = result
+        try:
+            for collection in collections:
+                for result in _measured(collection, clouds, options):
+                    key = (result.collection, result.file)
+                    known[key] = result.after(known.get(key))
+        finally:  # an hour's results outlive an interruption
+            if options.json:
+                write(options.json, (known[key] for key in sorted(known)))
         left = inventory(clouds.connection) - before
     results = [known[key] for key in sorted(known)]
-    if options.json:
-        write(options.json, results)
     if options.write_docs:
         write_page(results)
     print("\n".join(summary(results)))

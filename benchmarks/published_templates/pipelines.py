@@ -25,6 +25,9 @@ _TABLES = {
 _KNOWN = frozenset({
     "debian-12", "debian-13", "m1.nano", "m1.micro", "m1.tiny", "m1.small", "public", "private",
 })  # fmt: skip
+#: What makes servers that know this user in place of the image's.
+_AWS_SERVERS = {"AWS::EC2::Instance", "AWS::AutoScaling::LaunchConfiguration"}
+_AWS_USER = "ec2-user"
 _EMPTY: tuple[object, ...] = ("", None, [], {})
 _SPEC = """def test_the_server_is_up(host):
     assert host.check_output("id -un")
@@ -39,6 +42,7 @@ class StackChoice:
     environments: tuple[PurePosixPath, ...] = ()
     parameters: Mapping[str, object]
     key_parameter: str = "key_name"
+    user: str | None = None  # whom servers know; else the image's own
 
     def pipeline(self) -> str:
         """The pipeline file."""
@@ -50,6 +54,7 @@ class StackChoice:
         }
         pipeline = {
             "stack": stack,
+            **({"servers": {"user": self.user}} if self.user else {}),
             "specs": {"all": ["specs/published"]},
             "timeouts": {"provision": "150s", "destroy": "2m"},
         }
@@ -83,8 +88,10 @@ def choose(
     values |= dict.fromkeys(keys[1:], names[Purpose.KEY])
     if keys and given.get(keys[0]):
         values[keys[0]] = ""  # takes the environment's away, so that it gets the run's
+    types = {name for part in collection.parts(template.path) for name in part.types()}
     return StackChoice(
         template=template.path,
+        user=_AWS_USER if types & _AWS_SERVERS else None,
         environments=environments,
         parameters=values,
         key_parameter=keys[0] if keys else "key_name",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,7 +20,8 @@ class Standing(StrEnum):
     NOT_TRIED = "not tried"
     NO_IMAGE = "needs an image that is not there"
     NO_INTERNET = "needs the Internet"
-    OTHER_KEY = "takes a key of its own"
+    WRONG = "is refused by any Nova"
+    NO_LOGIN = "takes no key of a run"
     FAILED = "did not stand up"
     STOOD_UP = "stood up"
 
@@ -47,6 +48,12 @@ class Result:
     def is_planned(self) -> bool:
         """Whether it is usable and infraci plans it."""
         return self.is_usable and not self.problems
+
+    def after(self, earlier: Result | None) -> Result:
+        """The result, with what is known of an earlier time if the stack was not tried now."""
+        if earlier is None or not self.is_planned or self.standing is not Standing.NOT_TRIED:
+            return self
+        return replace(self, standing=earlier.standing, story=earlier.story)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from openstack.connection import Connection
 
 from benchmarks.published_templates.collection import Collection, Document
 from benchmarks.published_templates.measure import Repository
-from benchmarks.published_templates.purposes import Purpose, literals
+from benchmarks.published_templates.purposes import Purpose, literals, purposes
 from benchmarks.published_templates.results import Standing
 from infraci.ledger.ledger import Ledger
 
@@ -26,6 +26,8 @@ _FOREIGN = re.compile(
     r"|^ *coreos:|/sbin/cirros\w*",
     re.MULTILINE,
 )
+#: A volume's place in a server that Nova takes for no device.
+_NO_DEVICE = re.compile(r"mountpoint: */(?!dev/).*")
 #: What a server needs the Internet for while it boots.
 _REMOTE = re.compile(
     r"\b(wget|curl|git clone|pip3? install|apt(-get)? (-\w+ )*(update|install))\b.{0,60}"
@@ -64,20 +66,26 @@ def stand_up(own: Repository, name: str) -> tuple[Standing, str]:
 
 
 def cause_of(collection: Collection, template: Document, story: str) -> tuple[Standing, str]:
-    """Why a stack did not stand up: an image or the Internet that it needs, or what happened."""
-    if "key refused" in story and any(_has_key(part) for part in collection.parts(template.path)):
-        return Standing.OTHER_KEY, ""
+    """Why a stack did not stand up: its own fault, what it needs and is not here, or the story."""
+    if "key refused" in story and not _takes_key(collection, template):
+        return Standing.NO_LOGIN, ""
     texts = list(_texts(collection, template))
-    for standing, pattern in ((Standing.NO_IMAGE, _FOREIGN), (Standing.NO_INTERNET, _REMOTE)):
+    causes = [(Standing.NO_IMAGE, _FOREIGN), (Standing.NO_INTERNET, _REMOTE)]
+    if "Failed to attach volume" in story:
+        causes.insert(0, (Standing.WRONG, _NO_DEVICE))
+    for standing, pattern in causes:
         if match := next(filter(None, map(pattern.search, texts)), None):
             return standing, match[0].strip()
     return Standing.FAILED, " ".join(story.split())[:500]
 
 
-def _has_key(part: Document) -> bool:
-    """Whether a template makes a key pair or names one, so that a run cannot give its own."""
-    names_one = any(purpose is Purpose.KEY for purpose, _ in literals(part))
-    return names_one or "OS::Nova::KeyPair" in part.types()
+def _takes_key(collection: Collection, template: Document) -> bool:
+    """Whether a run can give servers its key: by a parameter, where the template has no other."""
+    for part in collection.parts(template.path):
+        names_one = any(purpose is Purpose.KEY for purpose, _ in literals(part))
+        if names_one or "OS::Nova::KeyPair" in part.types():
+            return False
+    return Purpose.KEY in purposes(collection, template).values()
 
 
 def _texts(collection: Collection, template: Document) -> Iterator[str]:

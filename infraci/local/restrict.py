@@ -18,6 +18,7 @@ from infraci.local.any_cloud import is_meant
 from infraci.local.supported_properties import (
     AWS_TYPES,
     KEPT,
+    KEPT_TYPES,
     OWN_TYPES,
     PROPERTIES,
     REASONS,
@@ -27,9 +28,9 @@ from infraci.local.supported_properties import (
 
 #: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
-_SERVICES = ("keystone", "cinder", "glance", "neutron", "nova", "octavia")
+_SERVICES = ("aodh", "keystone", "cinder", "glance", "neutron", "nova", "octavia")
 #: Types of which every property that Heat implements is supported.
-_WHOLE = OWN_TYPES | AWS_TYPES
+_WHOLE = OWN_TYPES | AWS_TYPES | KEPT_TYPES.keys()
 
 
 def restrict(environment: Environment) -> Mapping[str, type[Resource]]:

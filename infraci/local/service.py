@@ -25,6 +25,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from infraci.errors import CloudError, InfraciError
 from infraci.local.api.admin import AdminApi
+from infraci.local.api.alarming import AlarmingApi
 from infraci.local.api.body_filter import BodyFilter
 from infraci.local.api.compute import ComputeApi
 from infraci.local.api.gateway import GatewayFilter, GatewayServer
@@ -290,6 +291,7 @@ class Cloud:
             ),
             "/volume": VolumeApi(self._store, self._volumes, self._snapshots, is_valid),
             "/load-balancer": LoadBalancerApi(self._balancers, is_valid),
+            "/alarming": AlarmingApi(self._store, is_valid),
             "/infraci": AdminApi(self._store, self._servers, self._volumes, is_valid, end=self.end),
         }
         dispatch = BodyFilter(

@@ -71,8 +71,24 @@ def _extension(types: str, lacking: str) -> dict[str, str]:
     }
 
 
+_NO_ALARM = "nothing measures servers or tells of events here, so that it never fires"
+#: Types that are kept as a whole, without effect → what differs here, as a plan tells it.
+KEPT_TYPES: Mapping[str, str] = dict.fromkeys(
+    (
+        "OS::Aodh::CompositeAlarm",
+        "OS::Aodh::EventAlarm",
+        "OS::Aodh::GnocchiAggregationByMetricsAlarm",
+        "OS::Aodh::GnocchiAggregationByResourcesAlarm",
+        "OS::Aodh::GnocchiResourcesAlarm",
+        "OS::Aodh::LBMemberHealthAlarm",
+        "OS::Aodh::PrometheusAlarm",
+    ),
+    _NO_ALARM,
+)
+
 #: Types that are refused → the reason, where it is not that there is no such service.
 REASONS: Mapping[str, str] = {
+    "OS::Aodh::Alarm": "Aodh has no alarms on Ceilometer's meters any more",
     "OS::Keystone::Domain": (
         "Keystone deletes no domain that is enabled, and Heat disables none: the stack would stay"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infraci.heat import PreviewResource, StackPreview
-from infraci.local.supported_properties import DIFFERENT, DIFFERENT_VALUES, KEPT
+from infraci.local.supported_properties import DIFFERENT, DIFFERENT_VALUES, KEPT, KEPT_TYPES
 from infraci.model.problem import quoted
 
 #: So many resources of one note are named.
@@ -15,7 +15,7 @@ _DIFFERENT = "has another effect on the embedded cloud"
 
 
 def fidelity_notices(preview: StackPreview) -> Iterator[str]:
-    """Yield a sentence for each property with another effect on the embedded cloud, or none."""
+    """Yield a sentence for each type or property without its effect on the embedded cloud."""
     users: dict[tuple[str, str], list[str]] = {}
     for resource in preview.walk():
         for name, effect in _effects(resource):
@@ -28,6 +28,8 @@ def fidelity_notices(preview: StackPreview) -> Iterator[str]:
 
 def _effects(resource: PreviewResource) -> Iterator[tuple[str, str]]:
     """Yield what a resource sets that has another effect or none, and what that is."""
+    if difference := KEPT_TYPES.get(resource.type):
+        yield resource.type, f"{_KEPT}: {difference}"
     for tables, effect in ((KEPT, _KEPT), (DIFFERENT, _DIFFERENT)):
         for name, difference in tables.get(resource.type, {}).items():
             if any(_values(resource.properties, name)):

@@ -63,6 +63,12 @@ def test_an_environments_values_stay_but_for_what_is_not_there(tmp_path: Path) -
     assert choice.parameters == {"flavor": "m1.small"}
 
 
+def test_servers_of_aws_know_another_user(tmp_path: Path) -> None:
+    launch = "a: {type: 'AWS::AutoScaling::LaunchConfiguration', properties: {}}"
+    assert _choice(tmp_path / "aws", "", launch).user == "ec2-user"
+    assert _choice(tmp_path / "own", "", _SERVER % "image: x").user is None
+
+
 def test_what_templates_take_for_granted_is_not_what_they_make(tmp_path: Path) -> None:
     own = collection(
         tmp_path,

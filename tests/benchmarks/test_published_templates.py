@@ -29,7 +29,7 @@ def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
         server_yaml=template(_SERVER, _PARAMETERS),
         part_yaml=template("a: {type: 'OS::Heat::None'}"),
         whole_yaml=template("a: {type: part.yaml}"),
-        alarm_yaml=template("a: {type: 'OS::Aodh::EventAlarm', properties: {event_type: e}}"),
+        queue_yaml=template("a: {type: 'OS::Zaqar::Queue', properties: {name: q}}"),
         plugin_yaml=template("a: {type: 'Rackspace::Cloud::Server'}"),
         wrong_yaml=template("a: {type: 'OS::Neutron::Net', properties: {colour: red}}"),
         volume_yaml=template(
@@ -51,28 +51,27 @@ def test_what_becomes_of_a_collection(tmp_path: Path) -> None:
     assert results["part"].part_of == "whole.yaml uses it"
     excluded = {name: result.excluded for name, result in results.items() if result.excluded}
     assert excluded == {"plugin": Reason.TYPE, "wrong": Reason.REFUSED}
-    assert results["alarm"].is_usable
-    assert "OS::Aodh::" in results["alarm"].problems[0]
+    assert results["queue"].is_usable
+    assert "OS::Zaqar::" in results["queue"].problems[0]
 
 
-def test_a_stack_with_a_key_pair_of_its_own_refuses_the_runs(tmp_path: Path) -> None:
+def test_a_stack_that_takes_no_key_lets_no_run_log_in(tmp_path: Path) -> None:
     own = collection(
         tmp_path,
         made_yaml=template("a: {type: 'OS::Nova::KeyPair', properties: {name: k}}"),
         named_yaml=template("a: {type: 'OS::Nova::Server', properties: {key_name: k}}"),
+        none_yaml=template("a: {type: 'OS::Nova::Server', properties: {}}"),
         given_yaml=template(
-            "a: {type: 'OS::Nova::Server', properties: {key_name: {get_param: k}}}"
+            "a: {type: 'OS::Nova::Server', properties: {key_name: {get_param: k}}}",
+            "k: {type: string}",
         ),
     )
     standings = {
         path.stem: cause_of(own, document, "cannot log in: key refused")[0]
         for path, document in own.templates.items()
     }
-    assert standings == {
-        "made": Standing.OTHER_KEY,
-        "named": Standing.OTHER_KEY,
-        "given": Standing.FAILED,
-    }
+    refusing = dict.fromkeys(("made", "named", "none"), Standing.NO_LOGIN)
+    assert standings == {**refusing, "given": Standing.FAILED}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +80,7 @@ def test_a_stack_with_a_key_pair_of_its_own_refuses_the_runs(tmp_path: Path) -> 
         ("yum -y install httpd", Standing.NO_IMAGE),
         ("apt-get -y install nginx", Standing.NO_INTERNET),
         ("touch /srv/x", Standing.FAILED),
+        ("mountpoint: /srv/data", Standing.FAILED),
     ],
 )
 def test_why_a_stack_does_not_stand_up(tmp_path: Path, script: str, standing: Standing) -> None:
@@ -94,3 +94,13 @@ def test_why_a_stack_does_not_stand_up(tmp_path: Path, script: str, standing: St
     (own.root / "x.sh").write_text(script)
     web = own.templates[PurePosixPath("web.yaml")]
     assert cause_of(own, web, "timed out")[0] is standing
+
+
+@pytest.mark.parametrize(
+    ("place", "standing"), [("/srv/data", Standing.WRONG), ("/dev/vdb", Standing.FAILED)]
+)
+def test_a_volume_at_what_is_no_device(tmp_path: Path, place: str, standing: Standing) -> None:
+    text = template("a: {type: 'OS::Heat::None'}", more=f"# mountpoint: {place}\n")
+    own = collection(tmp_path, web_yaml=text)
+    story = "Failed to attach volume v to server s"
+    assert cause_of(own, own.templates[PurePosixPath("web.yaml")], story)[0] is standing

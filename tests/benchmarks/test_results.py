@@ -42,6 +42,16 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert list(read(path).values()) == RESULTS
 
 
+def test_what_stood_up_once_is_known_until_it_is_tried_again_or_not_planned() -> None:
+    up, failed, *_ = RESULTS
+    planned = _result("up.yaml")
+    assert planned.after(up) == up
+    assert planned.after(None) == planned
+    assert _result("up.yaml", standing=Standing.FAILED).after(up).standing is Standing.FAILED
+    assert _result("up.yaml", _ALARM).after(up).standing is Standing.NOT_TRIED
+    assert planned.after(failed).story == failed.story
+
+
 @pytest.mark.parametrize(
     ("message", "kind"),
     [

@@ -9,7 +9,14 @@ from openstack.connection import Connection
 from openstack.exceptions import BadRequestException
 
 from infraci.heat.stacks import HIDDEN_AND_WORKING
-from infraci.local.supported_properties import AWS_TYPES, KEPT, OWN_TYPES, PROPERTIES, VALUES
+from infraci.local.supported_properties import (
+    AWS_TYPES,
+    KEPT,
+    KEPT_TYPES,
+    OWN_TYPES,
+    PROPERTIES,
+    VALUES,
+)
 from tests.local.conftest import create, hot, network, refusal, resource, server
 
 
@@ -121,7 +128,10 @@ def test_the_tables_name_types_and_properties_that_heat_has(cloud: Connection) -
         entry["resource_type"] if isinstance(entry, dict) else entry
         for entry in cloud.orchestration.get("/resource_types").json()["resource_types"]
     }
-    assert known >= (OWN_TYPES | AWS_TYPES | PROPERTIES.keys()) - HIDDEN_AND_WORKING
+    assert (
+        known
+        >= (OWN_TYPES | AWS_TYPES | KEPT_TYPES.keys() | PROPERTIES.keys()) - HIDDEN_AND_WORKING
+    )
     for type_ in PROPERTIES.keys() - HIDDEN_AND_WORKING:
         properties = PROPERTIES[type_] | KEPT.get(type_, {}).keys()
         schema = cloud.orchestration.get(f"/resource_types/{type_}").json()["properties"]
@@ -139,7 +149,7 @@ def test_heat_offers_only_what_is_honoured(cloud: Connection) -> None:
         entry["resource_type"] if isinstance(entry, dict) else entry
         for entry in cloud.orchestration.get("/resource_types").json()["resource_types"]
     }
-    assert offered <= OWN_TYPES | AWS_TYPES | PROPERTIES.keys()
+    assert offered <= OWN_TYPES | AWS_TYPES | KEPT_TYPES.keys() | PROPERTIES.keys()
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,13 @@ def test_the_version_of_ip_is_told() -> None:
     (notice,) = notices(subnet(6))
     assert notice.startswith('ip_version 6 of "s" has another effect on the embedded cloud: ')
     assert notices(subnet(4)) == []
+
+
+def test_a_type_that_is_kept_as_a_whole() -> None:
+    alarm = PreviewResource(
+        name="busy", type="OS::Aodh::EventAlarm", path="busy", stack_name="s", properties={}
+    )
+    assert notices(alarm) == [
+        'OS::Aodh::EventAlarm of "busy" has no effect on the embedded cloud: nothing measures '
+        "servers or tells of events here, so that it never fires"
+    ]

@@ -63,6 +63,7 @@ SERVICES = (
     # The name by which Heat and older clients know it.
     Service(type="volumev3", name="cinderv3", path=f"/volume/v3/{PROJECT_ID}"),
     Service(type="load-balancer", name="octavia", path="/load-balancer"),
+    Service(type="alarming", name="aodh", path="/alarming"),
 )
 
 

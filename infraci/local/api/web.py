@@ -139,6 +139,6 @@ class Api:
         return reply({key: {"code": status, "message": message}}, status)
 
 
-def reply(document: Document, status: int = 200) -> Response:
+def reply(document: object, status: int = 200) -> Response:
     """A JSON answer."""
     return Response(json.dumps(document), status=status, content_type="application/json")

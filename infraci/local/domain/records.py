@@ -344,6 +344,16 @@ class ServerGroup(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm(Record):
+    """An alarm of Aodh's, which is kept and never fires."""
+
+    kind = "alarm"
+
+    definition: Mapping[str, object]
+    state: str = "insufficient data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Why a server is in the status ERROR."""
 

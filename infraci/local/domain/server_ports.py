@@ -38,8 +38,15 @@ class ServerPorts:
 
         Without requests, it has one in the network of its stack or project.
         """
-        if requests is None:
-            requests = [CardRequest(network_id=self._project_network.choose(stack_id))]
+        if requests is not None:
+            return self._claim(server_id, requests, group_ids)
+        with self._store.locked():  # else the last server of that network may take it away
+            chosen = CardRequest(network_id=self._project_network.choose(stack_id))
+            return self._claim(server_id, [chosen], group_ids)
+
+    def _claim(
+        self, server_id: str, requests: Sequence[CardRequest], group_ids: Sequence[str]
+    ) -> list[Port]:
         claimed = []
         taken = {port.position for port in self.of(server_id)}
         free = (position for position in count() if position not in taken)
