@@ -75,6 +75,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "local/cloud_process.py _start": {"open": _CLOUD},
     "local/host/haproxy.py Haproxy.apply": {"write_text": "ids and addresses, in a folder (0700)"},
     "local/host/haproxy.py Haproxy._save_state": {"write_text": "haproxy's own, to be read by it"},
+    "local/host/object_files.py ObjectFiles._write": {"fdopen": _CLOUD},
     "local/host/recipe.py overlay": {"open": _OWN},
     "local/host/mount_process.py ServerView.limit_devices": {
         "write_text": "a process id, to the kernel",

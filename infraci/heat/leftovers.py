@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
+from urllib.parse import quote as quote_path
 
 from infraci.base.invocation import invocation
 from infraci.base.parallel import in_parallel
@@ -43,6 +44,10 @@ class LeftoverKind:
     types: tuple[str, ...] = ()  # Heat's
     fields: tuple[str, ...] = ()  # the fields to ask Neutron for
     key: str = ""  # in the answer, where it is not the path
+
+    def path(self, id_: str) -> str:
+        """The path of one of the kind, below its service."""
+        return f"/{self.collection}/{quote_path(id_, safe='')}".replace("//", "/")
 
 
 STACK = LeftoverKind(
@@ -85,6 +90,14 @@ BALANCER = LeftoverKind(
     key="loadbalancers",
     command="loadbalancer delete --cascade --wait",
     types=("OS::Octavia::LoadBalancer",),
+)
+#: Many logins have no rights in an object store: it is asked for what a run has made there, only.
+CONTAINER = LeftoverKind(
+    name="container",
+    service="object_store",
+    collection="",  # the list of an account is the account
+    command="container delete --recursive",
+    types=("OS::Swift::Container", "AWS::S3::Bucket"),
 )
 _SERVERS = tuple(SERVER_TYPES)
 _VOLUMES = ("OS::Cinder::Volume", "AWS::EC2::Volume")
@@ -146,6 +159,7 @@ KINDS = (
         command="keypair delete",
         types=("OS::Nova::KeyPair",),
     ),
+    CONTAINER,
 )
 
 _FOREIGN = ", which the run did not make"
@@ -218,7 +232,7 @@ def find_leftovers(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
         return sorted(entries, key=lambda leftover: bool(leftover.router))
 
     leftovers: list[Leftover] = []
-    kinds = [kind for kind in KINDS if mark.tags or kind is not STACK]
+    kinds = [kind for kind in KINDS if _may_have(kind, mark)]
     for answer in in_parallel(list_leftovers, kinds):
         if isinstance(answer, NoServiceError):
             continue
@@ -226,6 +240,12 @@ def find_leftovers(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
             raise answer
         leftovers += answer
     return tuple(leftovers)
+
+
+def _may_have(kind: LeftoverKind, mark: Mark) -> bool:
+    if kind is STACK:
+        return bool(mark.tags)
+    return kind is not CONTAINER or bool(mark.ids(kind.types))
 
 
 def _is_ours(kind: LeftoverKind, entry: Mapping[str, Any], mark: Mark) -> bool:
@@ -318,6 +338,9 @@ def _entries(connection: Connection, kind: LeftoverKind, mark: Mark) -> Iterator
         params["fields"] = list(kind.fields)
     if kind is STACK:
         params["tags"] = ",".join(mark.tags)
+    if kind is CONTAINER:
+        yield from _containers(connection)
+        return
     while True:
         answer = connection.ask(
             f"list the {kind.name}s", kind.service, "GET", f"/{kind.collection}", params=params
@@ -328,3 +351,14 @@ def _entries(connection: Connection, kind: LeftoverKind, mark: Mark) -> Iterator
         if not entries or not any(link.get("rel") == "next" for link in links):
             return
         params["marker"] = entries[-1]["id"]
+
+
+def _containers(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    """All containers of an account: Swift's lists have no links, and end with an empty one."""
+    params: dict[str, object] = {"format": "json"}
+    while True:
+        page = connection.ask("list the containers", CONTAINER.service, "GET", "/", params=params)
+        if not page:
+            return
+        yield from page
+        params["marker"] = page[-1]["name"]

@@ -29,6 +29,7 @@ _VERSIONS = {
     "orchestration": "/v1/{project}",
     "block_storage": "/v3/{project}",
     "load_balancer": "/v2.0",
+    "object_store": "/v1/AUTH_{project}",
 }
 _VERSIONED = re.compile(r"/v\d")
 

@@ -41,7 +41,7 @@ def _removable(connection: Connection, mark: Mark) -> tuple[Leftover, ...]:
 
 def _remove(connection: Connection, leftover: Leftover, *, by_force: bool) -> None:
     kind, verb = leftover.kind, f"delete {leftover}"
-    path = f"/{kind.collection}/{leftover.id}"
+    path = kind.path(leftover.id)
 
     def act(method: str, path: str, body: dict[str, object] | None = None) -> None:
         params = {"cascade": "true"} if kind is BALANCER else None

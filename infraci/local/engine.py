@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import requests
+
 with warnings.catch_warnings():
     # A library of Heat's still looks whether eventlet is there; eventlet says it is deprecated.
     warnings.simplefilter("ignore")
@@ -26,8 +28,9 @@ with warnings.catch_warnings():
     from heat.common import config, context, exception, messaging
     from heat.db import api as db_api
     from heat.db import models
-    from heat.engine import resources, scheduler, service
+    from heat.engine import resources, scheduler, service, service_software_config
     from heat.engine.clients.os.heat_plugin import HeatClientPlugin
+    from heat.engine.clients.os.swift import SwiftClientPlugin
     from heat.objects.resource import Resource
     from heat.objects.stack import Stack
     from heat.objects.stack_tag import StackTagList
@@ -80,6 +83,7 @@ def start(
     _configure(state, database, url, services.gateway_url)
     _authenticate_as(url, tokens.issue(life_s=_SERVICE_TOKEN_LIFE_S)[0])
     HeatClientPlugin._create = _client_of_heat
+    _give_temporary_urls(url, services.gateway_url)
     _follow(change_signal)
     _watch_database(on_lost)
     messaging.setup(TRANSPORT_URL)
@@ -200,6 +204,30 @@ def _client_of_heat(plugin: HeatClientPlugin) -> Any:
     """
     url = plugin.url_for(service_type=plugin.ORCHESTRATION)
     return heatclient.Client("1", endpoint_override=url, session=plugin.context.keystone_session)
+
+
+def _give_temporary_urls(url: str, gateway_url: str) -> None:
+    """Have temporary URLs name the gateway, by which servers reach this cloud.
+
+    Heat itself does not: what it puts at such a URL goes to the cloud's own address.
+    """
+    make = SwiftClientPlugin.get_temp_url
+
+    def get_temp_url(plugin: SwiftClientPlugin, *arguments: Any, **options: Any) -> str:
+        made: str = make(plugin, *arguments, **options)
+        return f"{gateway_url}/{made.split('/', 3)[3]}"
+
+    class Requests:
+        """What Heat uses of requests."""
+
+        RequestException = requests.RequestException
+
+        @staticmethod
+        def put(to: str, body: str, *, timeout: float) -> requests.Response:
+            return requests.put(to.replace(gateway_url, url, 1), body, timeout=timeout)
+
+    SwiftClientPlugin.get_temp_url = get_temp_url
+    service_software_config.requests = Requests
 
 
 def _follow(change_signal: ChangeSignal) -> None:

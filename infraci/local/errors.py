@@ -37,3 +37,19 @@ class ConflictError(RequestError):
 
 class UnsupportedError(RequestError):
     """The cloud's service cannot do what the request asks for, though another one's could."""
+
+
+class PreconditionError(RequestError):
+    """The request counts on something that is not so."""
+
+
+class TooLargeError(RequestError):
+    """The content is larger than the cloud takes."""
+
+
+class BadContentError(RequestError):
+    """The content is not the one that the request announces."""
+
+
+class NoRoomError(RequestError):
+    """The disk has no room for the content."""

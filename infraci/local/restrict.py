@@ -28,7 +28,7 @@ from infraci.local.supported_properties import (
 
 #: Modules of Heat's that query a service, and the services that the embedded cloud has.
 _CLIENTS = "heat.engine.clients.os."
-_SERVICES = ("aodh", "keystone", "cinder", "glance", "neutron", "nova", "octavia")
+_SERVICES = ("aodh", "keystone", "cinder", "glance", "neutron", "nova", "octavia", "swift")
 #: Types of which every property that Heat implements is supported.
 _WHOLE = OWN_TYPES | AWS_TYPES | KEPT_TYPES.keys()
 

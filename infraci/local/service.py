@@ -41,6 +41,7 @@ from infraci.local.api.load_balancer import LoadBalancerApi
 from infraci.local.api.metadata import MetadataApi
 from infraci.local.api.name_server import NameServer
 from infraci.local.api.network import NetworkApi
+from infraci.local.api.object_store import ObjectStoreApi
 from infraci.local.api.qos import QosApi
 from infraci.local.api.server_requests import ServerRequests
 from infraci.local.api.storage_filter import StorageFilter
@@ -63,12 +64,14 @@ from infraci.local.domain.servers import Servers
 from infraci.local.domain.snapshots import Snapshots
 from infraci.local.domain.stack_users import StackUsers
 from infraci.local.domain.store import Store
+from infraci.local.domain.stored_objects import Objects
 from infraci.local.domain.volumes import Volumes
 from infraci.local.engine_limits import purge_deleted
 from infraci.local.heat_apis import CFN_PATH, any_cloud_api
 from infraci.local.host import image_store as images
 from infraci.local.host.disk_space import LOW_BYTES, NEEDED_BYTES, DiskSpace
 from infraci.local.host.host import Host
+from infraci.local.host.object_files import ObjectFiles
 from infraci.local.host.podman import LABEL_EXPIRES, LABEL_RUN, LABEL_STACK
 from infraci.local.host.segment import CLOUD_ADDRESS
 from infraci.local.host.volume_files import VolumeFiles
@@ -144,6 +147,9 @@ class Cloud:
         disks = VolumeFiles(state_dir.folder / "volumes")
         self._volumes = Volumes(self._store, disks)
         self._snapshots = Snapshots(self._store, self._volumes, disks)
+        objects = ObjectFiles(state_dir.folder / "objects", self._disk_space)
+        self._objects = Objects(self._store, objects)
+        self._objects.take_over()
         self._servers = Servers(
             self._store,
             self._networks,
@@ -253,6 +259,7 @@ class Cloud:
             if time.monotonic() >= purge_at:
                 purge_at = time.monotonic() + PURGE_EVERY_S
                 _purge()
+                self._objects.expire()
             if time.monotonic() - self._last_request > self._idle_s:
                 LOG.warning("ending: no request came for %.0f s", self._idle_s)
                 return
@@ -294,9 +301,12 @@ class Cloud:
             "/alarming": AlarmingApi(self._store, is_valid),
             "/infraci": AdminApi(self._store, self._servers, self._volumes, is_valid, end=self.end),
         }
-        dispatch = BodyFilter(
+        filtered = BodyFilter(
             StorageFilter(DispatcherMiddleware(NotFound(), routes), self._disk_space)
         )
+        # Contents of objects are no JSON, and may be large.
+        objects = ObjectStoreApi(self._objects, self._tokens.holder)
+        dispatch = DispatcherMiddleware(filtered, {"/v1": objects, "/info": objects})
 
         def application(environ: Document, start_response: Any) -> Iterable[bytes]:
             self._last_request = time.monotonic()

@@ -33,6 +33,8 @@ OWN_TYPES = frozenset({
     "OS::Heat::StructuredDeployment",
     "OS::Heat::StructuredDeploymentGroup",
     "OS::Heat::StructuredDeployments",
+    "OS::Heat::SwiftSignal",
+    "OS::Heat::SwiftSignalHandle",
     "OS::Heat::TestResource",
     "OS::Heat::UpdateWaitConditionHandle",
     "OS::Heat::Value",
@@ -133,6 +135,8 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "name", "image", "flavor", "flavor_update_policy", "image_update_policy", "key_name",
         "security_groups", "metadata", "user_data", "user_data_format", "user_data_update_policy",
         "config_drive", "tags", "software_config_transport",
+        "deployment_swift_data", "deployment_swift_data.container",
+        "deployment_swift_data.object",
         "networks", "networks.network", "networks.uuid", "networks.port", "networks.subnet",
         "networks.fixed_ip", "networks.floating_ip", "networks.allocate_network",
         "block_device_mapping", "block_device_mapping.device_name",
@@ -265,6 +269,11 @@ PROPERTIES: Mapping[str, frozenset[str]] = {
         "security_group", "description", "direction", "ethertype", "protocol", "port_range_min",
         "port_range_max", "remote_group", "remote_ip_prefix",
     }),
+    "OS::Swift::Container": frozenset({
+        "name", "X-Container-Read", "X-Container-Write", "X-Container-Meta", "X-Account-Meta",
+        "PurgeOnDelete",
+    }),
+    "AWS::S3::Bucket": frozenset({"AccessControl", "Tags", "Tags.Key", "Tags.Value"}),
 }  # fmt: skip
 
 _NOT_ENCRYPTED = "every volume is a plain file on this machine, as it would look to the server"
@@ -304,6 +313,7 @@ KEPT: Mapping[str, Mapping[str, str]] = {
         "is_public": _PROJECT,
         "metadata": "every volume is a file on this machine",
     },
+    "AWS::S3::Bucket": {"WebsiteConfiguration": "Swift serves no web pages here"},
     "OS::Octavia::LoadBalancer": {
         "provider": "haproxy on this machine is every provider",
         "tenant_id": _PROJECT,
@@ -427,9 +437,12 @@ VALUES: Mapping[tuple[str, str], tuple[object, ...]] = {
 
 _HAPROXY = "load balancers are haproxy, which balances TCP only"
 _NO_KEYS = "no key manager (Barbican) keeps the certificate with which it would end TLS"
-_NO_SWIFT = "the embedded cloud has no Swift"
 _NO_ZAQAR = "the embedded cloud has no Zaqar"
-_SIGNALS = {"TEMP_URL_SIGNAL": _NO_SWIFT, "ZAQAR_SIGNAL": _NO_ZAQAR}
+_SIGNALS = {"ZAQAR_SIGNAL": _NO_ZAQAR}
+_NOT_READ = (
+    "Heat cannot read such signals of a wait condition, on any cloud: it takes the object that it "
+    "has made itself for one, and fails"
+)
 _NO_HOOK = "Heat's agents have no hook for it in images that infraci builds"
 _GROUPS = dict.fromkeys(
     ("atomic", "chef", "docker-cmd", "docker-compose", "kubelet", "salt"), _NO_HOOK
@@ -454,10 +467,12 @@ REFUSED_VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "SCTP": _HAPROXY,
     },
     ("OS::Nova::Server", "software_config_transport"): {
-        "POLL_TEMP_URL": _NO_SWIFT,
         "ZAQAR_MESSAGE": _NO_ZAQAR,
     },
-    ("OS::Heat::WaitConditionHandle", "signal_transport"): _SIGNALS,
+    ("OS::Heat::WaitConditionHandle", "signal_transport"): {
+        "TEMP_URL_SIGNAL": _NOT_READ,
+        **_SIGNALS,
+    },
     **{
         (f"OS::Heat::{kind}Deployment{number}", "signal_transport"): _SIGNALS
         for kind in ("Software", "Structured")

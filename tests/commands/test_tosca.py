@@ -57,12 +57,15 @@ def test_a_script_that_fails_fails_the_stack(shop: Workspace) -> None:
     assert shop.leftovers() == []
 
 
-def test_what_the_cloud_cannot_honour_is_said_of_the_node(shop: Workspace) -> None:
+def test_what_the_cloud_has_not_is_said_of_the_node(shop: Workspace) -> None:
     template = (EXAMPLE / "stacks" / "shop.yaml").read_text()
-    bucket = "    bucket:\n      type: tosca.nodes.ObjectStorage\n      properties: {name: shop}\n"
-    text = template.replace("  outputs:\n", bucket + "\n  outputs:\n")
-    shop.write({"stacks/shop.yaml": text}, "Add a bucket")
+    disk = (
+        "    disk:\n      type: tosca.nodes.BlockStorage\n"
+        "      properties: {size: 1 GB, snapshot_id: gone}\n"
+    )
+    text = template.replace("  outputs:\n", disk + "\n  outputs:\n")
+    shop.write({"stacks/shop.yaml": text}, "Add a disk")
     done = shop.infraci("plan")
     assert done.returncode == 1, done.stdout
-    assert "stacks/shop.yaml:58:5: topology_template.node_templates.bucket: " in done.stdout
-    assert "OS::Swift::Container" in done.stdout
+    assert "stacks/shop.yaml:58:5: topology_template.node_templates.disk" in done.stdout
+    assert "gone" in done.stdout

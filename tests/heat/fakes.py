@@ -42,7 +42,7 @@ class FakeService:
 
 
 class FakeSdk:
-    """Two services, or up to four; what they answer is up to the test."""
+    """Two services, or up to five; what they answer is up to the test."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class FakeSdk:
         nova: Handler | None = None,
         neutron: Handler | None = None,
         cinder: Handler | None = None,
+        swift: Handler | None = None,
     ) -> None:
         self.auth_url = "http://cloud/identity"
         self.is_delegated = False
@@ -58,6 +59,7 @@ class FakeSdk:
         self.compute = FakeService(nova or (lambda *_: (500, None)))
         self.network = FakeService(neutron) if neutron else None
         self.block_storage = FakeService(cinder) if cinder else None
+        self.object_store = FakeService(swift) if swift else None
 
     def request(self, service: str, method: str, path: str, **more: Any) -> requests.Response:
         fake: FakeService | None = getattr(self, service, None)
@@ -88,10 +90,11 @@ def fake_cloud(
     neutron: Handler | None = None,
     *,
     cinder: Handler | None = None,
+    swift: Handler | None = None,
     name: str = "far",
 ) -> tuple[Cloud, FakeSdk, FakeClock]:
     """A cloud whose services answer as they are told."""
-    sdk, clock = FakeSdk(heat, nova, neutron, cinder), FakeClock()
+    sdk, clock = FakeSdk(heat, nova, neutron, cinder, swift), FakeClock()
     retry = Retry(clock=clock, sleep=clock.sleep)
     return Cloud(Connection(name, sdk, retry=retry), clock=clock), sdk, clock
 

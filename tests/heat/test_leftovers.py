@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -116,7 +117,8 @@ def test_a_clean_cloud_is_asked_once_for_each_kind() -> None:
     assert clock.now == 0
     assert sdk.network is not None
     requests = [*sdk.orchestration.requests, *sdk.compute.requests, *sdk.network.requests]
-    assert len(requests) == len(KINDS) - 3  # it has no service for volumes and balancers
+    # It has no service for volumes and balancers, and the run had no containers.
+    assert len(requests) == len(KINDS) - 4
 
 
 def test_they_are_removed_users_first() -> None:
@@ -209,3 +211,31 @@ def test_a_stack_that_is_gone_is_still_listed_for_a_moment() -> None:
 def test_a_name_is_a_mark(name: str) -> None:
     assert MARK.names(name)
     assert not MARK.names(name.replace("x-1", "x-10"))
+
+
+def test_containers_are_looked_for_if_the_run_had_any() -> None:
+    containers = ["a", "kept", "made here", "z"]
+    full = {"made here"}
+
+    def swift(method: str, path: str, arguments: Mapping[str, Any]) -> Answer:
+        if method == "GET":
+            after = [name for name in containers if name > arguments["params"].get("marker", "")]
+            return 200, [{"name": name, "count": 0, "bytes": 0} for name in after[:2]]
+        name = unquote(path.removeprefix("/"))
+        if name in full:
+            return 409, None
+        containers.remove(name)
+        return 204, None
+
+    project = FakeProject(stacks=[])
+    cloud, sdk, clock = fake_cloud(project, project, project, swift=swift)
+    assert cloud.leftovers(MARK, deadline=limit(clock)) == ()
+    assert sdk.object_store is not None
+    assert sdk.object_store.requests == []
+    ids = {"OS::Swift::Container": "kept", "AWS::S3::Bucket": "made here"}
+    made = tuple(ResourceReference(kind=kind, id=id_) for kind, id_ in ids.items())
+    mark = replace(MARK, resources=(*MARK.resources, *made))
+    (left,) = cloud.remove_leftovers(mark, deadline=limit(clock))
+    assert containers == ["a", "made here", "z"]
+    assert str(left) == "container (made here)"
+    assert left.command == ("openstack --os-cloud far container delete --recursive 'made here'")

@@ -33,7 +33,7 @@ def ask(cloud: Connection, path: str, template: Mapping[str, object]) -> tuple[i
         ("OS::Nova::Server", {"image": "none", "flavor": "none", "availability_zone": "x"}),
         ("OS::Neutron::RouterInterface", {"router": "none", "subnet": "none"}),
         ("OS::Nova::ServerGroup", {"policies": ["affinity"], "rules": {"max_server_per_host": 1}}),
-        ("OS::Heat::ResourceGroup", {"resource_def": {"type": "OS::Swift::Container"}}),
+        ("OS::Heat::ResourceGroup", {"resource_def": {"type": "OS::Zaqar::Queue"}}),
     ],
 )
 def test_heats_own_types_and_what_the_cloud_may_have_are_right(

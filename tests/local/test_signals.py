@@ -52,8 +52,16 @@ END
 sh /run/signal.sh
 curl -sS -X PUT -H 'Content-Type: application/json' --data-binary \
   '{"status": "SUCCESS", "data": "heat"}' "$(echo 'SIGNAL' | grep -o 'http[^"]*')"
+cat > /run/swift.sh <<'END'
+SWIFT_CURL --data-binary '{"status": "SUCCESS", "data": "swift"}'
+END
+sh /run/swift.sh
 """
-    values = {"AWS_URL": {"get_resource": "aws"}, "SIGNAL": {"get_attr": ["heat", "signal"]}}
+    values = {
+        "AWS_URL": {"get_resource": "aws"},
+        "SIGNAL": {"get_attr": ["heat", "signal"]},
+        "SWIFT_CURL": {"get_attr": ["swift", "curl_cli"]},
+    }
     template = hot(
         {
             **network(gateway_ip=None),
@@ -65,9 +73,14 @@ curl -sS -X PUT -H 'Content-Type: application/json' --data-binary \
             "heat_condition": resource(
                 "OS::Heat::WaitCondition", handle={"get_resource": "heat"}, timeout=60
             ),
+            "swift": resource("OS::Heat::SwiftSignalHandle"),
+            "swift_signal": resource(
+                "OS::Heat::SwiftSignal", handle={"get_resource": "swift"}, timeout=60
+            ),
             "web": on_net(**user_data(script, **values)),
         },
         outputs={
+            "swift": {"value": {"get_attr": ["swift_signal", "data"]}},
             "aws": {"value": {"get_attr": ["aws_condition", "Data"]}},
             "heat": {"value": {"get_attr": ["heat_condition", "data"]}},
         },
@@ -76,11 +89,15 @@ curl -sS -X PUT -H 'Content-Type: application/json' --data-binary \
     assert stack.status == "CREATE_COMPLETE", stack.status_reason
     assert json.loads(outputs(stack)["aws"]) == {"a": "aws"}
     assert json.loads(outputs(stack)["heat"]) == {"1": "heat"}
+    assert json.loads(outputs(stack)["swift"]) == {"1": "swift"}
     (web,) = cloud.compute.servers()
     booted(cloud, web.id)
     forged = "$(grep -o 'http[^'\"'\"']*' /run/signal.sh | sed 's/Signature=./Signature=_/')"
     put = "-X PUT -H 'Content-Type: application/json' --data-binary '{}'"
     assert status(cloud, web.id, f'{put} "{forged}"') == "403"
+    temporary = "$(grep -o 'http[^'\"'\"']*' /run/swift.sh)"
+    assert status(cloud, web.id, f'"{temporary}"') == "401"
+    assert status(cloud, web.id, f'"{temporary.replace("$(", "$(dirname $(")})"') == "403"
 
 
 def test_a_signed_address_scales_a_group(cloud: Connection) -> None:

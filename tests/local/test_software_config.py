@@ -60,7 +60,7 @@ LEAVE = '#!/bin/sh\necho "$deploy_action" >> /run/actions\n'
 
 
 def template() -> dict[str, Any]:
-    """Two servers, one for each transport, with deployments of each kind."""
+    """Three servers, one for each transport, with deployments of each kind."""
     word = {"get_attr": ["make", "word"]}
     return hot(
         {
@@ -70,6 +70,7 @@ def template() -> dict[str, Any]:
                 **agent_server(name="db", software_config_transport="POLL_SERVER_HEAT"),
                 "metadata": {"os-collect-config": {"polling_interval": 1}},
             },
+            "cache": agent_server(name="cache", software_config_transport="POLL_TEMP_URL"),
             "make_config": config(
                 "script",
                 WORD,
@@ -86,6 +87,12 @@ def template() -> dict[str, Any]:
             "leave_config": config("script", LEAVE),
             "quiet_config": config("script", LEAVE.replace("actions", "quiet")),
             "make": deployment("make_config", "db", input_values={"who": "db"}),
+            "polled": deployment(
+                "make_config",
+                "cache",
+                input_values={"who": "cache"},
+                signal_transport="TEMP_URL_SIGNAL",
+            ),
             "use": deployment(
                 "use_config", "web", input_values={"word": word}, signal_transport="HEAT_SIGNAL"
             ),
@@ -112,6 +119,7 @@ def template() -> dict[str, Any]:
             "stdout": {"value": {"get_attr": ["make", "deploy_stdout"]}},
             "stderr": {"value": {"get_attr": ["make", "deploy_stderr"]}},
             "status": {"value": {"get_attr": ["make", "deploy_status_code"]}},
+            "polled": {"value": {"get_attr": ["polled", "word"]}},
             "result": {"value": {"get_attr": ["play", "result"]}},
             "words": {"value": {"get_attr": ["all", "word"]}},
             "statuses": {"value": {"get_attr": ["all", "deploy_status_codes"]}},
@@ -147,7 +155,9 @@ def test_deployments_are_applied_and_their_outputs_used(cloud: Connection) -> No
     assert shown["result"] == "played"
     assert shown["words"] == {"a": "word-of-all", "b": "word-of-all"}
     assert shown["statuses"] == {"a": 0, "b": 0}
-    web, db = (each.id for each in sorted(cloud.compute.servers(), key=lambda s: s.name != "web"))
+    assert shown["polled"] == "word-of-cache"
+    ids = {each.name: each.id for each in cloud.compute.servers()}
+    web, db = ids["web"], ids["db"]
     assert "polling_interval = 2\n" in inside(web, "cat /etc/os-collect-config.conf")
     assert "polling_interval = 1\n" in inside(db, "cat /etc/os-collect-config.conf")
     assert inside(web, "cat /run/used") == "word-of-db CREATE"
@@ -191,7 +201,7 @@ def test_deployments_are_applied_and_their_outputs_used(cloud: Connection) -> No
     ("type_", "properties", "reason"),
     [
         ("SoftwareDeployment", {"signal_transport": "ZAQAR_SIGNAL"}, "has no Zaqar"),
-        ("StructuredDeployment", {"signal_transport": "TEMP_URL_SIGNAL"}, "has no Swift"),
+        ("StructuredDeployment", {"signal_transport": "ZAQAR_SIGNAL"}, "has no Zaqar"),
         ("SoftwareConfig", {"group": "docker-compose"}, "no hook for it"),
     ],
 )

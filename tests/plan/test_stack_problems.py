@@ -48,7 +48,7 @@ resources:
     properties: {dhcp_agent_ids: [x], nme: a}
   pool: {type: OS::Neutron::Pool, properties: {x: 1}}
   domain: {type: OS::Designate::Domain}
-  vol: {type: OS::Swift::Container, properties: {name: x}}
+  vol: {type: OS::Trove::Instance, properties: {flavor: x, size: 1}}
   web: {type: OS::Nova::Servr}
   app:
     type: OS::Nova::Server
@@ -96,8 +96,8 @@ stacks/s.yaml:11:10: resources.pool.type: OS::Neutron::Pool cannot be had: it is
 octavia instead
 stacks/s.yaml:12:12: resources.domain.type: OS::Designate::Domain cannot be had: it is retired. \
 This resource has been removed, use OS::Designate::Zone instead
-stacks/s.yaml:13:9: resources.vol.type: OS::Swift::Container cannot be had: the embedded cloud has \
-no Swift
+stacks/s.yaml:13:9: resources.vol.type: OS::Trove::Instance cannot be had: the embedded cloud has \
+no Trove
 stacks/s.yaml:14:9: resources.web.type: The Resource Type (OS::Nova::Servr) could not be found; \
 did you mean "OS::Nova::Server"?
 stacks/s.yaml:17:5: resources.app.condition: there is no condition "gone"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from infraci.base.json_reader import read_json
@@ -11,6 +12,8 @@ from infraci.local.api.web import Document, reply
 
 #: Heat's own limit is far lower; a template with its files is the largest body there is.
 MOST_BYTES = 16 << 20
+
+_CHUNK = 64 << 10
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -46,6 +49,15 @@ def _read(environ: Document) -> bytes:
     is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
     size = MOST_BYTES + 1 if is_chunked else min(length, MOST_BYTES + 1)
     return bytes(environ["wsgi.input"].read(size)) if size > 0 else b""
+
+
+def discard_body(environ: Document) -> None:
+    """Read what is left of a request's body, which the listener would else hold in memory."""
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return  # the listener reads no further
+    with suppress(OSError):
+        while environ["wsgi.input"].read(_CHUNK):
+            pass
 
 
 def _refuse(status: int, message: str) -> WsgiApp:

@@ -1,4 +1,7 @@
-"""What servers reach of this cloud: Nova's metadata, and of Heat signals, metadata and tokens."""
+"""What servers reach of this cloud: Nova's metadata, and of Heat signals, metadata and tokens.
+
+And of Swift what a temporary URL is for.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from cheroot.wsgi import Server
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, LengthRequired
 
+from infraci.local.api.body_filter import discard_body
 from infraci.local.api.listeners import bind_to_absent
 from infraci.local.api.web import Document
 
@@ -27,7 +31,11 @@ _HEAT = re.compile(
 _CFN = re.compile("GET /cfn/v1/?")
 _CFN_ACTION = "DescribeStackResource"
 #: Paths of the cloud's APIs, which are not for servers.
-_OTHER = re.compile("/(cfn|compute|identity|image|infraci|network|orchestration|volume)(/|$)")
+_OTHER = re.compile(
+    "/(cfn|compute|identity|image|info|infraci|load-balancer|network|orchestration|v1|volume)(/|$)"
+)
+#: Swift checks the signature of a temporary URL, and nothing else of a request that has one.
+_OBJECT, _SIGNATURE = re.compile("[A-Z]+ /v1/AUTH_.+"), "temp_url_sig"
 _TOKEN = "POST /identity/v3/auth/tokens"  # noqa: S105
 
 
@@ -45,16 +53,29 @@ class GatewayFilter:
 
     def __call__(self, environ: Document, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
+        if environ.get("HTTP_TRANSFER_ENCODING"):  # the listener holds each chunk in memory
+            return LengthRequired()(environ, start_response)
         request = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO')}"
         if request == _TOKEN:
             inner = {"SCRIPT_NAME": "/identity", "PATH_INFO": "/v3/auth/tokens"}
             return self._identity(environ | inner, start_response)
-        if _HEAT.fullmatch(request) or (_CFN.fullmatch(request) and _asks_for_metadata(environ)):
+        if _is_allowed(request, environ):
             return self._app(environ, start_response)
+        discard_body(environ)
         if not _OTHER.match(str(environ.get("PATH_INFO"))):
             return self._metadata(environ, start_response)
-        refusal = Forbidden("Servers may send signals, read their metadata, and nothing else.")
+        refusal = Forbidden(
+            "Servers may send signals, read their metadata, use temporary URLs, and nothing else."
+        )
         return refusal(environ, start_response)
+
+
+def _is_allowed(request: str, environ: Document) -> bool:
+    if _OBJECT.fullmatch(request):
+        return bool(parse_qs(str(environ.get("QUERY_STRING", ""))).get(_SIGNATURE))
+    return bool(_HEAT.fullmatch(request)) or (
+        bool(_CFN.fullmatch(request)) and _asks_for_metadata(environ)
+    )
 
 
 def _asks_for_metadata(environ: Document) -> bool:

@@ -62,6 +62,8 @@ SERVICES = (
     Service(type="block-storage", name="cinder", path=f"/volume/v3/{PROJECT_ID}"),
     # The name by which Heat and older clients know it.
     Service(type="volumev3", name="cinderv3", path=f"/volume/v3/{PROJECT_ID}"),
+    # Temporary URLs are signed for this path.
+    Service(type="object-store", name="swift", path=f"/v1/AUTH_{PROJECT_ID}"),
     Service(type="load-balancer", name="octavia", path="/load-balancer"),
     Service(type="alarming", name="aodh", path="/alarming"),
 )

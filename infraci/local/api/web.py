@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from werkzeug.exceptions import HTTPException
@@ -15,11 +15,15 @@ from infraci.base.json_reader import read_json
 from infraci.errors import InfraciError
 from infraci.local.api.field_types import type_errors
 from infraci.local.errors import (
+    BadContentError,
     ConflictError,
     ForbiddenError,
     InvalidRequestError,
+    NoRoomError,
     NotFoundError,
+    PreconditionError,
     RequestError,
+    TooLargeError,
     UnsupportedError,
 )
 
@@ -36,13 +40,17 @@ class UnauthenticatedError(RequestError):
 
 
 #: The HTTP status of each error.
-_STATUSES = {
+STATUSES: Mapping[type[RequestError], int] = {
     InvalidRequestError: 400,
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
+    PreconditionError: 412,
+    TooLargeError: 413,
+    BadContentError: 422,
     UnsupportedError: 501,
+    NoRoomError: 507,
 }
 
 Handler = TypeVar("Handler", bound=Callable[..., "Document | Response | None"])
@@ -119,7 +127,7 @@ class Api:
             name, parts = self._routes.bind_to_environ(request.environ).match()
             answer = getattr(self, name)(request, **parts)
         except RequestError as error:
-            return self._refusal(_STATUSES[type(error)], error.message, error.neutron_type)
+            return self._refusal(STATUSES[type(error)], error.message, error.neutron_type)
         except InfraciError as error:
             return self._refusal(409, error.message)
         except HTTPException as error:
