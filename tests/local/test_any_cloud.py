@@ -28,7 +28,7 @@ def ask(cloud: Connection, path: str, template: Mapping[str, object]) -> tuple[i
     [
         ("OS::Cinder::Volume", {"size": 1, "image": "none", "volume_type": "fast"}),
         ("OS::Octavia::LoadBalancer", {"vip_subnet": "x"}),
-        ("OS::Neutron::QoSPolicy", {"name": "x"}),
+        ("OS::Mistral::CronTrigger", {"pattern": "* * * * *", "workflow": {"name": "x"}}),
         ("OS::Zaqar::Queue", {"name": "x"}),
         ("OS::Nova::Server", {"image": "none", "flavor": "none", "availability_zone": "x"}),
         ("OS::Neutron::RouterInterface", {"router": "none", "subnet": "none"}),

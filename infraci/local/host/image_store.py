@@ -98,7 +98,9 @@ def ensure(name: str, *, on_progress: Progress = lambda _: None) -> ImageRef:
     if recipe is not None:
         return _find(name, recipe.tag(host_mirrors())) or _ensure_built(recipe, on_progress)
     if not known(name):
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4) or sorted(RECIPES)
+        variants = {each.with_agents for each in RECIPES.values()}
+        names = [each for each in RECIPES if each not in variants]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or sorted(names)
         raise ImageNotFoundError(
             f"cannot use image {name!r}: there is no such recipe",
             hint=f"did you mean {' or '.join(near)}? Other images are named by their registry, "
