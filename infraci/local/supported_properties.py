@@ -97,6 +97,10 @@ REASONS: Mapping[str, str] = {
     "AWS::ElasticLoadBalancing::LoadBalancer": (
         "Heat makes it of a server with HAProxy and heat-cfntools, which no image here has"
     ),
+    "OS::Glance::WebImage": (
+        "images are what infraci builds, or OCI references; the embedded cloud loads none from a "
+        "URL"
+    ),
     "OS::Octavia::Quota": "load balancers have no quotas",
     **dict.fromkeys(
         (

@@ -5,27 +5,32 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import requests
 import swiftclient
+from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 from swiftclient.exceptions import ClientException
 
+from infraci.local import cloud_process
 from tests.local.conftest import create, hot, resource, settled, until
-from tests.local.test_cloud import outputs
+from tests.local.test_cloud import kill, outputs
 
 pytestmark = pytest.mark.cloud
+
+
+OPTIONS = {"service_type": "object-store", "region_name": "local"}
 
 
 @pytest.fixture
 def swift(cloud: Connection) -> Iterator[Any]:
     """Swift's client; containers that a test leaves are removed."""
-    options = {"service_type": "object-store", "region_name": "local"}
     session = cloud.config.get_session()
-    client = swiftclient.Connection(auth_version=3, session=session, os_options=options, retries=0)
+    client = swiftclient.Connection(auth_version=3, session=session, os_options=OPTIONS, retries=1)
     yield client
     for container in client.get_account()[1]:
         for each in client.get_container(container["name"])[1]:
@@ -93,6 +98,28 @@ def test_openstacksdk(cloud: Connection, swift: Any, tmp_path: Any) -> None:
     store.delete_object("in/data", container="sdk")
     with pytest.raises(Exception, match="409"):
         store.delete_container("sdk", ignore_missing=False)
+
+
+def test_a_cloud_that_is_killed_has_the_former_content(state: Path, swift: Any) -> None:
+    swift.put_container("c")
+    swift.put_object("c", "o", b"old")
+
+    def content() -> Iterator[bytes]:
+        yield b"new" * 100_000
+        until(lambda: len(list((state / "objects").iterdir())) == 2)
+        kill(state)
+        yield b"new"
+
+    with pytest.raises((ClientException, requests.ConnectionError)):
+        swift.put_object("c", "o", content())
+    clouds = OpenStackConfig(config_files=[str(cloud_process.ensure_up())], load_envvars=False)
+    session = clouds.get_one("local").get_session()
+    again = swiftclient.Connection(auth_version=3, session=session, os_options=OPTIONS)
+    assert again.get_object("c", "o")[1] == b"old"
+    assert len(list((state / "objects").iterdir())) == 1
+    again.delete_object("c", "o")
+    again.delete_container("c")
+    again.close()
 
 
 def test_a_stacks_container(cloud: Connection, swift: Any) -> None:

@@ -167,6 +167,12 @@ def test_a_retired_type_is_no_placeholder(cloud: Connection, type_: str, advice:
     assert advice in reason
 
 
+def test_a_reason_why_a_type_is_refused(cloud: Connection) -> None:
+    image = {"location": "http://x.test/i", "disk_format": "raw", "container_format": "bare"}
+    template = hot({"it": resource("OS::Glance::WebImage", **image)})
+    assert "loads none from a URL" in refusal(cloud, template)
+
+
 @pytest.mark.parametrize("constraint", ["barbican.secret", "trove.flavor", "mistral.workflow"])
 def test_a_constraint_that_asks_a_service_which_is_not_here(
     cloud: Connection, constraint: str

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Request
 from infraci.local.domain.object_acl import clean_acl
 from infraci.local.domain.object_listing import MOST, Query
 from infraci.local.domain.object_records import ObjectHeaders
-from infraci.local.domain.stored_objects import HISTORY, STACK
+from infraci.local.domain.stored_objects import HISTORY, QUOTA_BYTES, QUOTA_COUNT, STACK
 from infraci.local.domain.temporary_urls import TemporaryUrl
 from infraci.local.errors import InvalidRequestError, PreconditionError, UnsupportedError
 
@@ -138,6 +138,9 @@ def changes_of(request: Request, kind: str) -> dict[str, str]:
             changes[name] = clean_acl(name, value)
         elif name.startswith(prefix) or name in names:
             changes[name] = value.strip("/") if name in (STACK, HISTORY) else value
+    for name, noun in ((QUOTA_BYTES, "bytes"), (QUOTA_COUNT, "count")):
+        if not re.fullmatch("[0-9]{0,18}", changes.get(name, "")):
+            raise InvalidRequestError(f"Invalid {noun} quota.")
     if changes.get(STACK) and changes.get(HISTORY):
         raise InvalidRequestError(f"Only one of {STACK} or {HISTORY} may be specified")
     _check_metadata(changes, prefix)

@@ -48,7 +48,7 @@ def allows_referrer(acl: str, referrer: str, *, listing: bool) -> bool:
     parts = acl.split(",")
     if listing and ".rlistings" not in parts:
         return False
-    host = urlsplit(referrer).hostname or "unknown"
+    host = _host(referrer)
     is_allowed = False
     for part in parts:
         if not part.startswith(".r:"):
@@ -58,6 +58,13 @@ def allows_referrer(acl: str, referrer: str, *, listing: bool) -> bool:
         if pattern in ("*", host) or (pattern.startswith(".") and host.endswith(pattern)):
             is_allowed = not is_refusal
     return is_allowed
+
+
+def _host(referrer: str) -> str:
+    try:
+        return urlsplit(referrer).hostname or "unknown"
+    except ValueError:
+        return "unknown"
 
 
 def allows_user(acl: str, holder: TokenHolder | None) -> bool:

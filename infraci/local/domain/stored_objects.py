@@ -34,7 +34,8 @@ ACCOUNT_NAME = f"AUTH_{PROJECT_ID}"
 #: The headers of a container by which former contents of its objects are kept in another one: of
 #: ``stack`` a deletion brings the former content back, of ``history`` it is one more version.
 STACK, HISTORY = "x-versions-location", "x-history-location"
-_QUOTA_BYTES, _QUOTA_COUNT = "x-container-meta-quota-bytes", "x-container-meta-quota-count"
+#: How many bytes, and objects, a container may have.
+QUOTA_BYTES, QUOTA_COUNT = "x-container-meta-quota-bytes", "x-container-meta-quota-count"
 _DELETED = "application/x-deleted;swift_versions_deleted=1"
 #: Times are kept, and told apart, to this part of a second.
 _TICK_S = 0.00001
@@ -79,10 +80,15 @@ class Objects:
         return container
 
     def put_container(self, name: str, changes: Mapping[str, str]) -> bool:
-        """Make a container, or change one that is there; returns whether it is new."""
+        """Make a container, or change one that is there; returns whether it is new.
+
+        Raises NoRoomError.
+        """
         with self._store.locked():
             container = self._store.get(Container, name)
             is_new = container is None
+            if is_new:
+                self._files.check_room()
             container = container or Container(id=name, created_at=self._clock())
             self._store.put(replace(container, headers=_changed(container.headers, changes)))
             return is_new
@@ -212,14 +218,12 @@ class Objects:
 
     def _check_quota(self, container: str, name: str, size: int) -> None:
         headers = self.container(container).headers
-        most_bytes, most = headers.get(_QUOTA_BYTES, ""), headers.get(_QUOTA_COUNT, "")
+        most_bytes, most = headers.get(QUOTA_BYTES, ""), headers.get(QUOTA_COUNT, "")
         if not (most_bytes or most):
             return
         others = [each for each in self.objects(container) if each.name != name]
         used = sum(each.size for each in others)
-        if (most_bytes.isdigit() and used + size > int(most_bytes)) or (
-            most.isdigit() and len(others) + 1 > int(most)
-        ):
+        if (most_bytes and used + size > int(most_bytes)) or (most and len(others) + 1 > int(most)):
             raise TooLargeError("Upload exceeds quota.")
 
     def _keep(

@@ -45,7 +45,7 @@ class ObjectFiles:
 
         Raises NoRoomError where it would fill the disk; keeps nothing then.
         """
-        self._check_room(size)
+        self.check_room(size)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         id_ = uuid4().hex
         path = self._folder / id_
@@ -68,7 +68,7 @@ class ObjectFiles:
                 size += len(chunk)
                 if size - looked_at >= _LOOK_BYTES:
                     looked_at = size
-                    self._check_room(len(chunk))
+                    self.check_room(len(chunk))
                 digest.update(chunk)
                 file.write(chunk)
             file.flush()
@@ -98,6 +98,7 @@ class ObjectFiles:
                 if path.name not in known:
                     path.unlink(missing_ok=True)
 
-    def _check_room(self, needed: int) -> None:
+    def check_room(self, needed: int = 0) -> None:
+        """Raise NoRoomError if the disk has no room for so many bytes."""
         if shortage := self._disk_space.shortage(NEEDED_BYTES + needed):
             raise NoRoomError(shortage)

@@ -227,6 +227,9 @@ def test_a_content_that_would_fill_the_disk_is_refused(
     assert answer.status_code == 507
     assert b"MB are needed" in answer.data
     assert swift("GET", "/c/o").data == b"old"
+    monkeypatch.setattr(DiskSpace, "_free_bytes", lambda _: 31 << 20)
+    assert swift("PUT", "/d").status_code == 507
+    assert swift("DELETE", "/c/o").status_code == 204
 
 
 def test_a_content_of_unknown_size_fills_no_disk(
@@ -305,6 +308,8 @@ def test_quotas_of_a_container(swift: Swift) -> None:
     swift("PUT", "/c/a", b"")
     swift("PUT", "/c/b", b"")
     assert swift("PUT", "/c/d", b"").status_code == 413
+    assert swift("POST", "/c", X_Container_Meta_Quota_Count="-1").status_code == 400
+    assert swift("POST", "/c", X_Container_Meta_Quota_Bytes="²").status_code == 400
 
 
 def test_a_stack_of_versions(swift: Swift) -> None:
@@ -387,6 +392,7 @@ def test_readers_without_a_token(
     listed = swift("GET", "/c", Referer="http://example.org/x")
     assert listed.status_code == list_status
     assert "secret" not in str(listed.headers)
+    assert swift("GET", "/c/o", Referer="http://[::1").status_code in (200, 401)
     assert swift("PUT", "/c/o", b"y").status_code == 401
     assert swift("GET", "/").status_code == 401
 
