@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -15,6 +16,7 @@ from infraci.local.domain.stack_users import StackUsers
 from infraci.local.domain.store import Store
 
 RESOURCE = "/orchestration/v1/0a/stacks/s/1/resources/r"
+OBJECT = "/v1/AUTH_0a/c/o"
 METADATA = "/cfn/v1/?Action=DescribeStackResource&StackName=s"
 
 
@@ -43,11 +45,10 @@ def client(users: StackUsers, tokens: Tokens) -> Client:
         ("POST", "/cfn/v1/signal/arn:openstack:heat::0a:stacks/s/1/resources/r"),
         ("PUT", "/cfn/v1/waitcondition/arn:openstack:heat::0a:stacks/s/1/resources/r"),
         ("GET", METADATA),
+        ("PUT", f"{OBJECT}?temp_url_sig=0a&temp_url_expires=1"),
     ],
 )
-def test_heat_gets_signals_and_questions_for_metadata(
-    client: Client, method: str, path: str
-) -> None:
+def test_the_cloud_gets_what_servers_may_ask(client: Client, method: str, path: str) -> None:
     assert client.open(path, method=method).status_code == 200
 
 
@@ -68,6 +69,11 @@ def test_heat_gets_signals_and_questions_for_metadata(
         ("GET", "/compute/v2.1/servers"),
         ("GET", "/network/v2.0/ports"),
         ("GET", "/infraci/status"),
+        ("GET", "/load-balancer/v2.0/lbaas/loadbalancers"),
+        ("GET", OBJECT),
+        ("GET", f"{OBJECT}?temp_url_sig="),
+        ("GET", "/v1/other?temp_url_sig=0a"),
+        ("GET", "/info"),
         ("GET", "/volume"),
     ],
 )
@@ -78,6 +84,15 @@ def test_other_requests_of_apis_are_refused(client: Client, method: str, path: s
 @pytest.mark.parametrize("path", ["/", "/latest/meta-data/", "/openstack", "/networks"])
 def test_the_metadata_service_answers_what_names_no_api(client: Client, path: str) -> None:
     assert client.get(path).text == "metadata"
+
+
+def test_a_body_is_read_to_its_end_and_held_nowhere(client: Client) -> None:
+    content = io.BytesIO(b"x" * (1 << 20))
+    refused = client.open("/compute/v2.1", method="POST", input_stream=content)
+    assert refused.status_code == 403
+    assert content.tell() == 1 << 20
+    chunked = {"Transfer-Encoding": "chunked"}
+    assert client.open(f"{RESOURCE}/signal", method="POST", headers=chunked).status_code == 411
 
 
 def test_a_stacks_user_gets_a_token_that_only_heat_takes(
