@@ -51,7 +51,8 @@ def _signal_as_an_agent_would(cloud: Connection) -> None:
         for stack in cloud.orchestration.stacks():
             path = f"/stacks/{stack.name}/{stack.id}/resources/deployed"
             answer = cloud.orchestration.get(path)
-            if answer.ok and answer.json()["resource"]["resource_status"] == "CREATE_IN_PROGRESS":
+            attributes = answer.json()["resource"]["attributes"] if answer.ok else {}
+            if attributes.get("status_reason") == "Deploy data available":
                 return path
         return None
 
