@@ -18,7 +18,7 @@ from infraci.diagnosis import outside
 from infraci.diagnosis.sudo import SudoRefusedError
 from infraci.errors import ExitCode, InfraciError
 from infraci.heat.causes import CAUSES, OWN_ID, Cause
-from infraci.model.problem import FileError, RefusedTemplateError, TemplateError
+from infraci.model.problem import FileError, TemplateError
 from infraci.model.run import ErrorKind, Outcome, Phase, Testcase, verdict_of_testcases
 from infraci.pipeline.server_health import GuestError, LockedOutError
 from infraci.pipeline.upgrade import UntestableUpgradeError
@@ -136,14 +136,6 @@ def rows() -> tuple[Row, ...]:
             "this clone has an LFS pointer instead of a file's content",
             LfsPointerError,
             "`git lfs pull`",
-        ),
-        _of_error(
-            "plan",
-            "Heat refuses the template when it is asked for a preview; or Nova or Neutron would "
-            "refuse it: user data and metadata that are too long, subnets that overlap",
-            RefusedTemplateError,
-            "the report has its line; the rows of `provision` for what Heat refuses hold here too",
-            category="template",
         ),
         *map(_of_cause, CAUSES),
         Row(

@@ -264,7 +264,6 @@ def make_drivers(cloud: Cloud, ledger: Ledger, progress: Progress) -> Drivers:
         # The servers' own session collects the specs, in the time that Heat takes anyway.
         examine=partial(examine, collect=False),
         plan=partial(plan_one, cloud=cloud),
-        preview=partial(plan_one, cloud=cloud, examines=False),
         clock=time.time,
     )
 

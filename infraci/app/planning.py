@@ -24,7 +24,6 @@ from infraci.plan import (
     PipelinePlan,
     check_untrusted,
     examine,
-    not_examined,
     plan_pipeline,
     with_upgrade,
 )
@@ -127,9 +126,8 @@ def plan_one(
     *,
     cloud: Cloud | OfflineCloud,
     with_template: bool = False,
-    examines: bool = True,
 ) -> PipelinePlan:
-    """The plan of one pipeline, without its upgrade; ``examines`` its playbooks and specs too."""
+    """The plan of one pipeline, without its upgrade."""
     return plan_pipeline(
         pipeline,
         root=root,
@@ -137,7 +135,7 @@ def plan_one(
         load=load,
         name=f"infraci-plan-{secrets.token_hex(4)}",
         own_part=host_key_placeholder(root, cloud.name),
-        examine=examine if examines else not_examined,
+        examine=examine,
         with_template=with_template,
     )
 

@@ -216,8 +216,4 @@ class Drivers:
     plan: Callable[[Pipeline, Path, Load], PipelinePlan] = lambda pipeline, root, load: (
         PipelinePlan(name=pipeline.name)
     )
-    #: Tells what of that Heat, Nova or Neutron would refuse, which takes a request.
-    preview: Callable[[Pipeline, Path, Load], PipelinePlan] = lambda pipeline, root, load: (
-        PipelinePlan(name=pipeline.name)
-    )
     clock: Callable[[], float] = time.time

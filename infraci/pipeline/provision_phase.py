@@ -12,16 +12,8 @@ from infraci.base.mask import SHORTEST
 from infraci.base.trust import is_untrusted
 from infraci.configure.step import output_text
 from infraci.diagnosis.phase_testcase import failed_testcase, phase_testcase
-from infraci.errors import (
-    CloudError,
-    DefinitionError,
-    InfraciError,
-    InterruptedRunError,
-    PhaseTimeoutError,
-    UsageError,
-)
+from infraci.errors import DefinitionError, InfraciError, InterruptedRunError, UsageError
 from infraci.heat import RefusedError, StackFailedError
-from infraci.heat.causes import category_of
 from infraci.model.pipeline import Pipeline
 from infraci.model.problem import FileError, Problem, RefusedTemplateError, in_order, quoted
 from infraci.model.project import HostKeySource
@@ -48,8 +40,6 @@ from infraci.templates import (
 )
 from infraci.verify.stack_view import Stack, StackResource
 
-#: A preview takes seconds; while a cloud does not answer, it is retried for so long.
-_PREVIEW_S = 30.0
 #: The testcase of the stack as a whole.
 _STACK = "stack"
 
@@ -77,7 +67,7 @@ def plan(run: Run) -> StackRequest:
     if pointers := lfs_pointers(run.state.pipeline, run.state.tree):
         raise LfsPointerError(pointers)
     try:
-        request = _read(run)
+        return _read(run)
     except FileError as error:
         planned = _plan_again(run)
         problems = in_order((*error.problems, *planned.problems))
@@ -86,36 +76,6 @@ def plan(run: Run) -> StackRequest:
         if planned.is_refused:
             raise _refused(problems, run) from error
         raise FileError(problems, hint=error.hint, category=error.category) from error
-    _check_preview(run, request)
-    return request
-
-
-def _check_preview(run: Run, request: StackRequest) -> None:
-    """Ask Heat what it would make of the request: what is wrong is told before anything is made.
-
-    A cloud that does not answer, or forbids previews, is asked for the stack all the same.
-    """
-    state, planned = run.state, PipelinePlan(name=run.state.pipeline.name)
-    with (
-        suppress(CloudError, PhaseTimeoutError),
-        run.drivers.cloud.within(Deadline(_PREVIEW_S, phase="the preview")),
-    ):
-        planned = run.drivers.preview(state.pipeline, state.tree, lambda: request)
-    if not planned.problems:
-        return
-    planned = _or_else(_plan_again(run), planned)  # which also reads what a run does later
-    if not planned.is_refused:
-        raise FileError(planned.problems)
-    categories = {category_of(problem.message, "template") for problem in planned.problems}
-    category = categories.pop() if len(categories) == 1 else "template"
-    refused = _refused(planned.problems, run, category=category)
-    _add_refusals(run, Phase.PLAN, refused, request)
-    raise refused
-
-
-def _or_else(plan: PipelinePlan, other: PipelinePlan) -> PipelinePlan:
-    """The plan that has found problems."""
-    return plan if plan.problems else other
 
 
 def _plan_again(run: Run) -> PipelinePlan:
@@ -314,17 +274,19 @@ def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[N
     """
     began = run.drivers.clock()
 
-    def add(name: str, error: InfraciError) -> None:
+    def add(name: str, error: InfraciError, message: str = "") -> None:
         took_s = run.drivers.clock() - began
         testcase = failed_testcase(phase, name, error, run.state.masker, duration_s=took_s)
+        if message:
+            testcase = replace(testcase, message=run.state.masker.mask(message))
         run.state.add_testcases([testcase])
 
     try:
         with _placing_refusals(run, request):
             yield
     except RefusedTemplateError as error:
-        took_s = run.drivers.clock() - began
-        _add_refusals(run, phase, error, request, duration_s=took_s)
+        for name, sentences in _sentences(error, request).items():
+            add(name, error, "; ".join(sentences))
         raise
     except StackFailedError as error:
         for failure in error.failures:
@@ -339,22 +301,6 @@ def stack_testcases(run: Run, phase: Phase, request: StackRequest) -> Iterator[N
         raise
     took_s = run.drivers.clock() - began
     run.state.add_testcases([phase_testcase(phase, _STACK, duration_s=took_s)])
-
-
-def _add_refusals(
-    run: Run,
-    phase: Phase,
-    error: RefusedTemplateError,
-    request: StackRequest,
-    *,
-    duration_s: float = 0.0,
-) -> None:
-    """Add a testcase for each resource that is refused."""
-    masker = run.state.masker
-    for name, sentences in _sentences(error, request).items():
-        testcase = failed_testcase(phase, name, error, masker, duration_s=duration_s)
-        message = masker.mask("; ".join(sentences))
-        run.state.add_testcases([replace(testcase, message=message)])
 
 
 def _sentences(error: RefusedTemplateError, request: StackRequest) -> Mapping[str, list[str]]:

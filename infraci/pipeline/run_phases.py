@@ -155,7 +155,8 @@ def _carry_out(run: Run, phases: Sequence[Phase], verify: Verify) -> None:
     if Phase.PLAN in phases or Phase.PROVISION in phases:
         with run.state.phase(Phase.PLAN, _PLAN_S):
             request = plan(run)
-            base_request = plan_base(run) if run.state.is_upgrade else request
+            if run.state.is_upgrade:
+                plan_base(run)
     else:
         with suppress(InfraciError):  # only to know what has to be hidden
             run.state.hide(secrets_of(run.state.version.load()))
@@ -163,7 +164,7 @@ def _carry_out(run: Run, phases: Sequence[Phase], verify: Verify) -> None:
     if Phase.PROVISION in phases:
         run.interrupts.check()
         if run.state.is_upgrade:
-            stand_up_base(run, base_request)
+            stand_up_base(run)
         else:
             provision(run, request)
     if Phase.UPDATE in phases:

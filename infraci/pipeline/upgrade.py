@@ -56,19 +56,19 @@ def untestable(base: Commit, error: InfraciError) -> UntestableUpgradeError:
     )
 
 
-def plan_base(run: Run) -> StackRequest:
-    """Find the base and plan it. Raises UntestableUpgradeError if its files are wrong."""
+def plan_base(run: Run) -> None:
+    """Find the base and read its files. Raises UntestableUpgradeError if these are wrong."""
     base = run.state.base.commit
     run.drivers.progress.note(f"upgrading from {base.short} {base.subject}")
     with blaming_base(base), run.state.at(Round.BASE):
-        return plan(run)
+        plan(run)
 
 
-def stand_up_base(run: Run, request: StackRequest) -> None:
+def stand_up_base(run: Run) -> None:
     """Take the base through all phases. Raises UntestableUpgradeError unless it passes."""
     base = run.state.base.commit
     with blaming_base(base), run.state.at(Round.BASE):
-        provision(run, request)
+        provision(run, plan(run))
         run.interrupts.check()
         configure(run)
         run.interrupts.check()

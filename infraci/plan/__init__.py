@@ -9,7 +9,7 @@ from infraci.plan.logins import login_notices
 from infraci.plan.pipeline_plan import Planner, plan_pipeline
 from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.refusal import place_refusal
-from infraci.plan.sandboxed_checks import Examination, examine, not_examined
+from infraci.plan.sandboxed_checks import Examination, examine
 from infraci.plan.upgrade_changes import with_upgrade
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "examine",
     "lfs_pointers",
     "login_notices",
-    "not_examined",
     "place_refusal",
     "plan_pipeline",
     "with_upgrade",

@@ -24,13 +24,7 @@ from infraci.plan.logins import login_notices, user_data_texts
 from infraci.plan.offline import OfflineCloud
 from infraci.plan.plan_values import PipelinePlan, PlannedServer, PlannedStep
 from infraci.plan.plays import play_notices
-from infraci.plan.preview_servers import (
-    may_get_role,
-    name_for_role,
-    networks_of,
-    nova_name,
-    servers_of,
-)
+from infraci.plan.preview_servers import networks_of, nova_name, servers_of
 from infraci.plan.refusal import Refusals
 from infraci.plan.roles import (
     required_roles,
@@ -40,7 +34,7 @@ from infraci.plan.roles import (
     stack_specs,
     user_of,
 )
-from infraci.plan.sandboxed_checks import Examination, not_examined
+from infraci.plan.sandboxed_checks import Examination
 from infraci.plan.size_limits import limit_problems
 from infraci.plan.ssh_rules import security_notices
 from infraci.plan.stack_problems import Collected, check_request, check_types, collect
@@ -78,7 +72,7 @@ def plan_pipeline(
     name: str,
     with_template: bool = False,
     own_part: str = "",
-    examine: Callable[[Pipeline, Path], Examination] = not_examined,
+    examine: Callable[[Pipeline, Path], Examination] = lambda pipeline, root: Examination(),
 ) -> PipelinePlan:
     """Ask Heat what it would make, and say what would run where. Problems are in the plan.
 
@@ -127,14 +121,11 @@ def _planned(
     collected = _ask(pipeline, request, cloud, name, unfit, root)
     preview = collected.preview
     servers = _servers(preview, pipeline, request, root) if preview else ()
-    refused = collected.problems
     if preview is not None:
         refusals = Refusals.of(request, pipeline.stack.template, root)
         texts = partial(user_data_texts, request)
-        limits = in_order(limit_problems(preview, refusals, texts=texts, own_part=own_part))
-        refused = (*limits, *refused)
-    # Else less is known of the servers.
-    if preview is not None and not collected.problems and all(s.is_role_known for s in servers):
+        problems += in_order(limit_problems(preview, refusals, texts=texts, own_part=own_part))
+    if preview is not None and not collected.problems:  # else less is known of the servers
         problems += _role_problems(pipeline, servers)
     plan = _plan(
         pipeline,
@@ -149,10 +140,10 @@ def _planned(
             *login_notices(request, pipeline),
             *map(str, play_notices(pipeline, servers, root) if servers else ()),
         ),
-        problems=[*problems, *refused],
+        problems=[*problems, *collected.problems],
         template=show_template(request) if with_template else "",
     )
-    return replace(plan, is_refused=bool(refused))
+    return replace(plan, is_refused=bool(collected.problems))
 
 
 def _servers(
@@ -227,7 +218,7 @@ def _server(
 ) -> PlannedServer:
     metadata = server.properties.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    role = role_of(name_for_role(server), metadata, pipeline.servers)
+    role = role_of(nova_name(server), metadata, pipeline.servers)
     specs = specs_for(role, pipeline)
     serverspecs = serverspec_for(role, pipeline)
     files = {
@@ -244,7 +235,6 @@ def _server(
         networks=networks_of(server, request.template),
         specs=tuple(str(path) for path in (*specs, *serverspecs)),
         spec_files=len(files),
-        is_role_known=bool(role) or not may_get_role(server, request, pipeline.servers),
     )
 
 
@@ -307,14 +297,6 @@ def _notices(
                 if server.role
                 else "it has no role, and the pipeline has no specs for all servers"
             )
-    roles = {server.role for server in servers}
-    if unknown := [server.path for server in servers if not server.is_role_known]:
-        for role in sorted(required_roles(pipeline).keys() - roles):
-            yield (
-                f'no server has the role "{role}" for sure: that of {quoted(unknown, "and")} is'
-                " known only once the stack stands"
-            )
-        return
     for role, definition in pipeline.servers.roles.items():
         if not any(server.role == role for server in servers):
             names = f" ({', '.join(definition.names)})" if definition.names else ""

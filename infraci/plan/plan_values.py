@@ -23,7 +23,6 @@ class PlannedServer:
     networks: tuple[str, ...]
     specs: tuple[str, ...]  # the paths that the pipeline names
     spec_files: int  # that pytest would collect there
-    is_role_known: bool = True  # or only once Heat has made what it depends on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ class PipelinePlan:
     changes: tuple[ResourceChange, ...] = ()  # what its update would do, as far as can be told
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
-    is_refused: bool = False  # whether the cloud would refuse one, of a template that can be read
+    is_refused: bool = False  # whether one of them is Heat's, of a template that it can read
     template: str = ""  # what Heat would be sent, as YAML without secrets; if it was asked for
 
     @property

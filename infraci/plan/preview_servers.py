@@ -7,15 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from infraci.heat.objects import SERVER_TYPES, PreviewResource, StackPreview
-from infraci.model.pipeline import ServersDefinition
-from infraci.plan.sites import site_of_resource
-from infraci.templates import StackRequest, nested_templates, registry
-from infraci.templates.places import value_at
 
 SERVER = "OS::Nova::Server"
-#: Functions whose values Heat may know only once it has made other resources.
-_UNKNOWN = frozenset({"get_attr", "get_resource"})
-_UNKNOWN_NESTED = _UNKNOWN | {"get_param"}  # what the parent passes
 
 
 #: The properties of an AWS::EC2::Instance, and what a server of Nova's calls them.
@@ -47,36 +40,6 @@ def nova_name(server: PreviewResource) -> str:
     """The name that a server will have at Nova; without one in the template Heat invents it."""
     name = server.properties.get("name")
     return str(name) if name else f"{server.stack_name}-{server.name}-…"
-
-
-def may_get_role(
-    server: PreviewResource, request: StackRequest, servers: ServersDefinition
-) -> bool:
-    """Whether a server without a role may have one once Heat has made what gives it name and role.
-
-    Heat's preview leaves out what it does not know yet.
-    """
-    templates = {"": request.template, **nested_templates(request.files)}
-    site = site_of_resource(server.path, templates, registry(request.environment))
-    properties = value_at(templates.get(site.url) or {}, (*site.path, "properties"))
-    properties = properties if isinstance(properties, dict) else {}
-    unknown = _UNKNOWN_NESTED if site.url else _UNKNOWN
-    metadata = properties.get("metadata")
-    if isinstance(metadata, dict) and len(metadata) > 1:  # no function
-        metadata = metadata.get(servers.role_metadata)
-    has_patterns = any(role.names for role in servers.roles.values())
-    return _uses(metadata, unknown) or (has_patterns and _uses(properties.get("name"), unknown))
-
-
-def _uses(value: object, functions: frozenset[str]) -> bool:
-    if isinstance(value, dict):
-        return any(key in functions or _uses(inner, functions) for key, inner in value.items())
-    return isinstance(value, list) and any(_uses(inner, functions) for inner in value)
-
-
-def name_for_role(server: PreviewResource) -> str:
-    """The name by which patterns find a server's role; where Heat will invent it, one like that."""
-    return nova_name(server).replace("…", "abc234def567")
 
 
 def networks_of(server: PreviewResource, template: Mapping[str, Any]) -> tuple[str, ...]:

@@ -35,11 +35,6 @@ class Examination:
         return (*problems, *(p for p in self.problems if p.file not in files))
 
 
-def not_examined(pipeline: Pipeline, root: Path) -> Examination:
-    """No findings: for plans that leave playbooks and specs out."""
-    return Examination()
-
-
 def examine(pipeline: Pipeline, root: Path, *, collect: bool = True) -> Examination:
     """Let Ansible read the playbooks, and with ``collect`` pytest collect the specs.
 

@@ -308,7 +308,6 @@ class FakeDrivers:
         self.configured: dict[str, Any] = {}
         self.now = 1_000_000.0
         self.problems: tuple[Problem, ...] = ()  # what a plan finds
-        self.preview = PipelinePlan(name="web")  # what Heat finds, once it is asked
         self.pipeline = write_tree(root)
 
     @property
@@ -329,17 +328,12 @@ class FakeDrivers:
             write_junit=self._write_junit,
             prepare=lambda _: self.faults.inject("prepare"),
             plan=self._plan,
-            preview=self._preview,
             clock=self._clock,
         )
 
     def _plan(self, pipeline: Pipeline, root: Path, load: Any) -> PipelinePlan:
         self.faults.inject("plan")
         return PipelinePlan(name=pipeline.name, problems=self.problems, is_refused=True)
-
-    def _preview(self, pipeline: Pipeline, root: Path, load: Any) -> PipelinePlan:
-        self.faults.inject("preview")
-        return self.preview
 
     def make_run(
         self,

@@ -28,7 +28,6 @@ from infraci.model.problem import Problem
 from infraci.model.run import ErrorKind, Outcome, Phase, RunRecord, Testcase, Verdict
 from infraci.pipeline import run_phases
 from infraci.pipeline.run_phases import RUN_PHASES
-from infraci.plan import PipelinePlan
 from infraci.ssh import HostKeyError
 from tests.pipeline.fakes import FakeDrivers, Fault, interrupt
 
@@ -72,7 +71,6 @@ def test_the_order_of_things(make_fakes: Make) -> None:
     run(fakes)
     assert fakes.calls == [
         "load",
-        "preview",
         "create_keypair",
         "open_specs",
         "prepare",
@@ -165,29 +163,6 @@ def test_what_heat_refuses_is_told_with_all_else_that_is_wrong(make_fakes: Make)
     assert failed["resource web"] == "web: no"
     assert failed["stack"] == "pipelines/web.yaml: no server has the role"
     assert fakes.calls.count("plan") == 1
-
-
-TOO_LONG = Problem(file="stack.yaml", key_path="resources.web", message="its user_data is too long")
-
-
-@pytest.mark.parametrize("is_refused", [True, False])
-def test_nothing_is_made_of_what_a_preview_finds_wrong(make_fakes: Make, is_refused: bool) -> None:
-    fakes = make_fakes()
-    fakes.preview = PipelinePlan(name="web", problems=(TOO_LONG,), is_refused=is_refused)
-    record = run(fakes)
-    assert record.verdict is (Verdict.FAILED if is_refused else Verdict.INVALID)
-    (result,) = record.phases
-    assert result.failure is not None
-    assert str(TOO_LONG) in result.failure.message
-    assert [c.name for c in of_phase(record, Phase.PLAN)] == ["resource web"] * is_refused
-    assert not {"create_keypair", "create_stack"} & set(fakes.calls)
-
-
-@pytest.mark.parametrize("error", [CloudError("forbidden"), PhaseTimeoutError("it took long")])
-def test_a_cloud_that_gives_no_preview_is_asked_for_the_stack(
-    make_fakes: Make, error: Exception
-) -> None:
-    assert run(make_fakes(preview=error)).verdict is Verdict.PASSED
 
 
 def test_nothing_more_is_asked_while_nothing_is_wrong(make_fakes: Make) -> None:

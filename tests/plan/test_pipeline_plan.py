@@ -222,37 +222,6 @@ def test_roles_without_servers_are_problems(tree: Path) -> None:
     ]
 
 
-#: How the template writes a server's role, and whether Heat's preview, which has none, decides.
-ROLES = [
-    ("metadata: {role: {get_attr: [net, value]}}", False),
-    ("metadata: {role: {str_replace: {template: R, params: {R: {get_attr: [net, y]}}}}}", False),
-    ("metadata: {get_attr: [net, value]}", False),
-    ("metadata: {owner: {get_attr: [net, value]}, of: x}", True),
-    ("metadata: {role: {get_param: key_name}}", True),
-]
-
-
-@pytest.mark.parametrize(("written", "decides"), ROLES)
-def test_a_role_that_only_a_stack_that_stands_has_is_no_problem(
-    tree: Path, written: str, decides: bool
-) -> None:
-    template = TEMPLATE.replace("networks:", f"{written}\n      networks:", 1)
-    (tree / "stack.yaml").write_text(template)
-    preview = StackPreview(name="s", description="", resources=(server("web", "web", "s"),))
-    planned = plan(tree, Heat(preview), PIPELINE.replace('{names: ["*-web-*"], user: admin}', "{}"))
-    wrong = 'no server has the role "app"'
-    assert any(wrong in str(problem) for problem in planned.problems) is decides
-    assert any(wrong in notice for notice in planned.notices) is not decides
-
-
-def test_a_name_that_heat_invents_may_match_a_pattern(tree: Path) -> None:
-    preview = StackPreview(name="s", description="", resources=(server("web", "web", "s"),))
-    patterns = PIPELINE.replace('["*-web-*"]', '["*-web-[a-z0-9]*"]').replace("app:", "web:")
-    planned = plan(tree, Heat(preview), patterns.replace("[app]", "[web]"))
-    assert planned.problems == ()
-    assert [server.role for server in planned.servers] == ["web"]
-
-
 def test_servers_without_specs_and_unused_roles_are_told(tree: Path) -> None:
     text = PIPELINE.replace("all: [specs], ", "").replace("*-web-*", "*-wbe-*")
     notices = plan(tree, Heat(PREVIEW), text).notices
