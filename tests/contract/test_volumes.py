@@ -16,7 +16,8 @@ pytestmark = pytest.mark.timeout(900)
 #: Waits for the disk, as one that is plugged into a server that runs needs its time to appear.
 _READY = "for second in $(seq 60); do [ -b /dev/vdb ] && break; sleep 1; done; mkdir -p /data; "
 _WRITE = _READY + (
-    "mke2fs -q /dev/vdb && mount -t ext2 /dev/vdb /data && echo kept > /data/file && umount /data"
+    "mke2fs /dev/vdb > /dev/null && mount -t ext2 /dev/vdb /data"
+    " && echo kept > /data/file && umount /data"
 )
 _READ = _READY + "mount -t ext2 /dev/vdb /data && cat /data/file && umount /data"
 

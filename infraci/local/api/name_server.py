@@ -85,7 +85,10 @@ def answer(query: bytes, zone: Zone | None) -> bytes | None:
     if records is not None:
         code = _NO_ERROR
     else:
-        is_ours = zone is not None and name.endswith(f".{DOMAIN}")
+        # A name with dots before the domain is one of the world's that a search list has made: what
+        # the world's name servers could not tell must not become a name that there is not.
+        host = name.removesuffix(f".{DOMAIN}")
+        is_ours = zone is not None and host != name and "." not in host
         code = _NO_SUCH_NAME if is_ours else _SERVER_FAILURE
     is_known = _IS_AUTHORITATIVE if code != _SERVER_FAILURE else 0
     flags = _IS_ANSWER | is_known | flags & _RECURSION | code
