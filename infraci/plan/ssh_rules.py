@@ -22,7 +22,8 @@ _PORT = "OS::Neutron::Port"
 _NET = "OS::Neutron::Net"
 _SSH = 22
 #: What decides whether a rule lets a login in.
-_DECIDING = ("direction", "protocol", "port_range_min", "port_range_max")
+_PORTS = ("port_range_min", "port_range_max")
+_DECIDING = ("direction", "protocol", *_PORTS)
 
 
 class _NotPlainError(Exception):
@@ -124,6 +125,9 @@ class _Reading:
         rule = {"direction": "ingress", "ethertype": "IPv4"}
         set_keys = [key for key in _DECIDING if properties.get(key) is not None]
         plain = {key: self._value(properties[key]) for key in set_keys}
+        ports = [plain[key] for key in _PORTS if key in plain]
+        if not all(str(port).isascii() and str(port).isdigit() for port in ports):
+            raise _NotPlainError  # Heat refuses it
         return {**rule, **plain}
 
     def _value(self, value: object) -> object:

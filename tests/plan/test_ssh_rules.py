@@ -67,6 +67,7 @@ def group(*rules: str) -> str:
         "{protocol: tcp, remote_ip_prefix: 198.51.100.0/24}",  # who knows from where
         "{protocol: tcp, remote_mode: remote_group_id}",  # or through a bastion
         "{protocol: tcp, port_range_min: {get_attr: [net, mtu]}}",  # what only Heat knows
+        "{protocol: tcp, port_range_min: ssh, port_range_max: ssh}",  # what Heat refuses
         "{repeat: {for_each: {<%port%>: [22]}, template: {}}}",
     ],
 )
