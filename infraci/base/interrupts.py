@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from infraci.base import early_signals
 from infraci.errors import InterruptedRunError
+
+AnyError = TypeVar("AnyError", bound=BaseException)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -28,6 +30,11 @@ class Interruption(BaseException):
     def __init__(self, error: InterruptedRunError) -> None:
         super().__init__(error)
         self.error = error
+
+
+def error_of(raised: Interruption | AnyError) -> InterruptedRunError | AnyError:
+    """Return the error of a signal that was raised; any other exception itself."""
+    return raised.error if isinstance(raised, Interruption) else raised
 
 
 class Interrupts:
@@ -89,10 +96,8 @@ class Interrupts:
                 action()
             finally:
                 self._raising = False
-        except Interruption as interruption:
-            return interruption.error
-        except BaseException as error:
-            return error
+        except BaseException as raised:
+            return error_of(raised)
         return None
 
     @contextmanager

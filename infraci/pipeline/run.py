@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infraci.base.deadline import Deadline
 from infraci.base.display import with_relative_paths
-from infraci.base.interrupts import Interruption, Interrupts
+from infraci.base.interrupts import Interrupts, error_of
 from infraci.base.invocation import invocation
 from infraci.base.mask import Masker, process_masker
 from infraci.diagnosis.phase_testcase import blames
@@ -160,7 +160,7 @@ class RunState:
             with drivers.cloud.within(deadline):
                 yield deadline
         except BaseException as raised:
-            error = raised.error if isinstance(raised, Interruption) else raised
+            error = error_of(raised)
             deadline.cancel()  # ends the waits of other threads
             failure = _failure_of(error, self.masker, root=self.tree)
             if self.round is not Round.HEAD:  # only the commit under test can be blamed

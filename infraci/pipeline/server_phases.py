@@ -63,7 +63,7 @@ def verify(run: Run) -> None:
         environment = reveal_all(run.state.pipeline.environment)
         write_ssh_config(run.folder, run.state.record.servers)
 
-        done: dict[str, tuple[Testcase, ...]] = {}
+        done: dict[Server | None, tuple[Testcase, ...]] = {}
 
         def check(subject: Server | None) -> None:
             name = subject.name if subject else THE_STACK
@@ -95,7 +95,7 @@ def verify(run: Run) -> None:
                 kept(case, run.state.masker, root=run.state.tree) for case in testcases
             )
             if not deadline.is_cancelled:  # else they show the interruption, not the server
-                done[subject.name if subject else ""] = testcases
+                done[subject] = testcases
                 run.drivers.progress.checked(name, testcases)
 
         subjects = _subjects(run)
@@ -104,11 +104,7 @@ def verify(run: Run) -> None:
                 if isinstance(result, Exception):
                     raise result
         finally:
-            all_testcases = tuple(
-                case
-                for subject in subjects
-                for case in done.get(subject.name if subject else "", ())
-            )
+            all_testcases = tuple(case for subject in subjects for case in done.get(subject, ()))
             run.state.add_testcases(all_testcases)
         if subjects and not all_testcases:
             raise DefinitionError(

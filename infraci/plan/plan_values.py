@@ -54,7 +54,7 @@ class PipelinePlan:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit status that a run would have for these problems."""
+        """The exit status with which a run would end because of these problems."""
         if not self.problems:
             return ExitCode.PASSED
         return ExitCode.FAILED if self.is_refused else ExitCode.INVALID

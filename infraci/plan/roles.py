@@ -19,7 +19,7 @@ def role_of(name: str, metadata: Mapping[str, object], servers: ServersDefinitio
 
 
 def user_of(role: str, servers: ServersDefinition) -> str:
-    """Who logs in to servers of a role."""
+    """Return the name of the user with whom infraci logs in to servers of a role."""
     definition = servers.roles.get(role)
     return (definition.user if definition else None) or servers.user
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infraci.base.interrupts import Interruption
+from infraci.base.interrupts import Interruption, error_of
 from infraci.base.json_lines import JsonLines
 from infraci.errors import InfraciError
 from infraci.ledger.run_folder import RunFolder
@@ -78,7 +78,7 @@ class ExternalVerify:
                 if not self._pytest_ended.wait(deadline.remaining_s):
                     raise deadline.expired("pytest to end")
             except (InfraciError, Interruption) as raised:
-                error = raised.error if isinstance(raised, Interruption) else raised
+                error = error_of(raised)
                 self._connection.send(protocol.OVER, protocol.error_to_json(error))
                 raise
             finally:

@@ -118,9 +118,9 @@ class SpecSession(Closing):
 
 
 class ConfinedSpecs:
-    """Runs the specs of an untrusted commit, for each server with a fork server in its own sandbox.
+    """Runs an untrusted commit's specs, each server's by a fork server in a sandbox of its own.
 
-    It starts only when the servers are known, since they are the sandbox's network.
+    A sandbox starts only when the servers are known, since they are its network.
     """
 
     def __init__(self, root: Path) -> None:

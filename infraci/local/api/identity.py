@@ -134,16 +134,16 @@ class Tokens:
         return token, expires
 
     def expiry(self, token: str | None) -> float | None:
-        """When a token of the account's expires, or None if it is not one that is valid."""
+        """Return when a token expires; None if it is not valid, or not the account's."""
         holder, expires = self._valid(token)
         return expires if holder == ACCOUNT else None
 
     def is_valid(self, token: str | None) -> bool:
-        """Whether a token is valid, and the account's: those of stacks' users are for Heat only."""
+        """Whether a token is valid and the account's: only Heat takes those of other users."""
         return self.expiry(token) is not None
 
     def holder(self, token: str | None) -> TokenHolder | None:
-        """Whom a token is for, or None if it is not valid."""
+        """Return the user, project and roles of a token; None if the token is not valid."""
         return self._valid(token)[0]
 
     def _valid(self, token: str | None) -> tuple[TokenHolder | None, float]:

@@ -47,7 +47,7 @@ class IdentityEntitiesApi(Api):
 
     @route("GET", f"/v3/{_COLLECTION}")
     def list_entities(self, request: Request, collection: str) -> Document:
-        """All of a kind, by their fields."""
+        """List the entities of a kind whose fields match the query."""
         filters = {name: value for name, value in request.args.items() if "__" not in name}
         matches = [
             shown
@@ -58,7 +58,7 @@ class IdentityEntitiesApi(Api):
 
     @route("POST", f"/v3/{_COLLECTION}")
     def create(self, request: Request, collection: str) -> Response:
-        """A new one."""
+        """Create an entity."""
         kind = KINDS[collection]
         body = body_of(request, kind.kind)
         record = self.identity.add(kind(**parse_identity(kind, body, is_new=True)))
@@ -67,13 +67,13 @@ class IdentityEntitiesApi(Api):
 
     @route("GET", f"/v3/{_COLLECTION}/<id_>")
     def show(self, request: Request, collection: str, id_: str) -> Document:
-        """One."""
+        """Show an entity."""
         kind = KINDS[collection]
         return {kind.kind: identity_to_json(self.identity.require(kind, id_))}
 
     @route("PATCH", f"/v3/{_COLLECTION}/<id_>")
     def update(self, request: Request, collection: str, id_: str) -> Document:
-        """Change one."""
+        """Change fields of an entity."""
         kind = KINDS[collection]
         body = body_of(request, kind.kind)
         record = self.identity.change(kind, id_, **parse_identity(kind, body, is_new=False))
@@ -82,7 +82,7 @@ class IdentityEntitiesApi(Api):
 
     @route("DELETE", f"/v3/{_COLLECTION}/<id_>")
     def delete(self, request: Request, collection: str, id_: str) -> None:
-        """Remove one."""
+        """Delete an entity."""
         self.identity.delete(KINDS[collection], id_)
 
     def _set_password(self, record: IdentityRecord, body: Document) -> None:

@@ -1,4 +1,4 @@
-"""What a load balancer's records say, as what the host is to run, and what it is to let in."""
+"""Turns a load balancer's records into the plan of its haproxy, and the ports it has to open."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HTTP = "HTTP"
 
 
 def plan_of(graph: BalancerGraph) -> BalancerPlan:
-    """Return what the host is to run; what is to be deleted is left out."""
+    """Return what haproxy has to serve, without the parts that are being deleted."""
     listeners = graph.listeners if graph.balancer.admin_state_up else ()
     return BalancerPlan(
         id=graph.balancer.id,
@@ -47,7 +47,7 @@ def plan_of(graph: BalancerGraph) -> BalancerPlan:
 
 
 def openings(graph: BalancerGraph) -> frozenset[tuple[int, str | None]]:
-    """Return the ports at which clients are let in, each from a network or from anywhere."""
+    """Return the open ports, each with the CIDR of its clients; None stands for any client."""
     return frozenset(
         (listener.protocol_port, cidr)
         for listener in graph.listeners

@@ -300,7 +300,7 @@ class Balancers:
                     self._store.put(replace(record, provisioning_status=status))
 
     def _is_untouched(self, record: OctaviaRecord) -> bool:
-        """Whether it was pending for a change of a part of it, not of itself."""
+        """Whether the pending change was to a part of the record, not to the record itself."""
         is_changing = self._changing.get(record.balancer_id) == record.id
         return record.provisioning_status == PENDING_UPDATE and not is_changing
 

@@ -49,7 +49,7 @@ class PortNames:
         self._store = store
 
     def of(self, port: Port) -> tuple[PortName, ...]:
-        """Return the names of a port, one an address."""
+        """Return the names of a port: one name for each of its addresses."""
         network = self._store.get(Network, port.network_id)
         domain = network.dns_domain.rstrip(".") if network else ""
         name = port.dns_name.rstrip(".")
